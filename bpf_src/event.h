@@ -1,0 +1,63 @@
+/* The wire contract between the kernel programs and hud/probe: one event, one stack.
+ *
+ * hud/probe/wire.py transcribes this file; tests/unit/probe hold the two together through the BTF
+ * of the compiled object. All times are CLOCK_MONOTONIC nanoseconds.
+ */
+#ifndef HUD_EVENT_H
+#define HUD_EVENT_H
+
+enum event_kind {
+	EVENT_LATENCY = 1, /* runnable, not running, for at least the threshold */
+	EVENT_CPU = 2,     /* a CPU sample with its user stack */
+	EVENT_SLEEP = 3,   /* asleep inside a poll for at least the threshold */
+	EVENT_POLL = 4,    /* a poll of at least the threshold has ended */
+};
+
+enum where {
+	WHERE_UNKNOWN = 0, /* CONTEXT cannot be read */
+	WHERE_FOREIGN = 1, /* not inside a runtime */
+	WHERE_RUNTIME = 2, /* the runtime's own work, parked included */
+	WHERE_POLL = 3,    /* inside a task's poll */
+	WHERE_ROOT = 4,    /* inside the poll of a block_on root future */
+	WHERE_ALLOWED = 5, /* spawn_blocking, block_in_place */
+};
+
+enum event_flags {
+	FLAG_PREEMPTED = 1,    /* LATENCY: preempted; else woken and then waiting */
+	FLAG_TICK_UNKNOWN = 2, /* consecutive polls of one task may look like one */
+	FLAG_IN_PROGRESS = 4,  /* POLL: set by user space only */
+};
+
+struct event {
+	__u64 time_ns;       /* the end of what it describes */
+	__u64 duration_ns;   /* LATENCY: runnable; CPU: period; SLEEP: asleep; POLL: length */
+	__u64 stack;         /* key in `stacks`, 0 = none; POLL: nanoseconds asleep */
+	__u64 poll_start_ns; /* first sight of the poll it belongs to, 0 = none */
+	__u64 task_id;
+	__u64 value;         /* SLEEP: first syscall argument; POLL: nanoseconds waiting for a CPU */
+	__u32 tid;
+	__u32 other;         /* LATENCY: culprit; SLEEP: waker; POLL: end uncertainty, us */
+	__u32 info;          /* SLEEP: syscall number or ~0; POLL: begin uncertainty, us */
+	__u8 kind;
+	__u8 where;
+	__u16 flags;
+};
+
+#define MAX_FRAMES 128
+
+enum stack_stop {
+	STOP_COMPLETE = 0,   /* reached the thread's start */
+	STOP_NO_RULE = 1,    /* no unwind rule for an address */
+	STOP_UNREADABLE = 2, /* the stack memory could not be read */
+	STOP_TOO_DEEP = 3,   /* more than MAX_FRAMES frames */
+	STOP_NO_MAPPING = 4, /* an address outside every known module (JIT, dlopen not yet seen) */
+	STOP_FRAME_POINTER = 5, /* the frame-pointer fallback ran out of frames */
+};
+
+struct stack {
+	__u32 count;
+	__u32 stop;
+	__u64 addresses[MAX_FRAMES];
+};
+
+#endif

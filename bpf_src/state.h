@@ -1,0 +1,121 @@
+/* What the programs keep between events: one value per thread, the configuration, the counters.
+ *
+ * hud/probe/wire.py transcribes these structs; a test holds it to the BTF of the compiled object.
+ */
+#ifndef HUD_STATE_H
+#define HUD_STATE_H
+
+#include "event.h"
+#include "kernel.h"
+
+enum scheduling {
+	SCHED_UNSEEN = 0,
+	SCHED_RUNNING = 1,
+	SCHED_ASLEEP = 2,
+	SCHED_RUNNABLE = 3, /* preempted, or woken and not yet running */
+};
+
+/* Sleep time is exact and split by what the thread was in when it fell asleep; CPU time is exact in
+ * sum, and split by the share of CPU samples in each `where`. */
+struct thread {
+	__u64 since_ns;      /* of this scheduling state (what came before is charged) */
+	__u64 waking_ns;     /* last wake-up sent to it */
+	__u64 seen_ns;       /* last time CONTEXT was looked at, or it was switched in */
+	__u64 poll_start_ns; /* estimated begin of the poll it is in, 0 = none */
+	__u64 poll_last_ns;  /* last sight inside that poll */
+	__u64 poll_asleep_ns;
+	__u64 poll_waiting_ns;
+	__u64 evidence_cpu_ns; /* CPU time of this poll that CPU events were sent for */
+	__u64 task_id;
+	__u64 parked_id;  /* CONTEXT's id outside polls: the job that launched the worker */
+	__u64 scheduler;  /* CONTEXT.scheduler when last seen, tells a worker */
+	__u64 stack;      /* taken when it was last switched out, 0 = none */
+	__u64 credit_ns;  /* what it may still spend on stacks */
+	__u64 argument;   /* first argument of the system call it sleeps in */
+	__u64 cpu_ns;
+	__u64 waiting_ns;
+	__u64 asleep_ns[6];  /* by enum where */
+	__u64 samples[6];    /* CPU samples, by enum where */
+	__u32 begin_uncertain_us;
+	__u32 tick;
+	__u32 syscall;
+	__u32 tid;
+	__u32 other;       /* who preempted or woke it */
+	__u32 other_tgid;
+	char other_comm[16];
+	__u8 where;
+	__u8 sched;
+	__u8 preempted;
+	__u8 entered; /* has been inside a runtime */
+	__u8 exited;
+	__u8 tick_known;
+	__u8 pad[2];
+};
+
+/* Where Tokio keeps what it is doing (hud/runtime/context.py says where the offsets come from). */
+struct layout {
+	__s64 tls_offset; /* of CONTEXT, from the thread pointer */
+	__s32 task_tag;   /* offsets in CONTEXT; -1 = an id of which 0 means none */
+	__s32 task_id;
+	__s32 budget_tag;
+	__s32 runtime;
+	__s32 scheduler;
+	__s32 core; /* in scheduler::Context */
+	__s32 tick_multi; /* in Core; -1 = not known */
+	__s32 tick_current;
+	__u32 valid;
+	__u32 pad;
+};
+
+/* A mapped executable segment and its unwind table. */
+struct mapping {
+	__u64 start, end;
+	__u64 bias;    /* pc - bias is what the rows are keyed by */
+	__u32 rows;    /* first row in `rows` */
+	__u32 buckets; /* first bucket in `buckets` */
+	__u32 count;   /* buckets */
+	__u32 pad;
+};
+
+struct row {
+	__u32 pc;
+	__u32 rule; /* hud/symbols/unwind.py documents the bits */
+};
+
+/* Of 256 addresses: the last row at or below the first of them, and of the next 256. */
+struct bucket {
+	__u32 first, last;
+};
+
+struct config {
+	__u64 threshold_ns;
+	__u64 evidence_ns;   /* shorter sleeps and younger polls are not worth a stack or an event */
+	__u64 period_ns;     /* of the CPU samples */
+	__u32 tgid;
+	__u32 enabled;
+	__u32 every_thread;  /* no worker is known: report latency of every thread */
+	__u32 survey;        /* report the stack of every sleep, whoever sleeps */
+	__u32 mappings_first;
+	struct layout layout;
+};
+
+struct counters {
+	__u64 ring_full;
+	__u64 stacks_full;
+	__u64 threads_full;
+	__u64 context_unreadable;
+	__u64 context_read;
+	__u64 stacks_skipped;
+	__u64 stacks_taken;
+	__u64 stacks_complete;
+	__u64 frames;
+	__u64 switches; /* of the target */
+};
+
+/* One page that user space maps: it may change the configuration at any time. */
+struct config config;
+struct counters counters __attribute__((aligned(64)));
+
+#define count(field) __sync_fetch_and_add(&counters.field, 1)
+
+#endif

@@ -1,0 +1,1 @@
+"""From raw samples to what people read: a Recording goes in, Snapshots come out."""

@@ -1,0 +1,148 @@
+"""From a stack to the code responsible: which function, where, and what it had called.
+
+Terms: the *culpable frame* is the innermost frame of the user's own code; the *operation* is the
+library call that it made; *plumbing* are std's own call-throughs, which explain nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from hud.model import Frame, Origin, Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class Blame(NamedTuple):
+    """What a stack says about the code responsible."""
+
+    function: str
+    where: str = ""
+    """``src/login.rs:88`` or empty."""
+    file: str = ""
+    line: int = 0
+    origin: Origin = Origin.UNKNOWN
+    inferred: bool = False
+    operation: str = ""
+
+
+NO_STACK = Blame("(no stack caught)")
+NOT_RESOLVED = Blame("(names not resolved)")
+
+_PLUMBING = re.compile(
+    r"""core::ops::function | core::panic:: | std::panic | core::iter:: | core::option:: |
+        core::result:: | core::pin:: | core::future:: | core::task:: | std::thread::local:: |
+        core::mem:: | core::convert:: | alloc::boxed:: | __rust_begin_short_backtrace""",
+    re.VERBOSE,
+)
+_LIBRARY = re.compile(r"\.so(\.|$)|^\[")
+
+
+class Blames:
+    """The blame of each stack of a recording, looked up once."""
+
+    def __init__(self, stacks: Mapping[int, Stack]) -> None:
+        self.stacks = stacks
+        self._known: dict[int, Blame] = {}
+
+    def of(self, key: int) -> Blame:
+        """The code responsible for the stack with this key; 0 = none was taken."""
+        found = self._known.get(key)
+        if found is None:
+            found = blame(self.stacks.get(key)) if key else NO_STACK
+            if found is not NOT_RESOLVED:
+                self._known[key] = found
+        return found
+
+    def forget(self, key: int) -> Blame:
+        """The names behind this key have changed; what they said until now."""
+        return self._known.pop(key, NOT_RESOLVED)
+
+
+def blame(stack: Stack | None) -> Blame:
+    """The code responsible for ``stack``; None = a stack was named but never fetched."""
+    if stack is None or stack.frames is None:
+        return NOT_RESOLVED
+    frames = stack.frames
+    at = culpable(frames)
+    if at < 0:
+        return NO_STACK
+    frame = frames[at]
+    return Blame(
+        function=frame_name(frame),
+        where=short_place(frame.file, frame.line),
+        file=frame.file,
+        line=frame.line,
+        origin=frame.origin,
+        inferred=frame.inferred,
+        operation=_operation(frames[:at]),
+    )
+
+
+def culpable(frames: Sequence[Frame]) -> int:
+    """Index of the frame to blame: the user's own, else a dependency's, else the best there is.
+
+    -1 = there are no frames.
+    """
+    ranked = ((_rank(frame), at) for at, frame in enumerate(frames))
+    return min(ranked, default=(0, -1))[1]
+
+
+def user_part(stack: Stack) -> str | None:
+    """What consecutive samples must share to be one stay in the same code.
+
+    The blamed function; None where the stack shows nothing but runtime, std and C library, as a
+    parked or idle worker does. Needs resolved frames.
+    """
+    frames = stack.frames or ()
+    at = culpable(frames)
+    if at < 0 or frames[at].origin in (Origin.RUNTIME, Origin.STD, Origin.C, Origin.KERNEL):
+        return None
+    return frame_name(frames[at])
+
+
+def frame_name(frame: Frame) -> str:
+    """The function, else ``module+0xoffset``, else the bare address."""
+    if frame.function:
+        return frame.function
+    if frame.module:
+        return f"{frame.module.rpartition('/')[2]}+0x{frame.offset:x}"
+    return f"0x{frame.address:x}"
+
+
+def short_place(file: str, line: int) -> str:
+    """``src/login.rs:88`` from a full path: from its last ``src`` on, else its last two parts."""
+    parts = file.split("/")
+    if "src" in parts[:-1]:
+        start = len(parts) - 2 - parts[-2::-1].index("src")
+    else:
+        start = max(0, len(parts) - 2)
+    short = "/".join(parts[start:])
+    return f"{short}:{line}" if short and line else short
+
+
+def _rank(frame: Frame) -> int:
+    if frame.origin is Origin.USER:
+        return 0
+    if frame.origin is Origin.DEPENDENCY:
+        return 1
+    if frame.origin is Origin.UNKNOWN:
+        if frame.function:
+            return 2
+        return 5 if _LIBRARY.search(frame.module) or not frame.module else 3
+    return 4 if frame.function else 6
+
+
+def _operation(inner: Sequence[Frame]) -> str:
+    """The call that the blamed frame made; ``inner`` are the frames inside it."""
+    calls = [frame for frame in reversed(inner) if frame.function]
+    telling = [frame for frame in calls if not _plumbing(frame)]
+    if not telling:
+        return calls[0].function if calls else ""
+    return telling[0].function
+
+
+def _plumbing(frame: Frame) -> bool:
+    return frame.origin is Origin.STD and bool(_PLUMBING.search(frame.function))

@@ -1,0 +1,149 @@
+"""From evidence to a cause: was it computing, or asleep, and then in what.
+
+Terms: a *signature* is a pattern of function names that shows what the thread was doing; only
+library frames inside the blamed frame are looked at, so that what lies further out (the runtime,
+another ``block_on``) says nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from hud.analysis.blame import culpable
+from hud.analysis.calls import LIKELY, NO_CALL, SURE, call_name
+from hud.model import Cause, Frame, Origin
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Finding(NamedTuple):
+    """A cause and the evidence for it, in words."""
+
+    cause: Cause
+    evidence: str
+
+
+class Signature(NamedTuple):
+    """Function names that show a cause."""
+
+    cause: Cause
+    pattern: re.Pattern[str]
+    overrules: bool
+    """Stronger than the system call: resolving a name connects, waiting for a child reads."""
+
+
+def _signature(cause: Cause, pattern: str, *, overrules: bool = False) -> Signature:
+    return Signature(cause, re.compile(pattern, re.VERBOSE), overrules)
+
+
+SIGNATURES: tuple[Signature, ...] = (
+    _signature(
+        Cause.DNS,
+        r"getaddrinfo | ToSocketAddrs | to_socket_addrs | LookupHost | lookup_host | gethostbyname",
+        overrules=True,
+    ),
+    _signature(
+        Cause.CHILD,
+        r"std::process::(Command|Child) | process::(unix::)?.*::(wait|wait_with_output|read2) "
+        r"| Command::(output|status|spawn) | posix_spawn | waitpid",
+        overrules=True,
+    ),
+    _signature(Cause.SLEEP, r"thread::(\w+::)*sleep(_until|_ms)?\b | \busleep\b"),
+    _signature(
+        Cause.LOCK,
+        r"sync::(\w+::)*(Mutex|RwLock|Condvar|Once|OnceLock|Barrier|LazyLock|ReentrantLock)\b "
+        r"| sync::(mpsc|mpmc|once|reentrant_lock|poison) | sys::sync | locks::futex "
+        r"| pthread_(mutex|rwlock|cond|join) | parking_lot | crossbeam | thread::park "
+        r"| JoinHandle | JoinInner",
+    ),
+    _signature(
+        Cause.NETWORK,
+        r"std::net:: | sys(::\w+)*::net:: | (Tcp|Udp|Unix)(Stream|Socket|Listener|Datagram) "
+        r"| sys_common::net",
+    ),
+    _signature(
+        Cause.PIPE,
+        r"std::io::(stdio|Stdin|Stdout|Stderr) | io::pipe | Pipe(Reader|Writer) | AnonPipe "
+        r"| sys(::\w+)*::(pipe|stdio)::",
+    ),
+    _signature(Cause.FILE, r"std::fs:: | sys(::\w+)*::fs:: | \bfs::File\b | DirEntry | ReadDir"),
+)
+"""Every signature, the first match decides."""
+
+_DEEPEST = 48
+_NEAREST = 4
+"""Calls below the blamed frame that tell what it asked for; iterators and the like between."""
+_BUSY_TOO = (Cause.FILE, Cause.DNS, Cause.CHILD)
+"""Causes that hold even where the call is served without sleeping."""
+
+
+def cause_of(
+    on_cpu_ns: int,
+    asleep_ns: int,
+    syscall: int,
+    frames: Sequence[Frame] | None,
+    machine: str,
+) -> Finding:
+    """Why a worker was held up.
+
+    ``syscall`` is the number of the call it slept in longest, ``NO_CALL`` = asleep outside every
+    call, -1 = unknown. ``frames`` are those of the stack that explains most of it.
+    """
+    library = _library_frames(frames)
+    if on_cpu_ns <= 0 and asleep_ns <= 0:
+        return Finding(Cause.UNKNOWN, "neither seen on a CPU nor asleep")
+    if asleep_ns <= on_cpu_ns:
+        return _computing(library)
+    if syscall == NO_CALL:
+        return Finding(Cause.FAULT, "asleep outside every system call")
+    name = call_name(syscall, machine) if syscall >= 0 else ""
+    found = _matching(library, overruling=True)
+    if found:
+        return _seen(found, name)
+    if name in SURE:
+        return Finding(SURE[name], f"asleep in {name}")
+    found = _matching(library, overruling=False)
+    if found:
+        return _seen(found, name)
+    if name in LIKELY:
+        return Finding(LIKELY[name], f"asleep in {name}")
+    if name:
+        return Finding(Cause.SYSCALL, f"asleep in {name}")
+    return Finding(Cause.UNKNOWN, "asleep, system call unknown")
+
+
+def _library_frames(frames: Sequence[Frame] | None) -> list[str]:
+    """The names inside the blamed frame, outermost first."""
+    if not frames:
+        return []
+    at = culpable(frames)
+    if frames[at].origin is not Origin.USER:
+        at = min(len(frames), _DEEPEST)
+    return [frame.function for frame in reversed(frames[:at]) if frame.function]
+
+
+def _computing(library: list[str]) -> Finding:
+    # Reads served from the page cache never sleep, and a resolver parses files: yet that call is
+    # what the worker is busy with.
+    for name in library[:_NEAREST]:
+        for signature in SIGNATURES:
+            if signature.cause in _BUSY_TOO and signature.pattern.search(name):
+                return Finding(signature.cause, f"on the CPU in {name}")
+    return Finding(Cause.CPU, "on the CPU")
+
+
+def _matching(library: list[str], *, overruling: bool) -> tuple[Cause, str] | None:
+    for signature in SIGNATURES:
+        if signature.overrules is not overruling:
+            continue
+        for name in library:
+            if signature.pattern.search(name):
+                return signature.cause, name
+    return None
+
+
+def _seen(found: tuple[Cause, str], call: str) -> Finding:
+    cause, name = found
+    return Finding(cause, f"asleep in {call}, under {name}" if call else f"asleep under {name}")

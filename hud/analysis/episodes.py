@@ -1,0 +1,339 @@
+"""From samples to episodes: two detectors, one for each kind of evidence.
+
+Terms: a *run* is a row of consecutive CPU samples of one thread in the same user function.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from itertools import islice
+from typing import TYPE_CHECKING, Protocol
+
+from hud.analysis.blame import user_part
+from hud.analysis.drafts import Candidate, Draft
+from hud.model import Cause, Episode, Kind, Latency, Method, Rung, Sample, SampleFlag
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from hud.analysis.recording import Recording
+    from hud.model import ThreadState
+
+_MAX_OPEN_POLLS = 8_192
+_MAX_STACKS_PER_POLL = 64
+_MAX_CANDIDATES = 8
+_MAX_QUEUE = 10_000
+_NAMES_PATIENCE_NS = 2_000_000_000
+"""How long a sample waits for its names before its address must do."""
+
+
+class Detector(Protocol):
+    """One way to tell episodes from samples."""
+
+    def feed(self, samples: Iterable[Sample], now_ns: int, /) -> Iterator[Draft]:
+        """Take new samples; give the episodes that have ended."""
+
+    def in_progress(self, now_ns: int, /) -> Iterator[Draft]:
+        """The episodes that would have ended now."""
+
+
+def detector_for(recording: Recording) -> Detector:
+    """By detection rung: polls where they are seen, runs of CPU samples elsewhere."""
+    if recording.info.detection.rung is Rung.CONTEXT:
+        return PollDetector(recording)
+    return RunDetector(recording)
+
+
+def latency_of(sample: Sample, recording: Recording) -> Latency:
+    """The wait that a LATENCY sample describes."""
+    culprit = recording.culprits.get(sample.other)
+    own = recording.thread_names.get(sample.other, "")
+    worker = recording.workers.get(sample.tid)
+    return Latency(
+        worker_id=worker.worker_id if worker else -1,
+        tid=sample.tid,
+        start_ns=sample.time_ns - sample.duration_ns,
+        duration_ns=sample.duration_ns,
+        stack=sample.stack,
+        culprit_tid=sample.other,
+        culprit=culprit.name if culprit else own,
+        culprit_pid=culprit.pid if culprit else (recording.info.target.pid if own else 0),
+        preempted=bool(sample.flags & SampleFlag.PREEMPTED),
+    )
+
+
+# --------------------------------------------------------------------------- polls are seen
+
+
+class _Evidence:
+    """What was seen inside one poll, before its end."""
+
+    __slots__ = ("asleep_ns", "cpu", "sleeps")
+
+    def __init__(self) -> None:
+        self.cpu: dict[int, int] = {}
+        """Samples by stack."""
+        self.sleeps: dict[tuple[int, int], int] = {}
+        """Nanoseconds by stack and system call."""
+        self.asleep_ns = 0
+
+    def add(self, sample: Sample) -> None:
+        if sample.kind == Kind.CPU:
+            if sample.stack and (sample.stack in self.cpu or len(self.cpu) < _MAX_STACKS_PER_POLL):
+                self.cpu[sample.stack] = self.cpu.get(sample.stack, 0) + 1
+            return
+        self.asleep_ns += sample.duration_ns
+        key = (sample.stack, sample.info)
+        if key in self.sleeps or len(self.sleeps) < _MAX_STACKS_PER_POLL:
+            self.sleeps[key] = self.sleeps.get(key, 0) + sample.duration_ns
+
+    def copy(self) -> _Evidence:
+        other = _Evidence()
+        other.cpu = dict(self.cpu)
+        other.sleeps = dict(self.sleeps)
+        other.asleep_ns = self.asleep_ns
+        return other
+
+    def candidates(self, on_cpu_ns: int, asleep_ns: int) -> tuple[Candidate, ...]:
+        """The stacks of whichever took longer, computing or sleeping; of the other in need."""
+        samples = sum(self.cpu.values())
+        computing = [
+            Candidate(stack, on_cpu_ns * count // samples, -1) for stack, count in self.cpu.items()
+        ]
+        sleeping = [Candidate(stack, ns, call) for (stack, call), ns in self.sleeps.items()]
+        first, second = (sleeping, computing) if asleep_ns > on_cpu_ns else (computing, sleeping)
+        found = sorted(first or second, key=lambda one: (-one.weight_ns, one.stack, one.syscall))
+        return tuple(found[:_MAX_CANDIDATES])
+
+
+class PollDetector:
+    """Where CONTEXT is read: a POLL sample is the episode, what came before is its evidence."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._open: dict[tuple[int, int], _Evidence] = {}
+        self._closed: dict[int, int] = {}
+        """Start of the latest poll that ended, by tid."""
+
+    def feed(self, samples: Iterable[Sample], _now_ns: int, /) -> Iterator[Draft]:
+        threshold_ns = max(1, self._recording.info.threshold_ns)
+        for sample in samples:
+            if not sample.poll_start_ns or sample.kind == Kind.LATENCY:
+                continue
+            key = (sample.tid, sample.poll_start_ns)
+            if sample.kind != Kind.POLL:
+                self._evidence(key).add(sample)
+                continue
+            evidence = self._open.pop(key, None) or _Evidence()
+            if self._closed.get(sample.tid) == sample.poll_start_ns:
+                continue
+            self._closed[sample.tid] = sample.poll_start_ns
+            if sample.duration_ns >= threshold_ns:
+                yield self._ended(sample, evidence)
+
+    def in_progress(self, now_ns: int, /) -> Iterator[Draft]:
+        recording = self._recording
+        for state in recording.polls_in_progress():
+            length = now_ns - state.poll_start_ns
+            if length < max(1, recording.info.threshold_ns):
+                continue
+            if self._closed.get(state.tid, 0) >= state.poll_start_ns:
+                continue
+            evidence = self._open.get((state.tid, state.poll_start_ns))
+            yield self._so_far(state, evidence.copy() if evidence else _Evidence(), now_ns)
+
+    def _evidence(self, key: tuple[int, int]) -> _Evidence:
+        evidence = self._open.get(key)
+        if evidence is None:
+            if len(self._open) >= _MAX_OPEN_POLLS:
+                for old in list(islice(self._open, _MAX_OPEN_POLLS // 4)):
+                    del self._open[old]
+            evidence = self._open[key] = _Evidence()
+        return evidence
+
+    def _ended(self, sample: Sample, evidence: _Evidence) -> Draft:
+        in_progress = bool(sample.flags & SampleFlag.IN_PROGRESS)
+        asleep = min(sample.duration_ns, evidence.asleep_ns if in_progress else sample.stack)
+        waiting = min(sample.duration_ns - asleep, sample.value)
+        return self._draft(
+            evidence,
+            tid=sample.tid,
+            start_ns=sample.poll_start_ns,
+            duration_ns=sample.duration_ns,
+            asleep_ns=asleep,
+            waiting_ns=waiting,
+            task_id=sample.task_id,
+            begin_uncertainty_ns=sample.info * 1000,
+            end_uncertainty_ns=sample.other * 1000,
+            in_progress=in_progress,
+        )
+
+    def _so_far(self, state: ThreadState, evidence: _Evidence, now_ns: int) -> Draft:
+        length = now_ns - state.poll_start_ns
+        since = now_ns - max(state.since_ns, state.poll_start_ns)
+        waiting = since if state.runnable and not state.running else 0
+        if not state.running and not state.runnable:
+            asleep = max(0, since)
+            evidence.asleep_ns += asleep
+            key = (state.asleep_stack, state.syscall & 0xFFFFFFFF)
+            evidence.sleeps[key] = evidence.sleeps.get(key, 0) + asleep
+        asleep = min(length, evidence.asleep_ns)
+        return self._draft(
+            evidence,
+            tid=state.tid,
+            start_ns=state.poll_start_ns,
+            duration_ns=length,
+            asleep_ns=asleep,
+            waiting_ns=max(0, min(length - asleep, waiting)),
+            task_id=state.task_id,
+            in_progress=True,
+        )
+
+    def _draft(
+        self,
+        evidence: _Evidence,
+        *,
+        tid: int,
+        start_ns: int,
+        duration_ns: int,
+        asleep_ns: int,
+        waiting_ns: int,
+        task_id: int,
+        in_progress: bool,
+        begin_uncertainty_ns: int = 0,
+        end_uncertainty_ns: int = 0,
+    ) -> Draft:
+        on_cpu_ns = duration_ns - asleep_ns - waiting_ns
+        worker = self._recording.workers.get(tid)
+        episode = Episode(
+            worker_id=worker.worker_id if worker else -1,
+            tid=tid,
+            start_ns=start_ns,
+            duration_ns=duration_ns,
+            on_cpu_ns=on_cpu_ns,
+            asleep_ns=asleep_ns,
+            waiting_ns=waiting_ns,
+            method=Method.POLL,
+            cause=Cause.UNKNOWN,
+            stack=0,
+            task_id=task_id,
+            begin_uncertainty_ns=begin_uncertainty_ns,
+            end_uncertainty_ns=end_uncertainty_ns,
+            in_progress=in_progress,
+        )
+        return Draft(episode, evidence.candidates(on_cpu_ns, asleep_ns))
+
+
+# --------------------------------------------------------------------------- only samples
+
+
+class _Run:
+    __slots__ = ("count", "first_ns", "key", "last_ns", "period_ns", "stacks")
+
+    def __init__(self, key: str, sample: Sample, period_ns: int) -> None:
+        self.key = key
+        self.first_ns = sample.time_ns
+        self.last_ns = sample.time_ns
+        self.period_ns = period_ns
+        self.count = 0
+        self.stacks: dict[int, int] = {}
+
+    def add(self, sample: Sample) -> None:
+        self.count += 1
+        self.last_ns = sample.time_ns
+        if sample.stack in self.stacks or len(self.stacks) < _MAX_STACKS_PER_POLL:
+            self.stacks[sample.stack] = self.stacks.get(sample.stack, 0) + 1
+
+    def patience_ns(self) -> int:
+        return self.period_ns * 3 // 2 + 1_000_000
+
+
+class RunDetector:
+    """Without CONTEXT: consecutive CPU samples of a worker in the same user function."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._queues: dict[int, deque[Sample]] = {}
+        """Samples whose names have not come yet, and those behind them."""
+        self._runs: dict[int, _Run] = {}
+        self._keys: dict[int, str | None] = {}
+
+    def feed(self, samples: Iterable[Sample], now_ns: int, /) -> Iterator[Draft]:
+        for sample in samples:
+            if sample.kind == Kind.CPU and sample.tid in self._recording.workers:
+                self._queues.setdefault(sample.tid, deque(maxlen=_MAX_QUEUE)).append(sample)
+        for tid, queue in self._queues.items():
+            while queue and self._ready(queue[0], now_ns):
+                yield from self._take(queue.popleft())
+            run = self._runs.get(tid)
+            if run and not queue and now_ns - run.last_ns > run.patience_ns():
+                yield from self._close(tid)
+
+    def in_progress(self, _now_ns: int, /) -> Iterator[Draft]:
+        for tid, run in self._runs.items():
+            if self._long_enough(run):
+                yield self._draft(tid, run, in_progress=True)
+
+    def _ready(self, sample: Sample, now_ns: int) -> bool:
+        stack = self._recording.stacks.get(sample.stack)
+        resolved = not sample.stack or (stack is not None and stack.frames is not None)
+        late = now_ns - sample.time_ns > _NAMES_PATIENCE_NS
+        return resolved or late or bool(self._recording.ended_ns)
+
+    def _key(self, key: int) -> str | None:
+        if key in self._keys:
+            return self._keys[key]
+        stack = self._recording.stacks.get(key)
+        if not key:
+            return None
+        if stack is None or stack.frames is None:
+            return f"#{key:x}"
+        return self._keys.setdefault(key, user_part(stack))
+
+    def _take(self, sample: Sample) -> Iterator[Draft]:
+        run = self._runs.get(sample.tid)
+        key = self._key(sample.stack)
+        if run and (run.key != key or sample.time_ns - run.last_ns > run.patience_ns()):
+            yield from self._close(sample.tid)
+            run = None
+        if key is None:
+            return
+        if run is None:
+            period = max(1, sample.duration_ns or self._recording.info.sample_period_ns)
+            run = self._runs[sample.tid] = _Run(key, sample, period)
+        run.add(sample)
+
+    def _close(self, tid: int) -> Iterator[Draft]:
+        run = self._runs.pop(tid)
+        if self._long_enough(run):
+            yield self._draft(tid, run, in_progress=False)
+
+    def _long_enough(self, run: _Run) -> bool:
+        threshold_ns = self._recording.info.threshold_ns
+        return run.count >= max(2, math.ceil(threshold_ns / run.period_ns))
+
+    def _draft(self, tid: int, run: _Run, *, in_progress: bool) -> Draft:
+        duration = run.count * run.period_ns
+        worker = self._recording.workers.get(tid)
+        episode = Episode(
+            worker_id=worker.worker_id if worker else -1,
+            tid=tid,
+            start_ns=max(0, run.first_ns - run.period_ns),
+            duration_ns=duration,
+            on_cpu_ns=duration,
+            asleep_ns=0,
+            waiting_ns=0,
+            method=Method.SAMPLES,
+            cause=Cause.UNKNOWN,
+            stack=0,
+            begin_uncertainty_ns=run.period_ns,
+            end_uncertainty_ns=run.period_ns,
+            in_progress=in_progress,
+        )
+        weights = sorted(run.stacks.items(), key=lambda item: (-item[1], item[0]))
+        candidates = tuple(
+            Candidate(stack, count * run.period_ns, -1)
+            for stack, count in weights[:_MAX_CANDIDATES]
+        )
+        return Draft(episode, candidates)

@@ -1,0 +1,308 @@
+"""Derive what people look at from a Recording, looking at each sample only once.
+
+Terms: an episode is *settled* when the names of all its candidate stacks are known; it is counted
+before that too, and moves to its right blocker when they arrive.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from hud.analysis.blame import Blames
+from hud.analysis.calls import machine_of
+from hud.analysis.drafts import Draft, settle, unresolved
+from hud.analysis.episodes import detector_for, latency_of
+from hud.analysis.ledger import Ledger
+from hud.analysis.quality import Quality
+from hud.analysis.tally import Durations, Tally, heaviest, largest_first
+from hud.model import (
+    Blocker,
+    Cause,
+    Episode,
+    Kind,
+    Latency,
+    Pressure,
+    Snapshot,
+    WorkerUse,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hud.analysis.recording import Recording
+    from hud.model import TimeSplit
+
+_MAX_EPISODES = 500_000
+_MAX_UNSETTLED = 20_000
+_ALWAYS_FRESH = 100
+"""Unchanged blockers from this rank on may show a share that is some seconds old while live."""
+_STALE_NS = 10_000_000_000
+
+
+class Analyzer:
+    """Snapshots of one Recording. Each call looks only at what came since the last one."""
+
+    def __init__(self, recording: Recording, *, machine: str = "") -> None:
+        """``machine`` is ``uname -m`` of the recorded system; default: as its ``kernel`` says."""
+        self.recording = recording
+        self._machine = machine or machine_of(recording.info.kernel)
+        self._run_start_ns = recording.info.start_monotonic_ns
+        self._detector = detector_for(recording)
+        self._position = 0
+        self._blames = Blames(recording.stacks)
+        self._ledger = Ledger(self._blames, self._run_start_ns)
+        self._latencies: deque[Latency] = deque()
+        self._latency_durations = Durations()
+        self._latencies_forgotten = 0
+        self._pressure: dict[tuple[str, int], Durations] = {}
+        self._quality = Quality(recording)
+        self._stack_position = 0
+        self._unsettled: dict[int, Draft] = {}
+        self._waiting_for: dict[int, list[int]] = {}
+
+    def snapshot(self, now_ns: int, live: bool, ended: str = "") -> Snapshot:
+        """What the recording says at ``now_ns``; ``ended`` is why the run is over."""
+        recording = self.recording
+        self._absorb(now_ns)
+        info = recording.info
+        elapsed = max(1, now_ns - self._run_start_ns)
+        span = min(elapsed, info.window_ns) if info.window_ns else elapsed
+        since_ns = now_ns - span if span < elapsed else 0
+        splits = recording.splits(since_ns)
+        worker_time = self._worker_time(splits, now_ns, span)
+        ledger = self._ledger
+        temporary = [
+            episode
+            for draft in self._detector.in_progress(now_ns)
+            if (episode := self._settle(draft)).cause is not Cause.WAITING
+        ]
+        for episode in temporary:
+            ledger.count(episode)
+        blockers = self._blockers(worker_time, now_ns, fresh=not live)
+        workers = self._workers(splits, now_ns)
+        count, blocked = len(ledger.blocking.values), ledger.blocking.total_ns
+        longest = ledger.blocking.max_ns()
+        for episode in reversed(temporary):
+            ledger.uncount(episode)
+        losses = recording.losses
+        return Snapshot(
+            info=info,
+            now_ns=now_ns,
+            elapsed_ns=elapsed,
+            span_ns=span,
+            live=live,
+            ended=ended or recording.ended,
+            blockers=blockers,
+            workers=workers,
+            pressure=self._pressures(),
+            latencies=len(self._latencies),
+            latency_total_ns=self._latency_durations.total_ns,
+            latency_max_ns=self._latency_durations.max_ns(),
+            episodes=count,
+            blocked_ns=blocked,
+            worker_time_ns=worker_time,
+            waiting_ns=sum(split.waiting_ns for split in splits.values()),
+            allowed_ns=recording.allowed_ns(since_ns),
+            longest_poll_ns=longest,
+            losses=replace(losses, recording_full=losses.recording_full + self._forgotten()),
+            stacks_total=self._quality.taken,
+            stacks_complete=self._quality.complete,
+            frames_named=self._quality.named_share(),
+            hud_cpu_ns=recording.cpu_ns,
+            hud_rss_bytes=recording.rss_bytes,
+            stacks=recording.stacks,
+        )
+
+    def episodes(self) -> Sequence[Episode]:
+        """Every episode as of the last snapshot, in the order of their ends; pressure included.
+
+        Those with ``Cause.WAITING`` belong to no blocker.
+        """
+        return self._ledger.all()
+
+    def latencies(self) -> Sequence[Latency]:
+        """Every wait for a CPU as of the last snapshot, in the order of their ends."""
+        return tuple(self._latencies)
+
+    # ------------------------------------------------------------------ what is new
+
+    def _absorb(self, now_ns: int) -> None:
+        recording = self.recording
+        self._learn_names()
+        samples = list(recording.samples.since(self._position))
+        self._position = recording.samples.end
+        for sample in samples:
+            if sample.kind == Kind.LATENCY:
+                self._add_latency(latency_of(sample, recording))
+            self._quality.take(sample)
+        for draft in self._detector.feed(samples, now_ns):
+            self._keep(draft)
+        if recording.info.window_ns:
+            horizon = now_ns - recording.info.window_ns
+            self._ledger.forget_before(horizon)
+            self._forget_latencies(horizon)
+        self._ledger.bound(_MAX_EPISODES)
+        while len(self._latencies) > _MAX_EPISODES:
+            self._forget_latency()
+            self._latencies_forgotten += 1
+
+    def _learn_names(self) -> None:
+        changed = self.recording.changed_stacks
+        fresh = list(dict.fromkeys(islice(changed, self._stack_position, None)))
+        self._stack_position = len(changed)
+        for key in fresh:
+            self._quality.learn(key)
+        self._ledger.rename(fresh)
+        for key in fresh:
+            for at in self._waiting_for.pop(key, ()):
+                draft = self._unsettled.get(at)
+                if draft is None:
+                    continue
+                self._ledger.replace(at, self._settle(draft))
+                if not unresolved(draft, self.recording.stacks):
+                    del self._unsettled[at]
+                else:
+                    self._wait(at, draft, only=key)
+
+    def _settle(self, draft: Draft) -> Episode:
+        return settle(draft, self._blames, self._machine, self.recording.info.threshold_ns)
+
+    def _keep(self, draft: Draft) -> None:
+        at = self._ledger.add(self._settle(draft))
+        if unresolved(draft, self.recording.stacks):
+            if len(self._unsettled) >= _MAX_UNSETTLED:
+                self._give_up(next(iter(self._unsettled)))
+            self._unsettled[at] = draft
+            self._wait(at, draft)
+
+    def _wait(self, at: int, draft: Draft, only: int | None = None) -> None:
+        for key in unresolved(draft, self.recording.stacks):
+            if only is None or key == only:
+                self._waiting_for.setdefault(key, []).append(at)
+
+    def _give_up(self, at: int) -> None:
+        for key in unresolved(self._unsettled.pop(at), self.recording.stacks):
+            waiting = self._waiting_for[key]
+            waiting.remove(at)
+            if not waiting:
+                del self._waiting_for[key]
+
+    # ------------------------------------------------------------------ pressure
+
+    def _add_latency(self, latency: Latency) -> None:
+        self._latencies.append(latency)
+        start = latency.start_ns - self._run_start_ns
+        self._latency_durations.add(start, latency.duration_ns)
+        key = (latency.culprit, latency.culprit_pid)
+        self._pressure.setdefault(key, Durations()).add(start, latency.duration_ns)
+
+    def _forget_latencies(self, horizon_ns: int) -> None:
+        while self._latencies:
+            oldest = self._latencies[0]
+            if oldest.start_ns + oldest.duration_ns >= horizon_ns:
+                break
+            self._forget_latency()
+
+    def _forget_latency(self) -> None:
+        oldest = self._latencies.popleft()
+        start = oldest.start_ns - self._run_start_ns
+        self._latency_durations.remove(start, oldest.duration_ns)
+        key = (oldest.culprit, oldest.culprit_pid)
+        self._pressure[key].remove(start, oldest.duration_ns)
+        if not self._pressure[key].values:
+            del self._pressure[key]
+
+    def _pressures(self) -> tuple[Pressure, ...]:
+        own = self.recording.info.target.pid
+        rows = [
+            Pressure(
+                culprit=name,
+                pid=pid,
+                same_process=pid == own,
+                count=len(durations.values),
+                total_ns=durations.total_ns,
+                max_ns=durations.max_ns(),
+            )
+            for (name, pid), durations in self._pressure.items()
+        ]
+        return tuple(sorted(rows, key=lambda row: (-row.total_ns, row.culprit, row.pid)))
+
+    def _forgotten(self) -> int:
+        return self._ledger.forgotten + self._latencies_forgotten
+
+    # ------------------------------------------------------------------ rows
+
+    def _worker_time(self, splits: Mapping[int, TimeSplit], now_ns: int, span_ns: int) -> int:
+        total = 0
+        recording = self.recording
+        for tid in recording.workers:
+            watched = splits[tid].total_ns()
+            if tid not in recording.dead:
+                watched = max(watched, now_ns - recording.born[tid])
+            total += max(0, min(span_ns, watched))
+        return total
+
+    def _blockers(self, worker_time_ns: int, now_ns: int, *, fresh: bool) -> tuple[Blocker, ...]:
+        tallies = self._ledger.tallies
+        ranked = sorted((-tally.durations.total_ns, key) for key, tally in tallies.items())
+        rows: list[Blocker] = []
+        for rank, (_, key) in enumerate(ranked):
+            tally = tallies[key]
+            row = tally.row
+            # Not all at once: a few of them at each snapshot.
+            patience = _STALE_NS * (64 + rank % 64) // 128
+            renew = fresh or rank < _ALWAYS_FRESH or now_ns - tally.row_ns >= patience
+            if row is None or renew:
+                row = _blocker(tally, worker_time_ns, now_ns - self._run_start_ns)
+                tally.row = row
+                tally.row_ns = now_ns
+            rows.append(row)
+        return tuple(rows)
+
+    def _workers(self, splits: Mapping[int, TimeSplit], now_ns: int) -> tuple[WorkerUse, ...]:
+        recording = self.recording
+        rows = []
+        for tid, worker in recording.workers.items():
+            durations = self._ledger.by_tid.get(tid) or Durations()
+            rows.append(
+                WorkerUse(
+                    worker=worker,
+                    alive=tid not in recording.dead,
+                    state=recording.states.get(tid),
+                    split=splits[tid],
+                    longest_ns=durations.max_ns(),
+                    episodes=len(durations.values),
+                    history=durations.history(now_ns - self._run_start_ns),
+                )
+            )
+        return tuple(sorted(rows, key=lambda row: (row.worker.worker_id, row.worker.tid)))
+
+
+def _blocker(tally: Tally, worker_time_ns: int, at_ns: int) -> Blocker:
+    durations = tally.durations
+    at = largest_first(tally.blames)[0][0]
+    causes = largest_first(tally.causes)
+    return Blocker(
+        function=at.function,
+        where=at.where,
+        file=at.file,
+        line=at.line,
+        origin=at.origin,
+        inferred=at.inferred,
+        operation=at.operation,
+        cause=causes[0][0],
+        count=len(durations.values),
+        total_ns=durations.total_ns,
+        max_ns=durations.max_ns(),
+        p50_ns=durations.percentile(50),
+        p99_ns=durations.percentile(99),
+        share=min(1.0, durations.total_ns / worker_time_ns) if worker_time_ns else 0.0,
+        workers=largest_first(tally.workers),
+        stacks=heaviest(tally.stacks),
+        causes=causes,
+        task_ids=tally.latest_tasks(),
+        history=durations.history(at_ns),
+    )

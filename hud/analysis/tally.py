@@ -1,0 +1,145 @@
+"""Running totals of episodes: added one by one, taken away again when a window moves on.
+
+Terms: a *slice* is 5 s of the run, counted from its start; a *tally* is the running total of one
+blocker.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import deque
+from heapq import nlargest
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import TypeVar
+
+    from hud.analysis.blame import Blame
+    from hud.model import Blocker, Cause, Episode
+
+    _Key = TypeVar("_Key")
+
+SLICE_NS = 5_000_000_000
+SLICES = 12
+MOST_STACKS = 64
+"""How many stacks of a blocker are listed."""
+_LATEST_TASKS = 8
+
+
+class Durations:
+    """Durations in order, their sum, and their sum in each slice of the run."""
+
+    __slots__ = ("_slices", "total_ns", "values")
+
+    def __init__(self) -> None:
+        self.values: list[int] = []
+        self.total_ns = 0
+        self._slices: dict[int, int] = {}
+
+    def add(self, start_ns: int, duration_ns: int) -> None:
+        """``start_ns`` counts from the start of the run."""
+        insort(self.values, duration_ns)
+        self.total_ns += duration_ns
+        self._spread(start_ns, duration_ns, 1)
+
+    def remove(self, start_ns: int, duration_ns: int) -> None:
+        del self.values[bisect_left(self.values, duration_ns)]
+        self.total_ns -= duration_ns
+        self._spread(start_ns, duration_ns, -1)
+
+    def percentile(self, percent: int) -> int:
+        """Nearest rank: the smallest duration that ``percent`` of all do not exceed."""
+        return nearest_rank(self.values, percent)
+
+    def max_ns(self) -> int:
+        return self.values[-1] if self.values else 0
+
+    def history(self, at_ns: int) -> tuple[int, ...]:
+        """The last slices up to the one that holds ``at_ns``, oldest first."""
+        last = at_ns // SLICE_NS
+        return tuple(self._slices.get(last - back, 0) for back in range(SLICES - 1, -1, -1))
+
+    def _spread(self, start_ns: int, duration_ns: int, sign: int) -> None:
+        slices = self._slices
+        end = start_ns + duration_ns
+        last = max(start_ns, end - 1) // SLICE_NS
+        first = max(start_ns // SLICE_NS, last - SLICES)
+        for at in range(first, last + 1):
+            part = min(end, (at + 1) * SLICE_NS) - max(start_ns, at * SLICE_NS)
+            slices[at] = slices.get(at, 0) + sign * part
+        if len(slices) > 4 * SLICES:
+            newest = max(slices)
+            for at in [at for at in slices if at < newest - 2 * SLICES]:
+                del slices[at]
+        # A removed episode may be older than the slices that are kept.
+        if sign < 0:
+            for at in [at for at in range(first, last + 1) if slices.get(at, 0) <= 0]:
+                slices.pop(at, None)
+
+
+class Tally:
+    """All episodes of one blocker."""
+
+    __slots__ = ("blames", "causes", "durations", "row", "row_ns", "stacks", "tasks", "workers")
+
+    def __init__(self) -> None:
+        self.durations = Durations()
+        self.blames: dict[Blame, int] = {}
+        self.causes: dict[Cause, int] = {}
+        self.workers: dict[int, int] = {}
+        self.stacks: dict[int, int] = {}
+        self.tasks: deque[int] = deque(maxlen=4 * _LATEST_TASKS)
+        self.row: Blocker | None = None
+        """What was last shown of it, at ``row_ns``; None = it has changed since."""
+        self.row_ns = 0
+
+    def add(self, episode: Episode, at: Blame, run_start_ns: int) -> None:
+        self.durations.add(episode.start_ns - run_start_ns, episode.duration_ns)
+        self._count(episode, at, episode.duration_ns)
+        if episode.task_id:
+            self.tasks.append(episode.task_id)
+
+    def remove(self, episode: Episode, at: Blame, run_start_ns: int) -> None:
+        self.durations.remove(episode.start_ns - run_start_ns, episode.duration_ns)
+        self._count(episode, at, -episode.duration_ns)
+        if self.tasks and self.tasks[-1] == episode.task_id:
+            self.tasks.pop()
+
+    def latest_tasks(self) -> tuple[int, ...]:
+        """The latest few task ids, each once, newest first."""
+        return tuple(dict.fromkeys(reversed(self.tasks)))[:_LATEST_TASKS]
+
+    def _count(self, episode: Episode, at: Blame, duration_ns: int) -> None:
+        self.row = None
+        _bump(self.blames, at, duration_ns)
+        _bump(self.causes, episode.cause, duration_ns)
+        _bump(self.workers, episode.worker_id, duration_ns)
+        if episode.stack:
+            _bump(self.stacks, episode.stack, duration_ns)
+
+
+def nearest_rank(values: Sequence[int], percent: int) -> int:
+    """Of ascending ``values``: the smallest that ``percent`` of all do not exceed; 0 of none."""
+    if not values:
+        return 0
+    return values[max(0, -(-percent * len(values) // 100) - 1)]
+
+
+def largest_first(weights: Mapping[_Key, int]) -> tuple[tuple[_Key, int], ...]:
+    """(key, weight), the heaviest first, ties by key."""
+    return tuple(sorted(weights.items(), key=lambda item: (-item[1], item[0])))
+
+
+def heaviest(weights: Mapping[int, int], count: int = MOST_STACKS) -> tuple[tuple[int, int], ...]:
+    """As ``largest_first``, but only the first ``count``."""
+    items: Iterable[tuple[int, int]] = weights.items()
+    return tuple(nlargest(count, items, key=lambda item: (item[1], -item[0])))
+
+
+def _bump(weights: dict[_Key, int], key: _Key, amount: int) -> None:
+    total = weights.get(key, 0) + amount
+    if total:
+        weights[key] = total
+    else:
+        weights.pop(key, None)

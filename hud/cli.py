@@ -1,0 +1,304 @@
+"""The command line: arguments to a run, the one place that prints errors and picks exit codes.
+
+Exit codes: 0 done; 2 wrong usage; 3 the target was not found or was gone before anything was seen;
+4 not permitted or not supported here; 130 interrupted before anything could be written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from hud import __version__
+from hud.errors import HudError, UsageError
+from hud.request import Request
+
+EXIT_DONE = 0
+EXIT_INTERRUPTED = 130
+
+THRESHOLD_MS = (0.1, 60_000.0)
+SECONDS = (0.0, 31_536_000.0)
+
+DESCRIPTION = "Says which code blocks the workers of a running Tokio service, for how long and why."
+
+EPILOG = """\
+examples:
+  sudo hud my-app                        watch it live
+  sudo hud --pid 1234 --threshold 1      look closer: polls of 1 ms and more
+  sudo hud my-app --window 30            only the last 30 seconds
+  sudo hud my-app --headless --duration 60                        print a summary
+  sudo hud my-app --headless --duration 60 --export trace.json    for Perfetto, speedscope, jq
+  sudo hud doctor 1234                   what this machine and that process allow
+  sudo hud demo                          hud on a server of its own, with load
+
+threshold:
+  1 ms    low latency: games, trading, real-time APIs
+  5 ms    web services (the default)
+  10 ms   background workers
+  50 ms   only what hurts badly
+
+exit codes:
+  0  done          2  wrong usage        3  target not found, or gone before anything was seen
+  4  not permitted or not supported      130  interrupted before anything could be written
+
+A process that is named like a command (doctor, demo) is reached by --pid.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse whose errors look like all others of hud."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, f"{self.prog} --help shows how")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run hud; returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    verbose = "--verbose" in arguments or "-v" in arguments
+    try:
+        status = _dispatch(arguments)
+        sys.stdout.flush()
+        return status
+    except HudError as error:
+        _print_error(error, verbose)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # the reader has gone; what is still buffered must not raise again at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_DONE
+
+
+def _print_error(error: HudError, verbose: bool) -> None:
+    _say(f"hud: {error}")
+    for line in error.hint.splitlines():
+        _say(f"     {line}")
+    if verbose and error.detail:
+        _say(error.detail)
+
+
+def _say(text: str) -> None:
+    """A line for people, on standard error; never fatal."""
+    try:
+        print(text, file=sys.stderr, flush=True)  # noqa: T201
+    except (BrokenPipeError, ValueError):
+        pass
+    except UnicodeEncodeError:
+        print(text.encode("ascii", "backslashreplace").decode(), file=sys.stderr)  # noqa: T201
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if arguments[:1] == ["doctor"]:
+        return _doctor(arguments[1:])
+    if arguments[:1] == ["demo"]:
+        return _demo(arguments[1:])
+    return _profile(arguments)
+
+
+# --------------------------------------------------------------------------- options
+
+
+def _number(name: str, low: float, high: float, unit: str) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text!r}: {name} is {low:g} to {high:g} {unit}")
+        return value
+
+    return parse
+
+
+def _pid(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 1 << 22:
+        raise argparse.ArgumentTypeError(f"{text!r}: a process id is 1 to {(1 << 22) - 1}")
+    return int(text)
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    run = parser.add_argument_group("what to look for")
+    run.add_argument(
+        "--threshold",
+        type=_number("a threshold", *THRESHOLD_MS, "ms"),
+        default=5.0,
+        metavar="MS",
+        help="report polls that last at least this long (default 5; fractions allowed)",
+    )
+    run.add_argument(
+        "--window",
+        type=_number("a window", *SECONDS, "s"),
+        default=0.0,
+        metavar="S",
+        help="show only the last S seconds (default 0: everything)",
+    )
+    run.add_argument(
+        "--workers",
+        metavar="PREFIX",
+        help="only threads whose name begins like this are workers (default: hud finds them)",
+    )
+    run.add_argument(
+        "--no-context",
+        action="store_true",
+        help="do not read Tokio's own state: find workers by stacks and names",
+    )
+    out = parser.add_argument_group("what to do with it")
+    out.add_argument(
+        "--headless", action="store_true", help="no screen: print a summary at the end"
+    )
+    out.add_argument(
+        "--export", metavar="FILE", help="write the run to FILE when it ends (- stdout)"
+    )
+    out.add_argument(
+        "--format",
+        metavar="NAME",
+        default="",
+        help="format of the export: trace (Chrome Trace Event JSON, the default) or summary",
+    )
+    out.add_argument(
+        "-q", "--quiet", action="store_true", help="print nothing but errors and the export"
+    )
+    out.add_argument(
+        "-v", "--verbose", action="store_true", help="notes, timings, and details of errors"
+    )
+    out.add_argument(
+        "--btf", metavar="FILE", help="types of the running kernel, where it has none of its own"
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="hud",
+        usage="hud [options] PROCESS | hud [options] --pid PID | hud doctor [PID] | hud demo",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("process", nargs="?", metavar="PROCESS", help="name of the process")
+    parser.add_argument("-p", "--pid", type=_pid, help="its process id, instead of the name")
+    parser.add_argument(
+        "-t",
+        "--target",
+        metavar="FILE",
+        help="a file of the same build with symbols, where the running one has none",
+    )
+    parser.add_argument(
+        "--duration",
+        type=_number("a duration", *SECONDS, "s"),
+        default=0.0,
+        metavar="S",
+        help="end after S seconds (default 0: until Ctrl-C)",
+    )
+    parser.add_argument("--version", action="version", version=f"hud {__version__}")
+    _add_run_options(parser)
+    return parser
+
+
+# --------------------------------------------------------------------------- commands
+
+
+def _profile(arguments: list[str]) -> int:
+    parser = _parser()
+    if not arguments:
+        parser.print_help()
+        return UsageError.exit_code
+    options = parser.parse_args(arguments)
+    if options.process and options.pid:
+        raise UsageError("both a process name and --pid", "give one of them")
+    if not options.process and not options.pid:
+        raise UsageError("no process given", "hud PROCESS, or hud --pid PID")
+
+    from hud import run
+    from hud.target.find import find_target
+
+    request = _request(options, headless=options.headless)
+    run.check(request)
+    return run.run(find_target(options.process, options.pid), request, _say)
+
+
+def _request(options: argparse.Namespace, *, headless: bool) -> Request:
+    return Request(
+        threshold_ns=round(options.threshold * 1e6),
+        window_ns=round(options.window * 1e9),
+        duration_s=options.duration,
+        workers=options.workers,
+        executable=options.target,
+        btf=Path(options.btf) if options.btf else None,
+        use_context=not options.no_context,
+        headless=headless,
+        export=options.export,
+        format=options.format,
+        quiet=options.quiet,
+        verbose=options.verbose,
+    )
+
+
+def _doctor(arguments: list[str]) -> int:
+    parser = _Parser(
+        prog="hud doctor",
+        description="What this kernel, these privileges and that process allow.",
+        epilog="exit codes: 0 hud can run; 3 no such process; 4 hud cannot run here",
+        allow_abbrev=False,
+    )
+    parser.add_argument("pid", nargs="?", type=_pid, metavar="PID", help="a process to look at")
+    parser.add_argument("--btf", metavar="FILE", help="types of the running kernel")
+    parser.add_argument("-v", "--verbose", action="store_true", help="details of errors")
+    options = parser.parse_args(arguments)
+
+    from hud import doctor
+
+    btf = Path(options.btf) if options.btf else None
+    able = True
+    for line in doctor.examine(options.pid, btf):
+        print(doctor.in_words(line))  # noqa: T201
+        able = able and (line.ok or not line.needed)
+    return EXIT_DONE if able else HudError.exit_code
+
+
+def _demo(arguments: list[str]) -> int:
+    parser = _Parser(
+        prog="hud demo",
+        description="Starts a server that blocks its workers, puts load on it and profiles it.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--duration",
+        "--seconds",
+        type=_number("a duration", 1.0, 3600.0, "s"),
+        default=10.0,
+        metavar="S",
+        help="how long to profile (default 10)",
+    )
+    parser.add_argument("--live", action="store_true", help="the screen instead of a summary")
+    parser.add_argument(
+        "--build", action="store_true", help="build the server from source with cargo"
+    )
+    parser.set_defaults(target=None)
+    _add_run_options(parser)
+    options = parser.parse_args(arguments)
+
+    from hud import run
+    from hud.demo import run_demo
+    from hud.target.find import find_target
+
+    request = _request(options, headless=options.headless or not options.live)
+    run.check(request)
+
+    def tell(text: str) -> None:
+        if not options.quiet:
+            _say(f"hud demo: {text}")
+
+    return run_demo(
+        lambda pid: run.run(find_target(None, pid), request, _say),
+        seconds=options.duration,
+        say=tell,
+        build=options.build,
+    )

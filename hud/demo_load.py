@@ -1,0 +1,169 @@
+"""The load of the demo: a few clients, in a process of their own, on the demo server.
+
+Terms: a *client* is one keep-alive connection that sends one request after the other; a *tally*
+is what all of them counted. A process of its own, because its CPU time is not hud's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import mmap
+import os
+import signal
+import struct
+import threading
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+HOST = "127.0.0.1"
+BAD = ("/hash", "/parse", "/compress", "/read", "/dns", "/lock", "/sleep")
+PATHS = tuple(path for bad in BAD for path in ("/", bad, f"/good{bad}"))
+BODY = b"correct horse battery staple"
+
+CLIENTS = 4
+PAUSE_S = 0.03
+"""Between two requests of a client: the workers shall be busy, not overrun."""
+MAX_REQUESTS = 1_000_000
+MAX_FAILURES = 20
+"""After so many in a row a client gives up."""
+TIMEOUT_S = 10.0
+
+PR_SET_PDEATHSIG = 1
+"""linux/prctl.h"""
+
+
+class Tally(NamedTuple):
+    """Requests answered with 200, and all others."""
+
+    answered: int
+    failed: int
+
+
+class Account:
+    """A tally in memory that the load's process shares with the one that started it."""
+
+    _CELLS = struct.Struct("=QQ")
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, self._CELLS.size)
+        self._lock = threading.Lock()
+
+    def count(self, *, answered: bool) -> None:
+        with self._lock:
+            tally = self.tally()
+            self._CELLS.pack_into(
+                self._memory, 0, tally.answered + answered, tally.failed + (not answered)
+            )
+
+    def tally(self) -> Tally:
+        return Tally(*self._CELLS.unpack_from(self._memory))
+
+
+def drive(
+    port: int,
+    account: Account,
+    *,
+    seconds: float,
+    requests: int = MAX_REQUESTS,
+    clients: int = CLIENTS,
+    pause_s: float = PAUSE_S,
+    paths: Sequence[str] = PATHS,
+) -> None:
+    """Send requests for ``seconds``, at most ``requests`` of them, and count them in ``account``.
+
+    Each client walks through ``paths`` in turn, every one from another place. Ends early when the
+    server is gone.
+    """
+    until = time.monotonic() + seconds
+    shares = [requests // clients + (n < requests % clients) for n in range(clients)]
+    threads = [
+        threading.Thread(
+            target=_client,
+            args=(port, account, until, share, pause_s, _turned(paths, n * len(paths) // clients)),
+        )
+        for n, share in enumerate(shares)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _turned(paths: Sequence[str], by: int) -> list[str]:
+    return [*paths[by:], *paths[:by]]
+
+
+def _client(
+    port: int, account: Account, until: float, requests: int, pause_s: float, paths: list[str]
+) -> None:
+    from http.client import HTTPConnection, HTTPException  # 20 ms that only the load pays
+
+    connection = HTTPConnection(HOST, port, timeout=TIMEOUT_S)
+    in_a_row = 0
+    for turn in range(requests):
+        if time.monotonic() >= until or in_a_row >= MAX_FAILURES:
+            break
+        try:
+            connection.request("POST", paths[turn % len(paths)], BODY)
+            reply = connection.getresponse()
+            reply.read()
+            answered = reply.status == 200
+        except (OSError, HTTPException):
+            connection.close()
+            answered = False
+        account.count(answered=answered)
+        in_a_row = 0 if answered else in_a_row + 1
+        time.sleep(pause_s)
+    connection.close()
+
+
+@contextlib.contextmanager
+def running(
+    port: int, account: Account, *, seconds: float, user: tuple[int, int] | None = None
+) -> Iterator[None]:
+    """``drive`` in a forked process, killed at the end; as ``user`` (uid, gid) if given.
+
+    The process shares no terminal signals with this one and dies with it.
+    """
+    parent = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        with contextlib.suppress(BaseException):
+            _enter(parent, user)
+            drive(port, account, seconds=seconds)
+        os._exit(0)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def _enter(parent: int, user: tuple[int, int] | None) -> None:
+    """What a forked process does first, so that nothing of hud's reacts in it."""
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    os.setsid()
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
+    if user:
+        os.setgroups([])
+        os.setgid(user[1])
+        os.setuid(user[0])
+    die_with(parent)
+
+
+def die_with(parent: int) -> None:
+    """SIGKILL for this process when the thread of ``parent`` that made it ends (prctl(2)).
+
+    To be called after a change of user, which takes it back.
+    """
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)

@@ -1,0 +1,174 @@
+"""``hud doctor``: what this kernel, these privileges and one target allow, a check a line.
+
+Terms: a check is *needed* if hud cannot run without it; what is not needed only costs something,
+which its text says.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from hud.errors import HudError
+from hud.kernel import denied, features
+from hud.kernel.btf import kernel_btf
+from hud.model import Rung, Target
+from hud.profiler import detection as detect
+from hud.runtime.workers import find_workers
+from hud.symbols.client import FactsReply, FailedReply, Resolver, UnwindReply
+from hud.target.executable import open_executable
+from hud.target.find import find_target
+from hud.target.mappings import read_mappings
+from hud.target.namespace import container_name, require_initial_pid_namespace
+from hud.target.threads import list_threads
+from hud.text import printable
+
+NEEDED = frozenset(
+    (
+        "BPF ring buffer",
+        "mmap of BPF arrays",
+        "BPF helper bpf_task_pt_regs",
+    )
+)
+"""Features without which the programs do not load."""
+
+READ_TIMEOUT_S = 30.0
+
+
+class Check(NamedTuple):
+    """One line."""
+
+    ok: bool
+    needed: bool
+    what: str
+    detail: str
+    remedy: str = ""
+
+
+def in_words(check: Check) -> str:
+    """``ok    BPF ring buffer``, with the remedy on a line of its own."""
+    sign = "ok  " if check.ok else ("FAIL" if check.needed else "note")
+    text = f"{sign}  {check.what}"
+    if check.detail:
+        text += f": {printable(check.detail)}"
+    return text + (f"\n      {printable(check.remedy)}" if check.remedy else "")
+
+
+def examine(pid: int | None, btf: Path | None) -> Iterator[Check]:
+    """Every check, in order. TargetError if there is no such process."""
+    target = find_target(None, pid) if pid is not None else None
+    yield from _machine(btf)
+    if target is not None:
+        yield from _target(target)
+
+
+def _machine(btf: Path | None) -> Iterator[Check]:
+    system = os.uname()
+    supported = system.machine in ("x86_64", "aarch64")
+    yield Check(
+        supported,
+        True,
+        f"{system.sysname} {system.release} on {system.machine}",
+        "" if supported else "hud is built for x86_64 and aarch64",
+    )
+    now = denied.standing()
+    missing = now.missing()
+    cause, remedy = denied.diagnose(now) if missing else ("", "")
+    yield Check(not missing, True, "privileges", cause or "all that hud needs", remedy)
+    yield _attempt("host's pid namespace", True, require_initial_pid_namespace)
+    yield _attempt("kernel types (BTF)", True, lambda: kernel_btf(btf))
+    for feature in features.probe_all():
+        if feature.name == "kernel types (BTF)":
+            continue
+        needed = feature.name in NEEDED
+        yield Check(feature.ok, needed, feature.name, feature.detail)
+
+
+def _attempt(what: str, needed: bool, action: object) -> Check:
+    assert callable(action)
+    try:
+        action()
+    except HudError as error:
+        return Check(False, needed, what, str(error), error.hint)
+    return Check(True, needed, what, "")
+
+
+def _target(target: Target) -> Iterator[Check]:
+    where = container_name(target.pid)
+    yield Check(
+        True,
+        True,
+        f"process {target.pid} ({printable(target.name)})",
+        target.executable + (f", in container {where}" if where else ""),
+    )
+    with Resolver() as resolver:
+        try:
+            descriptor = open_executable(target.pid)
+        except HudError as error:
+            yield Check(False, True, "its executable", str(error), error.hint)
+            return
+        try:
+            module = resolver.add_module(descriptor, target.executable)
+        finally:
+            os.close(descriptor)
+        facts: FactsReply | None = None
+        unwind: UnwindReply | None = None
+        trouble = ""
+        resolver.request_facts(module)
+        resolver.request_unwind(module)
+        while resolver.pending and resolver.alive:
+            replies = resolver.wait(READ_TIMEOUT_S)
+            for reply in replies:
+                if isinstance(reply, FactsReply):
+                    facts = reply
+                elif isinstance(reply, UnwindReply):
+                    unwind = reply
+                elif isinstance(reply, FailedReply):
+                    trouble = reply.message
+            if not replies:
+                break
+    if facts is None:
+        yield Check(False, True, "its executable", trouble or "not read in time")
+        return
+    yield from _executable(facts, unwind)
+    yield from _rung(target, facts)
+
+
+def _executable(facts: FactsReply, unwind: UnwindReply | None) -> Iterator[Check]:
+    has = facts.facts
+    yield Check(
+        has.has_symtab,
+        False,
+        "function names",
+        "symbol table" if has.has_symtab else "stripped: names only as far as they can be inferred",
+    )
+    yield Check(
+        has.has_dwarf,
+        False,
+        "file and line",
+        "debug info" if has.has_dwarf else "no debug info (debug = 1 in the profile gives it)",
+    )
+    table = unwind.table if unwind is not None else None
+    yield Check(
+        table is not None,
+        False,
+        "stacks without frame pointers",
+        f"{table.count} unwind rows of {table.functions} functions"
+        if table is not None
+        else "no unwind rules: frame pointers only",
+    )
+
+
+def _rung(target: Target, facts: FactsReply) -> Iterator[Check]:
+    threads = list_threads(target.pid)
+    found = detect.find_context(facts, target.pid, threads, read_mappings(target.pid))
+    versions = ", ".join(facts.tokio_versions) or "version unknown"
+    if isinstance(found, detect.Context):
+        yield Check(True, False, "sees polls (CONTEXT)", found.detection.reason)
+        return
+    yield Check(False, False, "sees polls (CONTEXT)", f"tokio {versions}: {found.reason}")
+    choice = find_workers(threads, main_tid=target.pid)
+    best = choice.rung is not Rung.LATENCY
+    yield Check(best, False, f"workers by name ({choice.rung.value})", choice.reason)

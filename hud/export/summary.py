@@ -1,0 +1,288 @@
+"""The summary of a run for people: verdict, table, and what the figures rest on.
+
+Terms: the *verdict* is the one sentence on top; colour marks causes and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from hud.analysis import figures
+from hud.model import Blocker, Cause, Losses, Rung, Snapshot
+from hud.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import BinaryIO
+
+    from hud.analysis.snapshot import Analyzer
+
+MOST_ROWS = 20
+_NARROWEST_NAME = 24
+_LABEL_WIDTH = 11
+
+COLOURS: dict[Cause, str] = {
+    Cause.CPU: "31",
+    Cause.LOCK: "35",
+    Cause.SLEEP: "36",
+    Cause.FILE: "33",
+    Cause.SYNC: "33",
+    Cause.NETWORK: "34",
+    Cause.DNS: "34",
+    Cause.CHILD: "32",
+    Cause.PIPE: "34",
+}
+"""SGR parameters by cause; the rest stay plain."""
+
+LOSSES: dict[str, str] = {
+    "ring_full": "events lost, ring buffer full",
+    "stacks_full": "stacks lost, stack map full",
+    "stacks_gone": "stacks gone before they were read",
+    "threads_full": "threads not watched, map full",
+    "context_unreadable": "times CONTEXT unreadable",
+    "stacks_skipped": "stacks skipped to limit the cost",
+    "recording_full": "samples dropped, recording full",
+    "symbols_late": "stacks without names, resolver late",
+}
+"""What each field of ``Losses`` counts, after its number."""
+
+SEEN: dict[Rung, str] = {
+    Rung.CONTEXT: "polls read from CONTEXT",
+    Rung.STACKS: "CPU samples only, workers known by their stacks",
+    Rung.NAMES: "CPU samples only, workers known by their names",
+    Rung.LATENCY: "no worker known, scheduling delays only",
+}
+
+
+class _Column(NamedTuple):
+    title: str
+    cell: Callable[[Blocker], str]
+    right: bool
+    goes: int
+    """Its turn to go where the terminal is narrow; 0 = it stays."""
+
+
+def _name(blocker: Blocker) -> str:
+    return ("~" if blocker.inferred else "") + printable(blocker.function)
+
+
+_COLUMNS = (
+    _Column("share", lambda one: figures.share(one.share), True, 0),
+    _Column("count", lambda one: figures.count(one.count), True, 3),
+    _Column("total", lambda one: figures.duration(one.total_ns), True, 0),
+    _Column("max", lambda one: figures.duration(one.max_ns), True, 2),
+    _Column("p99", lambda one: figures.duration(one.p99_ns), True, 1),
+    _Column("cause", lambda one: one.cause.value, False, 0),
+    _Column("function", _name, False, 0),
+    _Column("where", lambda one: printable(one.where), False, 4),
+)
+
+
+def write(_analyzer: Analyzer, snapshot: Snapshot, out: BinaryIO) -> None:
+    """The summary as a file: plain, as wide as it needs to be."""
+    out.write(text(snapshot).encode("utf-8"))
+
+
+def text(
+    snapshot: Snapshot,
+    *,
+    color: bool = False,
+    width: int | None = None,
+    ascii_only: bool = False,
+    written: str = "",
+) -> str:
+    """The whole summary, ending in a newline.
+
+    ``width`` is the terminal's, None = no limit (a file, a pipe). ``written`` names what was
+    exported (``trace.json (341 episodes)``).
+    """
+    lines = [_title(snapshot), "", f"  {verdict(snapshot)}", ""]
+    if snapshot.blockers:
+        lines += [*_table(snapshot.blockers, color=color, width=width), ""]
+    lines += [f"  {label:<{_LABEL_WIDTH}}{value}" for label, value in _rest(snapshot, written)]
+    whole = "\n".join(lines) + "\n"
+    if ascii_only:
+        return whole.encode("ascii", "backslashreplace").decode("ascii")
+    return whole
+
+
+def verdict(snapshot: Snapshot) -> str:
+    """One sentence: how bad it is, or that nothing was found and how to look closer."""
+    threshold = figures.long_duration(snapshot.info.threshold_ns)
+    span = figures.long_duration(snapshot.span_ns)
+    rung = snapshot.info.detection.rung
+    if rung is Rung.LATENCY:
+        return (
+            "No worker is known: only waits for a CPU were seen, "
+            f"{figures.count(snapshot.latencies)} of {threshold} or more in {span}."
+        )
+    polls = rung is Rung.CONTEXT
+    if not snapshot.episodes:
+        what = "poll" if polls else "row of CPU samples in one function"
+        sentence = f"No {what} of {threshold} or more in {span}"
+        if snapshot.longest_poll_ns:
+            sentence += f"; the longest was {figures.long_duration(snapshot.longest_poll_ns)}"
+        closer = _closer(snapshot.info.threshold_ns)
+        return f"{sentence}. {closer}".rstrip()
+    noun = "poll" if polls else "stretch of CPU samples"
+    many = "polls" if polls else "stretches of CPU samples"
+    number = figures.count(snapshot.episodes)
+    where = f"in {number} {noun if snapshot.episodes == 1 else many}"
+    if not snapshot.worker_time_ns:
+        return f"Workers were blocked for {figures.long_duration(snapshot.blocked_ns)}, {where}."
+    part = min(1.0, snapshot.blocked_ns / snapshot.worker_time_ns)
+    return f"{figures.percent(part)} of worker time was blocked, {where}."
+
+
+def losses_in_words(losses: Losses) -> str:
+    """``nothing lost``, or each loss with its cause."""
+    found = [
+        f"{figures.count(getattr(losses, name))} {words}"
+        for name, words in LOSSES.items()
+        if getattr(losses, name)
+    ]
+    return ", ".join(found) or "nothing lost"
+
+
+def _closer(threshold_ns: int) -> str:
+    """A smaller threshold to try; empty when it is small already."""
+    if threshold_ns <= 1_000_000:
+        return ""
+    return f"--threshold {1 if threshold_ns <= 10_000_000 else 5} looks closer."
+
+
+def _title(snapshot: Snapshot) -> str:
+    info = snapshot.info
+    parts = [f"{printable(info.target.name)} (pid {info.target.pid})"]
+    if info.detection.tokio_versions:
+        parts.append("tokio " + ", ".join(map(printable, info.detection.tokio_versions)))
+    if snapshot.workers:
+        parts.append(figures.count(len(snapshot.workers), "worker"))
+    length = figures.long_duration(snapshot.elapsed_ns)
+    if snapshot.span_ns < snapshot.elapsed_ns:
+        length = f"last {figures.long_duration(snapshot.span_ns)} of {length}"
+    threshold = figures.long_duration(info.threshold_ns)
+    parts += [length, f"polls of {threshold} and more"]
+    return "  ".join(parts)
+
+
+def _table(blockers: tuple[Blocker, ...], *, color: bool, width: int | None) -> list[str]:
+    shown = blockers[:MOST_ROWS]
+    columns = list(_COLUMNS)
+    widths = _widths(columns, shown)
+    if width is not None:
+        leaving = sorted((one for one in columns if one.goes), key=lambda one: one.goes)
+        while leaving and _least(columns, widths) > width:
+            columns.remove(leaving.pop(0))
+            widths = _widths(columns, shown)
+        spare = width - _total(widths)
+        at = [column.cell for column in columns].index(_name)
+        widths[at] = max(_NARROWEST_NAME, min(widths[at], widths[at] + spare))
+    cells = [
+        [
+            _tail(column.cell(one), room) if column.cell is _name else column.cell(one)
+            for column, room in zip(columns, widths, strict=True)
+        ]
+        for one in shown
+    ]
+    lines = [_row([column.title for column in columns], columns, widths)]
+    inset = " " * (3 + widths[0] + 2)
+    for blocker, row in zip(shown, cells, strict=True):
+        lines.append(_row(row, columns, widths, blocker.cause if color else None))
+        if blocker.operation:
+            call = "in " + printable(blocker.operation)
+            lines.append(inset + (call if width is None else _tail(call, width - len(inset))))
+    hidden = len(blockers) - len(shown)
+    if hidden:
+        rest = sum(blocker.total_ns for blocker in blockers[MOST_ROWS:])
+        lines.append(f"{inset}and {hidden} more, {figures.duration(rest)}")
+    return lines
+
+
+def _widths(columns: list[_Column], blockers: tuple[Blocker, ...]) -> list[int]:
+    return [
+        max(len(column.title), *(len(column.cell(one)) for one in blockers)) for column in columns
+    ]
+
+
+def _total(widths: list[int]) -> int:
+    return 3 + sum(widths) + 2 * (len(widths) - 1)
+
+
+def _least(columns: list[_Column], widths: list[int]) -> int:
+    """The width of the table with the function's column as narrow as it may get."""
+    at = [column.cell for column in columns].index(_name)
+    return _total(widths) - max(0, widths[at] - _NARROWEST_NAME)
+
+
+def _row(
+    cells: list[str], columns: list[_Column], widths: list[int], cause: Cause | None = None
+) -> str:
+    parts = []
+    for cell, column, width in zip(cells, columns, widths, strict=True):
+        padded = f"{cell:>{width}}" if column.right else f"{cell:<{width}}"
+        if cause in COLOURS and column.title == "cause":
+            padded = padded.replace(cell, f"\x1b[{COLOURS[cause]}m{cell}\x1b[0m", 1)
+        parts.append(padded)
+    return ("   " + "  ".join(parts)).rstrip()
+
+
+def _tail(name: str, width: int) -> str:
+    """The end of a path says more than its beginning."""
+    return name if len(name) <= width else "..." + name[len(name) - width + 3 :]
+
+
+def _rest(snapshot: Snapshot, written: str) -> list[tuple[str, str]]:
+    info = snapshot.info
+    lines: list[tuple[str, str]] = []
+    if snapshot.allowed_ns:
+        time = figures.long_duration(snapshot.allowed_ns)
+        lines.append(("allowed", f"{time} in spawn_blocking and block_in_place"))
+    pressure = _pressure(snapshot)
+    if pressure:
+        lines.append(("pressure", pressure))
+    lines.append(("evidence", _evidence(snapshot)))
+    lines += [("note", printable(note)) for note in info.notes]
+    if snapshot.ended:
+        lines.append(("ended", printable(snapshot.ended)))
+    if written:
+        lines.append(("written", printable(written)))
+    return lines
+
+
+def _pressure(snapshot: Snapshot) -> str:
+    waiting = max(snapshot.waiting_ns, snapshot.latency_total_ns)
+    if not waiting:
+        return ""
+    whole = snapshot.worker_time_ns
+    culprits = []
+    for row in snapshot.pressure[:3]:
+        name = printable(row.culprit) or "unknown"
+        amount = (
+            figures.percent(row.total_ns / whole) if whole else figures.long_duration(row.total_ns)
+        )
+        culprits.append(f"{'own thread ' if row.same_process else ''}{name} {amount}")
+    who = f" ({', '.join(culprits)})" if culprits else ""
+    if not whole:
+        return f"{figures.long_duration(waiting)} ready but without a CPU{who}"
+    return f"{figures.percent(waiting / whole)} of worker time ready but without a CPU{who}"
+
+
+def _evidence(snapshot: Snapshot) -> str:
+    rung = snapshot.info.detection.rung
+    parts = [SEEN[rung]]
+    if rung is not Rung.CONTEXT and snapshot.info.detection.reason:
+        parts[0] += f" ({printable(snapshot.info.detection.reason)})"
+    if snapshot.stacks_total:
+        share = snapshot.stacks_complete / snapshot.stacks_total
+        parts.append(f"{_floor_percent(share)} of stacks complete")
+    parts.append(losses_in_words(snapshot.losses))
+    cost = figures.percent(snapshot.hud_cpu_ns / snapshot.elapsed_ns)
+    parts.append(f"hud used {cost} of a core")
+    return "; ".join(parts)
+
+
+def _floor_percent(share: float) -> str:
+    """Rounded down, so that 100 % means all."""
+    tenths = int(share * 1000)
+    return f"{tenths // 10} %" if tenths % 10 == 0 else f"{tenths / 10:.1f} %"

@@ -1,0 +1,343 @@
+"""Chrome Trace Event JSON, for Perfetto, chrome://tracing, speedscope and jq.
+
+Format: "Trace Event Format" by Google. One ``B``/``E`` pair per episode, named after the blocking
+function; waits for a CPU are ``X`` events, so that counting ``B`` counts blocking only. Events are
+sorted by time and nest properly in each thread. The ``E`` repeats the name because speedscope
+refuses to end a frame under another one, and metadata carries ``ts`` because it once required it.
+
+Terms: a *bar* is one interval on a thread's track.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import asdict
+from typing import TYPE_CHECKING, NamedTuple
+
+from hud.analysis.blame import Blame, Blames, frame_name
+from hud.analysis.calls import NO_CALL, call_name, machine_of
+from hud.model import Cause, Method
+from hud.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any, BinaryIO
+
+    import msgspec
+
+    from hud.analysis.recording import Recording
+    from hud.analysis.snapshot import Analyzer
+    from hud.model import Episode, Latency, Snapshot
+
+    Event = dict[str, Any]
+
+BLOCKING = "execution"
+"""Category of the episodes."""
+PRESSURE = "scheduling"
+"""Category of the waits for a CPU."""
+_NOT_ON_CPU = "(waiting for a CPU)"
+_FLUSH_EVENTS = 1_000
+
+
+class _Bar(NamedTuple):
+    begin_ns: int
+    end_ns: int
+    of: Episode | Latency
+    blocking: bool
+
+
+def write(analyzer: Analyzer, snapshot: Snapshot, out: BinaryIO) -> None:
+    """Write everything that the analyzer held when it gave ``snapshot``."""
+    import msgspec
+
+    encode = msgspec.json.Encoder().encode
+    recording = analyzer.recording
+    bars = _bars(analyzer)
+    head = {"displayTimeUnit": "ms", "otherData": other_data(snapshot, bars)}
+    out.write(encode(head)[:-1] + b',"traceEvents":[')
+    separator = b"\n"
+    chunk: list[bytes] = []
+    for event in _events(recording, bars):
+        chunk.append(separator + encode(event))
+        separator = b",\n"
+        if len(chunk) >= _FLUSH_EVENTS:
+            out.write(b"".join(chunk))
+            chunk.clear()
+    out.write(b"".join(chunk) + b"\n]}\n")
+
+
+def other_data(snapshot: Snapshot, bars: Iterable[_Bar]) -> Event:
+    """What a script needs to know of the run besides its events."""
+    info = snapshot.info
+    return {
+        "hud": info.hud_version,
+        "target": {
+            "pid": info.target.pid,
+            "name": printable(info.target.name),
+            "executable": printable(info.target.executable),
+        },
+        "kernel": info.kernel,
+        "start_monotonic_ns": info.start_monotonic_ns,
+        "start_unix_ns": info.start_unix_ns,
+        "duration_s": snapshot.elapsed_ns / 1e9,
+        "window_s": info.window_ns / 1e9,
+        "threshold_ms": info.threshold_ns / 1e6,
+        "sample_period_ms": info.sample_period_ns / 1e6,
+        "ended": printable(snapshot.ended),
+        "detection": {
+            "rung": info.detection.rung.value,
+            "reason": printable(info.detection.reason),
+            "tokio_versions": list(info.detection.tokio_versions),
+        },
+        "notes": [printable(note) for note in info.notes],
+        "workers": [
+            {
+                "worker_id": use.worker.worker_id,
+                "tid": use.worker.tid,
+                "name": printable(use.worker.name),
+                "alive": use.alive,
+                "split_ns": asdict(use.split),
+            }
+            for use in snapshot.workers
+        ],
+        "episodes": sum(1 for bar in bars if bar.blocking),
+        "blocked_ns": snapshot.blocked_ns,
+        "worker_time_ns": snapshot.worker_time_ns,
+        "waiting_ns": snapshot.waiting_ns,
+        "allowed_ns": snapshot.allowed_ns,
+        "losses": asdict(snapshot.losses),
+        "stacks_total": snapshot.stacks_total,
+        "stacks_complete": snapshot.stacks_complete,
+        "frames_named": round(snapshot.frames_named, 4),
+        "hud_cpu_ns": snapshot.hud_cpu_ns,
+        "hud_rss_bytes": snapshot.hud_rss_bytes,
+    }
+
+
+# --------------------------------------------------------------------------- bars that nest
+
+
+def _bars(analyzer: Analyzer) -> list[_Bar]:
+    """Every interval, clipped where two of one thread would cross, by (begin, longest first)."""
+    tracks: dict[int, tuple[list[_Bar], list[_Bar]]] = {}
+    for episode in analyzer.episodes():
+        blocking = episode.cause is not Cause.WAITING
+        bar = _bar(episode, blocking=blocking)
+        tracks.setdefault(episode.tid, ([], []))[0 if blocking else 1].append(bar)
+    for latency in analyzer.latencies():
+        bar = _bar(latency, blocking=False)
+        tracks.setdefault(latency.tid, ([], []))[1].append(bar)
+    found: list[_Bar] = []
+    for blocking_bars, waiting_bars in tracks.values():
+        solid = _apart(blocking_bars)
+        found += solid
+        found += _around(waiting_bars, solid)
+    found.sort(key=lambda bar: (bar.begin_ns, -bar.end_ns, bar.of.tid))
+    return found
+
+
+def _bar(of: Episode | Latency, *, blocking: bool) -> _Bar:
+    return _Bar(of.start_ns, of.start_ns + max(1, of.duration_ns), of, blocking)
+
+
+def _apart(bars: list[_Bar]) -> list[_Bar]:
+    """Episodes of one thread never overlap; their measured edges may, by an uncertainty."""
+    result: list[_Bar] = []
+    end = 0
+    for bar in sorted(bars, key=lambda bar: (bar.begin_ns, bar.end_ns)):
+        begin = max(bar.begin_ns, end)
+        end = max(bar.end_ns, begin + 1)
+        result.append(bar._replace(begin_ns=begin, end_ns=end))
+    return result
+
+
+def _around(bars: list[_Bar], solid: list[_Bar]) -> list[_Bar]:
+    """Waits, cut where they would cross the edge of an episode or of another wait."""
+    result: list[_Bar] = []
+    begins = [bar.begin_ns for bar in solid]
+    ends = [bar.end_ns for bar in solid]
+    enclosing: list[int] = []
+    for bar in sorted(bars, key=lambda bar: (bar.begin_ns, -bar.end_ns)):
+        begin, end = bar.begin_ns, bar.end_ns
+        while enclosing and enclosing[-1] <= begin:
+            enclosing.pop()
+        if enclosing:
+            end = min(end, enclosing[-1])
+        first = bisect_left(ends, begin + 1)
+        if first < len(solid) and begins[first] <= begin:
+            end = min(end, ends[first])
+        else:
+            crossed = bisect_left(begins, end) - 1
+            if crossed >= first and ends[crossed] > end:
+                end = begins[crossed]
+        if end > begin:
+            enclosing.append(end)
+            result.append(bar._replace(end_ns=end))
+    return result
+
+
+# --------------------------------------------------------------------------- events
+
+
+def _events(recording: Recording, bars: list[_Bar]) -> Iterator[Event]:
+    yield from _metadata(recording, bars)
+    faces = _Faces(recording)
+    # Ends sort before begins of the same moment, and the inner of two ends first.
+    order: list[tuple[int, int, int, int]] = []
+    for at, bar in enumerate(bars):
+        order.append((bar.begin_ns, 1, -bar.end_ns, at))
+        if bar.blocking:
+            order.append((bar.end_ns, 0, -bar.begin_ns, at))
+    order.sort()
+    for _, begins, _, at in order:
+        bar = bars[at]
+        if not begins:
+            yield faces.end(bar)
+        elif bar.blocking:
+            yield faces.begin(bar)
+        else:
+            yield faces.wait(bar)
+
+
+def _metadata(recording: Recording, bars: list[_Bar]) -> Iterator[Event]:
+    target = recording.info.target
+    yield _named("process_name", target.pid, target.pid, {"name": printable(target.name)})
+    threads = dict.fromkeys(sorted(recording.workers, key=_by_worker(recording)))
+    threads |= dict.fromkeys(sorted({bar.of.tid for bar in bars}))
+    for place, tid in enumerate(threads):
+        worker = recording.workers.get(tid)
+        name = printable(recording.thread_names.get(tid, ""))
+        label = f"W{worker.worker_id} {printable(worker.name)}" if worker else name or f"{tid}"
+        yield _named("thread_name", target.pid, tid, {"name": label})
+        yield _named("thread_sort_index", target.pid, tid, {"sort_index": place})
+
+
+def _by_worker(recording: Recording) -> Any:
+    return lambda tid: (recording.workers[tid].worker_id, tid)
+
+
+def _named(kind: str, pid: int, tid: int, args: Event) -> Event:
+    return {
+        "name": kind,
+        "cat": "__metadata",
+        "ph": "M",
+        "ts": 0,
+        "pid": pid,
+        "tid": tid,
+        "args": args,
+    }
+
+
+class _Face(NamedTuple):
+    """What all events with one stack share."""
+
+    blame: Blame
+    name: str
+    stack: msgspec.Raw
+    complete: bool
+
+
+class _Faces:
+    """Events of bars; what depends only on the stack is made once."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._blames = Blames(recording.stacks)
+        self._faces: dict[int, _Face] = {}
+        self._pid = recording.info.target.pid
+        self._zero_ns = recording.info.start_monotonic_ns
+        self._machine = machine_of(recording.info.kernel)
+
+    def begin(self, bar: _Bar) -> Event:
+        episode: Any = bar.of
+        face = self._face(episode.stack)
+        args: Event = {
+            "worker_id": episode.worker_id,
+            "detection_method": int(episode.method),
+            **_split(episode),
+        }
+        if face.blame.operation:
+            args["operation"] = printable(face.blame.operation)
+        if face.blame.file:
+            args["file"] = printable(face.blame.file)
+        if face.blame.line:
+            args["line"] = face.blame.line
+        if face.blame.inferred:
+            args["inferred"] = True
+        if episode.task_id:
+            args["task_id"] = episode.task_id
+        if episode.syscall >= 0 and episode.syscall != NO_CALL:
+            args["syscall"] = call_name(episode.syscall, self._machine)
+        if episode.in_progress:
+            args["in_progress"] = True
+        args["begin_uncertainty_us"] = episode.begin_uncertainty_ns / 1000
+        args["end_uncertainty_us"] = episode.end_uncertainty_ns / 1000
+        args["stack_complete"] = face.complete
+        args["stack"] = face.stack
+        return {**self._event(face.name, BLOCKING, "B", bar.begin_ns, episode.tid), "args": args}
+
+    def end(self, bar: _Bar) -> Event:
+        face = self._face(bar.of.stack)
+        return self._event(face.name, BLOCKING, "E", bar.end_ns, bar.of.tid)
+
+    def wait(self, bar: _Bar) -> Event:
+        one: Any = bar.of
+        face = self._face(one.stack)
+        args: Event = {
+            "worker_id": one.worker_id,
+            "detection_method": int(Method.LATENCY),
+            "duration_us": one.duration_ns / 1000,
+        }
+        if hasattr(one, "cause"):
+            args |= _split(one)
+        else:
+            args["culprit"] = printable(one.culprit)
+            args["culprit_pid"] = one.culprit_pid
+            args["culprit_tid"] = one.culprit_tid
+            args["preempted"] = one.preempted
+        if one.stack:
+            args["stack"] = face.stack
+        event = self._event(_NOT_ON_CPU, PRESSURE, "X", bar.begin_ns, one.tid)
+        return {**event, "dur": (bar.end_ns - bar.begin_ns) / 1000, "args": args}
+
+    def _event(self, name: str, category: str, phase: str, time_ns: int, tid: int) -> Event:
+        return {
+            "name": name,
+            "cat": category,
+            "ph": phase,
+            "ts": max(0, time_ns - self._zero_ns) / 1000,
+            "pid": self._pid,
+            "tid": tid,
+        }
+
+    def _face(self, key: int) -> _Face:
+        face = self._faces.get(key)
+        if face is None:
+            face = self._faces[key] = self._make(key)
+        return face
+
+    def _make(self, key: int) -> _Face:
+        import msgspec
+
+        at = self._blames.of(key)
+        stack = self._recording.stacks.get(key)
+        if stack is None:
+            lines = []
+        elif stack.frames is None:
+            lines = [f"0x{address:x}" for address in stack.addresses]
+        else:
+            lines = [
+                ("~" if frame.inferred else "") + printable(frame_name(frame))
+                for frame in stack.frames
+            ]
+        raw = msgspec.Raw(msgspec.json.encode(lines))
+        return _Face(at, printable(at.function), raw, stack is not None and stack.complete)
+
+
+def _split(episode: Episode) -> Event:
+    return {
+        "cause": episode.cause.value,
+        "on_cpu_us": episode.on_cpu_ns / 1000,
+        "asleep_us": episode.asleep_ns / 1000,
+        "waiting_us": episode.waiting_ns / 1000,
+    }

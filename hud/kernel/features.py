@@ -1,0 +1,181 @@
+"""What this kernel can do, found by trying; never by its version.
+
+Terms: a *feature* has the release that brought it, only for the message. Every probe leaves nothing
+behind.
+"""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from hud.errors import KernelError
+from hud.kernel import btf, cpus, denied, syscalls, tracefs, uapi
+from hud.kernel.maps import ENOTSUPP, Map
+from hud.kernel.spec import MapSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+UNSUPPORTED = (errno.EINVAL, errno.EOPNOTSUPP, ENOTSUPP, errno.ENOSYS, errno.ENOENT)
+EXIT = struct.pack("<BBhi", uapi.BPF_JMP | uapi.BPF_EXIT, 0, 0, 0)
+RETURN_0 = struct.pack("<BBhi", uapi.BPF_ALU64 | uapi.BPF_MOV, 0, 0, 0) + EXIT
+
+
+class Feature(NamedTuple):
+    name: str
+    ok: bool
+    detail: str
+    """Why not; empty if ok."""
+    since: str
+    """The first release with it."""
+
+
+class Probe(NamedTuple):
+    name: str
+    since: str
+    attempt: Callable[[], None]
+    """Raises OSError or KernelError without the feature."""
+
+
+def _call(helper: int, tail: bytes = b"") -> bytes:
+    return struct.pack("<BBhi", uapi.BPF_JMP | uapi.BPF_CALL, 0, 0, helper) + tail + RETURN_0
+
+
+def _program(instructions: bytes, kind: int) -> None:
+    syscalls.prog_load(kind, instructions, "GPL", name="hud_probe").close()
+
+
+def _ring_buffer() -> None:
+    syscalls.map_create(uapi.BPF_MAP_TYPE_RINGBUF, 0, 0, mmap.PAGESIZE, name="hud_probe").close()
+
+
+def _shared_memory() -> None:
+    flags = uapi.BPF_F_MMAPABLE
+    syscalls.map_create(uapi.BPF_MAP_TYPE_ARRAY, 4, 8, 1, flags=flags, name="hud_probe").close()
+
+
+def _batches() -> None:
+    spec = MapSpec("hud_probe", uapi.BPF_MAP_TYPE_HASH, 4, 4, 4)
+    with Map.create(spec) as probe:
+        syscalls.map_update_batch(probe.fileno(), bytes(4), bytes(4), 1)
+
+
+def _raw_tracepoint() -> None:
+    kind = uapi.BPF_PROG_TYPE_RAW_TRACEPOINT
+    with (
+        syscalls.prog_load(kind, RETURN_0, "GPL", name="hud_probe") as program,
+        syscalls.raw_tracepoint_open(program.fileno(), "sched_process_exit"),
+    ):
+        pass
+
+
+def _perf_link() -> None:
+    attr = uapi.perf_event_attr(
+        type=uapi.PERF_TYPE_SOFTWARE,
+        config=uapi.PERF_COUNT_SW_CPU_CLOCK,
+        sample_period=10**9,
+        flags=uapi.PERF_ATTR_DISABLED,
+    )
+    kind = uapi.BPF_PROG_TYPE_PERF_EVENT
+    with (
+        syscalls.prog_load(kind, RETURN_0, "GPL", name="hud_probe") as program,
+        syscalls.perf_event_open(attr, -1, cpus.online()[0]) as event,
+        syscalls.link_create(program.fileno(), event.fileno(), uapi.BPF_PERF_EVENT),
+    ):
+        pass
+
+
+def _user_registers() -> None:
+    # r1 = the current task, which bpf_task_pt_regs takes.
+    argument = struct.pack("<BBhi", uapi.BPF_ALU64 | uapi.BPF_MOV | uapi.BPF_X, 0x01, 0, 0)
+    code = _call(uapi.BPF_FUNC_get_current_task_btf, argument + _call(uapi.BPF_FUNC_task_pt_regs))
+    _program(code[: -len(RETURN_0)], uapi.BPF_PROG_TYPE_RAW_TRACEPOINT)
+
+
+def _kernel_types() -> None:
+    btf.kernel_btf()
+
+
+def _tracefs() -> None:
+    tracefs.find()
+
+
+PROBES = (
+    Probe("BPF ring buffer", "5.8", _ring_buffer),
+    Probe("BPF arrays in shared memory", "5.5", _shared_memory),
+    Probe("BPF batched map operations", "5.6", _batches),
+    Probe("BPF raw tracepoints", "4.17", _raw_tracepoint),
+    Probe("bpf_link for perf events", "5.15", _perf_link),
+    Probe("BPF helper bpf_task_pt_regs", "5.15", _user_registers),
+    Probe("kernel types (BTF)", "5.4", _kernel_types),
+    Probe("tracefs", "4.1", _tracefs),
+)
+"""Releases: ring buffer 457f44363a88 (5.8), mmap of arrays fc9702273e2e (5.5), batches aa2e93b8e58e
+(5.6), raw tracepoints c4f6699dfcb8 (4.17), perf links b89fbfbb854c (5.15), bpf_task_pt_regs
+dd6e10fbd9fb (5.15)."""
+
+
+def _problem(probe: Probe) -> tuple[str, KernelError | None]:
+    try:
+        probe.attempt()
+    except OSError as error:
+        if error.errno in UNSUPPORTED:
+            return f"not supported (requires Linux {probe.since})", None
+        refusal = denied.refused(probe.name, error)
+        return refusal.message.removeprefix(f"{probe.name}: "), refusal
+    except KernelError as error:
+        return error.message, error
+    return "", None
+
+
+def probe_all() -> list[Feature]:
+    """Every feature, in a fixed order."""
+    found = []
+    for probe in PROBES:
+        detail, _ = _problem(probe)
+        found.append(Feature(probe.name, not detail, detail, probe.since))
+    return found
+
+
+def _require(attempt: Callable[[], None]) -> None:
+    probe = next(probe for probe in PROBES if probe.attempt is attempt)
+    detail, refusal = _problem(probe)
+    if refusal is not None:
+        raise refusal
+    if detail:
+        raise KernelError(
+            f"{probe.name} {detail}", hint=f"run a kernel of at least Linux {probe.since}"
+        )
+
+
+def require_ring_buffer() -> None:
+    """KernelError without BPF ring buffers."""
+    _require(_ring_buffer)
+
+
+def require_shared_memory() -> None:
+    """KernelError without arrays that can be mapped."""
+    _require(_shared_memory)
+
+
+def require_batches() -> None:
+    """KernelError without batched map operations."""
+    _require(_batches)
+
+
+def require_raw_tracepoint() -> None:
+    """KernelError without raw tracepoints."""
+    _require(_raw_tracepoint)
+
+
+def require_perf_link() -> None:
+    """KernelError without bpf_link for perf events."""
+    _require(_perf_link)
+
+
+def require_user_registers() -> None:
+    """KernelError without bpf_task_pt_regs."""
+    _require(_user_registers)

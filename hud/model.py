@@ -1,0 +1,492 @@
+"""The frozen values that the layers hand to each other; imports nothing of hud.
+
+Terms: a *sample* is one decoded kernel event; a *stack* is the list of user addresses, innermost
+first; a *frame* is one logical call (inlined calls expanded); an *episode* is one stay of one
+worker inside one task poll that lasted at least the threshold; a *blocker* groups episodes by the
+code responsible. All times are CLOCK_MONOTONIC nanoseconds unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum
+from typing import NamedTuple
+
+# --------------------------------------------------------------------------- kernel events
+
+
+class Kind(IntEnum):
+    """``enum event_kind`` of bpf_src/event.h."""
+
+    LATENCY = 1
+    """A worker was runnable but not running for at least the threshold."""
+    CPU = 2
+    """A CPU sample of a worker, with its user stack."""
+    SLEEP = 3
+    """A sleep inside a poll that lasted at least the threshold, with the stack it slept at."""
+    POLL = 4
+    """A poll that lasted at least the threshold has ended."""
+
+
+class Where(IntEnum):
+    """``enum where`` of bpf_src/event.h: what Tokio was doing in the thread at that moment."""
+
+    UNKNOWN = 0
+    """CONTEXT cannot be read: nothing is known about polls."""
+    FOREIGN = 1
+    """Not a thread of a runtime, or not inside one."""
+    RUNTIME = 2
+    """The runtime's own work between polls, parked included."""
+    POLL = 3
+    """Inside a task's poll."""
+    ROOT = 4
+    """Inside the poll of a ``block_on`` root future."""
+    ALLOWED = 5
+    """``spawn_blocking`` or ``block_in_place``: blocking is allowed here."""
+
+
+class Sample(NamedTuple):
+    """One ``struct event`` of bpf_src/event.h, decoded. On the hot path: a plain tuple."""
+
+    time_ns: int
+    """The end of what it describes."""
+    duration_ns: int
+    """LATENCY: time runnable; CPU: the sampling period; SLEEP: time asleep; POLL: its length."""
+    stack: int
+    """Key in ``Recording.stacks``; 0 = none was taken."""
+    poll_start_ns: int
+    """When the poll it belongs to was first seen; 0 = not in a poll. (tid, this) names a poll."""
+    task_id: int
+    """Tokio's task id; 0 = none or unknown."""
+    value: int
+    """SLEEP: first argument of the system call; POLL: time runnable but not running, ns."""
+    tid: int
+    other: int
+    """LATENCY: the thread that ran instead (0 = none, the CPU was idle); SLEEP: the waker's tid;
+    POLL: by how much the end is uncertain, microseconds."""
+    info: int
+    """SLEEP: system call number (0xffffffff = not in a system call: a page fault or the like);
+    POLL: by how much the begin is uncertain, microseconds."""
+    kind: int
+    where: int
+    flags: int
+    """Bits of ``enum event_flags``."""
+
+
+# A POLL sample carries its time asleep in ``stack``: it has no stack of its own.
+
+
+class SampleFlag(IntEnum):
+    """``enum event_flags`` of bpf_src/event.h."""
+
+    PREEMPTED = 1
+    """LATENCY: the worker was preempted (else: it was woken and then waited)."""
+    TICK_UNKNOWN = 2
+    """The runtime's tick cannot be read: consecutive polls of one task may look like one."""
+    IN_PROGRESS = 4
+    """POLL: not ended, reported because the run ended."""
+
+
+# --------------------------------------------------------------------------- stacks and frames
+
+
+class Origin(str, Enum):
+    """Whose code a frame is."""
+
+    USER = "user"
+    DEPENDENCY = "dependency"
+    RUNTIME = "runtime"
+    STD = "std"
+    C = "c"
+    KERNEL = "kernel"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One logical call of a stack, as people read it.
+
+    A frame without a name is data too: ``function`` is then empty and ``module`` + ``offset`` say
+    where it is.
+    """
+
+    address: int
+    """The pc in the target (for a caller: the return address)."""
+    function: str = ""
+    """Demangled, readable (``handler::{async fn}``); empty = no name can be had."""
+    raw: str = ""
+    """The symbol as in the file."""
+    file: str = ""
+    line: int = 0
+    """Line of the call (or of the pc, innermost); 0 = unknown."""
+    module: str = ""
+    """Path of the mapped file, ``[vdso]`` or empty."""
+    offset: int = 0
+    """Address inside the module, as in its symbol table."""
+    origin: Origin = Origin.UNKNOWN
+    crate: str = ""
+    """``bcrypt`` or ``bcrypt 0.17.1`` where the version is known."""
+    inlined: bool = False
+    """True = inlined into the next (outer) frame."""
+    inferred: bool = False
+    """True = guessed from panic locations, never shown as a fact."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """One distinct user stack, innermost first."""
+
+    addresses: tuple[int, ...]
+    complete: bool
+    """It reaches the thread's start."""
+    stop: str = ""
+    """Why it does not: ``no unwind rule``, ``unreadable``, ``too deep`` ...; empty if complete."""
+    frames: tuple[Frame, ...] | None = None
+    """None until the names are resolved."""
+
+
+# --------------------------------------------------------------------------- the target
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """One line of /proc/PID/maps."""
+
+    start: int
+    end: int
+    offset: int
+    """File offset of ``start``."""
+    executable: bool
+    path: str
+    """As in maps: a path, ``[vdso]``, or empty. `` (deleted)`` is kept out, see ``deleted``."""
+    device: str = ""
+    inode: int = 0
+    deleted: bool = False
+    writable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadName:
+    """One thread of the target as /proc shows it."""
+
+    tid: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The process under study."""
+
+    pid: int
+    name: str
+    """comm, control characters escaped by whoever shows it."""
+    executable: str
+    """Its path as the target sees it."""
+    start_ticks: int = 0
+    """Field 22 of /proc/PID/stat: tells a reused pid."""
+
+
+class Rung(str, Enum):
+    """The fallback ladder of detection, best first."""
+
+    CONTEXT = "context"
+    """Tokio's thread-local state is read: polls are seen."""
+    STACKS = "stacks"
+    """Workers known by stack signatures; episodes from consecutive CPU samples."""
+    NAMES = "names"
+    """Workers known by thread names; episodes from consecutive CPU samples."""
+    LATENCY = "latency"
+    """No worker known: scheduling latency of every thread of the process only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """Which rung is in use and why; shown in the header, doctor and every export."""
+
+    rung: Rung
+    reason: str
+    """``tokio 1.54.1: CONTEXT at tls-0x1a8``, ``--workers api``, ``12 threads named api-N`` ..."""
+    tokio_versions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One thread that runs tasks."""
+
+    worker_id: int
+    """Zero-based, in the order of discovery; stable for the run."""
+    tid: int
+    name: str
+    runtime: str = ""
+    """Which runtime it belongs to where several were told apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSplit:
+    """Where one thread's time went since the attach, nanoseconds."""
+
+    poll_cpu_ns: int = 0
+    poll_asleep_ns: int = 0
+    waiting_ns: int = 0
+    """Runnable, not running."""
+    parked_ns: int = 0
+    """Asleep outside polls."""
+    allowed_ns: int = 0
+    runtime_ns: int = 0
+    """On CPU outside polls."""
+    unknown_cpu_ns: int = 0
+    """On CPU, CONTEXT unreadable."""
+    unknown_asleep_ns: int = 0
+
+    def total_ns(self) -> int:
+        return (
+            self.poll_cpu_ns
+            + self.poll_asleep_ns
+            + self.waiting_ns
+            + self.parked_ns
+            + self.allowed_ns
+            + self.runtime_ns
+            + self.unknown_cpu_ns
+            + self.unknown_asleep_ns
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadState:
+    """What one thread of the target is doing now, read from the kernel's per-thread map."""
+
+    tid: int
+    where: Where
+    running: bool
+    runnable: bool
+    since_ns: int
+    """When it came into this scheduling state."""
+    poll_start_ns: int
+    """0 = not in a poll."""
+    task_id: int
+    split: TimeSplit
+    asleep_stack: int = 0
+    """Key of the stack it sleeps at, if it sleeps in a poll; else 0."""
+    syscall: int = -1
+
+
+# --------------------------------------------------------------------------- the run
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """Everything that was not seen, by cause; all zero is the normal case."""
+
+    ring_full: int = 0
+    """Events that did not fit the ring buffer."""
+    stacks_full: int = 0
+    """Stacks that did not fit the stack map."""
+    stacks_gone: int = 0
+    """Stacks that an event named and user space could not fetch any more."""
+    threads_full: int = 0
+    """Threads that did not fit the per-thread map."""
+    context_unreadable: int = 0
+    """Times that Tokio's state could not be read in a runtime's thread."""
+    stacks_skipped: int = 0
+    """Stacks not taken because of the cost limit."""
+    recording_full: int = 0
+    """Samples dropped because the recording reached its bound."""
+    symbols_late: int = 0
+    """Stacks without names because the resolver did not answer in time or died."""
+
+    def total(self) -> int:
+        return sum(getattr(self, name) for name in self.__slots__)
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """What is known of a run when it starts."""
+
+    target: Target
+    detection: Detection
+    threshold_ns: int
+    start_monotonic_ns: int
+    """CLOCK_MONOTONIC at ts 0 of every export."""
+    start_unix_ns: int
+    """CLOCK_REALTIME at the same moment."""
+    sample_period_ns: int
+    window_ns: int = 0
+    """0 = everything."""
+    kernel: str = ""
+    hud_version: str = ""
+    clock_ticks: int = 100
+    notes: tuple[str, ...] = field(default=())
+    """Sentences the user must know: no debug info, fallback in use, threads refused ..."""
+
+
+# --------------------------------------------------------------------------- what is derived
+
+
+class Cause(str, Enum):
+    """Why a worker was held up. One word, the same in every output."""
+
+    CPU = "cpu"
+    LOCK = "lock"
+    SLEEP = "sleep"
+    FILE = "file"
+    SYNC = "fsync"
+    NETWORK = "net"
+    DNS = "dns"
+    CHILD = "child"
+    PIPE = "pipe"
+    FAULT = "fault"
+    WAITING = "wait"
+    """Long only because the worker had no CPU: pressure, never a hotspot."""
+    STOPPED = "stopped"
+    SYSCALL = "syscall"
+    UNKNOWN = "unknown"
+
+
+class Method(IntEnum):
+    """``args.detection_method`` of the trace export; 2 and 3 as the original hud numbers them."""
+
+    LATENCY = 2
+    """Runnable but not running for at least the threshold."""
+    SAMPLES = 3
+    """A run of CPU samples in the same user function (rungs without CONTEXT)."""
+    POLL = 4
+    """Tokio's own state said: the same poll, from begin to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """One stay of one worker inside one poll, for at least the threshold."""
+
+    worker_id: int
+    tid: int
+    start_ns: int
+    duration_ns: int
+    on_cpu_ns: int
+    asleep_ns: int
+    waiting_ns: int
+    method: Method
+    cause: Cause
+    stack: int
+    """The stack that explains most of it; key in ``Recording.stacks``, 0 = none was caught."""
+    task_id: int = 0
+    begin_uncertainty_ns: int = 0
+    end_uncertainty_ns: int = 0
+    in_progress: bool = False
+    syscall: int = -1
+    """Number of the system call it slept in longest; -1 = none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """One wait of a runnable worker for a CPU: pressure, with the victim's stack."""
+
+    worker_id: int
+    tid: int
+    start_ns: int
+    duration_ns: int
+    stack: int
+    culprit_tid: int
+    culprit: str
+    """Name of the thread that ran instead; empty = the CPU was idle or it is unknown."""
+    culprit_pid: int
+    preempted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """Episodes grouped by the code responsible."""
+
+    function: str
+    """The innermost user function; else the innermost named frame; else module+offset."""
+    where: str
+    """``src/login.rs:88`` or empty."""
+    file: str
+    line: int
+    origin: Origin
+    inferred: bool
+    operation: str
+    """The library call right below it: ``bcrypt::hash``, ``std::fs::read``; may be empty."""
+    cause: Cause
+    """The cause with the largest total."""
+    count: int
+    total_ns: int
+    max_ns: int
+    p50_ns: int
+    p99_ns: int
+    share: float
+    """Of all worker time in the window, 0..1."""
+    workers: tuple[tuple[int, int], ...]
+    """(worker_id, ns), largest first."""
+    stacks: tuple[tuple[int, int], ...]
+    """(stack key, ns), largest first."""
+    causes: tuple[tuple[Cause, int], ...]
+    """(cause, ns), largest first."""
+    task_ids: tuple[int, ...]
+    """The latest few."""
+    history: tuple[int, ...]
+    """Blocked ns in each of the last 12 slices of 5 s, oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerUse:
+    """One worker's row: what it does now and where its time went."""
+
+    worker: Worker
+    alive: bool
+    state: ThreadState | None
+    split: TimeSplit
+    longest_ns: int
+    episodes: int
+    history: tuple[int, ...]
+    """Blocked ns in each of the last 12 slices of 5 s, oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pressure:
+    """Who ran while workers waited."""
+
+    culprit: str
+    pid: int
+    same_process: bool
+    count: int
+    total_ns: int
+    max_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything a view, the summary or an export shows, derived at one moment."""
+
+    info: RunInfo
+    now_ns: int
+    elapsed_ns: int
+    span_ns: int
+    """What the figures cover: the window, or the whole run if shorter."""
+    live: bool
+    ended: str
+    """Why the run ended: ``target exited (status 0)``; empty while live."""
+    blockers: tuple[Blocker, ...]
+    """By (-total, function)."""
+    workers: tuple[WorkerUse, ...]
+    pressure: tuple[Pressure, ...]
+    latencies: int
+    latency_total_ns: int
+    latency_max_ns: int
+    episodes: int
+    blocked_ns: int
+    worker_time_ns: int
+    """Sum over the workers of the time they were watched, in the span."""
+    waiting_ns: int
+    allowed_ns: int
+    longest_poll_ns: int
+    losses: Losses
+    stacks_total: int
+    """Stacks taken in the run (distinct stacks weighted by use)."""
+    stacks_complete: int
+    frames_named: float
+    """Share of distinct stacks' frames that have a name, 0..1."""
+    hud_cpu_ns: int
+    """hud's own CPU time since the attach, helper process included."""
+    hud_rss_bytes: int
+    stacks: dict[int, Stack] = field(default_factory=dict)
+    """The stacks that the blockers name (shared with the recording; do not change)."""

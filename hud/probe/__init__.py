@@ -1,0 +1,1 @@
+"""hud's own kernel program as a Python object: load, configure, events, counters, losses."""

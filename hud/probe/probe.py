@@ -1,0 +1,263 @@
+"""hud's kernel programs, loaded and attached to one process.
+
+Terms: the *events* are ``hud.model.Sample``; a *key* names a distinct stack, kept once in the
+kernel until user space fetched it; the *configuration* is one mapped page that the programs read at
+every event, so that a threshold changes without a reload.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+from hud.errors import KernelError
+from hud.kernel import attach, loader
+from hud.kernel.btf import kernel_btf
+from hud.kernel.elf import parse_object
+from hud.kernel.ring import RingBuffer
+from hud.model import Sample, ThreadState, TimeSplit, Where
+from hud.probe import wire
+from hud.probe.unwind import UnwindTables
+
+EVIDENCE_SHARE = 4
+"""Sleeps and CPU time of a fourth of the threshold already count as evidence for a poll."""
+
+ROWS_SPARE = 1 << 17
+BUCKETS_SPARE = 1 << 16
+TEXT_PER_ROW = 24
+"""Bytes of machine code for each unwind row, at the least; measured: libc 30, Rust services 60+."""
+
+STACKS_KEPT = 4096
+"""Stacks that the kernel may hold (half of the map) before those already fetched are deleted."""
+
+
+class Culprit(NamedTuple):
+    """Who ran while a worker waited."""
+
+    tid: int
+    pid: int
+    name: str
+
+
+class RawStack(NamedTuple):
+    """One distinct stack as the kernel walked it."""
+
+    addresses: tuple[int, ...]
+    stop: str
+    """Empty = it reached the thread's start."""
+
+
+class Threads(NamedTuple):
+    """One reading of the per-thread map."""
+
+    states: list[ThreadState]
+    entered: dict[int, int]
+    """tid -> CONTEXT.scheduler (0 = none) of the threads that have been inside a runtime."""
+    exited: list[int]
+    """Those whose entry was taken for the last time."""
+
+
+class Probe:
+    """The loaded programs; a context manager that leaves nothing behind.
+
+    ``data`` is the compiled object, ``btf`` a file with the kernel's types where the kernel does
+    not give them; ``text_bytes`` the size of the target's executable mappings, from which the
+    unwind maps are sized. Raises KernelError where the kernel refuses, ObjectError for bad data.
+    """
+
+    def __init__(
+        self,
+        data: bytes,
+        btf: Path | None,
+        *,
+        tgid: int,
+        threshold_ns: int,
+        text_bytes: int,
+    ) -> None:
+        self._fetched: set[int] = set()
+        with ExitStack() as stack:
+            self._loaded = stack.enter_context(
+                loader.load(
+                    parse_object(data, "hud"),
+                    programs=("hud_switch", "hud_waking", "hud_exit", "hud_sample"),
+                    map_entries={
+                        "rows": text_bytes // TEXT_PER_ROW + ROWS_SPARE,
+                        "buckets": text_bytes // 256 + BUCKETS_SPARE,
+                    },
+                    btf=kernel_btf(btf),
+                )
+            )
+            maps = self._loaded.maps
+            self._threads = maps["threads"]
+            self._stacks = maps["stacks"]
+            self._workers = maps["workers"]
+            self._culprits = maps["culprits"]
+            self.config = wire.Config.from_buffer(self._variable("config", wire.Config))
+            self.counters = wire.Counters.from_buffer(self._variable("counters", wire.Counters))
+            self._ring = stack.enter_context(RingBuffer(maps["events"], wire.EVENT))
+            self.unwind = UnwindTables(
+                maps["rows"].memory(),
+                maps["buckets"].memory(),
+                maps["mappings"].memory(),
+                self.config,
+            )
+            self.config.tgid = tgid
+            self.set_threshold(threshold_ns)
+            self._links = stack.enter_context(ExitStack())
+            self._stack = stack.pop_all()
+
+    def _variable(self, name: str, kind: type[ctypes.Structure]) -> memoryview:
+        view = self._loaded.variables[name].memory()
+        if len(view) != ctypes.sizeof(kind):
+            raise KernelError(
+                f"{name}: {len(view)} bytes in the BPF object, {ctypes.sizeof(kind)} expected",
+                "the object does not belong to this hud: rebuild it with tools/build_bpf",
+            )
+        return view
+
+    def __enter__(self) -> Probe:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Detach and unload; what was drained before stays valid."""
+        self._stack.close()
+
+    # ------------------------------------------------------------------- configuration
+
+    def set_threshold(self, threshold_ns: int) -> None:
+        """From the next event on."""
+        self.config.threshold_ns = threshold_ns
+        self.config.evidence_ns = threshold_ns // EVIDENCE_SHARE
+
+    def set_layout(self, layout: wire.Layout | None) -> None:
+        """Where CONTEXT is; None = it cannot be read."""
+        self.config.layout.valid = 0
+        if layout is not None:
+            layout.valid = 1
+            self.config.layout = layout
+
+    def set_workers(self, workers: Mapping[int, int]) -> None:
+        """tid -> worker id, for the rungs without CONTEXT."""
+        for key, _ in list(self._workers.items()):
+            if int.from_bytes(key, "little") not in workers:
+                self._workers.delete(key)
+        for tid, worker_id in workers.items():
+            self._workers.update(tid.to_bytes(4, "little"), worker_id.to_bytes(4, "little"))
+
+    def attach(self, sample_hz: int) -> None:
+        """Attach everything; events flow from here on (with ``config.enabled`` set)."""
+        programs = self._loaded.programs
+        self.config.period_ns = 1_000_000_000 // sample_hz
+        self.config.enabled = 1
+        for name in ("hud_switch", "hud_waking", "hud_exit"):
+            self._links.enter_context(attach.attach_tp_btf(programs[name]))
+        self._links.enter_context(
+            attach.attach_perf_event(programs["hud_sample"], period=self.config.period_ns)
+        )
+
+    def detach(self) -> None:
+        """No further events; what the maps hold can still be read."""
+        self.config.enabled = 0
+        self._links.close()
+
+    # ------------------------------------------------------------------- what came
+
+    def events(self) -> list[Sample]:
+        """Everything since the last call, in the order of the kernel's reservations."""
+        return list(map(Sample._make, self._ring.drain()))
+
+    def stack(self, key: int) -> RawStack | None:
+        """The stack of that key; None = it is gone. Fetch each key once."""
+        packed = key.to_bytes(8, "little")
+        value = self._stacks.lookup(packed)
+        if value is None:
+            return None
+        self._fetched.add(key)
+        if len(self._fetched) >= STACKS_KEPT:
+            for old in self._fetched:
+                self._stacks.delete(old.to_bytes(8, "little"))
+            self._fetched.clear()
+        count, stop = wire.STACK_HEAD.unpack_from(value)
+        count = min(count, wire.MAX_FRAMES)
+        addresses = memoryview(value)[wire.STACK_HEAD.size : wire.STACK_HEAD.size + 8 * count]
+        reason = wire.STOPS[stop] if stop < len(wire.STOPS) else "unknown"
+        return RawStack(tuple(addresses.cast("Q")), reason)
+
+    def culprit(self, tid: int) -> Culprit | None:
+        """Who that thread was when it was last blamed."""
+        value = self._culprits.lookup(tid.to_bytes(4, "little"))
+        if value is None:
+            return None
+        pid, comm = wire.NAME.unpack(value)
+        return Culprit(tid, pid, _text(comm))
+
+    def threads(self, now_ns: int) -> Threads:
+        """Every thread of the target that ran since the attach; exited ones for the last time."""
+        states, entered, exited = [], {}, []
+        layout_known = bool(self.config.layout.valid)
+        for key, value in self._threads.items():
+            thread = wire.decode_thread(value)
+            states.append(state_of(thread, now_ns, layout_known))
+            if thread.entered:
+                entered[thread.tid] = thread.scheduler
+            if thread.exited:
+                exited.append(thread.tid)
+                self._threads.delete(key)
+        return Threads(states, entered, exited)
+
+    def forget_threads(self, tids: Iterable[int]) -> None:
+        """Drop entries of threads that user space knows to be gone."""
+        for tid in tids:
+            self._threads.delete(tid.to_bytes(4, "little"))
+
+
+def state_of(thread: wire.Thread, now_ns: int, layout_known: bool) -> ThreadState:
+    """Thread value -> what it does now and where its time went, the current state included."""
+    lasting = max(0, now_ns - thread.since_ns) if thread.sched and not thread.exited else 0
+    cpu, waiting, asleep = thread.cpu_ns, thread.waiting_ns, list(thread.asleep_ns)
+    where = thread.where if thread.where < len(asleep) else 0
+    if thread.sched == wire.SCHED_RUNNING:
+        cpu += lasting
+    elif thread.sched == wire.SCHED_RUNNABLE:
+        waiting += lasting
+    else:
+        asleep[where] += lasting
+    samples = thread.samples
+    seen = sum(samples)
+    if not seen:
+        # too short to be hit by any sample: nothing but the switches is known
+        samples, seen = ((0, 0, 1, 0, 0, 0) if layout_known else (1, 0, 0, 0, 0, 0)), 1
+    poll = cpu * (samples[Where.POLL] + samples[Where.ROOT]) // seen
+    allowed = cpu * samples[Where.ALLOWED] // seen
+    unknown = cpu * samples[Where.UNKNOWN] // seen
+    return ThreadState(
+        tid=thread.tid,
+        where=Where(where),
+        running=thread.sched == wire.SCHED_RUNNING,
+        runnable=thread.sched == wire.SCHED_RUNNABLE,
+        since_ns=thread.since_ns,
+        poll_start_ns=thread.poll_start_ns,
+        task_id=thread.task_id,
+        split=TimeSplit(
+            poll_cpu_ns=poll,
+            poll_asleep_ns=asleep[Where.POLL] + asleep[Where.ROOT],
+            waiting_ns=waiting,
+            parked_ns=asleep[Where.RUNTIME] + asleep[Where.FOREIGN],
+            allowed_ns=allowed + asleep[Where.ALLOWED],
+            runtime_ns=cpu - poll - allowed - unknown,
+            unknown_cpu_ns=unknown,
+            unknown_asleep_ns=asleep[Where.UNKNOWN],
+        ),
+        asleep_stack=thread.stack if thread.sched == wire.SCHED_ASLEEP else 0,
+        syscall=-1 if thread.syscall == wire.NOT_A_SYSCALL else thread.syscall,
+    )
+
+
+def _text(comm: bytes) -> str:
+    return comm.split(b"\0")[0].decode("utf-8", "surrogateescape")

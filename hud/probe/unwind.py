@@ -1,0 +1,108 @@
+"""The unwind tables of the target's modules, laid out in the maps that the kernel programs search.
+
+Terms: *rows* and *buckets* are one module's table (hud.symbols.unwind), stored once however often
+the module is mapped; a *generation* is one half of the mappings map: the new half is written whole,
+then one store makes the programs use it, so that no event ever sees a half-changed table.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Hashable, Sequence
+from typing import NamedTuple
+
+from hud.probe.wire import BUCKET_SIZE, MAPPING, MAX_MAPPINGS, ROW_SIZE, Config
+
+GENERATION = MAX_MAPPINGS // 2
+NEVER = (1 << 63) - 1
+"""``start`` of the unused entries: above every address."""
+
+
+class Segment(NamedTuple):
+    """One executable mapping of the target."""
+
+    start: int
+    end: int
+    bias: int
+    """Address minus this = the pc that the module's rows are keyed by."""
+    module: Hashable
+
+
+class Placed(NamedTuple):
+    """Where one module's table lies."""
+
+    first_row: int
+    first_bucket: int
+    buckets: int
+
+
+class UnwindTables:
+    """Owns the contents of the maps ``rows``, ``buckets`` and ``mappings`` (writable views)."""
+
+    def __init__(
+        self, rows: memoryview, buckets: memoryview, mappings: memoryview, config: Config
+    ) -> None:
+        self._rows = rows
+        self._buckets = buckets
+        self._mappings = mappings
+        self._config = config
+        self._placed: dict[Hashable, Placed] = {}
+        self._row_end = 0
+        self._bucket_end = 0
+        self.refused = 0
+        """Modules and mappings that did not fit; their frames stop the walk."""
+        self.show([])
+
+    def __contains__(self, module: Hashable) -> bool:
+        return module in self._placed
+
+    def add(self, module: Hashable, rows: bytes, buckets: bytes) -> bool:
+        """Store a table as hud.symbols.unwind makes it; False (and counted) without room."""
+        firsts = array("I", buckets)
+        pairs = array("I", bytes(BUCKET_SIZE * max(len(firsts) - 1, 0)))
+        pairs[0::2], pairs[1::2] = firsts[:-1], firsts[1:]
+        row_end = self._row_end + len(rows) // ROW_SIZE
+        bucket_end = self._bucket_end + len(pairs) // 2
+        if row_end * ROW_SIZE > len(self._rows) or bucket_end * BUCKET_SIZE > len(self._buckets):
+            self.refused += 1
+            return False
+        self._rows[self._row_end * ROW_SIZE : row_end * ROW_SIZE] = rows
+        self._buckets[self._bucket_end * BUCKET_SIZE : bucket_end * BUCKET_SIZE] = pairs.tobytes()
+        buckets_used = bucket_end - self._bucket_end
+        self._placed[module] = Placed(self._row_end, self._bucket_end, buckets_used)
+        self._row_end, self._bucket_end = row_end, bucket_end
+        return True
+
+    def show(self, segments: Sequence[Segment]) -> None:
+        """Make these the mappings of the target; those of modules without a table are left out."""
+        known = sorted(segment for segment in segments if segment.module in self._placed)
+        if len(known) >= GENERATION:
+            self.refused += len(known) - GENERATION + 1
+            del known[GENERATION - 1 :]
+        # the bisection never looks at the entry it starts from unless all others start above pc
+        table = [MAPPING.pack(0, 0, 0, 0, 0, 0, 0)]
+        for segment in known:
+            place = self._placed[segment.module]
+            table.append(
+                MAPPING.pack(
+                    segment.start,
+                    segment.end,
+                    segment.bias,
+                    place.first_row,
+                    place.first_bucket,
+                    place.buckets,
+                    0,
+                )
+            )
+        unused = MAPPING.pack(NEVER, NEVER, 0, 0, 0, 0, 0)
+        table += [unused] * (GENERATION - len(table))
+        first = 0 if self._config.mappings_first else GENERATION
+        at = first * MAPPING.size
+        self._mappings[at : at + GENERATION * MAPPING.size] = b"".join(table)
+        self._config.mappings_first = first
+
+    def clear(self) -> None:
+        """Forget every module: the target has replaced its image."""
+        self.show([])
+        self._placed.clear()
+        self._row_end = self._bucket_end = 0

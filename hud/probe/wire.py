@@ -1,0 +1,148 @@
+"""The structs that the kernel programs and user space share, transcribed from bpf_src.
+
+Terms: *event* and *stack* are bpf_src/event.h, everything else is bpf_src/state.h. A test holds
+each of them to the BTF of the compiled object. Little endian, natural alignment, as clang lays them
+out for BPF.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from typing import NamedTuple
+
+EVENT = struct.Struct("<QQQQQQIIIBBH")
+"""``struct event``: 64 bytes; unpacks to the fields of ``hud.model.Sample`` in order."""
+
+MAX_FRAMES = 128
+STACK_HEAD = struct.Struct("<II")
+STACK_SIZE = STACK_HEAD.size + 8 * MAX_FRAMES
+"""``struct stack``: count, stop, addresses[MAX_FRAMES]."""
+
+STOPS = (
+    "",
+    "no unwind rule",
+    "unreadable stack memory",
+    f"more than {MAX_FRAMES} frames",
+    "code outside every known module",
+    "end of the frame pointers",
+)
+"""Why a stack ends, by ``enum stack_stop``."""
+
+THREAD = struct.Struct("<16Q6Q6Q6I16s6B2x")
+"""``struct thread``; ``Thread`` names the fields."""
+
+
+class Thread(NamedTuple):
+    """The fields of ``struct thread``, in order; the two arrays by ``enum where``."""
+
+    since_ns: int
+    waking_ns: int
+    seen_ns: int
+    poll_start_ns: int
+    poll_last_ns: int
+    poll_asleep_ns: int
+    poll_waiting_ns: int
+    evidence_cpu_ns: int
+    task_id: int
+    parked_id: int
+    scheduler: int
+    stack: int
+    credit_ns: int
+    argument: int
+    cpu_ns: int
+    waiting_ns: int
+    asleep_ns: tuple[int, ...]
+    samples: tuple[int, ...]
+    begin_uncertain_us: int
+    tick: int
+    syscall: int
+    tid: int
+    other: int
+    other_tgid: int
+    other_comm: bytes
+    where: int
+    sched: int
+    preempted: int
+    entered: int
+    exited: int
+    tick_known: int
+
+
+def decode_thread(value: bytes) -> Thread:
+    """One value of the threads map."""
+    fields = THREAD.unpack(value)
+    return Thread._make((*fields[:16], fields[16:22], fields[22:28], *fields[28:]))
+
+
+SCHED_RUNNING, SCHED_ASLEEP, SCHED_RUNNABLE = 1, 2, 3
+"""``enum scheduling``."""
+
+MAPPING = struct.Struct("<QQQIIII")
+"""``struct mapping``: start, end, bias, rows, buckets, count, pad."""
+
+ROW_SIZE = 8
+BUCKET_SIZE = 8
+"""``struct bucket``: first, last."""
+
+MAX_MAPPINGS = 1024
+"""Two generations of 512: bpf_src/unwind.h."""
+
+NAME = struct.Struct("<I16s")
+"""``struct name`` of the culprits map: tgid, comm."""
+
+NOT_A_SYSCALL = 0xFFFFFFFF
+
+
+class Layout(ctypes.LittleEndianStructure):
+    """``struct layout``."""
+
+    _fields_ = (
+        ("tls_offset", ctypes.c_int64),
+        ("task_tag", ctypes.c_int32),
+        ("task_id", ctypes.c_int32),
+        ("budget_tag", ctypes.c_int32),
+        ("runtime", ctypes.c_int32),
+        ("scheduler", ctypes.c_int32),
+        ("core", ctypes.c_int32),
+        ("tick_multi", ctypes.c_int32),
+        ("tick_current", ctypes.c_int32),
+        ("valid", ctypes.c_uint32),
+        ("pad", ctypes.c_uint32),
+    )
+
+
+class Config(ctypes.LittleEndianStructure):
+    """``struct config``, mapped: a store is seen by the next event."""
+
+    _fields_ = (
+        ("threshold_ns", ctypes.c_uint64),
+        ("evidence_ns", ctypes.c_uint64),
+        ("period_ns", ctypes.c_uint64),
+        ("tgid", ctypes.c_uint32),
+        ("enabled", ctypes.c_uint32),
+        ("every_thread", ctypes.c_uint32),
+        ("survey", ctypes.c_uint32),
+        ("mappings_first", ctypes.c_uint32),
+        ("layout", Layout),
+    )
+
+
+class Counters(ctypes.LittleEndianStructure):
+    """``struct counters``, mapped."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_uint64)
+        for name in (
+            "ring_full",
+            "stacks_full",
+            "threads_full",
+            "context_unreadable",
+            "context_read",
+            "stacks_skipped",
+            "stacks_taken",
+            "stacks_complete",
+            "frames",
+            "switches",
+        )
+    )

@@ -1,0 +1,322 @@
+"""The target's address space: which module an address is in, its unwind rules, its names.
+
+Terms: a *module* is one mapped file (or the vdso), known to the symbol resolver by a number; a
+*site* is what is looked up for a frame, as one number: twice its address, plus one for the
+innermost frame. Of a caller the byte before the return address is looked up: the call itself.
+
+Most new stacks differ from known ones in the innermost frame only, so that the frames of all
+callers together are kept too.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from hud.errors import HudError
+from hud.model import Frame, Mapping, Stack
+from hud.probe.probe import RawStack
+from hud.probe.unwind import Segment, UnwindTables
+from hud.symbols.client import FailedReply, FramesReply, Reply, Resolver, UnwindReply
+from hud.target.mappings import Mappings
+
+PAGE = 4096
+"""The smallest page: alignment of file offsets in mappings."""
+
+MOST_MODULES = 1000
+MOST_CALLERS = 20_000
+MOST_NAMED = 200_000
+"""Sites whose frames are kept; beyond it the cache starts anew."""
+
+Identity = tuple[str, int, str]
+"""Device, inode, path: what tells one mapped file from another."""
+
+Open = Callable[[Mapping], int]
+
+
+@dataclass(slots=True)
+class Module:
+    """One mapped file as the resolver knows it."""
+
+    number: int
+    path: str
+    segments: tuple[tuple[int, int, int], ...] = ()
+    """(p_vaddr, p_offset, p_filesz), once its unwind table came."""
+    base: int = 0
+
+
+class Resolved(NamedTuple):
+    """A stack whose frames are known now."""
+
+    key: int
+    stack: Stack
+
+
+class Addresses:
+    """Keeps the resolver and the kernel's unwind tables in step with the target's mappings."""
+
+    def __init__(
+        self,
+        resolver: Resolver,
+        open_mapping: Open,
+        read_mappings: Callable[[], list[Mapping]],
+    ) -> None:
+        self._resolver = resolver
+        self._open = open_mapping
+        self._read = read_mappings
+        self._tables: UnwindTables | None = None
+        self._modules: dict[Identity, Module | None] = {}
+        self._by_number: dict[int, Module] = {}
+        self._mappings = Mappings([])
+        self._executable: list[Mapping] = []
+        self._unwind_requests: dict[int, Module] = {}
+        self._unwind_replies: list[tuple[Module, bytes, bytes]] = []
+        self._frame_requests: dict[int, tuple[Module, list[int]]] = {}
+        self._frames: dict[int, tuple[Frame, ...]] = {}
+        self._callers: dict[tuple[int, ...], tuple[Frame, ...]] = {}
+        self._asked: set[int] = set()
+        self._waiting: dict[int, tuple[RawStack, set[int]]] = {}
+        self.notes: list[str] = []
+        """What cannot be seen, a sentence each."""
+        self.unnamed = 0
+        """Stacks given up because the resolver died or refused."""
+
+    # ------------------------------------------------------------------- mappings
+
+    @property
+    def text_bytes(self) -> int:
+        """Size of the executable mappings."""
+        return sum(mapping.end - mapping.start for mapping in self._executable)
+
+    @property
+    def pending_unwind(self) -> int:
+        """Modules whose unwind table has not come yet."""
+        return len(self._unwind_requests)
+
+    @property
+    def pending_stacks(self) -> int:
+        """Stacks whose names have not come yet."""
+        return len(self._waiting)
+
+    def refresh(self) -> None:
+        """Read the mappings again; new modules are handed to the resolver."""
+        mappings = self._read()
+        executable = [mapping for mapping in mappings if mapping.executable]
+        if executable == self._executable:
+            return
+        gone = set(self._executable) - set(executable)
+        self._executable = executable
+        self._mappings = Mappings(mappings)
+        if gone:
+            # another module may be at the same addresses now
+            self._forget_names()
+        for mapping in executable:
+            identity = _identity(mapping)
+            if identity is None or identity in self._modules or len(self._modules) >= MOST_MODULES:
+                continue
+            self._modules[identity] = self._add(mapping)
+        self._show()
+
+    def module_of(self, path: str) -> int | None:
+        """The resolver's number of the module mapped from this path."""
+        for identity, module in self._modules.items():
+            if identity[2] == path and module is not None:
+                return module.number
+        return None
+
+    def _add(self, mapping: Mapping) -> Module | None:
+        try:
+            descriptor = self._open(mapping)
+        except HudError as error:
+            self.notes.append(str(error))
+            return None
+        try:
+            module = Module(self._resolver.add_module(descriptor, mapping.path), mapping.path)
+        finally:
+            os.close(descriptor)
+        self._by_number[module.number] = module
+        self._unwind_requests[self._resolver.request_unwind(module.number)] = module
+        return module
+
+    def use_tables(self, tables: UnwindTables) -> None:
+        """From now on unwind tables go to the kernel, those that came before included."""
+        self._tables = tables
+        arrived, self._unwind_replies = self._unwind_replies, []
+        for module, rows, buckets in arrived:
+            tables.add(module.number, rows, buckets)
+        self._show()
+
+    def _show(self) -> None:
+        if self._tables is None:
+            return
+        segments = []
+        for mapping in self._executable:
+            identity = _identity(mapping)
+            module = self._modules.get(identity) if identity else None
+            if module is None or module.number not in self._tables:
+                continue
+            vaddr = _vaddr(mapping.offset, module.segments)
+            if vaddr is not None:
+                bias = mapping.start - vaddr + module.base
+                segments.append(Segment(mapping.start, mapping.end, bias, module.number))
+        self._tables.show(segments)
+
+    def clear(self) -> None:
+        """The target runs another image: forget everything."""
+        if self._tables is not None:
+            self._tables.clear()
+        self._modules.clear()
+        self._executable = []
+        self._forget_names()
+        self._waiting.clear()
+        self._unwind_requests.clear()
+        self._unwind_replies.clear()
+        self._frame_requests.clear()
+
+    # ------------------------------------------------------------------- names
+
+    def want(self, key: int, raw: RawStack) -> Stack:
+        """The stack as far as it is known now; its names come through ``take``."""
+        if raw.addresses[1:] in self._callers:
+            sites = [raw.addresses[0] << 1 | 1]
+        else:
+            sites = sites_of(raw.addresses)
+        missing = {site for site in sites if site not in self._frames}
+        if not missing:
+            return self._stack(raw)
+        self._waiting[key] = raw, missing
+        self._ask(missing - self._asked)
+        return Stack(raw.addresses, not raw.stop, raw.stop)
+
+    def knows(self, addresses: Iterable[int]) -> bool:
+        """Is each of them inside a mapping read before?"""
+        return all(self._mappings.find(address) is not None for address in addresses)
+
+    def _ask(self, sites: set[int]) -> None:
+        places: dict[int, list[int]] = {}
+        offsets: dict[int, list[int]] = {}
+        for site in sorted(sites):
+            address = _looked_up(site)
+            mapping = self._mappings.find(address)
+            identity = _identity(mapping) if mapping else None
+            module = self._modules.get(identity) if identity else None
+            if module is None or mapping is None:
+                self._name(site, (Frame(0, module=mapping.path if mapping else ""),))
+                continue
+            places.setdefault(module.number, []).append(site)
+            offsets.setdefault(module.number, []).append(address - mapping.start + mapping.offset)
+        for number, wanted in places.items():
+            request = self._resolver.request_frames(number, offsets[number])
+            self._frame_requests[request] = self._by_number[number], wanted
+            self._asked.update(wanted)
+
+    def _name(self, site: int, frames: tuple[Frame, ...]) -> None:
+        if len(self._frames) >= MOST_NAMED:
+            self._forget_names()
+        self._frames[site] = tuple(replace(frame, address=site >> 1) for frame in frames)
+
+    def _forget_names(self) -> None:
+        self._frames.clear()
+        self._callers.clear()
+        self._asked.clear()
+
+    def take(self, replies: Sequence[Reply]) -> list[Resolved]:
+        """Use the resolver's answers; returns the stacks that are named by them."""
+        named = False
+        tables_came = False
+        for reply in replies:
+            if isinstance(reply, FramesReply) and reply.request in self._frame_requests:
+                _, sites = self._frame_requests.pop(reply.request)
+                for site, frames in zip(sites, reply.frames, strict=False):
+                    self._name(site, frames)
+                self._asked.difference_update(sites)
+                named = True
+            elif isinstance(reply, UnwindReply):
+                tables_came |= self._take_unwind(reply)
+            elif isinstance(reply, FailedReply):
+                named |= self._take_failure(reply)
+        if tables_came:
+            self._show()
+        return self._finished() if named or self._waiting else []
+
+    def _take_unwind(self, reply: UnwindReply) -> bool:
+        module = self._unwind_requests.pop(reply.request, None)
+        if module is None:
+            return False
+        if reply.note:
+            self.notes.append(f"{module.path}: {reply.note}")
+        module.segments = tuple(reply.segments)
+        if reply.table is None:
+            return False
+        module.base = reply.table.base
+        if self._tables is None:
+            self._unwind_replies.append((module, reply.table.rows, reply.table.buckets))
+            return False
+        return self._tables.add(module.number, reply.table.rows, reply.table.buckets)
+
+    def _take_failure(self, reply: FailedReply) -> bool:
+        module = self._unwind_requests.pop(reply.request, None)
+        if module is not None:
+            self.notes.append(f"{module.path}: {reply.message}")
+            return False
+        asked = self._frame_requests.pop(reply.request, None)
+        if asked is None:
+            return False
+        module, sites = asked
+        self.notes.append(f"{module.path}: {reply.message}")
+        self.unnamed += 1
+        for site in sites:
+            self._name(site, (Frame(0, module=module.path),))
+        self._asked.difference_update(sites)
+        return True
+
+    def _finished(self) -> list[Resolved]:
+        done = []
+        for key, (raw, missing) in list(self._waiting.items()):
+            missing -= self._frames.keys()
+            if not missing:
+                del self._waiting[key]
+                done.append(Resolved(key, self._stack(raw)))
+        return done
+
+    def _stack(self, raw: RawStack) -> Stack:
+        first, callers = raw.addresses[0], raw.addresses[1:]
+        outer = self._callers.get(callers)
+        if outer is None:
+            found = (self._frames.get(address << 1) or (Frame(address),) for address in callers)
+            outer = tuple(frame for frames in found for frame in frames)
+            if len(self._callers) < MOST_CALLERS:
+                self._callers[callers] = outer
+        inner = self._frames.get(first << 1 | 1) or (Frame(first),)
+        return Stack(raw.addresses, not raw.stop, raw.stop, inner + outer)
+
+
+def sites_of(addresses: Sequence[int]) -> list[int]:
+    """The sites of a stack, innermost first."""
+    return [address << 1 | (not index) for index, address in enumerate(addresses)]
+
+
+def _looked_up(site: int) -> int:
+    return (site >> 1) - (not site & 1)
+
+
+def _vaddr(offset: int, segments: Sequence[tuple[int, int, int]]) -> int | None:
+    """The vaddr at a file offset that begins a mapping.
+
+    Segments are mapped by whole pages, so that two of them may share a page of the file: the one
+    whose first page it is comes first.
+    """
+    found = None
+    for p_vaddr, p_offset, p_filesz in segments:
+        first = p_offset & -PAGE
+        if first == offset or (found is None and first < offset < p_offset + p_filesz):
+            found = p_vaddr + offset - p_offset
+    return found
+
+
+def _identity(mapping: Mapping | None) -> Identity | None:
+    if mapping is None or not mapping.path or (not mapping.inode and mapping.path != "[vdso]"):
+        return None
+    return mapping.device, mapping.inode, mapping.path

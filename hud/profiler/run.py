@@ -1,0 +1,625 @@
+"""One profiling run: attaches to a process and yields what the kernel and the resolver tell.
+
+Terms: a *batch* is everything that came since the last one; the caller decides how often to ask.
+The symbol resolver is forked before any BPF object exists and gets every file of the target as an
+open descriptor, so that only it, without root, parses bytes that others wrote.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hud.errors import HudError, TargetError, UsageError
+from hud.model import (
+    Detection,
+    Kind,
+    Losses,
+    Mapping,
+    Rung,
+    Sample,
+    Stack,
+    Target,
+    ThreadName,
+    ThreadState,
+    Worker,
+)
+from hud.probe import wire
+from hud.probe.probe import Culprit, Probe
+from hud.profiler import detection as detect
+from hud.profiler.addresses import Addresses
+from hud.runtime.context import ContextLayout
+from hud.runtime.workers import WorkerIds, find_workers
+from hud.symbols.client import FactsReply, FailedReply, Reply, Resolver
+from hud.target.executable import open_executable, open_mapping, open_named, same_file
+from hud.target.find import same_process
+from hud.target.life import (
+    Born,
+    Exec,
+    LifeCycle,
+    LifeEvent,
+    ProcessExited,
+    Renamed,
+    ThreadExited,
+    exit_text,
+)
+from hud.target.mappings import read_mappings
+from hud.target.namespace import require_initial_pid_namespace
+from hud.target.threads import list_threads
+
+CONTEXT_HZ = 997
+"""CPU samples where polls are seen: only those inside a long poll cost a stack."""
+SAMPLED_HZ = 99
+"""CPU samples on the other rungs, where each costs a stack. A prime avoids lockstep."""
+
+FACTS_TIMEOUT_S = 10.0
+UNWIND_TIMEOUT_S = 5.0
+SURVEY_S = 0.5
+LAST_NAMES_S = 5.0
+"""How long the end of a run waits for names that the resolver still looks up."""
+
+REFRESH_INTERVAL_S = 0.5
+MOST_STACKS = 60_000
+UNREADABLE_SHARE = 0.05
+"""Above this share of failed readings of CONTEXT its layout is wrong."""
+READINGS_TO_JUDGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a run can be told."""
+
+    threshold_ns: int = 5_000_000
+    workers: str | None = None
+    """Prefix of the workers' thread names; None = found by hud."""
+    executable: str | None = None
+    """A file with the target's symbols, of the same build."""
+    btf: Path | None = None
+    use_context: bool = True
+    """False steps down the ladder on purpose (for tests and comparisons)."""
+    sample_hz: int = 0
+    """0 = by rung."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """What came since the last batch."""
+
+    samples: list[Sample] = field(default_factory=list)
+    stacks: dict[int, Stack] = field(default_factory=dict)
+    """New ones, and known ones that have names now."""
+    workers: list[Worker] = field(default_factory=list)
+    """New or renamed."""
+    names: dict[int, str] = field(default_factory=dict)
+    """tid -> name, of threads born or renamed."""
+    culprits: list[Culprit] = field(default_factory=list)
+    died: list[int] = field(default_factory=list)
+    ended: str = ""
+    """Why the run is over: the target's end."""
+    detection: Detection | None = None
+    """Set when the rung has changed."""
+
+
+class Profiler:
+    """Attached to one process from ``__enter__`` to ``__exit__``.
+
+    ``read_object`` gives the compiled kernel programs; ``say`` gets a sentence of progress.
+    Raises TargetError, KernelError or UsageError with the remedy; then nothing stays attached.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        options: Options,
+        read_object: Callable[[], bytes],
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.target = target
+        self.options = options
+        self._read_object = read_object
+        self._say = say
+        self._ids = WorkerIds()
+        self._workers: dict[int, Worker] = {}
+        self._names: dict[int, str] = {}
+        self._known_stacks: set[int] = set()
+        self._outside: set[int] = set()
+        """tids that ``--workers`` leaves out."""
+        self._stacks_gone = 0
+        self._unread: list[LifeEvent] = []
+        self._next_refresh = 0.0
+        self._connector_at = 0.0
+        self.notes: list[str] = []
+        self.phases: list[tuple[str, float]] = []
+        """(what, seconds since the start): for benchmarks and --verbose."""
+        self._started = time.monotonic()
+        self.start_ns = 0
+        """CLOCK_MONOTONIC when events began to flow."""
+
+    # ------------------------------------------------------------------- attach
+
+    def __enter__(self) -> Profiler:
+        with ExitStack() as stack:
+            self._open(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stack.close()
+
+    def _phase(self, what: str) -> None:
+        self.phases.append((what, time.monotonic() - self._started))
+
+    def _open(self, stack: ExitStack) -> None:
+        pid = self.target.pid
+        require_initial_pid_namespace()
+        self._resolver = stack.enter_context(Resolver())
+        self._phase("resolver forked")
+        self._life = stack.enter_context(LifeCycle(pid))
+        self._addresses = Addresses(
+            self._resolver, self._open_mapping, lambda: read_mappings(self.target.pid)
+        )
+        self._read_image()
+        self._probe = stack.enter_context(
+            Probe(
+                self._read_object(),
+                self.options.btf,
+                tgid=pid,
+                threshold_ns=self.options.threshold_ns,
+                text_bytes=self._addresses.text_bytes,
+            )
+        )
+        self._phase("programs loaded")
+        self._addresses.use_tables(self._probe.unwind)
+        self._await_image()
+        self._phase("executable read")
+        self._detect()
+        self._phase("attached")
+        self.start_ns = time.monotonic_ns()
+        # pyroute2 takes a while to import: /proc does until the first quiet moment
+        self._connector_at = time.monotonic() + 0.3
+
+    def _open_mapping(self, mapping: Mapping) -> int:
+        named = self.options.executable
+        if named is None or not mapping.inode:
+            return open_mapping(self.target.pid, mapping)
+        running = open_executable(self.target.pid)
+        try:
+            descriptor = open_mapping(self.target.pid, mapping)
+            if not same_file(running, descriptor):
+                return descriptor
+            os.close(descriptor)
+        finally:
+            os.close(running)
+        return open_named(named)
+
+    def _read_image(self) -> None:
+        """Hand what is mapped now to the resolver."""
+        if not same_process(self.target):
+            raise TargetError(f"process {self.target.pid} is gone")
+        self._names = {thread.tid: thread.name for thread in list_threads(self.target.pid)}
+        self._addresses.refresh()
+        self._facts: FactsReply | None = None
+        self._facts_request = 0
+        self._running_request = 0
+        module = self._addresses.module_of(self.target.executable)
+        if module is not None:
+            self._facts_request = self._resolver.request_facts(module)
+        if self.options.executable is not None:
+            running = open_executable(self.target.pid)
+            try:
+                number = self._resolver.add_module(running, self.target.executable)
+            finally:
+                os.close(running)
+            self._running_request = self._resolver.request_facts(number)
+
+    def _await_image(self) -> None:
+        """Wait for the executable's facts, and a little for the unwind tables."""
+        until = time.monotonic() + FACTS_TIMEOUT_S
+        patience = time.monotonic() + UNWIND_TIMEOUT_S
+        running: FactsReply | None = None
+        told = False
+        while time.monotonic() < until:
+            wanted = self._facts is None and bool(self._facts_request)
+            wanted |= running is None and bool(self._running_request)
+            if not wanted and (not self._addresses.pending_unwind or time.monotonic() > patience):
+                break
+            if not told and time.monotonic() - self._started > 1:
+                self._say("reading the unwind tables of the target's files")
+                told = True
+            replies = self._resolver.wait(0.05)
+            for reply in replies:
+                if isinstance(reply, FactsReply) and reply.request == self._running_request:
+                    running = reply
+                elif isinstance(reply, FactsReply | FailedReply):
+                    self._take_facts(reply)
+            self._addresses.take(replies)
+            if not self._resolver.alive:
+                break
+        if self.options.executable is not None and running is not None and self._facts is not None:
+            named, actual = self._facts.facts, running.facts
+            same = (
+                named.build_id == actual.build_id
+                if named.build_id and actual.build_id
+                else [s[:3] for s in named.segments] == [s[:3] for s in actual.segments]
+            )
+            if not same:
+                raise UsageError(
+                    f"--target {self.options.executable}: another build than the running program",
+                    f"leave --target out: hud reads {self.target.executable} by itself",
+                )
+        elif self.options.executable is not None and self._facts is None:
+            raise UsageError(
+                f"--target {self.options.executable}: not a readable ELF file",
+                f"leave --target out: hud reads {self.target.executable} by itself",
+            )
+
+    def _take_facts(self, reply: Reply) -> None:
+        if reply.request != self._facts_request:
+            return
+        self._facts_request = 0
+        if isinstance(reply, FactsReply):
+            self._facts = reply
+            self.notes += [f"{self.target.executable}: {note}" for note in reply.facts.notes]
+            if not reply.facts.has_symtab:
+                self.notes.append("the executable is stripped: functions without names")
+            elif not reply.facts.has_dwarf:
+                self.notes.append("no debug info: functions without file and line")
+        elif isinstance(reply, FailedReply):
+            self.notes.append(f"{self.target.executable}: {reply.message}")
+
+    # ------------------------------------------------------------------- detection
+
+    def _detect(self) -> None:
+        found: detect.Context | detect.Refusal
+        if self.options.use_context:
+            found = detect.find_context(
+                self._facts,
+                self.target.pid,
+                list_threads(self.target.pid),
+                read_mappings(self.target.pid),
+            )
+        else:
+            versions = self._facts.tokio_versions if self._facts else ()
+            found = detect.Refusal("switched off", versions)
+        if isinstance(found, detect.Context):
+            self._layout: ContextLayout | None = found.layout
+            self.detection = found.detection
+            self._probe.set_layout(_wire_layout(found.layout))
+            self._attach(CONTEXT_HZ)
+            self._take_entered(found.drives)
+            if self.options.workers is not None:
+                self._require_named_workers()
+        else:
+            self._layout = None
+            self._probe.set_layout(None)
+            self._attach(SAMPLED_HZ)
+            self._step_down(found)
+
+    def _attach(self, hz: int) -> None:
+        self._probe.attach(self.options.sample_hz or hz)
+
+    def _step_down(self, refusal: detect.Refusal) -> None:
+        """The rungs below CONTEXT: survey the stacks, then choose by stacks and names."""
+        classes = {}
+        if self.options.workers is None:
+            self._say("no CONTEXT: looking at the threads' stacks")
+            classes = detect.classes_of(self._survey())
+        workers, self.detection = detect.find_by_ladder(
+            refusal, self._thread_names(), self.options.workers, classes, self.target.pid
+        )
+        self._classes = classes
+        self._refusal = refusal
+        self._use_workers(workers)
+
+    def _survey(self) -> dict[int, list[Stack]]:
+        self._probe.config.survey = 1
+        taken: dict[int, set[int]] = {}
+        batch = Batch()
+        end = time.monotonic() + SURVEY_S
+        while time.monotonic() < end or (
+            self._addresses.pending_stacks and time.monotonic() < end + 2.0
+        ):
+            time.sleep(0.02)
+            samples = self._probe.events()
+            self._take_stacks(samples, batch)
+            for sample in samples:
+                if sample.stack and sample.kind in (Kind.CPU, Kind.SLEEP):
+                    taken.setdefault(sample.tid, set()).add(sample.stack)
+            self._take_replies(batch)
+            if time.monotonic() >= end:
+                self._probe.config.survey = 0
+        self._probe.config.survey = 0
+        self._known_stacks.clear()
+        return {
+            tid: [batch.stacks[key] for key in sorted(keys) if key in batch.stacks]
+            for tid, keys in taken.items()
+        }
+
+    def _thread_names(self) -> list[ThreadName]:
+        return list_threads(self.target.pid)
+
+    def _use_workers(self, workers: tuple[Worker, ...]) -> None:
+        numbered = self._ids.number(workers)
+        self._workers = {worker.tid: worker for worker in numbered}
+        self._probe.set_workers({worker.tid: worker.worker_id for worker in numbered})
+        self._probe.config.every_thread = not workers
+
+    def _require_named_workers(self) -> None:
+        """``--workers`` beside CONTEXT only leaves threads out; it must match some."""
+        choice = find_workers(self._thread_names(), prefix=self.options.workers)
+        if not choice.workers:
+            raise detect.no_such_workers(choice.reason, choice.suggestion)
+
+    def _take_entered(self, entered: dict[int, int]) -> list[Worker]:
+        """Threads inside a runtime, as CONTEXT says: those that drive a scheduler are workers."""
+        found = []
+        for tid, scheduler in sorted(entered.items()):
+            drives = scheduler or self._layout is None or self._layout.scheduler < 0
+            if tid not in self._workers and drives:
+                found.append(self._add_worker(tid, ""))
+        return [worker for worker in found if worker is not None]
+
+    def _add_worker(self, tid: int, runtime: str) -> Worker | None:
+        name = self._names.get(tid, "")
+        prefix = self.options.workers
+        if prefix is not None and not name.startswith(prefix[:15]):
+            self._outside.add(tid)
+            return None
+        (worker,) = (w for w in self._ids.number([Worker(0, tid, name, runtime)]) if w.tid == tid)
+        self._workers[tid] = worker
+        return worker
+
+    # ------------------------------------------------------------------- while it runs
+
+    @property
+    def workers(self) -> list[Worker]:
+        """By number; those found so far."""
+        return sorted(self._workers.values(), key=lambda worker: worker.worker_id)
+
+    @property
+    def names(self) -> dict[int, str]:
+        """tid -> name of the target's threads."""
+        return self._names
+
+    @property
+    def period_ns(self) -> int:
+        """Of the CPU samples."""
+        return int(self._probe.config.period_ns)
+
+    def filenos(self) -> tuple[int, ...]:
+        """Readable when ``pump`` should be called before its time."""
+        return self._life.fileno(), self._resolver.fileno()
+
+    def set_threshold(self, threshold_ns: int) -> None:
+        """From the next event on."""
+        self._probe.set_threshold(threshold_ns)
+
+    def pump(self) -> Batch:
+        """Everything new. Call it every 0.1 s or so, and when a descriptor is readable."""
+        batch = Batch()
+        self._take_life(batch)
+        samples = self._probe.events()
+        self._take_stacks(samples, batch)
+        self._take_workers_of(samples, batch)
+        if self._outside:
+            samples = [sample for sample in samples if sample.tid not in self._outside]
+        batch.samples = samples
+        self._take_replies(batch)
+        if self._connector_at and time.monotonic() >= self._connector_at:
+            self._connector_at = 0.0
+            if not self._life.open_connector():
+                self.notes.append(f"thread events from /proc: {self._life.reason}")
+        return batch
+
+    def states(self) -> tuple[list[ThreadState], Batch]:
+        """Every thread of the target now, and what follows from it; a few times a second."""
+        batch = Batch()
+        now = time.monotonic_ns()
+        read = self._probe.threads(now)
+        if self._layout is not None:
+            batch.workers += self._take_entered(read.entered)
+            self._judge_layout(batch)
+        for state in read.states:
+            key = state.asleep_stack
+            if key and state.poll_start_ns and now - state.poll_start_ns >= 100_000_000:
+                self._fetch_stack(key, batch)
+        batch.died += [tid for tid in read.exited if tid in self._workers]
+        return read.states, batch
+
+    def losses(self) -> Losses:
+        """What was not seen so far."""
+        counters = self._probe.counters
+        return Losses(
+            ring_full=counters.ring_full,
+            stacks_full=counters.stacks_full,
+            stacks_gone=self._stacks_gone,
+            threads_full=counters.threads_full,
+            context_unreadable=counters.context_unreadable,
+            stacks_skipped=counters.stacks_skipped,
+            symbols_late=self._addresses.unnamed,
+        )
+
+    def stack_counts(self) -> tuple[int, int]:
+        """Stacks taken in the run, and how many of them reached the thread's start."""
+        return self._probe.counters.stacks_taken, self._probe.counters.stacks_complete
+
+    def counters(self) -> dict[str, int]:
+        """The kernel side's own counters by name, for benchmarks."""
+        return {name: getattr(self._probe.counters, name) for name, *_ in wire.Counters._fields_}
+
+    def cost(self) -> tuple[int, int]:
+        """CPU nanoseconds of hud and its resolver so far; their resident bytes."""
+        own = int(time.process_time() * 1e9)
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        rss = pages * os.sysconf("SC_PAGE_SIZE")
+        return own + self._resolver.cpu_ns(), rss + self._resolver.rss_bytes()
+
+    def finish(self) -> Batch:
+        """Detach, drain once more, wait a little for names that are still looked up."""
+        self._probe.detach()
+        batch = self.pump()
+        until = time.monotonic() + LAST_NAMES_S
+        while self._addresses.pending_stacks and time.monotonic() < until:
+            self._addresses_take(self._resolver.wait(0.1), batch)
+        return batch
+
+    # ------------------------------------------------------------------- what came
+
+    def _take_stacks(self, samples: list[Sample], batch: Batch) -> None:
+        keys = {sample.stack for sample in samples if sample.kind != Kind.POLL}
+        for key in keys - self._known_stacks:
+            if key:
+                self._fetch_stack(key, batch)
+        for tid in {s.other for s in samples if s.kind == Kind.LATENCY and s.other}:
+            culprit = self._probe.culprit(tid)
+            if culprit is not None:
+                batch.culprits.append(culprit)
+
+    def _fetch_stack(self, key: int, batch: Batch) -> None:
+        if key in self._known_stacks:
+            return
+        raw = self._probe.stack(key)
+        if raw is None:
+            self._stacks_gone += 1
+            return
+        if len(self._known_stacks) >= MOST_STACKS:
+            self._known_stacks.clear()
+        self._known_stacks.add(key)
+        if raw.stop and not self._addresses.knows(raw.addresses):
+            self._refresh()
+        batch.stacks[key] = self._addresses.want(key, raw)
+
+    def _refresh(self) -> None:
+        """New code may be mapped: a library was loaded."""
+        if time.monotonic() < self._next_refresh:
+            return
+        self._next_refresh = time.monotonic() + REFRESH_INTERVAL_S
+        try:
+            self._addresses.refresh()
+        except TargetError:
+            self._next_refresh = float("inf")  # gone; its end will be told
+
+    def _take_workers_of(self, samples: list[Sample], batch: Batch) -> None:
+        """Threads that poll without driving a scheduler: ``block_on`` of a multi_thread runtime."""
+        if self._layout is None:
+            return
+        for tid in {s.tid for s in samples if s.kind == Kind.POLL} - self._workers.keys():
+            if tid not in self._outside:
+                worker = self._add_worker(tid, "block_on")
+                if worker is not None:
+                    batch.workers.append(worker)
+
+    def _take_replies(self, batch: Batch) -> None:
+        self._addresses_take(self._resolver.replies(), batch)
+
+    def _addresses_take(self, replies: list[Reply], batch: Batch) -> None:
+        for reply in replies:
+            if isinstance(reply, FactsReply | FailedReply):
+                self._take_facts(reply)
+        for key, stack in self._addresses.take(replies):
+            batch.stacks[key] = stack
+        if self._addresses.notes:
+            fresh = [note for note in self._addresses.notes if note not in self.notes]
+            self.notes += fresh
+            self._addresses.notes.clear()
+
+    def _take_life(self, batch: Batch) -> None:
+        changed = False
+        for event in self._life.read():
+            if isinstance(event, ProcessExited):
+                status = exit_text(event.wait_status)
+                batch.ended = f"target exited ({status})" if status else "target exited"
+            elif isinstance(event, Exec):
+                self._replace_image(batch)
+            elif isinstance(event, ThreadExited):
+                self._names.pop(event.tid, None)
+                self._outside.discard(event.tid)
+                if self._workers.pop(event.tid, None) is not None:
+                    self._ids.forget(event.tid)
+                    batch.died.append(event.tid)
+                changed = True
+            elif isinstance(event, Born):
+                self._names.setdefault(event.tid, "")
+                changed = True
+            elif isinstance(event, Renamed):
+                self._names[event.tid] = batch.names[event.tid] = event.name
+                worker = self._workers.get(event.tid)
+                if worker is not None:
+                    renamed = Worker(worker.worker_id, worker.tid, event.name, worker.runtime)
+                    self._workers[event.tid] = renamed
+                    batch.workers.append(renamed)
+                changed = True
+        if changed and not batch.ended and self._layout is None:
+            self._choose_again(batch)
+
+    def _choose_again(self, batch: Batch) -> None:
+        """The threads have changed on a rung that knows workers by name or stack."""
+        known = set(self._workers)
+        try:
+            workers, detection = detect.find_by_ladder(
+                self._refusal,
+                self._thread_names(),
+                self.options.workers,
+                self._classes,
+                self.target.pid,
+            )
+        except TargetError:
+            return  # all of them are gone, others may come
+        self._use_workers(workers)
+        batch.workers += [worker for worker in self.workers if worker.tid not in known]
+        if detection.rung is not self.detection.rung:
+            self.detection = batch.detection = detection
+
+    def _replace_image(self, batch: Batch) -> None:
+        """exec: other code, other layout, the same pid."""
+        batch.died += list(self._workers)
+        self._workers.clear()
+        self._outside.clear()
+        self._probe.detach()
+        self._addresses.clear()
+        self._known_stacks.clear()
+        try:
+            executable = str(Path(f"/proc/{self.target.pid}/exe").readlink())
+            self.target = Target(
+                self.target.pid, self.target.name, executable, self.target.start_ticks
+            )
+            self._read_image()
+            self._await_image()
+            self._detect()
+        except (HudError, OSError) as error:
+            self.detection = Detection(Rung.LATENCY, f"after exec: {error}")
+        batch.detection = self.detection
+        batch.workers += self.workers
+
+    def _judge_layout(self, batch: Batch) -> None:
+        """A layout that the kernel mostly cannot read is wrong: step down and say so."""
+        counters = self._probe.counters
+        bad, good = counters.context_unreadable, counters.context_read
+        if bad + good < READINGS_TO_JUDGE or bad <= (bad + good) * UNREADABLE_SHARE:
+            return
+        self._probe.set_layout(None)
+        self._layout = None
+        self._probe.detach()
+        self._attach(SAMPLED_HZ)
+        versions = self.detection.tokio_versions
+        self._step_down(detect.Refusal(f"{bad} of {bad + good} readings of CONTEXT", versions))
+        batch.detection = self.detection
+        batch.workers += self.workers
+
+
+def _wire_layout(layout: ContextLayout) -> wire.Layout:
+    return wire.Layout(
+        tls_offset=layout.tls_offset,
+        task_tag=layout.task_tag,
+        task_id=layout.task_id,
+        budget_tag=layout.budget_tag,
+        runtime=layout.runtime,
+        scheduler=layout.scheduler,
+        core=max(layout.core, 0),
+        tick_multi=layout.tick_multi,
+        tick_current=layout.tick_current,
+    )

@@ -1,0 +1,27 @@
+"""What the command line asks of one run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One run: what to look for, and what to do with what is found."""
+
+    threshold_ns: int
+    window_ns: int
+    """0 = everything."""
+    duration_s: float
+    """0 = until somebody ends it."""
+    workers: str | None
+    executable: str | None
+    btf: Path | None
+    use_context: bool
+    headless: bool
+    export: str | None
+    format: str
+    """Empty = by the name of the export."""
+    quiet: bool
+    verbose: bool

@@ -1,0 +1,226 @@
+"""One run from start to end, as the command line asks for it: attach, watch, tell, write.
+
+Terms: *progress* is a line on the terminal's standard error that is written over and over.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from shutil import get_terminal_size
+from types import TracebackType
+
+from hud import resources
+from hud.errors import ExportError, UsageError
+from hud.export import choose, summary
+from hud.export.write import check_writable, write_atomically
+from hud.model import Cause, Snapshot, Target
+from hud.profiler import Options, Profiler
+from hud.request import Request
+from hud.session import Ending, Outcome, Screen, Wish, record
+from hud.text import printable
+
+Say = Callable[[str], None]
+
+EXIT_DONE = 0
+
+
+def check(request: Request) -> None:
+    """Can the result be written at all? UsageError before anything is attached."""
+    if request.export is None:
+        if request.format:
+            raise UsageError("--format without --export", "add --export FILE")
+        return
+    choose(request.export, request.format)
+    check_writable(request.export)
+
+
+def on_terminal() -> bool:
+    """Is there a terminal for a screen and its keys?"""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def run(target: Target, request: Request, say: Say) -> int:
+    """Attach to ``target``, record until the end, write what was asked for; the exit code.
+
+    ``say`` takes lines for people. Raises HudError where it could not even begin.
+    """
+    headless = request.headless
+    if not headless and not on_terminal():
+        if not request.quiet:
+            say("hud: no terminal for the screen: running as with --headless")
+        headless = True
+    options = Options(
+        threshold_ns=request.threshold_ns,
+        workers=request.workers,
+        executable=request.executable,
+        btf=request.btf,
+        use_context=request.use_context,
+    )
+
+    def tell(text: str) -> None:
+        if not request.quiet:
+            say(f"hud: {text}")
+
+    with ExitStack() as stack:
+        profiler = stack.enter_context(Profiler(target, options, _object, tell))
+        ending = stack.enter_context(Ending().installed())
+        if request.verbose:
+            for what, seconds in profiler.phases:
+                say(f"hud: {seconds * 1e3:7.1f} ms  {what}")
+        screen: Screen | None = None
+        progress: Progress | None = None
+        if not headless:
+            screen = stack.enter_context(_Live())
+        elif not request.quiet:
+            tell(_greeting(profiler, request))
+            progress = stack.enter_context(Progress())
+        outcome = record(
+            profiler,
+            ending,
+            duration_s=request.duration_s,
+            window_ns=request.window_ns,
+            screen=screen,
+            progress=progress.show if progress is not None else None,
+        )
+    if request.verbose:
+        for note in outcome.snapshot.info.notes:
+            say(f"hud: note: {printable(note)}")
+    return _deliver(outcome, request)
+
+
+def _object() -> bytes:
+    return resources.read(f"hud-{os.uname().machine}.bpf.o")
+
+
+def _greeting(profiler: Profiler, request: Request) -> str:
+    target = profiler.target
+    until = f"for {request.duration_s:g} s" if request.duration_s else "until Ctrl-C"
+    workers = len(profiler.workers)
+    return (
+        f"watching {printable(target.name)} (pid {target.pid}), "
+        f"{workers} worker{'' if workers == 1 else 's'} so far, {until}; "
+        f"{printable(profiler.detection.reason)}"
+    )
+
+
+def _deliver(outcome: Outcome, request: Request) -> int:
+    """Write the export, print the summary. A run whose export cannot be written still tells."""
+    written = ""
+    trouble: ExportError | None = None
+    analyzer, snapshot = outcome
+    if request.export is not None:
+        form = choose(request.export, request.format)
+        try:
+            write_atomically(
+                request.export, lambda out: form.write(analyzer, snapshot, out), _invoking_user()
+            )
+        except ExportError as error:
+            trouble = error
+        else:
+            written = f"{printable(request.export)} ({_count(outcome)})"
+    if not request.quiet and request.export != "-":
+        terminal = sys.stdout.isatty()
+        text = summary.text(
+            snapshot,
+            color=terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb",
+            width=get_terminal_size().columns if terminal else None,
+            ascii_only=(sys.stdout.encoding or "").lower().replace("-", "") != "utf8",
+            written=written,
+        )
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    if trouble is not None:
+        raise trouble
+    return EXIT_DONE
+
+
+def _count(outcome: Outcome) -> str:
+    blocking = sum(episode.cause is not Cause.WAITING for episode in outcome.analyzer.episodes())
+    return f"{blocking} episode{'' if blocking == 1 else 's'}"
+
+
+def _invoking_user() -> tuple[int, int] | None:
+    """Under sudo, who called it: what hud writes belongs to them."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        return int(os.environ["SUDO_UID"]), int(os.environ["SUDO_GID"])
+    except (KeyError, ValueError):
+        return None
+
+
+class Progress:
+    """The line that says how far a run is, on a terminal; nothing elsewhere."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._shown = False
+
+    def show(self, snapshot: Snapshot, left_s: float) -> None:
+        """``left_s`` 0 = without end."""
+        if not self._terminal:
+            return
+        ends = f"{left_s:.0f} s left" if left_s else "Ctrl-C ends it and writes"
+        found = f"{snapshot.episodes} blocking poll{'' if snapshot.episodes == 1 else 's'}"
+        worst = snapshot.blockers[0].function if snapshot.blockers else ""
+        line = f"{snapshot.elapsed_ns / 1e9:.0f} s: {found}"
+        if worst:
+            line += f", most in {printable(worst)}"
+        line = f"{line}  ({ends})"[: get_terminal_size().columns - 1]
+        sys.stderr.write(f"\r\x1b[K{line}")
+        sys.stderr.flush()
+        self._shown = True
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+class _Live:
+    """The screen of hud.tui in the words of the session."""
+
+    def __init__(self) -> None:
+        from hud.tui.app import LiveScreen
+        from hud.tui.state import Effect
+
+        self._screen = LiveScreen(time.monotonic_ns)
+        self._wishes = {Effect.QUIT: Wish.QUIT, Effect.CLEAR: Wish.CLEAR}
+
+    def __enter__(self) -> _Live:
+        self._screen.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._screen.__exit__(kind, error, trace)
+
+    @property
+    def wants_redraw(self) -> bool:
+        return self._screen.wants_redraw
+
+    def fileno(self) -> int:
+        return self._screen.fileno()
+
+    def on_input(self, snapshot: Snapshot) -> Wish | None:
+        effect = self._screen.on_input(snapshot)
+        return self._wishes[effect] if effect is not None else None
+
+    def draw(self, snapshot: Snapshot) -> None:
+        self._screen.draw(snapshot)

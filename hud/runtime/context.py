@@ -1,0 +1,276 @@
+"""Where Tokio keeps its thread-local ``CONTEXT`` and how it is laid out: proposals, best first.
+
+Terms: ``CONTEXT`` is the thread-local of ``tokio::runtime::context``; a *row* is a layout that was
+measured; a *proposal* is a hypothesis that the live process has to confirm before it is trusted.
+Offsets are bytes from the start of CONTEXT unless said otherwise.
+
+Cargo features change the layout: every row is of a program with ``rt-multi-thread`` or of one with
+``rt`` alone, and one size can be of both. No row depends on the machine: x86_64 and aarch64 agree
+in size and alignment of everything in CONTEXT (aarch64: by the language's rules, not measured).
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from hud.runtime.versions import Version, minor_between, parse_version, version_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EM_X86_64 = 62
+EM_AARCH64 = 183
+"""elf.h."""
+
+NONE = -1
+
+GLOBAL_QUEUE_INTERVAL = 31
+"""tokio/src/runtime/scheduler/current_thread: the default of ``global_queue_interval``."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContextLayout:
+    """One hypothesis: where CONTEXT is in each thread, and what is where in it."""
+
+    tokio: str
+    """The versions of the row: ``1.40 to 1.44``; what is known of the program is in ``why``."""
+    size: int
+    tls_offset: int
+    """Bytes from the thread pointer (fsbase, TPIDR_EL0) to CONTEXT; negative on x86_64."""
+    task_tag: int
+    """The Option tag of ``current_task_id``; NONE = no tag, an id of 0 means none."""
+    task_id: int
+    """8 bytes."""
+    budget_tag: int
+    """1 byte: 1 = in a poll with a budget."""
+    runtime: int
+    """1 byte: 0 = entered (current_thread), 1 = entered (multi_thread), 2 = not entered."""
+    scheduler: int
+    """Pointer to the scheduler's Context while the thread drives one; NONE = not in CONTEXT."""
+    core: int
+    """The pointer to Core inside the scheduler's Context; NONE = not known."""
+    tick_multi: int
+    """``tick`` (u32) in the multi_thread Core; NONE = not known or not reachable."""
+    tick_current: int
+    """``tick`` (u32) in the current_thread Core; NONE until ``current_tick_offset`` found it in
+    the live process: it depends on Tokio's features."""
+    why: str
+    """How it came to be proposed, for people."""
+
+
+class Row(NamedTuple):
+    """A measured layout; ``first`` and ``last`` are (major, minor), both included."""
+
+    first: tuple[int, int]
+    last: tuple[int, int]
+    multi_thread: bool
+    """Built with ``rt-multi-thread``; False: with ``rt`` alone (and time, net)."""
+    size: int
+    task_tag: int
+    task_id: int
+    budget_tag: int
+    runtime: int
+    scheduler: int
+    core: int
+    tick_multi: int
+
+    @property
+    def tokio(self) -> str:
+        first, last = (".".join(map(str, end)) for end in (self.first, self.last))
+        return first if first == last else f"{first} to {last}"
+
+
+# Before 1.29 the scheduler's Context is a scoped thread-local of its own: no way to the tick.
+# Core is at 24 of the scheduler's Context: its enum tag, the handle, then the RefCell's flag.
+_MULTI = (
+    Row((1, 22), (1, 22), True, 64, 0, 8, 48, 50, NONE, NONE, NONE),
+    Row((1, 23), (1, 23), True, 96, 32, 40, 80, 82, NONE, NONE, NONE),
+    Row((1, 24), (1, 28), True, 104, 32, 40, 88, 90, NONE, NONE, NONE),
+    Row((1, 29), (1, 39), True, 88, 32, 40, 76, 78, 56, 24, 64),
+    Row((1, 40), (1, 44), True, 80, NONE, 48, 68, 70, 40, 24, 64),
+    Row((1, 45), (1, 54), True, 80, NONE, 48, 68, 70, 40, 24, 104),
+)
+# Measured at 1.28.0, 1.38.0, 1.44.0 and 1.54.1; the ranges are those of the rows above.
+_SINGLE = (
+    Row((1, 24), (1, 28), False, 96, 48, 56, 80, 82, NONE, NONE, NONE),
+    Row((1, 29), (1, 39), False, 80, 0, 8, 68, 70, 48, 24, NONE),
+    Row((1, 40), (1, 54), False, 72, NONE, 40, 60, 62, 32, 24, NONE),
+)
+LAYOUTS: tuple[Row, ...] = _MULTI + _SINGLE
+
+NEWEST = max(row.last for row in LAYOUTS)
+OLDEST = min(row.first for row in LAYOUTS)
+
+
+class TlsSegment(Protocol):
+    """The PT_TLS program header."""
+
+    @property
+    def vaddr(self) -> int: ...
+    @property
+    def memsz(self) -> int: ...
+    @property
+    def align(self) -> int: ...
+
+
+class TlsFacts(Protocol):
+    """What is read from the executable; ``hud.symbols.module.ModuleFacts`` has it."""
+
+    @property
+    def tls(self) -> TlsSegment | None: ...
+    @property
+    def tls_symbols(self) -> Sequence[tuple[str, int, int]]:
+        """Name, st_value, size of the symbols of type TLS, CONTEXT among them if it is there."""
+
+    @property
+    def has_symtab(self) -> bool: ...
+
+
+class Proposal(NamedTuple):
+    """What to try on the live process, most probable first."""
+
+    layouts: tuple[ContextLayout, ...]
+    reason: str
+    """Why there is none; empty if there are some."""
+
+
+def propose(
+    facts: TlsFacts,
+    machine: int | str,
+    tokio_versions: Sequence[str] = (),
+    *,
+    in_shared_object: bool = False,
+) -> Proposal:
+    """Layouts for each copy of CONTEXT in the target's executable.
+
+    ``machine`` is e_machine or ``x86_64``, ``aarch64``; ``tokio_versions`` are those seen in the
+    file, of which more than one may be linked in. ``in_shared_object``: Tokio was seen, but in a
+    library.
+    """
+    if in_shared_object:
+        return Proposal((), "tokio lives in a shared object")
+    place = _PLACES.get(machine)
+    if place is None:
+        return Proposal((), f"no layout of thread-locals for machine {machine}")
+    versions = [found for found in map(parse_version, tokio_versions) if found]
+    named = ", ".join(map(version_text, versions))
+    too_old = bool(versions) and all(version[:2] < OLDEST for version in versions)
+    if too_old:
+        return Proposal((), f"tokio {named} has no task id in CONTEXT (1.22 and later have)")
+    contexts = [symbol for symbol in facts.tls_symbols if is_context(symbol[0])]
+    if not contexts:
+        return Proposal((), _absence(facts, named))
+    if facts.tls is None or facts.tls.align < 0 or facts.tls.align & (facts.tls.align - 1):
+        return Proposal((), "tokio's CONTEXT without a sound TLS segment")
+    layouts: list[ContextLayout] = []
+    for _, value, size in contexts:
+        if not 0 <= value <= facts.tls.memsz - size:
+            continue
+        offset = place(facts.tls) + value
+        layouts += [_layout(row, offset, why) for row, why in _rows(size, versions)]
+    if layouts:
+        return Proposal(tuple(dict.fromkeys(layouts)), "")
+    sizes = " or ".join(str(size) for size in sorted({size for _, _, size in contexts}))
+    of = f"tokio {named}" if named else "any version of tokio"
+    return Proposal((), f"no known layout of {of} has a CONTEXT of {sizes} bytes")
+
+
+def current_tick_offset(core: bytes) -> int:
+    """The offset of ``tick`` in a copy of a current_thread Core, its first 256 bytes; or NONE.
+
+    ``global_queue_interval`` follows it and is 31 unless the program set it: 136 without the
+    features signal and process, 160 with ``full`` (their drivers are inside Core), Tokio 1.54.1.
+    Two places that look so are as bad as none. The caller should see that the number grows.
+    """
+    found = [
+        offset
+        for offset in range(0, len(core) - 7, 8)
+        if int.from_bytes(core[offset + 4 : offset + 8], sys.byteorder) == GLOBAL_QUEUE_INTERVAL
+    ]
+    return found[0] if len(found) == 1 else NONE
+
+
+def is_context(symbol: str) -> bool:
+    """Whether a symbol, demangled or not, is the value of Tokio's CONTEXT."""
+    return bool(_CONTEXT.search(symbol))
+
+
+_CONTEXT = re.compile(
+    r"tokio(?:\[\w+\])?::runtime::context::CONTEXT\b.*VAL\b|5tokio7runtime7context7CONTEXT.*VAL"
+)
+
+
+def _absence(facts: TlsFacts, versions: str) -> str:
+    if not facts.has_symtab:
+        return "no symbol of tokio's CONTEXT: the executable is stripped"
+    if not versions:
+        return "no tokio in the executable"
+    return f"no symbol of tokio's CONTEXT, though there is tokio {versions}"
+
+
+def _rows(size: int, versions: Sequence[Version]) -> list[tuple[Row, str]]:
+    """The rows of this size: those of the versions seen, or else all of them, newest first."""
+    sized = sorted(
+        (row for row in LAYOUTS if row.size == size),
+        key=lambda row: (row.multi_thread, row.last),
+        reverse=True,
+    )
+    known: list[tuple[Row, str]] = []
+    for version in sorted(versions, reverse=True):
+        why = f"tokio {version_text(version)}, CONTEXT of {size} bytes"
+        known += [(row, why) for row in sized if minor_between(version, row.first, row.last)]
+    newer = [version for version in versions if version[:2] > NEWEST]
+    if newer:
+        newest = ".".join(map(str, NEWEST))
+        why = (
+            f"tokio {version_text(max(newer))} is newer than hud knows ({newest}); "
+            f"its CONTEXT of {size} bytes is as in {newest}"
+        )
+        known += [(row, why) for row in sized if row.last == NEWEST]
+    if known or versions:
+        return known
+    layouts = len({(row.task_id, row.runtime) for row in sized})
+    several = f", which {layouts} layouts have" if layouts > 1 else ""
+    return [(row, f"tokio {row.tokio} by its CONTEXT of {size} bytes{several}") for row in sized]
+
+
+def _layout(row: Row, tls_offset: int, why: str) -> ContextLayout:
+    return ContextLayout(
+        tokio=row.tokio,
+        size=row.size,
+        tls_offset=tls_offset,
+        task_tag=row.task_tag,
+        task_id=row.task_id,
+        budget_tag=row.budget_tag,
+        runtime=row.runtime,
+        scheduler=row.scheduler,
+        core=row.core,
+        tick_multi=row.tick_multi,
+        tick_current=NONE,
+        why=why,
+    )
+
+
+def _below_thread_pointer(tls: TlsSegment) -> int:
+    """TLS variant 2 (psABI x86-64, "Thread-Local Storage"): the block ends at the thread pointer.
+
+    The linker keeps the block's start congruent to p_vaddr modulo p_align.
+    """
+    align = max(tls.align, 1)
+    return -(tls.memsz + (-tls.vaddr - tls.memsz) % align)
+
+
+def _above_thread_pointer(tls: TlsSegment) -> int:
+    """TLS variant 1 (ELF for the Arm 64-bit architecture): after a thread control block of 16."""
+    return 16 + (tls.vaddr - 16) % max(tls.align, 1)
+
+
+_PLACES = {
+    EM_X86_64: _below_thread_pointer,
+    "x86_64": _below_thread_pointer,
+    EM_AARCH64: _above_thread_pointer,
+    "aarch64": _above_thread_pointer,
+}

@@ -1,0 +1,159 @@
+"""Look at Tokio's CONTEXT in every thread of the live process, without stopping it.
+
+Terms: a *thread pointer* is the address that thread-locals are relative to; a *reading* is CONTEXT
+of one thread under one layout; a layout is *confirmed* when every thread's reading is sane and some
+thread is inside a runtime. Reads only (/proc/PID/mem).
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from hud.errors import TargetError
+from hud.model import Mapping as Region
+from hud.runtime.context import NONE, ContextLayout
+
+Read = Callable[[int, int], bytes]
+"""(address, size) -> that many bytes, or fewer where memory ends; never raises."""
+
+PTHREAD_TID = 720
+"""``tid`` in glibc's struct pthread on x86_64 (nptl/descr.h; the same in 2.17 to 2.41)."""
+
+TAIL = 16 << 10
+"""glibc puts struct pthread at the end of the thread's stack mapping."""
+
+WHOLE = 256 << 10
+"""The main thread's TLS is anywhere in a small mapping of its own: those are read whole."""
+
+MOST_MAPPINGS = 20_000
+
+NOT_ENTERED = 2
+TASK_ID_LIMIT = 1 << 48
+
+
+class Reading(NamedTuple):
+    """CONTEXT of one thread."""
+
+    tid: int
+    entered: bool
+    """Inside a runtime: a worker, or a thread in ``block_on``."""
+    scheduler: int
+    """The scheduler's Context, 0 = the thread drives none."""
+    task_id: int
+    in_budget: bool
+
+
+class Confirmation(NamedTuple):
+    """What the live process says about one layout."""
+
+    readings: tuple[Reading, ...]
+    insane: int
+    """Threads whose bytes cannot be a CONTEXT of this layout."""
+
+    @property
+    def entered(self) -> int:
+        return sum(reading.entered for reading in self.readings)
+
+    @property
+    def sane(self) -> bool:
+        return not self.insane and bool(self.readings)
+
+
+def memory_reader(pid: int, proc: Path = Path("/proc")) -> tuple[int, Read]:
+    """A descriptor that the caller closes, and a function that reads the process's memory with it.
+
+    Raises TargetError if the memory may not be read.
+    """
+    try:
+        descriptor = os.open(proc / str(pid) / "mem", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise TargetError(
+            f"memory of process {pid}: {(error.strerror or 'unreadable').lower()}",
+            "run as root, or grant CAP_SYS_PTRACE",
+        ) from error
+
+    def read(address: int, size: int) -> bytes:
+        try:
+            return os.pread(descriptor, size, address)
+        except (OSError, OverflowError):
+            return b""
+
+    return descriptor, read
+
+
+def thread_pointers(tids: Iterable[int], mappings: Sequence[Region], read: Read) -> dict[int, int]:
+    """tid -> thread pointer of those threads whose glibc descriptor is found (x86_64).
+
+    A descriptor holds its own address at 0 and 16 (tcbhead_t.tcb and .self) and its tid. Threads
+    of another C library are not found.
+    """
+    wanted = set(tids)
+    found: dict[int, int] = {}
+    for mapping in mappings[:MOST_MAPPINGS]:
+        if len(found) == len(wanted):
+            break
+        if mapping.path or not mapping.writable:
+            continue
+        size = mapping.end - mapping.start
+        start = mapping.start if size <= WHOLE else mapping.end - TAIL
+        for address in _descriptors(read(start, mapping.end - start), start):
+            tid = int.from_bytes(read(address + PTHREAD_TID, 4), "little")
+            if tid in wanted:
+                found[tid] = address
+    return found
+
+
+def _descriptors(data: bytes, start: int) -> Iterable[int]:
+    words = memoryview(data)[: len(data) // 8 * 8].cast("Q")
+    for index in range(len(words) - 2):
+        address = start + 8 * index
+        if words[index] == address and words[index + 2] == address:
+            yield address
+
+
+def confirm(layout: ContextLayout, pointers: Mapping[int, int], read: Read) -> Confirmation:
+    """Read CONTEXT of every thread under this layout."""
+    readings = []
+    insane = 0
+    for tid, pointer in sorted(pointers.items()):
+        data = read(pointer + layout.tls_offset, layout.size)
+        reading = _reading(tid, data, layout) if len(data) == layout.size else None
+        if reading is None:
+            insane += 1
+        else:
+            readings.append(reading)
+    return Confirmation(tuple(readings), insane)
+
+
+def choose(
+    layouts: Sequence[ContextLayout], pointers: Mapping[int, int], read: Read
+) -> tuple[ContextLayout, Confirmation] | None:
+    """The first layout that every thread confirms; one that some thread has entered wins.
+
+    None if no layout is sane in all threads.
+    """
+    checked = [(layout, confirm(layout, pointers, read)) for layout in layouts]
+    sane = [pair for pair in checked if pair[1].sane]
+    return max(sane, key=lambda pair: min(pair[1].entered, 1), default=None)
+
+
+def _reading(tid: int, data: bytes, layout: ContextLayout) -> Reading | None:
+    """None if these bytes are no CONTEXT."""
+    runtime, budget = data[layout.runtime], data[layout.budget_tag]
+    (task_id,) = struct.unpack_from("<Q", data, layout.task_id)
+    scheduler = 0
+    if layout.scheduler != NONE:
+        (scheduler,) = struct.unpack_from("<Q", data, layout.scheduler)
+    if layout.task_tag != NONE:
+        (tag,) = struct.unpack_from("<Q", data, layout.task_tag)
+        if tag > 1:
+            return None
+        task_id *= tag
+    if runtime > NOT_ENTERED or budget > 1 or task_id >= TASK_ID_LIMIT or scheduler & 7:
+        return None
+    entered = runtime != NOT_ENTERED and bool(scheduler or budget or task_id)
+    return Reading(tid, entered, scheduler, task_id, bool(budget))

@@ -1,0 +1,287 @@
+"""The one event loop: moves what the profiler yields into a recording, until somebody ends it.
+
+Terms: a *screen* is anything that shows snapshots and takes keys (``hud.tui`` has the real one);
+the end has a *reason*: the duration is over, a signal, a key, or the target's own end.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from enum import Enum
+from typing import NamedTuple, Protocol
+
+from hud import __version__
+from hud.analysis.recording import Culprit, Recording
+from hud.analysis.snapshot import Analyzer
+from hud.model import RunInfo, Snapshot
+from hud.profiler import Batch, Profiler
+
+DRAIN_S = 0.1
+"""How often the ring buffer is emptied; it holds 16,000 events."""
+STATES_S = 0.25
+"""How often thread states are read, and the screen is drawn."""
+ABSORB_S = 1.0
+"""How often a run without a screen derives what is new, so that its end has little left to do."""
+
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Wish(Enum):
+    """What a screen asks for after a key."""
+
+    QUIT = "quit"
+    CLEAR = "clear"
+
+
+class Screen(Protocol):
+    """What the loop needs of a screen."""
+
+    @property
+    def wants_redraw(self) -> bool: ...
+    def fileno(self) -> int: ...
+    def on_input(self, snapshot: Snapshot) -> Wish | None: ...
+    def draw(self, snapshot: Snapshot) -> None: ...
+
+
+class Outcome(NamedTuple):
+    """A finished run."""
+
+    analyzer: Analyzer
+    snapshot: Snapshot
+
+
+class Ending:
+    """Remembers the first signal that asks for the end; the second one ends hud at once."""
+
+    def __init__(self) -> None:
+        self.signal: signal.Signals | None = None
+        self._reader, self._writer = socket.socketpair()
+        self._reader.setblocking(False)
+        self._writer.setblocking(False)
+
+    def fileno(self) -> int:
+        """Readable when a signal came."""
+        return self._reader.fileno()
+
+    def _note(self, number: int, _frame: object) -> None:
+        if self.signal is not None:
+            raise KeyboardInterrupt
+        self.signal = signal.Signals(number)
+
+    @contextmanager
+    def installed(self) -> Iterator[Ending]:
+        """Take the signals over; put back what was there at the end."""
+        before = {number: signal.getsignal(number) for number in ENDINGS}
+        fd_before = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        try:
+            for number in ENDINGS:
+                # nohup stays nohup
+                if before[number] is not signal.SIG_IGN or number is not signal.SIGHUP:
+                    signal.signal(number, self._note)
+            yield self
+        finally:
+            signal.set_wakeup_fd(fd_before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            self._reader.close()
+            self._writer.close()
+
+    def drain(self) -> None:
+        """Empty the descriptor."""
+        try:
+            while self._reader.recv(64):
+                pass
+        except BlockingIOError:
+            pass
+
+
+def record(
+    profiler: Profiler,
+    ending: Ending,
+    *,
+    duration_s: float,
+    window_ns: int,
+    screen: Screen | None = None,
+    progress: Callable[[Snapshot, float], None] | None = None,
+) -> Outcome:
+    """Run the loop on an attached profiler.
+
+    ``duration_s`` 0 = until somebody ends it. With a screen the target's end does not end the loop:
+    the screen stays until it asks to quit. ``progress`` is called every ``ABSORB_S`` with a
+    snapshot and the seconds left (0 = without end).
+    """
+    loop = _Loop(profiler, ending, duration_s, window_ns, screen, progress)
+    return loop.run()
+
+
+class _Loop:
+    def __init__(
+        self,
+        profiler: Profiler,
+        ending: Ending,
+        duration_s: float,
+        window_ns: int,
+        screen: Screen | None,
+        progress: Callable[[Snapshot, float], None] | None,
+    ) -> None:
+        self._profiler = profiler
+        self._ending = ending
+        self._duration_ns = int(duration_s * 1e9)
+        self._window_ns = window_ns
+        self._screen = screen
+        self._progress = progress
+        self._ended = ""
+        self._quit = False
+        self._cost_before = profiler.cost()[0]
+        self._begin(profiler.start_ns)
+
+    def _begin(self, start_ns: int) -> None:
+        profiler = self._profiler
+        now = time.monotonic_ns()
+        info = RunInfo(
+            target=profiler.target,
+            detection=profiler.detection,
+            threshold_ns=profiler.options.threshold_ns,
+            start_monotonic_ns=start_ns,
+            start_unix_ns=time.time_ns() - (now - start_ns),
+            sample_period_ns=profiler.period_ns,
+            window_ns=self._window_ns,
+            kernel=" ".join((os.uname().sysname, os.uname().release, os.uname().machine)),
+            hud_version=__version__,
+            clock_ticks=os.sysconf("SC_CLK_TCK"),
+            notes=tuple(profiler.notes),
+        )
+        self._recording = Recording(info)
+        for tid, name in profiler.names.items():
+            self._recording.add_thread_name(tid, name)
+        for worker in profiler.workers:
+            self._recording.add_worker(worker)
+        self._analyzer = Analyzer(self._recording)
+        self._start_ns = start_ns
+
+    # ------------------------------------------------------------------- the loop
+
+    def run(self) -> Outcome:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._ending.fileno(), selectors.EVENT_READ)
+            for fileno in self._profiler.filenos():
+                selector.register(fileno, selectors.EVENT_READ)
+            if self._screen is not None:
+                selector.register(self._screen.fileno(), selectors.EVENT_READ, self._screen)
+            self._turn(selector)
+        return self._close()
+
+    def _turn(self, selector: selectors.BaseSelector) -> None:
+        next_drain = next_states = next_snapshot = 0.0
+        snapshot = self._snapshot()
+        while not self._over():
+            now = time.monotonic()
+            due = min(next_drain, next_states) if not self._ended else next_states
+            ready = selector.select(max(0.0, min(due - now, self._left_s())))
+            self._ending.drain()
+            now = time.monotonic()
+            keys = any(key.data is self._screen and self._screen for key, _ in ready)
+            others = any(key.data is None for key, _ in ready)
+            if not self._ended and (others or now >= next_drain):
+                self._take(self._profiler.pump())
+                next_drain = now + DRAIN_S
+            if self._ended:
+                # nothing but the screen is left to wait for
+                for fileno in self._profiler.filenos():
+                    if fileno in selector.get_map():
+                        selector.unregister(fileno)
+            if now >= next_states:
+                if not self._ended:
+                    self._read_states()
+                next_states = now + STATES_S
+                if self._screen is not None or now >= next_snapshot:
+                    snapshot = self._snapshot()
+                    next_snapshot = now + ABSORB_S
+                    if self._progress is not None:
+                        self._progress(snapshot, self._left_s() if self._duration_ns else 0.0)
+                if self._screen is not None:
+                    self._screen.draw(snapshot)
+            if keys and self._screen is not None:
+                self._obey(self._screen.on_input(snapshot))
+                if self._screen.wants_redraw:
+                    self._screen.draw(snapshot)
+
+    def _over(self) -> bool:
+        if self._ended and self._screen is None:
+            return True
+        return self._quit or self._ending.signal is not None or self._left_s() <= 0
+
+    def _left_s(self) -> float:
+        if not self._duration_ns:
+            return 3600.0
+        return (self._start_ns + self._duration_ns - time.monotonic_ns()) / 1e9
+
+    def _obey(self, wish: Wish | None) -> None:
+        if wish is Wish.QUIT:
+            self._quit = True
+        elif wish is Wish.CLEAR and not self._ended:
+            stacks = self._recording.stacks
+            self._begin(time.monotonic_ns())
+            for key, stack in stacks.items():
+                self._recording.add_stack(key, stack)
+
+    # ------------------------------------------------------------------- what comes in
+
+    def _take(self, batch: Batch) -> None:
+        recording = self._recording
+        if batch.detection is not None:
+            recording.info = replace(recording.info, detection=batch.detection)
+        for tid, name in batch.names.items():
+            recording.add_thread_name(tid, name)
+        for worker in batch.workers:
+            recording.add_worker(worker)
+        for culprit in batch.culprits:
+            recording.add_culprit(Culprit(*culprit))
+        for key, stack in batch.stacks.items():
+            recording.add_stack(key, stack)
+        recording.add_samples(batch.samples)
+        for tid in batch.died:
+            recording.thread_died(tid)
+        if batch.ended and not self._ended:
+            self._read_states()
+            self._take(self._profiler.finish())
+            self._ended = batch.ended
+            recording.finish(time.monotonic_ns(), batch.ended)
+
+    def _read_states(self) -> None:
+        states, batch = self._profiler.states()
+        self._take(batch)
+        self._recording.set_states(states, time.monotonic_ns())
+        self._recording.set_losses(self._profiler.losses())
+        cpu_ns, rss = self._profiler.cost()
+        self._recording.set_cost(cpu_ns - self._cost_before, rss)
+        notes = tuple(self._profiler.notes)
+        if len(notes) != len(self._recording.info.notes):
+            self._recording.info = replace(self._recording.info, notes=notes)
+
+    def _snapshot(self) -> Snapshot:
+        now = self._recording.ended_ns or time.monotonic_ns()
+        return self._analyzer.snapshot(now, not self._ended, self._ended)
+
+    def _close(self) -> Outcome:
+        if not self._ended:
+            self._read_states()
+            self._ended = self._why()
+            batch = self._profiler.finish()
+            batch.ended = ""
+            self._take(batch)
+            self._recording.set_losses(self._profiler.losses())
+            self._recording.finish(time.monotonic_ns(), self._ended)
+        return Outcome(self._analyzer, self._snapshot())
+
+    def _why(self) -> str:
+        if self._ending.signal is not None:
+            return f"stopped by {self._ending.signal.name}"
+        return "quit" if self._quit else "duration over"

@@ -1,0 +1,1 @@
+"""Bytes of ELF and DWARF to functions, lines, inlined calls, unwind rules and readable names."""

@@ -1,0 +1,314 @@
+"""The parent's end of the symbol resolver: forks it, asks, collects answers, never blocks.
+
+Terms: see `hud.symbols.messages`. Fork before any BPF object, thread or screen exists.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import time
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias, get_type_hints
+
+import msgspec
+
+from hud.errors import FormatError
+from hud.symbols import messages, service
+from hud.symbols.unwind import UnwindTable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from hud.model import Frame
+    from hud.symbols.module import ModuleFacts
+
+
+@dataclass(frozen=True, slots=True)
+class FactsReply:
+    request: int
+    facts: ModuleFacts
+    crates: dict[str, str] = field(default_factory=dict)
+    """Crate name (``_`` for ``-``) -> version, from the paths in its panic locations."""
+    tokio_versions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FramesReply:
+    """For each offset its frames, innermost first, never empty; ``address`` is 0."""
+
+    request: int
+    frames: list[tuple[Frame, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class UnwindReply:
+    request: int
+    segments: list[tuple[int, int, int]]
+    """(p_vaddr, p_offset, p_filesz) of each PT_LOAD."""
+    table: UnwindTable | None
+    """None: the module has no unwind rules."""
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailedReply:
+    request: int
+    message: str
+
+
+Reply: TypeAlias = FactsReply | FramesReply | UnwindReply | FailedReply
+
+CLOSE_TIMEOUT_S = 1.0
+_GONE = (BrokenPipeError, ConnectionResetError, ConnectionRefusedError)
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class Resolver:
+    """The resolver process and what it was asked; a context manager.
+
+    Once it has died, ``fileno()`` stays readable until ``close()``: look at ``alive``.
+    """
+
+    def __init__(self, *, memory_limit: int = 2 << 30) -> None:
+        """Forks. ``memory_limit``: bytes of address space for the child. OSError if refused."""
+        self._waiting: set[int] = set()
+        self._outgoing: deque[tuple[bytes, list[int]]] = deque()
+        self._last_id = 0
+        self._trouble = ""
+        self.alive = True
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        parent = os.getpid()
+        # a signal's Python function must not run in the child, where it would act for the parent
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            self.pid = os.fork()
+            if self.pid == 0:
+                service.run(theirs, parent, memory_limit)
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            theirs.close()
+        ours.setblocking(False)
+        self._socket = ours
+
+    def __enter__(self) -> Resolver:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def fileno(self) -> int:
+        """Readable when replies wait."""
+        return self._socket.fileno()
+
+    @property
+    def pending(self) -> int:
+        """Requests without a reply."""
+        return len(self._waiting)
+
+    # ------------------------------------------------------------------ asking
+
+    def add_module(self, fd: int, name: str) -> int:
+        """Hands a file over; the caller still owns ``fd``. Returns the module's number."""
+        module = self._next_id()
+        printable = name.encode("utf-8", "backslashreplace").decode()
+        self._post(messages.AddModule(module, printable), os.dup(fd))
+        return module
+
+    def request_facts(self, module: int) -> int:
+        """Asks for a FactsReply; returns the request's number, as all ``request_`` do."""
+        return self._ask(messages.AskFacts(self._next_id(), module))
+
+    def request_frames(self, module: int, offsets: Sequence[int]) -> int:
+        """Asks for a FramesReply. ``offsets``: file offsets of pcs, for a caller of the call."""
+        return self._ask(messages.AskFrames(self._next_id(), module, list(offsets)))
+
+    def request_unwind(self, module: int) -> int:
+        """Asks for an UnwindReply."""
+        return self._ask(messages.AskUnwind(self._next_id(), module))
+
+    def _next_id(self) -> int:
+        self._last_id += 1
+        return self._last_id
+
+    def _ask(self, message: messages.AskFacts | messages.AskFrames | messages.AskUnwind) -> int:
+        self._waiting.add(message.request)
+        self._post(message)
+        return message.request
+
+    def _post(self, message: messages.Request, descriptor: int | None = None) -> None:
+        packet, spilled = messages.pack(message)
+        self._outgoing.append((packet, [d for d in (spilled, descriptor) if d is not None]))
+        self.flush()
+
+    def flush(self) -> None:
+        """Sends what the socket takes now; ``replies`` and ``wait`` do so as well."""
+        while self._outgoing and self.alive:
+            packet, descriptors = self._outgoing[0]
+            try:
+                messages.send(self._socket, packet, descriptors)
+            except _GONE:
+                return  # what it said before it died can still be read
+            except OSError:
+                return  # full (EAGAIN, ENOBUFS, ETOOMANYREFS): later
+            self._outgoing.popleft()
+            messages.close_all(descriptors)
+
+    # ------------------------------------------------------------------ answers
+
+    def replies(self) -> list[Reply]:
+        """What has been answered since the last call; never blocks.
+
+        Once the child is dead, each request that it did not answer gets one FailedReply.
+        """
+        found: list[Reply] = []
+        self.flush()
+        while self.alive:
+            try:
+                packet, descriptors = messages.receive(self._socket, wait=False)
+            except (BlockingIOError, InterruptedError):
+                break
+            except OSError:
+                packet, descriptors = b"", []
+            if not packet:
+                self._bury()
+                break
+            try:
+                reply = self._read(packet, descriptors)
+            except (FormatError, OSError, msgspec.MsgspecError) as why:
+                self._trouble = f"it sent nonsense ({why})"
+                self._bury()
+                break
+            finally:
+                messages.close_all(descriptors)
+            if reply is not None:
+                self._waiting.discard(reply.request)
+                found.append(reply)
+        if not self.alive and self._waiting:
+            text = f"the symbol resolver died: {self._trouble}"
+            found += [FailedReply(request, text) for request in sorted(self._waiting)]
+            self._waiting.clear()
+        self.flush()
+        return found
+
+    def wait(self, timeout_s: float) -> list[Reply]:
+        """The replies as soon as there is one; empty after ``timeout_s`` or if nothing pends."""
+        end = time.monotonic() + timeout_s
+        while True:
+            found = self.replies()
+            left = end - time.monotonic()
+            if found or left <= 0 or not (self._waiting and self.alive):
+                return found
+            poller = select.poll()
+            poller.register(self._socket, select.POLLIN | (select.POLLOUT * bool(self._outgoing)))
+            poller.poll(left * 1000)
+
+    def _read(self, packet: bytes, descriptors: list[int]) -> Reply | None:
+        answer = messages.decode_answer(messages.unpack(packet, descriptors))
+        if isinstance(answer, messages.Failed) and answer.request == 0:
+            self._trouble = answer.message
+            return None
+        if answer.request not in self._waiting:
+            raise FormatError(f"an answer to request {answer.request}, which was not asked")
+        if isinstance(answer, messages.Facts):
+            facts = _module_facts(answer.facts)
+            return FactsReply(answer.request, facts, answer.crates, answer.tokio_versions)
+        if isinstance(answer, messages.Frames):
+            return FramesReply(answer.request, answer.frames)
+        if isinstance(answer, messages.Unwind):
+            table = _table(answer, descriptors)
+            return UnwindReply(answer.request, answer.segments, table, answer.note)
+        return FailedReply(answer.request, answer.message)
+
+    # ------------------------------------------------------------------ the process
+
+    def cpu_ns(self) -> int:
+        """CPU time that the child has used, nanoseconds (proc(5), schedstat); 0 once it is dead."""
+        return self._from_proc("schedstat", 0)
+
+    def rss_bytes(self) -> int:
+        """The child's resident memory, mapped files included; 0 once it is dead."""
+        return self._from_proc("statm", 1) * _PAGE
+
+    def _from_proc(self, name: str, place: int) -> int:
+        if not self.alive:
+            return 0
+        try:
+            with open(f"/proc/{self.pid}/{name}") as file:
+                return int(file.read().split()[place])
+        except (OSError, IndexError, ValueError):
+            return 0
+
+    def close(self) -> None:
+        """Ends the child, which keeps nothing, and reaps it; within CLOSE_TIMEOUT_S."""
+        if self.alive:
+            self._trouble = self._trouble or "it was closed"
+            self._bury()
+        self._socket.close()
+
+    def _bury(self) -> None:
+        self.alive = False
+        for _, descriptors in self._outgoing:
+            messages.close_all(descriptors)
+        self._outgoing.clear()
+        end = time.monotonic() + CLOSE_TIMEOUT_S
+        done, status = _reap(self.pid)
+        if not done and not self._trouble:
+            time.sleep(0.01)  # the socket closes a moment before the status is there
+            done, status = _reap(self.pid)
+        while not done and time.monotonic() < end:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+            time.sleep(0.002)
+            done, _ = _reap(self.pid)
+        if not self._trouble:
+            self._trouble = _ending(status)
+
+
+def _reap(pid: int) -> tuple[bool, int]:
+    try:
+        found, status = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:  # someone else's waitpid took it
+        return True, 0
+    return found == pid, status
+
+
+def _ending(status: int) -> str:
+    if os.WIFSIGNALED(status):
+        return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
+    return f"exit status {os.WEXITSTATUS(status)}"
+
+
+def _module_facts(raw: msgspec.Raw) -> ModuleFacts:
+    from hud.symbols.elf import TlsSegment
+    from hud.symbols.module import ModuleFacts
+
+    hints = get_type_hints(ModuleFacts, localns={"TlsSegment": TlsSegment})
+    decoded = msgspec.msgpack.decode(raw, type=msgspec.defstruct("Facts", list(hints.items())))
+    return ModuleFacts(**{name: getattr(decoded, name) for name in hints})
+
+
+def _table(answer: messages.Unwind, descriptors: list[int]) -> UnwindTable | None:
+    if answer.table is None:
+        return None
+    if not descriptors:
+        raise FormatError("a table without its descriptor")
+    base, count, functions, unsupported, bucket_bytes = answer.table
+    body = messages.read_memfd(descriptors[0])
+    cut = 8 * count
+    if count < 1 or bucket_bytes < 8 or bucket_bytes % 4 or len(body) != cut + bucket_bytes:
+        raise FormatError("a table of another size")
+    return UnwindTable(base, body[:cut], body[cut:], count, functions, unsupported)

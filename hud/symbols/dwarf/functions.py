@@ -1,0 +1,210 @@
+"""Walks the entries of a unit: which functions it has, which calls are inlined at an address.
+
+Terms: the *chain* of an address is the entry of its function followed by the entries of the calls
+inlined there, outermost first.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hud.errors import FormatError
+from hud.symbols.dwarf import constants as dw
+from hud.symbols.dwarf.addresses import MAX_RANGES, RangeMap, add_ranges
+from hud.symbols.dwarf.forms import skip, uleb
+from hud.symbols.dwarf.ranges import Budget, ranges_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hud.symbols.dwarf.units import Entry, Unit, Units
+
+MAX_DEPTH = 512
+MAX_CHAIN = 256
+MAX_HOPS = 16
+"""Abstract origins and specifications that are followed for one name."""
+MAX_INLINE_WORK = 1 << 20
+"""Range list entries read for one address."""
+
+_SCOPES = frozenset(
+    {
+        dw.DW_TAG_NAMESPACE,
+        dw.DW_TAG_MODULE,
+        dw.DW_TAG_CLASS_TYPE,
+        dw.DW_TAG_STRUCTURE_TYPE,
+        dw.DW_TAG_UNION_TYPE,
+        dw.DW_TAG_ENUMERATION_TYPE,
+    }
+)
+_FAR = 1 << 30
+
+
+def index_functions(units: Units, unit: Unit, is_code: Callable[[int], bool]) -> RangeMap:
+    """The offset of the subprogram entry that covers an address, for all of a unit.
+
+    A unit that breaks off keeps the functions found before the damage, and leaves a note.
+    """
+    rows: list[tuple[int, int, int]] = []
+    if unit.root is not None and unit.root.abbrev.children:
+        try:
+            _scan(units, unit, rows, is_code)
+        except (FormatError, IndexError) as why:
+            units.note(f"debug info of a unit is damaged: {why}")
+    return RangeMap(rows)
+
+
+def _scan(
+    units: Units,
+    unit: Unit,
+    rows: list[tuple[int, int, int]],
+    is_code: Callable[[int], bool],
+) -> None:
+    assert unit.root is not None
+    table = units.table(unit)
+    sizes, _, open_at, _, open_size, mask = table.shapes()
+    budget = Budget(MAX_RANGES)
+    offset_size, address_size = unit.offset_size, unit.address_size
+    base = unit.root.end
+    data = bytes(units.info[base : unit.end])
+    pos, end = 0, len(data)
+    while pos < end:
+        code = data[pos]
+        size = sizes[code]
+        if size:
+            pos += size
+            continue
+        at = open_at[code]
+        if at:
+            byte = data[pos + at]
+            if byte < 128:
+                pos += open_size[code] + (byte & mask[code])
+                continue
+        code, behind = uleb(data, pos)
+        abbrev = table.get(code)
+        if abbrev.is_function:
+            entry = units.entry(unit, base + pos)
+            add_ranges(rows, ranges_of(units, unit, entry, budget), entry.offset, is_code)
+            pos = entry.end - base
+        else:
+            pos = skip(data, behind, abbrev.steps, offset_size, address_size)
+
+
+def chain_at(units: Units, unit: Unit, function: int, vaddr: int) -> list[Entry]:
+    """The chain of an address inside the function whose entry is at an offset."""
+    top = units.entry(unit, function)
+    chain = [top]
+    if not top.abbrev.children:
+        return chain
+    table = units.table(unit)
+    _, sizes, _, open_at, open_size, mask = table.shapes()
+    budget = Budget(MAX_INLINE_WORK)
+    data, pos, end = units.info, top.end, unit.end
+    depth, floor, quiet = 1, 0, _FAR  # entries deeper than ``quiet`` cannot cover the address
+    while pos < end:
+        code = data[pos]
+        size = sizes[code]
+        if size:
+            pos += size
+            continue
+        at = open_at[code]
+        if at:
+            byte = data[pos + at]
+            if byte < 128:
+                pos += open_size[code] + (byte & mask[code])
+                continue
+        if code == 0:
+            pos += 1
+            depth -= 1
+            if depth <= floor:
+                break
+            if depth <= quiet:
+                quiet = _FAR
+            continue
+        code, behind = uleb(data, pos)
+        abbrev = table.get(code)
+        if abbrev.tag == dw.DW_TAG_INLINED_SUBROUTINE and depth <= quiet:
+            entry = units.entry(unit, pos)
+            pos = entry.end
+            if any(low <= vaddr < high for low, high in ranges_of(units, unit, entry, budget)):
+                chain.append(entry)
+                if not abbrev.children or len(chain) > MAX_CHAIN:
+                    break
+                floor = depth
+            elif abbrev.children:
+                quiet = depth
+        else:
+            pos = skip(data, behind, abbrev.steps, unit.offset_size, unit.address_size)
+            if abbrev.tag == dw.DW_TAG_SUBPROGRAM and abbrev.children and depth <= quiet:
+                quiet = depth
+        if abbrev.children:
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise FormatError("dwarf: entries nested too deeply")
+    return chain
+
+
+def names_of(units: Units, unit: Unit, entry: Entry) -> tuple[str, str]:
+    """(linkage name, qualified name) of a function or inlined call; the second only for want of
+    the first. Follows abstract origins and specifications, also into other units.
+    """
+    short = ""
+    place = unit, entry
+    for _ in range(MAX_HOPS):
+        for attribute in (dw.DW_AT_LINKAGE_NAME, dw.DW_AT_MIPS_LINKAGE_NAME):
+            raw = units.string(unit, entry, attribute)
+            if raw:
+                return raw, ""
+        short = short or units.string(unit, entry, dw.DW_AT_NAME)
+        place = unit, entry
+        target = units.reference(unit, entry, dw.DW_AT_ABSTRACT_ORIGIN)
+        if target is None:
+            target = units.reference(unit, entry, dw.DW_AT_SPECIFICATION)
+        if target is None:
+            break
+        if not unit.first <= target < unit.end:
+            unit = units.containing(target)
+        entry = units.entry(unit, target)
+    return "", _qualified(units, *place, short) if short else ""
+
+
+def _qualified(units: Units, unit: Unit, entry: Entry, short: str) -> str:
+    if unit.language in dw.C_LANGUAGES or unit.root is None:
+        return short
+    scopes = _scopes_of(units, unit, entry.offset)
+    return "::".join([*scopes, short])
+
+
+def _scopes_of(units: Units, unit: Unit, target: int) -> list[str]:
+    """Names of the namespaces and types around an entry, outermost first."""
+    assert unit.root is not None
+    if not unit.root.abbrev.children:
+        return []
+    table = units.table(unit)
+    sizes = table.shapes().leaves
+    data, pos = units.info, unit.root.end
+    around: list[tuple[int, int]] = []  # (tag, offset) of the open entries
+    while pos < target:
+        code = data[pos]
+        size = sizes[code]
+        if size:
+            pos += size
+            continue
+        if code == 0:
+            pos += 1
+            if around:
+                around.pop()
+            continue
+        offset = pos
+        code, behind = uleb(data, pos)
+        abbrev = table.get(code)
+        pos = skip(data, behind, abbrev.steps, unit.offset_size, unit.address_size)
+        if abbrev.children:
+            around.append((abbrev.tag, offset))
+            if len(around) > MAX_DEPTH:
+                raise FormatError("dwarf: entries nested too deeply")
+    names = []
+    for tag, offset in around:
+        if tag in _SCOPES:
+            name = units.string(unit, units.entry(unit, offset), dw.DW_AT_NAME)
+            names.append(name or "(anonymous namespace)")
+    return names

@@ -1,0 +1,182 @@
+"""Answers "which calls are at this address" from the debug information of one file."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import TYPE_CHECKING, NamedTuple
+
+from hud.errors import FormatError
+from hud.symbols.dwarf import constants as dw
+from hud.symbols.dwarf.addresses import RangeMap, add_ranges, read_aranges
+from hud.symbols.dwarf.cache import Lru
+from hud.symbols.dwarf.functions import chain_at, index_functions, names_of
+from hud.symbols.dwarf.lines import LineTable, Opcodes, read_lines
+from hud.symbols.dwarf.ranges import Budget, Range, ranges_of
+from hud.symbols.dwarf.units import Units
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from hud.symbols.dwarf.units import Entry, Unit
+    from hud.symbols.elf import ElfFile
+
+KEPT_BYTES = 24 << 20
+"""Line tables that stay decoded, roughly."""
+KEPT_FUNCTIONS = 1 << 20
+"""Function ranges that stay decoded."""
+KEPT_NAMES = 1 << 14
+MAX_ROOT_WORK = 1 << 22
+"""Range list entries read to find the units that .debug_aranges leaves out."""
+
+_DAMAGE = (IndexError, OverflowError)
+"""What Python's own bounds checks raise where the bytes make no sense."""
+
+
+class RawFrame(NamedTuple):
+    """One logical call as the file tells it; names are not demangled."""
+
+    name_raw: str
+    """Linkage name; empty if there is none."""
+    name: str
+    """Qualified source name where there is no linkage name; else empty."""
+    file: str
+    line: int
+    """Of the address (innermost) or of the inlined call; 0 = unknown."""
+    inlined: bool
+    """True = inlined into the next (outer) frame."""
+    symbol_start: int
+    """Vaddr and bytes of the function that holds the code, the same for all its frames."""
+    symbol_size: int
+
+
+class Dwarf:
+    """The debug information of one file; ``code`` are the [start, end) of executable segments."""
+
+    def __init__(self, elf: ElfFile, code: tuple[tuple[int, int], ...]) -> None:
+        self.elf = elf
+        self.units = Units(elf)
+        self.is_code = _membership(code)
+        self._aranges: RangeMap | None = None
+        self._roots: RangeMap | None = None
+        self._functions: Lru[RangeMap] = Lru(KEPT_FUNCTIONS, lambda found: len(found) + 64)
+        self._lines: Lru[LineTable] = Lru(KEPT_BYTES, lambda table: table.weight)
+        self._names: Lru[tuple[str, str]] = Lru(KEPT_NAMES)
+
+    @property
+    def notes(self) -> list[str]:
+        return self.units.notes
+
+    def versions(self) -> tuple[int, ...]:
+        """The DWARF versions in use, as the first, middle and last units say."""
+        offsets = self.units.offsets()
+        found = set()
+        for offset in {*offsets[:64], *offsets[-64:], *offsets[:: max(1, len(offsets) // 64)]}:
+            head = bytes(self.units.info[offset : offset + 14])
+            at = 12 if head[:4] == b"\xff\xff\xff\xff" else 4
+            found.add(int.from_bytes(head[at : at + 2], "little"))
+        return tuple(sorted(found))
+
+    def frames(self, vaddr: int) -> list[RawFrame]:
+        """The calls at an address, innermost first; empty where no unit knows it.
+
+        Where only the line is known there is one frame without names. Raises FormatError where
+        the debug information for this address is damaged.
+        """
+        try:
+            for unit in self._units_of(vaddr):
+                frames = self._frames_in(unit, vaddr)
+                if frames:
+                    return frames
+        except _DAMAGE as why:
+            raise FormatError(f"{self.elf.name}: damaged debug info: {why}") from why
+        return []
+
+    # ------------------------------------------------------------------ units
+
+    def _units_of(self, vaddr: int) -> Iterator[Unit]:
+        """By .debug_aranges; where that does not help, by the ranges of the units' roots."""
+        if self._aranges is None:
+            self._aranges = read_aranges(self.elf.section_data(".debug_aranges"), self.is_code)
+        listed = self._aranges.lookup(vaddr)
+        if listed is not None:
+            yield self.units.at(listed[2])
+        if self._roots is None:
+            self._roots = self._index_roots()
+            self.elf.release()
+        found = self._roots.lookup(vaddr)
+        if found is not None and (listed is None or found[2] != listed[2]):
+            yield self.units.at(found[2])
+
+    def _index_roots(self) -> RangeMap:
+        rows: list[tuple[int, int, int]] = []
+        budget = Budget(MAX_ROOT_WORK)
+        for offset in self.units.offsets():
+            if budget.left < 0:
+                break
+            add_ranges(rows, self._root_ranges(offset, budget), offset, self.is_code)
+        return RangeMap(rows)
+
+    def _root_ranges(self, offset: int, budget: Budget) -> list[Range]:
+        try:
+            unit = self.units.read(offset)
+            return [] if unit.root is None else ranges_of(self.units, unit, unit.root, budget)
+        except (FormatError, *_DAMAGE) as why:
+            self.units.note(f"a unit of the debug info is damaged: {why}")
+            return []
+
+    # ------------------------------------------------------------------ frames
+
+    def _frames_in(self, unit: Unit, vaddr: int) -> list[RawFrame]:
+        units = self.units
+        functions = self._functions.get(unit.offset, lambda: self._index(unit))
+        lines = self._line_table(unit)
+        row = lines.lookup(vaddr)
+        file, line = row if row is not None else (0, 0)
+        found = functions.lookup(vaddr)
+        if found is None:
+            if row is None:
+                return []
+            return [RawFrame("", "", lines.path(units, unit, file), line, False, 0, 0)]
+        start, end, function = found
+        frames = []
+        chain = chain_at(units, unit, function, vaddr)
+        for entry in reversed(chain):
+            path = lines.path(units, unit, file) if line or file else ""
+            names = self._names_of(unit, entry)
+            inlined = entry is not chain[0]
+            frames.append(RawFrame(*names, path, line, inlined, start, end - start))
+            file, line = entry.number(dw.DW_AT_CALL_FILE), entry.number(dw.DW_AT_CALL_LINE)
+        return frames
+
+    def _index(self, unit: Unit) -> RangeMap:
+        functions = index_functions(self.units, unit, self.is_code)
+        self.elf.release()
+        return functions
+
+    def _line_table(self, unit: Unit) -> LineTable:
+        if unit.line_offset < 0:
+            return _NO_LINES
+        return self._lines.get(unit.line_offset, lambda: self._read_lines(unit))
+
+    def _read_lines(self, unit: Unit) -> LineTable:
+        try:
+            return read_lines(self.units, unit, self.is_code)
+        except (FormatError, *_DAMAGE) as why:
+            self.units.note(f"a line table of the debug info is damaged: {why}")
+            return _NO_LINES
+
+    def _names_of(self, unit: Unit, entry: Entry) -> tuple[str, str]:
+        origin = None
+        if dw.DW_AT_LINKAGE_NAME not in entry.values:
+            origin = self.units.reference(unit, entry, dw.DW_AT_ABSTRACT_ORIGIN)
+        key = entry.offset if origin is None else origin
+        return self._names.get(key, lambda: names_of(self.units, unit, entry))
+
+
+_NO_LINES = LineTable(b"", 5, [], [], Opcodes(b"", 1, [], []), [])
+
+
+def _membership(ranges: tuple[tuple[int, int], ...]) -> Callable[[int], bool]:
+    """Whether an address lies in one of a few ranges; never 0, where linkers put dead code."""
+    edges = sorted(edge for pair in ranges for edge in pair if pair[0] < pair[1])
+    return lambda vaddr: vaddr > 0 and bisect_right(edges, vaddr) % 2 == 1

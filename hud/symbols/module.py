@@ -1,0 +1,167 @@
+"""One mapped file of the target: what calls are at an address of it, and what it offers.
+
+Terms: *main* is the file that is mapped, *debug* a separate file with its debug information (the
+same addresses). Addresses are vaddrs of the file, without the bias it is loaded with.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hud.errors import FormatError
+from hud.symbols.dwarf.reader import Dwarf, RawFrame
+from hud.symbols.elf import ET_DYN, PT_GNU_EH_FRAME, STT_TLS
+from hud.symbols.symtab import Symtab
+
+if TYPE_CHECKING:
+    from hud.symbols.elf import ElfFile, TlsSegment
+    from hud.symbols.symtab import FoundSymbol
+
+__all__ = ["CONTEXT_NAMES", "Module", "ModuleFacts", "RawFrame"]
+
+CONTEXT_NAMES = rb"5tokio7runtime7context7CONTEXT"
+"""Tokio's thread-local ``tokio::runtime::context::CONTEXT``: legacy and v0 mangling agree here."""
+MAX_TLS_SYMBOLS = 64
+MAX_NOTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleFacts:
+    """What one file is and has; addresses are vaddrs, sizes bytes."""
+
+    name: str
+    build_id: str
+    """Lower-case hex; empty = none."""
+    machine: str
+    """``x86_64``, ``aarch64`` or ``machine N``."""
+    pie: bool
+    """ET_DYN: loaded with a bias (shared objects as well)."""
+    segments: tuple[tuple[int, int, int, int], ...]
+    """(p_vaddr, p_offset, p_filesz, p_flags) of each PT_LOAD."""
+    tls: TlsSegment | None
+    """(vaddr, filesz, memsz, align) of PT_TLS."""
+    tls_symbols: tuple[tuple[str, int, int], ...]
+    """(raw name, offset in the TLS segment, size) of those that match CONTEXT_NAMES."""
+    has_symtab: bool
+    has_dwarf: bool
+    dwarf_versions: tuple[int, ...]
+    has_eh_frame: bool
+    debuglink: str
+    """File name of a separate debug file; empty = none."""
+    notes: tuple[str, ...]
+    """Sentences about what cannot be read."""
+
+
+class Module:
+    """The symbols of one file. Only opening an ElfFile raises; damage here costs names."""
+
+    def __init__(self, elf: ElfFile, debug: ElfFile | None = None) -> None:
+        self.elf = elf
+        self.debug = debug
+        self._notes: list[str] = []
+        self._symtabs = [Symtab(file) for file in (elf, debug) if file is not None]
+        self._symtabs.sort(key=lambda found: found.table != ".symtab")
+        self._dwarf = self._open_dwarf()
+
+    def _open_dwarf(self) -> Dwarf | None:
+        for file in (self.debug, self.elf):
+            if file is None or file.section(".debug_info") is None:
+                continue
+            try:
+                dwarf = Dwarf(file, self.elf.code_ranges())
+            except FormatError as why:
+                self._note(str(why))
+                continue
+            if len(dwarf.units.info):
+                return dwarf
+        return None
+
+    def _note(self, text: str) -> None:
+        if text not in self._notes and len(self._notes) < MAX_NOTES:
+            self._notes.append(text)
+
+    def frames(self, vaddr: int) -> tuple[RawFrame, ...]:
+        """The calls at a vaddr, innermost first: from DWARF, else the symbol table, else none.
+
+        For a caller's frame pass the return address - 1.
+        """
+        frames = self._dwarf_frames(vaddr)
+        if frames and (frames[-1].name_raw or frames[-1].name):
+            return tuple(frames)
+        symbol = self.symbol(vaddr)
+        if symbol is None:
+            return tuple(frames)
+        name, start, size = symbol
+        if not frames:
+            return (RawFrame(name, "", "", 0, False, start, size),)
+        named = frames[-1]._replace(name_raw=name)
+        return tuple(
+            frame._replace(
+                symbol_start=frame.symbol_start or start, symbol_size=frame.symbol_size or size
+            )
+            for frame in (*frames[:-1], named)
+        )
+
+    def _dwarf_frames(self, vaddr: int) -> list[RawFrame]:
+        if self._dwarf is None:
+            return []
+        try:
+            return self._dwarf.frames(vaddr)
+        except FormatError as why:
+            self._note(str(why))
+            return []
+
+    def symbol(self, vaddr: int) -> tuple[str, int, int] | None:
+        """(raw name, start, size) of the function at a vaddr, by the symbol tables alone."""
+        for symtab in self._symtabs:
+            try:
+                found = symtab.lookup(vaddr)
+            except FormatError as why:
+                self._note(str(why))
+                continue
+            if found is not None:
+                return found
+        return None
+
+    def defined(self, name_regex: bytes) -> list[tuple[str, int, int]]:
+        """(raw name, vaddr, size) of the defined symbols whose name the pattern is found in."""
+        return sorted({(s.name, s.value, s.size) for s in self._find(name_regex)})
+
+    def _find(self, name_regex: bytes) -> list[FoundSymbol]:
+        return [found for symtab in self._symtabs for found in self._find_in(symtab, name_regex)]
+
+    def _find_in(self, symtab: Symtab, name_regex: bytes) -> list[FoundSymbol]:
+        try:
+            return symtab.find(name_regex)
+        except FormatError as why:
+            self._note(str(why))
+            return []
+
+    def facts(self) -> ModuleFacts:
+        elf = self.elf
+        contexts = {(s.name, s.value, s.size) for s in self._tls_symbols()}
+        link = elf.debuglink()
+        versions = self._dwarf.versions() if self._dwarf is not None else ()
+        debug_notes = self.debug.notes if self.debug is not None else []
+        dwarf_notes = self._dwarf.notes if self._dwarf is not None else []
+        notes = dict.fromkeys([*elf.notes, *debug_notes, *dwarf_notes, *self._notes])
+        return ModuleFacts(
+            name=elf.name,
+            build_id=elf.build_id(),
+            machine=elf.machine,
+            pie=elf.type == ET_DYN,
+            segments=tuple((s.vaddr, s.offset, s.filesz, s.flags) for s in elf.loads),
+            tls=elf.tls,
+            tls_symbols=tuple(sorted(contexts)[:MAX_TLS_SYMBOLS]),
+            has_symtab=any(symtab.table == ".symtab" for symtab in self._symtabs),
+            has_dwarf=self._dwarf is not None,
+            dwarf_versions=versions,
+            has_eh_frame=elf.segment(PT_GNU_EH_FRAME) is not None
+            or elf.section(".eh_frame") is not None,
+            debuglink=link[0] if link is not None else "",
+            notes=tuple(notes)[:MAX_NOTES],
+        )
+
+    def _tls_symbols(self) -> list[FoundSymbol]:
+        return [symbol for symbol in self._find(CONTEXT_NAMES) if symbol.type == STT_TLS]

@@ -1,0 +1,310 @@
+"""Makes the frames that people read: a readable name, and whose code it is.
+
+Terms: the *origin* is whose code a frame is; a *place* is what a source path says about it; the
+*crate* of a name is the one its path begins with, of ``<T as Trait>`` the one that can hold the
+impl.
+
+Names. Hashes, disambiguators and the generics of functions go (the raw symbol keeps them), so that
+all instances of one function have one name. ``<T as Trait>::method`` stays; an inherent impl is
+``T::method``. Closures are ``{closure}``. The symbol of an async fn's body is that of a closure:
+only DWARF tells them apart, by the function's own name (``{async_fn#0}``, ``{async_block#0}``),
+and then it is ``handler::{async fn}``; without it, it stays ``handler::{closure}``.
+
+Origins. The crate in the name decides, for a line may come from a macro of another crate; the path
+tells its version and whether a crate is the user's, and decides alone where the name has no crate.
+Without debug info a crate is a dependency if a panic location in the binary names it (see
+`hud.symbols.panics`), or if it is widely used; else it is taken for the user's. A dependency that
+is neither therefore looks like the user's code.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from hud.model import Frame, Origin
+from hud.symbols.demangle import demangle
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from hud.symbols.module import RawFrame
+
+RUNTIME_CRATES = frozenset(("tokio", "tokio_util", "mio"))
+"""The runtime itself; what is built on it (hyper, tower, axum) is a dependency."""
+_STD = """
+std core alloc proc_macro test compiler_builtins panic_unwind panic_abort unwind std_detect __rustc
+"""
+STD_CRATES = frozenset(_STD.split())
+STD_PARTS = frozenset(("hashbrown", "gimli", "addr2line", "object", "rustc_demangle"))
+"""Crates inside std; they are dependencies where a panic location names them."""
+_WIDELY_USED = """
+actix_http actix_rt actix_server actix_web adler adler2 aes ahash anstream anyhow argon2 arrayvec
+async_trait aws_lc_rs aws_sdk_s3 aws_smithy_runtime axum axum_core base64 bcrypt bitflags blake2
+blake3 blowfish brotli bstr bytes chacha20 chrono cipher clap clap_builder cookie crc32fast
+crossbeam_channel crossbeam_deque crossbeam_epoch crossbeam_queue crossbeam_utils csv dashmap
+deadpool diesel digest dotenvy either encoding_rs env_logger fastrand flate2 flume form_urlencoded
+futures futures_channel futures_core futures_executor futures_io futures_sink futures_task
+futures_util generic_array getrandom glob h2 hex hkdf hmac http http_body http_body_util httparse
+httpdate hyper hyper_rustls hyper_tls hyper_util idna indexmap itertools itoa jsonwebtoken
+lazy_static libc libloading lock_api log lru lz4_flex md5 memchr memmap2 mime miniz_oxide moka
+multer native_tls nix nom num_bigint num_cpus num_traits once_cell openssl opentelemetry
+parking_lot parking_lot_core pbkdf2 percent_encoding pest pin_project_lite pin_utils
+postgres_protocol postgres_types ppv_lite86 prometheus prost quinn quinn_proto r2d2 rand
+rand_chacha rand_core rayon rayon_core rdkafka redis regex regex_automata regex_syntax reqwest
+ring rocksdb rsa rusqlite rustix rustls rustls_pki_types ryu scopeguard sea_orm secrecy semver
+serde serde_core serde_derive serde_json serde_path_to_error serde_qs serde_urlencoded serde_yaml
+sha1 sha2 sharded_slab signal_hook_registry simd_adler32 simd_json slab smallvec socket2 spin sqlx
+sqlx_core sqlx_postgres ssri strsim subtle sync_wrapper tar tempfile termcolor thiserror
+thread_local tinyvec tokio_native_tls tokio_openssl tokio_postgres tokio_rustls tokio_stream
+tokio_tungstenite toml toml_edit tonic tower tower_http tower_layer tower_service tracing
+tracing_core tracing_log tracing_subscriber tungstenite typenum unicode_normalization url uuid
+walkdir warp webpki winnow xz2 zerocopy zeroize zip zlib_rs zmij zstd zstd_safe zstd_sys
+"""
+WIDELY_USED = frozenset(_WIDELY_USED.split())
+"""Names that nobody would give a crate of their own; ``config`` or ``metrics`` are not here."""
+_C_SOURCE = (".c", ".h", ".s", ".S", ".cc", ".cpp", ".cxx", ".hpp", ".asm", ".inc")
+_C_MODULE = re.compile(
+    r"(?:^|/)(?:lib(?:c|m|dl|rt|pthread|gcc_s|stdc\+\+|resolv|util|nss_\w+)|ld-linux[\w-]*|ld-musl"
+    r"[\w-]*|ld)[-.\d]*(?:\.so[.\d]*|-[\d.]+\.so)$|^\[v(?:dso|syscall)\]$"
+)
+
+
+class Place(NamedTuple):
+    """What a source path says; ``crate`` is as in Rust paths, ``version`` may be empty."""
+
+    origin: Origin
+    crate: str = ""
+    version: str = ""
+
+
+_PACKAGE = r"(?P<name>[A-Za-z][\w-]*?)-(?P<version>\d+\.\d+\.\d+[\w.+-]*)"
+_PLACES: tuple[tuple[Origin, re.Pattern[str]], ...] = (
+    (Origin.DEPENDENCY, re.compile(rf"/registry/src/[^/]+/{_PACKAGE}/")),
+    (
+        Origin.DEPENDENCY,
+        re.compile(
+            r"/git/checkouts/(?P<repository>[^/]+)-[0-9a-f]{16}/[0-9a-f]+/"
+            r"(?:(?:[^/]+/){0,6}?(?P<name>[^/]+)/)?src/"
+        ),
+    ),
+    (Origin.STD, re.compile(r"(?:^|/)library/(?P<name>[\w-]+)/(?:\w+/)*?src/")),
+    (Origin.STD, re.compile(rf"^/rust/deps/{_PACKAGE}/")),
+    (Origin.STD, re.compile(r"^/rustc/[0-9a-f]+/")),
+    (Origin.DEPENDENCY, re.compile(rf"(?:^|/){_PACKAGE}/(?:src/|[\w/]+\.\w+$)")),
+    (Origin.DEPENDENCY, re.compile(r"(?:^|/)vendor/(?P<name>[A-Za-z][\w-]*)/")),
+)
+
+
+@lru_cache(maxsize=4096)
+def place_of(path: str) -> Place | None:
+    """Whose file this is; None without a path."""
+    if not path:
+        return None
+    for origin, pattern in _PLACES:
+        match = pattern.search(path)
+        if match is None:
+            continue
+        found = match.groupdict()
+        name = found.get("name") or found.get("repository") or "std"
+        crate = name.replace("-", "_")
+        if origin is Origin.DEPENDENCY and crate in RUNTIME_CRATES:
+            origin = Origin.RUNTIME
+        return Place(origin, crate, found.get("version") or "")
+    return Place(Origin.C if path.endswith(_C_SOURCE) else Origin.USER)
+
+
+# --------------------------------------------------------------------------- names
+
+_CLOSURE = re.compile(r"\{\{closure\}\}|\{closure(?:_env)?(?::\w+)?(?:#\d+)?\}")
+_OTHER = re.compile(r"\{\{([\w.-]+)\}\}|\{(shim:\w+|constant|constructor)(?:#\d+)?\}")
+_ASYNC = re.compile(r"\{(async_fn|async_block|async_closure|gen_block|gen_fn)(?:_env)?(?:#\d+)?\}")
+_FIRST = re.compile(r"<*([A-Za-z_]\w*)::", re.ASCII)
+_TYPE_PREFIX = re.compile(r"^(?:&(?:'\w+ )?|\*|\[|\(|mut |const |dyn |for<[^>]*> )*")
+
+
+def readable(name: str, own_name: str = "") -> str:
+    """A demangled name as people read it. ``own_name``: the function's own name in DWARF."""
+    name = _CLOSURE.sub("{closure}", name)
+    name = _OTHER.sub(lambda match: "{" + (match[1] or match[2]) + "}", name)
+    name = _ASYNC.sub(lambda match: "{" + match[1].replace("_", " ") + "}", name)
+    own = _ASYNC.match(own_name)
+    if own and name.endswith("{closure}"):
+        name = name[: -len("{closure}")] + "{" + own[1].replace("_", " ") + "}"
+    return _impl(name)
+
+
+def _impl(name: str) -> str:
+    """``a::<impl T>::f`` and ``<T>::f`` -> ``T::f``; ``<impl Trait for T>`` -> ``<T as Trait>``."""
+    start = name.find("<impl ")
+    if start > 0 and (name[start - 2 : start] != "::" or "<" in name[:start]):
+        return name
+    if start < 0 and not name.startswith("<"):
+        return name
+    start = max(start, 0)
+    end = _closing(name, start)
+    if end < 0 or not name.startswith("::", end + 1):
+        return name
+    inner = name[start + 1 : end]
+    if inner.startswith("impl "):
+        inner = inner[5:]
+        at = _at_top(inner, " for ")
+        if at > 0:
+            return f"<{inner[at + 5 :]} as {inner[:at]}>{name[end + 1 :]}"
+    elif start > 0 or _at_top(inner, " as ") >= 0:
+        return name
+    if _first_crate(inner):
+        return inner + name[end + 1 :]
+    return f"<{inner}>{name[end + 1 :]}"
+
+
+def _closing(text: str, start: int) -> int:
+    """Where the ``<`` at ``start`` ends; -1 = nowhere."""
+    depth = 0
+    for at in range(start, len(text)):
+        if text[at] == "<":
+            depth += 1
+        elif text[at] == ">" and text[at - 1] != "-":
+            depth -= 1
+            if depth == 0:
+                return at
+    return -1
+
+
+def _at_top(text: str, words: str) -> int:
+    """Where ``words`` stand outside of all ``<>``; -1 = nowhere."""
+    depth = 0
+    for at, letter in enumerate(text):
+        if letter == "<":
+            depth += 1
+        elif letter == ">" and text[at - 1] != "-":
+            depth -= 1
+        elif depth == 0 and letter == " " and text.startswith(words, at):
+            return at
+    return -1
+
+
+def _without_generics(name: str) -> str:
+    """DWARF's ``into_future<T>`` -> ``into_future``."""
+    if name.endswith(">") and not name.startswith("<"):
+        start = name.find("<")
+        if start > 0 and _closing(name, start) == len(name) - 1:
+            return name[:start]
+    return name
+
+
+def crates_of(name: str) -> tuple[str, ...]:
+    """The crates whose code a readable name can be: one, or type's and trait's; empty = none.
+
+    An inherent impl of a primitive, pointer, slice or tuple can only be std's.
+    """
+    if not name.startswith("<"):
+        found = _first_crate(name)
+        return (found,) if found else ()
+    inner = name[1 : _closing(name, 0)]
+    at = _at_top(inner, " as ")
+    if at < 0:
+        return (_first_crate(inner) or "core",)
+    places = (_first_crate(_TYPE_PREFIX.sub("", inner[:at])), _first_crate(inner[at + 4 :]))
+    return tuple(filter(None, places)) or ("core",)
+
+
+def _first_crate(path: str) -> str:
+    match = _FIRST.match(path)
+    return match[1] if match else ""
+
+
+# --------------------------------------------------------------------------- origins
+
+
+def _crate_place(crate: str, crates: Mapping[str, str]) -> Place:
+    """What is known of a crate by its name."""
+    if crate in STD_CRATES or (crate in STD_PARTS and crate not in crates):
+        return Place(Origin.STD, crate)
+    origin = (
+        Origin.RUNTIME
+        if crate in RUNTIME_CRATES
+        else Origin.DEPENDENCY
+        if crate in crates or crate in WIDELY_USED
+        else Origin.USER
+    )
+    return Place(origin, crate, crates.get(crate, ""))
+
+
+_PREFERENCE = (Origin.USER, Origin.DEPENDENCY, Origin.RUNTIME, Origin.STD)
+
+
+def _same_crate(one: str, two: str) -> bool:
+    """A package and its library may differ a little: md-5 and md5, rust-argon2 and argon2."""
+    one, two = one.replace("_", ""), two.replace("_", "")
+    return one == two or (min(len(one), len(two)) >= 4 and (one in two or two in one))
+
+
+def whose(name: str, path: str, module: str, crates: Mapping[str, str], *, rust: bool) -> Place:
+    """The origin of a frame with a readable name. ``rust``: the name was a Rust symbol's."""
+    place = place_of(path)
+    if not rust:
+        if name.startswith(("__rust_", "rust_", "__rdl_", "__rg_")):
+            return Place(Origin.STD, "std")
+        if place is not None and place.crate:
+            return place
+        named = name or _C_MODULE.search(module)
+        return Place(Origin.C) if named else Place(Origin.UNKNOWN)
+    known = crates_of(name)
+    if not known:
+        return place or Place(Origin.UNKNOWN)
+    by_name = [_crate_place(crate, crates) for crate in known]
+    if place is not None and place.crate:
+        for one in by_name:
+            if _same_crate(one.crate, place.crate):
+                return place
+    best = min(by_name, key=lambda one: _PREFERENCE.index(one.origin))
+    trait = len(known) > 1 or name.startswith("<")
+    if trait and place is not None and place.origin is not Origin.STD:
+        return best if place.origin is Origin.USER and best.origin is Origin.USER else place
+    return best
+
+
+# --------------------------------------------------------------------------- frames
+
+
+def describe(
+    module: str, vaddr: int, raw_frames: Iterable[RawFrame], crates: Mapping[str, str]
+) -> tuple[Frame, ...]:
+    """The frames of one address, innermost first; ``address`` is left to the caller.
+
+    ``crates``: the module's crates and versions, see `hud.symbols.panics.crates`. A raw frame that
+    has a linkage name and a ``name`` gives the function's own name in the latter.
+    """
+    return tuple(_frame(module, vaddr, raw, crates) for raw in raw_frames)
+
+
+def _frame(module: str, vaddr: int, raw: RawFrame, crates: Mapping[str, str]) -> Frame:
+    demangled = demangle(raw.name_raw, generics=False) if raw.name_raw else None
+    if demangled is not None:
+        function, rust = readable(demangled, raw.name), True
+    elif raw.name_raw:
+        function, rust = _plain(raw.name_raw), False
+    else:
+        function = readable(_without_generics(raw.name))
+        rust = "::" in function and raw.file.endswith(".rs")
+    place = whose(function, raw.file, module, crates, rust=rust)
+    crate = f"{place.crate} {place.version}" if place.version else place.crate
+    return Frame(
+        address=0,
+        function=function,
+        raw=raw.name_raw or raw.name,
+        file=raw.file,
+        line=raw.line,
+        module=module,
+        offset=vaddr,
+        origin=place.origin,
+        crate=crate,
+        inlined=raw.inlined,
+    )
+
+
+def _plain(name: str) -> str:
+    """A C symbol without its version: ``memcpy@@GLIBC_2.14``."""
+    return name.partition("@")[0] or name

@@ -1,0 +1,297 @@
+"""The symbol resolver: a child process that reads other people's files without any privilege.
+
+Terms: see `hud.symbols.messages`. The child gets open descriptors of modules and answers requests;
+it never opens a file by name. A parser that is slow, fails or dies costs names, nothing else.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import gc
+import heapq
+import os
+import resource
+import select
+import signal
+import socket
+import struct
+import zlib
+from contextlib import suppress
+from typing import TYPE_CHECKING, NoReturn
+
+from hud.errors import FormatError, HudError
+from hud.model import Frame
+from hud.symbols import messages
+
+if TYPE_CHECKING:
+    from hud.symbols.elf import ElfFile
+    from hud.symbols.module import Module
+
+NOBODY = 65534
+NICE = 5
+"""The target and the parent come first."""
+DESCRIPTOR_LIMIT = 1024
+EXIT_CRASHED = 70
+
+# <linux/prctl.h>, <linux/capability.h>
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+PR_SET_NO_NEW_PRIVS = 38
+PR_CAP_AMBIENT = 47
+PR_CAP_AMBIENT_CLEAR_ALL = 4
+_LINUX_CAPABILITY_VERSION_3 = 0x20080522
+
+# Bytes that others wrote may trip a slip in a parser: that costs the request, not the resolver.
+_SLIPS = (ArithmeticError, AssertionError, LookupError, ValueError, struct.error, zlib.error)
+
+
+def run(sock: socket.socket, parent: int, memory_limit: int) -> NoReturn:
+    """The child's whole life, right after the fork; ``parent`` is the pid that forked."""
+    status = EXIT_CRASHED
+    try:
+        sock = _leave_parent(sock)
+        _import_everything()
+        drop_privileges(memory_limit)
+        if os.getppid() == parent:
+            gc.collect()
+            gc.freeze()
+            _serve(sock)
+        status = 0
+    except BaseException as why:  # noqa: BLE001 (the last stop: nothing of the parent may run)
+        with suppress(BaseException):
+            words = f"{type(why).__name__}: {why}"
+            messages.send(sock, messages.pack(messages.Failed(0, words[:2000]))[0], ())
+    finally:
+        os._exit(status)
+
+
+def _leave_parent(given: socket.socket) -> socket.socket:
+    """No signal, descriptor or standard stream of the parent is left, but the socket."""
+    signal.set_wakeup_fd(-1)
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        with suppress(OSError, ValueError):
+            signal.signal(number, signal.SIG_DFL)
+    # Terminal and service managers signal the whole group; the end of the socket ends the child.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    keep = fcntl.fcntl(given.detach(), fcntl.F_DUPFD_CLOEXEC, 3)
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(null, stream)
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    top = 1 << 20 if soft == resource.RLIM_INFINITY else max(soft, 1 << 16)
+    os.closerange(3, keep)
+    os.closerange(keep + 1, top)
+    return socket.socket(fileno=keep)
+
+
+def _import_everything() -> None:
+    """A private virtual environment or zipapp may be out of reach once root is gone."""
+    import encodings.ascii
+    import encodings.latin_1  # noqa: F401
+
+    import hud.symbols.module
+    import hud.symbols.names
+    import hud.symbols.panics
+    import hud.symbols.unwind  # noqa: F401
+
+    with suppress(ImportError):
+        from compression import zstd  # type: ignore[import-not-found, unused-ignore]  # noqa: F401
+
+
+def drop_privileges(memory_limit: int) -> None:
+    """Irrevocably an ordinary user without capabilities, with limits; OSError where refused.
+
+    Root becomes the user who called sudo, else nobody. ``memory_limit``: bytes of address space.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def prctl(*arguments: int) -> None:
+        if libc.prctl(*(ctypes.c_ulong(argument) for argument in (*arguments, 0, 0, 0, 0))):
+            code = ctypes.get_errno()
+            raise OSError(code, f"prctl {arguments[0]}: {os.strerror(code)}")
+
+    with suppress(OSError):
+        os.nice(NICE)
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write("1000")
+    if os.geteuid() == 0:
+        uid, gid = _ordinary_user()
+        os.setgroups([])
+        os.setresgid(gid, gid, gid)
+        os.setresuid(uid, uid, uid)
+    with suppress(OSError):  # Linux before 4.3 has no ambient set
+        prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
+    header = struct.pack("<Ii", _LINUX_CAPABILITY_VERSION_3, 0)
+    if libc.capset(header, bytes(24)):
+        code = ctypes.get_errno()
+        raise OSError(code, f"capset: {os.strerror(code)}")
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
+    prctl(PR_SET_DUMPABLE, 0)
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of user clears it, so it comes last
+    for kind, limit in (
+        (resource.RLIMIT_AS, memory_limit),
+        (resource.RLIMIT_NOFILE, DESCRIPTOR_LIMIT),
+        (resource.RLIMIT_FSIZE, messages.BODY_LIMIT),  # counts for memfds, so it cannot be 0
+        (resource.RLIMIT_CORE, 0),
+    ):
+        hard = resource.getrlimit(kind)[1]
+        if hard != resource.RLIM_INFINITY:
+            limit = min(limit, hard)
+        resource.setrlimit(kind, (limit, limit))
+
+
+def _ordinary_user() -> tuple[int, int]:
+    uid, gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
+    if uid.isdecimal() and gid.isdecimal() and 0 < int(uid) < 1 << 31 and 0 < int(gid) < 1 << 31:
+        return int(uid), int(gid)
+    return NOBODY, NOBODY
+
+
+# --------------------------------------------------------------------------- requests
+
+
+class _Loaded:
+    """One module: parsed when it is first asked for."""
+
+    def __init__(self, name: str, descriptor: int | None) -> None:
+        self.name = name
+        self._descriptor = descriptor
+        self._trouble = "its descriptor did not arrive"
+        self._elf: ElfFile | None = None
+        self._module: Module | None = None
+        self._crates: dict[str, str] | None = None
+        self._tokio_versions: tuple[str, ...] = ()
+
+    def elf(self) -> ElfFile:
+        from hud.symbols.elf import ElfFile
+
+        if self._descriptor is not None:
+            descriptor, self._descriptor = self._descriptor, None
+            try:
+                self._elf = ElfFile(descriptor, self.name)
+            except FormatError as why:
+                self._trouble = str(why)
+            finally:
+                os.close(descriptor)  # the map keeps its own
+        if self._elf is None:
+            raise FormatError(self._trouble)
+        return self._elf
+
+    def module(self) -> Module:
+        from hud.symbols.module import Module
+
+        if self._module is None:
+            self._module = Module(self.elf())
+        return self._module
+
+    def crates(self) -> tuple[dict[str, str], tuple[str, ...]]:
+        from hud.symbols import panics
+
+        if self._crates is None:
+            found = panics.scan(self.elf())
+            self._crates = panics.crates(found)
+            self._tokio_versions = panics.tokio_versions(found)
+        return self._crates, self._tokio_versions
+
+
+def _facts(loaded: _Loaded, request: messages.AskFacts) -> messages.Facts:
+    import msgspec
+
+    facts = msgspec.Raw(messages.encode(loaded.module().facts()))
+    crates, versions = loaded.crates()
+    return messages.Facts(request.request, facts, crates, versions)
+
+
+def _frames(loaded: _Loaded, request: messages.AskFrames) -> messages.Frames:
+    from hud.symbols.names import describe
+
+    elf, module, crates = loaded.elf(), loaded.module(), loaded.crates()[0]
+    answer: list[tuple[Frame, ...]] = []
+    for offset in request.offsets:
+        vaddr = elf.vaddr_of(offset)
+        frames: tuple[Frame, ...] = ()
+        if vaddr is not None:
+            # one damaged unit must not cost the names of all the other addresses
+            with suppress(HudError, *_SLIPS):
+                frames = describe(loaded.name, vaddr, module.frames(vaddr), crates)
+        place = offset if vaddr is None else vaddr
+        answer.append(frames or (Frame(0, module=loaded.name, offset=place),))
+    return messages.Frames(request.request, answer)
+
+
+def _unwind(loaded: _Loaded, request: messages.AskUnwind) -> tuple[messages.Unwind, int | None]:
+    from hud.symbols.unwind import unwind_table
+
+    elf = loaded.elf()
+    segments = [(load.vaddr, load.offset, load.filesz) for load in elf.loads]
+    table = unwind_table(elf)
+    if table is None:
+        return messages.Unwind(request.request, segments, "no .eh_frame", None), None
+    numbers = (
+        table.base,
+        table.count,
+        table.functions,
+        table.unsupported,
+        len(table.buckets),
+    )
+    note = f"{table.unsupported} rules not understood" if table.unsupported else ""
+    return (
+        messages.Unwind(request.request, segments, note, numbers),
+        messages.memfd(table.rows, table.buckets),
+    )
+
+
+_Ask = messages.AskFacts | messages.AskFrames | messages.AskUnwind
+SHORT = 64
+"""Offsets in a frame request that goes before longer ones."""
+
+
+def _rank(request: _Ask) -> tuple[int, int]:
+    long = isinstance(request, messages.AskFrames) and len(request.offsets) > SHORT
+    return (1 + long if isinstance(request, messages.AskFrames) else 0), request.request
+
+
+def _answer(modules: dict[int, _Loaded], request: _Ask) -> tuple[messages.Answer, int | None]:
+    try:
+        loaded = modules[request.module]
+        if isinstance(request, messages.AskFacts):
+            return _facts(loaded, request), None
+        if isinstance(request, messages.AskFrames):
+            return _frames(loaded, request), None
+        return _unwind(loaded, request)
+    except HudError as why:
+        return messages.Failed(request.request, str(why)), None
+    except MemoryError:
+        text = "not enough memory within the resolver's limit"
+    except RecursionError:
+        text = "nested too deeply"
+    except (OSError, *_SLIPS) as why:
+        text = f"unexpected {type(why).__name__}: {why}"
+    return messages.Failed(request.request, text[:2000]), None
+
+
+def _serve(sock: socket.socket) -> None:
+    """Answers requests until the parent hangs up."""
+    modules: dict[int, _Loaded] = {}
+    queue: list[tuple[tuple[int, int], _Ask]] = []
+    while True:
+        while not queue or select.select([sock], [], [], 0)[0]:
+            packet, descriptors = messages.receive(sock)
+            if not packet:
+                return
+            request = messages.decode_request(messages.unpack(packet, descriptors))
+            if isinstance(request, messages.AddModule):
+                given = descriptors.pop() if descriptors else None
+                modules[request.module] = _Loaded(request.name, given)
+            else:
+                heapq.heappush(queue, (_rank(request), request))
+            messages.close_all(descriptors)
+        answer, body = _answer(modules, heapq.heappop(queue)[1])
+        packet, spilled = messages.pack(answer)
+        owned = [fd for fd in (spilled, body) if fd is not None]
+        messages.send(sock, packet, owned)
+        messages.close_all(owned)

@@ -1,0 +1,1 @@
+"""The process under study: find it, open its files, follow its threads and its end."""

@@ -1,0 +1,78 @@
+"""Which pid namespace hud and the target live in, and whether the target is in a container.
+
+Terms: the kernel side of hud sees pids of the *initial* namespace only, so hud must run in it; the
+target may be in any.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from hud.errors import KernelError
+from hud.target.procfs import PROC, read_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PROC_PID_INIT_INO = 0xEFFF_FFFC
+"""include/linux/proc_ns.h: inode of the initial pid namespace."""
+
+_CONTAINERS = (
+    ("kubernetes", re.compile(r"kubepods.*[-/]([0-9a-f]{12})[0-9a-f]{52}")),
+    ("docker", re.compile(r"docker[-/]([0-9a-f]{12})[0-9a-f]{52}")),
+    ("podman", re.compile(r"libpod-([0-9a-f]{12})[0-9a-f]{52}")),
+    ("containerd", re.compile(r"cri-containerd-([0-9a-f]{12})[0-9a-f]{52}")),
+    ("lxc", re.compile(r"/lxc(?:\.payload)?[./]([^/\s]+)")),
+    ("systemd-nspawn", re.compile(r"/machine\.slice/systemd-nspawn@([^/\s]+)\.service")),
+)
+
+
+def in_initial_pid_namespace(proc: Path = PROC) -> bool:
+    """Whether this process's pids are those that the kernel side sees.
+
+    True also where /proc has no ``ns`` (CONFIG_NAMESPACES off).
+    """
+    try:
+        return (proc / "self/ns/pid").stat().st_ino == PROC_PID_INIT_INO
+    except OSError:
+        return True
+
+
+def require_initial_pid_namespace(proc: Path = PROC) -> None:
+    """Raise KernelError (exit 4) where hud runs in a pid namespace of its own."""
+    if not in_initial_pid_namespace(proc):
+        raise KernelError(
+            "hud sees other pids than the kernel: it runs in a pid namespace of its own",
+            hint="run it in the host's pid namespace (docker run --pid=host)",
+        )
+
+
+def namespace_pids(pid: int, proc: Path = PROC) -> tuple[int, ...]:
+    """The target's pid in each namespace, outermost first; empty if unknown.
+
+    The last one is what the target calls itself.
+    """
+    try:
+        status = read_text(proc / str(pid) / "status")
+    except OSError:
+        return ()
+    for line in status.split("\n"):
+        key, _, value = line.partition(":")
+        if key == "NSpid":
+            fields = value.split()
+            return tuple(int(field) for field in fields if field.isascii() and field.isdigit())
+    return ()
+
+
+def container_name(pid: int, proc: Path = PROC) -> str:
+    """``docker 0123456789ab`` or the like from the target's cgroup path; empty if in none."""
+    try:
+        cgroup = read_text(proc / str(pid) / "cgroup")
+    except OSError:
+        return ""
+    for engine, pattern in _CONTAINERS:
+        found = pattern.search(cgroup)
+        if found:
+            return f"{engine} {found[1]}"
+    return ""

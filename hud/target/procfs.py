@@ -1,0 +1,113 @@
+"""Bounded reads of /proc files and the fields of ``/proc/PID/stat``.
+
+Terms: the *proc root* is a parameter everywhere, so that tests can build one in a directory.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from hud.errors import FormatError
+
+PROC = Path("/proc")
+
+PF_KTHREAD = 0x0020_0000
+"""include/linux/sched.h."""
+
+_SMALL = 64 << 10
+
+
+class Stat(NamedTuple):
+    """The fields of proc_pid_stat(5) that hud uses."""
+
+    pid: int
+    comm: str
+    state: str
+    ppid: int
+    flags: int
+    threads: int
+    start_ticks: int
+    """Field 22, clock ticks after boot: with the pid it identifies a process."""
+    start_stack: int
+    """Field 28; 0 where the reader may not trace the process. Changes with each exec."""
+    exit_code: int
+    """Field 52, as waitpid(2) gives it; 0 where not permitted."""
+
+    @property
+    def kernel_thread(self) -> bool:
+        return bool(self.flags & PF_KTHREAD)
+
+    @property
+    def dead(self) -> bool:
+        """A zombie or on its way out: nothing can be read from it any more."""
+        return self.state in ("Z", "X", "x")
+
+
+def read_bytes(path: Path, limit: int = _SMALL) -> bytes:
+    """At most ``limit`` bytes of a file, in as many reads as that takes; OSError as it comes."""
+    chunks: list[bytes] = []
+    left = limit
+    with path.open("rb", buffering=0) as file:
+        while left > 0:
+            chunk = file.read(min(left, 1 << 20))
+            if not chunk:
+                break
+            chunks.append(chunk)
+            left -= len(chunk)
+    return b"".join(chunks)
+
+
+def read_text(path: Path, limit: int = _SMALL) -> str:
+    """As ``read_bytes``, decoded; bytes that are not UTF-8 become surrogate escapes."""
+    return read_bytes(path, limit).decode("utf-8", "surrogateescape")
+
+
+def parse_stat(text: str) -> Stat:
+    """The one line of /proc/PID/stat; a name may hold spaces, brackets and line ends.
+
+    Raises FormatError for anything else.
+    """
+    opened, closed = text.find("("), text.rfind(")")
+    fields = text[closed + 1 :].split()
+    if not 0 < opened < closed or len(fields) < 20:
+        raise FormatError("stat of a process: not in the form of proc_pid_stat(5)")
+    try:
+        return Stat(
+            pid=int(text[:opened]),
+            comm=text[opened + 1 : closed],
+            state=fields[0],
+            ppid=int(fields[1]),
+            flags=int(fields[6]),
+            threads=int(fields[17]),
+            start_ticks=int(fields[19]),
+            start_stack=int(fields[25]) if len(fields) > 25 else 0,
+            exit_code=int(fields[49]) if len(fields) > 49 else 0,
+        )
+    except ValueError as error:
+        raise FormatError("stat of a process: a field is not a number") from error
+
+
+def read_stat(pid: int, proc: Path = PROC) -> Stat | None:
+    """The stat of a process; None if there is no such process (any more)."""
+    return _stat(proc / str(pid) / "stat")
+
+
+def read_thread_stat(pid: int, tid: int, proc: Path = PROC) -> Stat | None:
+    """The stat of one thread: cheaper than the process's, which sums over all its threads."""
+    return _stat(proc / str(pid) / "task" / str(tid) / "stat")
+
+
+def numbers(directory: Path) -> list[int]:
+    """The numeric names in a directory of /proc, sorted; OSError as it comes."""
+    names = os.listdir(directory)  # noqa: PTH208 (names are enough)
+    return sorted(int(name) for name in names if name.isascii() and name.isdigit())
+
+
+def _stat(path: Path) -> Stat | None:
+    try:
+        text = read_text(path)
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return parse_stat(text) if text else None

@@ -1,0 +1,41 @@
+"""The threads of the target and their names, as /proc shows them at one moment.
+
+Terms: a *name* (comm) is at most 15 bytes of anything; it is kept raw, bytes that are not UTF-8 as
+surrogate escapes. Show it through ``hud.text.printable``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hud.errors import TargetError
+from hud.model import ThreadName
+from hud.target.procfs import PROC, numbers, read_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COMM_BYTES = 15
+"""TASK_COMM_LEN of include/linux/sched.h, less the NUL."""
+
+
+def list_threads(pid: int, proc: Path = PROC) -> list[ThreadName]:
+    """All threads by tid; those that end meanwhile are left out.
+
+    Raises TargetError if the process is gone.
+    """
+    try:
+        tids = numbers(proc / str(pid) / "task")
+    except OSError as error:
+        raise TargetError(f"threads of process {pid}: the process is gone") from error
+    named = ((tid, read_comm(pid, tid, proc)) for tid in tids)
+    return [ThreadName(tid, name) for tid, name in named if name is not None]
+
+
+def read_comm(pid: int, tid: int, proc: Path = PROC) -> str | None:
+    """The name of one thread; None if it has ended."""
+    try:
+        text = read_text(proc / str(pid) / "task" / str(tid) / "comm", 256)
+    except OSError:
+        return None
+    return text.removesuffix("\n")

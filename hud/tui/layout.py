@@ -1,0 +1,153 @@
+"""Puts spans into lines of a given width: clipping, two-sided lines, tables with columns by
+priority.
+
+Terms: a column's *drop* is its turn to go when the terminal is too narrow (the highest goes first,
+0 never goes); *grow* is its part of the cells left over, up to *widest*.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from hud.tui.style import Line, Span
+from hud.tui.text import cells, cut, pad
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+
+def width_of(line: Iterable[Span]) -> int:
+    """Cells of a line."""
+    return sum(cells(span.text) for span in line)
+
+
+def clip(line: Iterable[Span], width: int, ellipsis: str) -> Line:
+    """``line`` in at most ``width`` cells."""
+    kept: list[Span] = []
+    left = width
+    for span in line:
+        size = cells(span.text)
+        if size > left:
+            if left > 0:
+                kept.append(Span(cut(span.text, left, ellipsis), span.style))
+            break
+        kept.append(span)
+        left -= size
+    return tuple(kept)
+
+
+class Item(NamedTuple):
+    """A part of a line that may be left out; ``drop`` as for columns."""
+
+    span: Span
+    drop: int
+
+
+def _fitting(items: Sequence[Item], width: int, gap: int) -> list[Item]:
+    kept = list(items)
+    while kept and sum(cells(item.span.text) + gap for item in kept) > width:
+        last = max(kept, key=lambda item: item.drop)
+        if not last.drop:
+            break
+        kept.remove(last)
+    return kept
+
+
+def spread(
+    left: Sequence[Item], right: Sequence[Item], width: int, ellipsis: str, gap: int = 2
+) -> Line:
+    """Items from the left edge and items up to the right edge; what does not fit is left out."""
+    marked = [*left, *right]
+    kept = _fitting(marked, width - 1, gap)
+    spans: list[Span] = []
+    at = 0
+    aside = [item for item in marked[len(left) :] if item in kept]
+    room = width - 1 - sum(cells(item.span.text) + gap for item in aside)
+    for item in left:
+        if item in kept:
+            blanks = 1 if not spans else gap
+            spans += [Span(" " * blanks), item.span]
+            at += blanks + cells(item.span.text)
+    start = clip(spans, max(room + 1, 1), ellipsis)
+    if not aside:
+        return clip(spans, width, ellipsis)
+    used = width_of(start)
+    total = sum(cells(item.span.text) for item in aside) + gap * (len(aside) - 1)
+    end: list[Span] = [Span(" " * max(width - 1 - total - used, 1))]
+    for item in aside:
+        end += [item.span, Span(" " * gap)]
+    return clip((*start, *end[:-1]), width, ellipsis)
+
+
+class Column(NamedTuple):
+    """One column of a table; ``width`` is what it needs at least."""
+
+    name: str
+    head: str
+    width: int
+    right: bool = False
+    drop: int = 0
+    grow: int = 0
+    widest: int = 0
+
+
+class Table:
+    """The columns that fit into ``width`` cells, with their widths."""
+
+    def __init__(self, columns: Sequence[Column], width: int, margin: int) -> None:
+        self.margin = margin
+        kept = list(columns)
+        while len(kept) > 1 and self._need(kept) > width:
+            last = max(kept, key=lambda column: column.drop)
+            if not last.drop:
+                break
+            kept.remove(last)
+        self.columns = tuple(kept)
+        self.widths = {column.name: column.width for column in kept}
+        self._grow(width - self._need(kept))
+        self._total = width
+
+    def _need(self, columns: Sequence[Column]) -> int:
+        return self.margin + sum(c.width for c in columns) + 2 * (len(columns) - 1)
+
+    def _grow(self, spare: int) -> None:
+        while spare > 0:
+            growing = [c for c in self.columns if c.grow and self.widths[c.name] < c.widest]
+            if not growing:
+                return
+            unit = max(spare // sum(c.grow for c in growing), 1)
+            for column in growing:
+                step = min(unit * column.grow, column.widest - self.widths[column.name], spare)
+                self.widths[column.name] += step
+                spare -= step
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.widths
+
+    def head(self, sorted_by: str, ellipsis: str) -> Line:
+        """The line of column heads."""
+        spans: list[Span] = [Span(" " * self.margin)]
+        for column in self.columns:
+            style = "sorted" if column.name == sorted_by else "head"
+            spans += self._cell((Span(column.head, style),), column)
+        return clip(spans[:-1], self._total, ellipsis)
+
+    def row(self, marker: Span, values: Mapping[str, Line], ellipsis: str) -> Line:
+        """One row; ``marker`` fills the margin, ``values`` holds a line per column name."""
+        spans: list[Span] = [Span(pad(cut(marker.text, self.margin), self.margin), marker.style)]
+        for column in self.columns:
+            spans += self._cell(
+                clip(values[column.name], self.widths[column.name], ellipsis), column
+            )
+        return clip(spans[:-1], self._total, ellipsis)
+
+    def _cell(self, content: Line, column: Column) -> list[Span]:
+        blanks = Span(" " * (self.widths[column.name] - width_of(content)))
+        cell = [blanks, *content] if column.right else [*content, blanks]
+        return [*(span for span in cell if span.text), Span("  ")]
+
+
+def block(lines: Sequence[Line], width: int, height: int, ellipsis: str) -> list[Line]:
+    """Exactly ``height`` lines, each of at most ``width`` cells."""
+    fitted = [clip(line, width, ellipsis) for line in lines[:height]]
+    return fitted + [()] * (height - len(fitted))

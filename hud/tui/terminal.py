@@ -1,0 +1,335 @@
+"""The one module that knows the terminal: entering and leaving it, keys in, changed cells out.
+
+Terms: *entered* means alternate screen, hidden cursor, no echo, no line buffering. Signal handlers
+only leave a mark and wake the loop; what they ask for is done in ``read_keys``.
+"""
+
+from __future__ import annotations
+
+import atexit
+import codecs
+import contextlib
+import os
+import select
+import signal
+import sys
+import termios
+import tty
+from typing import IO, TYPE_CHECKING, Any
+
+from hud.tui.frame import diff
+from hud.tui.state import Size
+from hud.tui.style import THEMES, Line, Look, theme_for
+from hud.tui.text import cells
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import FrameType
+
+_ESCAPE_SECONDS = 0.025
+"""How long the rest of an escape sequence may take after its ESC (vim's ttimeoutlen is 100 ms)."""
+_DRAW_SECONDS = 0.05
+"""How long a terminal may take nothing before a frame is given up: the loop has to go on."""
+_LEAVE_SECONDS = 1.0
+_MOST_KEYS = 256
+"""Keys taken at once; a longer burst is a paste, and its rest is dropped."""
+
+_KEYS = {
+    "KEY_UP": "up",
+    "KEY_DOWN": "down",
+    "KEY_PGUP": "pgup",
+    "KEY_PGDOWN": "pgdn",
+    "KEY_HOME": "home",
+    "KEY_END": "end",
+    "KEY_ENTER": "enter",
+    "KEY_ESCAPE": "esc",
+    "KEY_EXIT": "esc",
+    "KEY_TAB": "tab",
+    "KEY_BACKSPACE": "backspace",
+    "KEY_DELETE": "delete",
+}
+_CONTROLS = {
+    " ": "space",
+    "\r": "enter",
+    "\n": "enter",
+    "\t": "tab",
+    "\x7f": "backspace",
+    "\x08": "backspace",
+    "\x03": "ctrl-c",
+}
+_SYNC_BEGIN, _SYNC_END = "\x1b[?2026h", "\x1b[?2026l"
+"""Synchronized output, DEC private mode 2026; terminals that do not know it ignore it."""
+
+
+def unavailable(environ: Mapping[str, str] = os.environ) -> str:
+    """Why there can be no screen here; empty = there can."""
+    for number, name in enumerate(("stdin", "stdout")):
+        if not os.isatty(number):
+            return f"{name} is not a terminal"
+    kind = environ.get("TERM", "")
+    return f"TERM is {kind!r}" if kind in ("", "dumb", "unknown") else ""
+
+
+class Screen:
+    """The terminal as a context manager; use it from the main thread (it installs handlers).
+
+    ``fileno()`` becomes readable when ``read_keys`` has something to do: keys, a new size, or
+    coming back from being stopped.
+    """
+
+    def __init__(self, theme: str = "") -> None:
+        self._theme = THEMES[theme or theme_for(dict(os.environ))]
+        self._input = 0
+        self._output = 1
+        self._private_output = -1
+        self.unicode = codecs.lookup(sys.stdout.encoding or "ascii").name == "utf-8"
+        self._encoding = "utf-8" if self.unicode else (sys.stdout.encoding or "ascii")
+        self._shown: list[Line] | None = None
+        self._shown_size = Size(0, 0)
+        self._sequences: dict[str, str] = {}
+        self._saved_mode: list[Any] | None = None
+        self._saved_handlers: dict[signal.Signals, Any] = {}
+        self._marks: set[signal.Signals] = set()
+        self._entered = False
+        self.gone = False
+        """The terminal has hung up."""
+
+    # ----------------------------------------------------------------- in and out
+
+    def __enter__(self) -> Screen:
+        # Opened anew, because O_NONBLOCK belongs to the open file, which others share with us.
+        with contextlib.suppress(OSError):
+            flags = os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC
+            self._private_output = os.open(os.ttyname(1), flags)
+            self._output = self._private_output
+        self._stream: IO[str] = os.fdopen(os.dup(self._output), "w", encoding="utf-8")
+        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._poll = select.epoll()
+        try:
+            self._term = _terminal(self._stream, self._input)
+            self._poll.register(self._input, select.EPOLLIN)
+            self._poll.register(self._wake_read, select.EPOLLIN)
+            for number in (signal.SIGWINCH, signal.SIGTSTP, signal.SIGCONT):
+                self._saved_handlers[number] = signal.signal(number, self._on_signal)
+            # For the exception that a signal raises while ``__exit__`` is at work.
+            atexit.register(self._leave)
+            self._enter()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._leave()
+        for number, handler in self._saved_handlers.items():
+            signal.signal(number, handler)
+        self._saved_handlers.clear()
+        atexit.unregister(self._leave)
+        self._poll.close()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+        self._stream.close()
+        if self._private_output >= 0:
+            os.close(self._private_output)
+        self._private_output, self._output = -1, 1
+
+    def _enter(self) -> None:
+        try:
+            mode = termios.tcgetattr(self._input)
+            if self._saved_mode is None:
+                self._saved_mode = mode
+            tty.setcbreak(self._input, termios.TCSANOW)
+            mode = termios.tcgetattr(self._input)
+            mode[0] &= ~termios.IXON  # ctrl-s must not stop the output, and with it the loop
+            termios.tcsetattr(self._input, termios.TCSANOW, mode)
+        except termios.error:
+            self.gone = True
+        self._entered = True
+        self._shown = None
+        there = self._term.enter_fullscreen + self._term.hide_cursor + self._term.clear
+        self._write(there, _LEAVE_SECONDS)
+
+    def _leave(self) -> None:
+        if not self._entered:
+            return
+        # A terminal without an alternate screen is left clean at least.
+        away = self._term.exit_fullscreen or self._term.clear
+        back = self._term.normal + _SYNC_END + away + self._term.normal_cursor
+        self._write(back, _LEAVE_SECONDS)
+        if self._saved_mode is not None:
+            try:
+                # Not TCSADRAIN: a terminal that takes nothing more would hold up the end.
+                termios.tcsetattr(self._input, termios.TCSANOW, self._saved_mode)
+            except termios.error:
+                self.gone = True
+            self._saved_mode = None
+        self._entered = False
+
+    # ----------------------------------------------------------------- signals
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        self._marks.add(signal.Signals(number))
+        with contextlib.suppress(BlockingIOError):  # full: the loop is awake already
+            os.write(self._wake_write, b"!")
+
+    def _obey(self) -> bool:
+        with contextlib.suppress(BlockingIOError):
+            while os.read(self._wake_read, 512):
+                pass
+        marks, self._marks = self._marks, set()
+        if signal.SIGTSTP in marks:
+            self._stop()
+        elif signal.SIGCONT in marks:
+            # Stopped by SIGSTOP, which cannot be caught: the shell may have changed the modes.
+            self._enter()
+        return bool(marks)
+
+    def _stop(self) -> None:
+        self._leave()
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTSTP)
+        signal.signal(signal.SIGTSTP, self._on_signal)
+        self._marks.discard(signal.SIGCONT)
+        self._enter()
+
+    # ----------------------------------------------------------------- input
+
+    def fileno(self) -> int:
+        """For a selector; see the class."""
+        return self._poll.fileno()
+
+    def read_keys(self) -> tuple[list[str], bool]:
+        """Names of the keys pressed, and whether everything must be drawn again. Waits for
+        nothing but the rest of an escape sequence.
+        """
+        again = self._obey()
+        keys: list[str] = []
+        try:
+            while len(keys) < _MOST_KEYS:
+                stroke = self._term.inkey(timeout=0, esc_delay=_ESCAPE_SECONDS)
+                if not stroke:
+                    break
+                keys.append(_key_name(str(stroke), stroke.name))
+            else:
+                self._term.flushinp()
+        except (EOFError, OSError):
+            self.gone = True
+        return [key for key in keys if key], again
+
+    def size(self) -> Size:
+        """The terminal's size now; 80 x 24 where it does not tell."""
+        try:
+            width, height = os.get_terminal_size(self._output)
+        except OSError:
+            width, height = 0, 0
+        return Size(width or 80, height or 24)
+
+    # ----------------------------------------------------------------- output
+
+    def draw(self, lines: Sequence[Line], size: Size) -> None:
+        """Shows ``lines``, made for ``size``, writing only what changed, in one go."""
+        if self.gone or not self._entered:
+            return
+        begin = ""
+        if self._shown is None or size != self._shown_size:
+            self._shown = None
+            begin = self._term.normal + self._term.clear
+        runs = diff(self._shown, lines, size.width)
+        if not runs and not begin:
+            return
+        parts = [_SYNC_BEGIN, begin]
+        for run in runs:
+            parts.append(self._term.move_yx(run.y, run.x))
+            for span in run.spans:
+                if span.style:
+                    parts += [self._sequence(span.style), self._encodable(span.text), self._normal]
+                else:
+                    parts.append(self._encodable(span.text))
+        parts.append(_SYNC_END)
+        whole = self._write("".join(parts), _DRAW_SECONDS)
+        self._shown, self._shown_size = list(lines) if whole else None, size
+
+    @property
+    def _normal(self) -> str:
+        return self._sequence("normal")
+
+    def _sequence(self, style: str) -> str:
+        known = self._sequences.get(style)
+        if known is None:
+            known = self._term.normal
+            if style != "normal":
+                looks = [self._theme.get(name, Look()) for name in style.split()]
+                known = "".join(self._look(look) for look in looks)
+            self._sequences[style] = known
+        return known
+
+    def _look(self, look: Look) -> str:
+        colours = self._term.number_of_colors
+        number = look.colour
+        if colours < 256:
+            number = look.basic if colours >= 16 else look.basic % 8 if colours >= 8 else -1
+        made = "".join(str(getattr(self._term, name)) for name in look.attributes)
+        return made + (str(self._term.color(number)) if number >= 0 and look.basic >= 0 else "")
+
+    def _encodable(self, text: str) -> str:
+        if self.unicode or text.isascii():
+            return text
+        try:
+            text.encode(self._encoding)
+        except UnicodeEncodeError:
+            return "".join(char if char.isascii() else "?" * cells(char) for char in text)
+        return text
+
+    def _write(self, text: str, patience: float) -> bool:
+        """False = the terminal did not take all of it within ``patience`` seconds per piece."""
+        data = text.encode(self._encoding, "replace")
+        try:
+            while data:
+                if not select.select([], [self._output], [], patience)[1]:
+                    return False
+                with contextlib.suppress(BlockingIOError):
+                    data = data[os.write(self._output, data) :]
+        except OSError:
+            self.gone = True
+            return False
+        return True
+
+
+def _key_name(text: str, name: str | None) -> str:
+    if name in _KEYS:
+        return _KEYS[name]
+    if text in _CONTROLS:
+        return _CONTROLS[text]
+    return text if len(text) == 1 and text.isprintable() else ""
+
+
+def _terminal(stream: IO[str], keyboard: int) -> Any:
+    """A blessed Terminal that writes to ``stream`` and reads from ``keyboard``.
+
+    With a stream of its own it asks the terminal nothing at start (those queries wait up to five
+    seconds for terminals that do not answer); ``kbhit`` and ``getch`` are the methods that its
+    documentation gives to those who read keys from elsewhere.
+    """
+    from blessed import Terminal
+
+    class Keyboard(Terminal):
+        _eof = False
+        _decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+        def kbhit(self, timeout: float | None = None, *_: Any, **__: Any) -> bool:
+            return not self._eof and bool(select.select([keyboard], [], [], timeout)[0])
+
+        def getch(self, decode_latin1: bool = False) -> str:
+            byte = os.read(keyboard, 1)
+            if not byte:
+                self._eof = True
+                raise EOFError
+            return chr(byte[0]) if decode_latin1 else self._decoder.decode(byte)
+
+    # NO_COLOR would take every sequence away, cursor movement too; the theme has no colours then.
+    no_color = os.environ.pop("NO_COLOR", None)
+    try:
+        return Keyboard(stream=stream)
+    finally:
+        if no_color is not None:
+            os.environ["NO_COLOR"] = no_color

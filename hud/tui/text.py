@@ -1,0 +1,241 @@
+"""Text that fits in cells: cleaning, cutting, padding, and numbers for people.
+
+Terms: a *cell* is one column of a terminal line; a wide character takes two, a combining mark
+none. ``clean`` comes first, everything else works on clean text.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from hud.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_LONGEST = 1024
+"""Characters of a name that are looked at; no line is longer."""
+
+
+class Glyphs(NamedTuple):
+    """The characters that differ between a Unicode and an ASCII terminal."""
+
+    ellipsis: str
+    ramp: str
+    """Of a sparkline; the first stands for nothing at all."""
+    rule: str
+    unicode: bool
+
+
+UNICODE = Glyphs("\u2026", ".\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588", "\u2500", True)
+ASCII = Glyphs("..", "_.:|", "-", False)
+
+
+# --------------------------------------------------------------------------- cells
+
+
+_DISPUTED = (
+    (0x1160, 0x11FF),  # conjoining jamo, as the next one
+    (0xD7B0, 0xD7FB),
+    (0x2630, 0x2637),  # these symbols are wide since Unicode 16
+    (0x268A, 0x268F),
+    (0x3164, 0x3164),  # Hangul fillers, as the next one
+    (0xFFA0, 0xFFA0),
+    (0x4DC0, 0x4DFF),
+    (0x1D300, 0x1D356),
+    (0x1D360, 0x1D376),
+    (0x1F1E6, 0x1F1FF),  # regional indicators: two make a flag
+    (0x1F3FB, 0x1F3FF),  # skin tones join the emoji before them
+)
+"""Code points that terminals give different widths, like every spacing mark (Mc)."""
+_MOST_MARKS = 2
+"""Combining marks kept per character."""
+
+
+@lru_cache(maxsize=4096)
+def clean(text: str) -> str:
+    """``text`` as it may be shown: escaped, and with the same width on every terminal.
+
+    What terminals disagree about is escaped too; variation selectors, marks without a base and
+    heaps of marks are left out.
+    """
+    text = printable(text[:_LONGEST])
+    if text.isascii():
+        return text
+    kept: list[str] = []
+    marks = _MOST_MARKS
+    for char in text:
+        if _is_mark(char):
+            marks += 1
+            if marks <= _MOST_MARKS and not 0xFE00 <= ord(char) <= 0xFE0F and ord(char) < 0xE0100:
+                kept.append(char)
+        elif _is_disputed(char):
+            marks = _MOST_MARKS
+            kept.append(f"\\u{ord(char):04x}")
+        else:
+            marks = 0
+            kept.append(char)
+    return "".join(kept)
+
+
+def _is_mark(char: str) -> bool:
+    return unicodedata.category(char) in ("Mn", "Me")
+
+
+def _is_disputed(char: str) -> bool:
+    if unicodedata.category(char) == "Mc":
+        return True
+    return any(first <= ord(char) <= last for first, last in _DISPUTED)
+
+
+def _width(char: str) -> int:
+    """Cells of one character of clean text: UAX #11, with marks taking none."""
+    if char.isascii():
+        return 1
+    if _is_mark(char):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def cells(text: str) -> int:
+    """How many cells clean ``text`` takes."""
+    return len(text) if text.isascii() else sum(map(_width, text))
+
+
+def cut(text: str, width: int, ellipsis: str = "\u2026") -> str:
+    """The beginning of clean ``text`` in at most ``width`` cells."""
+    if width <= 0:
+        return ""
+    if cells(text) <= width:
+        return text
+    mark = ellipsis[:width]
+    return _head(text, width - len(mark)) + mark
+
+
+def cut_left(text: str, width: int, ellipsis: str = "\u2026") -> str:
+    """The end of clean ``text`` in at most ``width`` cells: of a path the part that tells."""
+    if width <= 0:
+        return ""
+    if cells(text) <= width:
+        return text
+    mark = ellipsis[:width]
+    room = width - len(mark)
+    if text.isascii():
+        return mark + text[len(text) - room :]
+    start = len(text)
+    for at in range(len(text) - 1, -1, -1):
+        room -= _width(text[at])
+        if room < 0:
+            break
+        if _width(text[at]) > 0:  # never start with a mark that has lost its base
+            start = at
+    return mark + text[start:]
+
+
+def name(text: str, inferred: bool, width: int, ellipsis: str = "\u2026") -> str:
+    """The end of a function's name, cleaned; ``~`` before it where it was inferred, always."""
+    mark = "~"[: max(width, 0)] if inferred else ""
+    return mark + cut_left(clean(text), width - len(mark), ellipsis)
+
+
+def _head(text: str, width: int) -> str:
+    if text.isascii():
+        return text[:width]
+    for at, char in enumerate(text):
+        width -= _width(char)
+        if width < 0:
+            return text[:at]
+    return text
+
+
+def pad(text: str, width: int, right: bool = False) -> str:
+    """Clean ``text`` filled with blanks to at least ``width`` cells; ``right`` aligned if asked."""
+    blanks = " " * (width - cells(text))
+    return blanks + text if right else text + blanks
+
+
+# --------------------------------------------------------------------------- numbers
+
+
+_UNITS = ((1_000, "us", 0), (1_000_000, "ms", 10), (1_000_000_000, "s", 100))
+"""Nanoseconds, name, and the value below which one decimal is shown."""
+_LONG_UNITS = ((60, "m", 100), (3_600, "h", 100), (86_400, "d", 100))
+
+
+def duration(ns: float) -> str:
+    """Three digits at most: ``310us``, ``3.1ms``, ``92ms``, ``14.2s``, ``16.7m``, ``2.1h``."""
+    ns = max(ns, 0)
+    if ns < 500:
+        return "0"
+    steps = (*_UNITS, *((s * 1_000_000_000, name, below) for s, name, below in _LONG_UNITS))
+    value, unit = 0.0, ""
+    for scale, unit, below in steps:
+        value = ns / scale
+        if round(value, 1) < below:
+            return f"{value:.1f}{unit}"
+        if round(value) < 1000:
+            return f"{round(value)}{unit}"
+    return f"{min(round(value), 999)}{unit}"
+
+
+def spoken(ns: float) -> str:
+    """A duration in a sentence: ``3.1 ms``, ``66 ms``, ``4.2 s``, ``2 min 14 s``, ``3 h 5 min``."""
+    seconds = int(max(ns, 0) // 1_000_000_000)
+    if seconds < 60:
+        short = duration(ns)
+        digits = short.rstrip("usm")
+        return f"{digits} {short[len(digits) :] or 's'}".replace(".0 ", " ")
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+
+
+def count(number: int) -> str:
+    """``214``, ``1.2k``, ``34k``, ``5.6M``."""
+    value: float = max(number, 0)
+    for unit in ("", "k", "M", "G"):
+        if unit and round(value, 1) < 10:
+            return f"{value:.1f}{unit}"
+        if round(value) < 1000:
+            return f"{round(value)}{unit}"
+        value /= 1000
+    return "999G"
+
+
+def percent(share: float) -> str:
+    """``0.4%``, ``19.0%``, ``100%`` of a share 0..1."""
+    value = _bounded(share) * 100
+    return f"{min(value, 99.9):.1f}%" if value < 100 else f"{round(value)}%"
+
+
+def spoken_percent(share: float) -> str:
+    """``0.4 %``, ``31 %``: in a sentence."""
+    value = _bounded(share) * 100
+    if 99 < value < 100:  # all but a little is not all
+        return f"{min(value, 99.9):.1f} %"
+    return f"{value:.1f} %" if value > 0 and round(value, 1) < 10 else f"{round(value)} %"
+
+
+def _bounded(share: float) -> float:
+    return min(max(share, 0.0), 9.99) if math.isfinite(share) else 0.0
+
+
+def clock(ns: int) -> str:
+    """``00:02:14``."""
+    seconds = max(ns, 0) // 1_000_000_000
+    return f"{seconds // 3600:02d}:{seconds % 3600 // 60:02d}:{seconds % 60:02d}"
+
+
+def sparkline(values: Sequence[float], ramp: str) -> str:
+    """One character per value, by its share of the largest; nothing is ``ramp[0]``."""
+    top = max(values, default=0)
+    if top <= 0:
+        return ramp[0] * len(values)
+    steps = len(ramp) - 1
+    return "".join(
+        ramp[min(math.ceil(value / top * steps), steps)] if value > 0 else ramp[0]
+        for value in values
+    )

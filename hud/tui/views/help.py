@@ -1,0 +1,87 @@
+"""The help page: the keys, the words and what this run cannot see."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hud.model import Losses, Snapshot
+from hud.tui.keys import help_rows
+from hud.tui.layout import block
+from hud.tui.style import Line, Span
+from hud.tui.text import clean, pad
+from hud.tui.verdict import caveats
+
+if TYPE_CHECKING:
+    from hud.tui.state import UiState
+
+_WORDS = (
+    ("blocker", "own code that kept a worker in one task poll for the threshold or longer"),
+    (
+        "cause",
+        "cpu, lock, sleep, file, fsync, net, dns, child, pipe, fault, syscall; wait = no CPU",
+    ),
+    ("count", "polls that long; total, max, p99: for how long"),
+    ("share", "total, as a part of all worker time in the window"),
+    ("~", "a name inferred from the program's messages, not read from its symbols"),
+    ("<", "where your code blocks; frames below it are what it called"),
+    ("lost", "events, stacks or names that hud had to leave out; 0 is the normal case"),
+)
+
+
+def content(snapshot: Snapshot, width: int) -> list[Line]:
+    """All lines of the page; the caller clips and scrolls."""
+    lines: list[Line] = [(Span(" Keys", "title"),)]
+    for keys, what, where in help_rows():
+        place = f"  ({where})" if where else ""
+        lines.append((Span(f"   {pad(keys, 14)} "), Span(what), Span(place, "dim")))
+    lines += [(), (Span(" Words", "title"),)]
+    lines += [(Span(f"   {pad(word, 14)} "), Span(what)) for word, what in _WORDS]
+    detection = snapshot.info.detection
+    lines += [(), (Span(" This run", "title"),)]
+    lines.append((Span(f"   {pad('detection', 14)} "), Span(_detection(snapshot))))
+    for name in Losses.__slots__:
+        number = getattr(snapshot.losses, name)
+        if number:
+            lines.append((Span(f"   {pad('lost', 14)} "), Span(f"{number} {_LOSSES[name]}")))
+    said = caveats(snapshot)
+    for sentence in said if detection.reason or said else ():
+        lines += [
+            (Span(f"   {pad('note' if not at else '', 14)} "), Span(part))
+            for at, part in enumerate(_pieces(sentence, max(width - 20, 20)))
+        ]
+    return lines
+
+
+def _detection(snapshot: Snapshot) -> str:
+    detection = snapshot.info.detection
+    reason = f": {clean(detection.reason)}" if detection.reason else ""
+    return f"{detection.rung.name}{reason}"
+
+
+_LOSSES = {
+    "ring_full": "events that did not fit the ring buffer",
+    "stacks_full": "stacks that did not fit the stack map",
+    "stacks_gone": "stacks that could not be fetched in time",
+    "threads_full": "threads that did not fit the thread map",
+    "context_unreadable": "times that Tokio's state could not be read",
+    "stacks_skipped": "stacks not taken because of the cost limit",
+    "recording_full": "samples beyond the recording's bound",
+    "symbols_late": "stacks without names: the resolver did not answer",
+}
+
+
+def _pieces(sentence: str, width: int) -> list[str]:
+    pieces = [""]
+    for word in sentence.split(" "):
+        if pieces[-1] and len(pieces[-1]) + 1 + len(word) > width:
+            pieces.append(word)
+        else:
+            pieces[-1] = f"{pieces[-1]} {word}".lstrip()
+    return pieces
+
+
+def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Line]:
+    """The page from the line it is scrolled to."""
+    lines = content(snapshot, width)
+    top = max(min(state.help_scroll, len(lines) - height), 0)
+    return block(lines[top:], width, height, state.glyphs.ellipsis)

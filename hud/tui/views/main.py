@@ -1,0 +1,150 @@
+"""The blockers: the ranked list, and below it the selected one explained."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hud.tui import folding
+from hud.tui.layout import Column, Table, block, clip
+from hud.tui.state import first_shown, pane_height
+from hud.tui.style import Line, Span, cause_style
+from hud.tui.text import (
+    cells,
+    clean,
+    count,
+    cut_left,
+    duration,
+    name,
+    pad,
+    percent,
+    sparkline,
+    spoken_percent,
+)
+from hud.tui.views import stack as stack_view
+
+if TYPE_CHECKING:
+    from hud.model import Blocker, Snapshot
+    from hud.tui.state import UiState
+
+COLUMNS = (
+    Column("function", "function", 28, grow=3, widest=90),
+    Column("where", "where", 18, drop=2, grow=1, widest=40),
+    Column("cause", "cause", 7),
+    Column("count", "count", 5, right=True, drop=1),
+    Column("total", "total", 5, right=True),
+    Column("max", "max", 5, right=True),
+    Column("p99", "p99", 5, right=True, drop=4),
+    Column("share", "share", 5, right=True, drop=3),
+    Column("history", "last 60 s", 12, drop=5),
+)
+_MARGIN = 7
+"""Cursor, rank and two blanks."""
+_LABEL = 10
+
+
+def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Line]:
+    """List and lower pane, one above the other."""
+    mark = state.glyphs.ellipsis
+    pane = pane_height(height)
+    page = max(height - 1 - pane, 0)
+    table = Table(COLUMNS, width, _MARGIN)
+    lines = [table.head(state.sort, mark)]
+    top = first_shown(state.scroll, state.cursor, page, len(state.rows))
+    for at, blocker in enumerate(state.rows[top : top + page], start=top):
+        lines.append(_row(table, blocker, at, state))
+    if not state.rows:
+        lines += [(), (Span(f"   {_empty(state)}", "dim"),)]
+    lines = block(lines, width, height - pane, mark)
+    if pane:
+        lines += _pane(snapshot, state, width, pane)
+    return block(lines, width, height, mark)
+
+
+def _empty(state: UiState) -> str:
+    return "nothing matches the search" if state.search else "no blocker so far"
+
+
+def _row(table: Table, blocker: Blocker, at: int, state: UiState) -> Line:
+    mark = state.glyphs.ellipsis
+    chosen = at == state.cursor
+    room = table.widths["function"]
+    values = {
+        "where": (Span(cut_left(clean(blocker.where), table.widths.get("where", 0), mark)),),
+        "function": _function(blocker, room, "where" not in table, chosen, mark),
+        "cause": (Span(blocker.cause.value, cause_style(blocker.cause)),),
+        "count": (Span(count(blocker.count)),),
+        "total": (Span(duration(blocker.total_ns)),),
+        "max": (Span(duration(blocker.max_ns)),),
+        "p99": (Span(duration(blocker.p99_ns)),),
+        "share": (Span(percent(blocker.share)),),
+        "history": (Span(sparkline(blocker.history[-12:], state.glyphs.ramp)),),
+    }
+    rank = count(at + 1) if at >= 999 else str(at + 1)
+    marker = Span(f" {'>' if chosen else ' '}{pad(rank, 3, right=True)}", "bold" if chosen else "")
+    return table.row(marker, values, mark)
+
+
+def _function(blocker: Blocker, room: int, joined: bool, chosen: bool, mark: str) -> Line:
+    function = name(blocker.function or "(no name)", blocker.inferred, room, mark)
+    style = "bold" if chosen else ""
+    where = clean(blocker.where)
+    spare = room - cells(function) - 1
+    if not joined or not where or spare < 6:
+        return (Span(function, style),)
+    return (Span(function, style), Span(f" {cut_left(where, spare, mark)}", "dim"))
+
+
+# --------------------------------------------------------------------------- the lower pane
+
+
+def _pane(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Line]:
+    glyphs = state.glyphs
+    if not state.rows:
+        return block([(Span(glyphs.rule * width, "dim"),)], width, height, glyphs.ellipsis)
+    blocker = state.rows[state.cursor]
+    function = name(blocker.function, blocker.inferred, max(width - 14, 8), glyphs.ellipsis)
+    title = f"{glyphs.rule * 2} {state.cursor + 1}  "
+    rule = " " + glyphs.rule * max(width - cells(title) - cells(function) - 1, 0)
+    facts = _facts(blocker, width, glyphs.ellipsis)
+    room = max(height - 1 - len(facts), min(height - 1, 2))
+    lines: list[Line] = [(Span(title, "dim"), Span(function, "title"), Span(rule, "dim"))]
+    lines += _stack(snapshot, blocker, width, room, glyphs.ellipsis)
+    return block([*lines, *facts], width, height, glyphs.ellipsis)
+
+
+def _labelled(label: str, spans: Line) -> Line:
+    return (Span(pad(f"   {label}", _LABEL), "dim"), *spans)
+
+
+def _facts(blocker: Blocker, width: int, mark: str) -> list[Line]:
+    lines: list[Line] = []
+    total = max(sum(ns for _, ns in blocker.workers), 1)
+    split = "   ".join(f"W{w} {spoken_percent(ns / total)}" for w, ns in blocker.workers[:32])
+    if split:
+        lines.append(_labelled("where", (Span(split),)))
+    if len(blocker.causes) > 1:
+        whole = max(sum(ns for _, ns in blocker.causes), 1)
+        spans = [
+            Span(f"{cause.value} {spoken_percent(ns / whole)}   ", cause_style(cause))
+            for cause, ns in blocker.causes
+        ]
+        lines.append(_labelled("causes", tuple(spans)))
+    return [clip(line, width, mark) for line in lines]
+
+
+def _stack(snapshot: Snapshot, blocker: Blocker, width: int, room: int, mark: str) -> list[Line]:
+    stack = next((snapshot.stacks.get(key) for key, _ in blocker.stacks), None)
+    if stack is None:
+        return [_labelled("stack", (Span("none was caught", "dim"),))]
+    if stack.frames is None:
+        return [_labelled("stack", (Span("names not known yet", "dim"),))]
+    own = folding.callers(stack)
+    called, more, crate = folding.below(stack)
+    rows = [folding.Row(frame, blocking=frame is own[-1]) for frame in own]
+    rows = rows[-max(room - (called is not None), 1) :]
+    if called is not None and len(rows) < room:
+        rest = f"+ {more} frame{'s' * (more > 1)} of {clean(crate)}" if more else ""
+        rows.append(folding.Row(called, rest))
+    lines = stack_view.frame_lines(rows, width - _LABEL, mark)
+    labels = ["stack"] + [""] * (len(lines) - 1)
+    return [_labelled(label, line) for label, line in zip(labels, lines, strict=True)]

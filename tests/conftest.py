@@ -1,0 +1,34 @@
+"""What every test may ask for: prerequisites that skip on a laptop and fail in CI."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-golden", action="store_true", help="write the golden files anew, then read them"
+    )
+
+
+@pytest.fixture(scope="session")
+def need() -> Callable[[object, str], None]:
+    """``need(condition, reason)``: skip without the prerequisite; where CI is set, fail."""
+
+    def check(condition: object, reason: str) -> None:
+        if condition:
+            return
+        if os.environ.get("CI"):
+            pytest.fail(f"CI must provide: {reason}")
+        pytest.skip(reason)
+
+    return check
+
+
+@pytest.fixture(autouse=True)
+def _root_for_marked(request: pytest.FixtureRequest, need: Callable[[object, str], None]) -> None:
+    if request.node.get_closest_marker("kernel") or request.node.get_closest_marker("e2e"):
+        need(os.geteuid() == 0, "root")

@@ -1,0 +1,158 @@
+"""Builds the Rust crates of tests/targets for any Tokio, profile and flags, and starts them.
+
+A build is cached by the content of the crate, the settings and the compiler, under
+``.build/targets/<key>/``; dependencies are shared by all builds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[2]
+CRATES = ROOT / "tests" / "targets"
+BUILDS = ROOT / ".build" / "targets"
+CARGO_TARGET = ROOT / ".build" / "cargo" / "targets"
+
+TOKIO_VERSIONS = ("1.28.2", "1.38.2", "1.47.5", "1.54.1")
+FRAME_POINTERS = "-C force-frame-pointers=yes"
+
+
+def cargo_at_hand() -> bool:
+    return shutil.which("cargo") is not None
+
+
+def build(
+    crate: str,
+    *,
+    tokio: str | None = None,
+    profile: str = "release",
+    rustflags: str = "",
+    strip: bool = False,
+    debug: int | None = None,
+    config: tuple[str, ...] = (),
+) -> Path:
+    """The binary of ``tests/targets/<crate>``, built now or found in the cache.
+
+    ``tokio``: an exact version; None = that of Cargo.lock. ``profile``: ``release`` or ``dev``.
+    ``debug``: level of debug info, None = the profile's. ``config``: further ``cargo --config``
+    settings, such as ``profile.release.lto="fat"``. Raises CalledProcessError with cargo's words
+    in ``stderr``.
+    """
+    settings = [*config]
+    if strip:
+        settings.append(f'profile.{profile}.strip="symbols"')
+    if debug is not None:
+        settings.append(f"profile.{profile}.debug={debug}")
+    key = _key(CRATES / crate, [str(tokio), profile, rustflags, *settings])
+    binary = BUILDS / key / "bin" / crate
+    if binary.exists():
+        return binary
+    BUILDS.mkdir(parents=True, exist_ok=True)
+    # cargo's own lock ends with the build; the binary is copied after it.
+    with (BUILDS / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not binary.exists():
+            _build(crate, BUILDS / key, tokio, profile, rustflags, settings)
+    return binary
+
+
+def _build(
+    crate: str, place: Path, tokio: str | None, profile: str, rustflags: str, settings: list[str]
+) -> None:
+    sources = place / crate
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(CRATES / crate, sources, ignore=shutil.ignore_patterns("target"))
+    environment = {
+        **os.environ,
+        "CARGO_TARGET_DIR": str(CARGO_TARGET),
+        "RUSTFLAGS": rustflags,
+    }
+    if tokio is not None:
+        _cargo(["update", "--package", "tokio", "--precise", tokio], sources, environment)
+    options = [word for setting in settings for word in ("--config", setting)]
+    _cargo(["build", "--locked", "--profile", profile, *options], sources, environment)
+    built = CARGO_TARGET / ("debug" if profile == "dev" else profile) / crate
+    (place / "bin").mkdir()
+    scratch = place / "bin" / f".{crate}.new"
+    shutil.copy2(built, scratch)
+    scratch.replace(place / "bin" / crate)
+
+
+def _cargo(arguments: list[str], directory: Path, environment: dict[str, str]) -> None:
+    subprocess.run(
+        ["cargo", "--quiet", *arguments],
+        check=True,
+        cwd=directory,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+def _key(crate: Path, settings: list[str]) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(crate.rglob("*")):
+        relative = path.relative_to(crate)
+        if path.is_file() and relative.parts[0] != "target":
+            digest.update(str(relative).encode() + b"\0" + path.read_bytes() + b"\0")
+    compiler = subprocess.run(["rustc", "--version"], check=True, capture_output=True).stdout
+    digest.update(compiler + "\0".join(settings).encode())
+    return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Running:
+    """A target that runs."""
+
+    process: subprocess.Popen[str]
+    port: int
+    """Where the demo server listens; 0 for the zoo."""
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+
+@contextlib.contextmanager
+def demo_server(binary: Path, *options: str, seconds: int = 120) -> Iterator[Running]:
+    """The demo server on a free port of loopback; killed at the end, or by itself."""
+    with tempfile.TemporaryDirectory() as scratch:
+        command = [binary, "--port", "0", "--dir", scratch, "--seconds", str(seconds), *options]
+        with _started(command) as (process, line):
+            yield Running(process, port=int(line.rpartition(":")[2]))
+
+
+@contextlib.contextmanager
+def zoo(binary: Path, truth: Path, *options: str) -> Iterator[Running]:
+    """The zoo, its truth going to ``truth``; it ends by itself after its ``--seconds`` (5)."""
+    with tempfile.TemporaryDirectory() as scratch:
+        command = [binary, "--truth", truth, "--dir", scratch, *options]
+        with _started(command) as (process, _):
+            yield Running(process, port=0)
+
+
+@contextlib.contextmanager
+def _started(command: list[str | Path]) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The process and the first line that it printed; killed at the end."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline().strip()
+            assert line, f"{Path(command[0]).name} printed nothing"
+            yield process, line
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGKILL)

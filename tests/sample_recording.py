@@ -1,0 +1,352 @@
+"""Build recordings for tests: single samples, and one whole run of a small service.
+
+Import it through the fixtures of tests/unit/conftest.py: ``build`` is this module,
+``sample_recording`` is ``demo_recording()``.
+"""
+
+from __future__ import annotations
+
+from hud.analysis.recording import Culprit, Recording
+from hud.model import (
+    Detection,
+    Frame,
+    Kind,
+    Origin,
+    Rung,
+    RunInfo,
+    Sample,
+    SampleFlag,
+    Stack,
+    Target,
+    ThreadState,
+    TimeSplit,
+    Where,
+    Worker,
+)
+
+MS = 1_000_000
+SECOND = 1_000_000_000
+START_NS = 5_000 * SECOND
+PERIOD_NS = 10 * MS
+THRESHOLD_NS = 5 * MS
+PID = 22967
+TIDS = (22969, 22971, 22972, 22973)
+STRESS = Culprit(tid=9001, pid=9000, name="stress-ng")
+POOL_TID = 22980
+
+FUTEX, FSYNC, CLOCK_NANOSLEEP, READ, POLL_CALL = 202, 74, 230, 0, 7
+
+
+def info(**changes: object) -> RunInfo:
+    values: dict[str, object] = {
+        "target": Target(pid=PID, name="demo-server", executable="/srv/bin/demo-server"),
+        "detection": Detection(Rung.CONTEXT, "tokio 1.54.1: CONTEXT at tls-0x1a8", ("1.54.1",)),
+        "threshold_ns": THRESHOLD_NS,
+        "start_monotonic_ns": START_NS,
+        "start_unix_ns": 1_800_000_000 * SECOND,
+        "sample_period_ns": PERIOD_NS,
+        "kernel": "6.18.0 x86_64",
+        "hud_version": "0.1.0",
+    }
+    values.update(changes)
+    return RunInfo(**values)  # type: ignore[arg-type]
+
+
+# --------------------------------------------------------------------------- samples
+
+
+def poll(
+    tid: int,
+    start_ns: int,
+    duration_ns: int,
+    *,
+    asleep_ns: int = 0,
+    waiting_ns: int = 0,
+    task_id: int = 7,
+    begin_us: int = 0,
+    end_us: int = 0,
+    flags: int = 0,
+) -> Sample:
+    return Sample(
+        time_ns=start_ns + duration_ns,
+        duration_ns=duration_ns,
+        stack=asleep_ns,
+        poll_start_ns=start_ns,
+        task_id=task_id,
+        value=waiting_ns,
+        tid=tid,
+        other=end_us,
+        info=begin_us,
+        kind=Kind.POLL,
+        where=Where.POLL,
+        flags=flags,
+    )
+
+
+def cpu(tid: int, time_ns: int, stack: int, poll_start_ns: int = 0) -> Sample:
+    where = Where.POLL if poll_start_ns else Where.UNKNOWN
+    return Sample(time_ns, PERIOD_NS, stack, poll_start_ns, 0, 0, tid, 0, 0, Kind.CPU, where, 0)
+
+
+def asleep(
+    tid: int, end_ns: int, duration_ns: int, stack: int, poll_start_ns: int, call: int
+) -> Sample:
+    return Sample(
+        end_ns, duration_ns, stack, poll_start_ns, 0, 0, tid, 0, call, Kind.SLEEP, Where.POLL, 0
+    )
+
+
+def latency(
+    tid: int, end_ns: int, duration_ns: int, culprit_tid: int = 0, stack: int = 0
+) -> Sample:
+    return Sample(
+        time_ns=end_ns,
+        duration_ns=duration_ns,
+        stack=stack,
+        poll_start_ns=0,
+        task_id=0,
+        value=0,
+        tid=tid,
+        other=culprit_tid,
+        info=0,
+        kind=Kind.LATENCY,
+        where=Where.RUNTIME,
+        flags=SampleFlag.PREEMPTED,
+    )
+
+
+def state(
+    tid: int,
+    *,
+    where: Where = Where.RUNTIME,
+    running: bool = False,
+    runnable: bool = False,
+    since_ns: int = START_NS,
+    poll_start_ns: int = 0,
+    task_id: int = 0,
+    split: TimeSplit | None = None,
+    asleep_stack: int = 0,
+    syscall: int = -1,
+) -> ThreadState:
+    return ThreadState(
+        tid=tid,
+        where=where,
+        running=running,
+        runnable=runnable,
+        since_ns=since_ns,
+        poll_start_ns=poll_start_ns,
+        task_id=task_id,
+        split=split or TimeSplit(),
+        asleep_stack=asleep_stack,
+        syscall=syscall,
+    )
+
+
+# --------------------------------------------------------------------------- stacks
+
+_CRATES = "/home/me/.cargo/registry/src/index-0/"
+
+
+def user(function: str, file: str = "", line: int = 0) -> Frame:
+    full = f"/home/me/demo-server/{file}" if file else ""
+    return Frame(
+        0x5500, function, file=full, line=line, origin=Origin.USER, crate=function.split(":")[0]
+    )
+
+
+def dependency(function: str, crate: str, line: int = 10) -> Frame:
+    name, _, version = crate.partition(" ")
+    file = f"{_CRATES}{name}-{version}/src/lib.rs"
+    return Frame(0x5600, function, file=file, line=line, origin=Origin.DEPENDENCY, crate=crate)
+
+
+def std(function: str) -> Frame:
+    return Frame(
+        0x5700, function, file="/rustc/0/library/std/src/lib.rs", line=1, origin=Origin.STD
+    )
+
+
+def c(function: str) -> Frame:
+    module = "/usr/lib/x86_64-linux-gnu/libc.so.6"
+    return Frame(0x7F00, function, module=module, offset=0x1000, origin=Origin.C)
+
+
+def unnamed(module: str = "/srv/bin/demo-server", offset: int = 0x1234) -> Frame:
+    return Frame(0x5500 + offset, module=module, offset=offset)
+
+
+OUTER = (
+    Frame(0x5800, "tokio::runtime::task::raw::poll", origin=Origin.RUNTIME, crate="tokio 1.54.1"),
+    Frame(
+        0x5801,
+        "tokio::runtime::scheduler::multi_thread::worker::run",
+        origin=Origin.RUNTIME,
+        crate="tokio 1.54.1",
+    ),
+    std("std::sys::thread::unix::Thread::new::thread_start"),
+    c("start_thread"),
+)
+"""What lies outside every task of a worker."""
+
+
+def stack(*inner: Frame, complete: bool = True, outer: tuple[Frame, ...] = OUTER) -> Stack:
+    frames = inner + (outer if complete else ())
+    return Stack(
+        addresses=tuple(frame.address for frame in frames),
+        complete=complete,
+        stop="" if complete else "no unwind rule",
+        frames=frames,
+    )
+
+
+HASH, HASH_DEEPER, SAVE, CACHE, RESOLVE, READ_CONFIG, NAP = 0xA1, 0xA2, 0xB1, 0xC1, 0xD1, 0xE1, 0xF1
+
+_LOGIN = user("api::login::{async fn}", "src/login.rs", 71)
+_HASH = user("api::login::hash_password", "src/login.rs", 88)
+STACKS: dict[int, Stack] = {
+    HASH: stack(
+        dependency("blowfish::Blowfish::encrypt", "blowfish 0.9.1"),
+        dependency("bcrypt::bcrypt::bcrypt", "bcrypt 0.17.1"),
+        dependency("bcrypt::hash", "bcrypt 0.17.1"),
+        _HASH,
+        _LOGIN,
+    ),
+    HASH_DEEPER: stack(
+        dependency("blowfish::Blowfish::round_function", "blowfish 0.9.1"),
+        dependency("blowfish::Blowfish::encrypt", "blowfish 0.9.1"),
+        dependency("bcrypt::bcrypt::bcrypt", "bcrypt 0.17.1"),
+        dependency("bcrypt::hash", "bcrypt 0.17.1"),
+        _HASH,
+        _LOGIN,
+    ),
+    SAVE: stack(
+        c("fsync"),
+        std("std::fs::File::sync_all"),
+        user("store::Index::save", "src/store.rs", 143),
+        user("store::{async fn}", "src/store.rs", 60),
+    ),
+    CACHE: stack(
+        c("syscall"),
+        std("std::sys::sync::mutex::futex::Mutex::lock_contended"),
+        std("std::sync::poison::mutex::Mutex<T>::lock"),
+        user("cache::get", "src/cache.rs", 51),
+    ),
+    RESOLVE: stack(
+        c("__poll"),
+        c("getaddrinfo"),
+        std("<str as std::net::ToSocketAddrs>::to_socket_addrs"),
+        user("resolve_peer", "src/net.rs", 17),
+        complete=False,
+    ),
+    READ_CONFIG: stack(
+        c("read"),
+        std("std::fs::read"),
+        user("api::config::{async fn}", "src/config.rs", 9),
+    ),
+    NAP: stack(
+        c("clock_nanosleep"),
+        std("std::thread::sleep"),
+        user("api::retry::{async fn}", "src/retry.rs", 33),
+    ),
+}
+
+
+# --------------------------------------------------------------------------- a whole run
+
+
+def empty_recording(**changes: object) -> Recording:
+    """Four workers, the stacks of ``STACKS``, no samples."""
+    recording = Recording(info(**changes))
+    for number, tid in enumerate(TIDS):
+        recording.add_worker(Worker(number, tid, "tokio-rt-worker"))
+    recording.add_culprit(STRESS)
+    for key, one in STACKS.items():
+        recording.add_stack(key, one)
+    return recording
+
+
+def _computing(tid: int, start: int, length: int, task: int) -> list[Sample]:
+    ticks = range(start + PERIOD_NS, start + length, PERIOD_NS)
+    stacks = (HASH, HASH_DEEPER)
+    found = [cpu(tid, at, stacks[number % 2], start) for number, at in enumerate(ticks)]
+    return [*found, poll(tid, start, length, task_id=task, end_us=20)]
+
+
+def _sleeping(tid: int, start: int, length: int, key: int, call: int, task: int) -> list[Sample]:
+    end = start + length
+    slept = length - MS // 2
+    return [
+        asleep(tid, end - MS // 4, slept, key, start, call),
+        poll(tid, start, length, asleep_ns=slept, task_id=task),
+    ]
+
+
+def demo_samples(seconds: int = 30) -> list[Sample]:
+    """What four workers do, in the order of time: six blockers, and pressure from stress-ng."""
+    samples: list[Sample] = []
+    task = 100
+    for second in range(seconds):
+        base = START_NS + second * SECOND
+        for number, tid in enumerate(TIDS):
+            for turn in range(2):
+                task += 1
+                length = (66 + (second * 7 + number * 5 + turn * 3) % 27) * MS
+                samples += _computing(tid, base + (number * 20 + turn * 400) * MS, length, task)
+        samples += _sleeping(
+            TIDS[second % 4], base + 200 * MS, (90 + 37 * (second % 7)) * MS, SAVE, FSYNC, 20
+        )
+        for turn in range(3):
+            tid = TIDS[(second + turn) % 4]
+            length = (20 + 8 * ((second + turn) % 6)) * MS
+            samples += _sleeping(
+                tid, base + (610 + turn * 70) * MS, length, CACHE, FUTEX, 30 + turn
+            )
+        if second % 5 == 1:
+            samples += _sleeping(TIDS[1], base + 820 * MS, 150 * MS, RESOLVE, POLL_CALL, 40)
+        if second % 3 == 0:
+            samples += _sleeping(TIDS[2], base + 830 * MS, 12 * MS, READ_CONFIG, READ, 50)
+        if second % 10 == 4:
+            samples += _sleeping(TIDS[3], base + 850 * MS, 100 * MS, NAP, CLOCK_NANOSLEEP, 60)
+        if second % 4 == 0:
+            samples.append(latency(TIDS[0], base + 990 * MS, 8 * MS, STRESS.tid))
+        if second % 10 == 7:
+            start = base + 960 * MS
+            samples.append(poll(TIDS[3], start, 9 * MS, waiting_ns=8 * MS, task_id=70))
+    samples.sort(key=lambda sample: (sample.time_ns, sample.kind, sample.tid))
+    return samples
+
+
+def demo_states(samples: list[Sample], now_ns: int) -> list[ThreadState]:
+    """The time splits that go with ``samples``; every worker is parked now."""
+    states = []
+    for tid in TIDS:
+        polls = [one for one in samples if one.tid == tid and one.kind == Kind.POLL]
+        length = sum(one.duration_ns for one in polls)
+        slept = sum(one.stack for one in polls)
+        waited = sum(one.value for one in polls)
+        waited += sum(
+            one.duration_ns for one in samples if one.tid == tid and one.kind == Kind.LATENCY
+        )
+        split = TimeSplit(
+            poll_cpu_ns=length - slept - waited,
+            poll_asleep_ns=slept,
+            waiting_ns=waited,
+            parked_ns=now_ns - START_NS - length,
+        )
+        states.append(state(tid, since_ns=now_ns - 3 * MS, split=split))
+    pool = TimeSplit(allowed_ns=(now_ns - START_NS) // 3, parked_ns=(now_ns - START_NS) * 2 // 3)
+    states.append(state(POOL_TID, where=Where.ALLOWED, split=pool))
+    return states
+
+
+def demo_recording(seconds: int = 30, *, finished: bool = True, **changes: object) -> Recording:
+    """A run of a small service, 30 s; ``changes`` go into its RunInfo."""
+    recording = empty_recording(**changes)
+    samples = demo_samples(seconds)
+    now = START_NS + seconds * SECOND
+    recording.add_samples(samples)
+    recording.set_states(demo_states(samples, now), now)
+    recording.set_cost(cpu_ns=seconds * 4 * MS, rss_bytes=48 << 20)
+    if finished:
+        recording.finish(now, "duration reached")
+    return recording

@@ -1,0 +1,136 @@
+"""From evidence to causes, and the system call tables behind them."""
+
+from __future__ import annotations
+
+import platform
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hud.analysis.calls import CALLS, LIKELY, NO_CALL, SURE, call_name, machine_of
+from hud.analysis.causes import cause_of
+from hud.model import Cause, Frame
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+X86 = {name: number for number, name in CALLS["x86_64"].items()}
+ARM = {name: number for number, name in CALLS["aarch64"].items()}
+
+
+def cause(call: str, *frames: Frame, machine: str = "x86_64") -> Cause:
+    numbers = X86 if machine == "x86_64" else ARM
+    number = NO_CALL if call == "" else numbers[call]
+    return cause_of(1, 10, number, frames or None, machine).cause
+
+
+@pytest.mark.parametrize(
+    ("header", "machine"),
+    [
+        ("/usr/include/x86_64-linux-gnu/asm/unistd_64.h", "x86_64"),
+        ("/usr/include/asm-generic/unistd.h", "aarch64"),
+    ],
+)
+def test_numbers_are_those_of_the_kernel(
+    header: str, machine: str, need: Callable[[object, str], None]
+) -> None:
+    path = Path(header)
+    need(path.exists(), f"{header} (linux-libc-dev)")
+    found = re.findall(r"#define __NR(?:3264)?_(\w+) (\d+)$", path.read_text(), re.MULTILINE)
+    numbers = {name: int(number) for name, number in found}
+    numbers.setdefault("newfstatat", numbers.get("fstatat", -1))  # its name on 64-bit machines
+    for number, name in CALLS[machine].items():
+        if name not in numbers and number in (449, 455):
+            continue  # headers of older distributions do not have the newest calls
+        assert numbers[name] == number, name
+
+
+def test_every_call_in_a_rule_exists_somewhere() -> None:
+    known = set(CALLS["x86_64"].values()) | set(CALLS["aarch64"].values())
+    assert set(SURE) | set(LIKELY) <= known
+    assert not set(SURE) & set(LIKELY)
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        ("futex", Cause.LOCK),
+        ("clock_nanosleep", Cause.SLEEP),
+        ("nanosleep", Cause.SLEEP),
+        ("fsync", Cause.SYNC),
+        ("fdatasync", Cause.SYNC),
+        ("connect", Cause.NETWORK),
+        ("recvfrom", Cause.NETWORK),
+        ("sendto", Cause.NETWORK),
+        ("accept4", Cause.NETWORK),
+        ("wait4", Cause.CHILD),
+        ("waitid", Cause.CHILD),
+        ("openat", Cause.FILE),
+        ("pread64", Cause.FILE),
+        ("read", Cause.SYSCALL),
+        ("write", Cause.SYSCALL),
+        ("ppoll", Cause.SYSCALL),
+        ("", Cause.FAULT),
+    ],
+)
+def test_calls_alone(machine: str, call: str, expected: Cause) -> None:
+    assert cause(call, machine=machine) is expected
+
+
+@pytest.mark.parametrize(
+    ("call", "library", "expected"),
+    [
+        ("read", "std::fs::read", Cause.FILE),
+        ("read", "<std::fs::File as std::io::Read>::read", Cause.FILE),
+        ("read", "<std::io::stdio::Stdin as std::io::Read>::read", Cause.PIPE),
+        ("read", "<std::net::TcpStream as std::io::Read>::read", Cause.NETWORK),
+        ("read", "std::process::Command::output", Cause.CHILD),
+        ("poll", "<str as std::net::ToSocketAddrs>::to_socket_addrs", Cause.DNS),
+        ("futex", "std::sync::poison::mutex::Mutex<T>::lock", Cause.LOCK),
+        ("futex", "std::sync::mpsc::Receiver<T>::recv", Cause.LOCK),
+        ("clock_nanosleep", "std::thread::sleep", Cause.SLEEP),
+        ("fsync", "std::fs::File::sync_all", Cause.SYNC),
+        ("connect", "std::net::TcpStream::connect", Cause.NETWORK),
+        ("recvfrom", "getaddrinfo", Cause.DNS),
+        ("", "std::fs::read", Cause.FAULT),
+    ],
+)
+def test_calls_with_frames(build: ModuleType, call: str, library: str, expected: Cause) -> None:
+    frames = (build.c("syscall"), build.std(library), build.user("app::f"))
+    assert cause(call, *frames) is expected
+
+
+def test_frames_outside_the_user_code_say_nothing(build: ModuleType) -> None:
+    frames = (
+        build.c("read"),
+        build.user("app::read_it"),
+        build.std("std::sync::mpsc::Receiver<T>::recv"),
+        build.std("std::process::Command::output"),
+    )
+    assert cause("read", *frames) is Cause.SYSCALL
+
+
+def test_computing_and_page_cache(build: ModuleType) -> None:
+    assert cause_of(10, 1, X86["futex"], None, "x86_64").cause is Cause.CPU
+    frames = (build.c("read"), build.std("std::fs::read"), build.user("app::load"))
+    found = cause_of(10, 0, -1, frames, "x86_64")
+    assert found == (Cause.FILE, "on the CPU in std::fs::read")
+    assert cause_of(0, 0, -1, None, "x86_64").cause is Cause.UNKNOWN
+    assert cause_of(0, 5, -1, None, "x86_64").cause is Cause.UNKNOWN
+
+
+def test_evidence_in_words(build: ModuleType) -> None:
+    frames = (build.c("syscall"), build.std("std::fs::read"), build.user("app::f"))
+    assert cause_of(1, 9, 0, frames, "x86_64").evidence == "asleep in read, under std::fs::read"
+    assert cause_of(1, 9, 999, None, "x86_64").evidence == "asleep in syscall 999"
+    assert call_name(98, "aarch64") == "futex"
+    assert call_name(98, "riscv64") == "syscall 98"
+
+
+def test_machine_is_the_recorded_one() -> None:
+    assert machine_of("6.18.0 aarch64") == "aarch64"
+    assert machine_of("6.18.0") == platform.machine()

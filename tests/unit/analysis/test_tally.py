@@ -1,0 +1,110 @@
+"""Durations and tallies: what is added can be taken out again."""
+
+from __future__ import annotations
+
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hud.analysis import figures
+from hud.analysis.blame import Blame
+from hud.analysis.tally import SLICE_NS, Durations, Tally, heaviest, nearest_rank
+from hud.model import Cause, Episode, Method
+
+SPANS = st.tuples(st.integers(0, 70 * 10**9), st.integers(1, 30 * 10**9))
+
+
+def episode(start: int, length: int, worker: int, stack: int, cause: Cause) -> Episode:
+    return Episode(
+        worker, 100 + worker, start, length, length, 0, 0, Method.POLL, cause, stack, task_id=stack
+    )
+
+
+@given(st.lists(st.integers(0, 1000), min_size=1), st.integers(1, 100))
+def test_nearest_rank_is_the_smallest_that_enough_do_not_exceed(
+    values: list[int], percent: int
+) -> None:
+    found = nearest_rank(sorted(values), percent)
+    enough = math.ceil(percent * len(values) / 100)
+    assert sum(1 for value in values if value <= found) >= enough
+    assert sum(1 for value in values if value < found) < enough
+
+
+@given(st.lists(SPANS, max_size=20))
+def test_history_splits_an_episode_over_its_slices(spans: list[tuple[int, int]]) -> None:
+    durations = Durations()
+    for start, length in spans:
+        durations.add(start, length)
+    at = 100 * 10**9
+    expected = []
+    for slot in range(at // SLICE_NS - 11, at // SLICE_NS + 1):
+        begin, end = slot * SLICE_NS, (slot + 1) * SLICE_NS
+        parts = (min(end, s + n) - max(begin, s) for s, n in spans)
+        expected.append(sum(part for part in parts if part > 0))
+    assert durations.history(at) == tuple(expected)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            SPANS,
+            st.integers(0, 3),
+            st.integers(0, 2),
+            st.sampled_from([Cause.CPU, Cause.LOCK]),
+            st.booleans(),
+        ),
+        max_size=25,
+    )
+)
+def test_what_is_taken_away_leaves_no_trace(
+    rows: list[tuple[tuple[int, int], int, int, Cause, bool]],
+) -> None:
+    blame = Blame("f")
+    both, kept = Tally(), Tally()
+    for (start, length), worker, stack, cause, _ in rows:
+        both.add(episode(start, length, worker, stack, cause), blame, 0)
+    for (start, length), worker, stack, cause, stays in rows:
+        one = episode(start, length, worker, stack, cause)
+        if stays:
+            kept.add(one, blame, 0)
+        else:
+            both.remove(one, blame, 0)
+    assert both.durations.values == kept.durations.values
+    assert both.durations.total_ns == kept.durations.total_ns
+    assert both.durations.history(10**11) == kept.durations.history(10**11)
+    for name in ("blames", "causes", "workers", "stacks"):
+        assert getattr(both, name) == getattr(kept, name), name
+
+
+def test_heaviest_is_ordered_and_bounded() -> None:
+    weights = {number: number // 2 for number in range(1, 200)}
+    assert heaviest(weights, 3) == ((198, 99), (199, 99), (196, 98))
+
+
+def test_figures() -> None:
+    durations = {
+        0: "0",
+        1: "1us",
+        310_000: "310us",
+        999_600: "1.0ms",
+        3_140_000: "3.1ms",
+        9_960_000: "10ms",
+        91_700_000: "92ms",
+        999_600_000: "1.0s",
+        14_240_000_000: "14.2s",
+        134_000_000_000: "2m14s",
+        10_921_000_000_000: "3h02m",
+    }
+    assert {ns: figures.duration(ns) for ns in durations} == durations
+    sentences = {
+        5_000_000: "5 ms",
+        3_100_000: "3.1 ms",
+        30_000_000_000: "30.0 s",
+        134_000_000_000: "2 min 14 s",
+    }
+    assert {ns: figures.long_duration(ns) for ns in sentences} == sentences
+    shares = {0.0: "0 %", 0.0001: "< 0.1 %", 0.021: "2.1 %", 0.0996: "10 %", 0.31: "31 %"}
+    assert {share: figures.percent(share) for share in shares} == shares
+    assert figures.count(1, "worker") == "1 worker"
+    assert figures.count(1204, "poll") == "1,204 polls"

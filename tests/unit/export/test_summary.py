@@ -1,0 +1,157 @@
+"""The summary for people, against stored texts."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hud.analysis.snapshot import Analyzer
+from hud.export import summary
+from hud.model import Detection, Losses, Rung, Target, Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+    from hud.analysis.recording import Recording
+    from hud.model import Snapshot
+
+ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@pytest.fixture
+def snapshot(sample_recording: Recording) -> Snapshot:
+    return Analyzer(sample_recording).snapshot(sample_recording.ended_ns, False)
+
+
+def empty(build: ModuleType, seconds: int = 134, **changes: Any) -> Snapshot:
+    recording = build.empty_recording(**changes)
+    return Analyzer(recording).snapshot(build.START_NS + seconds * build.SECOND, False)
+
+
+def test_golden(snapshot: Snapshot, golden: Callable[[str, str], None]) -> None:
+    golden("summary.txt", summary.text(snapshot, written="trace.json (379 episodes)"))
+    golden("summary-60.txt", summary.text(snapshot, width=60))
+
+
+def test_verdict(snapshot: Snapshot) -> None:
+    assert summary.verdict(snapshot) == "25 % of worker time was blocked, in 379 polls."
+    one = replace(snapshot, episodes=1, blocked_ns=1)
+    assert summary.verdict(one) == "< 0.1 % of worker time was blocked, in 1 poll."
+
+
+def test_nothing_found_is_an_answer(build: ModuleType) -> None:
+    text = summary.text(empty(build))
+    assert "  No poll of 5 ms or more in 2 min 14 s. --threshold 1 looks closer.\n" in text
+    assert "share" not in text
+    assert "nothing lost" in text
+    longest = replace(empty(build), longest_poll_ns=3_100_000)
+    assert "in 2 min 14 s; the longest was 3.1 ms. --threshold 1" in summary.verdict(longest)
+    fine = empty(build, threshold_ns=500_000)
+    assert summary.verdict(fine) == "No poll of 500 us or more in 2 min 14 s."
+
+
+@pytest.mark.parametrize(
+    ("rung", "says"),
+    [
+        (Rung.NAMES, "No row of CPU samples in one function of 5 ms or more in 2 min 14 s."),
+        (Rung.LATENCY, "No worker is known: only waits for a CPU were seen, 0 of 5 ms or more"),
+    ],
+)
+def test_lower_rungs_do_not_speak_of_polls(build: ModuleType, rung: Rung, says: str) -> None:
+    snapshot = empty(build, detection=Detection(rung, "12 threads named api-N"))
+    text = summary.text(snapshot)
+    assert says in text
+    assert "(12 threads named api-N)" in text
+    assert "CONTEXT" not in text
+
+
+def test_colour_marks_causes_only(snapshot: Snapshot) -> None:
+    plain, coloured = summary.text(snapshot), summary.text(snapshot, color=True)
+    assert ESCAPES.sub("", coloured) == plain
+    assert re.findall(r"\x1b\[\d+m(\w+)\x1b\[0m", coloured) == [
+        "cpu",
+        "fsync",
+        "lock",
+        "dns",
+        "sleep",
+        "file",
+    ]
+    assert plain.isascii()
+    assert "\x1b" not in plain
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120])
+def test_table_fits_the_terminal(snapshot: Snapshot, width: int) -> None:
+    blockers = tuple(
+        replace(one, function="very::" * 30 + one.function) for one in snapshot.blockers
+    )
+    lines = summary.text(replace(snapshot, blockers=blockers), width=width).splitlines()
+    table = lines[lines.index(next(one for one in lines if "share" in one)) :]
+    table = table[: table.index("")]
+    assert max(map(len, table)) <= width
+    assert "..." in table[1]
+    assert "hash_password" in table[1], "the end of a name says more than its beginning"
+
+
+def test_columns_line_up(snapshot: Snapshot) -> None:
+    lines = summary.text(snapshot).splitlines()
+    head = next(at for at, line in enumerate(lines) if "share" in line)
+    rows = [line for line in lines[head + 1 : head + 13] if not line.startswith(" " * 10)]
+    assert len(rows) == 6
+    for title in ("cause", "function", "where"):
+        at = lines[head].index(title)
+        assert all(row[at - 1] == " " and row[at] != " " for row in rows), title
+    for title in ("share", "count", "total", "max", "p99"):
+        at = lines[head].index(title) + len(title)
+        assert all(row[at - 1] != " " and row[at] == " " for row in rows), title
+
+
+def test_long_lists_are_cut_and_say_so(snapshot: Snapshot) -> None:
+    many = snapshot.blockers * 5
+    text = summary.text(replace(snapshot, blockers=many))
+    rest = sum(one.total_ns for one in many[20:])
+    assert f"and 10 more, {rest / 1e9:.1f}s\n" in text
+
+
+def test_every_loss_has_words() -> None:
+    names = [field.name for field in fields(Losses)]
+    assert list(summary.LOSSES) == names
+    losses = Losses(**dict.fromkeys(names, 1200))
+    words = summary.losses_in_words(losses)
+    assert words.count("1,200 ") == len(names)
+    assert summary.losses_in_words(Losses()) == "nothing lost"
+    assert set(summary.SEEN) == set(Rung)
+
+
+def test_complete_is_never_rounded_up(snapshot: Snapshot) -> None:
+    almost = replace(snapshot, stacks_total=100_000, stacks_complete=99_999)
+    assert "99.9 % of stacks complete" in summary.text(almost)
+    assert "100 % of stacks complete" in summary.text(replace(almost, stacks_complete=100_000))
+
+
+def test_foreign_names_have_no_power(build: ModuleType) -> None:
+    recording = build.empty_recording(
+        target=Target(pid=1, name="x\x1b]0;evil\x07", executable="/x"), notes=("see \x1b[2J",)
+    )
+    recording.add_worker(Worker(9, 9, "\x1b[1m"))
+    recording.add_stack(1, build.stack(build.user("f\u202e\x9b31m", "src/\n.rs", 3)))
+    tid, start = build.TIDS[0], build.START_NS
+    recording.add_samples(
+        [build.cpu(tid, start + 1, 1, start), build.poll(tid, start, 10 * build.MS)]
+    )
+    recording.finish(start + build.SECOND, "target \x1b died")
+    text = summary.text(Analyzer(recording).snapshot(start + build.SECOND, False))
+    assert all(line.isprintable() for line in text.splitlines())
+    assert "f\\u202e\\x9b31m" in text
+    assert "src/\\x0a.rs:3" in text
+
+
+def test_ascii_only_escapes_the_rest(build: ModuleType) -> None:
+    recording = build.empty_recording(target=Target(pid=1, name="café", executable="/x"))
+    snapshot = Analyzer(recording).snapshot(build.START_NS + build.SECOND, False)
+    assert summary.text(snapshot, ascii_only=True).startswith("caf\\xe9 (pid 1)")
+    assert summary.text(snapshot).startswith("café (pid 1)")

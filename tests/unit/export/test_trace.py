@@ -1,0 +1,325 @@
+"""The trace export against its format's rules and the users' jq lines."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import subprocess
+from collections import Counter
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hud.analysis.snapshot import Analyzer
+from hud.export import trace
+from hud.model import Frame, Losses, Origin, Target, Where, Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from types import ModuleType
+
+    from hud.analysis.recording import Recording
+
+REQUIRED = {"name", "ph", "ts", "pid", "tid"}
+"""What every importer wants of every event; old speedscope of metadata too."""
+
+
+def exported(recording: Recording, now_ns: int = 0) -> dict[str, Any]:
+    analyzer = Analyzer(recording)
+    snapshot = analyzer.snapshot(now_ns or recording.ended_ns, False)
+    out = io.BytesIO()
+    trace.write(analyzer, snapshot, out)
+    whole: dict[str, Any] = json.loads(out.getvalue().decode("utf-8"))
+    return whole
+
+
+def check_valid(whole: dict[str, Any]) -> None:
+    """The rules of the format, and those that Perfetto and speedscope add."""
+    assert set(whole) == {"displayTimeUnit", "otherData", "traceEvents"}
+    newest = 0.0
+    open_names: dict[tuple[int, int], list[str]] = {}
+    open_ends: dict[tuple[int, int], list[float]] = {}
+    for event in whole["traceEvents"]:
+        assert set(event) >= REQUIRED, event
+        assert event["ph"] in ("M", "B", "E", "X"), event
+        assert isinstance(event["name"], str) and event["name"]
+        if event["ph"] == "M":
+            continue
+        assert event["ts"] >= newest, "events are sorted by time"
+        newest = event["ts"]
+        track = (event["pid"], event["tid"])
+        names = open_names.setdefault(track, [])
+        ends = open_ends.setdefault(track, [])
+        while ends and ends[-1] <= event["ts"] + 1e-6:
+            ends.pop()
+        if event["ph"] == "B":
+            names.append(event["name"])
+            ends.append(float("inf"))
+        elif event["ph"] == "E":
+            assert names, "an end without a begin"
+            assert names.pop() == event["name"], "ends name what they end"
+            assert ends[-1:] == [float("inf")], "a wait crosses the end of an episode"
+            ends.pop()
+        else:
+            assert event["dur"] > 0
+            end = event["ts"] + event["dur"]
+            assert not ends or end <= ends[-1] + 1e-6, "waits nest"
+            ends.append(end)
+    assert not any(open_names.values()), "every begin has its end"
+
+
+def test_the_sample_run(build: ModuleType, sample_recording: Recording) -> None:
+    whole = exported(sample_recording)
+    check_valid(whole)
+    events = whole["traceEvents"]
+    begins = Counter(event["name"] for event in events if event["ph"] == "B")
+    assert begins == {
+        "api::login::hash_password": 240,
+        "cache::get": 90,
+        "store::Index::save": 30,
+        "api::config::{async fn}": 10,
+        "resolve_peer": 6,
+        "api::retry::{async fn}": 3,
+    }
+    assert Counter(event["ph"] for event in events) == {"M": 9, "B": 379, "E": 379, "X": 11}
+
+
+def test_one_pair_in_full(build: ModuleType) -> None:
+    recording = build.empty_recording()
+    tid, start = build.TIDS[1], build.START_NS + 1_234_567
+    recording.add_samples(
+        [
+            build.asleep(tid, start + 30 * build.MS, 28 * build.MS, build.SAVE, start, 74),
+            build.poll(
+                tid,
+                start,
+                30_000_001,
+                asleep_ns=28 * build.MS,
+                waiting_ns=500,
+                task_id=12,
+                begin_us=7,
+                end_us=3,
+            ),
+        ]
+    )
+    whole = exported(recording, build.START_NS + build.SECOND)
+    begin, end = (event for event in whole["traceEvents"] if event["ph"] in "BE")
+    assert begin == {
+        "name": "store::Index::save",
+        "cat": "execution",
+        "ph": "B",
+        "ts": 1234.567,
+        "pid": 22967,
+        "tid": tid,
+        "args": {
+            "worker_id": 1,
+            "detection_method": 4,
+            "cause": "fsync",
+            "on_cpu_us": 1999.501,
+            "asleep_us": 28000.0,
+            "waiting_us": 0.5,
+            "operation": "std::fs::File::sync_all",
+            "file": "/home/me/demo-server/src/store.rs",
+            "line": 143,
+            "task_id": 12,
+            "syscall": "fsync",
+            "begin_uncertainty_us": 7.0,
+            "end_uncertainty_us": 3.0,
+            "stack_complete": True,
+            "stack": [
+                "fsync",
+                "std::fs::File::sync_all",
+                "store::Index::save",
+                "store::{async fn}",
+                "tokio::runtime::task::raw::poll",
+                "tokio::runtime::scheduler::multi_thread::worker::run",
+                "std::sys::thread::unix::Thread::new::thread_start",
+                "start_thread",
+            ],
+        },
+    }
+    assert end == {
+        "name": "store::Index::save",
+        "cat": "execution",
+        "ph": "E",
+        "ts": 31234.568,
+        "pid": 22967,
+        "tid": tid,
+    }
+
+
+def test_what_a_script_needs_is_in_other_data(build: ModuleType) -> None:
+    recording = build.demo_recording(finished=False, notes=("no debug info",))
+    recording.set_losses(Losses(ring_full=2, symbols_late=1))
+    recording.finish(build.START_NS + 30 * build.SECOND, "target exited (status 0)")
+    other = exported(recording)["otherData"]
+    assert other["hud"] == "0.1.0"
+    assert other["target"] == {
+        "pid": 22967,
+        "name": "demo-server",
+        "executable": "/srv/bin/demo-server",
+    }
+    assert other["start_monotonic_ns"] == build.START_NS
+    assert other["start_unix_ns"] == 1_800_000_000 * build.SECOND
+    assert (other["threshold_ms"], other["duration_s"], other["window_s"]) == (5.0, 30.0, 0.0)
+    assert other["detection"] == {
+        "rung": "context",
+        "reason": "tokio 1.54.1: CONTEXT at tls-0x1a8",
+        "tokio_versions": ["1.54.1"],
+    }
+    assert set(other["losses"]) == {field.name for field in fields(Losses)}
+    assert (other["losses"]["ring_full"], other["losses"]["symbols_late"]) == (2, 1)
+    assert (other["stacks_total"], other["stacks_complete"]) == (1899, 1893)
+    assert other["hud_cpu_ns"] == 120 * build.MS
+    assert other["ended"] == "target exited (status 0)"
+    assert other["notes"] == ["no debug info"]
+    assert [(one["worker_id"], one["tid"]) for one in other["workers"]] == list(
+        enumerate(build.TIDS)
+    )
+    split = asdict(recording.splits(0)[build.TIDS[3]])
+    assert other["workers"][3]["split_ns"] == split
+
+
+def test_threads_have_names_and_an_order(build: ModuleType) -> None:
+    recording = build.empty_recording()
+    recording.add_worker(Worker(4, 11, "zeta"))
+    events = exported(recording, build.START_NS + build.SECOND)["traceEvents"]
+    names = {e["tid"]: e["args"]["name"] for e in events if e["name"] == "thread_name"}
+    order = {e["tid"]: e["args"]["sort_index"] for e in events if e["name"] == "thread_sort_index"}
+    assert names[11] == "W4 zeta"
+    assert names[build.TIDS[0]] == "W0 tokio-rt-worker"
+    assert sorted(order, key=order.__getitem__) == [*build.TIDS, 11]
+    (process,) = (e for e in events if e["name"] == "process_name")
+    assert process["args"] == {"name": "demo-server"}
+
+
+def test_waits_for_a_cpu_are_not_counted_as_blocking(build: ModuleType) -> None:
+    recording = build.empty_recording()
+    tid, start = build.TIDS[0], build.START_NS
+    recording.add_samples(
+        [
+            build.latency(tid, start + 8 * build.MS, 7 * build.MS, build.STRESS.tid, build.HASH),
+            build.poll(tid, start, 9 * build.MS, waiting_ns=8 * build.MS),
+        ]
+    )
+    whole = exported(recording, build.START_NS + build.SECOND)
+    check_valid(whole)
+    poll, wait = (event for event in whole["traceEvents"] if event["ph"] != "M")
+    assert (poll["ph"], poll["cat"], poll["args"]["cause"]) == ("X", "scheduling", "wait")
+    assert (wait["ph"], wait["ts"], wait["dur"]) == ("X", 1000.0, 7000.0)
+    assert wait["args"]["detection_method"] == 2
+    assert wait["args"]["culprit"] == "stress-ng"
+    assert wait["args"]["culprit_pid"] == 9000
+    assert wait["args"]["stack"][3] == "api::login::hash_password"
+    assert whole["otherData"]["episodes"] == 0
+
+
+def test_an_episode_in_progress_says_so(build: ModuleType) -> None:
+    recording = build.empty_recording()
+    now = build.START_NS + build.SECOND
+    recording.set_states(
+        [
+            build.state(
+                build.TIDS[0], where=Where.POLL, running=True, poll_start_ns=now - 50 * build.MS
+            )
+        ],
+        now,
+    )
+    recording.finish(now, "Ctrl-C")
+    begin, end = (e for e in exported(recording)["traceEvents"] if e["ph"] in "BE")
+    assert begin["args"]["in_progress"] is True
+    assert begin["name"] == "(no stack caught)"
+    assert (begin["args"]["stack"], begin["args"]["stack_complete"]) == ([], False)
+    assert end["ts"] == 1_000_000.0
+
+
+def test_hostile_names_are_made_printable(build: ModuleType) -> None:
+    evil = "a\x1b[31m\u202eb\udcff"
+    recording = build.empty_recording(target=Target(pid=1, name=evil, executable="/tmp/" + evil))
+    recording.add_worker(Worker(4, 5, evil))
+    frames = (Frame(1, evil, file=evil, line=1, origin=Origin.USER),)
+    recording.add_stack(1, build.stack(*frames))
+    tid = build.TIDS[0]
+    recording.add_samples(
+        [
+            build.cpu(tid, build.START_NS + 1, 1, build.START_NS),
+            build.poll(tid, build.START_NS, 10 * build.MS),
+        ]
+    )
+    text = json.dumps(exported(recording, build.START_NS + build.SECOND), ensure_ascii=False)
+    assert text.isprintable()
+    assert "a\\\\x1b[31m\\\\u202eb\\\\xff" in text
+
+
+TIMES = st.integers(0, 40)
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.tuples(TIMES, st.integers(1, 40), st.integers(0, 1)), max_size=12),
+    st.lists(st.tuples(TIMES, TIMES, st.integers(0, 1)), max_size=12),
+)
+def test_whatever_was_measured_nests(
+    build: ModuleType, polls: list[tuple[int, int, int]], waits: list[tuple[int, int, int]]
+) -> None:
+    recording = build.empty_recording(threshold_ns=0)
+    begins: set[tuple[int, int]] = set()
+    for start, length, number in polls:
+        if (start, number) not in begins:
+            begins.add((start, number))
+            recording.add_samples([build.poll(build.TIDS[number], build.START_NS + start, length)])
+    for start, length, number in waits:
+        end = build.START_NS + start + length
+        recording.add_samples([build.latency(build.TIDS[number], end, length)])
+    whole = exported(recording, build.START_NS + build.SECOND)
+    check_valid(whole)
+    assert sum(1 for event in whole["traceEvents"] if event["ph"] == "B") == len(begins)
+
+
+def test_golden(build: ModuleType, golden: Callable[[str, str], None]) -> None:
+    recording = build.demo_recording(1)
+    analyzer = Analyzer(recording)
+    out = io.BytesIO()
+    trace.write(analyzer, analyzer.snapshot(recording.ended_ns, False), out)
+    golden("trace.json", out.getvalue().decode())
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("""jq '[.traceEvents[] | select(.ph=="B")] | length' trace.json""", "379"),
+        (
+            """jq -r '.traceEvents[] | select(.ph=="B") | .name' trace.json """
+            """| grep -c "hash_password" """,
+            "240",
+        ),
+        (
+            """jq -r '.traceEvents[] | select(.ph=="B") | .name' trace.json """
+            """| sort | uniq -c | sort -rn | head -2 | sed 's/^ *//'""",
+            "240 api::login::hash_password\n90 cache::get",
+        ),
+        (
+            """jq '[.traceEvents[] | select(.ph=="B") | .args.worker_id] | unique' -c trace.json""",
+            "[0,1,2,3]",
+        ),
+        ("""jq '.otherData.start_monotonic_ns / 1000000000' trace.json""", "5000"),
+    ],
+)
+def test_jq_lines_that_users_have(
+    sample_recording: Recording,
+    tmp_path: Path,
+    need: Callable[[object, str], None],
+    line: str,
+    expected: str,
+) -> None:
+    need(shutil.which("jq"), "jq")
+    (tmp_path / "trace.json").write_text(json.dumps(exported(sample_recording)))
+    done = subprocess.run(
+        ["/bin/sh", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == expected

@@ -1,0 +1,180 @@
+"""Which layouts are proposed for which file: rows, sizes, versions, machines."""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+import pytest
+
+from hud.runtime.context import LAYOUTS, NONE, current_tick_offset, is_context, propose
+
+LEGACY = (
+    "_ZN5tokio7runtime7context7CONTEXT29_$u7b$$u7b$constant$u7d$$u7d$28_$u7b$$u7b$closure"
+    "$u7d$$u7d$3VAL17h0123456789abcdefE"
+)
+DEMANGLED = "tokio::runtime::context::CONTEXT::{{constant}}::{{closure}}::__RUST_STD_INTERNAL_VAL"
+
+
+class Tls(NamedTuple):
+    vaddr: int
+    memsz: int
+    align: int
+
+
+class Facts(NamedTuple):
+    tls: Tls | None
+    tls_symbols: list[tuple[str, int, int]]
+    has_symtab: bool = True
+
+
+BLOCK = Tls(0x1000, 0x1F8, 32)
+
+
+def facts(size: int, *, value: int = 0x40, tls: Tls = BLOCK) -> Facts:
+    return Facts(tls, [("std::thread::current::CURRENT", 0, 8), (LEGACY, value, size)])
+
+
+@pytest.mark.parametrize(
+    ("symbol", "is_it"),
+    [
+        (LEGACY, True),
+        (DEMANGLED, True),
+        ("_RNvNCNkNvNtNtCs1_5tokio7runtime7context7CONTEXT0s_023___RUST_STD_INTERNAL_VAL", True),
+        ("tokio[1a2b]::runtime::context::CONTEXT::{constant#0}::{closure#1}::VAL", True),
+        ("tokio::runtime::coop::CURRENT::VAL", False),
+        ("mytokio_runtime_context_CONTEXT", False),
+        ("", False),
+    ],
+)
+def test_symbol_of_context(symbol: str, is_it: bool) -> None:
+    assert is_context(symbol) is is_it
+
+
+@pytest.mark.parametrize(
+    ("tokio", "size", "expected"),
+    [
+        # task_tag, task_id, budget_tag, runtime, scheduler, core, tick_multi
+        ("1.22.0", 64, (0, 8, 48, 50, NONE, NONE, NONE)),
+        ("1.23.1", 96, (32, 40, 80, 82, NONE, NONE, NONE)),
+        ("1.28.0", 104, (32, 40, 88, 90, NONE, NONE, NONE)),
+        ("1.28.0", 96, (48, 56, 80, 82, NONE, NONE, NONE)),
+        ("1.38.0", 88, (32, 40, 76, 78, 56, 24, 64)),
+        ("1.38.0", 80, (0, 8, 68, 70, 48, 24, NONE)),
+        ("1.44.0", 80, (NONE, 48, 68, 70, 40, 24, 64)),
+        ("1.47.1", 80, (NONE, 48, 68, 70, 40, 24, 104)),
+        ("1.54.1", 80, (NONE, 48, 68, 70, 40, 24, 104)),
+        ("1.54.1", 72, (NONE, 40, 60, 62, 32, 24, NONE)),
+    ],
+)
+def test_version_and_size_name_one_layout(tokio: str, size: int, expected: tuple[int, ...]) -> None:
+    (layout,) = propose(facts(size), "x86_64", [tokio]).layouts
+    assert (
+        layout.task_tag,
+        layout.task_id,
+        layout.budget_tag,
+        layout.runtime,
+        layout.scheduler,
+        layout.core,
+        layout.tick_multi,
+    ) == expected
+    assert layout.tick_current == NONE
+    assert layout.size == size
+    assert layout.why == f"tokio {tokio}, CONTEXT of {size} bytes"
+
+
+def test_size_alone_proposes_every_row_and_says_that_it_is_ambiguous() -> None:
+    layouts = propose(facts(80), "x86_64").layouts
+    assert [layout.tokio for layout in layouts] == [
+        "1.45 to 1.54",
+        "1.40 to 1.44",
+        "1.29 to 1.39",
+    ]
+    assert [layout.task_id for layout in layouts] == [48, 48, 8]
+    assert layouts[0].why == "tokio 1.45 to 1.54 by its CONTEXT of 80 bytes, which 2 layouts have"
+
+
+def test_newer_version_than_known_is_taken_as_the_newest_and_says_so() -> None:
+    (layout,) = propose(facts(80), "x86_64", ["1.61.0"]).layouts
+    assert (layout.tokio, layout.task_id) == ("1.45 to 1.54", 48)
+    assert "1.61.0 is newer than hud knows (1.54)" in layout.why
+
+
+def test_two_copies_of_tokio_each_count() -> None:
+    both = Facts(Tls(0x1000, 0x200, 8), [(LEGACY, 0x40, 80), (LEGACY, 0x100, 88)])
+    layouts = propose(both, "x86_64", ["1.38.0", "1.54.1"]).layouts
+    assert [(layout.tls_offset, layout.tokio) for layout in layouts] == [
+        (0x40 - 0x200, "1.45 to 1.54"),
+        (0x40 - 0x200, "1.29 to 1.39"),
+        (0x100 - 0x200, "1.29 to 1.39"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("machine", "tls", "offset"),
+    [
+        ("x86_64", Tls(0x1000, 0x1F8, 32), -0x200),
+        (62, Tls(0x1000, 0x200, 8), -0x200),
+        ("x86_64", Tls(0x1008, 0x1F8, 32), -0x1F8),  # as the linker keeps p_vaddr modulo p_align
+        ("x86_64", Tls(0x1000, 0x1F8, 0), -0x1F8),
+        ("aarch64", Tls(0x1000, 0x1F8, 8), 16),
+        (183, Tls(0x1000, 0x1F8, 64), 64),
+    ],
+)
+def test_offset_from_the_thread_pointer(machine: int | str, tls: Tls, offset: int) -> None:
+    (layout,) = propose(facts(72, value=0x28, tls=tls), machine, ["1.54.1"]).layouts
+    assert layout.tls_offset == offset + 0x28
+
+
+@pytest.mark.parametrize(
+    ("seen", "machine", "versions", "reason"),
+    [
+        (facts(80), "riscv64", ["1.54.1"], "no layout of thread-locals for machine riscv64"),
+        (facts(112), "x86_64", ["1.54.1"], "no known layout of tokio 1.54.1 has a CONTEXT of 112"),
+        (facts(104), "x86_64", ["1.54.1"], "no known layout of tokio 1.54.1 has a CONTEXT of 104"),
+        (facts(112), "x86_64", [], "no known layout of any version of tokio"),
+        (facts(32), "x86_64", ["1.20.0"], "tokio 1.20.0 has no task id in CONTEXT"),
+        (Facts(Tls(0, 64, 8), [], False), "x86_64", [], "CONTEXT: the executable is stripped"),
+        (Facts(Tls(0, 64, 8), []), "x86_64", [], "no tokio in the executable"),
+        (Facts(Tls(0, 64, 8), []), "x86_64", ["1.54.1"], "CONTEXT, though there is tokio 1.54.1"),
+        (Facts(None, [(LEGACY, 0, 80)]), "x86_64", [], "without a sound TLS segment"),
+        (facts(80, tls=Tls(0, 64, 3)), "x86_64", [], "without a sound TLS segment"),
+        (facts(80, value=0x1F0), "x86_64", ["1.54.1"], "no known layout"),
+    ],
+)
+def test_no_proposal_has_a_reason(
+    seen: Facts, machine: str, versions: list[str], reason: str
+) -> None:
+    proposal = propose(seen, machine, versions)
+    assert proposal.layouts == ()
+    assert reason in proposal.reason
+
+
+def test_shared_object_is_not_proposed() -> None:
+    proposal = propose(facts(80), "x86_64", ["1.54.1"], in_shared_object=True)
+    assert proposal == ((), "tokio lives in a shared object")
+
+
+def test_every_row_fits_in_its_size() -> None:
+    for row in LAYOUTS:
+        assert row.first <= row.last
+        assert row.task_tag < row.task_id <= row.size - 8
+        assert row.task_id % 8 == 0
+        assert {row.budget_tag, row.runtime} <= set(range(row.size))
+        assert row.scheduler <= row.size - 8
+        assert (row.scheduler == NONE) == (row.core == NONE)
+
+
+@pytest.mark.parametrize("offset", [136, 160])
+def test_tick_of_a_current_thread_core_is_before_its_interval(offset: int) -> None:
+    core = bytearray(200)
+    struct.pack_into("=II", core, offset, 199, 31)
+    struct.pack_into("=II", core, 8, 31, 0)  # 31 in the first word of a pair is something else
+    assert current_tick_offset(bytes(core)) == offset
+    struct.pack_into("=II", core, 64, 7, 31)
+    assert current_tick_offset(bytes(core)) == NONE
+
+
+def test_no_tick_in_a_core_with_another_interval() -> None:
+    assert current_tick_offset(bytes(200)) == NONE
+    assert current_tick_offset(b"") == NONE

@@ -1,0 +1,238 @@
+"""The ELF reader on files made here: headers, addresses, sections, notes, hostile bytes."""
+
+from __future__ import annotations
+
+import os
+import struct
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hud.errors import FormatError
+from hud.symbols.elf import PT_GNU_EH_FRAME, ElfFile, Symbol, TlsSegment
+
+from .elfbuild import TEXT, Sec, Seg, Sym, compressed, elf, note, symbol_sections
+
+BUILD_ID = bytes(range(20))
+
+
+def test_header_facts() -> None:
+    file = ElfFile(elf(machine=183, kind=2), "app")
+    assert (file.machine, file.type, file.name) == ("aarch64", 2, "app")
+    assert [s.name for s in file.sections] == ["", ".text", ".shstrtab"]
+    assert file.notes == []
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"", "too short"),
+        (bytes(64), "not an ELF file"),
+        (elf(ident=b"\x7fELF\x01\x01\x01"), "not a 64-bit little-endian"),
+        (elf(ident=b"\x7fELF\x02\x02\x01"), "not a 64-bit little-endian"),
+        (elf(kind=4), "neither an executable nor a shared object"),
+    ],
+)
+def test_refuses_what_is_no_program(data: bytes, why: str) -> None:
+    with pytest.raises(FormatError, match=why):
+        ElfFile(data)
+
+
+def test_program_headers_outside_of_the_file() -> None:
+    data = bytearray(elf())
+    struct.pack_into("<H", data, 56, 4000)
+    with pytest.raises(FormatError, match="program headers do not fit"):
+        ElfFile(data)
+
+
+def test_addresses_go_through_the_loads() -> None:
+    file = ElfFile(
+        elf(segments=[Seg(1, 6, 0x1800, 0x5800, 0x100, 0x900), Seg(7, 4, 0x1800, 0x5800, 8, 40)])
+    )
+    assert file.offset_of(0x5810) == 0x1810
+    assert file.offset_of(0x5900) is None, "memsz beyond filesz is zero-filled"
+    assert file.vaddr_of(0x1810) == 0x1810, "of two mappings the executable one"
+    assert file.offset_of(0) is None
+    assert file.vaddr_of(0x10_0000) is None
+    assert file.tls == TlsSegment(0x5800, 8, 40, 8)
+    assert file.code_ranges() == ((TEXT, TEXT + 0x1000),)
+    assert file.segment(PT_GNU_EH_FRAME) is None
+
+
+def test_read_by_vaddr() -> None:
+    file = ElfFile(elf(text=b"abcdefgh" * 512))
+    assert bytes(file.read(TEXT + 8, 4)) == b"abcd"
+    with pytest.raises(FormatError, match=r"no 9 bytes at 0x1ff8"):
+        file.read(TEXT + 0xFF8, 9)
+
+
+def test_without_section_headers() -> None:
+    file = ElfFile(elf(headers=False))
+    assert file.sections == ()
+    assert file.section(".text") is None
+    assert bytes(file.section_data(".text")) == b""
+    assert file.loads[0].vaddr == TEXT
+
+
+def test_damaged_section_headers_count_as_none() -> None:
+    data = bytearray(elf())
+    struct.pack_into("<Q", data, 40, 1 << 60)
+    file = ElfFile(data)
+    assert file.sections == ()
+    assert file.notes == ["section headers: outside of the file, or of an unknown size"]
+    data = bytearray(elf())
+    struct.pack_into("<H", data, 60, 60000)
+    file = ElfFile(data)
+    assert file.sections == ()
+    assert file.notes == ["section headers: 60000 do not fit the file"]
+
+
+def test_section_data() -> None:
+    file = ElfFile(elf([Sec(".a", b"hello"), Sec(".bss", b"", 8), Sec(".a", b"second")]))
+    assert bytes(file.section_data(".a")) == b"hello"
+    assert bytes(file.section_data(".bss")) == b""
+    assert bytes(file.section_data(".nothing")) == b""
+
+
+def test_section_outside_of_the_file() -> None:
+    data = bytearray(elf([Sec(".a", b"hello")]))
+    shoff = struct.unpack_from("<Q", data, 40)[0]
+    struct.pack_into("<Q", data, shoff + 2 * 64 + 32, 1 << 40)
+    with pytest.raises(FormatError, match=r"section \.a reaches outside"):
+        ElfFile(data).section_data(".a")
+
+
+def test_compressed_section() -> None:
+    text = b"some debug info " * 1000
+    file = ElfFile(elf([Sec(".debug_info", compressed(text), flags=0x800)]))
+    assert bytes(file.section_data(".debug_info")) == text
+    assert file.section(".debug_info") is not None
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (compressed(b"x" * 100, size=1 << 40), "too large"),
+        (compressed(b"x" * 100, size=1 << 28), "impossible compression ratio"),
+        (compressed(b"x" * 100, size=99), "100 bytes instead of 99"),
+        (compressed(b"x" * 100, size=101), "100 bytes instead of 101"),
+        (compressed(b"x" * 100)[:24] + b"junk", "incorrect header check"),
+        (compressed(b"x", kind=9), "unknown compression 9"),
+        (b"short", "no compression header"),
+    ],
+)
+def test_damaged_compression(data: bytes, why: str) -> None:
+    file = ElfFile(elf([Sec(".debug_info", data, flags=0x800)]))
+    with pytest.raises(FormatError, match=why):
+        file.section_data(".debug_info")
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="Python 3.14 reads zstd")
+def test_zstd_leaves_a_note() -> None:
+    file = ElfFile(elf([Sec(".debug_info", compressed(b"x", kind=2), flags=0x800)]))
+    for _ in range(2):
+        with pytest.raises(FormatError, match=r"zstd needs Python 3\.14"):
+            file.section_data(".debug_info")
+    assert file.notes == ["compressed debug info: zstd needs Python 3.14"]
+
+
+def test_build_id_from_section_or_segment() -> None:
+    payload = note(1, b"GNU\0", b"abi?") + note(3, b"Go\0\0", b"no") + note(3, b"GNU\0", BUILD_ID)
+    assert ElfFile(elf([Sec(".note.gnu.build-id", payload)])).build_id() == BUILD_ID.hex()
+    text = payload.ljust(0x1000, b"\0")
+    stripped = elf(text=text, headers=False, segments=[Seg(4, 4, TEXT, TEXT, 80, 80, 4)])
+    assert ElfFile(stripped).build_id() == BUILD_ID.hex()
+    assert ElfFile(elf()).build_id() == ""
+
+
+def test_debuglink() -> None:
+    link = b"app.debug\0\0\0" + struct.pack("<I", 0xDEADBEEF)
+    assert ElfFile(elf([Sec(".gnu_debuglink", link)])).debuglink() == ("app.debug", 0xDEADBEEF)
+    assert ElfFile(elf([Sec(".gnu_debuglink", b"app.debug\0")])).debuglink() is None
+    assert ElfFile(elf()).debuglink() is None
+
+
+def test_symbols_in_file_order() -> None:
+    file = ElfFile(elf(symbol_sections([Sym("main", TEXT, 16), Sym("loc", TEXT + 16, 4, bind=0)])))
+    rows = list(file.symbols())
+    assert rows[1] == Symbol(1, 0x12, 0, 1, TEXT, 16)
+    assert [(file.symbol_name(s.name), s.type, s.bind) for s in rows] == [
+        ("", 0, 0),
+        ("main", 2, 1),
+        ("loc", 2, 0),
+    ]
+    assert list(file.symbols(".dynsym")) == []
+    assert file.symbol_name(1 << 30) == ""
+
+
+def test_maps_a_descriptor(tmp_path: Path) -> None:
+    path = tmp_path / "app"
+    path.write_bytes(elf([Sec(".a", b"hello")]))
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        with ElfFile(descriptor, str(path)) as file:
+            os.fstat(descriptor)
+            view = file.section_data(".a")
+            file.release()
+            assert bytes(view) == b"hello"
+        assert bytes(view) == b"hello", "a view keeps the map"
+    finally:
+        os.close(descriptor)
+
+
+def test_a_descriptor_that_cannot_be_mapped(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    for name, flags in (("empty", os.O_RDONLY), (".", os.O_RDONLY)):
+        descriptor = os.open(tmp_path / name, flags)
+        try:
+            with pytest.raises(FormatError, match="cannot be mapped"):
+                ElfFile(descriptor, name)
+        finally:
+            os.close(descriptor)
+
+
+def test_reads_the_running_interpreter() -> None:
+    with open("/proc/self/exe", "rb") as opened, ElfFile(opened.fileno(), "python") as file:
+        assert file.offset_of(file.entry) is not None
+        data = bytes(file.read(file.entry, 4))
+        opened.seek(file.offset_of(file.entry) or 0)
+        assert opened.read(4) == data
+
+
+SEED = elf(
+    [
+        Sec(".debug_info", compressed(b"x" * 500), flags=0x800),
+        Sec(".note.gnu.build-id", note(3, b"GNU\0", BUILD_ID)),
+        Sec(".gnu_debuglink", b"app.debug\0\0\0" + bytes(4)),
+        *symbol_sections([Sym("main", TEXT, 16)]),
+    ],
+    text=bytes(64),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, len(SEED) - 1), st.integers(0, 255)), max_size=12),
+    st.integers(0, len(SEED)),
+)
+def test_hostile_bytes_end_in_format_error_or_a_result(
+    changes: list[tuple[int, int]], cut: int
+) -> None:
+    header = [(at % 64 if n % 2 else len(SEED) - 1 - at % 600, v)
+              for n, (at, v) in enumerate(changes)]  # fmt: skip
+    data = bytearray(SEED)
+    for at, value in header:
+        data[at] = value
+    try:
+        file = ElfFile(bytes(data[: cut if cut > 64 else len(data)]))
+        assert len(file.build_id()) <= 512
+        file.debuglink()
+        for symbol in file.symbols():
+            file.symbol_name(symbol.name)
+        for section in file.sections:
+            assert len(file.section_data(section.name)) < 1 << 20
+    except FormatError as why:
+        assert "\n" not in str(why)

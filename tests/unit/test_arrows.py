@@ -1,0 +1,157 @@
+"""Which layer may import which, and which third-party package: the design's table, enforced."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "hud"
+
+# A layer is a package or a top-level module of hud. An entry with a dot allows that module only.
+ARROWS: dict[str, set[str]] = {
+    "cli": {"run", "request", "doctor", "demo", "target", "model"},
+    "run": {"session", "request", "export", "tui", "profiler", "model", "resources"},
+    "request": set(),
+    "doctor": {"kernel", "profiler", "runtime", "symbols", "target", "model"},
+    "demo": {"demo_load", "demo_server"},
+    "demo_server": {"demo_load", "resources"},
+    "demo_load": set(),
+    "session": {"profiler", "analysis", "model"},
+    "tui": {"analysis", "model"},
+    "export": {"analysis", "model"},
+    "analysis": {"model"},
+    "profiler": {"probe", "target", "runtime", "symbols", "model"},
+    "probe": {"kernel", "model", "resources"},
+    "runtime": {"target", "symbols", "model"},
+    "symbols": {"target.mappings", "model"},
+    "target": {"model"},
+    "kernel": set(),
+    "model": set(),
+    "resources": set(),
+    "errors": set(),
+    "text": set(),
+    "__main__": {"cli"},
+    "__init__": set(),
+}
+FOR_ANYONE = {"errors", "text"}
+"""Leaves; ``import hud`` for the version counts as one."""
+
+DEPENDENCIES = {"blessed", "capstone", "elftools", "msgspec", "pyroute2"}
+NEWER_STDLIB = {"compression"}  # Python 3.14
+ONLY_IN = {"elftools": {"kernel/elftables.py"}}
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    here = ["hud", *path.relative_to(PACKAGE).parent.parts]
+    return imports_of(path.read_text(encoding="utf-8"), here)
+
+
+def imports_of(text: str, here: list[str]) -> Iterator[tuple[int, str]]:
+    """(line, dotted name) of every import, wherever it stands; relative ones made absolute."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            base = here[: len(here) - node.level + 1] if node.level else []
+            source = ".".join([*base, *([node.module] if node.module else [])])
+            for alias in node.names:
+                yield node.lineno, f"{source}.{alias.name}"
+
+
+def layer_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def target_of(name: str) -> str | None:
+    """``hud.target.mappings.parse`` -> ``target.mappings``; None for the bare package."""
+    found: list[str] = []
+    for part in name.split(".")[1:]:
+        place = PACKAGE.joinpath(*found, part)
+        if not place.is_dir() and not place.with_suffix(".py").exists():
+            break
+        found.append(part)
+    return ".".join(found) or None
+
+
+def is_allowed(layer: str, target: str) -> bool:
+    allowed = ARROWS[layer] | FOR_ANYONE | {layer}
+    return target in allowed or target.split(".")[0] in allowed
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: p.relative_to(PACKAGE).as_posix())
+def test_imports_follow_the_arrows(path: Path) -> None:
+    layer = layer_of(path)
+    assert layer in ARROWS, f"{layer} is not in the table"
+    wrong = [
+        f"line {line}: {name}"
+        for line, name in imports(path)
+        if name.split(".")[0] == "hud"
+        and (target := target_of(name)) is not None
+        and not is_allowed(layer, target)
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: p.relative_to(PACKAGE).as_posix())
+def test_only_the_declared_packages_are_imported(path: Path) -> None:
+    known = sys.stdlib_module_names | NEWER_STDLIB | DEPENDENCIES | {"hud"}
+    inside = path.relative_to(PACKAGE).as_posix()
+    wrong = [
+        f"line {line}: {name}"
+        for line, name in imports(path)
+        if (top := name.split(".")[0]) not in known or inside not in ONLY_IN.get(top, {inside})
+    ]
+    assert wrong == []
+
+
+def test_at_most_one_module_of_the_screen_knows_blessed() -> None:
+    users = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in modules()
+        for _, name in imports(path)
+        if name.split(".")[0] == "blessed"
+    }
+    assert len(users) <= 1
+    assert all(user.startswith("tui/") for user in users)
+
+
+@pytest.mark.parametrize(
+    ("layer", "target", "allowed"),
+    [
+        ("kernel", "errors", True),
+        ("kernel", "model", False),
+        ("symbols", "target.mappings", True),
+        ("symbols", "target.find", False),
+        ("symbols", "target", False),
+        ("tui", "profiler", False),
+        ("analysis", "analysis.store", True),
+    ],
+)
+def test_the_table_itself(layer: str, target: str, allowed: bool) -> None:
+    assert is_allowed(layer, target) is allowed
+
+
+def test_an_import_inside_a_function_or_for_types_only_counts() -> None:
+    text = (
+        "import os.path\n"
+        "def f():\n    from hud.model import Frame\n"
+        "if TYPE_CHECKING:\n    from ..probe import wire\n"
+    )
+    assert list(imports_of(text, ["hud", "kernel"])) == [
+        (1, "os.path"),
+        (3, "hud.model.Frame"),
+        (5, "hud.probe.wire"),
+    ]

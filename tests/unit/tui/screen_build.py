@@ -1,0 +1,272 @@
+"""Constructed snapshots: a demo server as a run would show it, and variations of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from hud.model import (
+    Blocker,
+    Cause,
+    Detection,
+    Frame,
+    Losses,
+    Origin,
+    Rung,
+    RunInfo,
+    Snapshot,
+    Stack,
+    Target,
+    ThreadState,
+    TimeSplit,
+    Where,
+    Worker,
+    WorkerUse,
+)
+
+MS = 1_000_000
+S = 1_000_000_000
+START = 5_000 * S
+ELAPSED = 134 * S
+NOW = START + ELAPSED
+
+CLOCK_START = Frame(0x10, "clone3", module="/usr/lib/libc.so.6", offset=0x10, origin=Origin.C)
+
+
+def frame(function: str, origin: Origin, crate: str = "", file: str = "", line: int = 0) -> Frame:
+    return Frame(0x1000 + line, function, file=file, line=line, origin=origin, crate=crate)
+
+
+def poll_stack(*inner: Frame, complete: bool = True, stop: str = "") -> Stack:
+    outer = (
+        frame("tokio::runtime::task::harness::poll_future", Origin.RUNTIME, "tokio 1.54.1"),
+        frame("std::panicking::try", Origin.STD, "std"),
+        frame("tokio::runtime::task::raw::poll", Origin.RUNTIME, "tokio 1.54.1"),
+        frame(
+            "tokio::runtime::scheduler::multi_thread::worker::run", Origin.RUNTIME, "tokio 1.54.1"
+        ),
+        frame("start_thread", Origin.C),
+        CLOCK_START,
+    )
+    frames = (*inner, *outer)
+    return Stack(tuple(f.address for f in frames), complete, stop, frames)
+
+
+HASH_STACK = poll_stack(
+    frame("blowfish::Blowfish::encrypt", Origin.DEPENDENCY, "blowfish 0.9.1"),
+    replace(frame("blowfish::bc_encrypt", Origin.DEPENDENCY, "blowfish 0.9.1"), inlined=True),
+    frame("bcrypt::bcrypt::bcrypt", Origin.DEPENDENCY, "bcrypt 0.17.1"),
+    frame("bcrypt::hash", Origin.DEPENDENCY, "bcrypt 0.17.1"),
+    frame("api::login::hash_password", Origin.USER, "api", "/home/u/api/src/login.rs", 88),
+    frame("api::login::{async fn}", Origin.USER, "api", "/home/u/api/src/login.rs", 71),
+)
+OTHER_HASH_STACK = poll_stack(
+    frame("bcrypt::hash", Origin.DEPENDENCY, "bcrypt 0.17.1"),
+    frame("api::login::hash_password", Origin.USER, "api", "/home/u/api/src/login.rs", 88),
+    replace(
+        frame("api::admin::reset", Origin.USER, "api", "/home/u/api/src/admin.rs", 12),
+        inlined=True,
+        inferred=True,
+    ),
+    complete=False,
+    stop="no unwind rule",
+)
+SAVE_STACK = poll_stack(
+    Frame(0x77, "", module="/usr/lib/libc.so.6", offset=0x11BA2A, origin=Origin.C),
+    frame("std::fs::File::sync_all", Origin.STD, "std"),
+    frame("store::Index::save", Origin.USER, "store", "/home/u/store/src/store.rs", 143),
+)
+
+
+def blocker(function: str, where: str, cause: Cause, total_ns: int, **changes: Any) -> Blocker:
+    file, _, line = where.partition(":")
+    made = Blocker(
+        function=function,
+        where=where,
+        file=file,
+        line=int(line) if line.isdecimal() else 0,
+        origin=Origin.USER,
+        inferred=False,
+        operation="",
+        cause=cause,
+        count=1,
+        total_ns=total_ns,
+        max_ns=total_ns,
+        p50_ns=total_ns,
+        p99_ns=total_ns,
+        share=total_ns / (4 * ELAPSED),
+        workers=((0, total_ns),),
+        stacks=(),
+        causes=((cause, total_ns),),
+        task_ids=(17,),
+        history=(0, 0, 0, 1, 0, 0, 0, 0, 2, 0, 0, 0),
+    )
+    return replace(made, **changes)
+
+
+HASH = blocker(
+    "api::login::hash_password",
+    "src/login.rs:88",
+    Cause.CPU,
+    14_200 * MS,
+    operation="bcrypt::hash",
+    count=214,
+    max_ns=92 * MS,
+    p50_ns=66 * MS,
+    p99_ns=88 * MS,
+    workers=((0, 3_976 * MS), (2, 3_550 * MS), (1, 3_408 * MS), (3, 3_266 * MS)),
+    stacks=((1, 12_000 * MS), (2, 2_200 * MS)),
+    causes=((Cause.CPU, 13_900 * MS), (Cause.WAITING, 300 * MS)),
+    history=(0, 2, 3, 9, 9, 8, 3, 2, 1, 0, 0, 5),
+)
+SAVE = blocker(
+    "store::Index::save",
+    "src/store.rs:143",
+    Cause.SYNC,
+    4_100 * MS,
+    operation="std::fs::File::sync_all",
+    count=31,
+    max_ns=310 * MS,
+    p99_ns=280 * MS,
+    stacks=((3, 4_100 * MS),),
+)
+GET = blocker(
+    "cache::get",
+    "src/cache.rs:51",
+    Cause.LOCK,
+    3_000 * MS,
+    operation="std::sync::Mutex::lock",
+    count=96,
+    max_ns=71 * MS,
+    p99_ns=66 * MS,
+    history=(1, 1, 2, 1, 1, 1, 3, 1, 1, 1, 1, 1),
+)
+RESOLVE = blocker(
+    "net::resolve_peer",
+    "src/net.rs:17",
+    Cause.DNS,
+    900 * MS,
+    count=6,
+    max_ns=240 * MS,
+    p99_ns=240 * MS,
+)
+SLOW_NAMES = blocker(
+    "analytics::pipeline::aggregate::<core::iter::Map<_, _>>::collect_into_buckets",
+    "src/analytics/pipeline/aggregate.rs:1204",
+    Cause.CPU,
+    310 * MS,
+    count=2,
+    inferred=True,
+    max_ns=200 * MS,
+)
+BLOCKERS = (HASH, SAVE, GET, RESOLVE, SLOW_NAMES)
+
+SPLIT = TimeSplit(
+    poll_cpu_ns=41 * S, poll_asleep_ns=3 * S, waiting_ns=S, parked_ns=88 * S, runtime_ns=S
+)
+
+
+def worker(
+    number: int, where: Where, poll_ns: int = 0, running: bool = False, stack: int = 0
+) -> WorkerUse:
+    tid = 22969 + number
+    state = ThreadState(
+        tid=tid,
+        where=where,
+        running=running,
+        runnable=running,
+        since_ns=NOW - MS,
+        poll_start_ns=NOW - poll_ns if poll_ns else 0,
+        task_id=0,
+        split=SPLIT,
+        asleep_stack=stack,
+    )
+    return WorkerUse(
+        worker=Worker(number, tid, f"demo-worker-{number}"),
+        alive=True,
+        state=state,
+        split=SPLIT,
+        longest_ns=(92 + number) * MS,
+        episodes=80,
+        history=HASH.history,
+    )
+
+
+WORKERS = (
+    worker(0, Where.POLL, 3_200_000, running=True),
+    worker(1, Where.RUNTIME),
+    worker(2, Where.RUNTIME, running=True),
+    worker(3, Where.ALLOWED, running=True),
+)
+STUCK = (*WORKERS[:2], worker(2, Where.POLL, 4_200 * MS, stack=3), WORKERS[3])
+
+INFO = RunInfo(
+    target=Target(22967, "demo-server", "/srv/demo-server"),
+    detection=Detection(Rung.CONTEXT, "tokio 1.54.1: CONTEXT at tls-0x1a8", ("1.54.1",)),
+    threshold_ns=5 * MS,
+    start_monotonic_ns=START,
+    start_unix_ns=1_700_000_000 * S,
+    sample_period_ns=10 * MS,
+)
+
+
+def snapshot(**changes: Any) -> Snapshot:
+    """The demo server after 2 min 14 s."""
+    made = Snapshot(
+        info=INFO,
+        now_ns=NOW,
+        elapsed_ns=ELAPSED,
+        span_ns=ELAPSED,
+        live=True,
+        ended="",
+        blockers=BLOCKERS,
+        workers=WORKERS,
+        pressure=(),
+        latencies=3,
+        latency_total_ns=40 * MS,
+        latency_max_ns=21 * MS,
+        episodes=349,
+        blocked_ns=sum(b.total_ns for b in BLOCKERS),
+        worker_time_ns=4 * ELAPSED // 8,
+        waiting_ns=S,
+        allowed_ns=12 * S,
+        longest_poll_ns=310 * MS,
+        losses=Losses(),
+        stacks_total=349,
+        stacks_complete=348,
+        frames_named=0.97,
+        hud_cpu_ns=ELAPSED // 250,
+        hud_rss_bytes=60 << 20,
+        stacks={1: HASH_STACK, 2: OTHER_HASH_STACK, 3: SAVE_STACK},
+    )
+    return replace(made, **changes)
+
+
+QUIET: dict[str, Any] = {
+    "blockers": (),
+    "episodes": 0,
+    "blocked_ns": 0,
+    "longest_poll_ns": 3_100_000,
+}
+
+
+def on_rung(rung: Rung, reason: str, **changes: Any) -> Snapshot:
+    """The demo server seen through another rung of the ladder."""
+    info = replace(INFO, detection=Detection(rung, reason, ("1.54.1",)))
+    return snapshot(info=info, **changes)
+
+
+def many(number: int) -> Snapshot:
+    """A snapshot of ``number`` blockers, sorted as analysis sorts them."""
+    blockers = tuple(
+        blocker(
+            f"service::module_{at % 97}::function_{at}",
+            f"src/module_{at % 97}.rs:{at}",
+            list(Cause)[at % 11],
+            (number - at) * MS,
+            count=at + 1,
+            stacks=((1, 5),),
+        )
+        for at in range(number)
+    )
+    return snapshot(blockers=blockers, blocked_ns=sum(b.total_ns for b in blockers))

@@ -1,0 +1,319 @@
+"""The screen in a real pseudo-terminal, seen through an emulator."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pyte
+import pytest
+
+DRIVER = Path(__file__).with_name("drive_screen.py")
+PATIENCE = 20.0
+ALTERNATE = 1049
+
+
+class Session:
+    """The driver in a pseudo-terminal of its own, and what its screen shows."""
+
+    def __init__(self, *options: str, width: int = 120, height: int = 32, **env: str) -> None:
+        self.controller, self.terminal = pty.openpty()
+        self.raw = b""
+        self.screen = pyte.Screen(width, height)
+        self.stream = pyte.ByteStream(self.screen)
+        self.resize(width, height, notify=False)
+        self.before = termios.tcgetattr(self.terminal)
+        environ = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "COLORFGBG")}
+        environ |= {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "PYTHONUTF8": "1", **env}
+        self.process = subprocess.Popen(
+            [sys.executable, str(DRIVER), *options],
+            stdin=self.terminal,
+            stdout=self.terminal,
+            stderr=self.terminal,
+            env=environ,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )
+
+    def resize(self, width: int, height: int, notify: bool = True) -> None:
+        size = struct.pack("HHHH", height, width, 0, 0)
+        fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, size)
+        if notify:
+            self.screen.resize(height, width)
+            self.screen.reset()
+
+    def read(self, seconds: float = 0.05) -> None:
+        while select.select([self.controller], [], [], seconds)[0]:
+            data = os.read(self.controller, 65536)
+            self.raw += data
+            self.stream.feed(data)
+
+    def until(self, condition: Callable[[], bool], what: str) -> None:
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            self.read()
+            if condition():
+                return
+        pytest.fail(f"never {what}:\n" + "\n".join(self.screen.display))
+
+    def shows(self, text: str) -> None:
+        self.until(lambda: any(text in line for line in self.screen.display), f"shown: {text}")
+
+    def hides(self, text: str) -> None:
+        self.until(lambda: not any(text in line for line in self.screen.display), f"gone: {text}")
+
+    def press(self, keys: str) -> None:
+        os.write(self.controller, keys.encode())
+
+    def ends(self, status: int) -> None:
+        self.until(lambda: self.process.poll() is not None, "ended")
+        self.read()
+        assert self.process.returncode == status, self.raw[-2000:]
+
+    def assert_restored(self) -> None:
+        assert mode_is_off(self.raw, b"\x1b[?1049h", b"\x1b[?1049l"), "alternate screen is on"
+        assert mode_is_off(self.raw, b"\x1b[?25l", b"\x1b[?25h"), "cursor is hidden"
+        assert mode_is_off(self.raw, b"\x1b[?2026h", b"\x1b[?2026l"), "updates are held"
+        assert termios.tcgetattr(self.terminal) == self.before
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        os.close(self.controller)
+        os.close(self.terminal)
+
+
+def mode_is_off(raw: bytes, on: bytes, off: bytes) -> bool:
+    return on not in raw or raw.rfind(off) > raw.rfind(on)
+
+
+@pytest.fixture
+def session() -> Iterator[Callable[..., Session]]:
+    made: list[Session] = []
+
+    def start(*options: str, width: int = 120, height: int = 32, **env: str) -> Session:
+        made.append(Session(*options, width=width, height=height, **env))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.close()
+
+
+Start = Callable[..., Session]
+
+
+def entered(one: Session) -> Session:
+    one.shows("function")
+    one.shows("q quit")
+    return one
+
+
+def test_it_draws_takes_keys_and_quits(session: Start) -> None:
+    one = entered(session())
+    assert one.screen.display[0].startswith(" hud  demo-server  pid 22967")
+    assert one.screen.display[5].startswith(" >  1  api::login::hash_password")
+    one.press("\x1b[B")
+    one.shows(" >  2  store::Index::save")
+    one.press("\x1b[F")
+    one.shows(" >  5")
+    one.press("\x1b[H")
+    one.shows(" >  1")
+    one.press("\x1b[6~")
+    one.shows(" >  5")
+    one.press("\x1b[5~\x1b[B")
+    one.shows(" >  2")
+    one.press("\x1bOBk")
+    one.shows("2  store::Index::save ──")
+    one.press("\r")
+    one.shows("sync_all")
+    one.press("\x1b")
+    one.shows(" >  2")
+    one.press("2")
+    one.shows("state now")
+    one.press("q")
+    one.ends(0)
+    one.assert_restored()
+    assert b"quit" in one.raw.rpartition(b"\x1b[?1049l")[2]
+
+
+def test_the_cause_has_a_colour_and_no_color_takes_it_away(session: Start) -> None:
+    def cause_colour(one: Session) -> str:
+        line = next(at for at, text in enumerate(one.screen.display) if " fsync " in text)
+        column = one.screen.display[line].index("fsync")
+        return str(one.screen.buffer[line][column].fg)
+
+    assert cause_colour(entered(session())) == "87afff"
+    plain = entered(session(NO_COLOR="1"))
+    assert cause_colour(plain) == "default"
+    assert b"\x1b[38;5" not in plain.raw
+    plain.press("q")
+    plain.ends(0)
+    plain.assert_restored()
+
+
+@pytest.mark.parametrize("kind", ["linux", "xterm-16color", "vt100", "tmux-256color"])
+def test_other_terminals(session: Start, kind: str) -> None:
+    one = entered(session(TERM=kind))
+    one.press("q")
+    one.ends(0)
+    one.assert_restored()
+
+
+def test_search_as_typed(session: Start) -> None:
+    one = entered(session())
+    one.press("/dns")
+    one.shows("/dns_")
+    one.hides("cache::get")
+    one.shows(" >  1  net::resolve_peer")
+    one.press("\x1b")
+    one.shows("cache::get")
+    one.press("q")
+    one.ends(0)
+
+
+def test_a_resize_redraws_everything(session: Start) -> None:
+    one = entered(session(width=120, height=32))
+    one.resize(80, 24)
+    one.shows("store::Index::save src/store.rs:143")
+    assert "last 60 s" not in "\n".join(one.screen.display)
+    one.resize(40, 10)
+    one.shows("hud needs 60 x 15, this is 40 x 10")
+    one.resize(160, 40)
+    one.shows("last 60 s")
+    one.press("q")
+    one.ends(0)
+    one.assert_restored()
+
+
+def test_only_changes_are_written(session: Start) -> None:
+    one = entered(session("--grow"))
+    one.until(lambda: "00:02:16" in one.screen.display[0], "two seconds later")
+    at = len(one.raw)
+    one.until(lambda: "00:02:18" in one.screen.display[0], "two seconds later still")
+    assert 0 < len(one.raw) - at < 600
+    one.press("q")
+    one.ends(0)
+
+
+def test_a_crash_restores_the_terminal_and_shows_the_traceback(session: Start) -> None:
+    one = session("--raise-after", "0.5")
+    one.ends(1)
+    one.assert_restored()
+    assert b"RuntimeError: as asked" in one.raw.rpartition(b"\x1b[?1049l")[2]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_restores_the_terminal(session: Start, number: signal.Signals) -> None:
+    one = entered(session())
+    one.process.send_signal(number)
+    one.ends(3)
+    one.assert_restored()
+    assert f"ended by {number.name}".encode() in one.raw
+
+
+def test_ctrl_c_is_a_signal_and_ends_it(session: Start) -> None:
+    one = entered(session())
+    one.press("\x03")
+    one.ends(3)
+    one.assert_restored()
+
+
+def test_stopped_and_continued(session: Start) -> None:
+    one = entered(session())
+    one.process.send_signal(signal.SIGTSTP)
+
+    def stopped() -> bool:
+        status = Path(f"/proc/{one.process.pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return status == "T"
+
+    # An orphaned process group is not stopped by SIGTSTP: it restores and comes right back.
+    one.until(lambda: stopped() or one.raw.count(b"\x1b[?1049h") == 2, "stopped")
+    if stopped():
+        one.assert_restored()
+        one.process.send_signal(signal.SIGCONT)
+    one.until(lambda: one.raw.count(b"\x1b[?1049h") == 2, "entered again")
+    entered(one).press("j")
+    one.shows(" >  2  store::Index::save")
+    one.press("q")
+    one.ends(0)
+    one.assert_restored()
+
+
+def test_continued_after_sigstop_is_drawn_again(session: Start) -> None:
+    one = entered(session())
+    one.process.send_signal(signal.SIGSTOP)
+    one.screen.reset()
+    one.process.send_signal(signal.SIGCONT)
+    entered(one).press("q")
+    one.ends(0)
+    one.assert_restored()
+
+
+def test_a_paste_and_unknown_sequences_do_no_harm(session: Start) -> None:
+    one = entered(session())
+    one.press("\x1b[200~\x1b[1;5Z\x1bOx" + "~" * 3000)
+    time.sleep(0.3)
+    one.press("j")
+    one.shows(" >  2  store::Index::save")
+    one.press("q")
+    one.ends(0)
+    one.assert_restored()
+
+
+def test_the_terminal_going_away_ends_it(session: Start) -> None:
+    one = entered(session("--grow"))
+    os.close(one.terminal)
+    os.close(one.controller)
+    status = one.process.wait(PATIENCE)
+    one.controller, one.terminal = pty.openpty()  # for close()
+    assert status in (0, -signal.SIGHUP)
+
+
+def test_a_terminal_that_takes_nothing_cannot_hold_the_end_up(session: Start) -> None:
+    one = entered(session("--silent", "--blockers", "500", width=300, height=100))
+    for _ in range(20):  # fill its buffer: nobody reads
+        one.resize(300, 99, notify=False)
+        time.sleep(0.05)
+        one.resize(300, 100, notify=False)
+        time.sleep(0.05)
+    one.process.send_signal(signal.SIGTERM)
+    assert one.process.wait(PATIENCE) == 3
+
+
+@pytest.mark.parametrize(
+    ("env", "reason"),
+    [({"TERM": "dumb"}, "TERM is 'dumb'"), ({"TERM": ""}, "TERM is ''")],
+)
+def test_no_screen_on_a_dumb_terminal(session: Start, env: Mapping[str, str], reason: str) -> None:
+    one = session(**env)
+    one.ends(4)
+    assert f"no screen: {reason}".encode() in one.raw
+    one.assert_restored()
+
+
+def test_no_screen_without_a_terminal() -> None:
+    done = subprocess.run(
+        [sys.executable, str(DRIVER)], stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (4, b"no screen: stdin is not a terminal\n")
+
+
+def test_ascii_where_the_locale_is(session: Start) -> None:
+    one = entered(
+        session(LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0", PYTHONIOENCODING="ascii")
+    )
+    assert all(line.isascii() for line in one.screen.display)
+    one.press("q")
+    one.ends(0)

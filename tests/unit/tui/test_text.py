@@ -1,0 +1,144 @@
+"""Cells, cutting and numbers."""
+
+from __future__ import annotations
+
+import pytest
+import wcwidth
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hud.tui import text
+
+MS = 1_000_000
+S = 1_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("ns", "short", "spoken"),
+    [
+        (0, "0", "0 s"),
+        (-5, "0", "0 s"),
+        (310_000, "310us", "310 us"),
+        (999_600, "1.0ms", "1 ms"),
+        (3_100_000, "3.1ms", "3.1 ms"),
+        (9_960_000, "10ms", "10 ms"),
+        (92 * MS, "92ms", "92 ms"),
+        (999_600_000, "1.0s", "1 s"),
+        (14_200 * MS, "14.2s", "14.2 s"),
+        (99_960 * MS, "100s", "1 min 39 s"),
+        (134 * S, "134s", "2 min 14 s"),
+        (1_000 * S, "16.7m", "16 min 40 s"),
+        (7_500 * S, "125m", "2 h 5 min"),
+        (100_000 * S, "27.8h", "27 h 46 min"),
+        (10**9 * 86_400 * 5000, "999d", "120000 h 0 min"),
+    ],
+)
+def test_durations(ns: int, short: str, spoken: str) -> None:
+    assert text.duration(ns) == short
+    assert text.spoken(ns) == spoken
+
+
+@given(st.integers(0, 10**18))
+def test_a_duration_has_at_most_three_digits_and_five_cells(ns: int) -> None:
+    short = text.duration(ns)
+    assert sum(char.isdigit() for char in short) <= 3
+    assert len(short) <= 5
+
+
+@pytest.mark.parametrize(
+    ("number", "short"),
+    [
+        (0, "0"),
+        (999, "999"),
+        (1000, "1.0k"),
+        (9_951, "10k"),
+        (999_499, "999k"),
+        (999_500, "1.0M"),
+        (10**15, "999G"),
+    ],
+)
+def test_counts(number: int, short: str) -> None:
+    assert text.count(number) == short
+
+
+@pytest.mark.parametrize(
+    ("share", "short", "spoken"),
+    [
+        (0, "0.0%", "0 %"),
+        (0.004, "0.4%", "0.4 %"),
+        (0.19, "19.0%", "19 %"),
+        (0.9996, "99.9%", "99.9 %"),
+        (1, "100%", "100 %"),
+        (float("nan"), "0.0%", "0 %"),
+    ],
+)
+def test_shares(share: float, short: str, spoken: str) -> None:
+    assert text.percent(share) == short
+    assert text.spoken_percent(share) == spoken
+
+
+def test_sparklines_tell_little_from_nothing() -> None:
+    assert text.sparkline((0, 1, 50, 100), text.ASCII.ramp) == "_.:|"
+    assert text.sparkline((0, 1, 50, 100), text.UNICODE.ramp) == ".▁▄█"
+    assert text.sparkline((0, 0), text.ASCII.ramp) == "__"
+    assert text.sparkline((), text.ASCII.ramp) == ""
+
+
+@pytest.mark.parametrize(
+    ("given_text", "width", "start", "end"),
+    [
+        ("api::login", 10, "api::login", "api::login"),
+        ("api::login", 6, "api::…", "…login"),
+        ("你好世界", 8, "你好世界", "你好世界"),
+        ("你好世界", 6, "你好…", "…世界"),
+        ("你好世界", 2, "…", "…"),
+        ("e\u0301e\u0301e\u0301", 2, "e\u0301…", "…e\u0301"),
+        ("abc", 0, "", ""),
+    ],
+)
+def test_cutting(given_text: str, width: int, start: str, end: str) -> None:
+    assert text.cut(given_text, width) == start
+    assert text.cut_left(given_text, width) == end
+
+
+def test_an_inferred_name_says_so_however_short() -> None:
+    assert text.name("api::login", True, 20) == "~api::login"
+    assert text.name("api::login", True, 6) == "~…ogin"
+    assert text.name("api::login", True, 1) == "~"
+    assert text.name("api::login", False, 6) == "…login"
+
+
+@given(st.text(max_size=40), st.integers(0, 50), st.sampled_from(["…", ".."]))
+def test_what_is_cut_fits_and_what_is_padded_fills(raw: str, width: int, mark: str) -> None:
+    cleaned = text.clean(raw)
+    for part in (text.cut(cleaned, width, mark), text.cut_left(cleaned, width, mark)):
+        assert text.cells(part) <= width
+        assert text.cells(text.pad(part, width)) == width
+        assert text.clean(part) == part
+
+
+@given(st.text(max_size=60))
+def test_clean_text_has_one_width_on_every_terminal(raw: str) -> None:
+    cleaned = text.clean(raw)
+    assert cleaned.isprintable()
+    assert text.cells(cleaned) == wcwidth.wcswidth(cleaned)
+    assert text.clean(cleaned) == cleaned
+
+
+def test_the_widths_agree_with_wcwidth_for_every_character() -> None:
+    wrong = []
+    for code in range(0x110000):
+        cleaned = text.clean.__wrapped__(chr(code))
+        if text.cells(cleaned) != sum(map(wcwidth.wcwidth, cleaned)):
+            wrong.append(hex(code))
+    assert wrong == []
+
+
+def test_heaps_of_marks_are_cut_down() -> None:
+    assert text.clean("\u0301a" + "\u0301" * 30 + "b") == "a\u0301\u0301b"
+
+
+def test_disputed_characters_are_spelled_out() -> None:
+    assert text.clean("🇩🇪") == "\\u1f1e9\\u1f1ea"
+    assert text.clean("❤\ufe0f") == "❤"
+    assert "\x1b" not in text.clean("\x1b[2J\u202e\u200d")

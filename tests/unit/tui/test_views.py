@@ -1,0 +1,383 @@
+"""Whole frames at named sizes, compared with goldens that people have read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from screen_build import (
+    BLOCKERS,
+    HASH,
+    INFO,
+    MS,
+    NOW,
+    QUIET,
+    STUCK,
+    WORKERS,
+    S,
+    blocker,
+    frame,
+    many,
+    on_rung,
+    poll_stack,
+    snapshot,
+    worker,
+)
+
+from hud.analysis.snapshot import Analyzer
+from hud.model import Cause, Losses, Origin, Rung, Snapshot, Where
+from hud.tui.frame import compose
+from hud.tui.keys import Act, Action, Scope, Typed
+from hud.tui.state import Size, UiState, list_page, settle, update
+from hud.tui.style import THEMES, Line, theme_for
+from hud.tui.text import ASCII, cells
+from hud.tui.verdict import caveats, verdict
+
+if TYPE_CHECKING:
+    from hud.analysis.recording import Recording
+
+SIZES = [Size(80, 24), Size(120, 32), Size(200, 50), Size(60, 15), Size(40, 10)]
+
+
+def drawn(seen: Snapshot, size: Size, *actions: Action, **fields: Any) -> list[Line]:
+    state = settle(UiState(**fields), seen)
+    for action in actions:
+        state, _ = update(state, action, seen, size)
+    return compose(seen, state, size)
+
+
+def text_of(lines: Sequence[Line]) -> list[str]:
+    return ["".join(span.text for span in line) for line in lines]
+
+
+def style_of(lines: Sequence[Line], text: str) -> str:
+    return next(span.style for line in lines for span in line if text in span.text)
+
+
+GoldenCheck = Callable[[str, Sequence[Line]], None]
+WHICH = pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s.width}x{s.height}")
+
+
+@WHICH
+def test_blockers(size: Size, golden: GoldenCheck) -> None:
+    golden(f"blockers-{size.width}x{size.height}", drawn(snapshot(), size))
+
+
+@WHICH
+def test_stacks(size: Size, golden: GoldenCheck) -> None:
+    golden(f"stacks-{size.width}x{size.height}", drawn(snapshot(), size, Act.OPEN))
+
+
+@WHICH
+def test_workers_with_a_stuck_one(size: Size, golden: GoldenCheck) -> None:
+    seen = snapshot(workers=STUCK)
+    golden(f"workers-{size.width}x{size.height}", drawn(seen, size, Act.WORKERS))
+
+
+def test_help(golden: GoldenCheck) -> None:
+    golden("help-120x32", drawn(snapshot(losses=Losses(ring_full=7)), Size(120, 32), Act.HELP))
+
+
+def test_ascii(golden: GoldenCheck) -> None:
+    lines = drawn(snapshot(), Size(80, 24), glyphs=ASCII)
+    assert all(text.isascii() for text in text_of(lines))
+    golden("blockers-ascii-80x24", lines)
+
+
+def test_unfolded_stacks(golden: GoldenCheck) -> None:
+    golden("stacks-unfolded-80x24", drawn(snapshot(), Size(80, 24), Act.OPEN, Act.UNFOLD))
+
+
+def test_another_rung_and_an_end(golden: GoldenCheck) -> None:
+    seen = on_rung(
+        Rung.NAMES, "12 threads named api-N", live=False, ended="target exited (status 0)"
+    )
+    golden("ended-names-100x24", drawn(seen, Size(100, 24)))
+
+
+def test_nothing_found(golden: GoldenCheck) -> None:
+    golden("quiet-100x20", drawn(snapshot(**QUIET), Size(100, 20)))
+
+
+# --------------------------------------------------------------------------- any size, any name
+
+hostile = st.one_of(
+    st.text(max_size=30),
+    st.sampled_from(
+        [
+            "\x1b[2J\x1b[H",
+            "\u202egnirts",
+            "\x9b31m",
+            "a\nb\rc\td",
+            "\udce9\udcff",
+            "你好" * 40,
+            "e\u0301" * 50,
+            "👩\u200d👩\u200d👧",
+            "🇩🇪",
+            "x" * 5000,
+            "",
+        ]
+    ),
+)
+
+
+@st.composite
+def hostile_snapshots(draw: st.DrawFn) -> Snapshot:
+    names = draw(st.lists(st.tuples(hostile, hostile, hostile), max_size=6))
+    number = st.integers(0, 10**17)
+    blockers = tuple(
+        blocker(
+            name,
+            where,
+            draw(st.sampled_from(Cause)),
+            draw(number),
+            operation=operation,
+            count=draw(number),
+            inferred=draw(st.booleans()),
+            stacks=tuple((key, draw(number)) for key in range(draw(st.integers(0, 4)))),
+            share=draw(st.floats()),
+        )
+        for name, where, operation in names
+    )
+    stacks = {
+        key: poll_stack(
+            frame(draw(hostile), draw(st.sampled_from(Origin)), draw(hostile), draw(hostile), 3),
+            complete=draw(st.booleans()),
+            stop=draw(hostile),
+        )
+        for key in range(3)
+    }
+    stacks[1] = replace(stacks[1], frames=draw(st.sampled_from([None, (), stacks[1].frames])))
+    info = replace(
+        INFO,
+        target=replace(INFO.target, name=draw(hostile)),
+        detection=replace(
+            INFO.detection,
+            rung=draw(st.sampled_from(Rung)),
+            reason=draw(hostile),
+            tokio_versions=(draw(hostile),),
+        ),
+        notes=tuple(draw(st.lists(hostile, max_size=3))),
+        threshold_ns=draw(number),
+        window_ns=draw(number),
+    )
+    uses = [
+        worker(at, draw(st.sampled_from(Where)), draw(number), draw(st.booleans()), at % 4)
+        for at in range(draw(st.integers(0, 40)))
+    ]
+    uses = [
+        replace(u, worker=replace(u.worker, name=draw(hostile)), alive=draw(st.booleans()))
+        for u in uses
+    ]
+    live = draw(st.booleans())
+    return snapshot(
+        info=info,
+        blockers=blockers,
+        workers=tuple(uses),
+        stacks=stacks,
+        live=live,
+        ended="" if live else draw(hostile),
+        episodes=draw(number),
+        elapsed_ns=draw(number),
+        worker_time_ns=draw(number),
+        losses=Losses(ring_full=draw(number)),
+    )
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    hostile_snapshots(),
+    st.integers(1, 300),
+    st.integers(1, 100),
+    st.lists(st.one_of(st.sampled_from(Act), st.builds(Typed, st.characters())), max_size=6),
+    st.booleans(),
+)
+def test_any_size_and_any_name(
+    seen: Snapshot, width: int, height: int, actions: list[Action], ascii_only: bool
+) -> None:
+    size = Size(width, height)
+    state = settle(UiState(glyphs=ASCII) if ascii_only else UiState(), seen)
+    for action in (*actions, None):
+        lines = compose(seen, state, size)
+        assert len(lines) == height
+        for text in text_of(lines):
+            assert cells(text) <= width
+            assert text.isprintable()
+        if action is not None:
+            state, _ = update(state, action, seen, size)
+
+
+@pytest.mark.parametrize("size", [Size(20, 9), Size(59, 15), Size(60, 14), Size(300, 1)])
+def test_below_the_minimum_it_says_so(size: Size) -> None:
+    text = " ".join(text_of(drawn(snapshot(), size)))
+    assert text.startswith("hud needs 60 x 15"[: size.width])
+
+
+# --------------------------------------------------------------------------- words
+
+
+def test_the_verdict_counts_the_functions_that_matter() -> None:
+    assert verdict(snapshot()) == [
+        "34 % of worker time is blocked.",
+        "3 functions make up 95 % of it.",
+    ]
+    assert verdict(snapshot(blockers=(HASH,)))[1] == "One function makes up all of it."
+    even = tuple(blocker(f"f{n}", "", Cause.CPU, 10 * MS) for n in range(10))
+    assert verdict(snapshot(blockers=even, blocked_ns=100 * MS))[1] == (
+        "The first 5 functions make up 50 % of it."
+    )
+
+
+def test_a_stuck_worker_takes_the_verdict() -> None:
+    assert verdict(snapshot(workers=STUCK)) == [
+        "W2 has been in one poll for 4.2 s: store::Index::save (fsync)"
+    ]
+    two = (*STUCK[:3], worker(3, Where.POLL, 9 * S))
+    assert verdict(snapshot(workers=two)) == ["W3 has been in one poll for 9 s, and 1 more stuck"]
+
+
+@pytest.mark.parametrize(
+    ("use", "stuck"),
+    [
+        (worker(0, Where.POLL, 999 * MS), False),
+        (worker(0, Where.POLL, 1_000 * MS), True),
+        (worker(0, Where.ROOT, 1_000 * MS), True),
+        (worker(0, Where.ALLOWED, 60 * S), False),
+        (replace(worker(0, Where.POLL, 60 * S), alive=False), False),
+    ],
+)
+def test_who_is_stuck(use: Any, stuck: bool) -> None:
+    assert verdict(snapshot(workers=(use,)))[0].startswith("W0") is stuck
+
+
+def test_nobody_is_stuck_after_the_end_or_below_the_threshold() -> None:
+    assert "%" in verdict(snapshot(workers=STUCK, live=False, ended="detached"))[0]
+    patient = replace(INFO, threshold_ns=5 * S)
+    assert "%" in verdict(snapshot(workers=STUCK, info=patient))[0]
+
+
+def test_a_stuck_worker_without_a_blocker_is_named_by_its_stack() -> None:
+    words = verdict(snapshot(workers=STUCK, blockers=()))
+    assert words == ["W2 has been in one poll for 4.2 s: store::Index::save"]
+
+
+def test_nothing_found_is_an_answer() -> None:
+    assert verdict(snapshot(**QUIET)) == [
+        "No poll of 5 ms or more in 2 min 14 s; the longest was 3.1 ms.",
+        "--threshold 1 looks closer.",
+    ]
+    assert verdict(
+        snapshot(**{**QUIET, "longest_poll_ns": 0}, info=replace(INFO, threshold_ns=MS))
+    ) == ["No poll of 1 ms or more in 2 min 14 s."]
+    assert verdict(snapshot(**QUIET, workers=())) == ["No worker was seen yet."]
+
+
+def test_without_context_polls_are_not_seen() -> None:
+    for rung in (Rung.STACKS, Rung.NAMES, Rung.LATENCY):
+        seen = on_rung(rung, "because", **QUIET)
+        assert caveats(seen)[0].startswith(f"Polls are not seen ({rung.name}: because).")
+        assert f"polls not seen ({rung.name})" in "\n".join(text_of(drawn(seen, Size(80, 24))))
+        assert "poll" not in verdict(seen)[0]
+    latency = on_rung(Rung.LATENCY, "", **QUIET)
+    assert verdict(latency) == [
+        "3 waits for a CPU of 5 ms or more in 2 min 14 s; the longest was 21 ms."
+    ]
+
+
+def test_header_status() -> None:
+    wide = Size(120, 32)
+    assert text_of(drawn(snapshot(), wide))[0].endswith(" LIVE")
+    assert text_of(drawn(snapshot(), wide, Act.PAUSE))[0].endswith(" PAUSED")
+    ended = text_of(drawn(snapshot(live=False, ended="target exited (status 0)"), wide))[0]
+    assert ended.endswith("  ENDED: target exited (status 0)")
+    assert "LIVE" not in ended
+
+
+def test_columns_go_in_the_documented_order() -> None:
+    order = ["last 60 s", "p99", "share", "where", "count"]
+    seen_first_at = {}
+    for width in range(60, 201):
+        head = text_of(drawn(snapshot(), Size(width, 32)))[4].split("function")[1]
+        for name in order:
+            if name in head:
+                seen_first_at.setdefault(name, width)
+    widths = [seen_first_at[name] for name in order]
+    assert widths == sorted(widths, reverse=True)
+    assert widths[0] <= 120
+
+
+def test_where_joins_the_function_at_80_columns() -> None:
+    lines = text_of(drawn(snapshot(), Size(80, 24)))
+    assert "> 1  api::login::hash_password src/login.rs:88" in lines[5].replace(">  1", "> 1")
+
+
+# --------------------------------------------------------------------------- styles
+
+
+def test_colour_means_the_cause_and_nothing_else() -> None:
+    for theme in THEMES.values():
+        coloured = {name for name, look in theme.items() if look.colour >= 0 or look.basic >= 0}
+        assert all(name.startswith("cause.") for name in coloured)
+    lines = drawn(snapshot(), Size(120, 32))
+    assert style_of(lines, "fsync") == "cause.fsync"
+    assert style_of(lines[21:], "api::login::{async fn}") == "user"
+    assert style_of(lines, "bcrypt::hash") == "dim"
+
+
+@pytest.mark.parametrize(
+    ("environ", "theme"),
+    [
+        ({}, "dark"),
+        ({"NO_COLOR": "1"}, "none"),
+        ({"NO_COLOR": ""}, "dark"),
+        ({"COLORFGBG": "0;15"}, "light"),
+        ({"COLORFGBG": "15;default;0"}, "dark"),
+        ({"NO_COLOR": "1", "COLORFGBG": "0;15"}, "none"),
+    ],
+)
+def test_themes(environ: dict[str, str], theme: str) -> None:
+    assert theme_for(environ) == theme
+
+
+def test_the_view_shows_only_what_the_page_has_room_for() -> None:
+    seen = many(10_000)
+    lines = text_of(drawn(seen, Size(120, 32), Act.END))
+    assert sum("service::module" in line for line in lines) == list_page(Size(120, 32)) + 1
+    assert any(line.startswith(" >10k  ") for line in lines)
+
+
+def test_workers_without_a_state_and_dead_ones() -> None:
+    uses = (replace(WORKERS[0], state=None), replace(WORKERS[1], alive=False))
+    lines = text_of(drawn(snapshot(workers=uses), Size(120, 32), view=Scope.WORKERS))
+    assert "gone" in lines[6]
+    assert "1 worker " in lines[0]
+
+
+def test_no_blocker_lost_among_equal_ones() -> None:
+    twins = (HASH, HASH, *BLOCKERS)
+    state = settle(UiState(), snapshot(blockers=twins))
+    held = settle(replace(state, cursor=1), snapshot(blockers=twins, now_ns=NOW + S), held=True)
+    assert len(held.rows) == len(twins)
+
+
+def test_what_analysis_derives_is_shown(sample_recording: Recording) -> None:
+    now_ns = sample_recording.info.start_monotonic_ns + 30 * S
+    seen = Analyzer(sample_recording).snapshot(now_ns, live=False, ended="target exited")
+    lines = text_of(drawn(seen, Size(120, 32)))
+    for at, found in enumerate(seen.blockers):
+        row = lines[5 + at]
+        assert row.removeprefix(" >").split()[0] == str(at + 1)
+        assert found.function in row
+        assert found.where in row
+        assert found.cause.value in row.split()
+        assert str(found.count) in row.split()
+    stacks = text_of(drawn(seen, Size(120, 32), Act.OPEN))
+    assert sum("< your code blocks here" in line for line in stacks) == len(seen.blockers[0].stacks)
+    workers = text_of(drawn(seen, Size(120, 32), Act.WORKERS))
+    assert [str(use.worker.tid) in workers[5 + at] for at, use in enumerate(seen.workers)] == (
+        [True] * len(seen.workers)
+    )
