@@ -138,17 +138,21 @@ class Btf:
 
     def _index(self, until: int) -> None:
         """Note the start of every record that begins before word ``until``."""
-        words, starts, end = self._words, self._starts, len(self._words)
+        words, end = self._words, len(self._words)
         at, until = self._indexed, min(until, end)
         fixed, each = _FIXED, _EACH
+        starts = array("I")
         while at < until:
-            if at + 3 > end or len(starts) >= MOST_TYPES:
-                raise self._broken("truncated or too many types")
+            if at + 3 > end:
+                raise self._broken("truncated type")
             starts.append(at)
             head = words[at + 1]
             at += fixed[head >> 24] + each[head >> 24] * (head & 0xFFFF)
         if at > end:
             raise self._broken("truncated type")
+        if len(self._starts) + len(starts) > MOST_TYPES:
+            raise self._broken("too many types")
+        self._starts += starts
         self._indexed = at
 
     def type(self, type_id: int) -> Type:

@@ -245,16 +245,17 @@ class Addresses:
         module = self._unwind_requests.pop(reply.request, None)
         if module is None:
             return False
-        if reply.note:
+        table = reply.table
+        if reply.note and (table is None or table.unsupported * 100 > table.count):
             self.notes.append(f"{module.path}: {reply.note}")
         module.segments = tuple(reply.segments)
-        if reply.table is None:
+        if table is None:
             return False
-        module.base = reply.table.base
+        module.base = table.base
         if self._tables is None:
-            self._unwind_replies.append((module, reply.table.rows, reply.table.buckets))
+            self._unwind_replies.append((module, table.rows, table.buckets))
             return False
-        return self._tables.add(module.number, reply.table.rows, reply.table.buckets)
+        return self._tables.add(module.number, table.rows, table.buckets)
 
     def _take_failure(self, reply: FailedReply) -> bool:
         module = self._unwind_requests.pop(reply.request, None)

@@ -15,7 +15,13 @@ from hud.errors import TargetError
 from hud.model import Detection, Rung, Stack, ThreadName, Worker
 from hud.model import Mapping as Region
 from hud.runtime.context import ContextLayout, propose
-from hud.runtime.live import Confirmation, choose, memory_reader, thread_pointers
+from hud.runtime.live import (
+    Confirmation,
+    choose,
+    memory_reader,
+    thread_pointers,
+    with_current_tick,
+)
 from hud.runtime.stacks import ThreadClass, classify_stack, stronger
 from hud.runtime.workers import find_workers
 from hud.symbols.client import FactsReply
@@ -63,11 +69,12 @@ def find_context(
             reason = f"{layout.why}; not confirmed: no thread descriptor found"
             return Context(layout, Detection(Rung.CONTEXT, reason, versions), {})
         chosen = choose(proposal.layouts, pointers, read)
+        if chosen is None:
+            return Refusal("the layout of CONTEXT does not fit what the threads hold", versions)
+        layout, confirmation = chosen
+        layout = with_current_tick(layout, confirmation.readings, read)
     finally:
         os.close(descriptor)
-    if chosen is None:
-        return Refusal("the layout of CONTEXT does not fit what the threads hold", versions)
-    layout, confirmation = chosen
     reason = f"{layout.why}, confirmed in {_threads(confirmation)}"
     drives = {
         reading.tid: reading.scheduler for reading in confirmation.readings if reading.entered

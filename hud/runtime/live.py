@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from hud.errors import TargetError
 from hud.model import Mapping as Region
-from hud.runtime.context import NONE, ContextLayout
+from hud.runtime.context import NONE, ContextLayout, current_tick_offset
 
 Read = Callable[[int, int], bytes]
 """(address, size) -> that many bytes, or fewer where memory ends; never raises."""
@@ -30,6 +31,9 @@ WHOLE = 256 << 10
 """The main thread's TLS is anywhere in a small mapping of its own: those are read whole."""
 
 MOST_MAPPINGS = 20_000
+
+CORE_READ = 256
+"""Bytes of a current_thread Core to look for its tick in."""
 
 NOT_ENTERED = 2
 TASK_ID_LIMIT = 1 << 48
@@ -139,6 +143,25 @@ def choose(
     checked = [(layout, confirm(layout, pointers, read)) for layout in layouts]
     sane = [pair for pair in checked if pair[1].sane]
     return max(sane, key=lambda pair: min(pair[1].entered, 1), default=None)
+
+
+def with_current_tick(
+    layout: ContextLayout, readings: Sequence[Reading], read: Read
+) -> ContextLayout:
+    """The layout with ``tick_current`` filled in, if a thread drives a current_thread runtime.
+
+    The place of ``tick`` in its Core depends on Cargo features: it is found in the Core itself.
+    """
+    if layout.core == NONE:
+        return layout
+    for reading in readings:
+        if not reading.scheduler or read(reading.scheduler, 1) != b"\0":
+            continue
+        core = int.from_bytes(read(reading.scheduler + layout.core, 8), "little")
+        offset = current_tick_offset(read(core, CORE_READ)) if core else NONE
+        if offset != NONE:
+            return replace(layout, tick_current=offset)
+    return layout
 
 
 def _reading(tid: int, data: bytes, layout: ContextLayout) -> Reading | None:

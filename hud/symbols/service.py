@@ -33,6 +33,8 @@ NICE = 5
 """The target and the parent come first."""
 DESCRIPTOR_LIMIT = 1024
 EXIT_CRASHED = 70
+REQUEST_CPU_S = 20.0
+"""CPU time that one request may take; then it fails, or stays without the rest of its names."""
 
 # <linux/prctl.h>, <linux/capability.h>
 PR_SET_PDEATHSIG = 1
@@ -44,6 +46,32 @@ _LINUX_CAPABILITY_VERSION_3 = 0x20080522
 
 # Bytes that others wrote may trip a slip in a parser: that costs the request, not the resolver.
 _SLIPS = (ArithmeticError, AssertionError, LookupError, ValueError, struct.error, zlib.error)
+
+
+class _TooLong(Exception):  # noqa: N818 (not an error of anyone's: it only unwinds the request)
+    """The request has used up its CPU time."""
+
+
+class _Alarm:
+    """Raises _TooLong in the code that runs, while it is armed."""
+
+    def __init__(self) -> None:
+        self._armed = False
+        signal.signal(signal.SIGPROF, self._ring)
+
+    def _ring(self, *_: object) -> None:
+        if self._armed:
+            self._armed = False
+            raise _TooLong
+
+    def arm(self) -> None:
+        self._armed = True
+        signal.setitimer(signal.ITIMER_PROF, REQUEST_CPU_S)
+
+    def disarm(self) -> None:
+        """A signal on its way is ignored from here on."""
+        self._armed = False
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def run(sock: socket.socket, parent: int, memory_limit: int) -> NoReturn:
@@ -193,6 +221,7 @@ class _Loaded:
 
         if self._crates is None:
             found = panics.scan(self.elf())
+            self.elf().release()
             self._crates = panics.crates(found)
             self._tokio_versions = panics.tokio_versions(found)
         return self._crates, self._tokio_versions
@@ -211,13 +240,18 @@ def _frames(loaded: _Loaded, request: messages.AskFrames) -> messages.Frames:
 
     elf, module, crates = loaded.elf(), loaded.module(), loaded.crates()[0]
     answer: list[tuple[Frame, ...]] = []
+    in_time = True
     for offset in request.offsets:
         vaddr = elf.vaddr_of(offset)
         frames: tuple[Frame, ...] = ()
-        if vaddr is not None:
+        if vaddr is not None and in_time:
             # one damaged unit must not cost the names of all the other addresses
-            with suppress(HudError, *_SLIPS):
+            try:
                 frames = describe(loaded.name, vaddr, module.frames(vaddr), crates)
+            except _TooLong:
+                in_time = False
+            except (HudError, *_SLIPS):
+                pass
         place = offset if vaddr is None else vaddr
         answer.append(frames or (Frame(0, module=loaded.name, offset=place),))
     return messages.Frames(request.request, answer)
@@ -229,6 +263,7 @@ def _unwind(loaded: _Loaded, request: messages.AskUnwind) -> tuple[messages.Unwi
     elf = loaded.elf()
     segments = [(load.vaddr, load.offset, load.filesz) for load in elf.loads]
     table = unwind_table(elf)
+    elf.release()
     if table is None:
         return messages.Unwind(request.request, segments, "no .eh_frame", None), None
     numbers = (
@@ -255,28 +290,44 @@ def _rank(request: _Ask) -> tuple[int, int]:
     return (1 + long if isinstance(request, messages.AskFrames) else 0), request.request
 
 
-def _answer(modules: dict[int, _Loaded], request: _Ask) -> tuple[messages.Answer, int | None]:
+def _work(modules: dict[int, _Loaded], request: _Ask) -> tuple[messages.Answer, int | None]:
+    loaded = modules.get(request.module)
+    if loaded is None:
+        raise FormatError(f"no module {request.module} was added")
+    if isinstance(request, messages.AskFacts):
+        return _facts(loaded, request), None
+    if isinstance(request, messages.AskFrames):
+        return _frames(loaded, request), None
+    return _unwind(loaded, request)
+
+
+def _answer(
+    modules: dict[int, _Loaded], request: _Ask, alarm: _Alarm
+) -> tuple[messages.Answer, int | None]:
+    alarm.arm()
     try:
-        loaded = modules[request.module]
-        if isinstance(request, messages.AskFacts):
-            return _facts(loaded, request), None
-        if isinstance(request, messages.AskFrames):
-            return _frames(loaded, request), None
-        return _unwind(loaded, request)
+        answer = _work(modules, request)
+        alarm.disarm()
     except HudError as why:
-        return messages.Failed(request.request, str(why)), None
+        text = str(why)
+    except _TooLong:
+        text = f"gave up after {REQUEST_CPU_S:.0f} s of CPU time"
     except MemoryError:
         text = "not enough memory within the resolver's limit"
     except RecursionError:
         text = "nested too deeply"
     except (OSError, *_SLIPS) as why:
         text = f"unexpected {type(why).__name__}: {why}"
+    else:
+        return answer
+    alarm.disarm()
     return messages.Failed(request.request, text[:2000]), None
 
 
 def _serve(sock: socket.socket) -> None:
     """Answers requests until the parent hangs up."""
     modules: dict[int, _Loaded] = {}
+    alarm = _Alarm()
     queue: list[tuple[tuple[int, int], _Ask]] = []
     while True:
         while not queue or select.select([sock], [], [], 0)[0]:
@@ -290,7 +341,7 @@ def _serve(sock: socket.socket) -> None:
             else:
                 heapq.heappush(queue, (_rank(request), request))
             messages.close_all(descriptors)
-        answer, body = _answer(modules, heapq.heappop(queue)[1])
+        answer, body = _answer(modules, heapq.heappop(queue)[1], alarm)
         packet, spilled = messages.pack(answer)
         owned = [fd for fd in (spilled, body) if fd is not None]
         messages.send(sock, packet, owned)

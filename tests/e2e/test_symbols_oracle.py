@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Need = Callable[[object, str], None]
 
-SUFFIX = re.compile(r"(\.(cold|part|isra|constprop|llvm)(\.\d+)*|\.\d+)+$")
+SUFFIX = re.compile(r"(\.(cold|part|isra|constprop|llvm|specialized)(\.\d+)*|\.\d+)+$")
 
 C_SOURCE = r"""
 #include <stdio.h>

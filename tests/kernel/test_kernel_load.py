@@ -72,20 +72,24 @@ def program_exists(number: int) -> bool:
         return False
 
 
-@pytest.fixture(scope="module")
-def getppid():
+def function_in_libc(name: str) -> tuple[str, int]:
     """(path, file offset) of a function that this process can call."""
     maps = Path("/proc/self/maps").read_text()
     path = next(line.split()[-1] for line in maps.splitlines() if "libc.so" in line)
     with open(path, "rb") as file:
         image = ELFFile(file)
-        value = image.get_section_by_name(".dynsym").get_symbol_by_name("getppid")[0]["st_value"]
+        value = image.get_section_by_name(".dynsym").get_symbol_by_name(name)[0]["st_value"]
         segment = next(
             part
             for part in image.iter_segments("PT_LOAD")
             if part["p_vaddr"] <= value < part["p_vaddr"] + part["p_filesz"]
         )
         return path, value - segment["p_vaddr"] + segment["p_offset"]
+
+
+@pytest.fixture(scope="module")
+def getppid():
+    return function_in_libc("getppid")
 
 
 def call_getppid(times: int) -> None:
@@ -178,6 +182,26 @@ def test_uprobe_of_a_process_sees_its_other_threads(kinds, getppid):
             thread.start()
             thread.join()
         assert loaded.variables["seen_uprobe"].value == 7
+
+
+@pytest.mark.parametrize("old_way", [False, True], ids=["link", "ioctl"])
+def test_return_comes_after_the_entry(kinds, old_way):
+    """Entry and return of a function that sleeps 20 ms are 20 ms apart."""
+    place, pid = function_in_libc("usleep"), os.getpid()
+    names = ["on_uprobe", "on_uretprobe"]
+    with (
+        load(kinds, programs=names, constants={"target_tgid": pid}) as loaded,
+        RingBuffer(loaded.maps["events"], EVENT) as ring,
+    ):
+        entry, back = (loaded.programs[name] for name in names)
+        with (
+            attach.attach_uprobe(entry, *place, pid=pid, old_way=old_way),
+            attach.attach_uprobe(back, *place, pid=pid, on_return=True, old_way=old_way),
+        ):
+            ctypes.CDLL(None).usleep(20_000)
+        (entered, *_, first), (returned, *_, second) = ring.drain()
+        assert (first, second) == (5, 6)
+        assert returned - entered >= 20_000_000
 
 
 def test_live_ring_goes_round_many_times(kinds, getppid):

@@ -6,6 +6,7 @@ with forms. Tables with the sizes of whole entries make passing an uninteresting
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.errors import FormatError
@@ -142,5 +143,14 @@ def decode(data: Bytes, pos: int, offset_size: int, address_size: int) -> Iterat
             attributes.append(Attribute(name, form, implicit))
             if len(attributes) > MAX_ATTRIBUTES:
                 raise FormatError("dwarf: too many attributes in an abbreviation")
-        steps = merge_steps(step_of(a.form, offset_size, address_size) for a in attributes)
-        yield Abbrev(code, tag, children, tuple(attributes), steps)
+        shared, steps = _shared(tuple(attributes), offset_size, address_size)
+        yield Abbrev(code, tag, children, shared, steps)
+
+
+@lru_cache(maxsize=8192)
+def _shared(
+    attributes: tuple[Attribute, ...], offset_size: int, address_size: int
+) -> tuple[tuple[Attribute, ...], tuple[int, ...]]:
+    """The attributes, one copy for all tables (a compiler writes the same few), and their steps."""
+    steps = merge_steps(step_of(a.form, offset_size, address_size) for a in attributes)
+    return attributes, steps

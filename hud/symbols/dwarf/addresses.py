@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from hud.errors import FormatError
-from hud.symbols.dwarf.forms import fixed, initial_length
+from hud.symbols.dwarf.forms import MASK64, fixed, initial_length
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,7 +67,7 @@ def read_aranges(data: memoryview, is_code: Callable[[int], bool]) -> RangeMap:
             if start < end:
                 rows.append((start, end, unit))
             start = end = 0
-            if size and low + size < 1 << 64 and is_code(low):
+            if size and low + size <= MASK64 and is_code(low):
                 start, end = low, low + size
         if start < end:
             rows.append((start, end, unit))
@@ -104,5 +104,5 @@ def add_ranges(
 ) -> None:
     """Append the live ones of an entry's ranges."""
     for start, end in ranges:
-        if is_code(start) and start < end:
+        if is_code(start) and start < end <= MASK64:
             rows.append((start, end, value))

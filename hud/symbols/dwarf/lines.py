@@ -27,7 +27,7 @@ MAX_SEQUENCES = 1 << 20
 MAX_FILES = 1 << 17
 MAX_RUN = 2048
 """Opcodes that one match passes: the regular expression engine remembers each."""
-KEPT_ROWS = 1 << 16
+KEPT_ROWS = 1 << 14
 """Rows that stay decoded per line program."""
 MAX_OVERLAP = 8
 """How many sequences that start closer to an address are passed by to find one that covers it."""
@@ -81,8 +81,8 @@ class LineTable:
 
     @property
     def weight(self) -> int:
-        """Roughly the bytes it keeps, decoded rows aside."""
-        return 24 * len(self._starts) + 200 * (len(self.files) + len(self.directories)) + 4096
+        """Roughly the bytes it keeps, with some decoded rows."""
+        return 24 * len(self._starts) + 200 * (len(self.files) + len(self.directories)) + (1 << 16)
 
     def lookup(self, vaddr: int) -> tuple[int, int] | None:
         """(file number, line) of an address; None where no row covers it."""

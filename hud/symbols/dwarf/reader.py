@@ -130,7 +130,7 @@ class Dwarf:
         units = self.units
         functions = self._functions.get(unit.offset, lambda: self._index(unit))
         lines = self._line_table(unit)
-        row = lines.lookup(vaddr)
+        row = self._line_of(lines, vaddr)
         file, line = row if row is not None else (0, 0)
         found = functions.lookup(vaddr)
         if found is None:
@@ -164,6 +164,13 @@ class Dwarf:
         except (FormatError, *_DAMAGE) as why:
             self.units.note(f"a line table of the debug info is damaged: {why}")
             return _NO_LINES
+
+    def _line_of(self, lines: LineTable, vaddr: int) -> tuple[int, int] | None:
+        try:
+            return lines.lookup(vaddr)
+        except (FormatError, *_DAMAGE) as why:
+            self.units.note(f"a line table of the debug info is damaged: {why}")
+            return None
 
     def _names_of(self, unit: Unit, entry: Entry) -> tuple[str, str]:
         origin = None

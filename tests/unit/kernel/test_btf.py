@@ -83,6 +83,17 @@ def test_broken_headers(data, message):
         Btf(data, "broken")
 
 
+def test_last_type_cut_short(btf_builder):
+    types = btf_builder()
+    types.composite("pair", 8, [("a", 1, 0)])
+    types.records[0] = types.records[0][:4] + struct.pack("<I", 4 << 24 | 2) + types.records[0][8:]
+    read = Btf(types.bytes(), "cut")
+    with pytest.raises(FormatError, match="truncated type"):
+        read.named("pair", (btf.STRUCT,))
+    with pytest.raises(FormatError, match="truncated type"):
+        read.type(1)
+
+
 def test_arrays_of_themselves_end(btf_builder):
     types = btf_builder()
     types.array(1, 2)

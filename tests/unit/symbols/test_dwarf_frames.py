@@ -364,6 +364,26 @@ def test_a_damaged_unit_keeps_what_came_before() -> None:
     assert found.notes == ["debug info of a unit is damaged: dwarf: no abbreviation 127"]
 
 
+def test_a_damaged_line_table_costs_lines_only() -> None:
+    info = Info()
+    info.unit(root(function(0, 8, raw="f")))
+    body = b.set_address(TEXT) + b.row(0, 0) + b.advance_pc((1 << 64) - 1) * 2 + b.row(1, 0)
+    found = dwarf(info, line=b.line_program(body + b.END_SEQUENCE, files=FILES))
+    assert found.frames(TEXT) == [RawFrame("f", "", "", 0, False, TEXT, 8)]
+    assert len(found.notes) == 1
+    assert found.notes[0].startswith("a line table of the debug info is damaged")
+
+
+def test_a_range_beyond_the_address_space_is_dropped() -> None:
+    info = Info()
+    wild = Die(
+        dw.DW_TAG_SUBPROGRAM,
+        [(dw.DW_AT_LOW_PC, ADDR, TEXT), (dw.DW_AT_HIGH_PC, 0x07, (1 << 64) - 1), *named("wild")],
+    )
+    info.unit(root(wild, function(0, 8, raw="f")))
+    assert [f.name_raw for f in dwarf(info).frames(TEXT)] == ["f"]
+
+
 def test_too_much_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hud.symbols.dwarf.functions.MAX_INLINE_WORK", 20)
     info = Info()
