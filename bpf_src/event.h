@@ -9,7 +9,7 @@
 enum event_kind {
 	EVENT_LATENCY = 1, /* runnable, not running, for at least the threshold */
 	EVENT_CPU = 2,     /* a CPU sample with its user stack */
-	EVENT_SLEEP = 3,   /* asleep inside a poll for at least the threshold */
+	EVENT_SLEEP = 3,   /* asleep inside a poll: a long sleep, or the last of several short ones */
 	EVENT_POLL = 4,    /* a poll of at least the threshold has ended */
 };
 
@@ -30,7 +30,8 @@ enum event_flags {
 
 struct event {
 	__u64 time_ns;       /* the end of what it describes */
-	__u64 duration_ns;   /* LATENCY: runnable; CPU: period; SLEEP: asleep; POLL: length */
+	__u64 duration_ns;   /* LATENCY: runnable; POLL: length; CPU, SLEEP: time on a CPU or asleep
+			      * that no earlier event of this poll told */
 	__u64 stack;         /* key in `stacks`, 0 = none; POLL: nanoseconds asleep */
 	__u64 poll_start_ns; /* first sight of the poll it belongs to, 0 = none */
 	__u64 task_id;

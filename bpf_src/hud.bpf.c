@@ -11,11 +11,11 @@
 
 char _license[] SEC("license") = "Dual MIT/GPL";
 
-/* A stack of a release build costs about this much; a thread earns one per STACK_EARN of its life
- * (1.6 %), and may save up for a burst. */
-#define STACK_COST_NS 3000
-#define STACK_EARN 64
-#define STACK_SAVED_NS 200000
+/* A thread earns stacks by the time it lives: as much as one STACK_EARNth of it (0.8 %). It may save
+ * up for a burst, and takes none with less than STACK_COST_NS, about what one costs. */
+#define STACK_COST_NS 8000
+#define STACK_EARN 128
+#define STACK_SAVED_NS 400000
 
 #define NOT_A_SYSCALL 0xffffffff
 
@@ -84,12 +84,26 @@ static __always_inline int matters(struct thread *thread)
 	return config.every_thread || config.survey || bpf_map_lookup_elem(&workers, &tid);
 }
 
-static __always_inline __u64 afford_stack(struct thread *thread, __u32 which)
+/* `left` must remain for stacks that matter more. */
+static __always_inline __u64 afford_stack(struct thread *thread, __u32 which, __u64 left)
 {
-	if (thread->credit_ns < STACK_COST_NS)
+	__u64 began, cost, stack;
+
+	if (thread->credit_ns < STACK_COST_NS + left)
 		return 0;
-	thread->credit_ns -= STACK_COST_NS;
-	return take_stack(which);
+	began = bpf_ktime_get_ns();
+	stack = take_stack(which);
+	cost = bpf_ktime_get_ns() - began;
+	thread->credit_ns -= cost < thread->credit_ns ? cost : thread->credit_ns;
+	return stack;
+}
+
+static __always_inline void add_by_where(__u64 *sums, __u64 where, __u64 amount)
+{
+	/* the verifier must see the very register compared that is then added to `sums` */
+	asm volatile("" : "+r"(where));
+	if (where <= WHERE_ALLOWED)
+		sums[where] += amount;
 }
 
 static __always_inline void earn(struct thread *thread, __u64 elapsed)
@@ -144,19 +158,25 @@ static __always_inline void end_poll(struct thread *thread, __u64 now)
 }
 
 /* `thread` is the current one and was on a CPU since seen_ns or since_ns. */
-static __always_inline void see(struct thread *thread, struct task_struct *task, __u64 now)
+static __always_inline void see(struct thread *thread, struct task_struct *task, __u32 which,
+				__u64 now)
 {
 	struct sight sight;
+	int other;
 
-	look(&sight, thread, task);
-	if (thread->poll_start_ns &&
-	    (sight.where != thread->where || sight.task_id != thread->task_id ||
-	     sight.tick != thread->tick))
+	if (look(&sight, thread, task, which))
+		return;
+	other = sight.where != thread->where || sight.task_id != thread->task_id ||
+		/* a tick that cannot be read just now says nothing */
+		(sight.tick_known && thread->tick_known && sight.tick != thread->tick);
+	if (other && thread->poll_start_ns)
 		end_poll(thread, now);
 	thread->where = sight.where;
 	thread->task_id = sight.task_id;
-	thread->tick = sight.tick;
-	thread->tick_known = sight.tick_known;
+	if (other || sight.tick_known) {
+		thread->tick = sight.tick;
+		thread->tick_known = sight.tick_known;
+	}
 	if (in_poll(sight.where)) {
 		if (!thread->poll_start_ns) {
 			__u64 doubt = thread->seen_ns ? (now - thread->seen_ns) / 2 : 0;
@@ -166,35 +186,100 @@ static __always_inline void see(struct thread *thread, struct task_struct *task,
 			thread->poll_asleep_ns = 0;
 			thread->poll_waiting_ns = 0;
 			thread->evidence_cpu_ns = 0;
+			thread->evidence_asleep_ns = 0;
+			thread->slept_ns = 0;
 		}
 		thread->poll_last_ns = now;
 	}
 	thread->seen_ns = now;
 }
 
+/* A wait for a CPU has ended. Its stack is taken when the thread is next seen, a sampling period
+ * later at most: one at each preemption would cost far more, and mostly for nothing. */
+static __always_inline void note_latency(struct thread *thread, struct task_struct *prev,
+					 __u64 waited, __u64 now)
+{
+	struct name name = {};
+	__u32 culprit;
+
+	if (thread->preempted) {
+		culprit = thread->other;
+		name.tgid = thread->other_tgid;
+		__builtin_memcpy(name.comm, thread->other_comm, sizeof(name.comm));
+	} else {
+		culprit = prev->pid;
+		name.tgid = prev->tgid;
+		bpf_probe_read_kernel(name.comm, sizeof(name.comm), prev->comm);
+	}
+	if (culprit)
+		bpf_map_update_elem(&culprits, &culprit, &name, 0);
+	thread->late_ns = waited;
+	thread->late_end_ns = now;
+	thread->late_culprit = culprit;
+	thread->late_preempted = thread->preempted;
+	thread->late_stack = thread->stack;
+}
+
+static __always_inline void report_latency(struct thread *thread, __u64 stack)
+{
+	struct event *event = begin_event(thread, EVENT_LATENCY, thread->late_end_ns);
+
+	if (event) {
+		event->duration_ns = thread->late_ns;
+		event->other = thread->late_culprit;
+		event->stack = thread->late_stack ? thread->late_stack : stack;
+		event->flags = thread->late_preempted ? FLAG_PREEMPTED : 0;
+		if (!event->stack)
+			count(stacks_skipped);
+		bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+	}
+	thread->late_ns = 0;
+}
+
+static __always_inline __u64 untold_sleep(struct thread *thread)
+{
+	return thread->poll_asleep_ns - thread->evidence_asleep_ns;
+}
+
+/* Will the sleep that begins be told with an event? The first of a poll may be long; after short
+ * ones others like it follow, until they add up. */
+static __always_inline int may_be_told(struct thread *thread)
+{
+	return !thread->slept_ns ||
+	       untold_sleep(thread) + 4 * thread->slept_ns >= config.evidence_ns;
+}
+
 static __always_inline void switched_out(struct thread *thread, struct task_struct *task,
 					 struct task_struct *next, int preempted, __u64 now)
 {
+	int late, asleep = 0;
+	__u64 stack = 0;
+
 	if (thread->sched == SCHED_RUNNING) {
 		thread->cpu_ns += now - thread->since_ns;
 		earn(thread, now - thread->since_ns);
 	}
-	see(thread, task, now);
+	see(thread, task, 0, now);
 	thread->since_ns = now;
 	thread->preempted = preempted;
 	thread->stack = 0;
+	late = thread->late_ns && !thread->late_stack;
 	if (preempted) {
 		thread->sched = SCHED_RUNNABLE;
 		thread->other = next->pid;
 		thread->other_tgid = next->tgid;
 		bpf_probe_read_kernel(thread->other_comm, sizeof(thread->other_comm), next->comm);
-		if (matters(thread))
-			thread->stack = afford_stack(thread, 0);
-		return;
+	} else {
+		thread->sched = SCHED_ASLEEP;
+		thread->syscall = NOT_A_SYSCALL;
+		asleep = in_poll(thread->where) || (!config.layout.valid && matters(thread));
 	}
-	thread->sched = SCHED_ASLEEP;
-	thread->syscall = NOT_A_SYSCALL;
-	if (in_poll(thread->where) || (!config.layout.valid && matters(thread))) {
+	if (late || asleep)
+		stack = afford_stack(thread, 0,
+				     late || may_be_told(thread) ? 0 : STACK_SAVED_NS / 2);
+	if (thread->late_ns)
+		report_latency(thread, stack);
+	if (asleep) {
 		struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
 
 #if defined(__TARGET_ARCH_x86)
@@ -204,37 +289,8 @@ static __always_inline void switched_out(struct thread *thread, struct task_stru
 		thread->syscall = regs->syscallno;
 		thread->argument = regs->orig_x0;
 #endif
-		thread->stack = afford_stack(thread, 0);
+		thread->stack = stack;
 	}
-}
-
-static __always_inline void report_latency(struct thread *thread, struct task_struct *prev,
-					   __u64 waited, __u64 now)
-{
-	struct event *event = begin_event(thread, EVENT_LATENCY, now);
-	struct name name = {};
-	__u32 culprit;
-
-	if (!event)
-		return;
-	if (thread->preempted) {
-		culprit = thread->other;
-		name.tgid = thread->other_tgid;
-		__builtin_memcpy(name.comm, thread->other_comm, sizeof(name.comm));
-		event->flags = FLAG_PREEMPTED;
-	} else {
-		culprit = prev->pid;
-		name.tgid = prev->tgid;
-		bpf_probe_read_kernel(name.comm, sizeof(name.comm), prev->comm);
-	}
-	if (culprit)
-		bpf_map_update_elem(&culprits, &culprit, &name, 0);
-	event->duration_ns = waited;
-	event->other = culprit;
-	event->stack = thread->stack;
-	if (thread->preempted && !thread->stack)
-		count(stacks_skipped);
-	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
 }
 
 static __always_inline void report_sleep(struct thread *thread, __u64 asleep, __u64 end)
@@ -263,8 +319,7 @@ static __always_inline void switched_in(struct thread *thread, struct task_struc
 			woken = thread->waking_ns;
 		asleep = woken - thread->since_ns;
 		waited = now - woken;
-		if (thread->where <= WHERE_ALLOWED)
-			thread->asleep_ns[thread->where] += asleep;
+		add_by_where(thread->asleep_ns, thread->where, asleep);
 	} else if (thread->sched == SCHED_RUNNABLE) {
 		waited = now - thread->since_ns;
 	}
@@ -273,14 +328,21 @@ static __always_inline void switched_in(struct thread *thread, struct task_struc
 		thread->poll_asleep_ns += asleep;
 		thread->poll_waiting_ns += waited;
 		thread->poll_last_ns = now;
-		if (asleep >= config.evidence_ns)
-			report_sleep(thread, asleep, woken);
+		if (asleep) {
+			thread->slept_ns = asleep;
+			asleep = untold_sleep(thread);
+			if (thread->slept_ns >= config.evidence_ns ||
+			    (asleep >= config.evidence_ns && thread->stack)) {
+				thread->evidence_asleep_ns = thread->poll_asleep_ns;
+				report_sleep(thread, asleep, woken);
+			}
+		}
 	} else if (asleep && config.survey && thread->stack) {
 		report_sleep(thread, asleep, woken);
 	}
 	if (waited >= config.threshold_ns && matters(thread))
-		report_latency(thread, prev, waited, now);
-	earn(thread, asleep + waited);
+		note_latency(thread, prev, waited, now);
+	earn(thread, now - thread->since_ns);
 	thread->sched = SCHED_RUNNING;
 	thread->since_ns = now;
 	thread->seen_ns = now;
@@ -297,6 +359,9 @@ int hud_switch(__u64 *ctx)
 
 	if (!(leaving | coming) || !config.enabled)
 		return 0;
+	/* after sched_process_exit a thread is switched out once more, without memory to look at */
+	leaving = leaving && !(prev->flags & PF_EXITING);
+	coming = coming && !(next->flags & PF_EXITING);
 	now = bpf_ktime_get_ns();
 	count(switches);
 	if (leaving) {
@@ -354,15 +419,34 @@ int hud_exit(__u64 *ctx)
 	return 0;
 }
 
+/* Time on a CPU that an event is due for now, 0 = none. */
+static __always_inline __u64 untold_cpu(struct thread *thread, __u64 now)
+{
+	__u64 cpu, pending, step;
+
+	if (!config.layout.valid)
+		return matters(thread) ? config.period_ns : 0;
+	if (!thread->poll_start_ns)
+		return 0;
+	cpu = now - thread->poll_start_ns - thread->poll_asleep_ns - thread->poll_waiting_ns;
+	pending = cpu - thread->evidence_cpu_ns;
+	/* the longer it lasts, the rarer: a minute on CPU is some hundred events */
+	step = cpu / 4;
+	if (cpu < 2 * config.evidence_ns || pending < (step < 200000000 ? step : 200000000))
+		return 0;
+	thread->evidence_cpu_ns = cpu;
+	return pending;
+}
+
 SEC("perf_event")
 int hud_sample(void *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct thread *thread;
 	struct event *event;
-	__u64 now, stack, cpu;
+	__u64 now, cpu, stack = 0;
 
-	if (task->tgid != config.tgid || !config.enabled)
+	if (task->tgid != config.tgid || !config.enabled || task->flags & PF_EXITING)
 		return 0;
 	thread = thread_of(task->pid);
 	if (!thread)
@@ -372,29 +456,15 @@ int hud_sample(void *ctx)
 		thread->sched = SCHED_RUNNING;
 		thread->since_ns = now;
 	}
-	see(thread, task, now);
-	if (thread->where <= WHERE_ALLOWED)
-		thread->samples[thread->where]++;
-	if (config.layout.valid) {
-		__u64 pending, step;
-
-		if (!thread->poll_start_ns)
-			return 0;
-		cpu = now - thread->poll_start_ns - thread->poll_asleep_ns -
-		      thread->poll_waiting_ns;
-		pending = cpu - thread->evidence_cpu_ns;
-		/* the longer it lasts, the rarer: a minute on CPU is some hundred events */
-		step = cpu / 8;
-		if (cpu < config.evidence_ns || pending < (step < 200000000 ? step : 200000000))
-			return 0;
-		thread->evidence_cpu_ns = cpu;
-		cpu = pending;
-	} else {
-		if (!matters(thread))
-			return 0;
-		cpu = config.period_ns;
-	}
-	stack = afford_stack(thread, 1);
+	see(thread, task, 1, now);
+	add_by_where(thread->samples, thread->where, 1);
+	cpu = untold_cpu(thread, now);
+	if (cpu || (thread->late_ns && !thread->late_stack))
+		stack = afford_stack(thread, 1, 0);
+	if (thread->late_ns)
+		report_latency(thread, stack);
+	if (!cpu)
+		return 0;
 	event = begin_event(thread, EVENT_CPU, now);
 	if (!event)
 		return 0;

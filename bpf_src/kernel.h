@@ -77,6 +77,7 @@ struct task_struct {
 	unsigned int __state; /* 5.14: was `state` */
 	__u32 pid;
 	__u32 tgid;
+	unsigned int flags;
 	char comm[16];
 	struct thread_struct thread;
 };
@@ -86,6 +87,8 @@ struct task_struct___before_5_14 {
 };
 
 #pragma clang attribute pop
+
+#define PF_EXITING 0x00000004 /* include/linux/sched.h */
 
 #define field_exists(field) __builtin_preserve_field_info(field, 2 /* BPF_FIELD_EXISTS */)
 

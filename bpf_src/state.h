@@ -26,6 +26,11 @@ struct thread {
 	__u64 poll_asleep_ns;
 	__u64 poll_waiting_ns;
 	__u64 evidence_cpu_ns; /* CPU time of this poll that CPU events were sent for */
+	__u64 evidence_asleep_ns; /* sleep of this poll that SLEEP events were sent for */
+	__u64 slept_ns;           /* its latest sleep */
+	__u64 late_ns;     /* a wait for a CPU that is yet to be told, 0 = none */
+	__u64 late_end_ns;
+	__u64 late_stack;
 	__u64 task_id;
 	__u64 parked_id;  /* CONTEXT's id outside polls: the job that launched the worker */
 	__u64 scheduler;  /* CONTEXT.scheduler when last seen, tells a worker */
@@ -42,6 +47,7 @@ struct thread {
 	__u32 tid;
 	__u32 other;       /* who preempted or woke it */
 	__u32 other_tgid;
+	__u32 late_culprit;
 	char other_comm[16];
 	__u8 where;
 	__u8 sched;
@@ -49,7 +55,8 @@ struct thread {
 	__u8 entered; /* has been inside a runtime */
 	__u8 exited;
 	__u8 tick_known;
-	__u8 pad[2];
+	__u8 late_preempted;
+	__u8 pad[5];
 };
 
 /* Where Tokio keeps what it is doing (hud/runtime/context.py says where the offsets come from). */
@@ -64,8 +71,10 @@ struct layout {
 	__s32 tick_multi; /* in Core; -1 = not known */
 	__s32 tick_current;
 	__u32 valid;
-	__u32 pad;
+	__u32 size; /* bytes of CONTEXT that are read, at most CONTEXT_SIZE */
 };
+
+#define CONTEXT_SIZE 128
 
 /* A mapped executable segment and its unwind table. */
 struct mapping {
@@ -89,7 +98,7 @@ struct bucket {
 
 struct config {
 	__u64 threshold_ns;
-	__u64 evidence_ns;   /* shorter sleeps and younger polls are not worth a stack or an event */
+	__u64 evidence_ns;   /* less sleep, or time on a CPU below twice that, is not worth an event */
 	__u64 period_ns;     /* of the CPU samples */
 	__u32 tgid;
 	__u32 enabled;

@@ -1,20 +1,21 @@
 """The command line: arguments to a run, the one place that prints errors and picks exit codes.
 
-Exit codes: 0 done; 2 wrong usage; 3 the target was not found or was gone before anything was seen;
-4 not permitted or not supported here; 130 interrupted before anything could be written.
+Exit codes: see ``EPILOG``.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from hud import __version__
-from hud.errors import HudError, UsageError
+from hud.errors import ExportError, HudError, UsageError
 from hud.request import Request
 
 EXIT_DONE = 0
@@ -23,17 +24,27 @@ EXIT_INTERRUPTED = 130
 THRESHOLD_MS = (0.1, 60_000.0)
 SECONDS = (0.0, 31_536_000.0)
 
-DESCRIPTION = "Says which code blocks the workers of a running Tokio service, for how long and why."
+USAGE = """\
+hud [options] PROCESS
+       hud [options] --pid PID
+       hud doctor [PID]
+       hud demo"""
+
+DESCRIPTION = """\
+Says which code blocks the workers of a running Tokio service, for how long
+and why."""
 
 EPILOG = """\
 examples:
-  sudo hud my-app                        watch it live
-  sudo hud --pid 1234 --threshold 1      look closer: polls of 1 ms and more
-  sudo hud my-app --window 30            only the last 30 seconds
-  sudo hud my-app --headless --duration 60                        print a summary
-  sudo hud my-app --headless --duration 60 --export trace.json    for Perfetto, speedscope, jq
-  sudo hud doctor 1234                   what this machine and that process allow
-  sudo hud demo                          hud on a server of its own, with load
+  sudo hud my-app                      watch it live
+  sudo hud --pid 1234 --threshold 1    look closer: polls of 1 ms and more
+  sudo hud my-app --window 30          only the last 30 seconds
+  sudo hud my-app --headless --duration 60
+                                       print a summary after a minute
+  sudo hud my-app --headless --export trace.json
+                                       and write a trace: Perfetto, jq
+  sudo hud doctor 1234                 what this machine and that process allow
+  sudo hud demo                        hud on a server of its own, with load
 
 threshold:
   1 ms    low latency: games, trading, real-time APIs
@@ -42,8 +53,11 @@ threshold:
   50 ms   only what hurts badly
 
 exit codes:
-  0  done          2  wrong usage        3  target not found, or gone before anything was seen
-  4  not permitted or not supported      130  interrupted before anything could be written
+  0    done
+  2    wrong usage
+  3    target not found, or gone before anything was seen
+  4    not permitted, not supported here, or the result could not be written
+  130  interrupted before anything could be written
 
 A process that is named like a command (doctor, demo) is reached by --pid.
 """
@@ -55,14 +69,21 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, f"{self.prog} --help shows how")
 
+    def _print_message(self, message: str, _file: object = None) -> None:
+        _show(message)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run hud; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     verbose = "--verbose" in arguments or "-v" in arguments
     try:
+        _prepare_streams()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, _interrupt)
         status = _dispatch(arguments)
-        sys.stdout.flush()
+        _show("")
         return status
     except HudError as error:
         _print_error(error, verbose)
@@ -70,9 +91,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # the reader has gone; what is still buffered must not raise again at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_DONE
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    """Whatever was started is stopped and removed on the way out, as after Ctrl-C."""
+    raise KeyboardInterrupt
+
+
+def _prepare_streams() -> None:
+    """Standard streams that were closed at the start lead nowhere, and none fails on a letter."""
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        while os.open(os.devnull, os.O_RDWR) <= 2:
+            pass
+        sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
+        sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+        sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _print_error(error: HudError, verbose: bool) -> None:
@@ -87,18 +123,37 @@ def _say(text: str) -> None:
     """A line for people, on standard error; never fatal."""
     try:
         print(text, file=sys.stderr, flush=True)  # noqa: T201
-    except (BrokenPipeError, ValueError):
-        pass
-    except UnicodeEncodeError:
-        print(text.encode("ascii", "backslashreplace").decode(), file=sys.stderr)  # noqa: T201
+    except OSError:
+        _lead_nowhere(sys.stderr)
+
+
+def _show(text: str) -> None:
+    """Results, on standard output. Raises BrokenPipeError when nobody reads, or ExportError."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        _lead_nowhere(sys.stdout)
+        if isinstance(error, BrokenPipeError):
+            raise
+        reason = (error.strerror or "refused").lower()
+        raise ExportError(f"write standard output: {reason}") from error
+
+
+def _lead_nowhere(stream: TextIO) -> None:
+    """What is still buffered must not fail again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _dispatch(arguments: list[str]) -> int:
-    if arguments[:1] == ["doctor"]:
-        return _doctor(arguments[1:])
-    if arguments[:1] == ["demo"]:
-        return _demo(arguments[1:])
-    return _profile(arguments)
+    try:
+        if arguments[:1] == ["doctor"]:
+            return _doctor(arguments[1:])
+        if arguments[:1] == ["demo"]:
+            return _demo(arguments[1:])
+        return _profile(arguments)
+    except SystemExit as done:  # argparse, after --help or --version
+        return int(done.code or EXIT_DONE)
 
 
 # --------------------------------------------------------------------------- options
@@ -111,7 +166,7 @@ def _number(name: str, low: float, high: float, unit: str) -> Callable[[str], fl
         except ValueError:
             value = float("nan")
         if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text!r}: {name} is {low:g} to {high:g} {unit}")
+            raise argparse.ArgumentTypeError(f"{text!r}: {name} is {low:.9g} to {high:.9g} {unit}")
         return value
 
     return parse
@@ -166,7 +221,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         "-q", "--quiet", action="store_true", help="print nothing but errors and the export"
     )
     out.add_argument(
-        "-v", "--verbose", action="store_true", help="notes, timings, and details of errors"
+        "-v", "--verbose", action="store_true", help="how hud sees, timings, and details of errors"
     )
     out.add_argument(
         "--btf", metavar="FILE", help="types of the running kernel, where it has none of its own"
@@ -176,7 +231,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="hud",
-        usage="hud [options] PROCESS | hud [options] --pid PID | hud doctor [PID] | hud demo",
+        usage=USAGE,
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -208,7 +263,7 @@ def _parser() -> argparse.ArgumentParser:
 def _profile(arguments: list[str]) -> int:
     parser = _parser()
     if not arguments:
-        parser.print_help()
+        _say(parser.format_help().rstrip())
         return UsageError.exit_code
     options = parser.parse_args(arguments)
     if options.process and options.pid:
@@ -221,7 +276,7 @@ def _profile(arguments: list[str]) -> int:
 
     request = _request(options, headless=options.headless)
     run.check(request)
-    return run.run(find_target(options.process, options.pid), request, _say)
+    return run.run(find_target(options.process, options.pid), request, _say, _show)
 
 
 def _request(options: argparse.Namespace, *, headless: bool) -> Request:
@@ -258,7 +313,7 @@ def _doctor(arguments: list[str]) -> int:
     btf = Path(options.btf) if options.btf else None
     able = True
     for line in doctor.examine(options.pid, btf):
-        print(doctor.in_words(line))  # noqa: T201
+        _show(doctor.in_words(line) + "\n")
         able = able and (line.ok or not line.needed)
     return EXIT_DONE if able else HudError.exit_code
 
@@ -297,7 +352,7 @@ def _demo(arguments: list[str]) -> int:
             _say(f"hud demo: {text}")
 
     return run_demo(
-        lambda pid: run.run(find_target(None, pid), request, _say),
+        lambda pid: run.run(find_target(None, pid), request, _say, _show),
         seconds=options.duration,
         say=tell,
         build=options.build,

@@ -25,15 +25,6 @@ from hud.target.namespace import container_name, require_initial_pid_namespace
 from hud.target.threads import list_threads
 from hud.text import printable
 
-NEEDED = frozenset(
-    (
-        "BPF ring buffer",
-        "mmap of BPF arrays",
-        "BPF helper bpf_task_pt_regs",
-    )
-)
-"""Features without which the programs do not load."""
-
 READ_TIMEOUT_S = 30.0
 
 
@@ -82,8 +73,7 @@ def _machine(btf: Path | None) -> Iterator[Check]:
     for feature in features.probe_all():
         if feature.name == "kernel types (BTF)":
             continue
-        needed = feature.name in NEEDED
-        yield Check(feature.ok, needed, feature.name, feature.detail)
+        yield Check(feature.ok, feature.needed, feature.name, feature.detail)
 
 
 def _attempt(what: str, needed: bool, action: object) -> Check:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from shutil import get_terminal_size
 from types import TracebackType
 
@@ -17,7 +17,7 @@ from hud import resources
 from hud.errors import ExportError, UsageError
 from hud.export import choose, summary
 from hud.export.write import check_writable, write_atomically
-from hud.model import Cause, Snapshot, Target
+from hud.model import Cause, Rung, Snapshot, Target
 from hud.profiler import Options, Profiler
 from hud.request import Request
 from hud.session import Ending, Outcome, Screen, Wish, record
@@ -38,21 +38,12 @@ def check(request: Request) -> None:
     check_writable(request.export)
 
 
-def on_terminal() -> bool:
-    """Is there a terminal for a screen and its keys?"""
-    return sys.stdin.isatty() and sys.stdout.isatty()
-
-
-def run(target: Target, request: Request, say: Say) -> int:
+def run(target: Target, request: Request, say: Say, show: Say) -> int:
     """Attach to ``target``, record until the end, write what was asked for; the exit code.
 
-    ``say`` takes lines for people. Raises HudError where it could not even begin.
+    ``say`` takes lines for people, ``show`` the summary. Raises HudError where it could not even
+    begin.
     """
-    headless = request.headless
-    if not headless and not on_terminal():
-        if not request.quiet:
-            say("hud: no terminal for the screen: running as with --headless")
-        headless = True
     options = Options(
         threshold_ns=request.threshold_ns,
         workers=request.workers,
@@ -65,18 +56,27 @@ def run(target: Target, request: Request, say: Say) -> int:
         if not request.quiet:
             say(f"hud: {text}")
 
+    headless = request.headless
+    if not headless:
+        from hud.tui.terminal import unavailable
+
+        reason = unavailable()
+        if reason:
+            tell(f"no screen, because {reason}: running as with --headless")
+            headless = True
     with ExitStack() as stack:
         profiler = stack.enter_context(Profiler(target, options, _object, tell))
         ending = stack.enter_context(Ending().installed())
         if request.verbose:
             for what, seconds in profiler.phases:
-                say(f"hud: {seconds * 1e3:7.1f} ms  {what}")
+                say(f"hud: {seconds * 1e3:4.0f} ms after the start: {what}")
         screen: Screen | None = None
         progress: Progress | None = None
         if not headless:
             screen = stack.enter_context(_Live())
         elif not request.quiet:
-            tell(_greeting(profiler, request))
+            for sentence in _greeting(profiler, request):
+                tell(sentence)
             progress = stack.enter_context(Progress())
         outcome = record(
             profiler,
@@ -86,28 +86,34 @@ def run(target: Target, request: Request, say: Say) -> int:
             screen=screen,
             progress=progress.show if progress is not None else None,
         )
-    if request.verbose:
-        for note in outcome.snapshot.info.notes:
-            say(f"hud: note: {printable(note)}")
-    return _deliver(outcome, request)
+    return _deliver(outcome, request, show)
 
 
 def _object() -> bytes:
     return resources.read(f"hud-{os.uname().machine}.bpf.o")
 
 
-def _greeting(profiler: Profiler, request: Request) -> str:
-    target = profiler.target
+def _greeting(profiler: Profiler, request: Request) -> Iterator[str]:
+    target, found = profiler.target, profiler.detection
     until = f"for {request.duration_s:g} s" if request.duration_s else "until Ctrl-C"
     workers = len(profiler.workers)
-    return (
-        f"watching {printable(target.name)} (pid {target.pid}), "
-        f"{workers} worker{'' if workers == 1 else 's'} so far, {until}; "
-        f"{printable(profiler.detection.reason)}"
+    if request.verbose or found.rung is not Rung.CONTEXT:
+        yield f"sees {_SEES[found.rung]}: {printable(found.reason)}"
+    yield (
+        f"watching {printable(target.name)} (pid {target.pid}) {until}, "
+        f"{workers} worker{'' if workers == 1 else 's'} so far"
     )
 
 
-def _deliver(outcome: Outcome, request: Request) -> int:
+_SEES: dict[Rung, str] = {
+    Rung.CONTEXT: "polls",
+    Rung.STACKS: "CPU samples only",
+    Rung.NAMES: "CPU samples only",
+    Rung.LATENCY: "scheduling delays only",
+}
+
+
+def _deliver(outcome: Outcome, request: Request, show: Say) -> int:
     """Write the export, print the summary. A run whose export cannot be written still tells."""
     written = ""
     trouble: ExportError | None = None
@@ -131,8 +137,7 @@ def _deliver(outcome: Outcome, request: Request) -> int:
             ascii_only=(sys.stdout.encoding or "").lower().replace("-", "") != "utf8",
             written=written,
         )
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        show(text)
     if trouble is not None:
         raise trouble
     return EXIT_DONE
@@ -164,15 +169,13 @@ class Progress:
         """``left_s`` 0 = without end."""
         if not self._terminal:
             return
-        ends = f"{left_s:.0f} s left" if left_s else "Ctrl-C ends it and writes"
+        ends = f"{left_s:.0f} s left" if left_s else "Ctrl-C ends it"
         found = f"{snapshot.episodes} blocking poll{'' if snapshot.episodes == 1 else 's'}"
-        worst = snapshot.blockers[0].function if snapshot.blockers else ""
-        line = f"{snapshot.elapsed_ns / 1e9:.0f} s: {found}"
-        if worst:
-            line += f", most in {printable(worst)}"
-        line = f"{line}  ({ends})"[: get_terminal_size().columns - 1]
-        sys.stderr.write(f"\r\x1b[K{line}")
-        sys.stderr.flush()
+        line = f"{snapshot.elapsed_ns / 1e9:.0f} s, {ends}: {found}"
+        if snapshot.blockers:
+            line += f", most in {printable(snapshot.blockers[0].function)}"
+        line = line[: get_terminal_size().columns - 1]
+        self._write(line)
         self._shown = True
 
     def __enter__(self) -> Progress:
@@ -185,7 +188,11 @@ class Progress:
         trace: TracebackType | None,
     ) -> None:
         if self._shown:
-            sys.stderr.write("\r\x1b[K")
+            self._write("")
+
+    def _write(self, line: str) -> None:
+        with suppress(OSError):  # the terminal has hung up
+            sys.stderr.write(f"\r\x1b[K{line}")
             sys.stderr.flush()
 
 

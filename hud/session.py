@@ -30,6 +30,10 @@ STATES_S = 0.25
 ABSORB_S = 1.0
 """How often a run without a screen derives what is new, so that its end has little left to do."""
 
+AGAIN_S = 0.3
+"""A signal that follows another sooner is the same one: timeout(1) sends it to the process and then
+to its group."""
+
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -62,6 +66,7 @@ class Ending:
 
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None
+        self._since = 0.0
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
         self._writer.setblocking(False)
@@ -71,9 +76,12 @@ class Ending:
         return self._reader.fileno()
 
     def _note(self, number: int, _frame: object) -> None:
-        if self.signal is not None:
+        now = time.monotonic()
+        if self.signal is None:
+            self.signal = signal.Signals(number)
+            self._since = now
+        elif now - self._since > AGAIN_S:
             raise KeyboardInterrupt
-        self.signal = signal.Signals(number)
 
     @contextmanager
     def installed(self) -> Iterator[Ending]:
@@ -237,7 +245,9 @@ class _Loop:
     def _take(self, batch: Batch) -> None:
         recording = self._recording
         if batch.detection is not None:
-            recording.info = replace(recording.info, detection=batch.detection)
+            recording.info = replace(
+                recording.info, detection=batch.detection, target=self._profiler.target
+            )
         for tid, name in batch.names.items():
             recording.add_thread_name(tid, name)
         for worker in batch.workers:
@@ -253,7 +263,7 @@ class _Loop:
             self._read_states()
             self._take(self._profiler.finish())
             self._ended = batch.ended
-            recording.finish(time.monotonic_ns(), batch.ended)
+            recording.finish(self._profiler.end_ns, batch.ended)
 
     def _read_states(self) -> None:
         states, batch = self._profiler.states()
@@ -278,7 +288,7 @@ class _Loop:
             batch.ended = ""
             self._take(batch)
             self._recording.set_losses(self._profiler.losses())
-            self._recording.finish(time.monotonic_ns(), self._ended)
+            self._recording.finish(self._profiler.end_ns, self._ended)
         return Outcome(self._analyzer, self._snapshot())
 
     def _why(self) -> str:

@@ -8,6 +8,7 @@ another ``block_on``) says nothing.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis.blame import culpable
@@ -124,23 +125,29 @@ def _library_frames(frames: Sequence[Frame] | None) -> list[str]:
     return [frame.function for frame in reversed(frames[:at]) if frame.function]
 
 
+@lru_cache(maxsize=16_384)
+def _signs(name: str) -> frozenset[int]:
+    """Which of the signatures a function name shows: the same names come again and again."""
+    found = (at for at, signature in enumerate(SIGNATURES) if signature.pattern.search(name))
+    return frozenset(found)
+
+
 def _computing(library: list[str]) -> Finding:
     # Reads served from the page cache never sleep, and a resolver parses files: yet that call is
     # what the worker is busy with.
     for name in library[:_NEAREST]:
-        for signature in SIGNATURES:
-            if signature.cause in _BUSY_TOO and signature.pattern.search(name):
+        for at in sorted(_signs(name)):
+            signature = SIGNATURES[at]
+            if signature.cause in _BUSY_TOO:
                 return Finding(signature.cause, f"on the CPU in {name}")
     return Finding(Cause.CPU, "on the CPU")
 
 
 def _matching(library: list[str], *, overruling: bool) -> tuple[Cause, str] | None:
-    for signature in SIGNATURES:
-        if signature.overrules is not overruling:
-            continue
-        for name in library:
-            if signature.pattern.search(name):
-                return signature.cause, name
+    shown = [(at, place) for place, name in enumerate(library) for at in _signs(name)]
+    for at, place in sorted(shown):
+        if SIGNATURES[at].overrules is overruling:
+            return SIGNATURES[at].cause, library[place]
     return None
 
 

@@ -141,8 +141,11 @@ class Recording:
         """The latest state and time split of every living thread of the target."""
         alive = {state.tid for state in states}
         for state in states:
-            before = self._splits.get(state.tid, TimeSplit())
-            self._allowed_ns += split_since(state.split, before).allowed_ns
+            before = self._splits.get(state.tid)
+            allowed = state.split.allowed_ns
+            # less than before: another thread with the same id
+            known = before.allowed_ns if before and before.allowed_ns <= allowed else 0
+            self._allowed_ns += allowed - known
             self._splits[state.tid] = state.split
         for tid in [tid for tid in self._splits if tid not in alive and tid not in self.workers]:
             del self._splits[tid]

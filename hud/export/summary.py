@@ -5,9 +5,11 @@ Terms: the *verdict* is the one sentence on top; colour marks causes and nothing
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis import figures
+from hud.analysis.advice import advise
 from hud.model import Blocker, Cause, Losses, Rung, Snapshot
 from hud.text import printable
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 20
 _NARROWEST_NAME = 24
+_NARROWEST_TEXT = 40
 _LABEL_WIDTH = 11
 
 COLOURS: dict[Cause, str] = {
@@ -98,8 +101,9 @@ def text(
     """
     lines = [_title(snapshot), "", f"  {verdict(snapshot)}", ""]
     if snapshot.blockers:
-        lines += [*_table(snapshot.blockers, color=color, width=width), ""]
-    lines += [f"  {label:<{_LABEL_WIDTH}}{value}" for label, value in _rest(snapshot, written)]
+        lines += [*_table(snapshot, color=color, width=width), ""]
+    for label, value in _rest(snapshot, written):
+        lines += _wrapped(f"  {label:<{_LABEL_WIDTH}}", value, width)
     whole = "\n".join(lines) + "\n"
     if ascii_only:
         return whole.encode("ascii", "backslashreplace").decode("ascii")
@@ -166,9 +170,10 @@ def _title(snapshot: Snapshot) -> str:
     return "  ".join(parts)
 
 
-def _table(blockers: tuple[Blocker, ...], *, color: bool, width: int | None) -> list[str]:
+def _table(snapshot: Snapshot, *, color: bool, width: int | None) -> list[str]:
+    blockers = snapshot.blockers
     shown = blockers[:MOST_ROWS]
-    columns = list(_COLUMNS)
+    columns = [column for column in _COLUMNS if any(column.cell(one) for one in shown)]
     widths = _widths(columns, shown)
     if width is not None:
         leaving = sorted((one for one in columns if one.goes), key=lambda one: one.goes)
@@ -192,11 +197,27 @@ def _table(blockers: tuple[Blocker, ...], *, color: bool, width: int | None) -> 
         if blocker.operation:
             call = "in " + printable(blocker.operation)
             lines.append(inset + (call if width is None else _tail(call, width - len(inset))))
+        lines += _fix(printable(advise(blocker, snapshot.stacks).text), inset, width)
     hidden = len(blockers) - len(shown)
     if hidden:
         rest = sum(blocker.total_ns for blocker in blockers[MOST_ROWS:])
         lines.append(f"{inset}and {hidden} more, {figures.duration(rest)}")
     return lines
+
+
+def _fix(advice: str, inset: str, width: int | None) -> list[str]:
+    """The advice, on as many lines as it needs."""
+    if not advice:
+        return []
+    return _wrapped(f"{inset}fix: ", advice, width)
+
+
+def _wrapped(label: str, value: str, width: int | None) -> list[str]:
+    """The value behind its label, on as many lines as it needs."""
+    if width is None:
+        return [label + value]
+    room = max(width, _NARROWEST_TEXT)
+    return wrap(value, room, initial_indent=label, subsequent_indent=" " * len(label))
 
 
 def _widths(columns: list[_Column], blockers: tuple[Blocker, ...]) -> list[int]:

@@ -14,6 +14,7 @@ from bisect import bisect_left
 from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
+from hud.analysis.advice import advise_stack
 from hud.analysis.blame import Blame, Blames, frame_name
 from hud.analysis.calls import NO_CALL, call_name, machine_of
 from hud.model import Cause, Method
@@ -244,6 +245,7 @@ class _Faces:
         self._recording = recording
         self._blames = Blames(recording.stacks)
         self._faces: dict[int, _Face] = {}
+        self._advices: dict[tuple[Cause, int], str] = {}
         self._pid = recording.info.target.pid
         self._zero_ns = recording.info.start_monotonic_ns
         self._machine = machine_of(recording.info.kernel)
@@ -258,6 +260,9 @@ class _Faces:
         }
         if face.blame.operation:
             args["operation"] = printable(face.blame.operation)
+        advice = self._advice(episode)
+        if advice:
+            args["advice"] = advice
         if face.blame.file:
             args["file"] = printable(face.blame.file)
         if face.blame.line:
@@ -315,6 +320,13 @@ class _Faces:
         if face is None:
             face = self._faces[key] = self._make(key)
         return face
+
+    def _advice(self, episode: Episode) -> str:
+        of = episode.cause, episode.stack
+        if of not in self._advices:
+            stack = self._recording.stacks.get(episode.stack)
+            self._advices[of] = printable(advise_stack(episode.cause, stack).text)
+        return self._advices[of]
 
     def _make(self, key: int) -> _Face:
         import msgspec

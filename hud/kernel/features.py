@@ -31,6 +31,8 @@ class Feature(NamedTuple):
     """Why not; empty if ok."""
     since: str
     """The first release with it."""
+    needed: bool
+    """Whether hud's programs cannot run without it."""
 
 
 class Probe(NamedTuple):
@@ -38,6 +40,7 @@ class Probe(NamedTuple):
     since: str
     attempt: Callable[[], None]
     """Raises OSError or KernelError without the feature."""
+    needed: bool = False
 
 
 def _call(helper: int, tail: bytes = b"") -> bytes:
@@ -104,13 +107,13 @@ def _tracefs() -> None:
 
 
 PROBES = (
-    Probe("BPF ring buffer", "5.8", _ring_buffer),
-    Probe("BPF arrays in shared memory", "5.5", _shared_memory),
+    Probe("BPF ring buffer", "5.8", _ring_buffer, needed=True),
+    Probe("BPF arrays in shared memory", "5.5", _shared_memory, needed=True),
     Probe("BPF batched map operations", "5.6", _batches),
-    Probe("BPF raw tracepoints", "4.17", _raw_tracepoint),
+    Probe("BPF raw tracepoints", "4.17", _raw_tracepoint, needed=True),
     Probe("bpf_link for perf events", "5.15", _perf_link),
-    Probe("BPF helper bpf_task_pt_regs", "5.15", _user_registers),
-    Probe("kernel types (BTF)", "5.4", _kernel_types),
+    Probe("BPF helper bpf_task_pt_regs", "5.15", _user_registers, needed=True),
+    Probe("kernel types (BTF)", "5.4", _kernel_types, needed=True),
     Probe("tracefs", "4.1", _tracefs),
 )
 """Releases: ring buffer 457f44363a88 (5.8), mmap of arrays fc9702273e2e (5.5), batches aa2e93b8e58e
@@ -136,46 +139,20 @@ def probe_all() -> list[Feature]:
     found = []
     for probe in PROBES:
         detail, _ = _problem(probe)
-        found.append(Feature(probe.name, not detail, detail, probe.since))
+        found.append(Feature(probe.name, not detail, detail, probe.since, probe.needed))
     return found
 
 
-def _require(attempt: Callable[[], None]) -> None:
-    probe = next(probe for probe in PROBES if probe.attempt is attempt)
-    detail, refusal = _problem(probe)
-    if refusal is not None:
-        raise refusal
-    if detail:
-        raise KernelError(
-            f"{probe.name} {detail}", hint=f"run a kernel of at least Linux {probe.since}"
-        )
+def require_needed() -> None:
+    """KernelError, with the release that brought it, if the kernel lacks something needed.
 
-
-def require_ring_buffer() -> None:
-    """KernelError without BPF ring buffers."""
-    _require(_ring_buffer)
-
-
-def require_shared_memory() -> None:
-    """KernelError without arrays that can be mapped."""
-    _require(_shared_memory)
-
-
-def require_batches() -> None:
-    """KernelError without batched map operations."""
-    _require(_batches)
-
-
-def require_raw_tracepoint() -> None:
-    """KernelError without raw tracepoints."""
-    _require(_raw_tracepoint)
-
-
-def require_perf_link() -> None:
-    """KernelError without bpf_link for perf events."""
-    _require(_perf_link)
-
-
-def require_user_registers() -> None:
-    """KernelError without bpf_task_pt_regs."""
-    _require(_user_registers)
+    What is only not permitted passes: whoever was refused it knows better why.
+    """
+    for probe in PROBES:
+        if not probe.needed:
+            continue
+        detail, refusal = _problem(probe)
+        if detail and refusal is None:
+            raise KernelError(
+                f"{probe.name} {detail}", hint=f"run a kernel of at least Linux {probe.since}"
+            )

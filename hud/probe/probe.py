@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hud.errors import KernelError
-from hud.kernel import attach, loader
+from hud.kernel import attach, features, loader
 from hud.kernel.btf import kernel_btf
 from hud.kernel.elf import parse_object
 from hud.kernel.ring import RingBuffer
@@ -23,7 +23,8 @@ from hud.probe import wire
 from hud.probe.unwind import UnwindTables
 
 EVIDENCE_SHARE = 4
-"""Sleeps and CPU time of a fourth of the threshold already count as evidence for a poll."""
+"""Sleep of a fourth of the threshold is evidence for a poll already, and CPU time of a half. Each
+piece costs a stack and an event, and most polls that long end before the threshold."""
 
 ROWS_SPARE = 1 << 17
 BUCKETS_SPARE = 1 << 16
@@ -79,17 +80,7 @@ class Probe:
     ) -> None:
         self._fetched: set[int] = set()
         with ExitStack() as stack:
-            self._loaded = stack.enter_context(
-                loader.load(
-                    parse_object(data, "hud"),
-                    programs=("hud_switch", "hud_waking", "hud_exit", "hud_sample"),
-                    map_entries={
-                        "rows": text_bytes // TEXT_PER_ROW + ROWS_SPARE,
-                        "buckets": text_bytes // 256 + BUCKETS_SPARE,
-                    },
-                    btf=kernel_btf(btf),
-                )
-            )
+            self._loaded = stack.enter_context(_load(data, btf, text_bytes))
             maps = self._loaded.maps
             self._threads = maps["threads"]
             self._stacks = maps["stacks"]
@@ -139,7 +130,9 @@ class Probe:
         """Where CONTEXT is; None = it cannot be read."""
         self.config.layout.valid = 0
         if layout is not None:
-            layout.valid = 1
+            words = (layout.task_tag, layout.task_id, layout.scheduler)
+            layout.size = 8 + max(*words, layout.budget_tag, layout.runtime)
+            layout.valid = int(layout.size <= wire.CONTEXT_SIZE)
             self.config.layout = layout
 
     def set_workers(self, workers: Mapping[int, int]) -> None:
@@ -215,6 +208,22 @@ class Probe:
         """Drop entries of threads that user space knows to be gone."""
         for tid in tids:
             self._threads.delete(tid.to_bytes(4, "little"))
+
+
+def _load(data: bytes, btf: Path | None, text_bytes: int) -> loader.Loaded:
+    try:
+        return loader.load(
+            parse_object(data, "hud"),
+            programs=("hud_switch", "hud_waking", "hud_exit", "hud_sample"),
+            map_entries={
+                "rows": text_bytes // TEXT_PER_ROW + ROWS_SPARE,
+                "buckets": text_bytes // 256 + BUCKETS_SPARE,
+            },
+            btf=kernel_btf(btf),
+        )
+    except KernelError:
+        features.require_needed()  # too old a kernel is refused in many ways
+        raise
 
 
 def state_of(thread: wire.Thread, now_ns: int, layout_known: bool) -> ThreadState:

@@ -29,7 +29,7 @@ STOPS = (
 )
 """Why a stack ends, by ``enum stack_stop``."""
 
-THREAD = struct.Struct("<16Q6Q6Q6I16s6B2x")
+THREAD = struct.Struct("<21Q6Q6Q7I16s7B5x")
 """``struct thread``; ``Thread`` names the fields."""
 
 
@@ -44,6 +44,11 @@ class Thread(NamedTuple):
     poll_asleep_ns: int
     poll_waiting_ns: int
     evidence_cpu_ns: int
+    evidence_asleep_ns: int
+    slept_ns: int
+    late_ns: int
+    late_end_ns: int
+    late_stack: int
     task_id: int
     parked_id: int
     scheduler: int
@@ -60,6 +65,7 @@ class Thread(NamedTuple):
     tid: int
     other: int
     other_tgid: int
+    late_culprit: int
     other_comm: bytes
     where: int
     sched: int
@@ -67,12 +73,13 @@ class Thread(NamedTuple):
     entered: int
     exited: int
     tick_known: int
+    late_preempted: int
 
 
 def decode_thread(value: bytes) -> Thread:
     """One value of the threads map."""
     fields = THREAD.unpack(value)
-    return Thread._make((*fields[:16], fields[16:22], fields[22:28], *fields[28:]))
+    return Thread._make((*fields[:21], fields[21:27], fields[27:33], *fields[33:]))
 
 
 SCHED_RUNNING, SCHED_ASLEEP, SCHED_RUNNABLE = 1, 2, 3
@@ -94,6 +101,10 @@ NAME = struct.Struct("<I16s")
 NOT_A_SYSCALL = 0xFFFFFFFF
 
 
+CONTEXT_SIZE = 128
+"""The most that is read of Tokio's CONTEXT: bpf_src/state.h."""
+
+
 class Layout(ctypes.LittleEndianStructure):
     """``struct layout``."""
 
@@ -108,7 +119,7 @@ class Layout(ctypes.LittleEndianStructure):
         ("tick_multi", ctypes.c_int32),
         ("tick_current", ctypes.c_int32),
         ("valid", ctypes.c_uint32),
-        ("pad", ctypes.c_uint32),
+        ("size", ctypes.c_uint32),
     )
 
 

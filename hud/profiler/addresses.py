@@ -19,18 +19,33 @@ from hud.errors import HudError
 from hud.model import Frame, Mapping, Stack
 from hud.probe.probe import RawStack
 from hud.probe.unwind import Segment, UnwindTables
-from hud.symbols.client import FailedReply, FramesReply, Reply, Resolver, UnwindReply
+from hud.profiler import remembered
+from hud.profiler.cache import Cache
+from hud.profiler.debugfiles import Place
+from hud.profiler.debuginfo import DebugInfo, Identity
+from hud.symbols.client import (
+    DebugReply,
+    FactsReply,
+    FailedReply,
+    FramesReply,
+    Reply,
+    Resolver,
+    UnwindReply,
+)
 from hud.target.mappings import Mappings
 
-PAGE = 4096
-"""The smallest page: alignment of file offsets in mappings."""
+PAGE = os.sysconf("SC_PAGE_SIZE")
+"""Alignment of file offsets in mappings."""
 
 MOST_MODULES = 1000
 MOST_CALLERS = 20_000
 MOST_NAMED = 200_000
 """Sites whose frames are kept; beyond it the cache starts anew."""
+MOST_HOMELESS = 1000
+MOST_TRIES = 16
+"""How often frames are asked for again while more of their debug information is found."""
 
-Identity = tuple[str, int, str]
+FileId = tuple[str, int, str]
 """Device, inode, path: what tells one mapped file from another."""
 
 Open = Callable[[Mapping], int]
@@ -45,6 +60,8 @@ class Module:
     segments: tuple[tuple[int, int, int], ...] = ()
     """(p_vaddr, p_offset, p_filesz), once its unwind table came."""
     base: int = 0
+    key: str = ""
+    """Of its entries in the cache."""
 
 
 class Resolved(NamedTuple):
@@ -52,6 +69,17 @@ class Resolved(NamedTuple):
 
     key: int
     stack: Stack
+
+
+class Question(NamedTuple):
+    """Frames that the resolver was asked for."""
+
+    module: Module
+    sites: list[int]
+    offsets: list[int]
+    """In the file, one for each site."""
+    tries: int = 0
+    """How often they were asked for before."""
 
 
 class Addresses:
@@ -62,26 +90,34 @@ class Addresses:
         resolver: Resolver,
         open_mapping: Open,
         read_mappings: Callable[[], list[Mapping]],
+        cache: Cache | None = None,
+        debug: DebugInfo | None = None,
     ) -> None:
         self._resolver = resolver
         self._open = open_mapping
         self._read = read_mappings
+        self._cache = cache or Cache(None)
+        self._debug = debug
         self._tables: UnwindTables | None = None
-        self._modules: dict[Identity, Module | None] = {}
+        self._modules: dict[FileId, Module | None] = {}
         self._by_number: dict[int, Module] = {}
         self._mappings = Mappings([])
         self._executable: list[Mapping] = []
         self._unwind_requests: dict[int, Module] = {}
         self._unwind_replies: list[tuple[Module, bytes, bytes]] = []
-        self._frame_requests: dict[int, tuple[Module, list[int]]] = {}
+        self._frame_requests: dict[int, Question] = {}
         self._frames: dict[int, tuple[Frame, ...]] = {}
         self._callers: dict[tuple[int, ...], tuple[Frame, ...]] = {}
         self._asked: set[int] = set()
         self._waiting: dict[int, tuple[RawStack, set[int]]] = {}
+        self._homeless: dict[int, RawStack] = {}
+        """Stacks with an address outside every mapping: a library that was loaded since."""
         self.notes: list[str] = []
         """What cannot be seen, a sentence each."""
         self.unnamed = 0
         """Stacks given up because the resolver died or refused."""
+        self.improved = False
+        """Debug information came late: stacks that were named before may be named better now."""
 
     # ------------------------------------------------------------------- mappings
 
@@ -109,15 +145,19 @@ class Addresses:
         gone = set(self._executable) - set(executable)
         self._executable = executable
         self._mappings = Mappings(mappings)
-        if gone:
-            # another module may be at the same addresses now
-            self._forget_names()
         for mapping in executable:
             identity = _identity(mapping)
-            if identity is None or identity in self._modules or len(self._modules) >= MOST_MODULES:
+            if identity is None or identity in self._modules:
                 continue
+            if len(self._modules) >= MOST_MODULES:
+                self.notes.append(f"more than {MOST_MODULES} files mapped: not all have names")
+                break
             self._modules[identity] = self._add(mapping)
         self._show()
+        homeless, self._homeless = self._homeless, {}
+        if gone or homeless:
+            # another module may be at the same addresses now, or one where none was
+            self._forget_names(homeless)
 
     def module_of(self, path: str) -> int | None:
         """The resolver's number of the module mapped from this path."""
@@ -134,19 +174,47 @@ class Addresses:
             return None
         try:
             module = Module(self._resolver.add_module(descriptor, mapping.path), mapping.path)
+            module.key = self._cache.key(descriptor)
         finally:
             os.close(descriptor)
         self._by_number[module.number] = module
-        self._unwind_requests[self._resolver.request_unwind(module.number)] = module
+        known = remembered.load_unwind(self._cache, module.key)
+        if known is not None:
+            self._use_unwind(module, known)
+        else:
+            self._unwind_requests[self._resolver.request_unwind(module.number)] = module
         return module
+
+    def is_begun(self, number: int) -> bool:
+        """Has the resolver all that is at hand of a module, its debug files included?"""
+        return all(module.number != number for module in self._unwind_requests.values())
+
+    def known_facts(self, number: int) -> FactsReply | None:
+        """A module's facts from the cache; for one that ``is_begun``."""
+        key = self._by_number[number].key
+        return remembered.load_facts(self._cache, key, self._places(number))
+
+    def keep_facts(self, number: int, reply: FactsReply) -> None:
+        """Let the cache have a module's facts."""
+        key = self._by_number[number].key
+        remembered.store_facts(self._cache, key, self._places(number), reply)
+
+    def _places(self, number: int) -> tuple[Place, ...]:
+        return self._debug.places(number) if self._debug is not None else ()
 
     def use_tables(self, tables: UnwindTables) -> None:
         """From now on unwind tables go to the kernel, those that came before included."""
         self._tables = tables
         arrived, self._unwind_replies = self._unwind_replies, []
         for module, rows, buckets in arrived:
-            tables.add(module.number, rows, buckets)
+            self._add_table(tables, module, rows, buckets)
         self._show()
+
+    def _add_table(self, tables: UnwindTables, module: Module, rows: bytes, buckets: bytes) -> bool:
+        fits = tables.add(module.number, rows, buckets)
+        if not fits:
+            self.notes.append(f"{module.path}: no room for its unwind rules")
+        return fits
 
     def _show(self) -> None:
         if self._tables is None:
@@ -169,16 +237,21 @@ class Addresses:
             self._tables.clear()
         self._modules.clear()
         self._executable = []
-        self._forget_names()
+        self._mappings = Mappings([])
         self._waiting.clear()
+        self._homeless.clear()
         self._unwind_requests.clear()
         self._unwind_replies.clear()
-        self._frame_requests.clear()
+        self._forget_names({})
+        if self._debug is not None:
+            self._debug.clear()
 
     # ------------------------------------------------------------------- names
 
     def want(self, key: int, raw: RawStack) -> Stack:
         """The stack as far as it is known now; its names come through ``take``."""
+        if raw.stop and len(self._homeless) < MOST_HOMELESS and not self.knows(raw.addresses):
+            self._homeless[key] = raw
         if raw.addresses[1:] in self._callers:
             sites = [raw.addresses[0] << 1 | 1]
         else:
@@ -202,49 +275,95 @@ class Addresses:
             mapping = self._mappings.find(address)
             identity = _identity(mapping) if mapping else None
             module = self._modules.get(identity) if identity else None
-            if module is None or mapping is None:
-                self._name(site, (Frame(0, module=mapping.path if mapping else ""),))
+            if mapping is None:
+                self._name(site, (Frame(0),))
+                continue
+            offset = address - mapping.start + mapping.offset
+            if module is None:
+                self._name(site, (Frame(0, module=mapping.path, offset=offset),))
                 continue
             places.setdefault(module.number, []).append(site)
-            offsets.setdefault(module.number, []).append(address - mapping.start + mapping.offset)
+            offsets.setdefault(module.number, []).append(offset)
         for number, wanted in places.items():
-            request = self._resolver.request_frames(number, offsets[number])
-            self._frame_requests[request] = self._by_number[number], wanted
+            self._put(Question(self._by_number[number], wanted, offsets[number]))
             self._asked.update(wanted)
 
+    def _put(self, question: Question) -> None:
+        request = self._resolver.request_frames(question.module.number, question.offsets)
+        self._frame_requests[request] = question
+
     def _name(self, site: int, frames: tuple[Frame, ...]) -> None:
-        if len(self._frames) >= MOST_NAMED:
-            self._forget_names()
         self._frames[site] = tuple(replace(frame, address=site >> 1) for frame in frames)
 
-    def _forget_names(self) -> None:
+    def _forget_names(self, again: dict[int, RawStack]) -> None:
+        """Start anew; the stacks that wait, and those given, are asked for again."""
+        again = again | {key: raw for key, (raw, _) in self._waiting.items()}
         self._frames.clear()
         self._callers.clear()
         self._asked.clear()
+        self._frame_requests.clear()
+        self._waiting.clear()
+        for key, raw in again.items():
+            self.want(key, raw)
 
     def take(self, replies: Sequence[Reply]) -> list[Resolved]:
         """Use the resolver's answers; returns the stacks that are named by them."""
         named = False
         tables_came = False
+        better = False
+        if self._debug is not None:
+            self._debug.poll()
         for reply in replies:
             if isinstance(reply, FramesReply) and reply.request in self._frame_requests:
-                _, sites = self._frame_requests.pop(reply.request)
-                for site, frames in zip(sites, reply.frames, strict=False):
-                    self._name(site, frames)
-                self._asked.difference_update(sites)
-                named = True
+                named |= self._take_frames(self._frame_requests.pop(reply.request), reply)
             elif isinstance(reply, UnwindReply):
                 tables_came |= self._take_unwind(reply)
             elif isinstance(reply, FailedReply):
                 named |= self._take_failure(reply)
+            if isinstance(reply, DebugReply | FailedReply) and self._debug is not None:
+                better |= self._debug.take(reply)
         if tables_came:
             self._show()
-        return self._finished() if named or self._waiting else []
+        if self._debug is not None:
+            self.notes += self._debug.notes
+            self._debug.notes.clear()
+        if better and (self._frames or self._frame_requests):
+            self.improved = True
+            self._forget_names({})
+        done = self._finished() if named or self._waiting else []
+        if len(self._frames) >= MOST_NAMED:
+            self._forget_names({})
+        return done
+
+    def _take_frames(self, question: Question, reply: FramesReply) -> bool:
+        """False: asked for again, now that the resolver has more of the debug information."""
+        module, sites, offsets, tries = question
+        if (
+            reply.objects
+            and tries < MOST_TRIES
+            and self._debug is not None
+            and self._debug.fetch_objects(module.number, reply.objects, tries)
+        ):
+            self._put(question._replace(tries=tries + 1))
+            return False
+        self._name_nothing(module, sites, offsets)
+        for site, frames in zip(sites, reply.frames, strict=False):
+            self._name(site, frames)
+        self._asked.difference_update(sites)
+        return True
 
     def _take_unwind(self, reply: UnwindReply) -> bool:
         module = self._unwind_requests.pop(reply.request, None)
         if module is None:
             return False
+        remembered.store_unwind(self._cache, module.key, reply)
+        return self._use_unwind(module, reply)
+
+    def _use_unwind(self, module: Module, reply: UnwindReply) -> bool:
+        """Begin with a module whose unwind table has come; True where the kernel has it now."""
+        if self._debug is not None:
+            about = reply.build_id, reply.debuglink, reply.has_dwarf
+            self._debug.begin(module.number, Identity(module.path, *about))
         table = reply.table
         if reply.note and (table is None or table.unsupported * 100 > table.count):
             self.notes.append(f"{module.path}: {reply.note}")
@@ -255,7 +374,7 @@ class Addresses:
         if self._tables is None:
             self._unwind_replies.append((module, table.rows, table.buckets))
             return False
-        return self._tables.add(module.number, table.rows, table.buckets)
+        return self._add_table(self._tables, module, table.rows, table.buckets)
 
     def _take_failure(self, reply: FailedReply) -> bool:
         module = self._unwind_requests.pop(reply.request, None)
@@ -265,13 +384,16 @@ class Addresses:
         asked = self._frame_requests.pop(reply.request, None)
         if asked is None:
             return False
-        module, sites = asked
+        module, sites, offsets, _ = asked
         self.notes.append(f"{module.path}: {reply.message}")
         self.unnamed += 1
-        for site in sites:
-            self._name(site, (Frame(0, module=module.path),))
+        self._name_nothing(module, sites, offsets)
         self._asked.difference_update(sites)
         return True
+
+    def _name_nothing(self, module: Module, sites: list[int], offsets: list[int]) -> None:
+        for site, offset in zip(sites, offsets, strict=True):
+            self._name(site, (Frame(0, module=module.path, offset=offset),))
 
     def _finished(self) -> list[Resolved]:
         done = []
@@ -317,7 +439,7 @@ def _vaddr(offset: int, segments: Sequence[tuple[int, int, int]]) -> int | None:
     return found
 
 
-def _identity(mapping: Mapping | None) -> Identity | None:
+def _identity(mapping: Mapping | None) -> FileId | None:
     if mapping is None or not mapping.path or (not mapping.inode and mapping.path != "[vdso]"):
         return None
     return mapping.device, mapping.inode, mapping.path

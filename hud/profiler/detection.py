@@ -22,6 +22,7 @@ from hud.runtime.live import (
     thread_pointers,
     with_current_tick,
 )
+from hud.runtime.search import search
 from hud.runtime.stacks import ThreadClass, classify_stack, stronger
 from hud.runtime.workers import find_workers
 from hud.symbols.client import FactsReply
@@ -54,8 +55,10 @@ def find_context(
     if facts is None:
         return Refusal("the executable cannot be read", ())
     versions = facts.tokio_versions
-    proposal = propose(facts.facts, facts.facts.machine, versions)
-    if not proposal.layouts:
+    machine = facts.facts.machine
+    proposal = propose(facts.facts, machine, versions)
+    stripped = not facts.facts.has_symtab and bool(versions)
+    if not proposal.layouts and not stripped:
         return Refusal(proposal.reason, versions)
     try:
         descriptor, read = memory_reader(pid)
@@ -63,12 +66,19 @@ def find_context(
         return Refusal(str(error), versions)
     try:
         pointers = thread_pointers((thread.tid for thread in threads), mappings, read)
-        if not pointers:
+        if not proposal.layouts:
+            tls = facts.facts.tls
+            found = search(tls, machine, versions, pointers, mappings, read)
+            if isinstance(found, str):
+                return Refusal(f"{proposal.reason}, and {found}", versions)
+            chosen: tuple[ContextLayout, Confirmation] | None = found
+        elif not pointers:
             # another C library: the kernel's own readings have to do
             layout = proposal.layouts[0]
             reason = f"{layout.why}; not confirmed: no thread descriptor found"
             return Context(layout, Detection(Rung.CONTEXT, reason, versions), {})
-        chosen = choose(proposal.layouts, pointers, read)
+        else:
+            chosen = choose(proposal.layouts, pointers, read)
         if chosen is None:
             return Refusal("the layout of CONTEXT does not fit what the threads hold", versions)
         layout, confirmation = chosen
@@ -77,7 +87,10 @@ def find_context(
         os.close(descriptor)
     reason = f"{layout.why}, confirmed in {_threads(confirmation)}"
     drives = {
-        reading.tid: reading.scheduler for reading in confirmation.readings if reading.entered
+        # before 1.29 the scheduler is not in CONTEXT, and only workers have a task's id
+        reading.tid: reading.scheduler if layout.scheduler >= 0 else reading.task_id
+        for reading in confirmation.readings
+        if reading.entered
     }
     return Context(layout, Detection(Rung.CONTEXT, reason, versions), drives)
 

@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hud.errors import HudError, TargetError, UsageError
@@ -32,11 +32,15 @@ from hud.probe import wire
 from hud.probe.probe import Culprit, Probe
 from hud.profiler import detection as detect
 from hud.profiler.addresses import Addresses
+from hud.profiler.cache import Cache, default_directory
+from hud.profiler.debugfiles import DebugFiles
+from hud.profiler.debuginfo import DebugInfo
 from hud.runtime.context import ContextLayout
 from hud.runtime.workers import WorkerIds, find_workers
 from hud.symbols.client import FactsReply, FailedReply, Reply, Resolver
+from hud.symbols.download import Downloads, servers
 from hud.target.executable import open_executable, open_mapping, open_named, same_file
-from hud.target.find import same_process
+from hud.target.find import find_target, same_process
 from hud.target.life import (
     Born,
     Exec,
@@ -83,6 +87,10 @@ class Options:
     """False steps down the ladder on purpose (for tests and comparisons)."""
     sample_hz: int = 0
     """0 = by rung."""
+    debug_files: tuple[str, ...] = ()
+    """Files with debug information, for whichever module they were made from."""
+    use_cache: bool = True
+    """False reads every file anew and keeps nothing."""
 
 
 @dataclass(slots=True)
@@ -131,6 +139,7 @@ class Profiler:
         self._stacks_gone = 0
         self._unread: list[LifeEvent] = []
         self._next_refresh = 0.0
+        self._refresh_wanted = False
         self._connector_at = 0.0
         self.notes: list[str] = []
         self.phases: list[tuple[str, float]] = []
@@ -138,6 +147,8 @@ class Profiler:
         self._started = time.monotonic()
         self.start_ns = 0
         """CLOCK_MONOTONIC when events began to flow."""
+        self.end_ns = 0
+        """CLOCK_MONOTONIC when they had ceased; names may come later."""
 
     # ------------------------------------------------------------------- attach
 
@@ -159,8 +170,23 @@ class Profiler:
         self._resolver = stack.enter_context(Resolver())
         self._phase("resolver forked")
         self._life = stack.enter_context(LifeCycle(pid))
+        cache = Cache(default_directory() if self.options.use_cache else None)
+        if cache.refusal:
+            self.notes.append(f"nothing is kept for the next start: {cache.refusal}")
+        urls = servers(os.environ.get("DEBUGINFOD_URLS", "")) if cache else ()
+        self._debug = DebugInfo(
+            self._resolver,
+            DebugFiles(pid, self.options.debug_files),
+            cache,
+            stack.enter_context(Downloads(urls)) if urls else None,
+        )
+        stack.callback(self._debug.close)
         self._addresses = Addresses(
-            self._resolver, self._open_mapping, lambda: read_mappings(self.target.pid)
+            self._resolver,
+            self._open_mapping,
+            lambda: read_mappings(self.target.pid),
+            cache,
+            self._debug,
         )
         self._read_image()
         self._probe = stack.enter_context(
@@ -205,9 +231,8 @@ class Profiler:
         self._facts: FactsReply | None = None
         self._facts_request = 0
         self._running_request = 0
-        module = self._addresses.module_of(self.target.executable)
-        if module is not None:
-            self._facts_request = self._resolver.request_facts(module)
+        self._facts_module = self._addresses.module_of(self.target.executable)
+        self._ask_facts()
         if self.options.executable is not None:
             running = open_executable(self.target.pid)
             try:
@@ -216,6 +241,18 @@ class Profiler:
                 os.close(running)
             self._running_request = self._resolver.request_facts(number)
 
+    def _ask_facts(self) -> None:
+        """Have the executable's facts, from the cache or when the resolver has its debug files."""
+        module = self._facts_module
+        if module is None or self._facts_request or not self._addresses.is_begun(module):
+            return
+        self._facts_request = -1
+        known = self._addresses.known_facts(module)
+        if known is not None:
+            self._take_facts(replace(known, request=self._facts_request))
+        else:
+            self._facts_request = self._resolver.request_facts(module)
+
     def _await_image(self) -> None:
         """Wait for the executable's facts, and a little for the unwind tables."""
         until = time.monotonic() + FACTS_TIMEOUT_S
@@ -223,7 +260,7 @@ class Profiler:
         running: FactsReply | None = None
         told = False
         while time.monotonic() < until:
-            wanted = self._facts is None and bool(self._facts_request)
+            wanted = self._facts is None and self._facts_module is not None
             wanted |= running is None and bool(self._running_request)
             if not wanted and (not self._addresses.pending_unwind or time.monotonic() > patience):
                 break
@@ -237,6 +274,7 @@ class Profiler:
                 elif isinstance(reply, FactsReply | FailedReply):
                     self._take_facts(reply)
             self._addresses.take(replies)
+            self._ask_facts()
             if not self._resolver.alive:
                 break
         if self.options.executable is not None and running is not None and self._facts is not None:
@@ -260,8 +298,10 @@ class Profiler:
     def _take_facts(self, reply: Reply) -> None:
         if reply.request != self._facts_request:
             return
-        self._facts_request = 0
+        module, self._facts_module = self._facts_module, None
         if isinstance(reply, FactsReply):
+            if self._facts_request > 0 and module is not None:
+                self._addresses.keep_facts(module, reply)
             self._facts = reply
             self.notes += [f"{self.target.executable}: {note}" for note in reply.facts.notes]
             if not reply.facts.has_symtab:
@@ -270,6 +310,7 @@ class Profiler:
                 self.notes.append("no debug info: functions without file and line")
         elif isinstance(reply, FailedReply):
             self.notes.append(f"{self.target.executable}: {reply.message}")
+        self._facts_request = 0
 
     # ------------------------------------------------------------------- detection
 
@@ -308,11 +349,11 @@ class Profiler:
         if self.options.workers is None:
             self._say("no CONTEXT: looking at the threads' stacks")
             classes = detect.classes_of(self._survey())
+        self._classes = classes
+        self._refusal = refusal
         workers, self.detection = detect.find_by_ladder(
             refusal, self._thread_names(), self.options.workers, classes, self.target.pid
         )
-        self._classes = classes
-        self._refusal = refusal
         self._use_workers(workers)
 
     def _survey(self) -> dict[int, list[Stack]]:
@@ -358,8 +399,7 @@ class Profiler:
         """Threads inside a runtime, as CONTEXT says: those that drive a scheduler are workers."""
         found = []
         for tid, scheduler in sorted(entered.items()):
-            drives = scheduler or self._layout is None or self._layout.scheduler < 0
-            if tid not in self._workers and drives:
+            if tid not in self._workers and scheduler:
                 found.append(self._add_worker(tid, ""))
         return [worker for worker in found if worker is not None]
 
@@ -391,8 +431,8 @@ class Profiler:
         return int(self._probe.config.period_ns)
 
     def filenos(self) -> tuple[int, ...]:
-        """Readable when ``pump`` should be called before its time."""
-        return self._life.fileno(), self._resolver.fileno()
+        """Readable when ``pump`` should be called before its time; names can wait for it."""
+        return (self._life.fileno(),)
 
     def set_threshold(self, threshold_ns: int) -> None:
         """From the next event on."""
@@ -408,6 +448,7 @@ class Profiler:
         if self._outside:
             samples = [sample for sample in samples if sample.tid not in self._outside]
         batch.samples = samples
+        self._refresh()
         self._take_replies(batch)
         if self._connector_at and time.monotonic() >= self._connector_at:
             self._connector_at = 0.0
@@ -418,6 +459,8 @@ class Profiler:
     def states(self) -> tuple[list[ThreadState], Batch]:
         """Every thread of the target now, and what follows from it; a few times a second."""
         batch = Batch()
+        if not self._addresses.pending_unwind:
+            self.notes += self._debug.unused()
         now = time.monotonic_ns()
         read = self._probe.threads(now)
         if self._layout is not None:
@@ -461,6 +504,7 @@ class Profiler:
     def finish(self) -> Batch:
         """Detach, drain once more, wait a little for names that are still looked up."""
         self._probe.detach()
+        self.end_ns = time.monotonic_ns()
         batch = self.pump()
         until = time.monotonic() + LAST_NAMES_S
         while self._addresses.pending_stacks and time.monotonic() < until:
@@ -490,13 +534,15 @@ class Profiler:
             self._known_stacks.clear()
         self._known_stacks.add(key)
         if raw.stop and not self._addresses.knows(raw.addresses):
+            self._refresh_wanted = True
             self._refresh()
         batch.stacks[key] = self._addresses.want(key, raw)
 
     def _refresh(self) -> None:
         """New code may be mapped: a library was loaded."""
-        if time.monotonic() < self._next_refresh:
+        if not self._refresh_wanted or time.monotonic() < self._next_refresh:
             return
+        self._refresh_wanted = False
         self._next_refresh = time.monotonic() + REFRESH_INTERVAL_S
         try:
             self._addresses.refresh()
@@ -522,6 +568,9 @@ class Profiler:
                 self._take_facts(reply)
         for key, stack in self._addresses.take(replies):
             batch.stacks[key] = stack
+        if self._addresses.improved:
+            self._addresses.improved = False
+            self._known_stacks.clear()
         if self._addresses.notes:
             fresh = [note for note in self._addresses.notes if note not in self.notes]
             self.notes += fresh
@@ -580,13 +629,12 @@ class Profiler:
         self._workers.clear()
         self._outside.clear()
         self._probe.detach()
+        gone = self._probe.threads(time.monotonic_ns()).states
+        self._probe.forget_threads(state.tid for state in gone)
         self._addresses.clear()
         self._known_stacks.clear()
         try:
-            executable = str(Path(f"/proc/{self.target.pid}/exe").readlink())
-            self.target = Target(
-                self.target.pid, self.target.name, executable, self.target.start_ticks
-            )
+            self.target = find_target(None, self.target.pid)
             self._read_image()
             self._await_image()
             self._detect()

@@ -152,7 +152,7 @@ def propose(
     """
     if in_shared_object:
         return Proposal((), "tokio lives in a shared object")
-    place = _PLACES.get(machine)
+    place = PLACES.get(machine)
     if place is None:
         return Proposal((), f"no layout of thread-locals for machine {machine}")
     versions = [found for found in map(parse_version, tokio_versions) if found]
@@ -170,7 +170,7 @@ def propose(
         if not 0 <= value <= facts.tls.memsz - size:
             continue
         offset = place(facts.tls) + value
-        layouts += [_layout(row, offset, why) for row, why in _rows(size, versions)]
+        layouts += [layout_of(row, offset, why) for row, why in _rows(size, versions)]
     if layouts:
         return Proposal(tuple(dict.fromkeys(layouts)), "")
     sizes = " or ".join(str(size) for size in sorted({size for _, _, size in contexts}))
@@ -237,7 +237,8 @@ def _rows(size: int, versions: Sequence[Version]) -> list[tuple[Row, str]]:
     return [(row, f"tokio {row.tokio} by its CONTEXT of {size} bytes{several}") for row in sized]
 
 
-def _layout(row: Row, tls_offset: int, why: str) -> ContextLayout:
+def layout_of(row: Row, tls_offset: int, why: str) -> ContextLayout:
+    """A measured row at a place; ``tls_offset`` as in ContextLayout."""
     return ContextLayout(
         tokio=row.tokio,
         size=row.size,
@@ -268,7 +269,7 @@ def _above_thread_pointer(tls: TlsSegment) -> int:
     return 16 + (tls.vaddr - 16) % max(tls.align, 1)
 
 
-_PLACES = {
+PLACES = {
     EM_X86_64: _below_thread_pointer,
     "x86_64": _below_thread_pointer,
     EM_AARCH64: _above_thread_pointer,

@@ -31,6 +31,8 @@ WHOLE = 256 << 10
 """The main thread's TLS is anywhere in a small mapping of its own: those are read whole."""
 
 MOST_MAPPINGS = 20_000
+MOST_BYTES = 64 << 20
+"""Read in all; half a second."""
 
 CORE_READ = 256
 """Bytes of a current_thread Core to look for its tick in."""
@@ -56,7 +58,7 @@ class Confirmation(NamedTuple):
 
     readings: tuple[Reading, ...]
     insane: int
-    """Threads whose bytes cannot be a CONTEXT of this layout."""
+    """Threads whose bytes cannot be a CONTEXT of this layout; a thread that has ended is none."""
 
     @property
     def entered(self) -> int:
@@ -97,13 +99,16 @@ def thread_pointers(tids: Iterable[int], mappings: Sequence[Region], read: Read)
     """
     wanted = set(tids)
     found: dict[int, int] = {}
+    left = MOST_BYTES
     for mapping in mappings[:MOST_MAPPINGS]:
-        if len(found) == len(wanted):
+        if len(found) == len(wanted) or left <= 0:
             break
-        if mapping.path or not mapping.writable:
+        # [heap] is where a static program has the main thread's
+        if mapping.inode or not mapping.writable:
             continue
         size = mapping.end - mapping.start
         start = mapping.start if size <= WHOLE else mapping.end - TAIL
+        left -= mapping.end - start
         for address in _descriptors(read(start, mapping.end - start), start):
             tid = int.from_bytes(read(address + PTHREAD_TID, 4), "little")
             if tid in wanted:
@@ -125,7 +130,9 @@ def confirm(layout: ContextLayout, pointers: Mapping[int, int], read: Read) -> C
     insane = 0
     for tid, pointer in sorted(pointers.items()):
         data = read(pointer + layout.tls_offset, layout.size)
-        reading = _reading(tid, data, layout) if len(data) == layout.size else None
+        if len(data) != layout.size:
+            continue
+        reading = _reading(tid, data, layout)
         if reading is None:
             insane += 1
         else:

@@ -44,6 +44,8 @@ class FramesReply:
 
     request: int
     frames: list[tuple[Frame, ...]]
+    objects: list[str] = field(default_factory=list)
+    """Paths of .dwo files without which names or lines are missing, 200 at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,18 @@ class UnwindReply:
     table: UnwindTable | None
     """None: the module has no unwind rules."""
     note: str
+    build_id: str = ""
+    """Lower-case hex; empty = none."""
+    debuglink: str = ""
+    """Name of the separate debug file, as the module says."""
+    has_dwarf: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DebugReply:
+    request: int
+    why_not: str
+    """Empty: the file is in use from now on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +76,7 @@ class FailedReply:
     message: str
 
 
-Reply: TypeAlias = FactsReply | FramesReply | UnwindReply | FailedReply
+Reply: TypeAlias = FactsReply | FramesReply | UnwindReply | DebugReply | FailedReply
 
 CLOSE_TIMEOUT_S = 1.0
 _GONE = (BrokenPipeError, ConnectionResetError, ConnectionRefusedError)
@@ -124,9 +138,20 @@ class Resolver:
     def add_module(self, fd: int, name: str) -> int:
         """Hands a file over; the caller still owns ``fd``. Returns the module's number."""
         module = self._next_id()
-        printable = name.encode("utf-8", "backslashreplace").decode()
-        self._post(messages.AddModule(module, printable), os.dup(fd))
+        self._post(messages.AddModule(module, _sendable(name)), os.dup(fd))
         return module
+
+    def add_debug(self, module: int, fd: int, name: str) -> int:
+        """Offers a file with debug information of a module; the caller still owns ``fd``.
+
+        A separate debug file of the same build, a .dwp or a .dwo: the resolver sees which, and
+        answers with a DebugReply, before frames that are asked for later. Returns the request's
+        number.
+        """
+        request = self._next_id()
+        self._waiting.add(request)
+        self._post(messages.AddDebug(request, module, _sendable(name)), os.dup(fd))
+        return request
 
     def request_facts(self, module: int) -> int:
         """Asks for a FactsReply; returns the request's number, as all ``request_`` do."""
@@ -224,13 +249,18 @@ class Resolver:
         if answer.request not in self._waiting:
             raise FormatError(f"an answer to request {answer.request}, which was not asked")
         if isinstance(answer, messages.Facts):
-            facts = _module_facts(answer.facts)
+            facts = decode_facts(answer.facts)
             return FactsReply(answer.request, facts, answer.crates, answer.tokio_versions)
         if isinstance(answer, messages.Frames):
-            return FramesReply(answer.request, answer.frames)
+            return FramesReply(answer.request, answer.frames, answer.objects)
         if isinstance(answer, messages.Unwind):
             table = _table(answer, descriptors)
-            return UnwindReply(answer.request, answer.segments, table, answer.note)
+            return UnwindReply(
+                *(answer.request, answer.segments, table, answer.note),
+                *(answer.build_id, answer.debuglink, answer.has_dwarf),
+            )
+        if isinstance(answer, messages.Debug):
+            return DebugReply(answer.request, answer.why_not)
         return FailedReply(answer.request, answer.message)
 
     # ------------------------------------------------------------------ the process
@@ -278,6 +308,10 @@ class Resolver:
             self._trouble = _ending(status)
 
 
+def _sendable(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 def _reap(pid: int) -> tuple[bool, int]:
     try:
         found, status = os.waitpid(pid, os.WNOHANG)
@@ -292,7 +326,8 @@ def _ending(status: int) -> str:
     return f"exit status {os.WEXITSTATUS(status)}"
 
 
-def _module_facts(raw: msgspec.Raw) -> ModuleFacts:
+def decode_facts(raw: msgspec.Raw) -> ModuleFacts:
+    """What ``messages.encode`` made of a ModuleFacts; MsgspecError for other bytes."""
     from hud.symbols.elf import TlsSegment
     from hud.symbols.module import ModuleFacts
 

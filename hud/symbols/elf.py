@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
-ET_EXEC, ET_DYN = 2, 3
+ET_REL, ET_EXEC, ET_DYN = 1, 2, 3
 EM_X86_64, EM_AARCH64 = 62, 183
 MACHINES = {EM_X86_64: "x86_64", EM_AARCH64: "aarch64"}
 
@@ -112,10 +112,12 @@ class ElfFile:
     ``source`` is an open file descriptor (it is mapped and stays the caller's) or a buffer.
     ``notes`` collects sentences about what the file has and hud cannot read. A damaged section
     table counts as none: program headers, which the kernel has accepted, are enough for unwinding.
+    ``relocatable``: object files (ET_REL, as .dwo and .dwp files are) are welcome too.
     """
 
-    def __init__(self, source: int | Buffer, name: str = "") -> None:
+    def __init__(self, source: int | Buffer, name: str = "", *, relocatable: bool = False) -> None:
         self.name = name
+        self._types = (ET_REL, ET_EXEC, ET_DYN) if relocatable else (ET_EXEC, ET_DYN)
         self.notes: list[str] = []
         self._map: mmap.mmap | None = None
         if isinstance(source, int):
@@ -177,7 +179,7 @@ class ElfFile:
         if ident[4] != 2 or ident[5] != 1:
             raise self._bad("not a 64-bit little-endian ELF file")
         self.type: int = header[1]
-        if self.type not in (ET_EXEC, ET_DYN):
+        if self.type not in self._types:
             raise self._bad(f"neither an executable nor a shared object (e_type {self.type})")
         self.machine_id: int = header[2]
         self.machine: str = MACHINES.get(self.machine_id, f"machine {self.machine_id}")

@@ -57,7 +57,15 @@ class AskUnwind(msgspec.Struct, frozen=True, array_like=True, tag=4):
     module: int
 
 
-Request: TypeAlias = AddModule | AskFacts | AskFrames | AskUnwind
+class AddDebug(msgspec.Struct, frozen=True, array_like=True, tag=5):
+    """Comes with the descriptor of a file that may have debug information of the module."""
+
+    request: int
+    module: int
+    name: str
+
+
+Request: TypeAlias = AddModule | AskFacts | AskFrames | AskUnwind | AddDebug
 
 
 class Facts(msgspec.Struct, frozen=True, array_like=True, tag=1):
@@ -71,6 +79,8 @@ class Facts(msgspec.Struct, frozen=True, array_like=True, tag=1):
 class Frames(msgspec.Struct, frozen=True, array_like=True, tag=2):
     request: int
     frames: list[tuple[Frame, ...]]
+    objects: list[str] = []
+    """Paths of .dwo files that would tell more."""
 
 
 class Unwind(msgspec.Struct, frozen=True, array_like=True, tag=3):
@@ -81,6 +91,9 @@ class Unwind(msgspec.Struct, frozen=True, array_like=True, tag=3):
     note: str
     table: tuple[int, int, int, int, int] | None
     """base, rows, functions, unsupported, bucket bytes."""
+    build_id: str = ""
+    debuglink: str = ""
+    has_dwarf: bool = False
 
 
 class Failed(msgspec.Struct, frozen=True, array_like=True, tag=4):
@@ -89,7 +102,13 @@ class Failed(msgspec.Struct, frozen=True, array_like=True, tag=4):
     message: str
 
 
-Answer: TypeAlias = Facts | Frames | Unwind | Failed
+class Debug(msgspec.Struct, frozen=True, array_like=True, tag=5):
+    request: int
+    why_not: str
+    """Empty: the file is in use."""
+
+
+Answer: TypeAlias = Facts | Frames | Unwind | Failed | Debug
 
 encode = msgspec.msgpack.Encoder().encode
 decode_request = msgspec.msgpack.Decoder(Request).decode

@@ -1,7 +1,8 @@
 """One mapped file of the target: what calls are at an address of it, and what it offers.
 
 Terms: *main* is the file that is mapped, *debug* a separate file with its debug information (the
-same addresses). Addresses are vaddrs of the file, without the bias it is loaded with.
+same addresses); *split* files hold what the compiler left out of both (hud.symbols.dwarf.split).
+Addresses are vaddrs of the file, without the bias it is loaded with.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from hud.symbols.elf import ET_DYN, PT_GNU_EH_FRAME, STT_TLS
 from hud.symbols.symtab import Symtab
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hud.symbols.elf import ElfFile, TlsSegment
     from hud.symbols.symtab import FoundSymbol
 
@@ -56,13 +59,17 @@ class ModuleFacts:
 class Module:
     """The symbols of one file. Only opening an ElfFile raises; damage here costs names."""
 
-    def __init__(self, elf: ElfFile, debug: ElfFile | None = None) -> None:
+    def __init__(
+        self, elf: ElfFile, debug: ElfFile | None = None, splits: Sequence[ElfFile] = ()
+    ) -> None:
         self.elf = elf
         self.debug = debug
         self._notes: list[str] = []
         self._symtabs = [Symtab(file) for file in (elf, debug) if file is not None]
         self._symtabs.sort(key=lambda found: found.table != ".symtab")
         self._dwarf = self._open_dwarf()
+        for file in splits:
+            self.add_split(file)
 
     def _open_dwarf(self) -> Dwarf | None:
         for file in (self.debug, self.elf):
@@ -76,6 +83,16 @@ class Module:
             if len(dwarf.units.info):
                 return dwarf
         return None
+
+    def add_split(self, file: ElfFile) -> str:
+        """Use one .dwo or .dwp file; why not, or empty."""
+        if self._dwarf is None:
+            return "no debug info that it could belong to"
+        return self._dwarf.add_split(file)
+
+    def take_wanted(self) -> list[str]:
+        """Paths of .dwo files that frames missed since the last call; relative ones stay so."""
+        return self._dwarf.splits.take_wanted() if self._dwarf is not None else []
 
     def _note(self, text: str) -> None:
         if text not in self._notes and len(self._notes) < MAX_NOTES:

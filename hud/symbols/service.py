@@ -26,6 +26,7 @@ from hud.symbols import messages
 
 if TYPE_CHECKING:
     from hud.symbols.elf import ElfFile
+    from hud.symbols.inferred import Inferred
     from hud.symbols.module import Module
 
 NOBODY = 65534
@@ -78,7 +79,7 @@ def run(sock: socket.socket, parent: int, memory_limit: int) -> NoReturn:
     """The child's whole life, right after the fork; ``parent`` is the pid that forked."""
     status = EXIT_CRASHED
     try:
-        sock = _leave_parent(sock)
+        sock = leave_parent(sock)
         _import_everything()
         drop_privileges(memory_limit)
         if os.getppid() == parent:
@@ -94,7 +95,7 @@ def run(sock: socket.socket, parent: int, memory_limit: int) -> NoReturn:
         os._exit(status)
 
 
-def _leave_parent(given: socket.socket) -> socket.socket:
+def leave_parent(given: socket.socket) -> socket.socket:
     """No signal, descriptor or standard stream of the parent is left, but the socket."""
     signal.set_wakeup_fd(-1)
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
@@ -121,6 +122,8 @@ def _import_everything() -> None:
     import encodings.ascii
     import encodings.latin_1  # noqa: F401
 
+    import hud.symbols.debug
+    import hud.symbols.inferred
     import hud.symbols.module
     import hud.symbols.names
     import hud.symbols.panics
@@ -130,10 +133,11 @@ def _import_everything() -> None:
         from compression import zstd  # type: ignore[import-not-found, unused-ignore]  # noqa: F401
 
 
-def drop_privileges(memory_limit: int) -> None:
+def drop_privileges(memory_limit: int, file_limit: int = messages.BODY_LIMIT) -> None:
     """Irrevocably an ordinary user without capabilities, with limits; OSError where refused.
 
-    Root becomes the user who called sudo, else nobody. ``memory_limit``: bytes of address space.
+    Root becomes the user who called sudo, else nobody. ``memory_limit``: bytes of address space,
+    ``file_limit``: of each file that it writes; they count for memfds, so it cannot be 0.
     """
     libc = ctypes.CDLL(None, use_errno=True)
 
@@ -163,7 +167,7 @@ def drop_privileges(memory_limit: int) -> None:
     for kind, limit in (
         (resource.RLIMIT_AS, memory_limit),
         (resource.RLIMIT_NOFILE, DESCRIPTOR_LIMIT),
-        (resource.RLIMIT_FSIZE, messages.BODY_LIMIT),  # counts for memfds, so it cannot be 0
+        (resource.RLIMIT_FSIZE, file_limit),
         (resource.RLIMIT_CORE, 0),
     ):
         hard = resource.getrlimit(kind)[1]
@@ -191,6 +195,9 @@ class _Loaded:
         self._trouble = "its descriptor did not arrive"
         self._elf: ElfFile | None = None
         self._module: Module | None = None
+        self._inferred: Inferred | None = None
+        self._debug: ElfFile | None = None
+        self._splits: list[ElfFile] = []
         self._crates: dict[str, str] | None = None
         self._tokio_versions: tuple[str, ...] = ()
 
@@ -213,8 +220,32 @@ class _Loaded:
         from hud.symbols.module import Module
 
         if self._module is None:
-            self._module = Module(self.elf())
+            self._module = Module(self.elf(), self._debug, self._splits)
         return self._module
+
+    def inferred(self) -> Inferred:
+        from hud.symbols.inferred import Inferred
+
+        if self._inferred is None:
+            self._inferred = Inferred(self.elf())
+        return self._inferred
+
+    def add_debug(self, descriptor: int, name: str) -> None:
+        """Use one more file, if it belongs to the module; FormatError with the reason if not."""
+        from hud.symbols.debug import Part, part_of, require_same_build
+        from hud.symbols.elf import ElfFile
+
+        file = ElfFile(descriptor, name, relocatable=True)
+        if part_of(file) is Part.SPLIT:
+            why_not = self.module().add_split(file)
+            if why_not:
+                raise FormatError(why_not)
+            self._splits.append(file)
+            return
+        if self._debug is not None:
+            raise FormatError(f"{name}: {self._debug.name} is in use")
+        require_same_build(self.elf(), file)
+        self._debug, self._module = file, None
 
     def crates(self) -> tuple[dict[str, str], tuple[str, ...]]:
         from hud.symbols import panics
@@ -248,13 +279,14 @@ def _frames(loaded: _Loaded, request: messages.AskFrames) -> messages.Frames:
             # one damaged unit must not cost the names of all the other addresses
             try:
                 frames = describe(loaded.name, vaddr, module.frames(vaddr), crates)
+                frames = frames or loaded.inferred().frames(vaddr)
             except _TooLong:
                 in_time = False
             except (HudError, *_SLIPS):
                 pass
         place = offset if vaddr is None else vaddr
         answer.append(frames or (Frame(0, module=loaded.name, offset=place),))
-    return messages.Frames(request.request, answer)
+    return messages.Frames(request.request, answer, module.take_wanted())
 
 
 def _unwind(loaded: _Loaded, request: messages.AskUnwind) -> tuple[messages.Unwind, int | None]:
@@ -264,8 +296,11 @@ def _unwind(loaded: _Loaded, request: messages.AskUnwind) -> tuple[messages.Unwi
     segments = [(load.vaddr, load.offset, load.filesz) for load in elf.loads]
     table = unwind_table(elf)
     elf.release()
+    link = elf.debuglink()
+    info = elf.section(".debug_info")
+    about = elf.build_id(), link[0] if link else "", info is not None and info.size > 0
     if table is None:
-        return messages.Unwind(request.request, segments, "no .eh_frame", None), None
+        return messages.Unwind(request.request, segments, "no .eh_frame", None, *about), None
     numbers = (
         table.base,
         table.count,
@@ -275,12 +310,20 @@ def _unwind(loaded: _Loaded, request: messages.AskUnwind) -> tuple[messages.Unwi
     )
     note = f"{table.unsupported} rules not understood" if table.unsupported else ""
     return (
-        messages.Unwind(request.request, segments, note, numbers),
+        messages.Unwind(request.request, segments, note, numbers, *about),
         messages.memfd(table.rows, table.buckets),
     )
 
 
-_Ask = messages.AskFacts | messages.AskFrames | messages.AskUnwind
+def _debug(loaded: _Loaded, request: messages.AddDebug, descriptor: int) -> messages.Debug:
+    try:
+        loaded.add_debug(descriptor, request.name)
+    except FormatError as why:
+        return messages.Debug(request.request, str(why)[:2000])
+    return messages.Debug(request.request, "")
+
+
+_Ask = messages.AskFacts | messages.AskFrames | messages.AskUnwind | messages.AddDebug
 SHORT = 64
 """Offsets in a frame request that goes before longer ones."""
 
@@ -290,10 +333,16 @@ def _rank(request: _Ask) -> tuple[int, int]:
     return (1 + long if isinstance(request, messages.AskFrames) else 0), request.request
 
 
-def _work(modules: dict[int, _Loaded], request: _Ask) -> tuple[messages.Answer, int | None]:
+def _work(
+    modules: dict[int, _Loaded], request: _Ask, given: int | None
+) -> tuple[messages.Answer, int | None]:
     loaded = modules.get(request.module)
     if loaded is None:
         raise FormatError(f"no module {request.module} was added")
+    if isinstance(request, messages.AddDebug):
+        if given is None:
+            raise FormatError(f"{request.name}: its descriptor did not arrive")
+        return _debug(loaded, request, given), None
     if isinstance(request, messages.AskFacts):
         return _facts(loaded, request), None
     if isinstance(request, messages.AskFrames):
@@ -302,11 +351,11 @@ def _work(modules: dict[int, _Loaded], request: _Ask) -> tuple[messages.Answer, 
 
 
 def _answer(
-    modules: dict[int, _Loaded], request: _Ask, alarm: _Alarm
+    modules: dict[int, _Loaded], request: _Ask, given: int | None, alarm: _Alarm
 ) -> tuple[messages.Answer, int | None]:
     alarm.arm()
     try:
-        answer = _work(modules, request)
+        answer = _work(modules, request, given)
         alarm.disarm()
     except HudError as why:
         text = str(why)
@@ -328,20 +377,24 @@ def _serve(sock: socket.socket) -> None:
     """Answers requests until the parent hangs up."""
     modules: dict[int, _Loaded] = {}
     alarm = _Alarm()
-    queue: list[tuple[tuple[int, int], _Ask]] = []
+    queue: list[tuple[tuple[int, int], _Ask, int | None]] = []
     while True:
         while not queue or select.select([sock], [], [], 0)[0]:
             packet, descriptors = messages.receive(sock)
             if not packet:
                 return
             request = messages.decode_request(messages.unpack(packet, descriptors))
+            brings = isinstance(request, messages.AddModule | messages.AddDebug)
+            given = descriptors.pop() if descriptors and brings else None
             if isinstance(request, messages.AddModule):
-                given = descriptors.pop() if descriptors else None
                 modules[request.module] = _Loaded(request.name, given)
             else:
-                heapq.heappush(queue, (_rank(request), request))
+                heapq.heappush(queue, (_rank(request), request, given))
             messages.close_all(descriptors)
-        answer, body = _answer(modules, heapq.heappop(queue)[1], alarm)
+        _, asked, given = heapq.heappop(queue)
+        answer, body = _answer(modules, asked, given, alarm)
+        if given is not None:
+            os.close(given)  # a map keeps its own
         packet, spilled = messages.pack(answer)
         owned = [fd for fd in (spilled, body) if fd is not None]
         messages.send(sock, packet, owned)

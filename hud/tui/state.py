@@ -17,6 +17,7 @@ from hud.tui import folding
 from hud.tui.keys import Act, Action, Scope, Typed
 from hud.tui.text import UNICODE, Glyphs
 from hud.tui.views import help as help_view
+from hud.tui.views import stack as stack_view
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -203,10 +204,6 @@ def list_page(size: Size) -> int:
     return max(body - 1 - pane_height(body), 1)
 
 
-STACK_HEAD = 4
-"""Lines of the drill-down that do not scroll."""
-
-
 def first_shown(scroll: int, cursor: int, page: int, total: int) -> int:
     """The first row to show so that the cursor is on the page and the page is full."""
     scroll = min(scroll, cursor, max(total - page, 0))
@@ -311,7 +308,8 @@ def _move(state: UiState, step: _Step, seen: Snapshot, size: Size) -> UiState:
         total = len(help_view.content(seen, size.width))
         return replace(state, help_scroll=step.moved(state.help_scroll, page, total - page))
     if state.view is Scope.STACKS and state.opened is not None:
-        page = max(body - STACK_HEAD, 1)
+        head = stack_view.head(state.opened, seen.stacks, size.width, body, "")
+        page = max(body - len(head), 1)
         total = len(folding.all_rows(state.opened, seen.stacks, state.unfold))
         return replace(state, stack_scroll=step.moved(state.stack_scroll, page, total - page))
     if state.view is Scope.WORKERS:

@@ -49,7 +49,7 @@ def build(
     ``tokio``: an exact version; None = that of Cargo.lock. ``profile``: ``release`` or ``dev``.
     ``debug``: level of debug info, None = the profile's. ``config``: further ``cargo --config``
     settings, such as ``profile.release.lto="fat"``. Raises CalledProcessError with cargo's words
-    in ``stderr``.
+    in ``stderr``. With ``split-debuginfo="packed"`` the .dwp file is beside the binary.
     """
     settings = [*config]
     if strip:
@@ -86,6 +86,9 @@ def _build(
     _cargo(["build", "--locked", "--profile", profile, *options], sources, environment)
     built = CARGO_TARGET / ("debug" if profile == "dev" else profile) / crate
     (place / "bin").mkdir()
+    package = built.with_name(f"{crate}.dwp")
+    if any("packed" in setting and "unpacked" not in setting for setting in settings):
+        shutil.copy2(package, place / "bin")
     scratch = place / "bin" / f".{crate}.new"
     shutil.copy2(built, scratch)
     scratch.replace(place / "bin" / crate)

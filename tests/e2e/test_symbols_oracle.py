@@ -100,16 +100,24 @@ def same_name(module: Module, address: int, got: RawFrame, want: str) -> bool:
     return want in at and not got.inlined and (name in stripped or got.name != "")
 
 
-def differences(symbolizer: str, path: Path, count: int) -> tuple[list[str], int]:
-    """What differs at ``count`` random addresses of .text, and how many frames have a line."""
+def differences(
+    symbolizer: str,
+    path: Path,
+    count: int,
+    complete: Callable[[ElfFile, list[int]], Module] = lambda elf, addresses: Module(elf),
+) -> tuple[list[str], int]:
+    """What differs at ``count`` random addresses of .text, and how many frames have a line.
+
+    ``complete`` adds further files with debug information.
+    """
     wrong = []
     lines = 0
     with path.open("rb") as opened, ElfFile(opened.fileno(), str(path)) as elf:
-        module = Module(elf)
         text = elf.section(".text")
         assert text is not None
         pick = random.Random(1)
         addresses = [pick.randrange(text.addr, text.addr + text.size) for _ in range(count)]
+        module = complete(elf, addresses)
         answers = oracle(symbolizer, path, addresses)
         assert len(answers) == len(set(addresses))
         for address, wanted in answers.items():

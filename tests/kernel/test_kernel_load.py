@@ -403,8 +403,7 @@ def test_features_of_this_kernel(need):
         if release >= since and not feature.name.startswith(("kernel types", "tracefs")):
             assert feature.ok, feature
         assert feature.ok == (feature.detail == "")
-    features.require_ring_buffer()
-    features.require_raw_tracepoint()
+    features.require_needed()
 
 
 def test_missing_feature_says_since_when(monkeypatch):
@@ -413,5 +412,5 @@ def test_missing_feature_says_since_when(monkeypatch):
 
     monkeypatch.setattr(syscalls, "map_create", refuse)
     with pytest.raises(KernelError) as error:
-        features.require_ring_buffer()
+        features.require_needed()
     assert str(error.value) == "BPF ring buffer not supported (requires Linux 5.8)"

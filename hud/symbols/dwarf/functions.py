@@ -144,17 +144,20 @@ def chain_at(units: Units, unit: Unit, function: int, vaddr: int) -> list[Entry]
 
 
 def names_of(units: Units, unit: Unit, entry: Entry) -> tuple[str, str]:
-    """(linkage name, qualified name) of a function or inlined call; the second only for want of
-    the first. Follows abstract origins and specifications, also into other units.
+    """(linkage name, name) of a function or inlined call. Follows abstract origins and
+    specifications, also into other units.
+
+    Without a linkage name the name is qualified; beside one it is kept only where it says what the
+    linkage name cannot: ``{async_fn_env#0}`` and the like, as rustc names closures and futures.
     """
     short = ""
     place = unit, entry
     for _ in range(MAX_HOPS):
+        short = short or units.string(unit, entry, dw.DW_AT_NAME)
         for attribute in (dw.DW_AT_LINKAGE_NAME, dw.DW_AT_MIPS_LINKAGE_NAME):
             raw = units.string(unit, entry, attribute)
             if raw:
-                return raw, ""
-        short = short or units.string(unit, entry, dw.DW_AT_NAME)
+                return raw, short if short.startswith("{") else ""
         place = unit, entry
         target = units.reference(unit, entry, dw.DW_AT_ABSTRACT_ORIGIN)
         if target is None:

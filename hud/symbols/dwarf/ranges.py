@@ -46,7 +46,7 @@ def ranges_of(units: Units, unit: Unit, entry: Entry, budget: Budget) -> list[Ra
 
 def _list(units: Units, unit: Unit, form: int, value: int, budget: Budget) -> list[Range]:
     if unit.version < 5:
-        return _ranges(units, unit, value, budget)
+        return _ranges(units, unit, unit.ranges_base + value, budget)
     if form == dw.DW_FORM_RNGLISTX:
         place = unit.rnglists_base + value * unit.offset_size
         section = units.section(".debug_rnglists")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,6 +13,7 @@ from hud.symbols.dwarf.cache import Lru
 from hud.symbols.dwarf.functions import chain_at, index_functions, names_of
 from hud.symbols.dwarf.lines import LineTable, Opcodes, read_lines
 from hud.symbols.dwarf.ranges import Budget, Range, ranges_of
+from hud.symbols.dwarf.split import Home, Splits
 from hud.symbols.dwarf.units import Units
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ class Dwarf:
     def __init__(self, elf: ElfFile, code: tuple[tuple[int, int], ...]) -> None:
         self.elf = elf
         self.units = Units(elf)
+        self.splits = Splits(self.units)
         self.is_code = _membership(code)
         self._aranges: RangeMap | None = None
         self._roots: RangeMap | None = None
@@ -65,6 +68,14 @@ class Dwarf:
     @property
     def notes(self) -> list[str]:
         return self.units.notes
+
+    def add_split(self, file: ElfFile) -> str:
+        """Use one .dwo or .dwp file; why not, or empty."""
+        try:
+            self.splits.add(file)
+        except (FormatError, *_DAMAGE, struct.error) as why:
+            return str(why)
+        return ""
 
     def versions(self) -> tuple[int, ...]:
         """The DWARF versions in use, as the first, middle and last units say."""
@@ -128,7 +139,9 @@ class Dwarf:
 
     def _frames_in(self, unit: Unit, vaddr: int) -> list[RawFrame]:
         units = self.units
-        functions = self._functions.get(unit.offset, lambda: self._index(unit))
+        home = self._home(unit)
+        key = unit.offset << 1 | (home.units is not units)
+        functions = self._functions.get(key, lambda: self._index(home))
         lines = self._line_table(unit)
         row = self._line_of(lines, vaddr)
         file, line = row if row is not None else (0, 0)
@@ -139,17 +152,25 @@ class Dwarf:
             return [RawFrame("", "", lines.path(units, unit, file), line, False, 0, 0)]
         start, end, function = found
         frames = []
-        chain = chain_at(units, unit, function, vaddr)
+        chain = chain_at(*home, function, vaddr)
         for entry in reversed(chain):
             path = lines.path(units, unit, file) if line or file else ""
-            names = self._names_of(unit, entry)
+            names = self._names_of(unit, home, entry)
             inlined = entry is not chain[0]
             frames.append(RawFrame(*names, path, line, inlined, start, end - start))
             file, line = entry.number(dw.DW_AT_CALL_FILE), entry.number(dw.DW_AT_CALL_LINE)
         return frames
 
-    def _index(self, unit: Unit) -> RangeMap:
-        functions = index_functions(self.units, unit, self.is_code)
+    def _home(self, unit: Unit) -> Home:
+        try:
+            return self.splits.home(unit)
+        except (FormatError, *_DAMAGE) as why:
+            self.units.note(f"split debug info is damaged: {why}")
+            return Home(self.units, unit)
+
+    def _index(self, home: Home) -> RangeMap:
+        functions = index_functions(*home, self.is_code)
+        home.units.elf.release()
         self.elf.release()
         return functions
 
@@ -172,12 +193,14 @@ class Dwarf:
             self.units.note(f"a line table of the debug info is damaged: {why}")
             return None
 
-    def _names_of(self, unit: Unit, entry: Entry) -> tuple[str, str]:
+    def _names_of(self, unit: Unit, home: Home, entry: Entry) -> tuple[str, str]:
         origin = None
         if dw.DW_AT_LINKAGE_NAME not in entry.values:
-            origin = self.units.reference(unit, entry, dw.DW_AT_ABSTRACT_ORIGIN)
+            origin = home.units.reference(home.unit, entry, dw.DW_AT_ABSTRACT_ORIGIN)
         key = entry.offset if origin is None else origin
-        return self._names.get(key, lambda: names_of(self.units, unit, entry))
+        if home.units is not self.units:
+            key |= (unit.offset + 1) << 64
+        return self._names.get(key, lambda: names_of(*home, entry))
 
 
 _NO_LINES = LineTable(b"", 5, [], [], Opcodes(b"", 1, [], []), [])

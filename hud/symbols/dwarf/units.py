@@ -102,8 +102,12 @@ class Unit:
     str_offsets_base: int = 0
     addr_base: int = 0
     rnglists_base: int = 0
-    split: bool = False
-    """Its entries are in a .dwo file."""
+    ranges_base: int = 0
+    """What offsets in .debug_ranges count from (GNU split units only)."""
+    dwo_id: int = 0
+    """Of a skeleton and of its split unit: the same number."""
+    dwo_name: str = ""
+    """Of a skeleton: the file that has its entries."""
     root: Entry | None = field(default=None, repr=False)
 
 
@@ -112,14 +116,15 @@ class Units:
 
     def __init__(self, elf: ElfFile) -> None:
         self.elf = elf
-        self.info = elf.section_data(".debug_info")
-        self.abbrev = elf.section_data(".debug_abbrev")
+        self.info = self.section(".debug_info")
+        self.abbrev = self.section(".debug_abbrev")
         self.notes: list[str] = []
         self._tables: Lru[AbbrevTable] = Lru(MAX_ABBREV_TABLES)
         self._units: Lru[Unit] = Lru(MAX_KEPT_UNITS)
         self._offsets: list[int] | None = None
 
     def section(self, name: str) -> memoryview:
+        """The contents of a section; empty if absent."""
         return self.elf.section_data(name)
 
     # ------------------------------------------------------------------ units
@@ -168,11 +173,13 @@ class Units:
         if not 2 <= version <= 5:
             raise FormatError(f"dwarf: unit of unknown version {version}")
         kind = dw.DW_UT_COMPILE
+        dwo_id = 0
         if version >= 5:
             kind, address_size = info[pos], info[pos + 1]
             abbrev_offset = fixed(info, pos + 2, offset_size)
             pos += 2 + offset_size
             if kind in (dw.DW_UT_SKELETON, dw.DW_UT_SPLIT_COMPILE):
+                dwo_id = fixed(info, pos, 8)
                 pos += 8
             elif kind in (dw.DW_UT_TYPE, dw.DW_UT_SPLIT_TYPE):
                 pos += 8 + offset_size
@@ -182,8 +189,10 @@ class Units:
             pos += offset_size + 1
         if address_size not in (4, 8):
             raise FormatError(f"dwarf: addresses of {address_size} bytes")
+        first = min(pos, end)
         return Unit(
-            offset, version, kind, offset_size, address_size, abbrev_offset, min(pos, end), end
+            *(offset, version, kind, offset_size, address_size, abbrev_offset, first, end),
+            dwo_id=dwo_id,
         )
 
     def _read_root(self, unit: Unit) -> None:
@@ -200,12 +209,17 @@ class Units:
         unit.rnglists_base = root.number(dw.DW_AT_RNGLISTS_BASE)
         if dw.DW_AT_STMT_LIST in root.values:
             unit.line_offset = root.number(dw.DW_AT_STMT_LIST)
-        unit.low_pc = self.address(unit, root, dw.DW_AT_LOW_PC) or 0
+        self._inherit(unit)
+        unit.low_pc = self.address(unit, root, dw.DW_AT_LOW_PC) or unit.low_pc
         unit.name = self.string(unit, root, dw.DW_AT_NAME)
         unit.comp_dir = self.string(unit, root, dw.DW_AT_COMP_DIR)
-        unit.split = unit.kind == dw.DW_UT_SKELETON or dw.DW_AT_GNU_DWO_NAME in root.values
-        if unit.split:
-            self.note("split debug info: .dwo files are not read")
+        unit.dwo_id = unit.dwo_id or root.number(dw.DW_AT_GNU_DWO_ID)
+        unit.dwo_name = self.string(unit, root, dw.DW_AT_DWO_NAME) or self.string(
+            unit, root, dw.DW_AT_GNU_DWO_NAME
+        )
+
+    def _inherit(self, unit: Unit) -> None:
+        """What a unit's root leaves to others: nothing, except in split units."""
 
     def note(self, text: str) -> None:
         if text not in self.notes:

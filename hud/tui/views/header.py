@@ -128,5 +128,5 @@ def foot(state: UiState, width: int) -> Line:
     room = max(width // 2, 10)
     typed = Span(f"/{wanted if len(wanted) <= room else wanted[-room:]}", "bold")
     if not state.searching:
-        return spread([Item(typed, 0), Item(Span("c clears"), 0), *entries[:4]], [], width, mark)
+        return spread([Item(typed, 0), Item(Span("c clears"), 0), *entries], [], width, mark)
     return spread([Item(Span(f"{typed.text}_", "bold"), 0), *entries], [], width, mark, gap=3)

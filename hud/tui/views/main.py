@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hud.analysis.advice import advise
 from hud.tui import folding
 from hud.tui.layout import Column, Table, block, clip
 from hud.tui.state import first_shown, pane_height
@@ -40,6 +41,8 @@ COLUMNS = (
 _MARGIN = 7
 """Cursor, rank and two blanks."""
 _LABEL = 10
+_ROOMY = 10
+"""Lines of the lower pane from which it shows an example of the fix."""
 
 
 def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Line]:
@@ -105,7 +108,10 @@ def _pane(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[L
     function = name(blocker.function, blocker.inferred, max(width - 14, 8), glyphs.ellipsis)
     title = f"{glyphs.rule * 2} {state.cursor + 1}  "
     rule = " " + glyphs.rule * max(width - cells(title) - cells(function) - 1, 0)
-    facts = _facts(blocker, width, glyphs.ellipsis)
+    facts = [
+        *_fix(snapshot, blocker, width, height, glyphs.ellipsis),
+        *_facts(blocker, width, glyphs.ellipsis),
+    ]
     room = max(height - 1 - len(facts), min(height - 1, 2))
     lines: list[Line] = [(Span(title, "dim"), Span(function, "title"), Span(rule, "dim"))]
     lines += _stack(snapshot, blocker, width, room, glyphs.ellipsis)
@@ -114,6 +120,16 @@ def _pane(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[L
 
 def _labelled(label: str, spans: Line) -> Line:
     return (Span(pad(f"   {label}", _LABEL), "dim"), *spans)
+
+
+def _fix(snapshot: Snapshot, blocker: Blocker, width: int, height: int, mark: str) -> list[Line]:
+    advice = advise(blocker, snapshot.stacks)
+    lines: list[Line] = []
+    if advice:
+        lines.append(_labelled("fix", (Span(clean(advice.text)),)))
+    if advice.code and height >= _ROOMY:
+        lines.append(_labelled("", (Span(clean(advice.code), "dim"),)))
+    return [clip(line, width, mark) for line in lines]
 
 
 def _facts(blocker: Blocker, width: int, mark: str) -> list[Line]:

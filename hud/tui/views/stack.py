@@ -1,38 +1,35 @@
-"""The drill-down: one blocker's figures and every distinct stack it was caught at."""
+"""The drill-down: one blocker's figures, advice, and every distinct stack it was caught at."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from hud.analysis import blame
-from hud.model import Blocker, Frame, Origin, Snapshot
+from hud.analysis.advice import advise
+from hud.model import Blocker, Frame, Origin, Snapshot, Stack
 from hud.tui import folding
 from hud.tui.layout import block
 from hud.tui.style import Line, Span, cause_style
 from hud.tui.text import cells, clean, count, cut_left, duration, name, pad, percent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from hud.tui.state import UiState
 
 _MEASURED = 200
 """Rows that decide the columns' widths, so that scrolling does not move them."""
+_ROOMY = 14
+"""Lines from which the example and the reason are shown below the fix."""
 
 
 def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Line]:
-    """Figures above, stacks below, scrolled; a blocker must be open."""
+    """Figures and advice above, stacks below, scrolled; a blocker must be open."""
     blocker = state.opened
     mark = state.glyphs.ellipsis
     if blocker is None:
         return block([], width, height, mark)
-    title = name(blocker.function, blocker.inferred, max(width - 34, 20), mark)
-    lines: list[Line] = [
-        (Span(f" {title}", "user"), Span(f"  {cut_left(clean(blocker.where), 30, mark)}")),
-        _figures(blocker),
-        _split(blocker),
-        (),
-    ]
+    lines = head(blocker, snapshot.stacks, width, height, mark)
     page = max(height - len(lines), 0)
     rows = folding.all_rows(blocker, snapshot.stacks, state.unfold)
     top = max(min(state.stack_scroll, len(rows) - page), 0)
@@ -43,6 +40,25 @@ def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Li
         (Span(" " if row.heading else "   "), *line) for row, line in zip(shown, drawn, strict=True)
     ]
     return block(lines, width, height, mark)
+
+
+def head(
+    blocker: Blocker, stacks: Mapping[int, Stack], width: int, height: int, mark: str
+) -> list[Line]:
+    """The lines of the drill-down that do not scroll; ``height`` is that of the whole view."""
+    title = name(blocker.function, blocker.inferred, max(width - 34, 20), mark)
+    lines: list[Line] = [
+        (Span(f" {title}", "user"), Span(f"  {cut_left(clean(blocker.where), 30, mark)}")),
+        _figures(blocker),
+        _split(blocker),
+    ]
+    advice = advise(blocker, stacks)
+    said = (("fix", advice.text, ""), ("", advice.code, "dim"), ("why", advice.reason, "dim"))
+    shown = [one for one in said if one[1]][: None if height >= _ROOMY else 1]
+    lines += [
+        (Span(f" {label:<5}", "dim"), Span(clean(text), style)) for label, text, style in shown
+    ]
+    return [*lines, ()] if height >= _ROOMY or not shown else lines
 
 
 def _figures(blocker: Blocker) -> Line:

@@ -100,7 +100,7 @@ def test_table_fits_the_terminal(snapshot: Snapshot, width: int) -> None:
 def test_columns_line_up(snapshot: Snapshot) -> None:
     lines = summary.text(snapshot).splitlines()
     head = next(at for at, line in enumerate(lines) if "share" in line)
-    rows = [line for line in lines[head + 1 : head + 13] if not line.startswith(" " * 10)]
+    rows = [line for line in lines[head + 1 : head + 19] if not line.startswith(" " * 10)]
     assert len(rows) == 6
     for title in ("cause", "function", "where"):
         at = lines[head].index(title)
@@ -108,6 +108,20 @@ def test_columns_line_up(snapshot: Snapshot) -> None:
     for title in ("share", "count", "total", "max", "p99"):
         at = lines[head].index(title) + len(title)
         assert all(row[at - 1] != " " and row[at] == " " for row in rows), title
+
+
+def test_advice_stands_below_its_row(snapshot: Snapshot) -> None:
+    fix = "fix: call bcrypt::hash in spawn_blocking (costs a worker 79 ms each time)"
+    lines = [line.strip() for line in summary.text(snapshot).splitlines()]
+    assert lines[lines.index("in bcrypt::hash") + 1] == fix
+    nothing = replace(snapshot, stacks={})
+    assert "fix:" not in summary.text(nothing)
+    narrow = summary.text(snapshot, width=60)
+    assert " ".join(narrow.split()).count(fix) == 1, "wrapped, not cut"
+    assert (
+        max(map(len, narrow[narrow.index("   share") : narrow.index("  allowed")].splitlines()))
+        <= 60
+    )
 
 
 def test_long_lists_are_cut_and_say_so(snapshot: Snapshot) -> None:

@@ -124,6 +124,7 @@ def test_one_pair_in_full(build: ModuleType) -> None:
             "asleep_us": 28000.0,
             "waiting_us": 0.5,
             "operation": "std::fs::File::sync_all",
+            "advice": "write and sync in one spawn_blocking",
             "file": "/home/me/demo-server/src/store.rs",
             "line": 143,
             "task_id": 12,

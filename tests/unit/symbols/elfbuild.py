@@ -173,10 +173,10 @@ class Info:
         self.abbrev = b""
         self.info = b""
 
-    def unit(self, root: Die, *, version: int = 4, kind: int = 1) -> int:
+    def unit(self, root: Die, *, version: int = 4, kind: int = 1, dwo_id: int = 0) -> int:
         """Append a unit; labels of units before it can be referred to. Returns its offset."""
         start = len(self.info)
-        extra = bytes(8) if kind in (4, 5) else b""
+        extra = struct.pack("<Q", dwo_id) if kind in (4, 5) else b""
         size = (12 if version >= 5 else 11) + len(extra)
         for _ in range(2):  # the first pass finds the offsets of labels
             body = self._entry(root, start, size)

@@ -323,16 +323,18 @@ def test_indexed_lists_addresses_and_strings_of_version_5() -> None:
     assert found.frames(TEXT)[0].name_raw == "unused"
 
 
-def test_split_debug_info_leaves_a_note() -> None:
+def test_a_skeleton_without_its_object_has_lines_and_asks_for_it() -> None:
     info = Info()
     info.unit(
         Die(0x4A, [(dw.DW_AT_DWO_NAME, STRING, "a.dwo"), (dw.DW_AT_STMT_LIST, SEC_OFFSET, 0)]),
         version=5,
         kind=4,
+        dwo_id=1,
     )
     found = dwarf(info)
     assert found.frames(TEXT) == [RawFrame("", "", "src/main.rs", 10, False, 0, 0)]
-    assert found.notes == ["split debug info: .dwo files are not read"]
+    assert found.splits.take_wanted() == ["a.dwo"]
+    assert found.splits.take_wanted() == []
 
 
 def test_dead_functions_at_address_zero() -> None:

@@ -88,6 +88,27 @@ def test_ascii(golden: GoldenCheck) -> None:
     golden("blockers-ascii-80x24", lines)
 
 
+def test_advice_in_pane_and_drill_down() -> None:
+    fix = "call bcrypt::hash in spawn_blocking (costs a worker 66 ms each time)"
+    for size in (Size(80, 24), Size(120, 32)):
+        listed = "\n".join(text_of(drawn(snapshot(), size)))
+        assert f"   fix    {fix}\n" in listed
+        assert ("spawn_blocking(move || bcrypt::hash(..)).await" in listed) == (size.height == 32)
+        opened = "\n".join(text_of(drawn(snapshot(), size, Act.OPEN)))
+        assert f" fix  {fix}\n" in opened
+        assert " why  password hashes are slow by design" in opened
+    nothing = snapshot(stacks={})
+    for actions in ((), (Act.OPEN,)):
+        assert "fix  " not in "\n".join(text_of(drawn(nothing, Size(120, 32), *actions)))
+
+
+def test_the_last_stack_can_be_scrolled_to_below_the_advice() -> None:
+    for size in SIZES[:4]:
+        lines = text_of(drawn(snapshot(), size, Act.OPEN, Act.END))
+        body = [line for line in lines[:-1] if line.strip()]
+        assert "bcrypt::hash " in body[-1], size
+
+
 def test_unfolded_stacks(golden: GoldenCheck) -> None:
     golden("stacks-unfolded-80x24", drawn(snapshot(), Size(80, 24), Act.OPEN, Act.UNFOLD))
 

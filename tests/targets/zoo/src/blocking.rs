@@ -6,12 +6,13 @@ use std::hint::black_box;
 use std::io::{PipeReader, PipeWriter, Read, Write};
 use std::path::Path;
 use std::process::Command;
-use std::sync::mpsc::{channel, Receiver, Sender};
+use std::sync::mpsc::{channel, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use flate2::write::DeflateEncoder;
 use flate2::Compression;
+use tokio::sync::oneshot;
 
 use crate::specimen::Specimen;
 
@@ -57,7 +58,7 @@ pub async fn thread_sleep(zoo: Specimen) {
 pub async fn mutex(zoo: Specimen) {
     let (shared, holder) = lock_holder(zoo.block);
     while zoo.pause().await {
-        holder.hold();
+        holder.hold().await;
         zoo.blocked("update_shared", || update_shared(&shared));
     }
 }
@@ -170,33 +171,32 @@ fn run_command(block: Duration) {
 }
 
 struct Holder {
-    ask: Sender<()>,
-    held: Receiver<()>,
+    ask: Sender<oneshot::Sender<()>>,
 }
 
 impl Holder {
-    /// Returns when the other thread has the lock; it lets go of it by itself.
-    fn hold(&self) {
-        self.ask.send(()).expect("a thread that holds");
-        self.held.recv().expect("a thread that holds");
+    /// Ready when the other thread has the lock; it lets go of it by itself.
+    async fn hold(&self) {
+        let (tell, told) = oneshot::channel();
+        self.ask.send(tell).expect("a thread that holds");
+        told.await.expect("a thread that holds");
     }
 }
 
 /// A mutex, and a thread that takes it when asked and keeps it for `block`.
 fn lock_holder(block: Duration) -> (Arc<Mutex<u64>>, Holder) {
     let shared = Arc::new(Mutex::new(0));
-    let (ask, asked) = channel();
-    let (tell, held) = channel();
+    let (ask, asked) = channel::<oneshot::Sender<()>>();
     let theirs = shared.clone();
     named_thread("lock-holder", move || {
-        for () in asked {
+        for tell in asked {
             let mut guard = theirs.lock().unwrap();
             let _ = tell.send(());
             std::thread::sleep(block);
             *guard += 1;
         }
     });
-    (shared, Holder { ask, held })
+    (shared, Holder { ask })
 }
 
 /// A pipe, and a thread that writes one byte to it, `block` after it was asked.

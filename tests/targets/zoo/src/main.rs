@@ -13,6 +13,7 @@
 
 mod allowed;
 mod blocking;
+mod measured;
 mod options;
 mod specimen;
 mod truth;

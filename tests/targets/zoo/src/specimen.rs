@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::options::Options;
 use crate::truth::{now_ns, Truth};
-use crate::{allowed, blocking};
+use crate::{allowed, blocking, measured};
 
 pub struct Specimen {
     kind: &'static str,
@@ -79,6 +79,8 @@ impl Specimen {
             "tokio_fs" => tokio::spawn(allowed::tokio_fs(self)),
             "yield_now" => tokio::spawn(allowed::yield_now(self)),
             "timer" => tokio::spawn(allowed::timer(self)),
+            "polls" => tokio::spawn(measured::polls(self)),
+            "ping_pong" => tokio::spawn(measured::ping_pong(self)),
             other => unreachable!("{other}"),
         }
     }

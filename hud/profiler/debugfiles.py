@@ -1,0 +1,125 @@
+"""Opens the files beside a program that may have its debug information; the resolver judges them.
+
+Terms: a *candidate* is an open file and the path it was found at. Paths are looked up in the
+target's root first, then in the host's. Names that come from files are the resolver's word, and
+it is no more trusted than those files: each is checked, and only ``.dwo`` files are opened by a
+name of the program's own choice.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from hud.errors import TargetError, UsageError
+from hud.target.executable import open_named
+from hud.target.files import open_inside
+from hud.target.procfs import PROC
+
+DEBUG_DIRECTORY = "/usr/lib/debug"
+MOST_OBJECTS = 2_000
+"""Of one module."""
+MOST_NAME = 4_096
+
+_BUILD_ID = re.compile(r"[0-9a-f]{6,128}")
+_PLAIN_NAME = re.compile(r"[^/\0]{1,255}")
+
+Place = tuple[int, int, int, int]
+"""Device, inode, size and time of change (ns): what tells one state of a file from another."""
+
+
+class Candidate(NamedTuple):
+    """An open file, the receiver's, and what to call it."""
+
+    descriptor: int
+    path: str
+
+    @property
+    def place(self) -> Place:
+        status = os.fstat(self.descriptor)
+        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+class DebugFiles:
+    """Finds candidates for the modules of one process. ``named``: paths that the user gave."""
+
+    def __init__(
+        self, pid: int, named: Iterable[str] = (), proc: Path = PROC, host: Path = Path("/")
+    ) -> None:
+        self._named = tuple(named)
+        self._roots = (proc / str(pid) / "root", host)
+
+    def named(self) -> list[Candidate]:
+        """The files that the user gave; UsageError where one cannot be opened."""
+        found: list[Candidate] = []
+        try:
+            for path in self._named:
+                found.append(Candidate(open_named(path), path))  # noqa: PERF401 (closed below)
+        except TargetError as error:
+            for candidate in found:
+                os.close(candidate.descriptor)
+            raise UsageError(f"--debug-file {error}") from error
+        return found
+
+    def separate(self, path: str, build_id: str, debuglink: str) -> list[Candidate]:
+        """Separate debug files for the module at a path of the target, the likeliest first."""
+        return self._open(separate_paths(path, build_id, debuglink))
+
+    def packages(self, path: str, build_id: str, debuglink: str) -> list[Candidate]:
+        """.dwp files."""
+        return self._open(package_paths(path, build_id, debuglink))
+
+    def split_object(self, path: str, name: str) -> Candidate | None:
+        """The .dwo file of a name that the module has; None where there is none."""
+        found = self._open(object_paths(path, name), most=1)
+        return found[0] if found else None
+
+    def _open(self, paths: Iterable[str], most: int = 16) -> list[Candidate]:
+        found: list[Candidate] = []
+        seen = set()
+        for root, path in ((root, path) for path in paths for root in self._roots):
+            if len(found) == most:
+                break
+            with suppress(OSError, ValueError):
+                candidate = Candidate(open_inside(root, path), path)
+                if candidate.place in seen:
+                    os.close(candidate.descriptor)
+                    continue
+                seen.add(candidate.place)
+                found.append(candidate)
+        return found
+
+
+def separate_paths(path: str, build_id: str, debuglink: str) -> Iterator[str]:
+    """Where distributions and ``objcopy --add-gnu-debuglink`` put debug files (gdb's manual,
+    "Debugging Information in Separate Files")."""
+    if _BUILD_ID.fullmatch(build_id):
+        yield f"{DEBUG_DIRECTORY}/.build-id/{build_id[:2]}/{build_id[2:]}.debug"
+    directory = path.rpartition("/")[0]
+    if path.startswith("/") and _PLAIN_NAME.fullmatch(debuglink) and debuglink not in (".", ".."):
+        yield f"{directory}/{debuglink}"
+        yield f"{directory}/.debug/{debuglink}"
+        yield f"{DEBUG_DIRECTORY}{directory}/{debuglink}"
+
+
+def package_paths(path: str, build_id: str, debuglink: str) -> Iterator[str]:
+    """Where a .dwp may be: beside the program or its debug file, under the same name."""
+    if path.startswith("/"):
+        yield f"{path}.dwp"
+    for debug in separate_paths(path, build_id, debuglink):
+        yield f"{debug}.dwp"
+        if debug.endswith(".debug"):
+            yield f"{debug.removesuffix('.debug')}.dwp"
+
+
+def object_paths(path: str, name: str) -> Iterator[str]:
+    """Where a .dwo may be: under its own name, or beside the program."""
+    if not name.endswith(".dwo") or len(name) > MOST_NAME or not path.startswith("/"):
+        return
+    directory = path.rpartition("/")[0]
+    yield name if name.startswith("/") else f"{directory}/{name}"
+    yield f"{directory}/{name.rpartition('/')[2]}"

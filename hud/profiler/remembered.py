@@ -1,0 +1,116 @@
+"""What the cache keeps of a module: its unwind table and its facts, as bytes that are checked.
+
+Terms: see `hud.profiler.cache`; an entry that does not hold together is None, as if it were absent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from array import array
+
+import msgspec
+
+from hud.errors import FormatError
+from hud.profiler.cache import Cache
+from hud.profiler.debugfiles import Place
+from hud.symbols.client import FactsReply, UnwindReply, decode_facts
+from hud.symbols.unwind import UnwindTable
+
+UNWIND, FACTS = "unwind", "facts"
+
+
+class _Unwind(msgspec.Struct, frozen=True, array_like=True):
+    segments: list[tuple[int, int, int]]
+    note: str
+    build_id: str
+    debuglink: str
+    has_dwarf: bool
+    table: tuple[int, bytes, bytes, int, int, int] | None
+    """The fields of UnwindTable."""
+
+
+class _Facts(msgspec.Struct, frozen=True, array_like=True):
+    facts: msgspec.Raw
+    crates: dict[str, str]
+    tokio_versions: tuple[str, ...]
+
+
+_ROW = struct.Struct("<II")
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def load_unwind(cache: Cache, key: str) -> UnwindReply | None:
+    """The answer that was kept, its request 0."""
+    content = cache.load(key, UNWIND)
+    if content is None:
+        return None
+    try:
+        kept = msgspec.msgpack.decode(content, type=_Unwind)
+    except msgspec.MsgspecError:
+        cache.remove(f"{key}.{UNWIND}")
+        return None
+    table = UnwindTable(*kept.table) if kept.table is not None else None
+    if table is not None and not is_sound(table):
+        cache.remove(f"{key}.{UNWIND}")
+        return None
+    about = kept.build_id, kept.debuglink, kept.has_dwarf
+    return UnwindReply(0, kept.segments, table, kept.note, *about)
+
+
+def store_unwind(cache: Cache, key: str, reply: UnwindReply) -> None:
+    """Keep an answer for the next start."""
+    if not key:
+        return
+    table = reply.table
+    fields = None
+    if table is not None:
+        fields = (
+            *(table.base, table.rows, table.buckets),
+            *(table.count, table.functions, table.unsupported),
+        )
+    about = reply.build_id, reply.debuglink, reply.has_dwarf
+    cache.store(key, UNWIND, _encode(_Unwind(reply.segments, reply.note, *about, fields)))
+
+
+def is_sound(table: UnwindTable) -> bool:
+    """Whether a table is what hud.symbols.unwind promises, as far as a glance tells."""
+    if len(table.rows) != 8 * table.count or not table.count or len(table.buckets) % 4:
+        return False
+    first = int.from_bytes(table.rows[:4], "little")
+    last, rule = _ROW.unpack_from(table.rows, len(table.rows) - _ROW.size)
+    buckets = array("I", table.buckets).tolist()
+    return (
+        first == 0
+        and rule == 0
+        and len(buckets) == (last + 256) // 256 + 1
+        and buckets == sorted(buckets)
+        and buckets[-1] < table.count
+    )
+
+
+def load_facts(cache: Cache, key: str, places: tuple[Place, ...]) -> FactsReply | None:
+    """The facts that were kept of a module with these debug files, the request 0."""
+    content = cache.load(key, _kind(places)) if key else None
+    if content is None:
+        return None
+    try:
+        kept = msgspec.msgpack.decode(content, type=_Facts)
+        return FactsReply(0, decode_facts(kept.facts), kept.crates, kept.tokio_versions)
+    except (msgspec.MsgspecError, FormatError):
+        cache.remove(f"{key}.{_kind(places)}")
+        return None
+
+
+def store_facts(cache: Cache, key: str, places: tuple[Place, ...], reply: FactsReply) -> None:
+    """Keep the facts of a module with these debug files for the next start."""
+    if key:
+        facts = msgspec.Raw(_encode(reply.facts))
+        kept = _Facts(facts, reply.crates, reply.tokio_versions)
+        cache.store(key, _kind(places), _encode(kept))
+
+
+def _kind(places: tuple[Place, ...]) -> str:
+    if not places:
+        return FACTS
+    return f"{hashlib.sha256(repr(places).encode()).hexdigest()[:16]}.{FACTS}"

@@ -1,0 +1,105 @@
+"""Where the function of an address begins and ends, without any symbol: ``.eh_frame_hdr`` tells.
+
+Terms: an *FDE* is one function's entry in ``.eh_frame``; the *search table* lists all of them by
+pc. Nothing is read but the table's probes and the one FDE found.
+
+Source: Linux Standard Base 5.0 Core, 10.6 (``.eh_frame``, ``.eh_frame_hdr``).
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from hud.errors import FormatError
+from hud.symbols.cfi import PADDING, Section, pointer, read_cie
+from hud.symbols.elf import PT_GNU_EH_FRAME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hud.symbols.elf import ElfFile
+
+DATA_RELATIVE_I32 = 0x3B
+"""DW_EH_PE_datarel | DW_EH_PE_sdata4: the only encoding linkers give the search table."""
+ROW_LIMIT = 4 << 20
+FDE_LIMIT = 64
+"""Bytes of an FDE that are read: its length, CIE pointer, pc and size come first."""
+CIE_LIMIT = 1024
+FUNCTION_LIMIT = 64 << 20
+"""Bytes; a longer "function" is damage."""
+
+_HEAD = struct.Struct("<II")
+_ROW = struct.Struct("<ii")
+
+
+class Bounds:
+    """The search table of one module; ``of`` answers from it."""
+
+    def __init__(self, elf: ElfFile) -> None:
+        """Raises FormatError where there is no search table of the usual kind."""
+        self._elf = elf
+        self._encodings: dict[int, int] = {}
+        header = elf.segment(PT_GNU_EH_FRAME)
+        if header is None:
+            raise FormatError(f"{elf.name}: no .eh_frame_hdr")
+        data = bytes(elf.read(header.vaddr, min(header.filesz, 64))) + PADDING
+        if data[0] != 1 or data[3] != DATA_RELATIVE_I32:
+            raise FormatError(f"{elf.name}: an .eh_frame_hdr of an unknown kind")
+        section = Section(data, len(data) - len(PADDING), header.vaddr, elf.machine_id)
+        _, at = pointer(section, 4, data[1])
+        self.count, at = pointer(section, at, data[2])
+        if self.count > ROW_LIMIT:
+            raise FormatError(f"{elf.name}: {self.count} functions in .eh_frame_hdr")
+        self._base = header.vaddr
+        self._rows = elf.read(header.vaddr + at, self.count * _ROW.size)
+
+    def of(self, vaddr: int) -> tuple[int, int] | None:
+        """(start, size) of the function that covers a vaddr; FormatError where it is damaged."""
+        wanted = vaddr - self._base
+        low, high = 0, self.count
+        while low < high:
+            middle = (low + high) // 2
+            if _ROW.unpack_from(self._rows, middle * _ROW.size)[0] <= wanted:
+                low = middle + 1
+            else:
+                high = middle
+        if low == 0:
+            return None
+        start, fde = _ROW.unpack_from(self._rows, (low - 1) * _ROW.size)
+        size = self._size(self._base + fde, self._base + start)
+        return (self._base + start, size) if wanted - start < size else None
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        """Every function (start, size) whose FDE can be read, by address."""
+        for start, fde in _ROW.iter_unpack(self._rows):
+            try:
+                size = self._size(self._base + fde, self._base + start)
+            except FormatError:
+                continue
+            yield self._base + start, size
+
+    def _size(self, fde: int, start: int) -> int:
+        length, delta = _HEAD.unpack(self._elf.read(fde, _HEAD.size))
+        if not 4 < length < 0xFFFFFFF0 or delta == 0:
+            raise FormatError(f"{self._elf.name}: no FDE at {fde:#x}")
+        encoding = self._encoding(fde + 4 - delta)
+        size = min(length + 4, FDE_LIMIT)
+        data = bytes(self._elf.read(fde, size)) + PADDING
+        section = Section(data, size, fde, self._elf.machine_id)
+        begin, at = pointer(section, 8, encoding)
+        count, _ = pointer(section, at, encoding & 15)
+        if begin != start or not 0 < count <= FUNCTION_LIMIT:
+            raise FormatError(f"{self._elf.name}: the FDE at {fde:#x} contradicts the table")
+        return count
+
+    def _encoding(self, cie: int) -> int:
+        known = self._encodings.get(cie)
+        if known is None:
+            length, identity = _HEAD.unpack(self._elf.read(cie, _HEAD.size))
+            if identity != 0 or not 4 < length <= CIE_LIMIT:
+                raise FormatError(f"{self._elf.name}: no CIE at {cie:#x}")
+            data = bytes(self._elf.read(cie, length + 4)) + PADDING
+            section = Section(data, length + 4, cie, self._elf.machine_id)
+            known = self._encodings[cie] = read_cie(section, 8, length + 4).encoding
+        return known

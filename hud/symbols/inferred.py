@@ -1,0 +1,198 @@
+"""Guesses the function and the line of an address that no symbol covers, from panic locations.
+
+Terms: see `hud.symbols.locations`; the *owner* of a function is whose code it is most probably: the
+user's if any of its locations is, else a dependency's, the runtime's, std's (generic and inlined
+code of the latter is everywhere); its *own* references are those to the owner's files; its *home*
+is the location that gives it its name, the same for all its addresses.
+
+The home is the definition that is tested first (the poll of an async fn begins by looking at its
+state), else the lowest line in the file that is named most. The line of an address is that of the
+own reference with the nearest site; a definition counts only for what follows it, for it is tested
+before its body runs. Where that place belongs to another definition than the home, or to another
+file, the optimiser has inlined it: that is a frame of its own.
+
+Measured on programs with debug info beside, over all calls in functions with locations of the
+user's: fat LTO 70 to 75 % in the right file and 54 to 72 % in the right function; an ordinary
+release build 82 % and 62 %. By the nearest reference instead of the nearest site it is 50 to 82 %
+and 42 to 55 %. Whose function it is was right in 97 %.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
+
+from hud.errors import FormatError
+from hud.model import Frame, Origin
+from hud.symbols.bounds import Bounds
+from hud.symbols.flow import Flow
+from hud.symbols.locations import Code, Location, Locations
+from hud.symbols.names import Place, place_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hud.symbols.elf import ElfFile
+    from hud.symbols.locations import Reference
+
+KEPT_REFERENCES = 1 << 17
+"""Own references of known functions that are kept; beyond it they are found anew."""
+
+GAP = 15
+"""Lines between two locations of one function of the user's, at most."""
+
+_PREFERENCE = (Origin.USER, Origin.DEPENDENCY, Origin.RUNTIME, Origin.STD)
+
+
+class _Function(NamedTuple):
+    flow: Flow
+    own: tuple[Reference, ...]
+    owner: Place
+    home: Location
+
+
+class Inferred:
+    """Guesses for one module; nothing is read before the first question."""
+
+    def __init__(self, elf: ElfFile) -> None:
+        self._elf = elf
+        self._locations = Locations(elf)
+        self._bounds: Bounds | None = None
+        self._unbounded = False
+        self._functions: dict[int, _Function | None] = {}
+        self._kept = 0
+
+    def frames(self, vaddr: int) -> tuple[Frame, ...]:
+        """The calls at a vaddr, innermost first, marked as inferred; never raises.
+
+        Without a location: one nameless frame whose ``offset`` is its function's start, so that
+        all addresses of the function are one; empty where the function is not known either.
+        """
+        bounds = self._function_bounds(vaddr)
+        if bounds is None:
+            return ()
+        start = bounds[0]
+        if start not in self._functions:
+            if self._kept > KEPT_REFERENCES or len(self._functions) > KEPT_REFERENCES:
+                self._functions.clear()
+                self._kept = 0
+            found = _function(self._locations.code(*bounds))
+            self._functions[start] = found
+            self._kept += len(found.own) if found else 0
+        function = self._functions[start]
+        if function is None:
+            return (Frame(0, module=self._elf.name, offset=start),)
+        return self._named(function, vaddr)
+
+    def _function_bounds(self, vaddr: int) -> tuple[int, int] | None:
+        try:
+            if self._bounds is None and not self._unbounded:
+                self._unbounded = True
+                self._bounds = Bounds(self._elf)
+            return self._bounds.of(vaddr) if self._bounds is not None else None
+        except FormatError:
+            return None
+
+    def _named(self, function: _Function, vaddr: int) -> tuple[Frame, ...]:
+        at = nearest(function.own, function.flow, vaddr)
+        namer = _namer(function, at, vaddr)
+        inner = self._frame(function.owner, namer, at.line, vaddr, inlined=namer != function.home)
+        if not inner.inlined:
+            return (inner,)
+        home = function.home
+        return inner, self._frame(function.owner, home, home.line, vaddr, inlined=False)
+
+    def _frame(
+        self, owner: Place, namer: Location, line: int, vaddr: int, *, inlined: bool
+    ) -> Frame:
+        crate = f"{owner.crate} {owner.version}" if owner.version else owner.crate
+        return Frame(
+            address=0,
+            function=f"{short_path(namer.path, owner)}:{namer.line}",
+            file=namer.path,
+            line=line,
+            module=self._elf.name,
+            offset=vaddr,
+            origin=owner.origin,
+            crate=crate,
+            inlined=inlined,
+            inferred=True,
+        )
+
+
+def short_path(path: str, owner: Place) -> str:
+    """``src/server.rs`` of own code, ``bcrypt/src/lib.rs`` of a crate's."""
+    if owner.origin is Origin.USER and not path.startswith("/"):
+        return path
+    parts = path.split("/")
+    start = len(parts) - 1
+    if "src" in parts[:-1]:
+        start = len(parts) - 2 - parts[-2::-1].index("src")
+    return "/".join(filter(None, [owner.crate, *parts[start:]]))
+
+
+def nearest(own: Sequence[Reference], flow: Flow, vaddr: int) -> Location:
+    """The location whose site is nearest; a definition only if ``vaddr`` is reached from there."""
+    behind = _by_site(own, definitions=True)
+    ahead = _by_site(own, definitions=False)
+    found = []
+    for sites, forward in ((behind, False), (ahead, True)):
+        reached = flow.nearest(vaddr, sorted(sites), ahead=forward)
+        if reached is not None:
+            found.append((reached[0], sites[reached[1]]))
+    if found:
+        return min(found)[1]
+    return min((abs(one.sites[0] - vaddr), one.location) for one in own)[1]
+
+
+def _by_site(own: Sequence[Reference], *, definitions: bool) -> dict[int, Location]:
+    return {
+        site: one.location
+        for one in reversed(own)
+        for site in one.sites
+        if definitions or not one.definition
+    }
+
+
+def _function(code: Code) -> _Function | None:
+    places = [(place_of(one.location.path), one) for one in code.references]
+    known = [(place, one) for place, one in places if place and place.origin in _PREFERENCE]
+    if not known:
+        return None
+    best = min((place.origin for place, _ in known), key=_PREFERENCE.index)
+    owner = Counter(place for place, _ in known if place.origin is best).most_common(1)[0][0]
+    own = tuple(one for place, one in known if place == owner)
+    files = Counter(one.location.path for one in own)
+    definitions = [one for one in own if one.definition]
+    if definitions:
+        home = min(definitions, key=lambda one: (one.sites[0], one.at)).location
+    else:
+        path = files.most_common(1)[0][0]
+        home = min(one.location for one in own if one.location.path == path)
+    if owner.origin is not Origin.USER:
+        own = tuple(one for one in own if one.location.path == home.path)
+    return _Function(Flow(code.jumps, code.stops), own, owner, home)
+
+
+def _namer(function: _Function, at: Location, vaddr: int) -> Location:
+    """The location that names the source function of ``at``: it, or one above it in its file.
+
+    That is the definition that was passed last on the way to ``vaddr``, if ``at`` can be in it;
+    else the first line that no gap of more than GAP lines parts from ``at``.
+    """
+    if function.owner.origin is not Origin.USER or at == function.home:
+        return function.home
+    definitions = {
+        site: one.location for one in function.own if one.definition for site in one.sites
+    }
+    passed = function.flow.nearest(vaddr, sorted(definitions), ahead=False)
+    if passed is not None:
+        last = definitions[passed[1]]
+        if last.path == at.path and last.line <= at.line:
+            return last
+    same = {one.location for one in function.own if one.location.path == at.path}
+    namer = at
+    for location in sorted(same, reverse=True):
+        if location < namer and namer.line - location.line <= GAP:
+            namer = location
+    return namer

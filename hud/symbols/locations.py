@@ -1,0 +1,432 @@
+"""The panic locations that a function refers to, and from where: source places without symbols.
+
+Terms: a *location* is a ``core::panic::Location``, {path pointer u64, path length u64, line u32,
+column u32}, in ``.data.rel.ro`` or ``.rodata``; a *reference* is an instruction that forms the
+address of one. It stands in cold code, away from the line that it is about; its *sites* are the
+pcs of the function from which a jump leads there (its own pc, where none does). A *definition* is
+the location of an async fn or block itself: what polling it once too often panics with.
+
+In a position-independent file the path pointer comes from a relative relocation: DT_RELA keeps it
+beside the place, DT_RELR in the place itself. Only the one function is scanned that is asked for.
+Sources: library/core/src/panic/location.rs of rustc 1.60 to 1.97 (the layout was read off binaries:
+it is no promise); ELF gABI, "Dynamic Section"; Intel SDM volume 2 (LEA, Jcc, JMP, MOV); Arm ARM C6
+(ADRP, ADR, ADD).
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from array import array
+from bisect import bisect_left, bisect_right
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from hud.errors import FormatError
+from hud.symbols.elf import EM_AARCH64, EM_X86_64, ET_EXEC, PF_W, PT_DYNAMIC
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hud.symbols.elf import ElfFile
+
+PATH_LIMIT = 1024
+LINE_LIMIT = 1 << 24
+COLUMN_LIMIT = 1 << 16
+RELOCATION_LIMIT = 1 << 22
+CODE_LIMIT = 1 << 20
+"""Bytes of one function that are scanned."""
+REFERENCE_LIMIT = 4096
+TABLE_LIMIT = 64
+TABLE_ROWS = 256
+TABLE_DISTANCE = 40
+"""Bytes from the LEA of a jump table to its jump, at most."""
+CALL_DISTANCE = 40
+"""Bytes from the LEA of a location to the call that it is for, at most."""
+CALLEE_SIZE = 96
+KEPT = 1 << 16
+RESUMED = b"`async fn` resumed"
+"""The message of panic_const_async_fn_resumed, library/core/src/panicking.rs; blocks too."""
+
+DT_RELA, DT_RELASZ, DT_RELAENT = 7, 8, 9
+RELATIVE = {EM_X86_64: 8, EM_AARCH64: 1027}
+"""R_X86_64_RELATIVE, R_AARCH64_RELATIVE."""
+
+_RECORD = struct.Struct("<QQII")
+_DYN = struct.Struct("<QQ")
+_I32 = struct.Struct("<i")
+_SUFFIX = b".rs"
+
+
+class Location(NamedTuple):
+    """One ``core::panic::Location``."""
+
+    path: str
+    line: int
+    column: int
+
+
+class Reference(NamedTuple):
+    """One use of a location by a function."""
+
+    at: int
+    """Vaddr of the instruction."""
+    target: int
+    """Vaddr of the location."""
+    sites: tuple[int, ...]
+    """Vaddrs in the function that lead there, ascending; never empty."""
+    location: Location
+    definition: bool
+
+
+class Code(NamedTuple):
+    """What the bytes of one function show."""
+
+    references: list[Reference]
+    """By address."""
+    jumps: list[tuple[int, int]]
+    """(source, target), both inside the function; short jumps of x86_64 are left out."""
+    stops: list[int]
+    """Addresses that the instruction before does not fall through to, as far as is known."""
+
+
+class Locations:
+    """The locations of one module; relocations are read when the first one is asked for."""
+
+    def __init__(self, elf: ElfFile) -> None:
+        self._elf = elf
+        self._relocations: tuple[array[int], array[int]] | None = None
+        self._known: dict[int, Location | None] = {}
+        self._resumed: dict[int, bool] = {}
+
+    def at(self, vaddr: int) -> Location | None:
+        """The location that lies at a vaddr; None where the bytes cannot be one."""
+        if vaddr not in self._known:
+            if len(self._known) >= KEPT:
+                self._known.clear()
+            try:
+                self._known[vaddr] = self._read(vaddr)
+            except FormatError:
+                self._known[vaddr] = None
+        return self._known[vaddr]
+
+    def _read(self, vaddr: int) -> Location | None:
+        if vaddr % 8:
+            return None
+        _, length, line, column = _RECORD.unpack(self._elf.read(vaddr, _RECORD.size))
+        if not len(_SUFFIX) < length <= PATH_LIMIT:
+            return None
+        if not (0 < line <= LINE_LIMIT and 0 < column <= COLUMN_LIMIT):
+            return None
+        raw = self._constant(self._pointer(vaddr), length)
+        if not raw.endswith(_SUFFIX):
+            return None
+        try:
+            path = raw.decode()
+        except UnicodeDecodeError:
+            return None
+        return Location(path, line, column) if path.isprintable() else None
+
+    def _constant(self, vaddr: int, size: int) -> bytes:
+        """``size`` bytes of read-only data; FormatError where there are none."""
+        for load in self._elf.loads:
+            if load.vaddr <= vaddr < load.vaddr + load.filesz and not load.flags & PF_W:
+                return bytes(self._elf.read(vaddr, size))
+        raise FormatError(f"{self._elf.name}: no constant at {vaddr:#x}")
+
+    def _pointer(self, vaddr: int) -> int:
+        """The pointer that the loader leaves at a vaddr; FormatError outside of the file."""
+        places, addends = self._relative()
+        at = bisect_left(places, vaddr)
+        if at < len(places) and places[at] == vaddr:
+            return addends[at]
+        return int.from_bytes(self._elf.read(vaddr, 8), "little")
+
+    def _relative(self) -> tuple[array[int], array[int]]:
+        if self._relocations is None:
+            try:
+                self._relocations = relative_relocations(self._elf)
+            except FormatError:
+                self._relocations = array("Q"), array("Q")
+        return self._relocations
+
+    def all(self) -> Iterator[tuple[int, Location]]:
+        """Every location that a relative relocation fills, by address; for figures."""
+        for place in self._relative()[0]:
+            found = self.at(place)
+            if found is not None:
+                yield place, found
+
+    # ------------------------------------------------------------------ one function
+
+    def references(self, start: int, size: int) -> list[Reference]:
+        """The uses of locations by the function [start, start + size), by address."""
+        return self.code(start, size).references
+
+    def code(self, start: int, size: int) -> Code:
+        """What the function [start, start + size) shows.
+
+        Of a function longer than CODE_LIMIT only its beginning; empty for an unknown machine.
+        """
+        scan = SCANS.get(self._elf.machine_id)
+        if scan is None:
+            return Code([], [], [])
+        try:
+            code = bytes(self._elf.read(start, min(size, CODE_LIMIT)))
+        except FormatError:
+            return Code([], [], [])
+        found = scan(code, start, self._elf.type == ET_EXEC)
+        uses: list[tuple[int, int, Location]] = []
+        for at, target in sorted(found.addresses):
+            location = self.at(target)
+            if location is not None and len(uses) < REFERENCE_LIMIT:
+                uses.append((at, target, location))
+        jumps = sorted(found.jumps + self._table_jumps(found, code, start))
+        sites = _sites(uses, jumps, start)
+        references = []
+        stops = set(found.stops)
+        for at, target, location in uses:
+            call = _call_after(found.calls, at)
+            definition = call is not None and self._is_resumed(call[1])
+            references.append(Reference(at, target, sites[at], location, definition))
+            if call is not None:  # it panics
+                stops.add(call[0] + 1)
+        return Code(references, [(source, target) for target, source in jumps], sorted(stops))
+
+    def _table_jumps(self, found: Scan, code: bytes, start: int) -> list[Pair]:
+        """The jumps through tables of 32-bit offsets, as ``match`` on a state becomes."""
+        tables = sorted({table for _, table in found.tables})
+        jumps: list[Pair] = []
+        for at, table in found.tables[:TABLE_LIMIT]:
+            following = bisect_right(tables, table)
+            end = tables[following] if following < len(tables) else table + 4 * TABLE_ROWS
+            for row in range(table, min(end, table + 4 * TABLE_ROWS), 4):
+                try:
+                    offset = int.from_bytes(self._constant(row, 4), "little", signed=True)
+                except FormatError:
+                    break
+                if not 0 <= table + offset - start < len(code):
+                    break
+                jumps.append((table + offset, at))
+        return jumps
+
+    def _is_resumed(self, callee: int) -> bool:
+        """Is it ``panic_const_async_fn_resumed`` or its like?"""
+        if callee < 0:  # through a slot of the GOT
+            callee = self._pointer_or_none(-callee)
+        if callee not in self._resumed:
+            if len(self._resumed) >= KEPT:
+                self._resumed.clear()
+            self._resumed[callee] = self._says_resumed(callee)
+        return self._resumed[callee]
+
+    def _says_resumed(self, callee: int) -> bool:
+        """Does a function refer to the message, or (rustc before 1.93) to a pointer to it?"""
+        scan = SCANS[self._elf.machine_id]
+        for size in (CALLEE_SIZE, 16):
+            try:
+                code = bytes(self._elf.read(callee, size))
+            except FormatError:
+                continue
+            addresses = scan(code, callee, self._elf.type == ET_EXEC).addresses
+            return any(self._is_message(target) for _, target in addresses)
+        return False
+
+    def _is_message(self, vaddr: int) -> bool:
+        return self._says(vaddr) or self._says(self._pointer_or_none(vaddr))
+
+    def _says(self, vaddr: int) -> bool:
+        try:
+            return self._constant(vaddr, len(RESUMED)) == RESUMED
+        except FormatError:
+            return False
+
+    def _pointer_or_none(self, vaddr: int) -> int:
+        """0 = there is no pointer."""
+        try:
+            return self._pointer(vaddr)
+        except FormatError:
+            return 0
+
+
+def _call_after(calls: list[Pair], at: int) -> Pair | None:
+    following = bisect_right(calls, (at, 1 << 64))
+    if following == len(calls) or calls[following][0] - at > CALL_DISTANCE:
+        return None
+    return calls[following]
+
+
+def _sites(
+    uses: list[tuple[int, int, Location]], jumps: list[Pair], start: int
+) -> dict[int, tuple[int, ...]]:
+    """Where each use is reached from. ``jumps``: (target, source), sorted.
+
+    The block of a use begins at the last jump target before it, if no other use lies between. A
+    jump out of another use's block of the same location (the two panics of an async fn follow each
+    other) is followed back once.
+    """
+    targets = [target for target, _ in jumps]
+    sites: dict[int, tuple[int, ...]] = {}
+    blocks: list[tuple[int, int, int]] = []
+    before = start - 1
+    for at, target, _ in uses:
+        end = bisect_right(targets, at)
+        found = {at}
+        if end and targets[end - 1] > before:
+            begin = bisect_left(targets, targets[end - 1])
+            found = {source for _, source in jumps[begin:end]}
+            blocks.append((targets[end - 1], at, target))
+        sites[at] = tuple(sorted(found))
+        before = at
+    for begin, end, target in blocks:
+        for at, other, _ in uses:
+            if other == target and at != end and any(begin <= s <= end for s in sites[at]):
+                kept = {site for site in sites[at] if not begin <= site <= end}
+                sites[at] = tuple(sorted(kept | set(sites[end])))
+    return sites
+
+
+# --------------------------------------------------------------------------- code
+
+Pair: TypeAlias = "tuple[int, int]"
+
+
+class Scan(NamedTuple):
+    """What the bytes of a function show; each list by pc, but ``jumps``."""
+
+    addresses: list[Pair]
+    """(pc, address formed)."""
+    jumps: list[Pair]
+    """(target, pc), both inside the function."""
+    calls: list[Pair]
+    """(pc, callee), or (pc, -GOT slot)."""
+    tables: list[Pair]
+    """(pc of the indirect jump, table of offsets)."""
+    stops: list[int]
+
+
+_LEA = re.compile(rb"[\x48\x4c]\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d]")
+_MOV_IMM = re.compile(rb"[\xb8-\xbf](?=...\x00)", re.DOTALL)
+_NEAR = re.compile(rb"\x0f[\x80-\x8f]|\xe9", re.DOTALL)
+_CALL = re.compile(rb"\xe8|\xff\x15")
+_INDIRECT = re.compile(rb"\xff[\xe0-\xe7]")
+_END = re.compile(rb"\xff[\xe0-\xe7]|\x0f\x0b")
+
+
+def _scan_x86(code: bytes, start: int, fixed: bool) -> Scan:
+    """By patterns, without knowing where instructions begin: what they find wrongly is no location.
+
+    Short jumps are left out: too many bytes look like one, and they lead nowhere far. ``fixed``:
+    the file is loaded where it says, and addresses may be immediates.
+    """
+    end = len(code) - 4
+    addresses, jumps, calls, tables, stops = [], [], [], [], []
+    for match in _LEA.finditer(code):
+        at = match.start()
+        if at + 3 <= end:
+            address = start + at + 7 + _I32.unpack_from(code, at + 3)[0]
+            addresses.append((start + at, address))
+            jump = _INDIRECT.search(code, at + 7, at + TABLE_DISTANCE)
+            if jump and address % 4 == 0:
+                tables.append((start + jump.start(), address))
+    if fixed:
+        addresses += [
+            (start + match.start(), _I32.unpack_from(code, match.end())[0])
+            for match in _MOV_IMM.finditer(code)
+            if match.end() <= end
+        ]
+    for match in _NEAR.finditer(code):
+        at = match.end()
+        target = at + 4 + _I32.unpack_from(code, at)[0] if at <= end else -1
+        if 0 <= target < len(code):
+            jumps.append((start + target, start + match.start()))
+            if match[0] == b"\xe9":
+                stops.append(start + at + 4)
+    stops += [start + match.end() for match in _END.finditer(code)]
+    for match in _CALL.finditer(code):
+        at = match.end()
+        if at <= end:
+            callee = start + at + 4 + _I32.unpack_from(code, at)[0]
+            calls.append((start + match.start(), callee if match[0] == b"\xe8" else -callee))
+    return Scan(addresses, jumps, calls, tables, stops)
+
+
+def _scan_aarch64(code: bytes, start: int, fixed: bool) -> Scan:  # noqa: ARG001 (always relative)
+    """ADRP and the ADD of the same register; ADR; B.cond, CBZ, TBZ, B, BL, BR, RET."""
+    found = Scan([], [], [], [], [])
+    pages: dict[int, int] = {}
+    for index, word in enumerate(array("I", code[: len(code) // 4 * 4])):
+        pc = start + 4 * index
+        if word & 0x1F000000 == 0x10000000:
+            delta = _signed(word >> 3 & 0x1FFFFC | word >> 29 & 3, 21)
+            if word >> 31:
+                pages[word & 31] = (pc & ~0xFFF) + (delta << 12)
+            else:
+                found.addresses.append((pc, pc + delta))
+        elif word & 0xFFC00000 == 0x91000000:
+            if word >> 5 & 31 in pages:
+                found.addresses.append((pc, pages[word >> 5 & 31] + (word >> 10 & 0xFFF)))
+        elif word & 0xFC000000 == 0x94000000:
+            found.calls.append((pc, pc + 4 * _signed(word & 0x3FFFFFF, 26)))
+        else:
+            bits, low = next((row[2:] for row in _JUMPS if word & row[0] == row[1]), (0, 0))
+            target = pc + 4 * _signed(word >> low & (1 << bits) - 1, bits) if bits else -1
+            if start <= target < start + len(code):
+                found.jumps.append((target, pc))
+            if bits == 26 or word & 0xFFFFFC1F in (0xD65F0000, 0xD61F0000):
+                found.stops.append(pc + 4)
+    return found
+
+
+_JUMPS = (
+    (0xFF000010, 0x54000000, 19, 5),
+    (0x7E000000, 0x34000000, 19, 5),
+    (0x7E000000, 0x36000000, 14, 5),
+    (0xFC000000, 0x14000000, 26, 0),
+)
+"""B.cond, CBZ and CBNZ, TBZ and TBNZ, B: mask, value, bits of the offset, its lowest bit."""
+
+
+def _signed(value: int, bits: int) -> int:
+    return value - (1 << bits) if value >> (bits - 1) else value
+
+
+SCANS = {EM_X86_64: _scan_x86, EM_AARCH64: _scan_aarch64}
+
+
+# --------------------------------------------------------------------------- relocations
+
+
+def relative_relocations(elf: ElfFile) -> tuple[array[int], array[int]]:
+    """(places, addends) of the relative relocations in DT_RELA, by place.
+
+    Empty without a dynamic section; FormatError where it contradicts the file.
+    """
+    kind = RELATIVE.get(elf.machine_id)
+    dynamic = elf.segment(PT_DYNAMIC)
+    if kind is None or dynamic is None:
+        return array("Q"), array("Q")
+    data = elf.read(dynamic.vaddr, min(dynamic.filesz, 1 << 16) // _DYN.size * _DYN.size)
+    tags: dict[int, int] = {}
+    for tag, value in _DYN.iter_unpack(data):
+        if tag == 0:
+            break
+        tags.setdefault(tag, value)
+    size = tags.get(DT_RELASZ, 0)
+    if not size or tags.get(DT_RELAENT) != 24 or size % 24:
+        return array("Q"), array("Q")
+    if size > RELOCATION_LIMIT * 24:
+        raise FormatError(f"{elf.name}: {size // 24} relocations")
+    words = array("Q", bytes(elf.read(tags.get(DT_RELA, 0), size)))
+    kinds = words[1::3]
+    places, addends = words[0::3], words[2::3]
+    count = kinds.count(kind)  # relative ones have no symbol and come first
+    if kinds[:count].count(kind) == count:
+        places, addends = places[:count], addends[:count]
+        if all(map(int.__le__, places, places[1:])):
+            return places, addends
+    rows = sorted(
+        (place, addend)
+        for place, addend, found in zip(places, addends, kinds, strict=False)
+        if found == kind
+    )
+    return array("Q", [place for place, _ in rows]), array("Q", [addend for _, addend in rows])

@@ -1,0 +1,66 @@
+"""Each benchmark runs with the smallest sizes and prints its table."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.e2e
+
+
+def bench(*words: str) -> str:
+    command = [sys.executable, str(ROOT / "tools" / "bench"), *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"$ tools/bench {' '.join(words)}\n")
+    return done.stdout
+
+
+def row(table: str, name: str) -> list[str]:
+    """The cells of the first row that begins so: two spaces and more between two cells."""
+    line = next(line for line in table.splitlines() if line.startswith(name))
+    return re.split(r"  +", line)
+
+
+def test_start(build_target: object) -> None:
+    table = bench("start", "--quick", "--no-install", "--no-zipapp")
+    first = row(table, "from source  first" if "from source  first" in table else "from source")
+    wall, attached = int(first[2]), int(first[7])
+    assert wall > attached > int(first[5]) > 0
+    assert row(table, "offcputime-bpfcc")[0] == "offcputime-bpfcc"
+
+
+def test_drain(build_target: object) -> None:
+    table = bench("drain", "--quick", "--tasks", "8")
+    assert int(row(table, "RingReader.drain")[1]) > 10_000
+    live = row(table, "threshold 0.1 ms")
+    assert int(live[1]) > 1000
+    assert live[3] == "0"
+
+
+def test_overhead(build_target: object) -> None:
+    table = bench("overhead", "--quick", "--only", "requests,polls")
+    for name in ("requests, 1 at once: per s", "polls: per s"):
+        cells = row(table, name)
+        assert cells[1] == "2"
+        assert float(cells[2].replace(",", "")) > 100
+        assert re.fullmatch(r"[+-]\d+\.\d\d %", cells[6])
+
+
+def test_accuracy(build_target: object) -> None:
+    table = bench(
+        "accuracy", "--quick", "--flavors", "multi_thread", "--kinds", "thread_sleep,pipe"
+    )
+    assert int(row(table, "thread_sleep")[1]) > 20
+    assert int(row(table, "total")[1]) > 40
+
+
+def test_steady() -> None:
+    table = bench("steady", "--quick")
+    assert row(table, "3")[3].endswith("%")

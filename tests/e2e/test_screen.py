@@ -1,0 +1,255 @@
+"""The whole program in a pseudo-terminal: opened, read, driven by keys, and left in every way."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import program
+import pyte
+import pytest
+import targets
+
+pytestmark = pytest.mark.e2e
+
+PATIENCE_S = 20.0
+ENTER, DOWN = "\r", "\x1b[B"
+LEFT_ALTERNATE = b"\x1b[?1049l"
+
+
+@pytest.fixture(scope="module")
+def server(prebuilt_demo: Path) -> Iterator[targets.Running]:
+    """Under load, for the tests that leave it alive."""
+    with (
+        targets.demo_server(prebuilt_demo, "--workers", "2") as running,
+        program.load(running.port, seconds=120),
+    ):
+        yield running
+
+
+class Session:
+    """hud in a terminal of its own, and what its screen shows."""
+
+    def __init__(self, *arguments: object, width: int = 120, height: int = 32) -> None:
+        self.controller, self.terminal = pty.openpty()
+        self.raw = b""
+        self.screen = pyte.Screen(width, height)
+        self.stream = pyte.ByteStream(self.screen)
+        self.resize(width, height)
+        self.modes = termios.tcgetattr(self.terminal)
+        self.process = subprocess.Popen(
+            [*program.COMMAND, *map(str, arguments)],
+            stdin=self.terminal,
+            stdout=self.terminal,
+            stderr=self.terminal,
+            env=program.environment(TERM="xterm-256color", LC_ALL="C.UTF-8"),
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        os.close(self.controller)
+        os.close(self.terminal)
+
+    def resize(self, width: int, height: int) -> None:
+        size = struct.pack("HHHH", height, width, 0, 0)
+        self.screen.resize(height, width)
+        fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, size)
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.screen.display)
+
+    def until(self, condition: Callable[[], object], what: str) -> None:
+        end = time.monotonic() + PATIENCE_S
+        while True:
+            while select.select([self.controller], [], [], 0.05)[0]:
+                data = os.read(self.controller, 1 << 16)
+                self.raw += data
+                self.stream.feed(data)
+            if condition():
+                return
+            if time.monotonic() > end:
+                pytest.fail(f"never {what}:\n{self.text}")
+
+    def shows(self, text: str) -> None:
+        self.until(lambda: text in self.text, f"shown: {text}")
+
+    def press(self, keys: str) -> None:
+        os.write(self.controller, keys.encode())
+
+    def ends(self, code: int = 0) -> str:
+        """Its end, with the terminal as it was; what was printed after the screen."""
+        self.until(lambda: self.process.poll() is not None, "ended")
+        self.until(lambda: True, "")
+        assert self.process.returncode == code, self.text
+        assert termios.tcgetattr(self.terminal) == self.modes
+        _, left, after = self.raw.rpartition(LEFT_ALTERNATE)
+        assert left, "the screen was never left"
+        assert self.raw.rfind(b"\x1b[?25h") > self.raw.rfind(b"\x1b[?25l"), "no cursor"
+        said = after.decode()
+        assert not [word for word in program.CRASHED if word in said], said
+        return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", said)
+
+
+def test_a_visit(server: targets.Running) -> None:
+    """Open, see the blockers, look at the stacks of one, resize, look at the workers, leave."""
+    with Session("--pid", server.pid) as hud:
+        hud.shows(f"pid {server.pid}")
+        hud.shows("of worker time is blocked")
+        hud.shows("handlers::hash_password")
+        assert "LIVE" in hud.screen.display[0]
+        assert "tokio 1.54.1" in hud.screen.display[0]
+
+        hud.press("/hash_pass" + ENTER)
+        hud.until(lambda: "compress" not in hud.text and "hash_password" in hud.text, "searched")
+        hud.press(ENTER)
+        hud.shows("your code blocks here")
+        blamed = next(line for line in hud.screen.display if "your code blocks here" in line)
+        assert "demo_server::handlers::hash_password" in blamed
+        assert "bcrypt" in hud.text
+
+        hud.press("\x1b")
+        hud.shows("of worker time is blocked")
+        hud.resize(80, 24)
+        hud.until(lambda: "hash_password" in hud.text and "quit" in hud.screen.display[-1], "drawn")
+        assert f"pid {server.pid}" in hud.screen.display[0]
+
+        hud.press("2")
+        hud.shows("parked")
+        hud.press("?")
+        hud.shows("any other key closes")
+        hud.press("x")
+        hud.press("q")
+        said = hud.ends()
+    assert "of worker time was blocked, in " in said
+    assert "  ended      quit" in said
+
+
+def test_an_interrupt_quits_and_writes(server: targets.Running, tmp_path: Path) -> None:
+    file = tmp_path / "trace.json"
+    with Session("--pid", server.pid, "--export", file) as hud:
+        hud.shows("handlers::")
+        hud.press("\x03")
+        said = hud.ends()
+    assert f"  written    {file} (" in said.replace("\r\n", "\n")
+    assert program.begins(program.trace(file))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_restores_the_terminal(
+    server: targets.Running, tmp_path: Path, number: signal.Signals
+) -> None:
+    file = tmp_path / "trace.json"
+    with Session("--pid", server.pid, "--export", file) as hud:
+        hud.shows("of worker time is blocked")
+        hud.process.send_signal(number)
+        said = hud.ends()
+    assert f"stopped by {number.name}" in said
+    assert program.begins(program.trace(file))
+
+
+def test_a_duration_ends_the_screen(server: targets.Running) -> None:
+    with Session("--pid", server.pid, "--duration", 2) as hud:
+        hud.shows("LIVE")
+        assert "  ended      duration over" in hud.ends()
+
+
+def test_the_screen_outlives_its_target(prebuilt_demo: Path, tmp_path: Path) -> None:
+    file = tmp_path / "trace.json"
+    with (
+        targets.demo_server(prebuilt_demo, "--workers", "2") as server,
+        program.load(server.port),
+        Session("--pid", server.pid, "--export", file) as hud,
+    ):
+        hud.shows("handlers::")
+        assert "LIVE" in hud.screen.display[0]
+        server.process.kill()
+        hud.shows("ENDED")
+        assert "LIVE" not in hud.screen.display[0]
+        assert "handlers::" in hud.text
+        time.sleep(1)
+        assert hud.process.poll() is None
+        hud.press(ENTER)
+        hud.shows("your code blocks here")
+        hud.press("\x1b")
+        hud.shows("of worker time is blocked")
+        hud.press("q")
+        said = hud.ends()
+    assert "target exited (killed by SIGKILL)" in said
+    assert program.begins(program.trace(file))
+
+
+def test_hud_killed_by_a_hung_up_terminal(server: targets.Running, tmp_path: Path) -> None:
+    """The window is closed: no reader, and SIGHUP. What was seen is written all the same."""
+    file = tmp_path / "trace.json"
+    hud = Session("--pid", server.pid, "--export", file)
+    with hud:
+        hud.shows("of worker time is blocked")
+        os.close(hud.controller)
+        hud.controller = os.open(os.devnull, os.O_RDWR)
+        assert program.within(PATIENCE_S, lambda: hud.process.poll() is not None)
+    assert program.begins(program.trace(file))
+
+
+@pytest.mark.parametrize(
+    ("streams", "term", "reason"),
+    [
+        ("<{tty} >{tty}", "dumb", "TERM is 'dumb'"),
+        ("</dev/null >{tty}", "xterm", "stdin is not a terminal"),
+        ("<{tty}", "xterm", "stdout is not a terminal"),
+    ],
+)
+def test_without_a_terminal_it_goes_on_without_a_screen(
+    server: targets.Running, streams: str, term: str, reason: str
+) -> None:
+    controller, terminal = pty.openpty()
+    try:
+        command = " ".join([*program.COMMAND, "--pid", str(server.pid), "--duration", "0.5"])
+        done = subprocess.run(
+            ["bash", "-c", f"{command} {streams.format(tty=os.ttyname(terminal))}"],
+            capture_output=True,
+            text=True,
+            env=program.environment(TERM=term),
+            timeout=60,
+        )
+        printed = done.stdout
+        if ">" in streams:
+            printed = os.read(controller, 1 << 16).decode()
+    finally:
+        os.close(controller)
+        os.close(terminal)
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[0] == (
+        f"hud: no screen, because {reason}: running as with --headless"
+    )
+    assert printed.startswith("demo-server-x86 (pid ")
+    assert "\x1b" not in printed or term != "dumb"
+
+
+def test_progress_is_told_on_a_terminal(server: targets.Running) -> None:
+    with Session("--headless", "--pid", server.pid, "--duration", 3) as hud:
+        hud.until(lambda: re.search(r"\d s, \d s left: [1-9]", hud.text), "told")
+        assert re.search(r"[0-3] s left: \d+ blocking polls?, most in demo_server::", hud.text)
+        hud.until(lambda: hud.process.poll() is not None, "ended")
+        hud.until(lambda: True, "")
+        assert "s left" not in hud.text
+        assert "ended      duration over" in hud.text
+        assert "\x1b[3" in hud.raw.decode(), "causes are coloured"
+        assert termios.tcgetattr(hud.terminal) == hud.modes

@@ -1,0 +1,316 @@
+"""The profiler on real processes without Tokio: workers by name, exec, the end, nothing left."""
+
+from __future__ import annotations
+
+import gc
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from hud import resources
+from hud.errors import HudError, TargetError, UsageError
+from hud.model import Kind, Rung, Sample, Stack
+from hud.profiler import Batch, Options, Profiler
+from hud.profiler import run as module
+from hud.target.find import find_target
+
+pytestmark = pytest.mark.kernel
+
+# Reads one command per line and answers each with a line.
+CHILD = """
+import ctypes, os, sys, threading, time
+prctl = ctypes.CDLL(None).prctl
+ends = {}
+def work(name, busy):
+    prctl(15, name.encode())
+    print(threading.get_native_id(), flush=True)
+    while name not in ends:
+        if not busy:
+            time.sleep(0.005)
+for line in sys.stdin:
+    command, _, rest = line.strip().partition(" ")
+    if command in ("sleeper", "spinner"):
+        threading.Thread(target=work, args=(rest, command == "spinner"), daemon=True).start()
+    elif command == "rename":
+        prctl(15, rest.encode())
+        print("done", flush=True)
+    elif command == "end":
+        ends[rest] = True
+        print("done", flush=True)
+    elif command == "exit":
+        os._exit(0)
+    elif command == "exec":
+        os.execv(sys.executable, [sys.executable, "-c", os.environ["CHILD"]])
+"""
+
+
+class Child:
+    """A process that does as it is told."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", CHILD],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+            env={"CHILD": CHILD},
+        )
+        self.pid = self.process.pid
+
+    def tell(self, command: str) -> None:
+        assert self.process.stdin
+        self.process.stdin.write(command + "\n")
+
+    def ask(self, command: str) -> str:
+        self.tell(command)
+        assert self.process.stdout
+        return self.process.stdout.readline().strip()
+
+
+@pytest.fixture
+def child() -> Iterator[Child]:
+    started = Child()
+    started.ask("rename main")
+    yield started
+    started.process.kill()
+    started.process.communicate()
+
+
+def machine_object() -> bytes:
+    return resources.read(f"hud-{platform.machine()}.bpf.o")
+
+
+@contextmanager
+def profiled(child: Child, **options: object) -> Iterator[Profiler]:
+    chosen = Options(**{"use_context": False, **options})  # type: ignore[arg-type]
+    with Profiler(find_target(None, child.pid), chosen, machine_object) as profiler:
+        yield profiler
+
+
+class Taken:
+    """Everything that a profiler yields, put together."""
+
+    def __init__(self, profiler: Profiler) -> None:
+        self.profiler = profiler
+        self.samples: list[Sample] = []
+        self.stacks: dict[int, Stack] = {}
+        self.batches: list[Batch] = []
+
+    def until(self, enough: Callable[[], object], within_s: float = 30) -> None:
+        end = time.monotonic() + within_s
+        while not enough():
+            assert time.monotonic() < end, "not seen"
+            self.take(self.profiler.pump())
+            self.take(self.profiler.states()[1])
+            time.sleep(0.03)
+
+    def take(self, batch: Batch) -> None:
+        self.batches.append(batch)
+        self.samples += batch.samples
+        self.stacks |= batch.stacks
+
+    def all(self, what: str) -> list[object]:
+        return [item for batch in self.batches for item in getattr(batch, what)]
+
+
+def descriptors() -> set[str]:
+    gc.collect()  # a mapped map keeps its descriptor as long as someone holds a view of it
+    return {path.name for path in Path("/proc/self/fd").iterdir()}
+
+
+# --------------------------------------------------------------------------- workers
+
+
+def test_workers_by_prefix_come_and_go(child: Child) -> None:
+    first = int(child.ask("sleeper api-0"))
+    other = int(child.ask("sleeper other"))
+    with profiled(child, workers="api") as profiler:
+        assert profiler.detection.rung is Rung.NAMES
+        assert [(w.worker_id, w.tid, w.name) for w in profiler.workers] == [(0, first, "api-0")]
+        taken = Taken(profiler)
+        second = int(child.ask("sleeper api-1"))
+        taken.until(lambda: len(profiler.workers) == 2)
+        assert [w.tid for w in profiler.workers] == [first, second]
+        assert second in {w.tid for w in taken.all("workers")}  # type: ignore[attr-defined]
+        child.ask("end api-0")
+        taken.until(lambda: first in taken.all("died"))
+        assert [w.tid for w in profiler.workers] == [second]
+        third = int(child.ask("sleeper api-2"))
+        taken.until(lambda: third in {w.tid for w in profiler.workers})
+        # a number is never given twice
+        assert [w.worker_id for w in profiler.workers] == [1, 2]
+        assert other not in {w.tid for w in taken.all("workers")}  # type: ignore[attr-defined]
+
+
+def test_busy_worker_is_sampled_and_named(child: Child) -> None:
+    worker = int(child.ask("spinner api-0"))
+    with profiled(child, workers="api", sample_hz=299) as profiler:
+        taken = Taken(profiler)
+
+        def named() -> list[Sample]:
+            return [
+                s
+                for s in taken.samples
+                if s.kind == Kind.CPU and s.stack in taken.stacks and taken.stacks[s.stack].frames
+            ]
+
+        taken.until(lambda: len(named()) > 30)
+        assert {s.tid for s in named()} == {worker}
+        complete = [s for s in named() if taken.stacks[s.stack].complete]
+        assert len(complete) >= 0.9 * len(named())
+        start = taken.stacks[complete[0].stack].frames or ()
+        assert any("PyEval" in f.function or "python" in f.module.lower() for f in start)
+        counted, whole = profiler.stack_counts()
+        assert counted >= len(named())
+        assert 0 < whole <= counted
+        assert profiler.losses().total() == profiler.losses().stacks_skipped
+
+
+def test_prefix_that_matches_nothing_leaves_nothing_attached(child: Child) -> None:
+    child.ask("sleeper api-0")
+    before = descriptors()
+    with pytest.raises(TargetError) as caught, profiled(child, workers="apx"):
+        pass
+    assert "api-0" in str(caught.value)
+    assert "--workers" in caught.value.hint
+    del caught
+    assert descriptors() == before
+
+
+def test_no_worker_is_known(child: Child) -> None:
+    with profiled(child) as profiler:
+        assert profiler.detection.rung is Rung.LATENCY
+        assert profiler.workers == []
+        assert profiler._probe.config.every_thread == 1
+        assert "switched off" in profiler.detection.reason
+
+
+@pytest.mark.parametrize("use_context", [True, False])
+def test_program_without_tokio(child: Child, use_context: bool) -> None:
+    child.ask("sleeper a")
+    with profiled(child, use_context=use_context) as profiler:
+        assert profiler.detection.rung is not Rung.CONTEXT
+        assert not profiler.detection.tokio_versions
+
+
+def test_executable_of_another_build_is_refused(child: Child) -> None:
+    before = descriptors()
+    with pytest.raises(UsageError) as caught, profiled(child, executable="/bin/true"):
+        pass
+    assert "another build" in str(caught.value)
+    del caught
+    assert descriptors() == before
+
+
+def test_process_that_is_gone(child: Child) -> None:
+    target = find_target(None, child.pid)
+    child.process.kill()
+    child.process.communicate()
+    before = descriptors()
+    with pytest.raises(HudError), Profiler(target, Options(), machine_object):
+        pass
+    assert descriptors() == before
+
+
+# --------------------------------------------------------------------------- exec and the end
+
+
+def test_exec_goes_on_with_the_new_image(child: Child) -> None:
+    old = int(child.ask("sleeper api-0"))
+    with profiled(child, workers="api") as profiler:
+        taken = Taken(profiler)
+        child.tell("exec")
+        # right after exec no thread of that name is there: that is no reason to give up
+        taken.until(lambda: any(batch.detection for batch in taken.batches))
+        assert old in taken.all("died")
+        assert profiler.workers == []
+        new = int(child.ask("spinner api-7"))
+        taken.until(lambda: [w.tid for w in profiler.workers] == [new])
+        assert profiler.detection.rung is Rung.NAMES
+        taken.until(lambda: any(s.tid == new and s.kind == Kind.CPU for s in taken.samples))
+        states, _ = profiler.states()
+        assert {state.tid for state in states} <= {child.pid, new}
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [("kill", "target exited (killed by SIGKILL)"), ("exit", "target exited (status 0)")],
+)
+def test_end_of_the_target(child: Child, end: str, reason: str) -> None:
+    child.ask("sleeper api-0")
+    with profiled(child, workers="api") as profiler:
+        taken = Taken(profiler)
+        taken.until(lambda: len(taken.batches) > 20)
+        if end == "kill":
+            child.process.kill()
+        else:
+            child.tell("exit")
+        taken.until(lambda: any(batch.ended for batch in taken.batches))
+        assert next(batch.ended for batch in taken.batches if batch.ended) == reason
+        taken.take(profiler.finish())
+        assert profiler.pump().samples == []
+
+
+def run_briefly(child: Child) -> None:
+    with profiled(child, workers="api") as profiler:
+        Taken(profiler).until(lambda: profiler.counters()["switches"] > 10)
+        profiler.finish()
+
+
+def test_nothing_stays_behind(child: Child) -> None:
+    before = descriptors()
+    child.ask("sleeper api-0")
+    run_briefly(child)
+    assert descriptors() == before
+
+
+def test_resolver_that_dies_costs_names_only(child: Child) -> None:
+    child.ask("spinner api-0")
+    with profiled(child, workers="api", sample_hz=299) as profiler:
+        profiler._resolver.close()
+        taken = Taken(profiler)
+
+        def enough() -> bool:
+            keys = {s.stack for s in taken.samples if s.kind == Kind.CPU and s.stack}
+            return len(keys) > 5 and all(taken.stacks[key].frames for key in keys)
+
+        taken.until(enough)
+        assert profiler.losses().symbols_late > 0
+        modules = {f.module for stack in taken.stacks.values() for f in stack.frames or ()}
+        assert str(Path(sys.executable).resolve()) in modules
+
+
+# --------------------------------------------------------------------------- mappings
+
+
+def test_mappings_are_not_read_at_every_strange_address(
+    child: Child, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[float] = []
+    real = module.read_mappings
+
+    def counted(pid: int) -> object:
+        reads.append(time.monotonic())
+        return real(pid)
+
+    monkeypatch.setattr(module, "read_mappings", counted)
+    child.ask("sleeper api-0")
+    with profiled(child, workers="api") as profiler:
+        reads.clear()
+        began = time.monotonic()
+        for _ in range(200):
+            profiler._refresh_wanted = True
+            profiler._refresh()
+        assert len(reads) <= 1
+        # one that had to wait is made up for
+        while time.monotonic() < began + 2 * module.REFRESH_INTERVAL_S:
+            profiler.pump()
+            time.sleep(0.02)
+        assert len(reads) == 2

@@ -1,0 +1,478 @@
+"""Names and unwind tables by address, with a resolver that writes down what it is asked."""
+
+from __future__ import annotations
+
+import os
+import struct
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from hud.errors import TargetError
+from hud.model import Frame, Mapping, Stack
+from hud.probe import wire
+from hud.probe.probe import RawStack
+from hud.probe.unwind import UnwindTables
+from hud.profiler import addresses as module_under_test
+from hud.profiler.addresses import Addresses, Resolved, _vaddr, sites_of
+from hud.symbols.client import FailedReply, FramesReply, Resolver, UnwindReply
+from hud.symbols.unwind import UnwindTable
+from hud.target.mappings import read_mappings
+
+APP, LIB = 0x5555_0000_0000, 0x7FFF_0000_0000
+
+
+def code(
+    start: int, path: str, inode: int = 1, offset: int = 0x1000, size: int = 0x8000
+) -> Mapping:
+    return Mapping(start, start + size, offset, True, path, "08:01", inode)
+
+
+@dataclass
+class Asked:
+    """A resolver that answers when the test says so."""
+
+    modules: dict[int, str] = field(default_factory=dict)
+    unwind: dict[int, int] = field(default_factory=dict)
+    """request -> module"""
+    frames: list[tuple[int, int, list[int]]] = field(default_factory=list)
+    """(request, module, offsets)"""
+    last: int = 0
+
+    def _next(self) -> int:
+        self.last += 1
+        return self.last
+
+    def add_module(self, fd: int, name: str) -> int:
+        os.fstat(fd)
+        number = self._next()
+        self.modules[number] = name
+        return number
+
+    def request_unwind(self, module: int) -> int:
+        request = self._next()
+        self.unwind[request] = module
+        return request
+
+    def request_frames(self, module: int, offsets: list[int]) -> int:
+        request = self._next()
+        self.frames.append((request, module, list(offsets)))
+        return request
+
+    def answers(self) -> list[FramesReply]:
+        """One frame for every offset asked since the last time, called MODULE+OFFSET."""
+        asked, self.frames = self.frames, []
+        return [
+            FramesReply(
+                request,
+                [(Frame(0, function=f"{self.modules[module]}+{at:#x}"),) for at in offsets],
+            )
+            for request, module, offsets in asked
+        ]
+
+
+class World:
+    """Addresses over mappings that the test may change."""
+
+    def __init__(self, *mappings: Mapping) -> None:
+        self.mappings = list(mappings)
+        self.reads = 0
+        self.asked = Asked()
+        self.addresses = Addresses(self.asked, self._open, self._read)  # type: ignore[arg-type]
+        self.addresses.refresh()
+
+    def _open(self, mapping: Mapping) -> int:
+        if "secret" in mapping.path:
+            raise TargetError(f"{mapping.path}: permission denied")
+        return os.open("/dev/null", os.O_RDONLY)
+
+    def _read(self) -> list[Mapping]:
+        self.reads += 1
+        return list(self.mappings)
+
+    def named(self, key: int, *pcs: int, stop: str = "") -> list[str]:
+        """The functions of a stack once everything is answered."""
+        known = {key: self.addresses.want(key, RawStack(pcs, stop))}
+        known |= dict(self.addresses.take(self.asked.answers()))
+        return functions(known[key])
+
+
+def functions(stack: Stack) -> list[str]:
+    assert stack.frames is not None
+    return [frame.function for frame in stack.frames]
+
+
+@pytest.fixture
+def world() -> World:
+    return World(code(APP, "/app"), code(LIB, "/lib/libc.so", inode=2))
+
+
+def test_modules_are_handed_over_once(world: World) -> None:
+    assert list(world.asked.modules.values()) == ["/app", "/lib/libc.so"]
+    assert list(world.asked.unwind.values()) == list(world.asked.modules)
+    world.addresses.refresh()
+    assert world.reads == 2
+    assert len(world.asked.modules) == 2
+    assert world.addresses.module_of("/lib/libc.so") == list(world.asked.modules)[1]
+    assert world.addresses.module_of("/none") is None
+    assert world.addresses.text_bytes == 0x10000
+
+
+def test_callers_are_looked_up_one_byte_before_their_return_address(world: World) -> None:
+    stack = world.addresses.want(5, RawStack((LIB + 0x10, APP + 0x20, APP + 0x30), ""))
+    assert stack == Stack((LIB + 0x10, APP + 0x20, APP + 0x30), True)
+    app, lib = world.asked.modules
+    asked = sorted((module, offsets) for _, module, offsets in world.asked.frames)
+    assert asked == [(app, [0x101F, 0x102F]), (lib, [0x1010])]
+    assert world.addresses.pending_stacks == 1
+    ((key, named),) = world.addresses.take(world.asked.answers())
+    assert key == 5
+    assert named.frames == (
+        Frame(LIB + 0x10, function="/lib/libc.so+0x1010"),
+        Frame(APP + 0x20, function="/app+0x101f"),
+        Frame(APP + 0x30, function="/app+0x102f"),
+    )
+    assert world.addresses.pending_stacks == 0
+
+
+def test_same_address_innermost_and_as_a_caller_are_two_sites(world: World) -> None:
+    assert sites_of((7, 7)) == [15, 14]
+    assert world.named(1, APP + 0x20, APP + 0x20) == ["/app+0x1020", "/app+0x101f"]
+
+
+def test_caller_at_the_first_byte_of_a_mapping_belongs_to_the_one_before() -> None:
+    world = World(code(APP, "/a"), code(APP + 0x8000, "/b", inode=2))
+    assert world.named(1, APP + 0x8000, APP + 0x8000) == ["/b+0x1000", "/a+0x8fff"]
+
+
+def test_known_stacks_are_named_at_once(world: World) -> None:
+    pcs = (APP + 1, APP + 2, APP + 3)
+    world.named(1, *pcs)
+    again = world.addresses.want(2, RawStack(pcs, "unreadable stack memory"))
+    assert functions(again) == ["/app+0x1001", "/app+0x1001", "/app+0x1002"]
+    assert (again.complete, again.stop) == (False, "unreadable stack memory")
+    assert world.asked.frames == []
+    # another innermost frame under the same callers asks for that one only
+    world.addresses.want(3, RawStack((APP + 9, *pcs[1:]), ""))
+    assert [offsets for _, _, offsets in world.asked.frames] == [[0x1009]]
+
+
+def test_site_that_is_asked_for_is_not_asked_again(world: World) -> None:
+    world.addresses.want(1, RawStack((APP + 1, APP + 2), ""))
+    world.addresses.want(2, RawStack((APP + 1, APP + 2, APP + 3), ""))
+    assert [offsets for _, _, offsets in world.asked.frames] == [[0x1001, 0x1001], [0x1002]]
+    done = world.addresses.take(world.asked.answers())
+    assert {key: len(stack.frames or ()) for key, stack in done} == {1: 2, 2: 3}
+
+
+def test_stack_waits_for_all_its_modules(world: World) -> None:
+    world.addresses.want(1, RawStack((APP + 1, LIB + 2), ""))
+    first, second = world.asked.answers()
+    assert world.addresses.take([first]) == []
+    assert [key for key, _ in world.addresses.take([second])] == [1]
+
+
+def test_inlined_calls(world: World) -> None:
+    world.addresses.want(1, RawStack((APP + 1, APP + 2), ""))
+    ((request, _, offsets),) = world.asked.frames
+    assert offsets == [0x1001, 0x1001]
+    inline = (Frame(0, function="f", inlined=True), Frame(0, function="g"))
+    ((_, stack),) = world.addresses.take([FramesReply(request, [inline, (Frame(0, "h"),)])])
+    assert stack.frames is not None
+    assert [frame.address for frame in stack.frames].count(APP + 1) + 1 == len(stack.frames)
+
+
+def test_addresses_without_a_module_keep_what_is_known_of_them() -> None:
+    world = World(
+        code(APP, "/app"),
+        code(LIB, "/secret", inode=9),
+        Mapping(0x1000, 0x2000, 0, True, "", "00:00", 0),
+    )
+    assert world.addresses.notes == ["/secret: permission denied"]
+    pcs = (LIB + 0x10, 0x1234, 0xDEAD_0000, 0, (1 << 64) - 1)
+    world.addresses.want(1, RawStack(pcs, "no unwind rule"))
+    ((_, stack),) = world.addresses.take([])
+    assert stack.frames == (
+        Frame(LIB + 0x10, module="/secret", offset=0x1010),
+        Frame(0x1234, offset=0x233),
+        Frame(0xDEAD_0000),
+        Frame(0),
+        Frame((1 << 64) - 1),
+    )
+    assert world.asked.frames == []
+
+
+def test_refused_names_keep_module_and_offset(world: World) -> None:
+    world.addresses.want(1, RawStack((APP + 1,), ""))
+    ((request, _, _),) = world.asked.frames
+    ((_, stack),) = world.addresses.take([FailedReply(request, "it died")])
+    assert stack.frames == (Frame(APP + 1, module="/app", offset=0x1001),)
+    assert world.addresses.notes == ["/app: it died"]
+    assert world.addresses.unnamed == 1
+
+
+def test_short_answer_leaves_nobody_waiting(world: World) -> None:
+    world.addresses.want(1, RawStack((APP + 1, APP + 0x20), ""))
+    ((request, _, _),) = world.asked.frames
+    ((_, stack),) = world.addresses.take([FramesReply(request, [(Frame(0, function="f"),)])])
+    assert stack.frames == (
+        Frame(APP + 1, function="f"),
+        Frame(APP + 0x20, module="/app", offset=0x101F),
+    )
+
+
+def test_answers_to_nothing_are_ignored(world: World) -> None:
+    strangers = [
+        FramesReply(999, [(Frame(0, function="f"),)]),
+        UnwindReply(998, [], None, ""),
+        FailedReply(997, "no"),
+    ]
+    assert world.addresses.take(strangers) == []
+    assert world.addresses.notes == []
+
+
+def test_library_that_is_replaced_at_the_same_addresses(world: World) -> None:
+    assert world.named(1, LIB + 1, APP + 1) == ["/lib/libc.so+0x1001", "/app+0x1000"]
+    world.mappings[1] = code(LIB, "/lib/other.so", inode=3)
+    world.addresses.refresh()
+    assert world.named(2, LIB + 1, APP + 1) == ["/lib/other.so+0x1001", "/app+0x1000"]
+
+
+def test_answer_about_a_replaced_library_is_not_believed(world: World) -> None:
+    world.addresses.want(1, RawStack((LIB + 1,), ""))
+    late = world.asked.answers()
+    world.mappings[1] = code(LIB, "/lib/other.so", inode=3)
+    world.addresses.refresh()
+    assert world.addresses.take(late) == []
+    done = dict(world.addresses.take(world.asked.answers()))
+    assert functions(done[1]) == ["/lib/other.so+0x1001"]
+
+
+def test_waiting_stack_keeps_all_its_names_when_a_library_goes(world: World) -> None:
+    world.named(1, APP + 1, APP + 2)
+    world.addresses.want(2, RawStack((LIB + 1, APP + 2), ""))  # APP + 2 is known already
+    del world.mappings[1]
+    world.addresses.refresh()
+    done = dict(world.addresses.take(world.asked.answers()))
+    assert functions(done[2]) == ["", "/app+0x1001"]
+    assert world.addresses.pending_stacks == 0
+
+
+def test_library_loaded_later_names_the_stacks_that_met_it(world: World) -> None:
+    new = 0x7FFE_0000_0000
+    stop = "code outside every known module"
+    assert not world.addresses.knows((new + 1, APP + 1))
+    assert world.named(1, new + 1, APP + 1, stop=stop) == ["", "/app+0x1000"]
+    assert world.named(2, new + 1, APP + 1, stop=stop) == ["", "/app+0x1000"]
+    world.mappings.append(code(new, "/lib/plugin.so", inode=7))
+    world.addresses.refresh()
+    assert world.addresses.knows((new + 1, APP + 1))
+    done = dict(world.addresses.take(world.asked.answers()))
+    assert {key: functions(stack) for key, stack in done.items()} == {
+        1: ["/lib/plugin.so+0x1001", "/app+0x1000"],
+        2: ["/lib/plugin.so+0x1001", "/app+0x1000"],
+    }
+
+
+def test_exec_forgets_everything(world: World) -> None:
+    world.named(1, APP + 1)
+    world.addresses.want(2, RawStack((APP + 0x77,), ""))
+    late = world.asked.answers()
+    world.addresses.clear()
+    assert (world.addresses.pending_stacks, world.addresses.pending_unwind) == (0, 0)
+    assert not world.addresses.knows((APP + 1,))
+    assert world.addresses.take(late) == []
+    world.mappings[:] = [code(APP, "/next", inode=5)]
+    world.addresses.refresh()
+    assert world.named(1, APP + 1) == ["/next+0x1001"]
+
+
+def test_names_have_a_bound_and_nobody_waits_for_ever(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module_under_test, "MOST_NAMED", 10)
+    for number in range(30):
+        pcs = tuple(APP + 0x100 * number + at for at in range(1, 5))
+        world.addresses.want(number, RawStack(pcs, ""))
+        done: dict[int, Stack] = {}
+        for _ in range(3):
+            done |= dict(world.addresses.take(world.asked.answers()))
+        assert "" not in functions(done[number])
+        assert world.addresses.pending_stacks == 0
+
+
+def test_modules_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module_under_test, "MOST_MODULES", 2)
+    world = World(*(code(APP + (n << 20), f"/{n}", inode=n + 1) for n in range(4)))
+    assert list(world.asked.modules.values()) == ["/0", "/1"]
+    assert len(world.addresses.notes) == 1
+
+
+# --------------------------------------------------------------------------- unwind tables
+
+
+ROWS = struct.pack("<4I", 0, 0x21, 0x900, 0)
+BUCKETS = struct.pack("<11I", *([0] * 9), 1, 1)
+
+
+def table(base: int = 0) -> UnwindTable:
+    return UnwindTable(base, ROWS, BUCKETS, 2, 1, 0)
+
+
+class Kernel:
+    """The maps of the kernel programs."""
+
+    def __init__(self, rows: int = 64) -> None:
+        self.memory = bytearray(wire.MAPPING.size * wire.MAX_MAPPINGS)
+        self.config = wire.Config()
+        self.tables = UnwindTables(
+            memoryview(bytearray(8 * rows)),
+            memoryview(bytearray(8 * 64)),
+            memoryview(self.memory),
+            self.config,
+        )
+
+
+def unwind_answers(world: World, base: int = 0) -> list[UnwindReply]:
+    asked, world.asked.unwind = world.asked.unwind, {}
+    return [UnwindReply(request, [(0, 0, 0x20000)], table(base), "") for request in asked]
+
+
+def biases(kernel: Kernel) -> list[tuple[int, int]]:
+    """(start, bias) of the mappings in use."""
+    at = kernel.config.mappings_first
+    entries = list(wire.MAPPING.iter_unpack(kernel.memory))[at : at + wire.MAX_MAPPINGS // 2]
+    return [(e[0], e[2]) for e in entries if 0 < e[0] < 1 << 62]
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_tables_go_to_the_kernel_whenever_they_come(world: World, early: bool) -> None:
+    kernel = Kernel()
+    assert world.addresses.pending_unwind == 2
+    if early:
+        world.addresses.take(unwind_answers(world))
+        world.addresses.use_tables(kernel.tables)
+    else:
+        world.addresses.use_tables(kernel.tables)
+        assert biases(kernel) == []
+        world.addresses.take(unwind_answers(world))
+    assert world.addresses.pending_unwind == 0
+    # mapped from file offset 0x1000, where the vaddr is 0x1000
+    assert biases(kernel) == [(APP, APP - 0x1000), (LIB, LIB - 0x1000)]
+
+
+def test_library_that_goes_leaves_the_kernel(world: World) -> None:
+    kernel = Kernel()
+    world.addresses.use_tables(kernel.tables)
+    world.addresses.take(unwind_answers(world))
+    del world.mappings[1]
+    world.addresses.refresh()
+    assert [start for start, _ in biases(kernel)] == [APP]
+    # and when it comes back its table is still there
+    world.mappings.append(code(LIB + 0x10000, "/lib/libc.so", inode=2))
+    world.addresses.refresh()
+    assert [start for start, _ in biases(kernel)] == [APP, LIB + 0x10000]
+    assert world.asked.unwind == {}
+
+
+def test_base_of_the_table(world: World) -> None:
+    kernel = Kernel()
+    world.addresses.use_tables(kernel.tables)
+    world.addresses.take(unwind_answers(world, base=0x400))
+    assert biases(kernel)[0] == (APP, APP - 0x1000 + 0x400)
+
+
+def test_module_without_rules_and_one_that_failed_are_told(world: World) -> None:
+    kernel = Kernel()
+    world.addresses.use_tables(kernel.tables)
+    first, second = world.asked.unwind
+    world.addresses.take([UnwindReply(first, [], None, "no .eh_frame"), FailedReply(second, "no")])
+    assert world.addresses.notes == ["/app: no .eh_frame", "/lib/libc.so: no"]
+    assert biases(kernel) == []
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_table_without_room_is_told(world: World, early: bool) -> None:
+    kernel = Kernel(rows=3)
+    if early:
+        world.addresses.take(unwind_answers(world))
+    world.addresses.use_tables(kernel.tables)
+    world.addresses.take(unwind_answers(world))
+    assert world.addresses.notes == ["/lib/libc.so: no room for its unwind rules"]
+    assert [start for start, _ in biases(kernel)] == [APP]
+
+
+PAGE = module_under_test.PAGE
+
+
+@pytest.mark.parametrize(
+    ("offset", "segments", "expected"),
+    [
+        (0x1000, [(0x1000, 0x1000, 0x500)], 0x1000),
+        # the R segment ends inside the page where the RX segment starts (lld)
+        (0x5F000, [(0, 0, 0x5F4C0), (0x604C0, 0x5F4C0, 0x9000)], 0x60000),
+        (0x5F000, [(0x604C0, 0x5F4C0, 0x9000), (0, 0, 0x5F4C0)], 0x60000),
+        # the second half of a segment, mapped apart
+        (0x61000, [(0, 0, 0x5F4C0), (0x604C0, 0x5F4C0, 0x9000)], 0x62000),
+        (0x70000, [(0, 0, 0x5F4C0), (0x604C0, 0x5F4C0, 0x9000)], None),
+        (0, [], None),
+        # not PIE
+        (0, [(0x400000, 0, 0x5000)], 0x400000),
+    ],
+)
+def test_vaddr_of_a_mapping(
+    offset: int, segments: list[tuple[int, int, int]], expected: int | None
+) -> None:
+    if PAGE != 4096:
+        pytest.skip("pages of 4 KiB")
+    assert _vaddr(offset, segments) == expected
+
+
+# --------------------------------------------------------------------------- the real resolver
+
+
+def test_names_of_this_process_from_the_real_resolver() -> None:
+    def open_mapping(mapping: Mapping) -> int:
+        return os.open("/proc/self/exe", os.O_RDONLY)
+
+    with Resolver() as resolver:
+        path = str(Path(sys.executable).resolve())
+        mine = [mapping for mapping in read_mappings(os.getpid()) if mapping.path == path]
+        pc = next(mapping.start for mapping in mine if mapping.executable) + 0x20
+        addresses = Addresses(resolver, open_mapping, lambda: mine)
+        addresses.refresh()
+        addresses.want(1, RawStack((pc, 0x10), "no unwind rule"))
+        done = until(lambda: addresses.take(resolver.wait(0.5)), lambda found: found)
+        ((key, stack),) = done
+        assert key == 1
+        assert stack.frames is not None
+        assert stack.frames[0].module == path
+        assert stack.frames[0].address == pc
+        assert stack.frames[-1] == Frame(0x10)
+        until(lambda: addresses.take(resolver.wait(0.5)), lambda _: not addresses.pending_unwind)
+        assert addresses.notes == []
+
+        # a dead resolver costs names, and is said once for each request
+        os.kill(resolver.pid, 9)
+        addresses.want(2, RawStack((pc + 8,), ""))
+        done = until(lambda: addresses.take(resolver.wait(0.5)), lambda found: found)
+        assert [resolved.key for resolved in done] == [2]
+        assert done[0].stack.frames is not None
+        assert [(f.module, f.address) for f in done[0].stack.frames] == [(path, pc + 8)]
+        assert addresses.unnamed == 1
+        assert "SIGKILL" in addresses.notes[0]
+
+
+def until(
+    take: Callable[[], list[Resolved]], enough: Callable[[list[Resolved]], object]
+) -> list[Resolved]:
+    found: list[Resolved] = []
+    end = time.monotonic() + 60
+    while not enough(found):
+        assert time.monotonic() < end
+        found += take()
+    return found

@@ -1,0 +1,330 @@
+"""Thread descriptors and CONTEXT in memory that the test makes up."""
+
+from __future__ import annotations
+
+import os
+import struct
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hud.errors import TargetError
+from hud.model import Mapping
+from hud.runtime.context import NONE, ContextLayout
+from hud.runtime.live import (
+    MOST_BYTES,
+    PTHREAD_TID,
+    TAIL,
+    WHOLE,
+    choose,
+    confirm,
+    memory_reader,
+    thread_pointers,
+    with_current_tick,
+)
+from hud.target.mappings import read_mappings
+
+STACKS = 0x7F00_0000_0000
+
+
+class Memory:
+    """Regions of bytes; a read may cross none of their ends."""
+
+    def __init__(self) -> None:
+        self.regions: dict[int, bytearray] = {}
+        self.read_bytes = 0
+
+    def region(self, start: int, size: int, **fields: object) -> Mapping:
+        self.regions[start] = bytearray(size)
+        return Mapping(start, start + size, 0, False, "", writable=True)
+
+    def write(self, address: int, data: bytes) -> None:
+        start = max(begin for begin in self.regions if begin <= address)
+        self.regions[start][address - start : address - start + len(data)] = data
+
+    def read(self, address: int, size: int) -> bytes:
+        self.read_bytes += size
+        for start, data in self.regions.items():
+            if start <= address < start + len(data):
+                return bytes(data[address - start : address - start + size])
+        return b""
+
+    def descriptor(self, address: int, tid: int) -> None:
+        self.write(address, struct.pack("<3Q", address, 0xD7, address))
+        self.write(address + PTHREAD_TID, struct.pack("<I", tid))
+
+
+@pytest.fixture
+def memory() -> Memory:
+    return Memory()
+
+
+# --------------------------------------------------------------------------- thread pointers
+
+
+def test_descriptors_at_the_end_of_stacks_and_in_small_mappings(memory: Memory) -> None:
+    stack = memory.region(STACKS, 8 << 20)
+    main = memory.region(STACKS - (1 << 20), 0x3000)
+    memory.descriptor(stack.end - 0x940, 11)
+    memory.descriptor(main.start + 0x740, 10)
+    found = thread_pointers([10, 11], [stack, main], memory.read)
+    assert found == {11: stack.end - 0x940, 10: main.start + 0x740}
+
+
+@pytest.mark.parametrize("size", [WHOLE, WHOLE + 4096])
+def test_how_much_of_a_mapping_is_read(memory: Memory, size: int) -> None:
+    region = memory.region(STACKS, size)
+    memory.descriptor(region.start + 64, 1)
+    memory.descriptor(region.end - TAIL, 2)
+    whole = size <= WHOLE
+    assert set(thread_pointers([1, 2], [region], memory.read)) == ({1, 2} if whole else {2})
+
+
+def test_only_threads_of_the_process_count(memory: Memory) -> None:
+    region = memory.region(STACKS, 0x8000)
+    for index, tid in enumerate((5, 0, 77, 0xFFFFFFFF)):
+        memory.descriptor(region.start + 0x1000 * index, tid)
+    assert thread_pointers([5, 6], [region], memory.read) == {5: region.start}
+
+
+def test_what_only_looks_like_a_descriptor(memory: Memory) -> None:
+    region = memory.region(STACKS, 0x4000)
+    at = region.start + 0x100
+    memory.write(at, struct.pack("<3Q", at, 0, at + 8))  # not its own address twice
+    memory.write(at + PTHREAD_TID, struct.pack("<I", 5))
+    odd = region.start + 0x1004  # not aligned
+    memory.descriptor(odd, 5)
+    assert thread_pointers([5], [region], memory.read) == {}
+
+
+def test_mappings_that_hold_no_descriptor_are_not_read(memory: Memory) -> None:
+    region = memory.region(STACKS, 0x4000)
+    memory.descriptor(region.start, 5)
+    file = replace(region, path="/lib/libc.so", inode=9)
+    constant = replace(region, writable=False)
+    assert thread_pointers([5], [file, constant], memory.read) == {}
+    assert memory.read_bytes == 0
+
+
+def test_static_program_has_it_in_the_heap(memory: Memory) -> None:
+    heap = replace(memory.region(STACKS, 0x20000), path="[heap]")
+    memory.descriptor(heap.start + 0x380, 5)
+    assert thread_pointers([5], [heap], memory.read) == {5: heap.start + 0x380}
+
+
+def test_search_ends_when_all_are_found(memory: Memory) -> None:
+    first, second = memory.region(STACKS, 0x1000), memory.region(STACKS + 0x100000, 0x1000)
+    memory.descriptor(first.start, 5)
+    thread_pointers([5], [first, second], memory.read)
+    assert memory.read_bytes == 0x1000 + 4
+
+
+def test_memory_that_is_gone_odd_or_without_end(memory: Memory) -> None:
+    gone = Mapping(0x1000, 0x9000, 0, False, "", writable=True)
+    huge = Mapping(0, 1 << 64, 0, False, "", writable=True)
+    odd = memory.region(STACKS, 23)
+    assert thread_pointers([5], [gone, huge, odd], memory.read) == {}
+    many = [Mapping(n * WHOLE, (n + 1) * WHOLE, 0, False, "", writable=True) for n in range(9000)]
+    before = memory.read_bytes
+    assert thread_pointers([5], many, memory.read) == {}
+    assert memory.read_bytes - before <= MOST_BYTES
+
+
+def test_own_threads_are_found() -> None:
+    stop = threading.Event()
+    threads = [threading.Thread(target=stop.wait) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    tids = {thread.native_id for thread in threads if thread.native_id}
+    descriptor, read = memory_reader(os.getpid())
+    try:
+        found = thread_pointers(tids, read_mappings(os.getpid()), read)
+    finally:
+        os.close(descriptor)
+        stop.set()
+        for thread in threads:
+            thread.join()
+    if os.uname().machine != "x86_64" or "glibc" not in os.confstr("CS_GNU_LIBC_VERSION"):
+        pytest.skip("glibc on x86_64")
+    assert set(found) == tids
+
+
+# --------------------------------------------------------------------------- CONTEXT
+
+LAYOUT = ContextLayout(
+    tokio="1.45 to 1.54",
+    size=80,
+    tls_offset=-0x100,
+    task_tag=NONE,
+    task_id=48,
+    budget_tag=68,
+    runtime=70,
+    scheduler=40,
+    core=24,
+    tick_multi=104,
+    tick_current=NONE,
+    why="",
+)
+TAGGED = replace(LAYOUT, size=88, task_tag=32, task_id=40, budget_tag=76, runtime=78, scheduler=56)
+
+
+def context(
+    layout: ContextLayout, *, runtime: int, budget: int = 0, task: int = 0, scheduler: int = 0,
+    tag: int = 1,
+) -> bytes:  # fmt: skip
+    data = bytearray(b"\xaa" * layout.size)
+    data[layout.runtime], data[layout.budget_tag] = runtime, budget
+    struct.pack_into("<Q", data, layout.task_id, task)
+    if layout.scheduler != NONE:
+        struct.pack_into("<Q", data, layout.scheduler, scheduler)
+    if layout.task_tag != NONE:
+        struct.pack_into("<Q", data, layout.task_tag, tag)
+    return bytes(data)
+
+
+def threads_with(memory: Memory, layout: ContextLayout, *contexts: bytes) -> dict[int, int]:
+    pointers = {}
+    for tid, data in enumerate(contexts, 1):
+        region = memory.region(STACKS + (tid << 20), 0x1000)
+        memory.write(region.start + 0x800 + layout.tls_offset, data)
+        pointers[tid] = region.start + 0x800
+    return pointers
+
+
+@pytest.mark.parametrize("layout", [LAYOUT, TAGGED], ids=["plain", "tagged"])
+def test_readings(memory: Memory, layout: ContextLayout) -> None:
+    pointers = threads_with(
+        memory,
+        layout,
+        context(layout, runtime=2),
+        context(layout, runtime=1, scheduler=0x7000, task=0),
+        context(layout, runtime=0, scheduler=0x7008, task=12, budget=1),
+        context(layout, runtime=1),  # entered by a guard that drives nothing
+        context(layout, runtime=2, task=9),  # spawn_blocking
+    )
+    found = confirm(layout, pointers, memory.read)
+    assert found.insane == 0
+    assert found.sane
+    assert [tuple(reading) for reading in found.readings] == [
+        (1, False, 0, 0, False),
+        (2, True, 0x7000, 0, False),
+        (3, True, 0x7008, 12, True),
+        (4, False, 0, 0, False),
+        (5, False, 0, 9, False),
+    ]
+    assert found.entered == 2
+
+
+def test_tag_of_no_task_hides_what_was_there_before(memory: Memory) -> None:
+    data = context(TAGGED, runtime=1, tag=0, task=77, scheduler=8)
+    (reading,) = confirm(TAGGED, threads_with(memory, TAGGED, data), memory.read).readings
+    assert reading.task_id == 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"runtime": 3},
+        {"runtime": 0, "budget": 2},
+        {"runtime": 0, "task": 1 << 48},
+        {"runtime": 0, "scheduler": 0x7001},
+        {"runtime": 0, "tag": 2},
+    ],
+)
+def test_bytes_that_are_no_context(memory: Memory, wrong: dict[str, int]) -> None:
+    good = context(TAGGED, runtime=0, scheduler=8)
+    pointers = threads_with(memory, TAGGED, good, context(TAGGED, **wrong))
+    found = confirm(TAGGED, pointers, memory.read)
+    assert (found.insane, len(found.readings), found.sane) == (1, 1, False)
+    assert choose([TAGGED], pointers, memory.read) is None
+
+
+def test_thread_that_has_ended_refutes_nothing(memory: Memory) -> None:
+    pointers = threads_with(memory, LAYOUT, context(LAYOUT, runtime=0, scheduler=8))
+    pointers[99] = 0xDEAD_0000
+    pointers[98] = 8  # CONTEXT would be below 0
+    found = confirm(LAYOUT, pointers, memory.read)
+    assert (found.insane, [r.tid for r in found.readings]) == (0, [1])
+    assert not confirm(LAYOUT, {99: 0xDEAD_0000}, memory.read).sane
+    assert choose([LAYOUT], {99: 0xDEAD_0000}, memory.read) is None
+    assert choose([LAYOUT], {}, memory.read) is None
+
+
+def test_layout_that_a_thread_has_entered_wins_over_an_earlier_one(memory: Memory) -> None:
+    elsewhere = replace(LAYOUT, tls_offset=-0x400, why="elsewhere")
+    pointers = threads_with(memory, LAYOUT, context(LAYOUT, runtime=1, scheduler=8))
+    memory.write(pointers[1] - 0x400, context(LAYOUT, runtime=2))
+    chosen = choose([elsewhere, LAYOUT], pointers, memory.read)
+    assert chosen is not None
+    assert chosen[0] is LAYOUT
+    # of two that nobody has entered, or that both were, the first
+    memory.write(pointers[1] - 0x100, context(LAYOUT, runtime=2))
+    chosen = choose([elsewhere, LAYOUT], pointers, memory.read)
+    assert chosen is not None
+    assert chosen[0] is elsewhere
+
+
+@given(st.binary(min_size=88, max_size=88), st.integers(0, (1 << 64) - 1))
+def test_any_bytes_give_a_result(data: bytes, scheduler: int) -> None:
+    memory = Memory()
+    noisy = data[:56] + struct.pack("<Q", scheduler) + data[64:]
+    pointers = threads_with(memory, TAGGED, noisy)
+    found = confirm(TAGGED, pointers, memory.read)
+    assert found.insane + len(found.readings) == 1
+    with_current_tick(TAGGED, found.readings, memory.read)
+
+
+# --------------------------------------------------------------------------- the tick
+
+
+def current_thread(memory: Memory, *, tag: int = 0, interval_at: int = 140) -> dict[int, int]:
+    scheduler = memory.region(0x10000, 0x100).start
+    core = memory.region(0x20000, 0x200).start
+    memory.write(scheduler, bytes((tag,)))
+    memory.write(scheduler + LAYOUT.core, struct.pack("<Q", core))
+    memory.write(core + interval_at, struct.pack("<I", 31))
+    return threads_with(memory, LAYOUT, context(LAYOUT, runtime=0, scheduler=scheduler))
+
+
+def with_tick(memory: Memory, layout: ContextLayout, pointers: dict[int, int]) -> ContextLayout:
+    return with_current_tick(layout, confirm(layout, pointers, memory.read).readings, memory.read)
+
+
+def test_tick_of_current_thread_is_found_in_its_core(memory: Memory) -> None:
+    assert with_tick(memory, LAYOUT, current_thread(memory)) == replace(LAYOUT, tick_current=136)
+
+
+@pytest.mark.parametrize("settings", [{"tag": 1}, {"interval_at": 300}])
+def test_tick_that_is_not_to_be_found(memory: Memory, settings: dict[str, int]) -> None:
+    assert with_tick(memory, LAYOUT, current_thread(memory, **settings)) is LAYOUT
+
+
+def test_tick_without_a_core_or_with_a_wild_pointer(memory: Memory) -> None:
+    pointers = current_thread(memory)
+    without = replace(LAYOUT, core=NONE)
+    assert with_tick(memory, without, pointers) is without
+    for wild in (0, 8, (1 << 64) - 8):
+        memory.write(0x10000 + LAYOUT.core, struct.pack("<Q", wild))
+        assert with_tick(memory, LAYOUT, pointers) is LAYOUT
+
+
+# --------------------------------------------------------------------------- the reader
+
+
+def test_reader_never_raises() -> None:
+    descriptor, read = memory_reader(os.getpid())
+    try:
+        for address in (0, -8, 1 << 63, (1 << 64) - 8, 1 << 70):
+            assert read(address, 8) == b""
+    finally:
+        os.close(descriptor)
+
+
+def test_process_that_is_gone(tmp_path: Path) -> None:
+    with pytest.raises(TargetError) as caught:
+        memory_reader(5, tmp_path)
+    assert str(caught.value) == "memory of process 5: no such file or directory"
