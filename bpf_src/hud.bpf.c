@@ -46,11 +46,18 @@ struct name {
 
 /* Names of the threads that LATENCY events blame: they may be gone when user space looks. */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1024);
 	__type(key, __u32);
 	__type(value, struct name);
 } culprits SEC(".maps");
+
+/* Not so: one that is switched out once more after sched_process_exit, when it has no memory to look
+ * at, and the kernel's own threads inside the process, which inherit a thread pointer. */
+static __always_inline int runs_code(struct task_struct *task)
+{
+	return !(task->flags & (PF_EXITING | PF_IO_WORKER | PF_USER_WORKER));
+}
 
 static __always_inline int in_poll(__u8 where)
 {
@@ -61,14 +68,14 @@ static __always_inline struct thread *thread_of(__u32 tid)
 {
 	struct thread *thread = bpf_map_lookup_elem(&threads, &tid);
 
-	if (thread)
+	if (thread && !thread->exited)
 		return thread;
 	{
 		struct thread fresh = {};
 
 		fresh.tid = tid;
 		fresh.credit_ns = STACK_SAVED_NS;
-		if (bpf_map_update_elem(&threads, &tid, &fresh, BPF_NOEXIST))
+		if (bpf_map_update_elem(&threads, &tid, &fresh, 0))
 			count(threads_full);
 	}
 	return bpf_map_lookup_elem(&threads, &tid);
@@ -259,8 +266,8 @@ static __always_inline void switched_out(struct thread *thread, struct task_stru
 		thread->cpu_ns += now - thread->since_ns;
 		earn(thread, now - thread->since_ns);
 	}
+	thread->since_ns = now; /* at once: user space may read between */
 	see(thread, task, 0, now);
-	thread->since_ns = now;
 	thread->preempted = preempted;
 	thread->stack = 0;
 	late = thread->late_ns && !thread->late_stack;
@@ -271,6 +278,7 @@ static __always_inline void switched_out(struct thread *thread, struct task_stru
 		bpf_probe_read_kernel(thread->other_comm, sizeof(thread->other_comm), next->comm);
 	} else {
 		thread->sched = SCHED_ASLEEP;
+		thread->other = 0; /* until somebody wakes it */
 		thread->syscall = NOT_A_SYSCALL;
 		asleep = in_poll(thread->where) || (!config.layout.valid && matters(thread));
 	}
@@ -311,12 +319,13 @@ static __always_inline void report_sleep(struct thread *thread, __u64 asleep, __
 
 static __always_inline void switched_in(struct thread *thread, struct task_struct *prev, __u64 now)
 {
-	__u64 asleep = 0, waited = 0, woken = now;
+	__u64 asleep = 0, waited = 0, woken = now, waking;
 
 	if (thread->sched == SCHED_ASLEEP) {
 		/* an older wake-up belongs to an earlier sleep */
-		if (thread->waking_ns > thread->since_ns && thread->waking_ns < now)
-			woken = thread->waking_ns;
+		waking = *(volatile __u64 *)&thread->waking_ns; /* another CPU may write it */
+		if (waking > thread->since_ns && waking < now)
+			woken = waking;
 		asleep = woken - thread->since_ns;
 		waited = now - woken;
 		add_by_where(thread->asleep_ns, thread->where, asleep);
@@ -340,7 +349,7 @@ static __always_inline void switched_in(struct thread *thread, struct task_struc
 	} else if (asleep && config.survey && thread->stack) {
 		report_sleep(thread, asleep, woken);
 	}
-	if (waited >= config.threshold_ns && matters(thread))
+	if (prev && waited >= config.threshold_ns && matters(thread))
 		note_latency(thread, prev, waited, now);
 	earn(thread, now - thread->since_ns);
 	thread->sched = SCHED_RUNNING;
@@ -359,13 +368,15 @@ int hud_switch(__u64 *ctx)
 
 	if (!(leaving | coming) || !config.enabled)
 		return 0;
-	/* after sched_process_exit a thread is switched out once more, without memory to look at */
-	leaving = leaving && !(prev->flags & PF_EXITING);
-	coming = coming && !(next->flags & PF_EXITING);
+	leaving = leaving && runs_code(prev);
+	coming = coming && runs_code(next);
 	now = bpf_ktime_get_ns();
 	count(switches);
 	if (leaving) {
 		thread = thread_of(prev->pid);
+		/* a switch to it that the kernel did not tell */
+		if (thread && thread->sched > SCHED_RUNNING)
+			switched_in(thread, 0, now);
 		/* preempted, or about to sleep but not yet asleep: still runnable */
 		if (thread)
 			switched_out(thread, prev, next, (ctx[0] & 1) || !task_state(prev), now);
@@ -401,6 +412,7 @@ int hud_exit(__u64 *ctx)
 {
 	struct task_struct *task = (struct task_struct *)ctx[0];
 	struct thread *thread;
+	__u64 now;
 	__u32 tid;
 
 	if (task->tgid != config.tgid || !config.enabled)
@@ -409,8 +421,15 @@ int hud_exit(__u64 *ctx)
 	thread = bpf_map_lookup_elem(&threads, &tid);
 	if (!thread)
 		return 0;
+	now = bpf_ktime_get_ns();
+	if (thread->sched == SCHED_RUNNING) {
+		thread->cpu_ns += now - thread->since_ns;
+		thread->since_ns = now;
+	}
 	if (thread->poll_start_ns)
-		end_poll(thread, bpf_ktime_get_ns());
+		end_poll(thread, now);
+	if (thread->late_ns)
+		report_latency(thread, 0);
 	/* user space takes a runtime thread's sums before it deletes the entry */
 	if (thread->entered || bpf_map_lookup_elem(&workers, &tid))
 		thread->exited = 1;
@@ -446,7 +465,7 @@ int hud_sample(void *ctx)
 	struct event *event;
 	__u64 now, cpu, stack = 0;
 
-	if (task->tgid != config.tgid || !config.enabled || task->flags & PF_EXITING)
+	if (task->tgid != config.tgid || !config.enabled || !runs_code(task))
 		return 0;
 	thread = thread_of(task->pid);
 	if (!thread)
@@ -455,6 +474,8 @@ int hud_sample(void *ctx)
 	if (thread->sched == SCHED_UNSEEN) {
 		thread->sched = SCHED_RUNNING;
 		thread->since_ns = now;
+	} else if (thread->sched != SCHED_RUNNING) {
+		switched_in(thread, 0, now);
 	}
 	see(thread, task, 1, now);
 	add_by_where(thread->samples, thread->where, 1);

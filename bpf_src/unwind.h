@@ -71,7 +71,7 @@ struct {
 } scratch SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 8192);
 	__type(key, __u64);
 	__type(value, struct stack);
@@ -221,7 +221,8 @@ static __always_inline int signal_step(struct walk *walk)
 {
 	__u64 mc = walk->sp + 128 + 176;
 
-	if (read_word(&walk->fp, mc + 8 + 8 * 29) || read_word(&walk->pc, mc + 8 + 8 * 32))
+	if (read_word(&walk->fp, mc + 8 + 8 * 29) || read_word(&walk->lr, mc + 8 + 8 * 30) ||
+	    read_word(&walk->pc, mc + 8 + 8 * 32))
 		return -1;
 	return read_word(&walk->sp, mc + 8 + 8 * 31);
 }
@@ -283,7 +284,7 @@ __attribute__((noinline)) int unwind_frame(struct walk *walk)
 
 	if (!walk)
 		return 1;
-	leaf = !walk->frames;
+	leaf = !walk->caller; /* the innermost frame, and one that a signal interrupted */
 	/* the address after a call may already belong to the next function */
 	pc = walk->pc - walk->caller;
 	hash = (walk->hash ^ walk->pc) * 0xff51afd7ed558ccdULL;
@@ -339,7 +340,8 @@ static __always_inline __u64 take_stack(__u32 which)
 	__sync_fetch_and_add(&counters.frames, walk->frames);
 	if (stack->stop == STOP_COMPLETE)
 		count(stacks_complete);
-	hash = walk->hash;
+	/* the same addresses may once be all that is known, and later a complete stack */
+	hash = walk->hash ^ stack->stop;
 	hash += !hash;
 	if (!bpf_map_lookup_elem(&stacks, &hash) &&
 	    bpf_map_update_elem(&stacks, &hash, stack, BPF_NOEXIST) &&

@@ -246,6 +246,13 @@ def _parser() -> argparse.ArgumentParser:
         help="a file of the same build with symbols, where the running one has none",
     )
     parser.add_argument(
+        "--debug-file",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="debug information of the same build: a .debug or .dwp file (repeatable)",
+    )
+    parser.add_argument(
         "--duration",
         type=_number("a duration", *SECONDS, "s"),
         default=0.0,
@@ -286,6 +293,7 @@ def _request(options: argparse.Namespace, *, headless: bool) -> Request:
         duration_s=options.duration,
         workers=options.workers,
         executable=options.target,
+        debug_files=tuple(options.debug_file),
         btf=Path(options.btf) if options.btf else None,
         use_context=not options.no_context,
         headless=headless,
@@ -336,7 +344,7 @@ def _demo(arguments: list[str]) -> int:
     parser.add_argument(
         "--build", action="store_true", help="build the server from source with cargo"
     )
-    parser.set_defaults(target=None)
+    parser.set_defaults(target=None, debug_file=[])
     _add_run_options(parser)
     options = parser.parse_args(arguments)
 

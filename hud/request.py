@@ -17,6 +17,7 @@ class Request:
     """0 = until somebody ends it."""
     workers: str | None
     executable: str | None
+    debug_files: tuple[str, ...]
     btf: Path | None
     use_context: bool
     headless: bool

@@ -48,6 +48,7 @@ def run(target: Target, request: Request, say: Say, show: Say) -> int:
         threshold_ns=request.threshold_ns,
         workers=request.workers,
         executable=request.executable,
+        debug_files=request.debug_files,
         btf=request.btf,
         use_context=request.use_context,
     )

@@ -8,8 +8,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-# Inlined calls share the pc of the call they are inlined into, and a tail call leaves nothing on the
-# stack (gdb makes its frame up from call sites in debug info): both are left out.
+# Inlined calls share the pc of the call they are inlined into, and a tail call leaves nothing on
+# the stack (gdb makes its frame up from call sites in debug info): both are left out.
 _SCRIPT = """
 import gdb, json
 gdb.execute("set backtrace past-main on")

@@ -136,12 +136,14 @@ def _rank(frame: Frame) -> int:
 
 
 def _operation(inner: Sequence[Frame]) -> str:
-    """The call that the blamed frame made; ``inner`` are the frames inside it."""
+    """The call that the blamed frame made, ``~`` before an inferred name; ``inner`` are the frames
+    inside it.
+    """
     calls = [frame for frame in reversed(inner) if frame.function]
     telling = [frame for frame in calls if not _plumbing(frame)]
-    if not telling:
-        return calls[0].function if calls else ""
-    return telling[0].function
+    for call in telling[:1] or calls[:1]:
+        return ("~" if call.inferred else "") + call.function
+    return ""
 
 
 def _plumbing(frame: Frame) -> bool:

@@ -305,7 +305,7 @@ class Profiler:
             self._facts = reply
             self.notes += [f"{self.target.executable}: {note}" for note in reply.facts.notes]
             if not reply.facts.has_symtab:
-                self.notes.append("the executable is stripped: functions without names")
+                self.notes.append(_stripped(reply.facts.build_id))
             elif not reply.facts.has_dwarf:
                 self.notes.append("no debug info: functions without file and line")
         elif isinstance(reply, FailedReply):
@@ -657,6 +657,14 @@ class Profiler:
         self._step_down(detect.Refusal(f"{bad} of {bad + good} readings of CONTEXT", versions))
         batch.detection = self.detection
         batch.workers += self.workers
+
+
+def _stripped(build_id: str) -> str:
+    of = f" (build id {build_id})" if build_id else ""
+    return (
+        "the executable is stripped: names marked ~ are inferred from panic locations; "
+        f"--target FILE with the unstripped file of this build{of} gives the real ones"
+    )
 
 
 def _wire_layout(layout: ContextLayout) -> wire.Layout:

@@ -90,7 +90,7 @@ class Resolver:
     """
 
     def __init__(self, *, memory_limit: int = 2 << 30) -> None:
-        """Forks. ``memory_limit``: bytes of address space for the child. OSError if refused."""
+        """Forks. ``memory_limit``: bytes for the child besides the files. OSError if refused."""
         self._waiting: set[int] = set()
         self._outgoing: deque[tuple[bytes, list[int]]] = deque()
         self._last_id = 0
@@ -303,7 +303,7 @@ class Resolver:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
             time.sleep(0.002)
-            done, _ = _reap(self.pid)
+            done, status = _reap(self.pid)
         if not self._trouble:
             self._trouble = _ending(status)
 

@@ -33,6 +33,8 @@ NOBODY = 65534
 NICE = 5
 """The target and the parent come first."""
 DESCRIPTOR_LIMIT = 1024
+MAPPED_LIMIT = 32 << 30
+"""Bytes of files that may be mapped: a program, its debug file and its .dwp have gigabytes."""
 EXIT_CRASHED = 70
 REQUEST_CPU_S = 20.0
 """CPU time that one request may take; then it fails, or stays without the rest of its names."""
@@ -136,8 +138,9 @@ def _import_everything() -> None:
 def drop_privileges(memory_limit: int, file_limit: int = messages.BODY_LIMIT) -> None:
     """Irrevocably an ordinary user without capabilities, with limits; OSError where refused.
 
-    Root becomes the user who called sudo, else nobody. ``memory_limit``: bytes of address space,
-    ``file_limit``: of each file that it writes; they count for memfds, so it cannot be 0.
+    Root becomes the user who called sudo, else nobody. ``memory_limit``: bytes besides mapped
+    files. ``file_limit``: bytes of each file that it writes; it counts for memfds, so it cannot
+    be 0.
     """
     libc = ctypes.CDLL(None, use_errno=True)
 
@@ -165,7 +168,8 @@ def drop_privileges(memory_limit: int, file_limit: int = messages.BODY_LIMIT) ->
     prctl(PR_SET_DUMPABLE, 0)
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of user clears it, so it comes last
     for kind, limit in (
-        (resource.RLIMIT_AS, memory_limit),
+        (resource.RLIMIT_DATA, memory_limit),
+        (resource.RLIMIT_AS, memory_limit + MAPPED_LIMIT),
         (resource.RLIMIT_NOFILE, DESCRIPTOR_LIMIT),
         (resource.RLIMIT_FSIZE, file_limit),
         (resource.RLIMIT_CORE, 0),

@@ -30,7 +30,9 @@ A rule (u32): bits 0-3 kind, bits 4-19 *offset* / 8 (unsigned), bits 20-31 *slot
     Return addresses signed with pointer authentication keep their signature: the walker masks it.
 
 A gap between two functions has a row with rule 0, unless it is padding: shorter than 16 bytes and
-up to a 16-aligned function; padding keeps the rule before it, which saves a third of the rows.
+up to a 16-aligned function; padding keeps the rule before it, which saves a third of the rows. So
+does a short gap before a thread's outermost frame: glibc's clone and clone3 make their system call
+in one.
 
 Source: Linux Standard Base 5.0 Core, 10.6 (``.eh_frame``, ``.eh_frame_hdr``).
 """
@@ -47,6 +49,7 @@ from typing import TYPE_CHECKING
 
 from hud.errors import FormatError
 from hud.symbols.cfi import (
+    END,
     NONE,
     PADDING,
     REGISTERS,
@@ -200,6 +203,7 @@ def _rows(data: bytes, fdes: Sequence[_Fde]) -> tuple[array[int], array[int]]:
     stop = 0
     for fde in fdes:
         start = fde[0]
+        offsets, found = _function_rows(data, fde)
         if start < stop:  # overlapping: the later FDE wins from its start on
             while pcs[-1] >= start and len(pcs) > 1:
                 pcs.pop()
@@ -209,12 +213,12 @@ def _rows(data: bytes, fdes: Sequence[_Fde]) -> tuple[array[int], array[int]]:
             start > stop
             and last != NONE
             and (start - stop >= 16 or stop & 15 == 0 or start & 15 != 0)
+            and not (start - stop < 16 and found[:1] and found[0] & 15 == END)
         ):
             pcs.append(stop)
             rules.append(NONE)
             last = NONE
         stop = start + fde[1]
-        offsets, found = _function_rows(data, fde)
         for offset, rule in zip(offsets, found):  # noqa: B905 (strict costs 15 %)
             if rule != last:
                 pcs.append(start + offset)

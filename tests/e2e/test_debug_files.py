@@ -130,7 +130,8 @@ def lines_of(binary: Path, place: Path, *options: object) -> tuple[set[str], lis
     begun = program.begins(program.trace(trace))
     found = {f"{event['args'].get('file')}:{event['args'].get('line')}" for event in begun}
     found = {place for place in found if "/src/blocking.rs:" in place}
-    return found, [line for line in done.stderr.splitlines() if "note:" in line]
+    said = done.stdout + done.stderr
+    return found, [line for line in said.splitlines() if "note" in line]
 
 
 def _moved(binary: Path, place: Path) -> Path:

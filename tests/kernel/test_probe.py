@@ -193,8 +193,9 @@ def test_cpu_time_agrees_with_the_kernels_own(child: Child, probe: Probe) -> Non
     first = both()
     time.sleep(1)
     ours, theirs, waiting, their_waiting = (b - a for a, b in zip(first, both(), strict=True))
-    assert abs(ours - theirs) < 60_000_000
-    assert abs(waiting - their_waiting) < 60_000_000
+    # the two are not read at one moment, and theirs lack what lasts
+    assert abs(ours - theirs) < 200_000_000
+    assert abs(waiting - their_waiting) < 200_000_000
 
 
 def test_sleep_that_began_before_the_attach_is_not_charged(child: Child, probe: Probe) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import mmap
 import os
-import resource
 import signal
 import struct
 import sys
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from hud.symbols import messages
+from hud.symbols import messages, service
 from hud.symbols.client import (
     FactsReply,
     FailedReply,
@@ -26,6 +25,8 @@ from hud.symbols.client import (
 )
 from hud.symbols.elf import ElfFile
 from hud.symbols.unwind import unwind_table
+
+from . import elfbuild
 
 PATIENCE_S = 60
 
@@ -283,7 +284,8 @@ def test_no_privilege_is_left(resolver: Resolver) -> None:
         assert status["Uid"].split() == [str(os.getuid())] * 4
     limits = Path(f"/proc/{resolver.pid}/limits").read_text()
     for name, value in (
-        ("Max address space", 2 << 30),
+        ("Max data size", 2 << 30),
+        ("Max address space", (2 << 30) + service.MAPPED_LIMIT),
         ("Max core file size", 0),
         ("Max file size", messages.BODY_LIMIT),
     ):
@@ -321,15 +323,22 @@ def test_root_becomes_the_user_who_called(
 
 
 def test_the_memory_limit_costs_a_request(tmp_path: Path) -> None:
-    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    status = _status(os.getpid())
+    used = int(status["VmData"].split()[0]) << 10
     big = tmp_path / "big"
-    with big.open("wb") as file:
-        file.write(Path(sys.executable).resolve().read_bytes()[:64])
-        file.truncate(4 << 30)
+    body = elfbuild.compressed(bytes(400 << 20))
+    big.write_bytes(elfbuild.elf([elfbuild.Sec(".debug_info", body, flags=0x800)]))
+    mapped = tmp_path / "mapped"
+    mapped.write_bytes(elfbuild.elf())
+    with mapped.open("r+b") as file:
+        file.truncate(4 << 30)  # does not count: the system can take its pages back
     with Resolver(memory_limit=used + (256 << 20)) as resolver:
         request = resolver.request_facts(_add(resolver, big))
-        reply = _all(resolver)[request]
-        assert isinstance(reply, FailedReply)
+        assert _all(resolver)[request] == FailedReply(
+            request, "not enough memory within the resolver's limit"
+        )
+        request = resolver.request_facts(_add(resolver, mapped))
+        assert isinstance(_all(resolver)[request], FactsReply)
         after = resolver.request_unwind(_add(resolver, _libc()))
         assert isinstance(_all(resolver)[after], UnwindReply)
 

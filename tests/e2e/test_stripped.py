@@ -1,0 +1,102 @@
+"""Stripped builds with fat LTO and panic=abort: workers by CONTEXT's contents, names inferred."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import program
+import pytest
+import targets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = pytest.mark.e2e
+
+LTO = (
+    'profile.release.lto="fat"',
+    'profile.release.panic="abort"',
+    "profile.release.codegen-units=1",
+)
+HANDLERS = {
+    "hash": ("hash", "hash_password"),
+    "compress": ("compress", "compress_payload"),
+    "parse": ("parse", "parse_report"),
+    "dns": ("dns", "resolve_peer"),
+    "sleep": ("sleep", "take_a_nap"),
+    "lock": ("lock", "update_cache"),
+    "read": ("read", "read_config", "forget_cached"),
+}
+"""Endpoint -> the functions that it blocks in, all of src/handlers.rs."""
+
+
+def functions() -> dict[str, range]:
+    """Function of handlers.rs -> its lines."""
+    text = (targets.CRATES / "demo-server" / "src" / "handlers.rs").read_text()
+    found = {}
+    name, start = "", 0
+    for number, line in enumerate(text.splitlines(), 1):
+        match = re.match(r"(?:pub )?(?:async )?fn (\w+)", line)
+        if match:
+            name, start = match[1], number
+        elif line == "}" and name:
+            found[name] = range(start, number + 1)
+    return found
+
+
+@pytest.mark.parametrize("tokio", targets.TOKIO_VERSIONS[1:])
+def test_blockers_are_placed_without_any_symbol(
+    build_target: Callable[..., Path], tmp_path: Path, tokio: str
+) -> None:
+    binary = build_target("demo-server", tokio=tokio, strip=True, config=LTO)
+    file = tmp_path / "trace.json"
+    with targets.demo_server(binary, "--workers", "2") as server, program.load(server.port):
+        done = program.run("--headless", "--pid", server.pid, "--duration", 6, "--export", file)
+    assert re.search(
+        rf"tokio {re.escape(tokio)}, CONTEXT found by its contents at tls-\d+ \(stripped\)",
+        file.read_text(),
+    )
+    assert "--target FILE with the unstripped file of this build (build id " in done.stdout
+    begins = program.begins(program.trace(file))
+    assert {event["args"]["worker_id"] for event in begins} == {0, 1}
+    known = functions()
+    placed = set()
+    for event in begins:
+        args = event["args"]
+        if args.get("file") == "src/handlers.rs":
+            assert args["inferred"]
+            assert not event["name"].startswith("~")
+            placed |= {
+                endpoint
+                for endpoint, names in HANDLERS.items()
+                if any(args["line"] in known[name] for name in names)
+            }
+    assert len(placed & {"hash", "compress", "parse", "dns", "sleep"}) >= 3, placed
+    caught = [event["args"] for event in begins if event["args"]["stack"]]
+    assert len(caught) >= 0.9 * len(begins)
+    cut_off = [args["stack"] for args in caught if not args["stack_complete"]]
+    assert len(cut_off) <= 0.01 * len(caught), cut_off
+
+
+def test_each_inferred_name_has_one_mark(build_target: Callable[..., Path], tmp_path: Path) -> None:
+    binary = build_target("demo-server", tokio=targets.TOKIO_VERSIONS[-1], strip=True, config=LTO)
+    with targets.demo_server(binary, "--workers", "2") as server, program.load(server.port):
+        done = program.run("--headless", "--pid", server.pid, "--duration", 4)
+    assert re.search(r" ~src/handlers\.rs:\d+ +src/handlers\.rs:\d+$", done.stdout, re.MULTILINE)
+    assert "~~" not in done.stdout
+    assert " src/handlers.rs:" not in re.sub(r"(~src/\S+) +src/\S+", r"\1", done.stdout)
+
+
+def test_a_stripped_zoo_is_seen_in_full(build_target: Callable[..., Path], tmp_path: Path) -> None:
+    binary = build_target("zoo", tokio=targets.TOKIO_VERSIONS[-1], strip=True, config=LTO)
+    file = tmp_path / "trace.json"
+    with targets.zoo(binary, tmp_path / "truth", "--seconds", "8") as running:
+        program.run("--headless", "--pid", running.pid, "--duration", 5, "--export", file)
+    assert "CONTEXT found by its contents" in file.read_text()
+    begins = program.begins(program.trace(file))
+    causes = {event["args"]["cause"] for event in begins}
+    assert {"cpu", "sleep", "lock"} <= causes
+    files = {event["args"].get("file") for event in begins}
+    assert "src/blocking.rs" in files

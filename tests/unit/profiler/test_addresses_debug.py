@@ -1,0 +1,160 @@
+"""Addresses with a cache and debug files, and the real resolver."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hud.model import Mapping
+from hud.probe import wire
+from hud.probe.probe import RawStack
+from hud.probe.unwind import UnwindTables
+from hud.profiler.addresses import Addresses
+from hud.profiler.cache import Cache
+from hud.profiler.debugfiles import DebugFiles
+from hud.profiler.debuginfo import DebugInfo
+from hud.symbols.client import FactsReply, Resolver
+
+from ..symbols import elfbuild as b
+from ..symbols.elfbuild import TEXT, Sec, Sym
+from ..symbols.test_dwarf_split import dwo, make
+
+PID = 7
+PATIENCE_S = 60
+START = 0x5555_0000_0000
+
+
+@pytest.fixture
+def resolver() -> Iterator[Resolver]:
+    with Resolver() as made:
+        yield made
+
+
+class World:
+    """One program at START, in a root of its own."""
+
+    def __init__(self, tmp_path: Path, resolver: Resolver, program: bytes) -> None:
+        self.root = tmp_path / "root"
+        process = tmp_path / "proc" / str(PID)
+        if not process.exists():
+            process.mkdir(parents=True)
+            (process / "root").symlink_to(self.root)
+            self.put("/opt/app", program)
+        self.resolver = resolver
+        self.cache = Cache(tmp_path / "cache" / "modules")
+        files = DebugFiles(PID, (), tmp_path / "proc", tmp_path / "host")
+        self.debug = DebugInfo(resolver, files, self.cache)
+        self.addresses = Addresses(resolver, self._open, self._read, self.cache, self.debug)
+
+    def put(self, path: str, content: bytes) -> None:
+        place = self.root / path.lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
+
+    def _open(self, mapping: Mapping) -> int:
+        return os.open(self.root / mapping.path.lstrip("/"), os.O_RDONLY)
+
+    def _read(self) -> list[Mapping]:
+        return [Mapping(START, START + 0x1000, TEXT, True, "/opt/app", "08:01", 1)]
+
+    def settle(self) -> None:
+        while self.resolver.pending:
+            replies = self.resolver.wait(PATIENCE_S)
+            assert replies, "no answer"
+            self.addresses.take(replies)
+
+    def names(self, *addresses: int) -> list[str]:
+        stack = self.addresses.want(1, RawStack(addresses, ""))
+        while stack.frames is None:
+            replies = self.resolver.wait(PATIENCE_S)
+            assert replies, "no answer"
+            done = dict(self.addresses.take(replies))
+            stack = done.get(1, stack)
+        return [frame.raw for frame in stack.frames]
+
+
+EH_FRAME = Sec(".eh_frame", bytes(4), addr=0x9000)
+
+
+def test_a_second_start_asks_for_nothing(tmp_path: Path, resolver: Resolver) -> None:
+    program = b.elf([EH_FRAME, *b.symbol_sections([Sym("f", TEXT, 0x1000)])])
+    cold = World(tmp_path, resolver, program)
+    cold.addresses.refresh()
+    assert cold.addresses.pending_unwind == 1
+    number = cold.addresses.module_of("/opt/app")
+    assert number is not None
+    assert not cold.addresses.is_begun(number)
+    cold.settle()
+    assert cold.addresses.is_begun(number)
+    assert cold.addresses.known_facts(number) is None
+    request = resolver.request_facts(number)
+    (facts,) = resolver.wait(PATIENCE_S)
+    assert isinstance(facts, FactsReply)
+    assert facts.request == request
+    cold.addresses.keep_facts(number, facts)
+
+    warm = World(tmp_path, resolver, program)
+    tables = UnwindTables(
+        *(memoryview(bytearray(size)) for size in (4096, 4096)),
+        memoryview(bytearray(wire.MAX_MAPPINGS * wire.MAPPING.size)),
+        wire.Config(),
+    )
+    warm.addresses.use_tables(tables)
+    warm.addresses.refresh()
+    assert warm.addresses.pending_unwind == 0
+    assert resolver.pending == 0
+    number = warm.addresses.module_of("/opt/app")
+    assert number is not None
+    assert number in tables
+    known = warm.addresses.known_facts(number)
+    assert known is not None
+    assert (known.facts, known.crates) == (facts.facts, facts.crates)
+    assert warm.names(START) == ["f"]
+
+
+def test_another_file_is_read_anew(tmp_path: Path, resolver: Resolver) -> None:
+    cold = World(tmp_path, resolver, b.elf([EH_FRAME]))
+    cold.addresses.refresh()
+    cold.settle()
+    cold.put("/opt/app", b.elf([EH_FRAME, Sec("more", b"")]))
+    again = World(tmp_path, resolver, b"")
+    again.addresses.refresh()
+    assert again.addresses.pending_unwind == 1
+
+
+def test_frames_wait_for_their_split_units(tmp_path: Path, resolver: Resolver) -> None:
+    made = make(5)
+    world = World(tmp_path, resolver, made.program)
+    world.put("/build/outer.dwo", dwo(made))
+    world.addresses.refresh()
+    world.settle()
+    assert world.names(START + 0x44, START + 0x11) == ["inner", "outer", "outer"]
+    assert world.addresses.notes == ["/opt/app: no .eh_frame"]
+
+
+def test_names_without_the_split_units(tmp_path: Path, resolver: Resolver) -> None:
+    world = World(tmp_path, resolver, make(5).program)
+    world.addresses.refresh()
+    world.settle()
+    assert world.names(START + 0x44) == [""]
+    assert world.debug.notes + world.addresses.notes[1:] == [
+        "/opt/app: split debug info not found: /build/outer.dwo"
+    ]
+
+
+def test_names_asked_before_the_debug_file_came_are_asked_again(
+    tmp_path: Path, resolver: Resolver
+) -> None:
+    note = Sec(".note.gnu.build-id", b.note(3, b"GNU\0", b"\xab\xcd\xef\1"), 7)
+    world = World(tmp_path, resolver, b.elf([note]))
+    debug = b.elf([note, *b.symbol_sections([Sym("late", TEXT, 0x1000)])])
+    world.put("/usr/lib/debug/.build-id/ab/cdef01.debug", debug)
+    world.addresses.refresh()
+    # before the module has said what it is
+    world.addresses.want(5, RawStack((START,), ""))
+    world.settle()
+    assert world.addresses.improved
+    assert world.names(START) == ["late"]

@@ -1,0 +1,312 @@
+"""Panic locations, their references and what is guessed from them, in programs made by hand."""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hud.model import Origin
+from hud.symbols.bounds import Bounds
+from hud.symbols.elf import EHDR, PHDR, ElfFile
+from hud.symbols.flow import Flow
+from hud.symbols.inferred import Inferred, short_path
+from hud.symbols.locations import Location, Locations, relative_relocations
+from hud.symbols.names import Place
+
+TEXT, DATA, RELRO, FRAMES = 0x1000, 0x3000, 0x4000, 0x5000
+RESUMED = TEXT + 0x800
+"""Where the stand-in for panic_const_async_fn_resumed is."""
+MAIN = "src/main.rs"
+TOKIO = "/c/registry/src/index-0123456789abcdef/tokio-1.54.1/src/task.rs"
+
+
+class Program(NamedTuple):
+    elf: ElfFile
+    records: list[int]
+    """Vaddrs of the locations."""
+
+
+def lea(at: int, target: int, register: int = 0x3D) -> bytes:
+    return bytes((0x48, 0x8D, register)) + struct.pack("<i", target - at - 7)
+
+
+def call(at: int, target: int) -> bytes:
+    return b"\xe8" + struct.pack("<i", target - at - 5)
+
+
+def jne(at: int, target: int) -> bytes:
+    return b"\x0f\x85" + struct.pack("<i", target - at - 6)
+
+
+def code(pieces: dict[int, bytes], size: int = 0x1000) -> bytes:
+    """``pieces`` by vaddr, NOPs between."""
+    text = bytearray(b"\x90" * size)
+    for at, piece in pieces.items():
+        text[at - TEXT : at - TEXT + len(piece)] = piece
+    return bytes(text)
+
+
+def program(
+    pieces: dict[int, bytes],
+    locations: list[tuple[str | bytes, int, int]],
+    functions: list[tuple[int, int]],
+    *,
+    relocations: str = "rela",
+    machine: int = 62,
+) -> Program:
+    """A file without section headers: code, strings, locations, ``.eh_frame`` and its table."""
+    message = b"`async fn` resumed after completion"
+    strings = bytearray(message)
+    rows = bytearray()
+    places = []
+    rela = b""
+    kind = {62: 8, 183: 1027}[machine]
+    for path, line, column in locations:
+        raw = path.encode() if isinstance(path, str) else path
+        pointer = DATA + len(strings)
+        strings += raw
+        places.append(RELRO + len(rows))
+        rela += struct.pack("<QQQ", places[-1], kind, pointer)
+        inside = 0 if relocations == "rela" else pointer
+        rows += struct.pack("<QQII", inside, len(raw), line, column)
+    dynamic_at = RELRO + len(rows)
+    rela_at = dynamic_at + 64
+    dynamic = struct.pack("<8Q", 7, rela_at, 8, len(rela), 9, 24, 0, 0)
+    if relocations != "rela":
+        dynamic, rela = bytes(64), b""
+    pieces = {RESUMED: lea(RESUMED, DATA) + b"\x0f\x0b", **pieces}
+    functions = sorted([*functions, (RESUMED, 16)])
+    frame_at = FRAMES + 12 + 8 * len(functions)
+    cie = struct.pack("<II", 16, 0) + b"\x01zR\0\x01\x78\x10\x01\x1b" + bytes(3)
+    if machine == 183:
+        cie = cie.replace(b"\x01\x78\x10\x01", b"\x01\x78\x1e\x01")
+    frames = bytearray(cie)
+    table = b""
+    for start, size in functions:
+        at = frame_at + len(frames)
+        frames += struct.pack("<IIiI", 16, at + 4 - frame_at, start - at - 8, size) + bytes(4)
+        table += struct.pack("<ii", start - FRAMES, at - FRAMES)
+    header = struct.pack("<4Bii", 1, 0x1B, 3, 0x3B, frame_at - FRAMES - 4, len(functions))
+    eh = header + table + bytes(frames)
+    segments = [
+        (1, 5, TEXT, code(pieces)),
+        (1, 4, DATA, bytes(strings)),
+        (1, 6, RELRO, bytes(rows) + dynamic + rela),
+        (1, 4, FRAMES, eh),
+        (0x6474E550, 4, FRAMES, eh[: len(header + table)]),
+        (2, 6, dynamic_at, dynamic),
+    ]
+    ident = b"\x7fELF\x02\x01\x01".ljust(16, b"\0")
+    head = EHDR.pack(ident, 3, machine, 1, 0, 64, 0, 0, 64, 56, len(segments), 0, 0, 0)
+    image = bytearray(0x6000)
+    for kind_, flags, vaddr, data in segments:
+        head += PHDR.pack(kind_, flags, vaddr, vaddr, vaddr, len(data), len(data), 8)
+        image[vaddr : vaddr + len(data)] = data
+    image[: len(head)] = head
+    return Program(ElfFile(bytes(image), "app"), places)
+
+
+RECORD = RELRO
+
+
+def record(index: int) -> int:
+    return RECORD + 24 * index
+
+
+# --------------------------------------------------------------------------- locations
+
+
+@pytest.mark.parametrize("relocations", ["rela", "in place"])
+def test_a_location_is_read_wherever_its_pointer_comes_from(relocations: str) -> None:
+    made = program({}, [(MAIN, 7, 9), (TOKIO, 88, 5)], [], relocations=relocations)
+    found = Locations(made.elf)
+    assert found.at(made.records[0]) == Location(MAIN, 7, 9)
+    assert found.at(made.records[1]) == Location(TOKIO, 88, 5)
+    assert found.at(made.records[0] + 8) is None
+    assert found.at(made.records[0] + 1) is None
+    assert found.at(0xDEAD_0000) is None
+
+
+def test_all_locations_are_those_that_relocations_fill() -> None:
+    made = program({}, [(MAIN, 7, 9), (b"not a path", 1, 1), (TOKIO, 88, 5)], [])
+    first, _, third = made.records
+    assert [place for place, _ in Locations(made.elf).all()] == [first, third]
+    places, addends = relative_relocations(made.elf)
+    assert list(places) == made.records
+    assert addends[0] == DATA + len(b"`async fn` resumed after completion")
+
+
+@pytest.mark.parametrize(
+    ("path", "line", "column"),
+    [
+        ("src/main.c", 7, 9),
+        (MAIN, 0, 9),
+        (MAIN, 7, 0),
+        (MAIN, 1 << 25, 9),
+        (MAIN, 7, 1 << 17),
+        (".rs", 7, 9),
+        ("x" * 2000 + ".rs", 7, 9),
+        (b"src/\xff.rs", 7, 9),
+        ("src/\x1b[31m.rs", 7, 9),
+    ],
+)
+def test_what_cannot_be_a_location_is_none(path: str | bytes, line: int, column: int) -> None:
+    made = program({}, [(path, line, column)], [])
+    assert Locations(made.elf).at(made.records[0]) is None
+
+
+def test_references_know_from_where_they_are_reached_and_definitions() -> None:
+    start, cold = TEXT, TEXT + 0x400
+    made = program(
+        {
+            start + 0x10: jne(start + 0x10, cold),
+            start + 0x80: jne(start + 0x80, cold + 0x20),
+            cold: lea(cold, record(0)) + call(cold + 7, RESUMED),
+            cold + 0x20: lea(cold + 0x20, record(1)) + call(cold + 0x27, TEXT + 0x900),
+        },
+        [(MAIN, 20, 30), (MAIN, 25, 9)],
+        [],
+    )
+    first, second = Locations(made.elf).references(start, 0x500)
+    assert first == (cold, record(0), (start + 0x10,), Location(MAIN, 20, 30), True)
+    assert second == (cold + 0x20, record(1), (start + 0x80,), Location(MAIN, 25, 9), False)
+
+
+def test_aarch64_forms_addresses_in_two_instructions() -> None:
+    def adrp(at: int, target: int, register: int) -> int:
+        pages = (target >> 12) - (at >> 12)
+        return 0x90000000 | (pages & 3) << 29 | (pages >> 2 & 0x7FFFF) << 5 | register
+
+    words = {
+        TEXT: 0x54000001 | (0x40 // 4) << 5,  # b.ne +0x40
+        TEXT + 4: 0xD65F03C0,
+        TEXT + 0x40: adrp(TEXT + 0x40, record(1), 3),
+        TEXT + 0x44: 0x91000000 | (record(1) & 0xFFF) << 10 | 3 << 5,
+    }
+    pieces = {at: struct.pack("<I", word) for at, word in words.items()}
+    made = program(pieces, [(MAIN, 1, 1), (MAIN, 9, 2)], [], machine=183)
+    (only,) = Locations(made.elf).references(TEXT, 0x80)
+    assert only == (TEXT + 0x44, record(1), (TEXT,), Location(MAIN, 9, 2), False)
+
+
+# --------------------------------------------------------------------------- bounds, flow
+
+
+def test_bounds_are_those_of_the_fde() -> None:
+    made = program({}, [], [(TEXT, 0x40), (TEXT + 0x100, 0x20)])
+    bounds = Bounds(made.elf)
+    assert list(bounds) == [(TEXT, 0x40), (TEXT + 0x100, 0x20), (RESUMED, 16)]
+    assert bounds.of(TEXT) == bounds.of(TEXT + 0x3F) == (TEXT, 0x40)
+    assert bounds.of(TEXT + 0x40) is None
+    assert bounds.of(TEXT - 1) is None
+    assert bounds.of(TEXT + 0x11F) == (TEXT + 0x100, 0x20)
+
+
+def test_the_nearest_place_is_the_one_that_the_code_leads_to() -> None:
+    flow = Flow([(10, 500), (300, 700)], [110, 200])
+    assert flow.nearest(520, [10, 150, 498], ahead=False) == (22, 498)
+    assert flow.nearest(520, [10, 150], ahead=False) == (24, 10)
+    assert flow.nearest(105, [150], ahead=True) is None
+    assert flow.nearest(250, [150], ahead=False) is None
+    assert flow.nearest(250, [150, 710], ahead=True) == (64, 710)
+
+
+# --------------------------------------------------------------------------- guesses
+
+
+def handlers() -> Program:
+    """One poll function: ``connection`` (line 10) with ``hash`` (30) and ``parse`` (50) inlined.
+
+    The calls that block are far from their tests: 0x600 belongs to hash, 0x680 to parse.
+    """
+    cold, lines = TEXT + 0x400, (10, 30, 50)
+    pieces = {}
+    for index, at in enumerate((TEXT + 8, TEXT + 0x100, TEXT + 0x200)):
+        block = cold + 0x20 * index
+        pieces[at] = jne(at, block)
+        pieces[block] = lea(block, record(index)) + call(block + 7, RESUMED)
+    for at, target in ((TEXT + 0x110, TEXT + 0x5F0), (TEXT + 0x210, TEXT + 0x670)):
+        pieces[at] = b"\xe9" + struct.pack("<i", target - at - 5)
+    for at in (TEXT + 0x460, TEXT + 0x620, TEXT + 0x6A0):
+        pieces[at] = b"\x0f\x0b"
+    return program(
+        pieces,
+        [(MAIN, line, 40) for line in lines],
+        [(TEXT, 0x700)],
+    )
+
+
+def test_an_inlined_async_fn_is_a_frame_of_its_own() -> None:
+    inferred = Inferred(handlers().elf)
+    for pc, line in ((TEXT + 0x600, 30), (TEXT + 0x680, 50)):
+        inner, outer = inferred.frames(pc)
+        assert (inner.function, inner.file, inner.line) == (f"{MAIN}:{line}", MAIN, line)
+        assert (outer.function, outer.line) == (f"{MAIN}:10", 10)
+        assert (inner.inlined, outer.inlined) == (True, False)
+        assert inner.inferred
+        assert outer.inferred
+        assert inner.origin is Origin.USER
+        assert (inner.module, inner.offset) == ("app", pc)
+    (only,) = inferred.frames(TEXT + 0x20)
+    assert only.function == f"{MAIN}:10"
+
+
+def test_a_dependencys_function_has_its_crate_and_one_name() -> None:
+    pieces = {
+        TEXT + 0x10: lea(TEXT + 0x10, record(0)),
+        TEXT + 0x80: lea(TEXT + 0x80, record(1)),
+    }
+    locations: list[tuple[str | bytes, int, int]] = [(TOKIO, 40, 3), (TOKIO, 77, 3)]
+    inferred = Inferred(program(pieces, locations, [(TEXT, 0x100)]).elf)
+    (near,) = inferred.frames(TEXT + 0x12)
+    (far,) = inferred.frames(TEXT + 0x90)
+    assert near.function == far.function == "tokio/src/task.rs:40"
+    assert (near.line, far.line) == (40, 77)
+    assert (near.origin, near.crate) == (Origin.RUNTIME, "tokio 1.54.1")
+
+
+def test_the_users_own_file_decides_whose_function_it_is() -> None:
+    pieces = {TEXT + 16 * i: lea(TEXT + 16 * i, record(i)) for i in range(3)}
+    locations: list[tuple[str | bytes, int, int]] = [(TOKIO, 1, 1), (TOKIO, 2, 1), (MAIN, 3, 1)]
+    (frame,) = Inferred(program(pieces, locations, [(TEXT, 0x100)]).elf).frames(TEXT + 4)
+    assert (frame.function, frame.origin) == (f"{MAIN}:3", Origin.USER)
+
+
+def test_a_function_without_a_location_is_one_place_without_a_name() -> None:
+    inferred = Inferred(program({}, [], [(TEXT + 0x40, 0x40)]).elf)
+    (frame,) = inferred.frames(TEXT + 0x5A)
+    assert (frame.function, frame.inferred, frame.offset) == ("", False, TEXT + 0x40)
+    assert inferred.frames(TEXT) == ()
+
+
+@pytest.mark.parametrize(
+    ("path", "place", "want"),
+    [
+        ("src/a/b.rs", Place(Origin.USER), "src/a/b.rs"),
+        ("crates/api/src/b.rs", Place(Origin.USER), "crates/api/src/b.rs"),
+        ("/home/me/api/src/b.rs", Place(Origin.USER), "src/b.rs"),
+        (TOKIO, Place(Origin.RUNTIME, "tokio", "1.54.1"), "tokio/src/task.rs"),
+        ("/rustc/0a/library/std/src/fs.rs", Place(Origin.STD, "std"), "std/src/fs.rs"),
+        ("/generated.rs", Place(Origin.USER), "generated.rs"),
+    ],
+)
+def test_short_paths(path: str, place: Place, want: str) -> None:
+    assert short_path(path, place) == want
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_hostile_bytes_end_in_a_result(data: st.DataObject) -> None:
+    image = bytearray(handlers().elf.data)
+    for _ in range(data.draw(st.integers(1, 12))):
+        at = data.draw(st.sampled_from((64, TEXT, DATA, RELRO, FRAMES)))
+        at += data.draw(st.integers(0, 400))
+        image[at] = data.draw(st.integers(0, 255))
+    inferred = Inferred(ElfFile(bytes(image), "app"))
+    for pc in (TEXT + 0x20, TEXT + 0x600, RESUMED, FRAMES):
+        for frame in inferred.frames(pc):
+            assert frame.function == "" or frame.inferred
