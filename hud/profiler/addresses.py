@@ -109,6 +109,7 @@ class Addresses:
         self._frames: dict[int, tuple[Frame, ...]] = {}
         self._callers: dict[tuple[int, ...], tuple[Frame, ...]] = {}
         self._asked: set[int] = set()
+        self._wanted: set[int] = set()
         self._waiting: dict[int, tuple[RawStack, set[int]]] = {}
         self._homeless: dict[int, RawStack] = {}
         """Stacks with an address outside every mapping: a library that was loaded since."""
@@ -140,7 +141,8 @@ class Addresses:
         """Read the mappings again; new modules are handed to the resolver."""
         mappings = self._read()
         executable = [mapping for mapping in mappings if mapping.executable]
-        if executable == self._executable:
+        if executable == self._executable or not executable:
+            # without any it is gone: what is known of it stays
             return
         gone = set(self._executable) - set(executable)
         self._executable = executable
@@ -239,6 +241,7 @@ class Addresses:
         self._executable = []
         self._mappings = Mappings([])
         self._waiting.clear()
+        self._wanted.clear()
         self._homeless.clear()
         self._unwind_requests.clear()
         self._unwind_replies.clear()
@@ -248,8 +251,11 @@ class Addresses:
 
     # ------------------------------------------------------------------- names
 
-    def want(self, key: int, raw: RawStack) -> Stack:
-        """The stack as far as it is known now; its names come through ``take``."""
+    def want(self, key: int, raw: RawStack, *, ask: bool = True) -> Stack:
+        """The stack as far as it is known now; its names come through ``take``.
+
+        ``ask`` False leaves the question to the next ``ask_wanted``: one for many stacks.
+        """
         if raw.stop and len(self._homeless) < MOST_HOMELESS and not self.knows(raw.addresses):
             self._homeless[key] = raw
         if raw.addresses[1:] in self._callers:
@@ -260,8 +266,16 @@ class Addresses:
         if not missing:
             return self._stack(raw)
         self._waiting[key] = raw, missing
-        self._ask(missing - self._asked)
+        self._wanted |= missing
+        if ask:
+            self.ask_wanted()
         return Stack(raw.addresses, not raw.stop, raw.stop)
+
+    def ask_wanted(self) -> None:
+        """Ask the resolver for everything that was wanted and not asked for yet."""
+        wanted, self._wanted = self._wanted - self._asked, set()
+        if wanted:
+            self._ask(wanted)
 
     def knows(self, addresses: Iterable[int]) -> bool:
         """Is each of them inside a mapping read before?"""
@@ -303,6 +317,7 @@ class Addresses:
         self._asked.clear()
         self._frame_requests.clear()
         self._waiting.clear()
+        self._wanted.clear()
         for key, raw in again.items():
             self.want(key, raw)
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Thread
 
 from hud.errors import HudError, TargetError, UsageError
 from hud.model import (
@@ -39,6 +40,7 @@ from hud.runtime.context import ContextLayout
 from hud.runtime.workers import WorkerIds, find_workers
 from hud.symbols.client import FactsReply, FailedReply, Reply, Resolver
 from hud.symbols.download import Downloads, servers
+from hud.target import connector
 from hud.target.executable import open_executable, open_mapping, open_named, same_file
 from hud.target.find import find_target, same_process
 from hud.target.life import (
@@ -140,7 +142,7 @@ class Profiler:
         self._unread: list[LifeEvent] = []
         self._next_refresh = 0.0
         self._refresh_wanted = False
-        self._connector_at = 0.0
+        self._preparing: Thread | None = None
         self.notes: list[str] = []
         self.phases: list[tuple[str, float]] = []
         """(what, seconds since the start): for benchmarks and --verbose."""
@@ -205,8 +207,9 @@ class Profiler:
         self._detect()
         self._phase("attached")
         self.start_ns = time.monotonic_ns()
-        # pyroute2 takes a while to import: /proc does until the first quiet moment
-        self._connector_at = time.monotonic() + 0.3
+        # pyroute2 takes a while to import: /proc does until it is there
+        self._preparing = Thread(target=connector.prepare, daemon=True)
+        self._preparing.start()
 
     def _open_mapping(self, mapping: Mapping) -> int:
         named = self.options.executable
@@ -450,8 +453,8 @@ class Profiler:
         batch.samples = samples
         self._refresh()
         self._take_replies(batch)
-        if self._connector_at and time.monotonic() >= self._connector_at:
-            self._connector_at = 0.0
+        if self._preparing is not None and not self._preparing.is_alive():
+            self._preparing = None
             if not self._life.open_connector():
                 self.notes.append(f"thread events from /proc: {self._life.reason}")
         return batch
@@ -470,6 +473,7 @@ class Profiler:
             key = state.asleep_stack
             if key and state.poll_start_ns and now - state.poll_start_ns >= 100_000_000:
                 self._fetch_stack(key, batch)
+        self._addresses.ask_wanted()
         batch.died += [tid for tid in read.exited if tid in self._workers]
         return read.states, batch
 
@@ -518,6 +522,7 @@ class Profiler:
         for key in keys - self._known_stacks:
             if key:
                 self._fetch_stack(key, batch)
+        self._addresses.ask_wanted()
         for tid in {s.other for s in samples if s.kind == Kind.LATENCY and s.other}:
             culprit = self._probe.culprit(tid)
             if culprit is not None:
@@ -536,7 +541,7 @@ class Profiler:
         if raw.stop and not self._addresses.knows(raw.addresses):
             self._refresh_wanted = True
             self._refresh()
-        batch.stacks[key] = self._addresses.want(key, raw)
+        batch.stacks[key] = self._addresses.want(key, raw, ask=False)
 
     def _refresh(self) -> None:
         """New code may be mapped: a library was loaded."""

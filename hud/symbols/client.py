@@ -52,7 +52,7 @@ class FramesReply:
 class UnwindReply:
     request: int
     segments: list[tuple[int, int, int]]
-    """(p_vaddr, p_offset, p_filesz) of each PT_LOAD."""
+    """(p_vaddr, p_offset, p_filesz) of each executable PT_LOAD."""
     table: UnwindTable | None
     """None: the module has no unwind rules."""
     note: str

@@ -294,10 +294,11 @@ def _frames(loaded: _Loaded, request: messages.AskFrames) -> messages.Frames:
 
 
 def _unwind(loaded: _Loaded, request: messages.AskUnwind) -> tuple[messages.Unwind, int | None]:
+    from hud.symbols.elf import PF_X
     from hud.symbols.unwind import unwind_table
 
     elf = loaded.elf()
-    segments = [(load.vaddr, load.offset, load.filesz) for load in elf.loads]
+    segments = [(s.vaddr, s.offset, s.filesz) for s in elf.loads if s.flags & PF_X]
     table = unwind_table(elf)
     elf.release()
     link = elf.debuglink()

@@ -159,6 +159,12 @@ def readable(descriptor: int, timeout_s: float) -> bool:
     return bool(poll.poll(timeout_s * 1000))
 
 
+def prepare() -> None:
+    """Import what ``subscribe`` needs: it takes a while, and may be done in another thread."""
+    with suppress(ImportError):
+        import pyroute2.netlink.connector.cn_proc  # noqa: F401
+
+
 def _open() -> socket.socket:
     try:
         from pyroute2.netlink.connector.cn_proc import ProcEventSocket

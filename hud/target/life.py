@@ -214,7 +214,8 @@ class LifeCycle:
             return
         stack = self._stack()
         if stack != self._start_stack and stack:
-            if self._start_stack and self.mode == "proc":
+            if self._start_stack:
+                # in mode connector its message may follow: better told twice than not at all
                 self._exec(events)
             self._start_stack = stack
         now = time.monotonic()

@@ -97,7 +97,7 @@ def test_facts_unwind_and_frames_of_libc(resolver: Resolver) -> None:
     reply = got[unwind]
     assert isinstance(reply, UnwindReply)
     assert reply.table == want
-    assert reply.segments == segments
+    assert set(reply.segments) < set(segments)  # the executable ones
     reply = got[frames]
     assert isinstance(reply, FramesReply)
     named, unknown = reply.frames
