@@ -15,7 +15,7 @@ say() {
 ensure_python() {
   local extra=${1:-} python
   if ! venv_works; then
-    find_python || install_python
+    find_python /usr/bin/python3 || install_python || find_python python3 || no_python
     say "making $ROOT/.venv with $("$python" --version)"
     rm -rf "$ROOT/.venv"
     "$python" -m venv "$ROOT/.venv"
@@ -31,27 +31,27 @@ venv_works() {
     2>/dev/null
 }
 
-# Sets $python to one that can make a venv; false if there is none.
+# find_python PATH: sets $python to it if it is new enough and can make a venv; else false.
 find_python() {
-  for python in python3 /usr/bin/python3; do
-    if "$python" -c "import ensurepip, sys, venv; sys.exit(sys.version_info < ($PYTHON_NEEDED))" \
-      2>/dev/null; then
-      return
-    fi
-  done
-  return 1
+  python=$1
+  "$python" -c "import ensurepip, sys, venv; sys.exit(sys.version_info < ($PYTHON_NEEDED))" 2>/dev/null
 }
 
+# The system's Python rather than one that lies in somebody's home: hud drops to users that could not
+# read it there.
 install_python() {
-  if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
-    say "Python >= ${PYTHON_NEEDED/, /.} with its venv module is needed; install it, or run as root on Debian"
-    exit 4
+  command -v apt-get >/dev/null && [ "$(id -u)" = 0 ] || return 1
+  if [ -x /usr/bin/python3 ] &&
+    ! /usr/bin/python3 -c "import sys; sys.exit(sys.version_info < ($PYTHON_NEEDED))"; then
+    return 1 # too old, and so is what apt has
   fi
   apt_install python3 python3-venv
-  if ! find_python; then
-    say "$(/usr/bin/python3 --version 2>&1) is too old: Python >= ${PYTHON_NEEDED/, /.} is needed"
-    exit 4
-  fi
+  find_python /usr/bin/python3
+}
+
+no_python() {
+  say "Python >= ${PYTHON_NEEDED/, /.} with its venv module is needed; install it, or run as root on Debian"
+  exit 4
 }
 
 # apt_install PACKAGE...: quietly; what apt says is shown only if it does not succeed.

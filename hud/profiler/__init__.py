@@ -1,5 +1,6 @@
 """Composes probe, target, runtime and symbols into one stream of samples about one process."""
 
-from hud.profiler.run import Batch, Options, Profiler
+from hud.profiler.batch import Batch, Options
+from hud.profiler.run import Profiler
 
 __all__ = ["Batch", "Options", "Profiler"]

@@ -11,16 +11,14 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Thread
 
-from hud.errors import HudError, TargetError, UsageError
+from hud.errors import HudError, TargetError
 from hud.model import (
     Detection,
     Kind,
     Losses,
-    Mapping,
     Rung,
     Sample,
     Stack,
@@ -30,19 +28,20 @@ from hud.model import (
     Worker,
 )
 from hud.probe import wire
-from hud.probe.probe import Culprit, Probe
+from hud.probe.probe import Probe
 from hud.profiler import detection as detect
 from hud.profiler.addresses import Addresses
+from hud.profiler.batch import Batch, Options
 from hud.profiler.cache import Cache, default_directory
 from hud.profiler.debugfiles import DebugFiles
 from hud.profiler.debuginfo import DebugInfo
+from hud.profiler.image import Image
 from hud.runtime.context import ContextLayout
 from hud.runtime.workers import WorkerIds, find_workers
 from hud.symbols.client import FactsReply, FailedReply, Reply, Resolver
 from hud.symbols.download import Downloads, servers
 from hud.target import connector
-from hud.target.executable import open_executable, open_mapping, open_named, same_file
-from hud.target.find import find_target, same_process
+from hud.target.find import find_target
 from hud.target.life import (
     Born,
     Exec,
@@ -62,8 +61,6 @@ CONTEXT_HZ = 997
 SAMPLED_HZ = 99
 """CPU samples on the other rungs, where each costs a stack. A prime avoids lockstep."""
 
-FACTS_TIMEOUT_S = 10.0
-UNWIND_TIMEOUT_S = 5.0
 SURVEY_S = 0.5
 LAST_NAMES_S = 5.0
 """How long the end of a run waits for names that the resolver still looks up."""
@@ -73,45 +70,6 @@ MOST_STACKS = 60_000
 UNREADABLE_SHARE = 0.05
 """Above this share of failed readings of CONTEXT its layout is wrong."""
 READINGS_TO_JUDGE = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a run can be told."""
-
-    threshold_ns: int = 5_000_000
-    workers: str | None = None
-    """Prefix of the workers' thread names; None = found by hud."""
-    executable: str | None = None
-    """A file with the target's symbols, of the same build."""
-    btf: Path | None = None
-    use_context: bool = True
-    """False steps down the ladder on purpose (for tests and comparisons)."""
-    sample_hz: int = 0
-    """0 = by rung."""
-    debug_files: tuple[str, ...] = ()
-    """Files with debug information, for whichever module they were made from."""
-    use_cache: bool = True
-    """False reads every file anew and keeps nothing."""
-
-
-@dataclass(slots=True)
-class Batch:
-    """What came since the last batch."""
-
-    samples: list[Sample] = field(default_factory=list)
-    stacks: dict[int, Stack] = field(default_factory=dict)
-    """New ones, and known ones that have names now."""
-    workers: list[Worker] = field(default_factory=list)
-    """New or renamed."""
-    names: dict[int, str] = field(default_factory=dict)
-    """tid -> name, of threads born or renamed."""
-    culprits: list[Culprit] = field(default_factory=list)
-    died: list[int] = field(default_factory=list)
-    ended: str = ""
-    """Why the run is over: the target's end."""
-    detection: Detection | None = None
-    """Set when the rung has changed."""
 
 
 class Profiler:
@@ -183,9 +141,10 @@ class Profiler:
             stack.enter_context(Downloads(urls)) if urls else None,
         )
         stack.callback(self._debug.close)
+        self._image = Image(self._resolver, self.options.executable, self.notes, self._say)
         self._addresses = Addresses(
             self._resolver,
-            self._open_mapping,
+            lambda mapping: self._image.open(self.target, mapping),
             lambda: read_mappings(self.target.pid),
             cache,
             self._debug,
@@ -202,7 +161,7 @@ class Profiler:
         )
         self._phase("programs loaded")
         self._addresses.use_tables(self._probe.unwind)
-        self._await_image()
+        self._image.wait()
         self._phase("executable read")
         self._detect()
         self._phase("attached")
@@ -211,109 +170,9 @@ class Profiler:
         self._preparing = Thread(target=connector.prepare, daemon=True)
         self._preparing.start()
 
-    def _open_mapping(self, mapping: Mapping) -> int:
-        named = self.options.executable
-        if named is None or not mapping.inode:
-            return open_mapping(self.target.pid, mapping)
-        running = open_executable(self.target.pid)
-        try:
-            descriptor = open_mapping(self.target.pid, mapping)
-            if not same_file(running, descriptor):
-                return descriptor
-            os.close(descriptor)
-        finally:
-            os.close(running)
-        return open_named(named)
-
     def _read_image(self) -> None:
-        """Hand what is mapped now to the resolver."""
-        if not same_process(self.target):
-            raise TargetError(f"process {self.target.pid} is gone")
+        self._image.begin(self.target, self._addresses)
         self._names = {thread.tid: thread.name for thread in list_threads(self.target.pid)}
-        self._addresses.refresh()
-        self._facts: FactsReply | None = None
-        self._facts_request = 0
-        self._running_request = 0
-        self._facts_module = self._addresses.module_of(self.target.executable)
-        self._ask_facts()
-        if self.options.executable is not None:
-            running = open_executable(self.target.pid)
-            try:
-                number = self._resolver.add_module(running, self.target.executable)
-            finally:
-                os.close(running)
-            self._running_request = self._resolver.request_facts(number)
-
-    def _ask_facts(self) -> None:
-        """Have the executable's facts, from the cache or when the resolver has its debug files."""
-        module = self._facts_module
-        if module is None or self._facts_request or not self._addresses.is_begun(module):
-            return
-        self._facts_request = -1
-        known = self._addresses.known_facts(module)
-        if known is not None:
-            self._take_facts(replace(known, request=self._facts_request))
-        else:
-            self._facts_request = self._resolver.request_facts(module)
-
-    def _await_image(self) -> None:
-        """Wait for the executable's facts, and a little for the unwind tables."""
-        until = time.monotonic() + FACTS_TIMEOUT_S
-        patience = time.monotonic() + UNWIND_TIMEOUT_S
-        running: FactsReply | None = None
-        told = False
-        while time.monotonic() < until:
-            wanted = self._facts is None and self._facts_module is not None
-            wanted |= running is None and bool(self._running_request)
-            if not wanted and (not self._addresses.pending_unwind or time.monotonic() > patience):
-                break
-            if not told and time.monotonic() - self._started > 1:
-                self._say("reading the unwind tables of the target's files")
-                told = True
-            replies = self._resolver.wait(0.05)
-            for reply in replies:
-                if isinstance(reply, FactsReply) and reply.request == self._running_request:
-                    running = reply
-                elif isinstance(reply, FactsReply | FailedReply):
-                    self._take_facts(reply)
-            self._addresses.take(replies)
-            self._ask_facts()
-            if not self._resolver.alive:
-                break
-        if self.options.executable is not None and running is not None and self._facts is not None:
-            named, actual = self._facts.facts, running.facts
-            same = (
-                named.build_id == actual.build_id
-                if named.build_id and actual.build_id
-                else [s[:3] for s in named.segments] == [s[:3] for s in actual.segments]
-            )
-            if not same:
-                raise UsageError(
-                    f"--target {self.options.executable}: another build than the running program",
-                    f"leave --target out: hud reads {self.target.executable} by itself",
-                )
-        elif self.options.executable is not None and self._facts is None:
-            raise UsageError(
-                f"--target {self.options.executable}: not a readable ELF file",
-                f"leave --target out: hud reads {self.target.executable} by itself",
-            )
-
-    def _take_facts(self, reply: Reply) -> None:
-        if reply.request != self._facts_request:
-            return
-        module, self._facts_module = self._facts_module, None
-        if isinstance(reply, FactsReply):
-            if self._facts_request > 0 and module is not None:
-                self._addresses.keep_facts(module, reply)
-            self._facts = reply
-            self.notes += [f"{self.target.executable}: {note}" for note in reply.facts.notes]
-            if not reply.facts.has_symtab:
-                self.notes.append(_stripped(reply.facts.build_id))
-            elif not reply.facts.has_dwarf:
-                self.notes.append("no debug info: functions without file and line")
-        elif isinstance(reply, FailedReply):
-            self.notes.append(f"{self.target.executable}: {reply.message}")
-        self._facts_request = 0
 
     # ------------------------------------------------------------------- detection
 
@@ -321,13 +180,13 @@ class Profiler:
         found: detect.Context | detect.Refusal
         if self.options.use_context:
             found = detect.find_context(
-                self._facts,
+                self._image.facts,
                 self.target.pid,
                 list_threads(self.target.pid),
                 read_mappings(self.target.pid),
             )
         else:
-            versions = self._facts.tokio_versions if self._facts else ()
+            versions = self._image.facts.tokio_versions if self._image.facts else ()
             found = detect.Refusal("switched off", versions)
         if isinstance(found, detect.Context):
             self._layout: ContextLayout | None = found.layout
@@ -570,7 +429,7 @@ class Profiler:
     def _addresses_take(self, replies: list[Reply], batch: Batch) -> None:
         for reply in replies:
             if isinstance(reply, FactsReply | FailedReply):
-                self._take_facts(reply)
+                self._image.take(reply)
         for key, stack in self._addresses.take(replies):
             batch.stacks[key] = stack
         if self._addresses.improved:
@@ -641,7 +500,7 @@ class Profiler:
         try:
             self.target = find_target(None, self.target.pid)
             self._read_image()
-            self._await_image()
+            self._image.wait()
             self._detect()
         except (HudError, OSError) as error:
             self.detection = Detection(Rung.LATENCY, f"after exec: {error}")
@@ -662,14 +521,6 @@ class Profiler:
         self._step_down(detect.Refusal(f"{bad} of {bad + good} readings of CONTEXT", versions))
         batch.detection = self.detection
         batch.workers += self.workers
-
-
-def _stripped(build_id: str) -> str:
-    of = f" (build id {build_id})" if build_id else ""
-    return (
-        "the executable is stripped: names marked ~ are inferred from panic locations; "
-        f"--target FILE with the unstripped file of this build{of} gives the real ones"
-    )
 
 
 def _wire_layout(layout: ContextLayout) -> wire.Layout:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes.util
 import platform
+import re
 import shutil
 import struct
 import sys
@@ -35,7 +36,8 @@ STEP = {"python": 3, "rust": 11, "libc": 1, "libcrypto": 3}
 
 def _module(name: str) -> Path | None:
     if name == "python":
-        return Path(sys.executable).resolve()
+        shared = re.search(r"/\S+/libpython3\.\d+\.so\S*", Path("/proc/self/maps").read_text())
+        return Path(shared[0] if shared else sys.executable).resolve()
     if name == "rust":
         found = shutil.which("ruff", path=str(Path(sys.executable).parent))
         return Path(found) if found else None
