@@ -1,7 +1,7 @@
 /* The wire contract between the kernel programs and hud/probe: one event, one stack.
  *
- * hud/probe/wire.py transcribes this file; tests/unit/probe hold the two together through the BTF
- * of the compiled object. All times are CLOCK_MONOTONIC nanoseconds.
+ * hud/probe/wire.py transcribes this file, and tests/unit/probe hold the two together. All times
+ * are CLOCK_MONOTONIC nanoseconds.
  */
 #ifndef HUD_EVENT_H
 #define HUD_EVENT_H

@@ -23,7 +23,8 @@ class Kind(IntEnum):
     CPU = 2
     """A CPU sample of a worker, with its user stack."""
     SLEEP = 3
-    """A sleep inside a poll that lasted at least the threshold, with the stack it slept at."""
+    """Sleep inside a poll that is worth telling, with the stack it slept at: a long one, or the
+    last of several short ones that add up."""
     POLL = 4
     """A poll that lasted at least the threshold has ended."""
 
@@ -51,7 +52,8 @@ class Sample(NamedTuple):
     time_ns: int
     """The end of what it describes."""
     duration_ns: int
-    """LATENCY: time runnable; CPU: the sampling period; SLEEP: time asleep; POLL: its length."""
+    """LATENCY: time runnable; POLL: its length; CPU and SLEEP: the time on a CPU or asleep that no
+    earlier sample of this poll told (below CONTEXT, CPU: the sampling period)."""
     stack: int
     """Key in ``Recording.stacks``; 0 = none was taken."""
     poll_start_ns: int
