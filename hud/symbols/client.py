@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import select
 import signal
-import socket
 import time
 from collections import deque
 from contextlib import suppress
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias, get_type_hints
 import msgspec
 
 from hud.errors import FormatError
-from hud.symbols import messages, service
+from hud.symbols import child, messages, service
 from hud.symbols.unwind import UnwindTable
 
 if TYPE_CHECKING:
@@ -96,22 +95,9 @@ class Resolver:
         self._last_id = 0
         self._trouble = ""
         self.alive = True
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        parent = os.getpid()
-        # a signal's Python function must not run in the child, where it would act for the parent
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        try:
-            self.pid = os.fork()
-            if self.pid == 0:
-                service.run(theirs, parent, memory_limit)
-        except OSError:
-            ours.close()
-            raise
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            theirs.close()
-        ours.setblocking(False)
-        self._socket = ours
+        self.pid, self._socket = child.fork(
+            lambda sock, parent: service.run(sock, parent, memory_limit)
+        )
 
     def __enter__(self) -> Resolver:
         return self

@@ -17,7 +17,7 @@ from typing import NamedTuple, NoReturn
 
 import msgspec
 
-from hud.symbols import messages, service
+from hud.symbols import child, messages, service
 
 SIZE_LIMIT = 1 << 30
 """Bytes of one file."""
@@ -51,21 +51,8 @@ class Downloads:
 
     def __init__(self, urls: Sequence[str]) -> None:
         """Forks; OSError if refused."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        parent = os.getpid()
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        try:
-            self.pid = os.fork()
-            if self.pid == 0:
-                _run(theirs, parent, tuple(urls))
-        except OSError:
-            ours.close()
-            raise
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            theirs.close()
-        ours.setblocking(False)
-        self._socket = ours
+        chosen = tuple(urls)
+        self.pid, self._socket = child.fork(lambda sock, parent: _run(sock, parent, chosen))
         self._asked: list[str] = []
 
     def __enter__(self) -> Downloads:
