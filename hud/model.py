@@ -272,7 +272,115 @@ class ThreadState:
     syscall: int = -1
 
 
+# --------------------------------------------------------------------------- tasks
+
+
+@dataclass(frozen=True, slots=True)
+class TaskKind:
+    """One type of task, told by its vtable."""
+
+    vtable: int
+    """Its address in the target."""
+    name: str
+    """The future's type as people read it; empty = unknown. Several types that the linker folded
+    are told as ``a | b``."""
+    where: str = ""
+    """``src/main.rs:40``, where the future is declared; may be empty."""
+    inferred: bool = False
+    """True = from panic locations."""
+
+
+class TaskCount(NamedTuple):
+    """How many tasks of one kind were alive at one moment, and in which state."""
+
+    vtable: int
+    idle: int
+    ready: int
+    running: int
+    stuck: int
+    """Of the idle ones: those that nothing can wake any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class TasksRead:
+    """The runtime's tasks and queues at one moment."""
+
+    time_ns: int
+    counts: tuple[TaskCount, ...]
+    whole: bool
+    """False = the list changed while it was read: some are missing."""
+    injected: int = -1
+    """Tasks in the shared queue; -1 = unknown."""
+    queued: tuple[tuple[int, int], ...] = ()
+    """(tid of a worker, ready tasks in its own queue)."""
+    pool_threads: int = -1
+    """Threads of the blocking pool; -1 = unknown."""
+    pool_idle: int = -1
+    pool_queue: int = -1
+    """Jobs that wait for a thread of the pool."""
+
+
+@dataclass(frozen=True, slots=True)
+class PollStats:
+    """Exact mode: every poll of one kind of task since the attach."""
+
+    vtable: int
+    polls: int
+    busy_ns: int
+    max_ns: int
+    buckets: tuple[int, ...]
+    """Polls by duration: bucket i holds those of ``bucket_floor_ns(i)`` up to the next floor."""
+
+
+BUCKETS = 160
+
+
+def bucket_floor_ns(bucket: int) -> int:
+    """The shortest duration of a bucket: four to each power of two, from 1 ns."""
+    power, quarter = divmod(bucket, 4)
+    return ((4 + quarter) << power) >> 2
+
+
 # --------------------------------------------------------------------------- the run
+
+
+class Culprit(NamedTuple):
+    """A thread that ran while a worker waited."""
+
+    tid: int
+    pid: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Source and machine code around one address of the target."""
+
+    address: int
+    source: tuple[tuple[int, str], ...] = ()
+    """(line number, text); empty = the file cannot be read here."""
+    source_file: str = ""
+    line: int = 0
+    """The line of ``address``."""
+    instructions: tuple[tuple[int, str, str], ...] = ()
+    """(address in the file, instruction, the call's target by name or empty)."""
+    at: int = 0
+    """The instruction of ``address``, as an address in the file."""
+    note: str = ""
+    """Why something is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostPressure:
+    """What kept the target off the CPUs that no thread is to blame for, since the attach."""
+
+    throttled_ns: int = 0
+    """Sum over its threads' cgroup: time stopped by a CPU quota."""
+    throttled_periods: int = 0
+    stolen_ns: int = 0
+    """Taken by the hypervisor, all CPUs."""
+    quota: str = ""
+    """``0.5 CPUs in /system.slice/x`` or empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,7 +429,73 @@ class RunInfo:
     """Sentences the user must know: no debug info, fallback in use, threads refused ..."""
 
 
+@dataclass(slots=True)
+class Batch:
+    """Everything that came from the target since the last batch. A recording is a row of these."""
+
+    time_ns: int = 0
+    samples: list[Sample] = field(default_factory=list)
+    stacks: dict[int, Stack] = field(default_factory=dict)
+    """New ones, and known ones that have names now."""
+    workers: list[Worker] = field(default_factory=list)
+    """New or renamed."""
+    names: dict[int, str] = field(default_factory=dict)
+    """tid -> name, of threads born or renamed."""
+    culprits: list[Culprit] = field(default_factory=list)
+    died: list[int] = field(default_factory=list)
+    ended: str = ""
+    """Why the run is over: the target's end."""
+    detection: Detection | None = None
+    """Set when the rung has changed."""
+    target: Target | None = None
+    """Set when it runs another program now."""
+    states: list[ThreadState] | None = None
+    """Every thread of the target at ``time_ns``; None = not read this time."""
+    losses: Losses | None = None
+    """In all, so far."""
+    cost: tuple[int, int] | None = None
+    """hud's own CPU time since the attach, ns, and its resident bytes; helper included."""
+    notes: tuple[str, ...] | None = None
+    """All of them, when there are new ones."""
+    threshold_ns: int = 0
+    """Set when it has changed."""
+    details: dict[tuple[int, int], str] = field(default_factory=dict)
+    """(tid, ``time_ns``) of a SLEEP sample -> the file or peer that its system call was about."""
+    tasks: TasksRead | None = None
+    task_kinds: list[TaskKind] = field(default_factory=list)
+    """New ones, and known ones that have names now."""
+    task_ids: dict[int, int] = field(default_factory=dict)
+    """task id -> vtable, of tasks that samples of this or an earlier batch name."""
+    polls: list[PollStats] | None = None
+    exact: str = ""
+    """Exact mode's state when it has changed: ``every poll``, ``bursts, 20 % of the time`` ..."""
+    host: HostPressure | None = None
+    code: list[Code] = field(default_factory=list)
+
+
 # --------------------------------------------------------------------------- what is derived
+
+
+class Holder(NamedTuple):
+    """The thread that ended a wait for a lock: it woke the waiter, so it held what that wanted."""
+
+    tid: int
+    name: str
+    role: str
+    """``worker``, ``pool thread``, ``other thread`` or ``other process``."""
+    stack: int
+    """Where it was when it let go; key in ``Recording.stacks``, 0 = none was caught."""
+    task_id: int
+
+
+class HolderUse(NamedTuple):
+    """Holders of one blocker, grouped by the code that let go."""
+
+    function: str
+    where: str
+    role: str
+    stack: int
+    total_ns: int
 
 
 class Cause(str, Enum):
@@ -376,6 +550,12 @@ class Episode:
     in_progress: bool = False
     syscall: int = -1
     """Number of the system call it slept in longest; -1 = none."""
+    holder: Holder | None = None
+    """Cause ``lock``: who held it."""
+    detail: str = ""
+    """The file, peer or program it was about; empty = unknown."""
+    evidence: str = ""
+    """What the cause was told by, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -427,6 +607,32 @@ class Blocker:
     """The latest few."""
     history: tuple[int, ...]
     """Blocked ns in each of the last 12 slices of 5 s, oldest first."""
+    durations: tuple[int, ...] = ()
+    """Episodes by duration; see ``bucket_floor_ns``. Trailing zeros left out."""
+    details: tuple[tuple[str, int], ...] = ()
+    """(file or peer, ns), largest first, a few."""
+    holders: tuple[HolderUse, ...] = ()
+    """Largest first, a few."""
+    types: tuple[tuple[str, int], ...] = ()
+    """(task type, ns), largest first, a few."""
+    behind: float = -1.0
+    """Ready tasks that waited in the same worker's queue, on average; -1 = unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskUse:
+    """One type of task: what is alive of it, how long its polls take, how long it blocked."""
+
+    kind: TaskKind
+    count: TaskCount | None
+    """None = the runtime's tasks are not read."""
+    polls: PollStats | None
+    """None = exact mode is off."""
+    episodes: int
+    blocked_ns: int
+    max_ns: int
+    task_ids: tuple[int, ...] = ()
+    """The latest few that blocked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -492,3 +698,13 @@ class Snapshot:
     hud_rss_bytes: int
     stacks: dict[int, Stack] = field(default_factory=dict)
     """The stacks that the blockers name (shared with the recording; do not change)."""
+    tasks: tuple[TaskUse, ...] = ()
+    """By (-blocked, -busy, -alive, name)."""
+    tasks_read: TasksRead | None = None
+    host: HostPressure = HostPressure()
+    exact: str = ""
+    """Exact mode's state; empty = off."""
+    code: dict[int, Code] = field(default_factory=dict)
+    """By address, of the heaviest blockers (shared; do not change)."""
+    timeline: tuple[Episode, ...] = ()
+    """The latest episodes, those in progress included, by start; bounded."""

@@ -13,15 +13,14 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from enum import Enum
 from typing import NamedTuple, Protocol
 
 from hud import __version__
-from hud.analysis.recording import Culprit, Recording
+from hud.analysis.recording import Recording
 from hud.analysis.snapshot import Analyzer
-from hud.model import RunInfo, Snapshot
-from hud.profiler import Batch, Profiler
+from hud.model import Batch, RunInfo, Snapshot
+from hud.profiler import Profiler
 
 DRAIN_S = 0.1
 """How often the ring buffer is emptied; it holds 16,000 events."""
@@ -147,7 +146,6 @@ class _Loop:
         self._progress = progress
         self._ended = ""
         self._quit = False
-        self._cost_before = profiler.cost()[0]
         self._begin(profiler.start_ns)
 
     def _begin(self, start_ns: int) -> None:
@@ -207,7 +205,7 @@ class _Loop:
                         selector.unregister(fileno)
             if now >= next_states:
                 if not self._ended:
-                    self._read_states()
+                    self._take(self._profiler.states())
                 next_states = now + STATES_S
                 if self._screen is not None or now >= next_snapshot:
                     snapshot = self._snapshot()
@@ -243,38 +241,12 @@ class _Loop:
     # ------------------------------------------------------------------- what comes in
 
     def _take(self, batch: Batch) -> None:
-        recording = self._recording
-        if batch.detection is not None:
-            recording.info = replace(
-                recording.info, detection=batch.detection, target=self._profiler.target
-            )
-        for tid, name in batch.names.items():
-            recording.add_thread_name(tid, name)
-        for worker in batch.workers:
-            recording.add_worker(worker)
-        for culprit in batch.culprits:
-            recording.add_culprit(Culprit(*culprit))
-        for key, stack in batch.stacks.items():
-            recording.add_stack(key, stack)
-        recording.add_samples(batch.samples)
-        for tid in batch.died:
-            recording.thread_died(tid)
+        self._recording.take(batch)
         if batch.ended and not self._ended:
-            self._read_states()
+            self._take(self._profiler.states())
             self._take(self._profiler.finish())
             self._ended = batch.ended
-            recording.finish(self._profiler.end_ns, batch.ended)
-
-    def _read_states(self) -> None:
-        states, batch = self._profiler.states()
-        self._take(batch)
-        self._recording.set_states(states, time.monotonic_ns())
-        self._recording.set_losses(self._profiler.losses())
-        cpu_ns, rss = self._profiler.cost()
-        self._recording.set_cost(cpu_ns - self._cost_before, rss)
-        notes = tuple(self._profiler.notes)
-        if len(notes) != len(self._recording.info.notes):
-            self._recording.info = replace(self._recording.info, notes=notes)
+            self._recording.finish(self._profiler.end_ns, batch.ended)
 
     def _snapshot(self) -> Snapshot:
         now = self._recording.ended_ns or time.monotonic_ns()
@@ -282,12 +254,11 @@ class _Loop:
 
     def _close(self) -> Outcome:
         if not self._ended:
-            self._read_states()
+            self._take(self._profiler.states())
             self._ended = self._why()
             batch = self._profiler.finish()
             batch.ended = ""
             self._take(batch)
-            self._recording.set_losses(self._profiler.losses())
             self._recording.finish(self._profiler.end_ns, self._ended)
         return Outcome(self._analyzer, self._snapshot())
 

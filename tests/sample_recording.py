@@ -6,8 +6,9 @@ Import it through the fixtures of tests/unit/conftest.py: ``build`` is this modu
 
 from __future__ import annotations
 
-from hud.analysis.recording import Culprit, Recording
+from hud.analysis.recording import Recording
 from hud.model import (
+    Culprit,
     Detection,
     Frame,
     Kind,

@@ -44,6 +44,10 @@ class Ledger:
     def all(self) -> Sequence[Episode]:
         return self._episodes[self._begin - self._first :]
 
+    def latest(self, count: int) -> Sequence[Episode]:
+        """The last ``count`` of them, in the order of their ends."""
+        return self._episodes[max(self._begin - self._first, len(self._episodes) - count) :]
+
     def add(self, episode: Episode) -> int:
         at = self._first + len(self._episodes)
         self._episodes.append(episode)

@@ -8,17 +8,24 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from hud.analysis.store import SampleStore
 from hud.model import (
+    Code,
+    Culprit,
     Frame,
+    HostPressure,
     Kind,
     Losses,
+    PollStats,
     RunInfo,
     Sample,
     SampleFlag,
     Stack,
+    TaskKind,
+    TasksRead,
     ThreadState,
     TimeSplit,
     Where,
@@ -28,19 +35,16 @@ from hud.model import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from hud.model import Batch
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
 _MAX_STACKS = 65_536
 _MAX_NAMES = 65_536
 _MARKS_IN_WINDOW = 60
 _IN_POLL = (Where.POLL, Where.ROOT)
 _SPLIT_FIELDS = tuple(field.name for field in fields(TimeSplit))
-
-
-class Culprit(NamedTuple):
-    """A thread that ran while a worker waited."""
-
-    tid: int
-    pid: int
-    name: str
 
 
 class _Mark(NamedTuple):
@@ -87,6 +91,19 @@ class Recording:
         """Keys in the order in which a stack or its frames arrived; positions stay valid."""
         self.born: dict[int, int] = {}
         """When each worker was first seen, ns."""
+        self.details: dict[tuple[int, int], str] = {}
+        """(tid, ``time_ns``) of a SLEEP sample -> the file or peer it was about."""
+        self.tasks: TasksRead | None = None
+        self.task_kinds: dict[int, TaskKind] = {}
+        """By vtable."""
+        self.task_ids: dict[int, int] = {}
+        """task id -> vtable."""
+        self.polls: dict[int, PollStats] = {}
+        """By vtable; exact mode only."""
+        self.exact = ""
+        self.host = HostPressure()
+        self.code: dict[int, Code] = {}
+        """By address."""
         self._losses = Losses()
         self._stacks_refused = 0
         self._splits: dict[int, TimeSplit] = {}
@@ -97,6 +114,46 @@ class Recording:
         self._frames: dict[Frame, Frame] = {}
 
     # ------------------------------------------------------------------ what comes in
+
+    def take(self, batch: Batch) -> None:
+        """Everything in a batch, in the order in which its parts name each other."""
+        for tid, name in batch.names.items():
+            self.add_thread_name(tid, name)
+        for worker in batch.workers:
+            self.add_worker(worker)
+        for culprit in batch.culprits:
+            self.add_culprit(culprit)
+        for key, stack in batch.stacks.items():
+            self.add_stack(key, stack)
+        _keep(self.details, batch.details)
+        _keep(self.task_kinds, {kind.vtable: kind for kind in batch.task_kinds})
+        _keep(self.task_ids, batch.task_ids)
+        _keep(self.code, {code.address: code for code in batch.code})
+        self.add_samples(batch.samples)
+        for tid in batch.died:
+            self.thread_died(tid)
+        if batch.states is not None:
+            self.set_states(batch.states, batch.time_ns)
+        self._take_totals(batch)
+
+    def _take_totals(self, batch: Batch) -> None:
+        info = self.info
+        self.info = replace(
+            info,
+            detection=batch.detection or info.detection,
+            target=batch.target or info.target,
+            threshold_ns=batch.threshold_ns or info.threshold_ns,
+            notes=info.notes if batch.notes is None else batch.notes,
+        )
+        if batch.losses is not None:
+            self.set_losses(batch.losses)
+        if batch.cost is not None:
+            self.set_cost(*batch.cost)
+        if batch.polls is not None:
+            self.polls = {stats.vtable: stats for stats in batch.polls}
+        self.tasks = batch.tasks or self.tasks
+        self.exact = batch.exact or self.exact
+        self.host = batch.host or self.host
 
     def add_samples(self, samples: Sequence[Sample]) -> None:
         self.samples.append(samples)
@@ -245,6 +302,14 @@ class Recording:
         for state in self.polls_in_progress():
             horizon = min(horizon, state.poll_start_ns)
         self.samples.forget_before(horizon)
+
+
+def _keep(known: dict[_K, _V], new: Mapping[_K, _V]) -> None:
+    """Add, and forget the oldest beyond the bound."""
+    known.update(new)
+    if len(known) > _MAX_NAMES:
+        for key in list(islice(known, len(known) - _MAX_NAMES)):
+            del known[key]
 
 
 def in_poll(state: ThreadState) -> bool:

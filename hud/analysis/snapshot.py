@@ -40,6 +40,8 @@ _MAX_UNSETTLED = 20_000
 _ALWAYS_FRESH = 100
 """Unchanged blockers from this rank on may show a share that is some seconds old while live."""
 _STALE_NS = 10_000_000_000
+_TIMELINE = 4_096
+"""How many of the latest episodes a snapshot holds one by one."""
 
 
 class Analyzer:
@@ -87,6 +89,7 @@ class Analyzer:
         longest = ledger.blocking.max_ns()
         for episode in reversed(temporary):
             ledger.uncount(episode)
+        timeline = (*ledger.latest(_TIMELINE), *temporary)
         losses = recording.losses
         return Snapshot(
             info=info,
@@ -114,6 +117,11 @@ class Analyzer:
             hud_cpu_ns=recording.cpu_ns,
             hud_rss_bytes=recording.rss_bytes,
             stacks=recording.stacks,
+            tasks_read=recording.tasks,
+            host=recording.host,
+            exact=recording.exact,
+            code=recording.code,
+            timeline=timeline,
         )
 
     def episodes(self) -> Sequence[Episode]:

@@ -18,7 +18,7 @@ from hud.kernel import attach, features, loader
 from hud.kernel.btf import kernel_btf
 from hud.kernel.elf import parse_object
 from hud.kernel.ring import RingBuffer
-from hud.model import Sample, ThreadState, TimeSplit, Where
+from hud.model import Culprit, Sample, ThreadState, TimeSplit, Where
 from hud.probe import wire
 from hud.probe.unwind import UnwindTables
 
@@ -33,14 +33,6 @@ TEXT_PER_ROW = 24
 
 STACKS_KEPT = 4096
 """Stacks that the kernel may hold (half of the map) before those already fetched are deleted."""
-
-
-class Culprit(NamedTuple):
-    """Who ran while a worker waited."""
-
-    tid: int
-    pid: int
-    name: str
 
 
 class RawStack(NamedTuple):

@@ -1,6 +1,6 @@
 """Composes probe, target, runtime and symbols into one stream of samples about one process."""
 
-from hud.profiler.batch import Batch, Options
+from hud.profiler.options import Options
 from hud.profiler.run import Profiler
 
-__all__ = ["Batch", "Options", "Profiler"]
+__all__ = ["Options", "Profiler"]

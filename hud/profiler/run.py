@@ -16,6 +16,7 @@ from threading import Thread
 
 from hud.errors import HudError, TargetError
 from hud.model import (
+    Batch,
     Detection,
     Kind,
     Losses,
@@ -24,18 +25,17 @@ from hud.model import (
     Stack,
     Target,
     ThreadName,
-    ThreadState,
     Worker,
 )
 from hud.probe import wire
 from hud.probe.probe import Probe
 from hud.profiler import detection as detect
 from hud.profiler.addresses import Addresses
-from hud.profiler.batch import Batch, Options
 from hud.profiler.cache import Cache, default_directory
 from hud.profiler.debugfiles import DebugFiles
 from hud.profiler.debuginfo import DebugInfo
 from hud.profiler.image import Image
+from hud.profiler.options import Options
 from hud.runtime.context import ContextLayout
 from hud.runtime.workers import WorkerIds, find_workers
 from hud.symbols.client import FactsReply, FailedReply, Reply, Resolver
@@ -102,6 +102,8 @@ class Profiler:
         self._refresh_wanted = False
         self._preparing: Thread | None = None
         self.notes: list[str] = []
+        self._notes_told = 0
+        self._cost_before = 0
         self.phases: list[tuple[str, float]] = []
         """(what, seconds since the start): for benchmarks and --verbose."""
         self._started = time.monotonic()
@@ -166,6 +168,7 @@ class Profiler:
         self._detect()
         self._phase("attached")
         self.start_ns = time.monotonic_ns()
+        self._cost_before = self.cost()[0]
         # pyroute2 takes a while to import: /proc does until it is there
         self._preparing = Thread(target=connector.prepare, daemon=True)
         self._preparing.start()
@@ -302,7 +305,7 @@ class Profiler:
 
     def pump(self) -> Batch:
         """Everything new. Call it every 0.1 s or so, and when a descriptor is readable."""
-        batch = Batch()
+        batch = Batch(time.monotonic_ns())
         self._take_life(batch)
         samples = self._probe.events()
         self._take_stacks(samples, batch)
@@ -318,13 +321,14 @@ class Profiler:
                 self.notes.append(f"thread events from /proc: {self._life.reason}")
         return batch
 
-    def states(self) -> tuple[list[ThreadState], Batch]:
+    def states(self) -> Batch:
         """Every thread of the target now, and what follows from it; a few times a second."""
-        batch = Batch()
+        now = time.monotonic_ns()
+        batch = Batch(now)
         if not self._addresses.pending_unwind:
             self.notes += self._debug.unused()
-        now = time.monotonic_ns()
         read = self._probe.threads(now)
+        batch.states = read.states
         if self._layout is not None:
             batch.workers += self._take_entered(read.entered)
             self._judge_layout(batch)
@@ -334,7 +338,12 @@ class Profiler:
                 self._fetch_stack(key, batch)
         self._addresses.ask_wanted()
         batch.died += [tid for tid in read.exited if tid in self._workers]
-        return read.states, batch
+        batch.losses = self.losses()
+        batch.cost = self.cost()
+        if len(self.notes) != self._notes_told:
+            self._notes_told = len(self.notes)
+            batch.notes = tuple(self.notes)
+        return batch
 
     def losses(self) -> Losses:
         """What was not seen so far."""
@@ -358,8 +367,8 @@ class Profiler:
         return {name: getattr(self._probe.counters, name) for name, *_ in wire.Counters._fields_}
 
     def cost(self) -> tuple[int, int]:
-        """CPU nanoseconds of hud and its resolver so far; their resident bytes."""
-        own = int(time.process_time() * 1e9)
+        """CPU nanoseconds of hud and its resolver since the attach; their resident bytes."""
+        own = int(time.process_time() * 1e9) - self._cost_before
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         rss = pages * os.sysconf("SC_PAGE_SIZE")
         return own + self._resolver.cpu_ns(), rss + self._resolver.rss_bytes()
@@ -369,6 +378,7 @@ class Profiler:
         self._probe.detach()
         self.end_ns = time.monotonic_ns()
         batch = self.pump()
+        batch.losses = self.losses()
         until = time.monotonic() + LAST_NAMES_S
         while self._addresses.pending_stacks and time.monotonic() < until:
             self._addresses_take(self._resolver.wait(0.1), batch)
@@ -505,6 +515,7 @@ class Profiler:
         except (HudError, OSError) as error:
             self.detection = Detection(Rung.LATENCY, f"after exec: {error}")
         batch.detection = self.detection
+        batch.target = self.target
         batch.workers += self.workers
 
     def _judge_layout(self, batch: Batch) -> None:

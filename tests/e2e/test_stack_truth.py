@@ -82,12 +82,12 @@ def test_sleeping_workers_equal_gdbs(
         while True:
             assert time.monotonic() < end, "not all asleep at once"
             stacks |= profiler.pump().stacks
-            states, batch = profiler.states()
+            batch = profiler.states()
             stacks |= batch.stacks
             now = time.monotonic_ns()
             asleep = {
                 state.tid: state.asleep_stack
-                for state in states
+                for state in batch.states or ()
                 if state.asleep_stack
                 and 200_000_000 < now - state.since_ns < BLOCK_MS * 500_000
                 and (state.poll_start_ns or build == "stripped")

@@ -210,7 +210,7 @@ class Watched:
     def asleep(self) -> dict[int, RawStack]:
         """tid -> the stack it sleeps at, of the threads whose sleep is seen."""
         found = {}
-        for state in self.profiler.states()[0]:
+        for state in self.profiler.states().states or ():
             if state.asleep_stack:
                 raw = self.profiler._probe.stack(state.asleep_stack)
                 if raw is not None:
@@ -222,7 +222,7 @@ class Watched:
         end = time.monotonic() + 20
         while time.monotonic() < end:
             # before the second barrier they sleep as well, but not in nanosleep
-            naps = {s.tid for s in self.profiler.states()[0] if s.syscall in (35, 230)}
+            naps = {s.tid for s in self.profiler.states().states or () if s.syscall in (35, 230)}
             if naps >= set(wanted.values()):
                 found = self.asleep()
                 return {kind: found[tid] for kind, tid in wanted.items()}

@@ -50,7 +50,9 @@ def mapping_of(pid: int, name: str) -> Mapping:
 
 
 def runs(pid: int, name: str) -> bool:
-    return Path(f"/proc/{pid}/comm").read_text().strip() == name
+    """It has the name before exec is through, and the vdso mapped after it; it sleeps at last."""
+    named = Path(f"/proc/{pid}/comm").read_text().strip() == name
+    return named and "[vdso]" in Path(f"/proc/{pid}/maps").read_text()
 
 
 def test_replaced_executable_is_the_one_that_runs(tmp_path: Path) -> None:

@@ -1,0 +1,26 @@
+"""What a run can be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a run can be told."""
+
+    threshold_ns: int = 5_000_000
+    workers: str | None = None
+    """Prefix of the workers' thread names; None = found by hud."""
+    executable: str | None = None
+    """A file with the target's symbols, of the same build."""
+    btf: Path | None = None
+    use_context: bool = True
+    """False steps down the ladder on purpose (for tests and comparisons)."""
+    sample_hz: int = 0
+    """0 = by rung."""
+    debug_files: tuple[str, ...] = ()
+    """Files with debug information, for whichever module they were made from."""
+    use_cache: bool = True
+    """False reads every file anew and keeps nothing."""
