@@ -29,7 +29,7 @@ STOPS = (
 )
 """Why a stack ends, by ``enum stack_stop``."""
 
-THREAD = struct.Struct("<21Q6Q6Q7I16s7B5x")
+THREAD = struct.Struct("<21Q6Q6Q7I16s8B4x")
 """``struct thread``; ``Thread`` names the fields."""
 
 
@@ -74,6 +74,7 @@ class Thread(NamedTuple):
     exited: int
     tick_known: int
     late_preempted: int
+    copy: int
 
 
 def decode_thread(value: bytes) -> Thread:
@@ -103,6 +104,8 @@ NOT_A_SYSCALL = 0xFFFFFFFF
 
 CONTEXT_SIZE = 128
 """The most that is read of Tokio's CONTEXT: bpf_src/state.h."""
+MAX_LAYOUTS = 4
+"""Copies of Tokio in one process that can be looked at: bpf_src/state.h."""
 
 
 class Layout(ctypes.LittleEndianStructure):
@@ -120,6 +123,8 @@ class Layout(ctypes.LittleEndianStructure):
         ("tick_current", ctypes.c_int32),
         ("valid", ctypes.c_uint32),
         ("size", ctypes.c_uint32),
+        ("module", ctypes.c_uint32),
+        ("pad", ctypes.c_uint32),
     )
 
 
@@ -135,7 +140,8 @@ class Config(ctypes.LittleEndianStructure):
         ("every_thread", ctypes.c_uint32),
         ("survey", ctypes.c_uint32),
         ("mappings_first", ctypes.c_uint32),
-        ("layout", Layout),
+        ("layouts", ctypes.c_uint32),
+        ("layout", Layout * MAX_LAYOUTS),
     )
 
 
