@@ -85,7 +85,7 @@ static __always_inline int matters(struct thread *thread)
 {
 	__u32 tid = thread->tid;
 
-	if (config.layout.valid)
+	if (config.layouts)
 		return in_poll(thread->where) || thread->where == WHERE_RUNTIME;
 	return config.every_thread || config.survey || bpf_map_lookup_elem(&workers, &tid);
 }
@@ -280,7 +280,7 @@ static __always_inline void switched_out(struct thread *thread, struct task_stru
 		thread->other = 0; /* until somebody wakes it */
 		thread->syscall = NOT_A_SYSCALL;
 		thread->argument = 0;
-		asleep = in_poll(thread->where) || (!config.layout.valid && matters(thread));
+		asleep = in_poll(thread->where) || (!config.layouts && matters(thread));
 	}
 	if (late || asleep)
 		stack = afford_stack(thread, 0,
@@ -498,7 +498,7 @@ static __always_inline __u64 untold_cpu(struct thread *thread, __u64 now)
 {
 	__u64 cpu, pending, step;
 
-	if (!config.layout.valid)
+	if (!config.layouts)
 		return matters(thread) ? config.period_ns : 0;
 	if (!thread->poll_start_ns)
 		return 0;

@@ -456,6 +456,8 @@ class Batch:
     """tid -> name, of threads born or renamed."""
     culprits: list[Culprit] = field(default_factory=list)
     died: list[int] = field(default_factory=list)
+    withdrawn: list[int] = field(default_factory=list)
+    """tids that were taken for workers and are none; before ``workers``, where one may be again."""
     ended: str = ""
     """Why the run is over: the target's end."""
     detection: Detection | None = None
