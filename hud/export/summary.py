@@ -236,8 +236,10 @@ def _circumstances(blocker: Blocker) -> list[tuple[str, str]]:
 
 
 def holder_in_words(user: HolderUse) -> str:
-    """``cache::refill src/cache.rs:88, on another thread``."""
+    """``cache::refill src/cache.rs:88, on another thread``; ``thread refiller``."""
     what = f"{user.function} {user.where}".strip()
+    if what.startswith("thread ") and user.role == "other thread":
+        return what
     role = _ROLES.get(user.role, user.role)
     return f"{what}, {role}" if what else role
 

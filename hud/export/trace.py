@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hud.analysis.advice import advise_stack
 from hud.analysis.blame import Blame, Blames, frame_name
 from hud.analysis.calls import NO_CALL, call_name, machine_of
-from hud.model import Cause, Method
+from hud.model import Cause, Method, Origin
 from hud.text import printable
 
 if TYPE_CHECKING:
@@ -299,9 +299,12 @@ class _Faces:
         }
         if holder.task_id:
             found["task_id"] = holder.task_id
+        if face.blame.origin in (Origin.USER, Origin.DEPENDENCY):
+            found["function"] = face.name
+            if face.blame.file:
+                found |= {"file": printable(face.blame.file), "line": face.blame.line}
         if holder.stack:
-            found |= {"function": face.name, "file": printable(face.blame.file)}
-            found |= {"line": face.blame.line, "stack": face.stack}
+            found["stack"] = face.stack
         return found
 
     def end(self, bar: _Bar) -> Event:
