@@ -7,6 +7,7 @@
 #include "event.h"
 #include "state.h"
 #include "tokio.h"
+#include "exact.h"
 #include "unwind.h"
 
 char _license[] SEC("license") = "Dual MIT/GPL";
@@ -173,6 +174,7 @@ static __always_inline void see(struct thread *thread, struct task_struct *task,
 
 	if (look(&sight, thread, task, which))
 		return;
+	exact_settle(thread, sight.where);
 	other = sight.where != thread->where || sight.task_id != thread->task_id ||
 		/* a tick that cannot be read just now says nothing */
 		(sight.tick_known && thread->tick_known && sight.tick != thread->tick);
@@ -190,6 +192,7 @@ static __always_inline void see(struct thread *thread, struct task_struct *task,
 
 			thread->poll_start_ns = now - doubt;
 			thread->begin_uncertain_us = doubt / 1000;
+			exact_adopt(thread);
 			thread->poll_asleep_ns = 0;
 			thread->poll_waiting_ns = 0;
 			thread->evidence_cpu_ns = 0;
@@ -496,3 +499,5 @@ int hud_sample(void *ctx)
 	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
 	return 0;
 }
+
+#include "exact_programs.h"

@@ -40,6 +40,7 @@ static long (*const bpf_probe_read_kernel)(void *dst, __u32 size, const void *sr
 static void *(*const bpf_ringbuf_reserve)(void *ring, __u64 size, __u64 flags) = (void *)131;
 static void (*const bpf_ringbuf_submit)(void *data, __u64 flags) = (void *)132;
 static struct task_struct *(*const bpf_get_current_task_btf)(void) = (void *)158;
+static __u64 (*const bpf_get_attach_cookie)(void *ctx) = (void *)174;
 static long (*const bpf_task_pt_regs)(struct task_struct *task) = (void *)175;
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)

@@ -154,7 +154,8 @@ class _Loop:
         info = RunInfo(
             target=profiler.target,
             detection=profiler.detection,
-            threshold_ns=profiler.options.threshold_ns,
+            threshold_ns=profiler.threshold_ns,
+            threshold_from=profiler.threshold_from,
             start_monotonic_ns=start_ns,
             start_unix_ns=time.time_ns() - (now - start_ns),
             sample_period_ns=profiler.period_ns,

@@ -46,6 +46,7 @@ LOSSES: dict[str, str] = {
     "stacks_skipped": "stacks skipped to limit the cost",
     "recording_full": "samples dropped, recording full",
     "symbols_late": "stacks without names, resolver late",
+    "polls_uncounted": "polls not counted",
 }
 """What each field of ``Losses`` counts, after its number."""
 
