@@ -108,12 +108,24 @@ static __always_inline void exact_settle(struct thread *thread, __u8 where)
 		known->broken = known->since;
 }
 
+/* Is `thread` still in the poll that it was in, whatever CONTEXT says? It is set somewhat later
+ * than a poll begins, and reset sooner than it ends. */
+static __always_inline int exact_same(struct thread *thread, __u8 where)
+{
+	struct exact_thread *known;
+
+	if (!exact.on || !thread->poll_start_ns || where == WHERE_ALLOWED)
+		return 0;
+	known = exact_thread(thread->tid);
+	return known && known->since == thread->poll_start_ns;
+}
+
 /* A poll is seen for the first time, its begin estimated. */
 static __always_inline void exact_adopt(struct thread *thread)
 {
 	struct exact_thread *known;
 
-	if (!exact.on || thread->where != WHERE_POLL)
+	if (!exact.on)
 		return;
 	known = exact_thread(thread->tid);
 	if (!known || !known->since || known->since == known->adopted ||

@@ -178,6 +178,8 @@ static __always_inline void see(struct thread *thread, struct task_struct *task,
 	other = sight.where != thread->where || sight.task_id != thread->task_id ||
 		/* a tick that cannot be read just now says nothing */
 		(sight.tick_known && thread->tick_known && sight.tick != thread->tick);
+	if (other && exact_same(thread, sight.where))
+		other = 0;
 	if (other && thread->poll_start_ns)
 		end_poll(thread, now);
 	thread->where = sight.where;

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis import figures
 from hud.analysis.advice import advise
+from hud.export.polls import poll_table
 from hud.model import Blocker, Cause, Losses, Rung, Snapshot
 from hud.text import printable
 
@@ -103,6 +104,9 @@ def text(
     lines = [_title(snapshot), "", f"  {verdict(snapshot)}", ""]
     if snapshot.blockers:
         lines += [*_table(snapshot, color=color, width=width), ""]
+    polls = poll_table(snapshot, width=width)
+    if polls:
+        lines += [*polls, ""]
     for label, value in _rest(snapshot, written):
         lines += _wrapped(f"  {label:<{_LABEL_WIDTH}}", value, width)
     whole = "\n".join(lines) + "\n"
@@ -167,7 +171,8 @@ def _title(snapshot: Snapshot) -> str:
     if snapshot.span_ns < snapshot.elapsed_ns:
         length = f"last {figures.long_duration(snapshot.span_ns)} of {length}"
     threshold = figures.long_duration(info.threshold_ns)
-    parts += [length, f"polls of {threshold} and more"]
+    chosen = f" (auto: {info.threshold_from})" if info.threshold_from else ""
+    parts += [length, f"polls of {threshold} and more{chosen}"]
     return "  ".join(parts)
 
 
@@ -263,6 +268,8 @@ def _rest(snapshot: Snapshot, written: str) -> list[tuple[str, str]]:
     pressure = _pressure(snapshot)
     if pressure:
         lines.append(("pressure", pressure))
+    if snapshot.exact:
+        lines.append(("exact", printable(snapshot.exact)))
     lines.append(("evidence", _evidence(snapshot)))
     lines += [("note", printable(note)) for note in info.notes]
     if snapshot.ended:
