@@ -25,6 +25,8 @@ BURST_NS = 100_000_000
 CHECK_NS = 500_000_000
 """How often the cost is looked at while every poll is seen."""
 TELL_NS = 1_000_000_000
+AGAIN_NS = 500_000_000
+MOST_FAILURES = 3
 MISSED_SHARE = 0.1
 LEAST_MISSED = 10
 TRAMPOLINE = "[uprobes]"
@@ -62,6 +64,7 @@ class Exact:
         self._reason = ""
         """Why it is off."""
         self._began_ns = 0
+        self._ended_ns = 0
         self._attached_ns = 0
         """In all, of the stretches that have ended."""
         self._since_ns = 0
@@ -70,6 +73,8 @@ class Exact:
         self._hits = 0, 0, 0
         self._cpu_ns: dict[int, int] = {}
         self._resume_ns = 0
+        self._failures = 0
+        """To attach again, one after the other."""
         self._program_ns = float(PROGRAM_NS)
         self._counting: ExitStack | None = None
         self._polls: list[PollStats] = []
@@ -119,10 +124,15 @@ class Exact:
         try:
             self._probe.attach(self._places())
         except (HudError, OSError) as error:
-            self._switch_off(str(error))
+            self._failures += 1
+            self._resume_ns = now_ns + AGAIN_NS
+            # a target on its way out is not a reason
+            if self._failures >= MOST_FAILURES or not self._began_ns:
+                self._switch_off(str(error))
             return
+        self._failures = 0
         if not self._began_ns:
-            self._began_ns = now_ns
+            self._began_ns = time.monotonic_ns()
             self._counting = count_time()
         self._since_ns = self._read_ns = time.monotonic_ns()
         self._hits = self._probe.hits()
@@ -132,14 +142,16 @@ class Exact:
         if self._since_ns:
             self._attached_ns += time.monotonic_ns() - self._since_ns
             self._since_ns = 0
-        self._probe.detach()
         self._stop_counting()
+        self._probe.detach()
 
     def _switch_off(self, reason: str) -> None:
         self._detach()
         self._mode, self._reason = Mode.OFF, reason
 
     def close(self) -> None:
+        """The end of the run; what was counted can still be told."""
+        self._ended_ns = self._ended_ns or time.monotonic_ns()
         self._detach()
 
     # ------------------------------------------------------------------- while it runs
@@ -245,9 +257,11 @@ class Exact:
         since = now_ns - self._began_ns if self._began_ns else 0
         if self._mode is Mode.OFF and not self._polls:
             choice = threshold.fallback(f"polls cannot be timed: {self._reason}")
-        elif since >= threshold.LOOK_NS or last or self._mode is Mode.OFF:
+        elif last:
+            choice = threshold.fallback("the run ended before enough polls were seen")
+        elif since >= threshold.LOOK_NS:
             choice = threshold.choose(self._polls)
-            if choice is None and (since >= threshold.PATIENCE_NS or last):
+            if choice is None and since >= threshold.PATIENCE_NS:
                 polls = sum(stats.polls for stats in self._polls)
                 choice = threshold.fallback(f"only {polls} polls were seen")
         if choice is None:
@@ -259,6 +273,7 @@ class Exact:
 
     def in_words(self, now_ns: int) -> str:
         """``every poll``, ``bursts, 12 % of the time``, ``off: ...``."""
+        now_ns = self._ended_ns or now_ns
         attached = self._attached_ns
         if self._since_ns:
             attached += now_ns - self._since_ns

@@ -33,7 +33,7 @@ def choose(polls: Sequence[PollStats]) -> Choice | None:
         return None
     p99 = quantile_ns(whole, 0.99)
     threshold = max(FLOOR_NS, FACTOR * p99)
-    words = f"{FACTOR} x p99 {in_ms(p99)}"
+    words = f"{FACTOR} x p99 {_short(p99)}"
     return Choice(threshold, words if threshold > FLOOR_NS else f"{words}, at least 1 ms")
 
 
@@ -54,6 +54,8 @@ def together(polls: Sequence[PollStats]) -> PollStats:
     )
 
 
-def in_ms(ns: int) -> str:
-    """``0.2 ms``, ``0.004 ms``, ``12 ms``: two digits."""
-    return f"{ns / 1e6:.2g} ms" if ns < 100_000_000 else f"{ns / 1e6:.0f} ms"
+def _short(ns: int) -> str:
+    """``890 ns``, ``42 us``, ``0.2 ms``, ``12 ms``."""
+    if ns < 1_000:
+        return f"{ns} ns"
+    return f"{ns / 1e3:.0f} us" if ns < 95_000 else f"{round(ns / 1e6, 1):g} ms"
