@@ -19,6 +19,7 @@ import msgspec
 
 from hud.errors import FormatError
 from hud.model import Frame
+from hud.symbols.probes import Point
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +66,12 @@ class AddDebug(msgspec.Struct, frozen=True, array_like=True, tag=5):
     name: str
 
 
-Request: TypeAlias = AddModule | AskFacts | AskFrames | AskUnwind | AddDebug
+class AskPoints(msgspec.Struct, frozen=True, array_like=True, tag=20):
+    request: int
+    module: int
+
+
+Request: TypeAlias = AddModule | AskFacts | AskFrames | AskUnwind | AddDebug | AskPoints
 
 
 class Facts(msgspec.Struct, frozen=True, array_like=True, tag=1):
@@ -109,7 +115,12 @@ class Debug(msgspec.Struct, frozen=True, array_like=True, tag=5):
     """Empty: the file is in use."""
 
 
-Answer: TypeAlias = Facts | Frames | Unwind | Failed | Debug
+class Points(msgspec.Struct, frozen=True, array_like=True, tag=20):
+    request: int
+    points: list[Point]
+
+
+Answer: TypeAlias = Facts | Frames | Unwind | Failed | Debug | Points
 
 encode = msgspec.msgpack.Encoder().encode
 decode_request = msgspec.msgpack.Decoder(Request).decode

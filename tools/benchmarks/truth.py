@@ -51,7 +51,7 @@ HOLDER = {
     "mpsc_recv": "",
     "block_on": "",
 }
-"""Which function holds the lock that is waited for; empty = none: who wakes only sends something."""
+"""Which function holds the lock that is waited for; empty = none, it is only a waker."""
 
 COUNTS = (
     "deeds",
