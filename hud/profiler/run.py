@@ -164,7 +164,7 @@ class Profiler:
             cache,
             self._debug,
         )
-        self._objects = Objects(self._resolver, self._addresses)
+        self._objects = Objects(self._resolver, self._addresses, self.notes)
         self._read_image()
         self._probe = stack.enter_context(
             Probe(
@@ -527,6 +527,7 @@ class Profiler:
         for reply in replies:
             if isinstance(reply, FactsReply | FailedReply):
                 self._image.take(reply)
+                self._objects.take(reply)
         for key, stack in self._addresses.take(replies):
             batch.stacks[key] = stack
         if self._addresses.improved:
