@@ -48,6 +48,7 @@ struct thread {
 	__u32 other;       /* who preempted or woke it */
 	__u32 other_tgid;
 	__u32 late_culprit;
+	__u32 operation; /* second argument of the system call it sleeps in */
 	char other_comm[16];
 	__u8 where;
 	__u8 sched;
@@ -57,7 +58,6 @@ struct thread {
 	__u8 tick_known;
 	__u8 late_preempted;
 	__u8 copy; /* of Tokio that it was last seen inside of: index in config.layout */
-	__u8 pad[4];
 };
 
 /* Where one copy of Tokio keeps what it is doing (hud/runtime/context.py says where the offsets come
@@ -125,6 +125,8 @@ struct counters {
 	__u64 stacks_complete;
 	__u64 frames;
 	__u64 switches; /* of the target */
+	__u64 wakers;   /* WAKE events */
+	__u64 kernel_stacks;
 };
 
 /* One page that user space maps: it may change the configuration at any time. */

@@ -80,6 +80,7 @@ class Probe:
             self._stacks = maps["stacks"]
             self._workers = maps["workers"]
             self._culprits = maps["culprits"]
+            self._waits = maps["waits"]
             self.config = wire.Config.from_buffer(self._variable("config", wire.Config))
             self.counters = wire.Counters.from_buffer(self._variable("counters", wire.Counters))
             self._ring = stack.enter_context(RingBuffer(maps["events"], wire.EVENT))
@@ -181,6 +182,11 @@ class Probe:
         addresses = memoryview(value)[wire.STACK_HEAD.size : wire.STACK_HEAD.size + 8 * count]
         reason = wire.STOPS[stop] if stop < len(wire.STOPS) else "unknown"
         return RawStack(tuple(addresses.cast("Q")), reason)
+
+    def wait(self, key: int) -> wire.Wait | None:
+        """What the sleeps with that key (``value`` of a SLEEP) were about; None = it is gone."""
+        value = self._waits.lookup(key.to_bytes(8, "little"))
+        return None if value is None else wire.decode_wait(value)
 
     def culprit(self, tid: int) -> Culprit | None:
         """Who that thread was when it was last blamed."""

@@ -29,7 +29,7 @@ STOPS = (
 )
 """Why a stack ends, by ``enum stack_stop``."""
 
-THREAD = struct.Struct("<21Q6Q6Q7I16s8B4x")
+THREAD = struct.Struct("<21Q6Q6Q8I16s8B")
 """``struct thread``; ``Thread`` names the fields."""
 
 
@@ -66,6 +66,7 @@ class Thread(NamedTuple):
     other: int
     other_tgid: int
     late_culprit: int
+    operation: int
     other_comm: bytes
     where: int
     sched: int
@@ -100,6 +101,35 @@ NAME = struct.Struct("<I16s")
 """``struct name`` of the culprits map: tgid, comm."""
 
 NOT_A_SYSCALL = 0xFFFFFFFF
+STOPPED = 0xFFFFFFFE
+
+WAIT_FRAMES, WAIT_NAMES, WAIT_NAME = 24, 10, 64
+WAIT = struct.Struct(f"<QIIHHHHII16s{WAIT_FRAMES}Q" + f"{WAIT_NAME}s" * WAIT_NAMES)
+"""``struct wait``; ``Wait`` names the fields."""
+
+
+class Wait(NamedTuple):
+    """The fields of ``struct wait``, in order; arrays cut to what they hold."""
+
+    inode: int
+    device: int
+    mode: int
+    family: int
+    port: int
+    local: int
+    rooted: int
+    names: tuple[bytes, ...]
+    frames: tuple[int, ...]
+    """Kernel addresses, innermost first."""
+    peer: bytes
+
+
+def decode_wait(value: bytes) -> Wait:
+    """One value of the waits map."""
+    fields = WAIT.unpack(value)
+    (names, frames, peer), rest = fields[7:10], fields[10:]
+    texts = (name.split(b"\0")[0] for name in rest[WAIT_FRAMES:][: min(names, WAIT_NAMES)])
+    return Wait._make((*fields[:7], tuple(texts), rest[: min(frames, WAIT_FRAMES)], peer))
 
 
 CONTEXT_SIZE = 128
@@ -161,5 +191,7 @@ class Counters(ctypes.LittleEndianStructure):
             "stacks_complete",
             "frames",
             "switches",
+            "wakers",
+            "kernel_stacks",
         )
     )

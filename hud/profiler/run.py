@@ -39,6 +39,7 @@ from hud.profiler.debuginfo import DebugInfo
 from hud.profiler.image import Image
 from hud.profiler.objects import Objects
 from hud.profiler.options import Options
+from hud.profiler.waits import Waits
 from hud.runtime.workers import WorkerIds, find_workers
 from hud.symbols.client import FactsReply, FailedReply, Reply, Resolver
 from hud.symbols.download import Downloads, servers
@@ -56,6 +57,7 @@ from hud.target.life import (
 )
 from hud.target.mappings import read_mappings
 from hud.target.namespace import require_initial_pid_namespace
+from hud.target.pressure import HostWatch
 from hud.target.threads import list_threads
 
 CONTEXT_HZ = 997
@@ -72,6 +74,7 @@ LOOK_INTERVAL_S = 1.0
 """Between two looks at the mappings where nothing hints at new ones; and LOOK_SHARE times what one
 takes at least."""
 LOOK_SHARE = 500
+HOST_INTERVAL_NS = 2_000_000_000
 MOST_STACKS = 60_000
 UNREADABLE_SHARE = 0.05
 """Above this share of failed readings of CONTEXT its layout is wrong."""
@@ -176,6 +179,9 @@ class Profiler:
             )
         )
         self._phase("programs loaded")
+        self._waits = Waits(pid, self._probe.wait, self.notes.append)
+        self._host = HostWatch(pid)
+        self._next_host = 0
         self._addresses.use_tables(self._probe.unwind)
         self._wait_for_image()
         self._phase("executable read")
@@ -366,6 +372,7 @@ class Profiler:
         self._take_life(batch)
         samples = self._probe.events()
         self._take_stacks(samples, batch)
+        samples, batch.details = self._waits.take(samples, batch.stacks)
         self._take_workers_of(samples, batch)
         if self._outside:
             samples = [sample for sample in samples if sample.tid not in self._outside]
@@ -374,6 +381,7 @@ class Profiler:
         self._take_replies(batch)
         if not self._copies.known and self._classes.take(samples, batch.stacks, self._workers):
             self._choose_again(batch)
+        self._waits.join(batch.stacks)
         if self._preparing is not None and not self._preparing.is_alive():
             self._preparing = None
             if not self._life.open_connector():
@@ -398,6 +406,10 @@ class Profiler:
             if key and state.poll_start_ns and now - state.poll_start_ns >= 100_000_000:
                 self._fetch_stack(key, batch)
         self._addresses.ask_wanted()
+        self._waits.join(batch.stacks)
+        if now >= self._next_host:
+            self._next_host = now + HOST_INTERVAL_NS
+            batch.host = self._host.read()
         batch.died += [tid for tid in read.exited if tid in self._workers]
         batch.losses = self.losses()
         batch.cost = self.cost()
@@ -440,9 +452,11 @@ class Profiler:
         self.end_ns = time.monotonic_ns()
         batch = self.pump()
         batch.losses = self.losses()
+        batch.host = self._host.read()
         until = time.monotonic() + LAST_NAMES_S
         while self._addresses.pending_stacks and time.monotonic() < until:
             self._addresses_take(self._resolver.wait(0.1), batch)
+        self._waits.join(batch.stacks)
         return batch
 
     # ------------------------------------------------------------------- what came
