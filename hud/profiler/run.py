@@ -227,10 +227,12 @@ class Profiler:
     def _find_context(self) -> detect.Context | detect.Refusal:
         self._objects.changed = False
         self._facts_used = self._image.facts
+        threads = self._thread_names()
+        self._names.update((thread.tid, thread.name) for thread in threads)
         return detect.find_context(
             self._image.facts,
             self.target.pid,
-            list_threads(self.target.pid),
+            threads,
             read_mappings(self.target.pid),
             self._objects.found(),
         )
@@ -319,7 +321,7 @@ class Profiler:
     def _take_entered(self, entered: dict[int, int], copies: dict[int, int]) -> list[Worker]:
         """Threads inside a runtime, as CONTEXT says: those that drive a scheduler are workers.
 
-        New ones, and those whose runtime has a name now: there is a second copy of Tokio.
+        New ones, and those whose runtime is known better now, as with a second copy of Tokio.
         """
         found = []
         for tid, scheduler in sorted(entered.items()):
@@ -327,7 +329,7 @@ class Profiler:
                 continue
             runtime = self._copies.runtime(copies[tid])
             known = self._workers.get(tid)
-            if known is None or (runtime and known.runtime != runtime):
+            if known is None or known.runtime != runtime:
                 found.append(self._add_worker(tid, runtime))
         return [worker for worker in found if worker is not None]
 
