@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from hud.analysis.blame import Blames
 from hud.analysis.calls import machine_of
 from hud.analysis.drafts import Draft, settle, unresolved
-from hud.analysis.episodes import detector_for, latency_of
+from hud.analysis.episodes import RungDetector, latency_of
 from hud.analysis.ledger import Ledger
 from hud.analysis.quality import Quality
 from hud.analysis.tally import Durations, Tally, heaviest, largest_first
@@ -58,7 +58,7 @@ class Analyzer:
         self.recording = recording
         self._machine = machine or machine_of(recording.info.kernel)
         self._run_start_ns = recording.info.start_monotonic_ns
-        self._detector = detector_for(recording)
+        self._detector = RungDetector(recording)
         self._position = 0
         self._blames = Blames(recording.stacks)
         self._ledger = Ledger(self._blames, self._run_start_ns)

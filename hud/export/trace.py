@@ -98,6 +98,7 @@ def other_data(snapshot: Snapshot, bars: Iterable[_Bar]) -> Event:
                 "worker_id": use.worker.worker_id,
                 "tid": use.worker.tid,
                 "name": printable(use.worker.name),
+                **({"runtime": printable(use.worker.runtime)} if use.worker.runtime else {}),
                 "alive": use.alive,
                 "split_ns": asdict(use.split),
             }

@@ -76,6 +76,7 @@ LOOK_INTERVAL_S = 1.0
 """Between two looks at the mappings where nothing hints at new ones; and LOOK_SHARE times what one
 takes at least."""
 LOOK_SHARE = 500
+HOST_INTERVAL_NS = 2_000_000_000
 MOST_STACKS = 60_000
 UNREADABLE_SHARE = 0.05
 """Above this share of failed readings of CONTEXT its layout is wrong."""
@@ -173,7 +174,7 @@ class Profiler:
             cache,
             self._debug,
         )
-        self._objects = Objects(self._resolver, self._addresses)
+        self._objects = Objects(self._resolver, self._addresses, self.notes)
         self._read_image()
         self._probe = stack.enter_context(
             Probe(
@@ -257,10 +258,12 @@ class Profiler:
     def _find_context(self) -> detect.Context | detect.Refusal:
         self._objects.changed = False
         self._facts_used = self._image.facts
+        threads = self._thread_names()
+        self._names.update((thread.tid, thread.name) for thread in threads)
         return detect.find_context(
             self._image.facts,
             self.target.pid,
-            list_threads(self.target.pid),
+            threads,
             read_mappings(self.target.pid),
             self._objects.found(),
         )
@@ -349,7 +352,7 @@ class Profiler:
     def _take_entered(self, entered: dict[int, int], copies: dict[int, int]) -> list[Worker]:
         """Threads inside a runtime, as CONTEXT says: those that drive a scheduler are workers.
 
-        New ones, and those whose runtime has a name now: there is a second copy of Tokio.
+        New ones, and those whose runtime is known better now, as with a second copy of Tokio.
         """
         found = []
         for tid, scheduler in sorted(entered.items()):
@@ -357,7 +360,7 @@ class Profiler:
                 continue
             runtime = self._copies.runtime(copies[tid])
             known = self._workers.get(tid)
-            if known is None or (runtime and known.runtime != runtime):
+            if known is None or known.runtime != runtime:
                 found.append(self._add_worker(tid, runtime))
         return [worker for worker in found if worker is not None]
 
@@ -588,6 +591,7 @@ class Profiler:
         for reply in replies:
             if isinstance(reply, FactsReply | FailedReply):
                 self._image.take(reply)
+                self._objects.take(reply)
             if isinstance(reply, PointsReply | FailedReply) and self._exact is not None:
                 self._exact.take(reply)
         for key, stack in self._addresses.take(replies):
