@@ -75,7 +75,18 @@ class FailedReply:
     message: str
 
 
-Reply: TypeAlias = FactsReply | FramesReply | UnwindReply | DebugReply | FailedReply
+@dataclass(frozen=True, slots=True)
+class CodeReply:
+    request: int
+    instructions: list[tuple[int, str, str]]
+    """(address in the file, instruction, whom it calls or empty), by address."""
+    at: int
+    """The instruction of the pc, of a caller the call; 0 = not known."""
+    note: str
+    """Why something is missing; may be empty."""
+
+
+Reply: TypeAlias = FactsReply | FramesReply | UnwindReply | DebugReply | FailedReply | CodeReply
 
 CLOSE_TIMEOUT_S = 1.0
 _GONE = (BrokenPipeError, ConnectionResetError, ConnectionRefusedError)
@@ -151,11 +162,18 @@ class Resolver:
         """Asks for an UnwindReply."""
         return self._ask(messages.AskUnwind(self._next_id(), module))
 
+    def request_code(self, module: int, offset: int, *, caller: bool) -> int:
+        """Asks for a CodeReply. ``offset``: file offset of the pc, for a caller of the call."""
+        return self._ask(messages.AskCode(self._next_id(), module, offset, caller))
+
     def _next_id(self) -> int:
         self._last_id += 1
         return self._last_id
 
-    def _ask(self, message: messages.AskFacts | messages.AskFrames | messages.AskUnwind) -> int:
+    def _ask(
+        self,
+        message: messages.AskFacts | messages.AskFrames | messages.AskUnwind | messages.AskCode,
+    ) -> int:
         self._waiting.add(message.request)
         self._post(message)
         return message.request
@@ -247,6 +265,8 @@ class Resolver:
             )
         if isinstance(answer, messages.Debug):
             return DebugReply(answer.request, answer.why_not)
+        if isinstance(answer, messages.Code):
+            return CodeReply(answer.request, answer.instructions, answer.at, answer.note)
         return FailedReply(answer.request, answer.message)
 
     # ------------------------------------------------------------------ the process

@@ -65,7 +65,15 @@ class AddDebug(msgspec.Struct, frozen=True, array_like=True, tag=5):
     name: str
 
 
-Request: TypeAlias = AddModule | AskFacts | AskFrames | AskUnwind | AddDebug
+class AskCode(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    request: int
+    module: int
+    offset: int
+    """File offset of the pc, for a caller of the byte before it."""
+    caller: bool
+
+
+Request: TypeAlias = AddModule | AskFacts | AskFrames | AskUnwind | AddDebug | AskCode
 
 
 class Facts(msgspec.Struct, frozen=True, array_like=True, tag=1):
@@ -108,7 +116,15 @@ class Debug(msgspec.Struct, frozen=True, array_like=True, tag=5):
     """Empty: the file is in use."""
 
 
-Answer: TypeAlias = Facts | Frames | Unwind | Failed | Debug
+class Code(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    request: int
+    instructions: list[tuple[int, str, str]]
+    """(vaddr, instruction, whom it calls)."""
+    at: int
+    note: str
+
+
+Answer: TypeAlias = Facts | Frames | Unwind | Failed | Debug | Code
 
 encode = msgspec.msgpack.Encoder().encode
 decode_request = msgspec.msgpack.Decoder(Request).decode

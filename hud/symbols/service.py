@@ -16,6 +16,7 @@ import select
 import signal
 import socket
 import struct
+import sys
 import zlib
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
@@ -27,6 +28,7 @@ from hud.symbols import messages
 if TYPE_CHECKING:
     from hud.symbols.elf import ElfFile
     from hud.symbols.inferred import Inferred
+    from hud.symbols.listing import Listings
     from hud.symbols.module import Module
 
 NOBODY = 65534
@@ -126,6 +128,7 @@ def _import_everything() -> None:
 
     import hud.symbols.debug
     import hud.symbols.inferred
+    import hud.symbols.listing
     import hud.symbols.module
     import hud.symbols.names
     import hud.symbols.panics
@@ -133,6 +136,12 @@ def _import_everything() -> None:
 
     with suppress(ImportError):
         from compression import zstd  # type: ignore[import-not-found, unused-ignore]  # noqa: F401
+
+    # Not capstone: it takes as long as all of these, and few ask for it. So it stays in reach.
+    for place, name in enumerate(sys.path):
+        with suppress(OSError):
+            descriptor = os.open(name or ".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            sys.path[place] = f"/proc/self/fd/{descriptor}"
 
 
 def drop_privileges(memory_limit: int, file_limit: int = messages.BODY_LIMIT) -> None:
@@ -200,6 +209,7 @@ class _Loaded:
         self._elf: ElfFile | None = None
         self._module: Module | None = None
         self._inferred: Inferred | None = None
+        self._listings: Listings | None = None
         self._debug: ElfFile | None = None
         self._splits: list[ElfFile] = []
         self._crates: dict[str, str] | None = None
@@ -234,6 +244,13 @@ class _Loaded:
             self._inferred = Inferred(self.elf())
         return self._inferred
 
+    def listings(self) -> Listings:
+        from hud.symbols.listing import Listings
+
+        if self._listings is None:
+            self._listings = Listings(self.module(), self.inferred())
+        return self._listings
+
     def add_debug(self, descriptor: int, name: str) -> None:
         """Use one more file, if it belongs to the module; FormatError with the reason if not."""
         from hud.symbols.debug import Part, part_of, require_same_build
@@ -249,7 +266,7 @@ class _Loaded:
         if self._debug is not None:
             raise FormatError(f"{name}: {self._debug.name} is in use")
         require_same_build(self.elf(), file)
-        self._debug, self._module = file, None
+        self._debug, self._module, self._listings = file, None, None
 
     def crates(self) -> tuple[dict[str, str], tuple[str, ...]]:
         from hud.symbols import panics
@@ -320,6 +337,14 @@ def _unwind(loaded: _Loaded, request: messages.AskUnwind) -> tuple[messages.Unwi
     )
 
 
+def _code(loaded: _Loaded, request: messages.AskCode) -> messages.Code:
+    vaddr = loaded.elf().vaddr_of(request.offset)
+    if vaddr is None:
+        raise FormatError(f"{loaded.name}: no code at offset {request.offset:#x}")
+    found = loaded.listings().around(vaddr + request.caller, caller=request.caller)
+    return messages.Code(request.request, found.rows, found.at, found.note)
+
+
 def _debug(loaded: _Loaded, request: messages.AddDebug, descriptor: int) -> messages.Debug:
     try:
         loaded.add_debug(descriptor, request.name)
@@ -328,14 +353,24 @@ def _debug(loaded: _Loaded, request: messages.AddDebug, descriptor: int) -> mess
     return messages.Debug(request.request, "")
 
 
-_Ask = messages.AskFacts | messages.AskFrames | messages.AskUnwind | messages.AddDebug
+_Ask = (
+    messages.AskFacts
+    | messages.AskFrames
+    | messages.AskUnwind
+    | messages.AddDebug
+    | messages.AskCode
+)
 SHORT = 64
 """Offsets in a frame request that goes before longer ones."""
 
 
 def _rank(request: _Ask) -> tuple[int, int]:
-    long = isinstance(request, messages.AskFrames) and len(request.offsets) > SHORT
-    return (1 + long if isinstance(request, messages.AskFrames) else 0), request.request
+    turn = 0
+    if isinstance(request, messages.AskFrames):
+        turn = 1 + (len(request.offsets) > SHORT)
+    elif isinstance(request, messages.AskCode):
+        turn = 3
+    return turn, request.request
 
 
 def _work(
@@ -352,6 +387,8 @@ def _work(
         return _facts(loaded, request), None
     if isinstance(request, messages.AskFrames):
         return _frames(loaded, request), None
+    if isinstance(request, messages.AskCode):
+        return _code(loaded, request), None
     return _unwind(loaded, request)
 
 
