@@ -86,6 +86,7 @@ def run(target: Target, request: Request, say: Say, show: Say) -> int:
             window_ns=request.window_ns,
             screen=screen,
             progress=progress.show if progress is not None else None,
+            code=request.verbose,
         )
     return _deliver(outcome, request, show)
 
@@ -137,6 +138,7 @@ def _deliver(outcome: Outcome, request: Request, show: Say) -> int:
             width=get_terminal_size().columns if terminal else None,
             ascii_only=(sys.stdout.encoding or "").lower().replace("-", "") != "utf8",
             written=written,
+            verbose=request.verbose,
         )
         show(text)
     if trouble is not None:
