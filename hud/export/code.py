@@ -27,7 +27,9 @@ def lines(blocker: Blocker, snapshot: Snapshot) -> list[str]:
     code = snapshot.code.get(frame.address)
     if code is not None:
         found += [*_source(code), *_instructions(code)]
-        if code.note and (code.source_file or not code.instructions):  # else a note of the run says it
+        if code.note and (
+            code.source_file or not code.instructions
+        ):  # else a note of the run says it
             found.append(f"note: {printable(code.note)}")
     return found
 
