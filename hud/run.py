@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from shutil import get_terminal_size
 from types import TracebackType
 
@@ -65,6 +66,7 @@ def run(target: Target, request: Request, say: Say, show: Say) -> int:
         if reason:
             tell(f"no screen, because {reason}: running as with --headless")
             headless = True
+    options = replace(options, code=request.verbose or not headless)
     with ExitStack() as stack:
         profiler = stack.enter_context(Profiler(target, options, _object, tell))
         ending = stack.enter_context(Ending().installed())
@@ -86,7 +88,6 @@ def run(target: Target, request: Request, say: Say, show: Say) -> int:
             window_ns=request.window_ns,
             screen=screen,
             progress=progress.show if progress is not None else None,
-            code=request.verbose,
         )
     return _deliver(outcome, request, show)
 

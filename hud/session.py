@@ -118,16 +118,15 @@ def record(
     window_ns: int,
     screen: Screen | None = None,
     progress: Callable[[Snapshot, float], None] | None = None,
-    code: bool = False,
 ) -> Outcome:
     """Run the loop on an attached profiler.
 
     ``duration_s`` 0 = until somebody ends it. With a screen the target's end does not end the loop:
     the screen stays until it asks to quit. ``progress`` is called every ``ABSORB_S`` with a
-    snapshot and the seconds left (0 = without end). ``code``: read source and machine code of the
-    heaviest blockers at the end; a screen has them while it runs.
+    snapshot and the seconds left (0 = without end). Source and machine code, where the profiler's
+    options want them, are read while a screen shows the run, else at its end.
     """
-    loop = _Loop(profiler, ending, duration_s, window_ns, screen, progress, code)
+    loop = _Loop(profiler, ending, duration_s, window_ns, screen, progress)
     return loop.run()
 
 
@@ -140,7 +139,6 @@ class _Loop:
         window_ns: int,
         screen: Screen | None,
         progress: Callable[[Snapshot, float], None] | None,
-        code: bool,
     ) -> None:
         self._profiler = profiler
         self._ending = ending
@@ -148,7 +146,7 @@ class _Loop:
         self._window_ns = window_ns
         self._screen = screen
         self._progress = progress
-        self._code = code or screen is not None
+        self._code = profiler.options.code
         self._ended = ""
         self._quit = False
         self._begin(profiler.start_ns)
@@ -219,7 +217,7 @@ class _Loop:
                         self._progress(snapshot, self._left_s() if self._duration_ns else 0.0)
                 if self._screen is not None:
                     self._screen.draw(snapshot)
-                    if not self._ended:
+                    if self._code and not self._ended:
                         self._profiler.want_code(spots(snapshot))
             if keys and self._screen is not None:
                 self._obey(self._screen.on_input(snapshot))

@@ -24,3 +24,5 @@ class Options:
     """Files with debug information, for whichever module they were made from."""
     use_cache: bool = True
     """False reads every file anew and keeps nothing."""
+    code: bool = False
+    """Source and machine code of the heaviest blockers are wanted."""

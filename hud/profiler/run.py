@@ -133,7 +133,7 @@ class Profiler:
     def _open(self, stack: ExitStack) -> None:
         pid = self.target.pid
         require_initial_pid_namespace()
-        self._resolver = stack.enter_context(Resolver())
+        self._resolver = stack.enter_context(Resolver(code=self.options.code))
         self._phase("resolver forked")
         self._life = stack.enter_context(LifeCycle(pid))
         cache = Cache(default_directory() if self.options.use_cache else None)
@@ -381,7 +381,7 @@ class Profiler:
     def want_code(self, spots: Iterable[Spot]) -> None:
         """Ask for source and machine code, a few spots at a time and each once; never blocks.
 
-        What is read comes with later batches; call it again for the rest.
+        What is read comes with later batches; call it again for the rest. For ``options.code``.
         """
         self._codes.want(spots, self.target)
 

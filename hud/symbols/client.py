@@ -99,15 +99,18 @@ class Resolver:
     Once it has died, ``fileno()`` stays readable until ``close()``: look at ``alive``.
     """
 
-    def __init__(self, *, memory_limit: int = 2 << 30) -> None:
-        """Forks. ``memory_limit``: bytes for the child besides the files. OSError if refused."""
+    def __init__(self, *, memory_limit: int = 2 << 30, code: bool = False) -> None:
+        """Forks. ``memory_limit``: bytes for the child besides the files. OSError if refused.
+
+        ``code``: machine code will be asked for. Else that may be refused, for lack of capstone.
+        """
         self._waiting: set[int] = set()
         self._outgoing: deque[tuple[bytes, list[int]]] = deque()
         self._last_id = 0
         self._trouble = ""
         self.alive = True
         self.pid, self._socket = child.fork(
-            lambda sock, parent: service.run(sock, parent, memory_limit)
+            lambda sock, parent: service.run(sock, parent, memory_limit, code=code)
         )
 
     def __enter__(self) -> Resolver:

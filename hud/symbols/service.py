@@ -16,7 +16,6 @@ import select
 import signal
 import socket
 import struct
-import sys
 import zlib
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
@@ -79,12 +78,12 @@ class _Alarm:
         signal.setitimer(signal.ITIMER_PROF, 0)
 
 
-def run(sock: socket.socket, parent: int, memory_limit: int) -> NoReturn:
+def run(sock: socket.socket, parent: int, memory_limit: int, *, code: bool) -> NoReturn:
     """The child's whole life, right after the fork; ``parent`` is the pid that forked."""
     status = EXIT_CRASHED
     try:
         sock = leave_parent(sock)
-        _import_everything()
+        _import_everything(code=code)
         drop_privileges(memory_limit)
         if os.getppid() == parent:
             gc.collect()
@@ -121,8 +120,11 @@ def leave_parent(given: socket.socket) -> socket.socket:
     return socket.socket(fileno=keep)
 
 
-def _import_everything() -> None:
-    """A private virtual environment or zipapp may be out of reach once root is gone."""
+def _import_everything(*, code: bool) -> None:
+    """A private virtual environment or zipapp may be out of reach once root is gone.
+
+    ``code``: capstone too, which takes about as long as all the rest.
+    """
     import encodings.ascii
     import encodings.latin_1  # noqa: F401
 
@@ -137,11 +139,9 @@ def _import_everything() -> None:
     with suppress(ImportError):
         from compression import zstd  # type: ignore[import-not-found, unused-ignore]  # noqa: F401
 
-    # Not capstone: it takes as long as all of these, and few ask for it. So it stays in reach.
-    for place, name in enumerate(sys.path):
-        with suppress(OSError):
-            descriptor = os.open(name or ".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-            sys.path[place] = f"/proc/self/fd/{descriptor}"
+    if code:
+        with suppress(ImportError, OSError):
+            import capstone  # noqa: F401
 
 
 def drop_privileges(memory_limit: int, file_limit: int = messages.BODY_LIMIT) -> None:
