@@ -19,8 +19,8 @@ MOST_OPEN = 2
 """Spots that are read at a time: others' names come first."""
 PATIENCE_S = 2.0
 """How long a file's lines are waited for."""
-MOST_KNOWN = 4096
-"""Spots; beyond it they may be asked for again."""
+MOST_KNOWN = 512
+"""Spots; beyond it all are asked for again. A recording keeps no more of them."""
 
 
 @dataclass(slots=True)

@@ -27,8 +27,10 @@ CHOSEN = {EM_X86_64: 37, EM_AARCH64: 1032}
 """R_*_IRELATIVE: what the function at the addend chooses when the program starts."""
 ROW = 24
 """Bytes of an Elf64_Rela: place, info, addend."""
-TABLE_LIMIT = 1 << 20
-"""Rows of one table that are looked at, besides the relative ones before them."""
+TABLE_LIMIT = 1 << 22
+"""Rows of one table that are read."""
+LOOKED_AT = 1 << 20
+"""Of them, besides the relative ones that come first."""
 
 _DYN = struct.Struct("<QQ")
 
@@ -66,14 +68,14 @@ class Slots:
         relative = RELATIVE.get(self._elf.machine_id)
         wanted = (*SYMBOLIC.get(self._elf.machine_id, ()), CHOSEN.get(self._elf.machine_id))
         try:
-            words = array("Q", bytes(self._elf.read(start, size // ROW * ROW)))
+            words = array("Q", bytes(self._elf.read(start, min(size // ROW, TABLE_LIMIT) * ROW)))
         except (FormatError, OverflowError):
             return
         kinds = words[1::3]
         first = kinds.count(relative) if relative is not None else 0
         if kinds[:first].count(relative or 0) != first:
             first = 0
-        for row in range(first, min(len(kinds), first + TABLE_LIMIT)):
+        for row in range(first, min(len(kinds), first + LOOKED_AT)):
             kind, symbol = kinds[row] & 0xFFFFFFFF, kinds[row] >> 32
             if kind in wanted:
                 self._rows[words[3 * row]] = symbol, words[3 * row + 2]
