@@ -18,7 +18,7 @@ from hud import resources
 from hud.errors import ExportError, UsageError
 from hud.export import choose, summary
 from hud.export.write import check_writable, write_atomically
-from hud.model import Cause, Rung, Snapshot, Target
+from hud.model import Rung, Snapshot, Target
 from hud.profiler import Options, Profiler
 from hud.request import Request
 from hud.session import Ending, Outcome, Screen, Wish, record
@@ -148,7 +148,7 @@ def _deliver(outcome: Outcome, request: Request, show: Say) -> int:
 
 
 def _count(outcome: Outcome) -> str:
-    blocking = sum(episode.cause is not Cause.WAITING for episode in outcome.analyzer.episodes())
+    blocking = sum(episode.cause.blames_code for episode in outcome.analyzer.episodes())
     return f"{blocking} episode{'' if blocking == 1 else 's'}"
 
 

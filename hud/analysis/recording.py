@@ -121,6 +121,8 @@ class Recording:
         """Everything in a batch, in the order in which its parts name each other."""
         for tid, name in batch.names.items():
             self.add_thread_name(tid, name)
+        for tid in batch.withdrawn:
+            self.withdraw_worker(tid)
         for worker in batch.workers:
             self.add_worker(worker)
         for culprit in batch.culprits:
@@ -181,6 +183,12 @@ class Recording:
         self.workers[worker.tid] = worker
         self.dead.discard(worker.tid)
         self.add_thread_name(worker.tid, worker.name)
+
+    def withdraw_worker(self, tid: int) -> None:
+        """The thread was taken for a worker and is none: what it did counts no more."""
+        self.workers.pop(tid, None)
+        self.born.pop(tid, None)
+        self.dead.discard(tid)
 
     def add_thread_name(self, tid: int, name: str) -> None:
         if tid in self.thread_names or len(self.thread_names) < _MAX_NAMES:

@@ -20,10 +20,11 @@ from hud.analysis.quality import Quality
 from hud.analysis.tally import Durations, Tally, heaviest, largest_first
 from hud.model import (
     Blocker,
-    Cause,
     Episode,
+    HolderUse,
     Kind,
     Latency,
+    Origin,
     Pressure,
     Snapshot,
     WorkerUse,
@@ -40,6 +41,7 @@ _MAX_UNSETTLED = 20_000
 _ALWAYS_FRESH = 100
 """Unchanged blockers from this rank on may show a share that is some seconds old while live."""
 _STALE_NS = 10_000_000_000
+_FEW = 8
 _TIMELINE = 4_096
 """How many of the latest episodes a snapshot holds one by one."""
 
@@ -79,7 +81,7 @@ class Analyzer:
         temporary = [
             episode
             for draft in self._detector.in_progress(now_ns)
-            if (episode := self._settle(draft)).cause is not Cause.WAITING
+            if (episode := self._settle(draft)).cause.blames_code
         ]
         for episode in temporary:
             ledger.count(episode)
@@ -119,6 +121,8 @@ class Analyzer:
             stacks=recording.stacks,
             tasks_read=recording.tasks,
             host=recording.host,
+            stopped=ledger.stopped,
+            stopped_ns=ledger.stopped_ns,
             exact=recording.exact,
             code=recording.code,
             timeline=timeline,
@@ -127,7 +131,7 @@ class Analyzer:
     def episodes(self) -> Sequence[Episode]:
         """Every episode as of the last snapshot, in the order of their ends; pressure included.
 
-        Those with ``Cause.WAITING`` belong to no blocker.
+        Those whose cause blames no code belong to no blocker.
         """
         return self._ledger.all()
 
@@ -264,7 +268,7 @@ class Analyzer:
             patience = _STALE_NS * (64 + rank % 64) // 128
             renew = fresh or rank < _ALWAYS_FRESH or now_ns - tally.row_ns >= patience
             if row is None or renew:
-                row = _blocker(tally, worker_time_ns, now_ns - self._run_start_ns)
+                row = _blocker(tally, self._blames, worker_time_ns, now_ns - self._run_start_ns)
                 tally.row = row
                 tally.row_ns = now_ns
             rows.append(row)
@@ -289,7 +293,7 @@ class Analyzer:
         return tuple(sorted(rows, key=lambda row: (row.worker.worker_id, row.worker.tid)))
 
 
-def _blocker(tally: Tally, worker_time_ns: int, at_ns: int) -> Blocker:
+def _blocker(tally: Tally, blames: Blames, worker_time_ns: int, at_ns: int) -> Blocker:
     durations = tally.durations
     at = largest_first(tally.blames)[0][0]
     causes = largest_first(tally.causes)
@@ -313,4 +317,20 @@ def _blocker(tally: Tally, worker_time_ns: int, at_ns: int) -> Blocker:
         causes=causes,
         task_ids=tally.latest_tasks(),
         history=durations.history(at_ns),
+        details=largest_first(tally.details)[:_FEW],
+        holders=_holders(tally, blames),
     )
+
+
+def _holders(tally: Tally, blames: Blames) -> tuple[HolderUse, ...]:
+    """Those with the same function and role together; the stack is that of the heaviest."""
+    rows: dict[tuple[str, str, str, bool], HolderUse] = {}
+    for (stack, name, role, held), total_ns in largest_first(tally.holders):
+        at = blames.of(stack)
+        function, where = f"thread {name}" if name else "", ""
+        if at.origin in (Origin.USER, Origin.DEPENDENCY):
+            function, where = at.function, at.where
+        key = (function, where, role, held)
+        row = rows.get(key) or HolderUse(function, where, role, stack, 0, held)
+        rows[key] = row._replace(total_ns=row.total_ns + total_ns)
+    return tuple(sorted(rows.values(), key=lambda row: (-row.total_ns, row))[:_FEW])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hud.analysis import figures
 from hud.analysis.advice import advise
 from hud.export import code
-from hud.model import Blocker, Cause, Losses, Rung, Snapshot
+from hud.model import Blocker, Cause, HolderUse, Losses, Rung, Snapshot
 from hud.text import printable
 
 if TYPE_CHECKING:
@@ -55,6 +55,17 @@ SEEN: dict[Rung, str] = {
     Rung.STACKS: "CPU samples only, workers known by their stacks",
     Rung.NAMES: "CPU samples only, workers known by their names",
     Rung.LATENCY: "no worker known, scheduling delays only",
+}
+
+
+_MOST_DETAILS = 3
+_MUCH_STOLEN = 0.001
+"""Of the time of one CPU: less is not worth a word."""
+_ROLES = {
+    "worker": "on a worker",
+    "pool thread": "on a thread of the blocking pool",
+    "other thread": "on another thread",
+    "other process": "in another process",
 }
 
 
@@ -199,6 +210,11 @@ def _table(snapshot: Snapshot, *, color: bool, width: int | None, verbose: bool)
         if blocker.operation:
             call = "in " + printable(blocker.operation)
             lines.append(inset + (call if width is None else _tail(call, width - len(inset))))
+        lines += [
+            line
+            for label, value in _circumstances(blocker)
+            for line in _wrapped(f"{inset}{label} ", printable(value), width)
+        ]
         lines += _fix(printable(advise(blocker, snapshot.stacks).text), inset, width)
         if verbose:
             lines += code.shown(blocker, snapshot, inset, width)
@@ -207,6 +223,29 @@ def _table(snapshot: Snapshot, *, color: bool, width: int | None, verbose: bool)
         rest = sum(blocker.total_ns for blocker in blockers[MOST_ROWS:])
         lines.append(f"{inset}and {hidden} more, {figures.duration(rest)}")
     return lines
+
+
+def _circumstances(blocker: Blocker) -> list[tuple[str, str]]:
+    """What it was about, and who held what it wanted; at most a few of each."""
+    found = []
+    details = [detail for detail, _ in blocker.details[:_MOST_DETAILS]]
+    if details:
+        more = len(blocker.details) - len(details)
+        found.append(("about", ", ".join(details) + (f" and {more} more" if more else "")))
+    for held, verb in ((True, "held by"), (False, "woken by")):
+        users = [user for user in blocker.holders if user.held is held]
+        if users:
+            found.append((verb, "; ".join(holder_in_words(user) for user in users[:_MOST_DETAILS])))
+    return found
+
+
+def holder_in_words(user: HolderUse) -> str:
+    """``cache::refill src/cache.rs:88, on another thread``; ``thread refiller``."""
+    what = f"{user.function} {user.where}".strip()
+    if what.startswith("thread ") and user.role == "other thread":
+        return what
+    role = _ROLES.get(user.role, user.role)
+    return f"{what}, {role}" if what else role
 
 
 def _fix(advice: str, inset: str, width: int | None) -> list[str]:
@@ -276,6 +315,27 @@ def _rest(snapshot: Snapshot, written: str) -> list[tuple[str, str]]:
 
 
 def _pressure(snapshot: Snapshot) -> str:
+    return "; ".join(part for part in (_waiting(snapshot), *_from_outside(snapshot)) if part)
+
+
+def _from_outside(snapshot: Snapshot) -> list[str]:
+    host = snapshot.host
+    found = []
+    if host.throttled_ns:
+        time = figures.long_duration(host.throttled_ns)
+        periods = figures.count(host.throttled_periods, "period")
+        quota = f" ({printable(host.quota)})" if host.quota else ""
+        found.append(f"stopped by a CPU quota for {time} in {periods}{quota}")
+    if snapshot.stopped:
+        time = figures.long_duration(snapshot.stopped_ns)
+        polls = figures.count(snapshot.stopped, "poll")
+        found.append(f"{polls} stopped by a signal or a tracer, {time}")
+    if host.stolen_ns >= _MUCH_STOLEN * snapshot.elapsed_ns:
+        found.append(f"{figures.long_duration(host.stolen_ns)} taken by the hypervisor")
+    return found
+
+
+def _waiting(snapshot: Snapshot) -> str:
     waiting = max(snapshot.waiting_ns, snapshot.latency_total_ns)
     if not waiting:
         return ""

@@ -64,6 +64,8 @@ class Module:
     """Of its entries in the cache."""
     built_ns: int = 0
     """When the file was written, CLOCK_REALTIME."""
+    tls: int = 0
+    """Bytes of thread-locals in each thread, once its unwind table came."""
 
 
 class Resolved(NamedTuple):
@@ -198,6 +200,17 @@ class Addresses:
         else:
             self._unwind_requests[self._resolver.request_unwind(module.number)] = module
         return module
+
+    def with_tls(self, least: int) -> list[tuple[int, str]]:
+        """(number, path) of the modules with at least so many bytes of thread-locals."""
+        found = (module for module in self._modules.values() if module is not None)
+        return [(module.number, module.path) for module in found if module.tls >= least]
+
+    def mappings_of(self, number: int) -> list[Mapping]:
+        """What is mapped of a module now, by address."""
+        files = {file for file, module in self._modules.items() if module is not None
+                 and module.number == number}  # fmt: skip
+        return [mapping for mapping in self._mappings.all if _identity(mapping) in files]
 
     def is_begun(self, number: int) -> bool:
         """Has the resolver all that is at hand of a module, its debug files included?"""
@@ -395,6 +408,7 @@ class Addresses:
         if reply.note and (table is None or table.unsupported * 100 > table.count):
             self.notes.append(f"{module.path}: {reply.note}")
         module.segments = tuple(reply.segments)
+        module.tls = reply.tls
         if table is None:
             return False
         module.base = table.base

@@ -60,6 +60,8 @@ class UnwindReply:
     debuglink: str = ""
     """Name of the separate debug file, as the module says."""
     has_dwarf: bool = False
+    tls: int = 0
+    """Bytes of thread-locals in each thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +266,7 @@ class Resolver:
             table = _table(answer, descriptors)
             return UnwindReply(
                 *(answer.request, answer.segments, table, answer.note),
-                *(answer.build_id, answer.debuglink, answer.has_dwarf),
+                *(answer.build_id, answer.debuglink, answer.has_dwarf, answer.tls),
             )
         if isinstance(answer, messages.Debug):
             return DebugReply(answer.request, answer.why_not)
@@ -339,8 +341,9 @@ def decode_facts(raw: msgspec.Raw) -> ModuleFacts:
     """What ``messages.encode`` made of a ModuleFacts; MsgspecError for other bytes."""
     from hud.symbols.elf import TlsSegment
     from hud.symbols.module import ModuleFacts
+    from hud.symbols.tls import Slot
 
-    hints = get_type_hints(ModuleFacts, localns={"TlsSegment": TlsSegment})
+    hints = get_type_hints(ModuleFacts, localns={"TlsSegment": TlsSegment, "Slot": Slot})
     decoded = msgspec.msgpack.decode(raw, type=msgspec.defstruct("Facts", list(hints.items())))
     return ModuleFacts(**{name: getattr(decoded, name) for name in hints})
 

@@ -102,6 +102,7 @@ class Unwind(msgspec.Struct, frozen=True, array_like=True, tag=3):
     build_id: str = ""
     debuglink: str = ""
     has_dwarf: bool = False
+    tls: int = 0
 
 
 class Failed(msgspec.Struct, frozen=True, array_like=True, tag=4):

@@ -320,7 +320,8 @@ def _unwind(loaded: _Loaded, request: messages.AskUnwind) -> tuple[messages.Unwi
     elf.release()
     link = elf.debuglink()
     info = elf.section(".debug_info")
-    about = elf.build_id(), link[0] if link else "", info is not None and info.size > 0
+    has_dwarf = info is not None and info.size > 0
+    about = elf.build_id(), link[0] if link else "", has_dwarf, elf.tls.memsz if elf.tls else 0
     if table is None:
         return messages.Unwind(request.request, segments, "no .eh_frame", None, *about), None
     numbers = (

@@ -13,10 +13,14 @@
 
 mod allowed;
 mod blocking;
+mod locks;
 mod measured;
+mod memory;
+mod net;
 mod options;
 mod specimen;
 mod truth;
+mod userfault;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
