@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hud.analysis.blame import culpable
-from hud.model import Frame, Spot
+from hud.model import Frame, Origin, Spot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,10 +26,10 @@ def blamed_frame(blocker: Blocker, stacks: Mapping[int, Stack]) -> Frame | None:
 def spot_of(blocker: Blocker, stacks: Mapping[int, Stack]) -> Spot | None:
     """Where the blocker's code is; None as long as that is not known."""
     frame = blamed_frame(blocker, stacks)
-    if frame is None or not frame.address:
+    if frame is None or not frame.address or frame.origin is Origin.KERNEL:
         return None
-    caller = frame.address != stacks[blocker.stacks[0][0]].addresses[0]
-    return Spot(frame.address, caller, frame.file, frame.line)
+    innermost = stacks[blocker.stacks[0][0]].addresses[:1]
+    return Spot(frame.address, (frame.address,) != innermost, frame.file, frame.line)
 
 
 def spots(snapshot: Snapshot) -> list[Spot]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hud.analysis.snapshot import Analyzer
 from hud.analysis.spots import MOST_BLOCKERS, blamed_frame, spot_of, spots
-from hud.model import Spot, Stack
+from hud.model import Frame, Origin, Spot, Stack
 
 if TYPE_CHECKING:
     from hud.analysis.recording import Recording
@@ -32,3 +32,8 @@ def test_no_spot_without_names(sample_recording: Recording) -> None:
     assert spot_of(first, {}) is None
     assert spot_of(first, {key: Stack((1, 2), True)}) is None
     assert spot_of(first, {key: Stack((), True, frames=())}) is None
+    kernel = Frame(1 << 63, "do_sys_open", origin=Origin.KERNEL)
+    assert spot_of(first, {key: Stack((7,), True, frames=(kernel,))}) is None
+    nameless = Frame(7, module="/app", offset=5)
+    found = spot_of(first, {key: Stack((7,), True, frames=(kernel, nameless))})
+    assert found == Spot(7, False, "", 0)
