@@ -380,6 +380,17 @@ class Culprit(NamedTuple):
     name: str
 
 
+class Spot(NamedTuple):
+    """A frame whose code is asked for."""
+
+    address: int
+    """As in ``Frame``."""
+    caller: bool
+    """The address is a return address."""
+    file: str
+    line: int
+
+
 @dataclass(frozen=True, slots=True)
 class Code:
     """Source and machine code around one address of the target."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis import figures
 from hud.analysis.advice import advise
+from hud.export import code
 from hud.export.polls import poll_table
 from hud.model import Blocker, Cause, HolderUse, Losses, Rung, Snapshot
 from hud.text import printable
@@ -106,15 +107,16 @@ def text(
     width: int | None = None,
     ascii_only: bool = False,
     written: str = "",
+    verbose: bool = False,
 ) -> str:
     """The whole summary, ending in a newline.
 
     ``width`` is the terminal's, None = no limit (a file, a pipe). ``written`` names what was
-    exported (``trace.json (341 episodes)``).
+    exported (``trace.json (341 episodes)``). ``verbose`` adds raw symbols and code.
     """
     lines = [_title(snapshot), "", f"  {verdict(snapshot)}", ""]
     if snapshot.blockers:
-        lines += [*_table(snapshot, color=color, width=width), ""]
+        lines += [*_table(snapshot, color=color, width=width, verbose=verbose), ""]
     polls = poll_table(snapshot, width=width)
     if polls:
         lines += [*polls, ""]
@@ -187,7 +189,7 @@ def _title(snapshot: Snapshot) -> str:
     return "  ".join(parts)
 
 
-def _table(snapshot: Snapshot, *, color: bool, width: int | None) -> list[str]:
+def _table(snapshot: Snapshot, *, color: bool, width: int | None, verbose: bool) -> list[str]:
     blockers = snapshot.blockers
     shown = blockers[:MOST_ROWS]
     columns = [column for column in _COLUMNS if any(column.cell(one) for one in shown)]
@@ -220,6 +222,8 @@ def _table(snapshot: Snapshot, *, color: bool, width: int | None) -> list[str]:
             for line in _wrapped(f"{inset}{label} ", printable(value), width)
         ]
         lines += _fix(printable(advise(blocker, snapshot.stacks).text), inset, width)
+        if verbose:
+            lines += code.shown(blocker, snapshot, inset, width)
     hidden = len(blockers) - len(shown)
     if hidden:
         rest = sum(blocker.total_ns for blocker in blockers[MOST_ROWS:])

@@ -62,6 +62,8 @@ class Module:
     base: int = 0
     key: str = ""
     """Of its entries in the cache."""
+    built_ns: int = 0
+    """When the file was written, CLOCK_REALTIME."""
     tls: int = 0
     """Bytes of thread-locals in each thread, once its unwind table came."""
 
@@ -163,6 +165,15 @@ class Addresses:
             # another module may be at the same addresses now, or one where none was
             self._forget_names(homeless)
 
+    def locate(self, address: int) -> tuple[Module, int] | None:
+        """The module at an address and the offset in its file; None where no file is known."""
+        mapping = self._mappings.find(address)
+        identity = _identity(mapping)
+        module = self._modules.get(identity) if identity else None
+        if mapping is None or module is None:
+            return None
+        return module, address - mapping.start + mapping.offset
+
     def module_of(self, path: str) -> int | None:
         """The resolver's number of the module mapped from this path."""
         for identity, module in self._modules.items():
@@ -184,6 +195,7 @@ class Addresses:
         try:
             module = Module(self._resolver.add_module(descriptor, mapping.path), mapping.path)
             module.key = self._cache.key(descriptor)
+            module.built_ns = os.fstat(descriptor).st_mtime_ns
         finally:
             os.close(descriptor)
         self._by_number[module.number] = module

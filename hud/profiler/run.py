@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Thread
@@ -22,6 +22,7 @@ from hud.model import (
     Losses,
     Rung,
     Sample,
+    Spot,
     Stack,
     Target,
     ThreadName,
@@ -33,6 +34,7 @@ from hud.profiler import detection as detect
 from hud.profiler.addresses import Addresses
 from hud.profiler.cache import Cache, default_directory
 from hud.profiler.classes import Classes
+from hud.profiler.code import Codes
 from hud.profiler.copies import Copies
 from hud.profiler.debugfiles import DebugFiles
 from hud.profiler.debuginfo import DebugInfo
@@ -69,6 +71,8 @@ SAMPLED_HZ = 99
 SURVEY_S = 0.5
 LAST_NAMES_S = 5.0
 """How long the end of a run waits for names that the resolver still looks up."""
+LAST_CODE_S = 3.0
+"""How long it waits for source and machine code, where they are wanted."""
 
 REFRESH_INTERVAL_S = 0.5
 HOST_INTERVAL_NS = 2_000_000_000
@@ -152,7 +156,7 @@ class Profiler:
         pid = self.target.pid
         require_initial_pid_namespace()
         timed = self.options.exact or self.options.auto_threshold
-        self._resolver = stack.enter_context(Resolver(imports=("capstone",) if timed else ()))
+        self._resolver = stack.enter_context(Resolver(code=self.options.code or timed))
         self._phase("resolver forked")
         self._life = stack.enter_context(LifeCycle(pid))
         cache = Cache(default_directory() if self.options.use_cache else None)
@@ -174,6 +178,7 @@ class Profiler:
             cache,
             self._debug,
         )
+        self._codes = Codes(self._resolver, self._addresses)
         self._objects = Objects(self._resolver, self._addresses, self.notes)
         self._read_image()
         self._probe = stack.enter_context(
@@ -493,6 +498,22 @@ class Profiler:
         rss = pages * os.sysconf("SC_PAGE_SIZE")
         return own + self._resolver.cpu_ns(), rss + self._resolver.rss_bytes()
 
+    def want_code(self, spots: Iterable[Spot]) -> None:
+        """Ask for source and machine code, a few spots at a time and each once; never blocks.
+
+        What is read comes with later batches; call it again for the rest. For ``options.code``.
+        """
+        self._codes.want(spots, self.target)
+
+    def read_code(self, spots: list[Spot]) -> Batch:
+        """Source and machine code of all these spots, as far as they can be read in LAST_CODE_S."""
+        batch = Batch(time.monotonic_ns())
+        until = time.monotonic() + LAST_CODE_S
+        while self._codes.want(spots, self.target) and time.monotonic() < until:
+            self._addresses_take(self._resolver.wait(0.01), batch)
+            time.sleep(0.002)  # lines may be all that is left to wait for
+        return batch
+
     def finish(self) -> Batch:
         """Detach, drain once more, wait a little for names that are still looked up."""
         if self._exact is not None:
@@ -596,6 +617,7 @@ class Profiler:
                 self._exact.take(reply)
         for key, stack in self._addresses.take(replies):
             batch.stacks[key] = stack
+        batch.code += self._codes.take(replies)
         if self._addresses.improved:
             self._addresses.improved = False
             self._known_stacks.clear()
@@ -664,6 +686,7 @@ class Profiler:
         gone = self._probe.threads(time.monotonic_ns()).states
         self._probe.forget_threads(state.tid for state in gone)
         self._addresses.clear()
+        self._codes.clear()
         self._objects.clear()
         self._known_stacks.clear()
         try:

@@ -86,7 +86,20 @@ class FailedReply:
     message: str
 
 
-Reply: TypeAlias = FactsReply | FramesReply | UnwindReply | DebugReply | PointsReply | FailedReply
+@dataclass(frozen=True, slots=True)
+class CodeReply:
+    request: int
+    instructions: list[tuple[int, str, str]]
+    """(address in the file, instruction, whom it calls or empty), by address."""
+    at: int
+    """The instruction of the pc, of a caller the call; 0 = not known."""
+    note: str
+    """Why something is missing; may be empty."""
+
+
+Reply: TypeAlias = (
+    FactsReply | FramesReply | UnwindReply | DebugReply | CodeReply | PointsReply | FailedReply
+)
 
 CLOSE_TIMEOUT_S = 1.0
 _GONE = (BrokenPipeError, ConnectionResetError, ConnectionRefusedError)
@@ -99,16 +112,18 @@ class Resolver:
     Once it has died, ``fileno()`` stays readable until ``close()``: look at ``alive``.
     """
 
-    def __init__(self, *, memory_limit: int = 2 << 30, imports: Sequence[str] = ()) -> None:
-        """Forks. ``memory_limit``: bytes for the child besides the files. ``imports``: packages
-        that this run needs there. OSError if refused."""
+    def __init__(self, *, memory_limit: int = 2 << 30, code: bool = False) -> None:
+        """Forks. ``memory_limit``: bytes for the child besides the files. OSError if refused.
+
+        ``code``: machine code will be asked for. Else that may be refused, for lack of capstone.
+        """
         self._waiting: set[int] = set()
         self._outgoing: deque[tuple[bytes, list[int]]] = deque()
         self._last_id = 0
         self._trouble = ""
         self.alive = True
         self.pid, self._socket = child.fork(
-            lambda sock, parent: service.run(sock, parent, memory_limit, imports)
+            lambda sock, parent: service.run(sock, parent, memory_limit, code=code)
         )
 
     def __enter__(self) -> Resolver:
@@ -164,8 +179,12 @@ class Resolver:
         return self._ask(messages.AskUnwind(self._next_id(), module))
 
     def request_points(self, module: int) -> int:
-        """Asks for a PointsReply. Its resolver must have been forked with ``capstone``."""
+        """Asks for a PointsReply. Its resolver must have been forked with ``code``."""
         return self._ask(messages.AskPoints(self._next_id(), module))
+
+    def request_code(self, module: int, offset: int, *, caller: bool) -> int:
+        """Asks for a CodeReply. ``offset``: file offset of the pc, for a caller of the call."""
+        return self._ask(messages.AskCode(self._next_id(), module, offset, caller))
 
     def _next_id(self) -> int:
         self._last_id += 1
@@ -173,7 +192,11 @@ class Resolver:
 
     def _ask(
         self,
-        message: messages.AskFacts | messages.AskFrames | messages.AskUnwind | messages.AskPoints,
+        message: messages.AskFacts
+        | messages.AskFrames
+        | messages.AskUnwind
+        | messages.AskPoints
+        | messages.AskCode,
     ) -> int:
         self._waiting.add(message.request)
         self._post(message)
@@ -268,6 +291,8 @@ class Resolver:
             return PointsReply(answer.request, answer.points)
         if isinstance(answer, messages.Debug):
             return DebugReply(answer.request, answer.why_not)
+        if isinstance(answer, messages.Code):
+            return CodeReply(answer.request, answer.instructions, answer.at, answer.note)
         return FailedReply(answer.request, answer.message)
 
     # ------------------------------------------------------------------ the process

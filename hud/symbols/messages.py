@@ -71,7 +71,15 @@ class AskPoints(msgspec.Struct, frozen=True, array_like=True, tag=20):
     module: int
 
 
-Request: TypeAlias = AddModule | AskFacts | AskFrames | AskUnwind | AddDebug | AskPoints
+class AskCode(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    request: int
+    module: int
+    offset: int
+    """File offset of the pc, for a caller of the byte before it."""
+    caller: bool
+
+
+Request: TypeAlias = AddModule | AskFacts | AskFrames | AskUnwind | AddDebug | AskCode | AskPoints
 
 
 class Facts(msgspec.Struct, frozen=True, array_like=True, tag=1):
@@ -120,7 +128,15 @@ class Points(msgspec.Struct, frozen=True, array_like=True, tag=20):
     points: list[Point]
 
 
-Answer: TypeAlias = Facts | Frames | Unwind | Failed | Debug | Points
+class Code(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    request: int
+    instructions: list[tuple[int, str, str]]
+    """(vaddr, instruction, whom it calls)."""
+    at: int
+    note: str
+
+
+Answer: TypeAlias = Facts | Frames | Unwind | Failed | Debug | Code | Points
 
 encode = msgspec.msgpack.Encoder().encode
 decode_request = msgspec.msgpack.Decoder(Request).decode

@@ -10,7 +10,6 @@ import ctypes
 import fcntl
 import gc
 import heapq
-import importlib
 import os
 import resource
 import select
@@ -26,10 +25,9 @@ from hud.model import Frame
 from hud.symbols import messages
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from hud.symbols.elf import ElfFile
     from hud.symbols.inferred import Inferred
+    from hud.symbols.listing import Listings
     from hud.symbols.module import Module
 
 NOBODY = 65534
@@ -80,18 +78,12 @@ class _Alarm:
         signal.setitimer(signal.ITIMER_PROF, 0)
 
 
-def run(
-    sock: socket.socket, parent: int, memory_limit: int, imports: Sequence[str] = ()
-) -> NoReturn:
-    """The child's whole life, right after the fork; ``parent`` is the pid that forked, ``imports``
-    are packages that only some runs need."""
+def run(sock: socket.socket, parent: int, memory_limit: int, *, code: bool) -> NoReturn:
+    """The child's whole life, right after the fork; ``parent`` is the pid that forked."""
     status = EXIT_CRASHED
     try:
         sock = leave_parent(sock)
-        _import_everything()
-        for name in imports:
-            with suppress(ImportError):  # then the requests that need it fail
-                importlib.import_module(name)
+        _import_everything(code=code)
         drop_privileges(memory_limit)
         if os.getppid() == parent:
             gc.collect()
@@ -128,13 +120,17 @@ def leave_parent(given: socket.socket) -> socket.socket:
     return socket.socket(fileno=keep)
 
 
-def _import_everything() -> None:
-    """A private virtual environment or zipapp may be out of reach once root is gone."""
+def _import_everything(*, code: bool) -> None:
+    """A private virtual environment or zipapp may be out of reach once root is gone.
+
+    ``code``: capstone too, which takes about as long as all the rest.
+    """
     import encodings.ascii
     import encodings.latin_1  # noqa: F401
 
     import hud.symbols.debug
     import hud.symbols.inferred
+    import hud.symbols.listing
     import hud.symbols.module
     import hud.symbols.names
     import hud.symbols.panics
@@ -143,6 +139,10 @@ def _import_everything() -> None:
 
     with suppress(ImportError):
         from compression import zstd  # type: ignore[import-not-found, unused-ignore]  # noqa: F401
+
+    if code:
+        with suppress(ImportError, OSError):
+            import capstone  # noqa: F401
 
 
 def drop_privileges(memory_limit: int, file_limit: int = messages.BODY_LIMIT) -> None:
@@ -210,6 +210,7 @@ class _Loaded:
         self._elf: ElfFile | None = None
         self._module: Module | None = None
         self._inferred: Inferred | None = None
+        self._listings: Listings | None = None
         self._debug: ElfFile | None = None
         self._splits: list[ElfFile] = []
         self._crates: dict[str, str] | None = None
@@ -249,6 +250,13 @@ class _Loaded:
         """Its separate debug file."""
         return self._debug
 
+    def listings(self) -> Listings:
+        from hud.symbols.listing import Listings
+
+        if self._listings is None:
+            self._listings = Listings(self.module(), self.inferred())
+        return self._listings
+
     def add_debug(self, descriptor: int, name: str) -> None:
         """Use one more file, if it belongs to the module; FormatError with the reason if not."""
         from hud.symbols.debug import Part, part_of, require_same_build
@@ -264,7 +272,7 @@ class _Loaded:
         if self._debug is not None:
             raise FormatError(f"{name}: {self._debug.name} is in use")
         require_same_build(self.elf(), file)
-        self._debug, self._module = file, None
+        self._debug, self._module, self._listings = file, None, None
 
     def crates(self) -> tuple[dict[str, str], tuple[str, ...]]:
         from hud.symbols import panics
@@ -336,6 +344,14 @@ def _unwind(loaded: _Loaded, request: messages.AskUnwind) -> tuple[messages.Unwi
     )
 
 
+def _code(loaded: _Loaded, request: messages.AskCode) -> messages.Code:
+    vaddr = loaded.elf().vaddr_of(request.offset)
+    if vaddr is None:
+        raise FormatError(f"{loaded.name}: no code at offset {request.offset:#x}")
+    found = loaded.listings().around(vaddr + request.caller, caller=request.caller)
+    return messages.Code(request.request, found.rows, found.at, found.note)
+
+
 def _debug(loaded: _Loaded, request: messages.AddDebug, descriptor: int) -> messages.Debug:
     try:
         loaded.add_debug(descriptor, request.name)
@@ -360,14 +376,19 @@ _Ask = (
     | messages.AskUnwind
     | messages.AddDebug
     | messages.AskPoints
+    | messages.AskCode
 )
 SHORT = 64
 """Offsets in a frame request that goes before longer ones."""
 
 
 def _rank(request: _Ask) -> tuple[int, int]:
-    long = isinstance(request, messages.AskFrames) and len(request.offsets) > SHORT
-    return (1 + long if isinstance(request, messages.AskFrames) else 0), request.request
+    turn = 0
+    if isinstance(request, messages.AskFrames):
+        turn = 1 + (len(request.offsets) > SHORT)
+    elif isinstance(request, messages.AskCode):
+        turn = 3
+    return turn, request.request
 
 
 def _work(
@@ -386,6 +407,8 @@ def _work(
         return _frames(loaded, request), None
     if isinstance(request, messages.AskPoints):
         return _points(loaded, request), None
+    if isinstance(request, messages.AskCode):
+        return _code(loaded, request), None
     return _unwind(loaded, request)
 
 
