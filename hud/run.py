@@ -20,6 +20,7 @@ from hud.export import choose, summary
 from hud.export.write import check_writable, write_atomically
 from hud.model import Rung, Snapshot, Target
 from hud.profiler import Options, Profiler
+from hud.profiler.threshold import DEFAULT_NS
 from hud.request import Request
 from hud.session import Ending, Outcome, Screen, Wish, record
 from hud.text import printable
@@ -46,7 +47,10 @@ def run(target: Target, request: Request, say: Say, show: Say) -> int:
     begin.
     """
     options = Options(
-        threshold_ns=request.threshold_ns,
+        threshold_ns=request.threshold_ns or DEFAULT_NS,
+        auto_threshold=not request.threshold_ns,
+        exact=request.exact,
+        max_overhead=request.max_overhead,
         workers=request.workers,
         executable=request.executable,
         debug_files=request.debug_files,

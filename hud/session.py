@@ -157,7 +157,8 @@ class _Loop:
         info = RunInfo(
             target=profiler.target,
             detection=profiler.detection,
-            threshold_ns=profiler.options.threshold_ns,
+            threshold_ns=profiler.threshold_ns,
+            threshold_from=profiler.threshold_from,
             start_monotonic_ns=start_ns,
             start_unix_ns=time.time_ns() - (now - start_ns),
             sample_period_ns=profiler.period_ns,
@@ -238,14 +239,20 @@ class _Loop:
         if wish is Wish.QUIT:
             self._quit = True
         elif wish is Wish.CLEAR and not self._ended:
-            stacks = self._recording.stacks
-            self._begin(time.monotonic_ns())
-            for key, stack in stacks.items():
-                self._recording.add_stack(key, stack)
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        stacks = self._recording.stacks
+        self._begin(time.monotonic_ns())
+        for key, stack in stacks.items():
+            self._recording.add_stack(key, stack)
 
     # ------------------------------------------------------------------- what comes in
 
     def _take(self, batch: Batch) -> None:
+        if batch.threshold_ns and batch.threshold_ns != self._recording.info.threshold_ns:
+            # what another threshold has found does not compare
+            self._begin_anew()
         self._recording.take(batch)
         if batch.ended and not self._ended:
             self._take(self._profiler.states())

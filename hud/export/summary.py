@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hud.analysis import figures
 from hud.analysis.advice import advise
 from hud.export import code
+from hud.export.polls import poll_table
 from hud.model import Blocker, Cause, HolderUse, Losses, Rung, Snapshot
 from hud.text import printable
 
@@ -47,6 +48,7 @@ LOSSES: dict[str, str] = {
     "stacks_skipped": "stacks skipped to limit the cost",
     "recording_full": "samples dropped, recording full",
     "symbols_late": "stacks without names, resolver late",
+    "polls_uncounted": "polls not counted",
 }
 """What each field of ``Losses`` counts, after its number."""
 
@@ -115,6 +117,9 @@ def text(
     lines = [_title(snapshot), "", f"  {verdict(snapshot)}", ""]
     if snapshot.blockers:
         lines += [*_table(snapshot, color=color, width=width, verbose=verbose), ""]
+    polls = poll_table(snapshot, width=width)
+    if polls:
+        lines += [*polls, ""]
     for label, value in _rest(snapshot, written):
         lines += _wrapped(f"  {label:<{_LABEL_WIDTH}}", value, width)
     whole = "\n".join(lines) + "\n"
@@ -179,7 +184,8 @@ def _title(snapshot: Snapshot) -> str:
     if snapshot.span_ns < snapshot.elapsed_ns:
         length = f"last {figures.long_duration(snapshot.span_ns)} of {length}"
     threshold = figures.long_duration(info.threshold_ns)
-    parts += [length, f"polls of {threshold} and more"]
+    chosen = f" (auto: {info.threshold_from})" if info.threshold_from else ""
+    parts += [length, f"polls of {threshold} and more{chosen}"]
     return "  ".join(parts)
 
 
@@ -305,6 +311,8 @@ def _rest(snapshot: Snapshot, written: str) -> list[tuple[str, str]]:
     pressure = _pressure(snapshot)
     if pressure:
         lines.append(("pressure", pressure))
+    if snapshot.exact:
+        lines.append(("exact", printable(snapshot.exact)))
     lines.append(("evidence", _evidence(snapshot)))
     lines += [("note", printable(note)) for note in info.notes]
     if snapshot.ended:

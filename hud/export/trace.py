@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hud.analysis.advice import advise_stack
 from hud.analysis.blame import Blame, Blames, frame_name
 from hud.analysis.calls import NO_CALL, call_name, machine_of
+from hud.export.polls import poll_data
 from hud.model import Cause, Method, Origin
 from hud.text import printable
 
@@ -83,6 +84,7 @@ def other_data(snapshot: Snapshot, bars: Iterable[_Bar]) -> Event:
         "duration_s": snapshot.elapsed_ns / 1e9,
         "window_s": info.window_ns / 1e9,
         "threshold_ms": info.threshold_ns / 1e6,
+        "threshold_from": printable(info.threshold_from),
         "sample_period_ms": info.sample_period_ns / 1e6,
         "ended": printable(snapshot.ended),
         "detection": {
@@ -96,6 +98,7 @@ def other_data(snapshot: Snapshot, bars: Iterable[_Bar]) -> Event:
                 "worker_id": use.worker.worker_id,
                 "tid": use.worker.tid,
                 "name": printable(use.worker.name),
+                **({"runtime": printable(use.worker.runtime)} if use.worker.runtime else {}),
                 "alive": use.alive,
                 "split_ns": asdict(use.split),
             }
@@ -109,6 +112,8 @@ def other_data(snapshot: Snapshot, bars: Iterable[_Bar]) -> Event:
         "stopped": snapshot.stopped,
         "stopped_ns": snapshot.stopped_ns,
         "host": asdict(snapshot.host),
+        "exact": printable(snapshot.exact),
+        "polls": poll_data(snapshot),
         "losses": asdict(snapshot.losses),
         "stacks_total": snapshot.stacks_total,
         "stacks_complete": snapshot.stacks_complete,

@@ -181,6 +181,11 @@ class Addresses:
                 return module.number
         return None
 
+    def files(self) -> list[tuple[int, str]]:
+        """The resolver's number and the path of every module that is a file."""
+        found = [module for module in self._modules.values() if module is not None]
+        return [(one.number, one.path) for one in found if one.path.startswith("/")]
+
     def _add(self, mapping: Mapping) -> Module | None:
         try:
             descriptor = self._open(mapping)

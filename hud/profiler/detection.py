@@ -163,6 +163,8 @@ def _copies_in(source: SharedObject | FactsReply, live: _Live) -> list[Copy] | s
         name = ""
         block = executable_block(facts.tls, facts.machine)
     if isinstance(block, str):
+        if not has_tokio(reply):
+            block = "no tokio in the executable"
         return f"{name}: {block}" if name else block
     proposal = propose(facts, block, reply.tokio_versions)
     pointers = origins(block, live.pointers, live.read, facts.machine)

@@ -22,9 +22,11 @@ WAIT_S = 5.0
 class Objects:
     """Asks for the facts of such files and keeps those that count."""
 
-    def __init__(self, resolver: Resolver, addresses: Addresses) -> None:
+    def __init__(self, resolver: Resolver, addresses: Addresses, notes: list[str]) -> None:
+        """``notes`` gets sentences for the user."""
         self._resolver = resolver
         self._addresses = addresses
+        self._notes = notes
         self._asked: set[int] = set()
         self._requests: dict[int, tuple[int, str]] = {}
         self._facts: dict[int, tuple[str, FactsReply]] = {}
@@ -58,9 +60,16 @@ class Objects:
             self._keep(*asked, reply)
 
     def _keep(self, number: int, path: str, reply: FactsReply) -> None:
-        if has_tokio(reply):
-            self._facts[number] = path, reply
-            self.changed = True
+        if not has_tokio(reply):
+            return
+        self._facts[number] = path, reply
+        self.changed = True
+        if not reply.facts.has_symtab:
+            self._notes.append(
+                f"{path} is stripped: names marked ~ are inferred from panic locations"
+            )
+        elif not reply.facts.has_dwarf:
+            self._notes.append(f"{path} has no debug info: functions without file and line")
 
     def wait(self) -> None:
         """Wait for what was asked, WAIT_S at most."""

@@ -38,12 +38,13 @@ from hud.profiler.code import Codes
 from hud.profiler.copies import Copies
 from hud.profiler.debugfiles import DebugFiles
 from hud.profiler.debuginfo import DebugInfo
+from hud.profiler.exact import Exact
 from hud.profiler.image import Image
 from hud.profiler.objects import Objects
 from hud.profiler.options import Options
 from hud.profiler.waits import Waits
 from hud.runtime.workers import WorkerIds, find_workers
-from hud.symbols.client import FactsReply, FailedReply, Reply, Resolver
+from hud.symbols.client import FactsReply, FailedReply, PointsReply, Reply, Resolver
 from hud.symbols.download import Downloads, servers
 from hud.target import connector
 from hud.target.find import find_target
@@ -79,6 +80,7 @@ LOOK_INTERVAL_S = 1.0
 """Between two looks at the mappings where nothing hints at new ones; and LOOK_SHARE times what one
 takes at least."""
 LOOK_SHARE = 500
+HOST_INTERVAL_NS = 2_000_000_000
 MOST_STACKS = 60_000
 UNREADABLE_SHARE = 0.05
 """Above this share of failed readings of CONTEXT its layout is wrong."""
@@ -124,6 +126,10 @@ class Profiler:
         self.notes: list[str] = []
         self._notes_told = 0
         self._cost_before = 0
+        self.threshold_ns = options.threshold_ns
+        """In force now."""
+        self.threshold_from = ""
+        """How hud chose it; empty = as asked for."""
         self.phases: list[tuple[str, float]] = []
         """(what, seconds since the start): for benchmarks and --verbose."""
         self._started = time.monotonic()
@@ -149,7 +155,9 @@ class Profiler:
     def _open(self, stack: ExitStack) -> None:
         pid = self.target.pid
         require_initial_pid_namespace()
-        self._resolver = stack.enter_context(Resolver(code=self.options.code))
+        timed = self.options.exact or self.options.auto_threshold
+        imports = ("capstone",) if timed or self.options.code else ()
+        self._resolver = stack.enter_context(Resolver(imports=imports))
         self._phase("resolver forked")
         self._life = stack.enter_context(LifeCycle(pid))
         cache = Cache(default_directory() if self.options.use_cache else None)
@@ -172,7 +180,7 @@ class Profiler:
             self._debug,
         )
         self._codes = Codes(self._resolver, self._addresses)
-        self._objects = Objects(self._resolver, self._addresses)
+        self._objects = Objects(self._resolver, self._addresses, self.notes)
         self._read_image()
         self._probe = stack.enter_context(
             Probe(
@@ -181,6 +189,7 @@ class Profiler:
                 tgid=pid,
                 threshold_ns=self.options.threshold_ns,
                 text_bytes=self._addresses.text_bytes,
+                exact=timed,
             )
         )
         self._phase("programs loaded")
@@ -190,13 +199,36 @@ class Profiler:
         self._addresses.use_tables(self._probe.unwind)
         self._wait_for_image()
         self._phase("executable read")
+        self._exact = self._make_exact()
+        if self._exact is not None:
+            stack.callback(self._exact.close)
         self._detect()
+        self._begin_exact()
         self._phase("attached")
         self.start_ns = time.monotonic_ns()
         self._cost_before = self.cost()[0]
         # pyroute2 takes a while to import: /proc does until it is there
         self._preparing = Thread(target=connector.prepare, daemon=True)
         self._preparing.start()
+
+    def _make_exact(self) -> Exact | None:
+        if self._probe.exact is None:
+            return None
+        return Exact(
+            self._probe.exact,
+            self._resolver,
+            self.target.pid,
+            self.options.max_overhead,
+            keep=self.options.exact,
+            choose_threshold=self.options.auto_threshold,
+            read_mappings=lambda: read_mappings(self.target.pid),
+        )
+
+    def _begin_exact(self) -> None:
+        if self._exact is not None:
+            seen = bool(self._copies.known)
+            why_not = "" if seen else f"polls are not seen: {self.detection.reason}"
+            self._exact.begin(self._addresses.files(), why_not)
 
     def _read_image(self) -> None:
         self._image.begin(self.target, self._addresses)
@@ -232,10 +264,12 @@ class Profiler:
     def _find_context(self) -> detect.Context | detect.Refusal:
         self._objects.changed = False
         self._facts_used = self._image.facts
+        threads = self._thread_names()
+        self._names.update((thread.tid, thread.name) for thread in threads)
         return detect.find_context(
             self._image.facts,
             self.target.pid,
-            list_threads(self.target.pid),
+            threads,
             read_mappings(self.target.pid),
             self._objects.found(),
         )
@@ -324,7 +358,7 @@ class Profiler:
     def _take_entered(self, entered: dict[int, int], copies: dict[int, int]) -> list[Worker]:
         """Threads inside a runtime, as CONTEXT says: those that drive a scheduler are workers.
 
-        New ones, and those whose runtime has a name now: there is a second copy of Tokio.
+        New ones, and those whose runtime is known better now, as with a second copy of Tokio.
         """
         found = []
         for tid, scheduler in sorted(entered.items()):
@@ -332,7 +366,7 @@ class Profiler:
                 continue
             runtime = self._copies.runtime(copies[tid])
             known = self._workers.get(tid)
-            if known is None or (runtime and known.runtime != runtime):
+            if known is None or known.runtime != runtime:
                 found.append(self._add_worker(tid, runtime))
         return [worker for worker in found if worker is not None]
 
@@ -369,6 +403,7 @@ class Profiler:
 
     def set_threshold(self, threshold_ns: int) -> None:
         """From the next event on."""
+        self.threshold_ns, self.threshold_from = threshold_ns, ""
         self._probe.set_threshold(threshold_ns)
 
     def pump(self) -> Batch:
@@ -387,6 +422,9 @@ class Profiler:
         self._waits.join(batch.stacks)
         if not self._copies.known and self._classes.take(samples, batch.stacks, self._workers):
             self._choose_again(batch)
+        if self._exact is not None and not batch.ended:
+            self._exact.watch(samples)
+            self._exact.step(self._workers)
         if self._preparing is not None and not self._preparing.is_alive():
             self._preparing = None
             if not self._life.open_connector():
@@ -418,6 +456,7 @@ class Profiler:
         batch.died += [tid for tid in read.exited if tid in self._workers]
         batch.losses = self.losses()
         batch.cost = self.cost()
+        self._tell_exact(batch)
         if len(self.notes) != self._notes_told:
             self._notes_told = len(self.notes)
             batch.notes = tuple(self.notes)
@@ -434,7 +473,16 @@ class Profiler:
             context_unreadable=counters.context_unreadable,
             stacks_skipped=counters.stacks_skipped,
             symbols_late=self._addresses.unnamed,
+            polls_uncounted=self._exact.uncounted() if self._exact is not None else 0,
         )
+
+    def _tell_exact(self, batch: Batch, *, last: bool = False) -> None:
+        if self._exact is None:
+            return
+        self._exact.tell(batch, last=last)
+        if batch.threshold_ns:
+            self.threshold_ns, self.threshold_from = batch.threshold_ns, batch.threshold_from
+            self._probe.set_threshold(batch.threshold_ns)
 
     def stack_counts(self) -> tuple[int, int]:
         """Stacks taken in the run, and how many of them reached the thread's start."""
@@ -469,9 +517,12 @@ class Profiler:
 
     def finish(self) -> Batch:
         """Detach, drain once more, wait a little for names that are still looked up."""
+        if self._exact is not None:
+            self._exact.close()
         self._probe.detach()
         self.end_ns = time.monotonic_ns()
         batch = self.pump()
+        self._tell_exact(batch, last=True)
         batch.losses = self.losses()
         batch.host = self._host.read()
         until = time.monotonic() + LAST_NAMES_S
@@ -562,6 +613,9 @@ class Profiler:
         for reply in replies:
             if isinstance(reply, FactsReply | FailedReply):
                 self._image.take(reply)
+                self._objects.take(reply)
+            if isinstance(reply, PointsReply | FailedReply) and self._exact is not None:
+                self._exact.take(reply)
         for key, stack in self._addresses.take(replies):
             batch.stacks[key] = stack
         batch.code += self._codes.take(replies)
@@ -627,6 +681,8 @@ class Profiler:
         batch.died += list(self._workers)
         self._workers.clear()
         self._outside.clear()
+        if self._exact is not None:
+            self._exact.begin((), "the process runs another program now")
         self._probe.detach()
         gone = self._probe.threads(time.monotonic_ns()).states
         self._probe.forget_threads(state.tid for state in gone)
@@ -639,6 +695,7 @@ class Profiler:
             self._read_image()
             self._wait_for_image()
             self._detect()
+            self._begin_exact()
         except (HudError, OSError) as error:
             self._see_latency_only(f"after exec: {error}")
         batch.detection = self.detection
@@ -676,5 +733,6 @@ class Profiler:
         self._probe.detach()
         self._attach(SAMPLED_HZ)
         self._step_down(detect.Refusal(failed, self.detection.tokio_versions))
+        self._begin_exact()
         batch.detection = self.detection
         batch.workers += self.workers

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from hud.model import Frame
     from hud.symbols.module import ModuleFacts
+    from hud.symbols.probes import Point
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,14 @@ class DebugReply:
 
 
 @dataclass(frozen=True, slots=True)
+class PointsReply:
+    """What may be probed to see every poll (hud.symbols.probes); a FailedReply says why nothing."""
+
+    request: int
+    points: list[Point]
+
+
+@dataclass(frozen=True, slots=True)
 class FailedReply:
     request: int
     message: str
@@ -88,7 +97,9 @@ class CodeReply:
     """Why something is missing; may be empty."""
 
 
-Reply: TypeAlias = FactsReply | FramesReply | UnwindReply | DebugReply | FailedReply | CodeReply
+Reply: TypeAlias = (
+    FactsReply | FramesReply | UnwindReply | DebugReply | PointsReply | CodeReply | FailedReply
+)
 
 CLOSE_TIMEOUT_S = 1.0
 _GONE = (BrokenPipeError, ConnectionResetError, ConnectionRefusedError)
@@ -101,18 +112,16 @@ class Resolver:
     Once it has died, ``fileno()`` stays readable until ``close()``: look at ``alive``.
     """
 
-    def __init__(self, *, memory_limit: int = 2 << 30, code: bool = False) -> None:
-        """Forks. ``memory_limit``: bytes for the child besides the files. OSError if refused.
-
-        ``code``: machine code will be asked for. Else that may be refused, for lack of capstone.
-        """
+    def __init__(self, *, memory_limit: int = 2 << 30, imports: Sequence[str] = ()) -> None:
+        """Forks. ``memory_limit``: bytes for the child besides the files. ``imports``: packages
+        that this run needs there. OSError if refused."""
         self._waiting: set[int] = set()
         self._outgoing: deque[tuple[bytes, list[int]]] = deque()
         self._last_id = 0
         self._trouble = ""
         self.alive = True
         self.pid, self._socket = child.fork(
-            lambda sock, parent: service.run(sock, parent, memory_limit, code=code)
+            lambda sock, parent: service.run(sock, parent, memory_limit, imports)
         )
 
     def __enter__(self) -> Resolver:
@@ -168,8 +177,15 @@ class Resolver:
         return self._ask(messages.AskUnwind(self._next_id(), module))
 
     def request_code(self, module: int, offset: int, *, caller: bool) -> int:
-        """Asks for a CodeReply. ``offset``: file offset of the pc, for a caller of the call."""
+        """Asks for a CodeReply. ``offset``: file offset of the pc, for a caller of the call.
+
+        Its resolver must have been forked with ``capstone``.
+        """
         return self._ask(messages.AskCode(self._next_id(), module, offset, caller))
+
+    def request_points(self, module: int) -> int:
+        """Asks for a PointsReply. Its resolver must have been forked with ``capstone``."""
+        return self._ask(messages.AskPoints(self._next_id(), module))
 
     def _next_id(self) -> int:
         self._last_id += 1
@@ -177,7 +193,11 @@ class Resolver:
 
     def _ask(
         self,
-        message: messages.AskFacts | messages.AskFrames | messages.AskUnwind | messages.AskCode,
+        message: messages.AskFacts
+        | messages.AskFrames
+        | messages.AskUnwind
+        | messages.AskPoints
+        | messages.AskCode,
     ) -> int:
         self._waiting.add(message.request)
         self._post(message)
@@ -268,6 +288,8 @@ class Resolver:
                 *(answer.request, answer.segments, table, answer.note),
                 *(answer.build_id, answer.debuglink, answer.has_dwarf, answer.tls),
             )
+        if isinstance(answer, messages.Points):
+            return PointsReply(answer.request, answer.points)
         if isinstance(answer, messages.Debug):
             return DebugReply(answer.request, answer.why_not)
         if isinstance(answer, messages.Code):

@@ -10,6 +10,7 @@ import ctypes
 import fcntl
 import gc
 import heapq
+import importlib
 import os
 import resource
 import select
@@ -25,6 +26,8 @@ from hud.model import Frame
 from hud.symbols import messages
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hud.symbols.elf import ElfFile
     from hud.symbols.inferred import Inferred
     from hud.symbols.listing import Listings
@@ -78,12 +81,18 @@ class _Alarm:
         signal.setitimer(signal.ITIMER_PROF, 0)
 
 
-def run(sock: socket.socket, parent: int, memory_limit: int, *, code: bool) -> NoReturn:
-    """The child's whole life, right after the fork; ``parent`` is the pid that forked."""
+def run(
+    sock: socket.socket, parent: int, memory_limit: int, imports: Sequence[str] = ()
+) -> NoReturn:
+    """The child's whole life, right after the fork; ``parent`` is the pid that forked, ``imports``
+    are packages that only some runs need."""
     status = EXIT_CRASHED
     try:
         sock = leave_parent(sock)
-        _import_everything(code=code)
+        _import_everything()
+        for name in imports:
+            with suppress(ImportError):  # then the requests that need it fail
+                importlib.import_module(name)
         drop_privileges(memory_limit)
         if os.getppid() == parent:
             gc.collect()
@@ -120,11 +129,8 @@ def leave_parent(given: socket.socket) -> socket.socket:
     return socket.socket(fileno=keep)
 
 
-def _import_everything(*, code: bool) -> None:
-    """A private virtual environment or zipapp may be out of reach once root is gone.
-
-    ``code``: capstone too, which takes about as long as all the rest.
-    """
+def _import_everything() -> None:
+    """A private virtual environment or zipapp may be out of reach once root is gone."""
     import encodings.ascii
     import encodings.latin_1  # noqa: F401
 
@@ -134,14 +140,11 @@ def _import_everything(*, code: bool) -> None:
     import hud.symbols.module
     import hud.symbols.names
     import hud.symbols.panics
+    import hud.symbols.probes
     import hud.symbols.unwind  # noqa: F401
 
     with suppress(ImportError):
         from compression import zstd  # type: ignore[import-not-found, unused-ignore]  # noqa: F401
-
-    if code:
-        with suppress(ImportError, OSError):
-            import capstone  # noqa: F401
 
 
 def drop_privileges(memory_limit: int, file_limit: int = messages.BODY_LIMIT) -> None:
@@ -251,6 +254,11 @@ class _Loaded:
             self._listings = Listings(self.module(), self.inferred())
         return self._listings
 
+    @property
+    def debug(self) -> ElfFile | None:
+        """Its separate debug file."""
+        return self._debug
+
     def add_debug(self, descriptor: int, name: str) -> None:
         """Use one more file, if it belongs to the module; FormatError with the reason if not."""
         from hud.symbols.debug import Part, part_of, require_same_build
@@ -354,12 +362,23 @@ def _debug(loaded: _Loaded, request: messages.AddDebug, descriptor: int) -> mess
     return messages.Debug(request.request, "")
 
 
+def _points(loaded: _Loaded, request: messages.AskPoints) -> messages.Points:
+    from hud.symbols.probes import find_points
+    from hud.symbols.symtab import Symtab
+
+    elf = loaded.elf()
+    files = [elf] if loaded.debug is None else [elf, loaded.debug]
+    points = find_points(elf, map(Symtab, files))
+    return messages.Points(request.request, points)
+
+
 _Ask = (
     messages.AskFacts
     | messages.AskFrames
     | messages.AskUnwind
     | messages.AddDebug
     | messages.AskCode
+    | messages.AskPoints
 )
 SHORT = 64
 """Offsets in a frame request that goes before longer ones."""
@@ -390,6 +409,8 @@ def _work(
         return _frames(loaded, request), None
     if isinstance(request, messages.AskCode):
         return _code(loaded, request), None
+    if isinstance(request, messages.AskPoints):
+        return _points(loaded, request), None
     return _unwind(loaded, request)
 
 
@@ -408,7 +429,7 @@ def _answer(
         text = "not enough memory within the resolver's limit"
     except RecursionError:
         text = "nested too deeply"
-    except (OSError, *_SLIPS) as why:
+    except (OSError, ImportError, *_SLIPS) as why:
         text = f"unexpected {type(why).__name__}: {why}"
     else:
         return answer

@@ -51,7 +51,7 @@ HOLDER = {
     "mpsc_recv": "",
     "block_on": "",
 }
-"""Which function holds the lock that is waited for; empty = none: who wakes only sends something."""
+"""Who holds the lock that is waited for; empty = nobody: who wakes only sends something."""
 
 COUNTS = (
     "deeds",

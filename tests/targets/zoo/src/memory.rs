@@ -56,5 +56,5 @@ fn copy_and_drop(map: &BTreeMap<u32, String>, block: Duration) {
 fn read_page(slow: &mut Slow, ask: &Sender<()>) -> u8 {
     slow.take_away();
     ask.send(()).expect("a thread that brings pages");
-    slow.read()
+    slow.read_page()
 }

@@ -57,7 +57,7 @@ impl Slow {
         unsafe { libc::madvise(self.page.cast(), PAGE, libc::MADV_DONTNEED) };
     }
 
-    pub fn read(&self) -> u8 {
+    pub fn read_page(&self) -> u8 {
         // SAFETY: our own page, readable as long as the process lives.
         unsafe { self.page.read_volatile() }
     }
