@@ -156,7 +156,8 @@ class Profiler:
         pid = self.target.pid
         require_initial_pid_namespace()
         timed = self.options.exact or self.options.auto_threshold
-        self._resolver = stack.enter_context(Resolver(code=self.options.code or timed))
+        imports = ("capstone",) if timed or self.options.code else ()
+        self._resolver = stack.enter_context(Resolver(imports=imports))
         self._phase("resolver forked")
         self._life = stack.enter_context(LifeCycle(pid))
         cache = Cache(default_directory() if self.options.use_cache else None)

@@ -98,7 +98,7 @@ class CodeReply:
 
 
 Reply: TypeAlias = (
-    FactsReply | FramesReply | UnwindReply | DebugReply | CodeReply | PointsReply | FailedReply
+    FactsReply | FramesReply | UnwindReply | DebugReply | PointsReply | CodeReply | FailedReply
 )
 
 CLOSE_TIMEOUT_S = 1.0
@@ -112,18 +112,16 @@ class Resolver:
     Once it has died, ``fileno()`` stays readable until ``close()``: look at ``alive``.
     """
 
-    def __init__(self, *, memory_limit: int = 2 << 30, code: bool = False) -> None:
-        """Forks. ``memory_limit``: bytes for the child besides the files. OSError if refused.
-
-        ``code``: machine code will be asked for. Else that may be refused, for lack of capstone.
-        """
+    def __init__(self, *, memory_limit: int = 2 << 30, imports: Sequence[str] = ()) -> None:
+        """Forks. ``memory_limit``: bytes for the child besides the files. ``imports``: packages
+        that this run needs there. OSError if refused."""
         self._waiting: set[int] = set()
         self._outgoing: deque[tuple[bytes, list[int]]] = deque()
         self._last_id = 0
         self._trouble = ""
         self.alive = True
         self.pid, self._socket = child.fork(
-            lambda sock, parent: service.run(sock, parent, memory_limit, code=code)
+            lambda sock, parent: service.run(sock, parent, memory_limit, imports)
         )
 
     def __enter__(self) -> Resolver:
@@ -178,13 +176,16 @@ class Resolver:
         """Asks for an UnwindReply."""
         return self._ask(messages.AskUnwind(self._next_id(), module))
 
-    def request_points(self, module: int) -> int:
-        """Asks for a PointsReply. Its resolver must have been forked with ``code``."""
-        return self._ask(messages.AskPoints(self._next_id(), module))
-
     def request_code(self, module: int, offset: int, *, caller: bool) -> int:
-        """Asks for a CodeReply. ``offset``: file offset of the pc, for a caller of the call."""
+        """Asks for a CodeReply. ``offset``: file offset of the pc, for a caller of the call.
+
+        Its resolver must have been forked with ``capstone``.
+        """
         return self._ask(messages.AskCode(self._next_id(), module, offset, caller))
+
+    def request_points(self, module: int) -> int:
+        """Asks for a PointsReply. Its resolver must have been forked with ``capstone``."""
+        return self._ask(messages.AskPoints(self._next_id(), module))
 
     def _next_id(self) -> int:
         self._last_id += 1

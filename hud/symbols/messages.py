@@ -66,12 +66,7 @@ class AddDebug(msgspec.Struct, frozen=True, array_like=True, tag=5):
     name: str
 
 
-class AskPoints(msgspec.Struct, frozen=True, array_like=True, tag=20):
-    request: int
-    module: int
-
-
-class AskCode(msgspec.Struct, frozen=True, array_like=True, tag=6):
+class AskCode(msgspec.Struct, frozen=True, array_like=True, tag=30):
     request: int
     module: int
     offset: int
@@ -79,7 +74,12 @@ class AskCode(msgspec.Struct, frozen=True, array_like=True, tag=6):
     caller: bool
 
 
-Request: TypeAlias = AddModule | AskFacts | AskFrames | AskUnwind | AddDebug | AskCode | AskPoints
+class AskPoints(msgspec.Struct, frozen=True, array_like=True, tag=20):
+    request: int
+    module: int
+
+
+Request: TypeAlias = AddModule | AskFacts | AskFrames | AskUnwind | AddDebug | AskPoints | AskCode
 
 
 class Facts(msgspec.Struct, frozen=True, array_like=True, tag=1):
@@ -123,12 +123,7 @@ class Debug(msgspec.Struct, frozen=True, array_like=True, tag=5):
     """Empty: the file is in use."""
 
 
-class Points(msgspec.Struct, frozen=True, array_like=True, tag=20):
-    request: int
-    points: list[Point]
-
-
-class Code(msgspec.Struct, frozen=True, array_like=True, tag=6):
+class Code(msgspec.Struct, frozen=True, array_like=True, tag=30):
     request: int
     instructions: list[tuple[int, str, str]]
     """(vaddr, instruction, whom it calls)."""
@@ -136,7 +131,12 @@ class Code(msgspec.Struct, frozen=True, array_like=True, tag=6):
     note: str
 
 
-Answer: TypeAlias = Facts | Frames | Unwind | Failed | Debug | Code | Points
+class Points(msgspec.Struct, frozen=True, array_like=True, tag=20):
+    request: int
+    points: list[Point]
+
+
+Answer: TypeAlias = Facts | Frames | Unwind | Failed | Debug | Points | Code
 
 encode = msgspec.msgpack.Encoder().encode
 decode_request = msgspec.msgpack.Decoder(Request).decode

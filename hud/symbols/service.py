@@ -10,6 +10,7 @@ import ctypes
 import fcntl
 import gc
 import heapq
+import importlib
 import os
 import resource
 import select
@@ -25,6 +26,8 @@ from hud.model import Frame
 from hud.symbols import messages
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hud.symbols.elf import ElfFile
     from hud.symbols.inferred import Inferred
     from hud.symbols.listing import Listings
@@ -78,12 +81,18 @@ class _Alarm:
         signal.setitimer(signal.ITIMER_PROF, 0)
 
 
-def run(sock: socket.socket, parent: int, memory_limit: int, *, code: bool) -> NoReturn:
-    """The child's whole life, right after the fork; ``parent`` is the pid that forked."""
+def run(
+    sock: socket.socket, parent: int, memory_limit: int, imports: Sequence[str] = ()
+) -> NoReturn:
+    """The child's whole life, right after the fork; ``parent`` is the pid that forked, ``imports``
+    are packages that only some runs need."""
     status = EXIT_CRASHED
     try:
         sock = leave_parent(sock)
-        _import_everything(code=code)
+        _import_everything()
+        for name in imports:
+            with suppress(ImportError):  # then the requests that need it fail
+                importlib.import_module(name)
         drop_privileges(memory_limit)
         if os.getppid() == parent:
             gc.collect()
@@ -120,11 +129,8 @@ def leave_parent(given: socket.socket) -> socket.socket:
     return socket.socket(fileno=keep)
 
 
-def _import_everything(*, code: bool) -> None:
-    """A private virtual environment or zipapp may be out of reach once root is gone.
-
-    ``code``: capstone too, which takes about as long as all the rest.
-    """
+def _import_everything() -> None:
+    """A private virtual environment or zipapp may be out of reach once root is gone."""
     import encodings.ascii
     import encodings.latin_1  # noqa: F401
 
@@ -139,10 +145,6 @@ def _import_everything(*, code: bool) -> None:
 
     with suppress(ImportError):
         from compression import zstd  # type: ignore[import-not-found, unused-ignore]  # noqa: F401
-
-    if code:
-        with suppress(ImportError, OSError):
-            import capstone  # noqa: F401
 
 
 def drop_privileges(memory_limit: int, file_limit: int = messages.BODY_LIMIT) -> None:
@@ -245,17 +247,17 @@ class _Loaded:
             self._inferred = Inferred(self.elf())
         return self._inferred
 
-    @property
-    def debug(self) -> ElfFile | None:
-        """Its separate debug file."""
-        return self._debug
-
     def listings(self) -> Listings:
         from hud.symbols.listing import Listings
 
         if self._listings is None:
             self._listings = Listings(self.module(), self.inferred())
         return self._listings
+
+    @property
+    def debug(self) -> ElfFile | None:
+        """Its separate debug file."""
+        return self._debug
 
     def add_debug(self, descriptor: int, name: str) -> None:
         """Use one more file, if it belongs to the module; FormatError with the reason if not."""
@@ -375,8 +377,8 @@ _Ask = (
     | messages.AskFrames
     | messages.AskUnwind
     | messages.AddDebug
-    | messages.AskPoints
     | messages.AskCode
+    | messages.AskPoints
 )
 SHORT = 64
 """Offsets in a frame request that goes before longer ones."""
@@ -405,10 +407,10 @@ def _work(
         return _facts(loaded, request), None
     if isinstance(request, messages.AskFrames):
         return _frames(loaded, request), None
-    if isinstance(request, messages.AskPoints):
-        return _points(loaded, request), None
     if isinstance(request, messages.AskCode):
         return _code(loaded, request), None
+    if isinstance(request, messages.AskPoints):
+        return _points(loaded, request), None
     return _unwind(loaded, request)
 
 

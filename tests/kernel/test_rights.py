@@ -138,7 +138,7 @@ PROGRAM = """
 import sys
 from hud.symbols.client import Resolver
 from hud.symbols.elf import ElfFile
-with Resolver(code=True) as resolver, open("/proc/self/exe", "rb") as file:
+with Resolver(imports=("capstone",)) as resolver, open("/proc/self/exe", "rb") as file:
     elf = ElfFile(file.fileno())
     module = resolver.add_module(file.fileno(), "python")
     request = resolver.request_code(module, elf.offset_of(elf.entry), caller=False)
