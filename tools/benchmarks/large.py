@@ -6,8 +6,15 @@ dependency left out. It takes a while to build, once, and some gigabytes under .
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
+import shutil
+import socket
 import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks import running
@@ -40,3 +47,52 @@ def debug_mb(binary: Path) -> float:
     """All sections of debug information, as in the file."""
     with binary.open("rb") as opened, ElfFile(opened.fileno(), str(binary)) as elf:
         return sum(s.size for s in elf.sections if s.name.startswith(".debug_")) / 1e6
+
+
+@contextlib.contextmanager
+def working(binary: Path) -> Iterator[int]:
+    """The pid of a server of that binary while clients have it compile small C files."""
+    if shutil.which("cc") is None:
+        raise SystemExit("bench: the large target needs a C compiler to cache")
+    with tempfile.TemporaryDirectory() as scratch, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+        free.close()
+        environment = {
+            **{name: value for name, value in os.environ.items() if "SCCACHE" not in name},
+            "SCCACHE_SERVER_PORT": port,
+            "SCCACHE_DIR": f"{scratch}/cache",
+            "SCCACHE_CONF": f"{scratch}/none",
+            "SCCACHE_IDLE_TIMEOUT": "0",
+        }
+        alone = {**environment, "SCCACHE_START_SERVER": "1", "SCCACHE_NO_DAEMON": "1"}
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": scratch}
+        with subprocess.Popen([binary], env=alone, **quiet) as server:
+            over = threading.Event()
+            clients = threading.Thread(
+                target=_compile, args=(binary, scratch, environment, over), daemon=True
+            )
+            try:
+                clients.start()
+                yield server.pid
+            finally:
+                over.set()
+                clients.join()
+                server.kill()
+
+
+def _compile(
+    binary: Path, scratch: str, environment: dict[str, str], over: threading.Event
+) -> None:
+    """One file after the other, each with new contents; failures while the server starts count."""
+    for number in itertools.count():
+        if over.is_set():
+            return
+        Path(scratch, "one.c").write_text(f"int f{number}(int x) {{ return x * {number}; }}\n")
+        subprocess.run(
+            [binary, "cc", "-c", "one.c", "-o", "one.o"],
+            env=environment,
+            cwd=scratch,
+            capture_output=True,
+            check=False,
+        )

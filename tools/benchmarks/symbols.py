@@ -7,11 +7,13 @@ import shutil
 from pathlib import Path
 
 import targets
-from benchmarks import large, running, symbolizers, table
+from benchmarks import large, live, running, symbolizers, table
 from benchmarks.symbolizers import Asked
 
 STACK = 24
 """Addresses of a stack."""
+LIVE_S = 6.0
+LIVE_MS = 0.5
 HEAD = ("who", "file", "addresses", "wall", "cpu", "peak rss", "without files", "x llvm, cpu")
 
 
@@ -53,7 +55,20 @@ def run(options: argparse.Namespace) -> int:
     table.show(title, HEAD, rows)
     if llvm is not None:
         _compare(binary, vaddrs, said, options.show)
+    if binary == large.BINARY:
+        _live(binary)
     return 0
+
+
+def _live(binary: Path) -> None:
+    """First without the cache and the file's pages, then with both."""
+    rows = []
+    with large.working(binary) as pid:
+        for name, use_cache in (("cold", False), ("(filled)", True), ("warm", True)):
+            _prepare(binary, name)
+            rows.append(live.row(name, live.attach(pid, LIVE_S, LIVE_MS, use_cache=use_cache)))
+    title = f"attached to {binary.name} at work, threshold {LIVE_MS:g} ms"
+    table.show(f"{title} ({running.load_average()})", live.HEAD, rows)
 
 
 def _binary(options: argparse.Namespace) -> Path:
