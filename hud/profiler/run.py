@@ -151,6 +151,7 @@ class Profiler:
             cache,
             self._debug,
         )
+        stack.callback(self._addresses.keep_names)
         self._read_image()
         self._probe = stack.enter_context(
             Probe(

@@ -1,7 +1,7 @@
 """A large Tokio service of Cargo's registry, with full debug information, and work for it.
 
-It is sccache with all its storage backends, in the dev profile: no function is inlined away and no
-dependency left out. It takes a while to build, once, and some gigabytes under .build/large.
+It is sccache with all its storage backends: a release build whose inlined calls are all described,
+360 MB of debug information. It takes some minutes to build, once, under .build/large.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from hud.symbols.elf import ElfFile
 
 CRATE, VERSION = "sccache", "0.19.0"
 PLACE = running.ROOT / ".build" / "large"
+PROFILE = {"DEBUG": "2", "STRIP": "none", "LTO": "off", "CODEGEN_UNITS": "16"}
 BINARY = PLACE / CRATE / "bin" / CRATE
 
 
@@ -30,16 +31,13 @@ def build() -> Path:
     """The binary, built now if it is not there. SystemExit where cargo refuses."""
     if BINARY.exists():
         return BINARY
-    settings = {
-        "CARGO_TARGET_DIR": str(PLACE / "target"),
-        "CARGO_PROFILE_DEV_DEBUG": "2",
-        "CARGO_PROFILE_DEV_SPLIT_DEBUGINFO": "off",
-        "CARGO_INCREMENTAL": "0",
-    }
     command = ["nice", "-n", "10", "cargo", "install", CRATE, "--version", VERSION, "--locked"]
-    command += ["--debug", "--root", str(BINARY.parent.parent)]
+    command += ["--all-features", "--root", str(BINARY.parent.parent)]
+    settings = {f"CARGO_PROFILE_RELEASE_{name}": value for name, value in PROFILE.items()}
+    settings["CARGO_TARGET_DIR"] = str(PLACE / "target")
     if subprocess.run(command, env={**os.environ, **settings}).returncode:
         raise SystemExit(f"bench: {CRATE} {VERSION} was not built")
+    shutil.rmtree(PLACE / "target")
     return BINARY
 
 
