@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import NamedTuple
 
 from hud.errors import HudError
@@ -51,6 +52,9 @@ FileId = tuple[str, int, str]
 """Device, inode, path: what tells one mapped file from another."""
 
 Open = Callable[[Mapping], int]
+
+_rest = attrgetter(*(field.name for field in fields(Frame)[1:]))
+"""What a frame has besides its address."""
 
 
 @dataclass(slots=True)
@@ -324,7 +328,8 @@ class Addresses:
         self._frame_requests[request] = question
 
     def _name(self, site: int, frames: tuple[Frame, ...]) -> None:
-        self._frames[site] = tuple(replace(frame, address=site >> 1) for frame in frames)
+        address = site >> 1
+        self._frames[site] = tuple(Frame(address, *_rest(frame)) for frame in frames)
 
     def _forget_names(self, again: dict[int, RawStack]) -> None:
         """Start anew; the stacks that wait, and those given, are asked for again."""
@@ -433,7 +438,7 @@ class Addresses:
     def _finished(self) -> list[Resolved]:
         done = []
         for key, (raw, missing) in list(self._waiting.items()):
-            missing -= self._frames.keys()
+            missing.difference_update([site for site in missing if site in self._frames])
             if not missing:
                 del self._waiting[key]
                 done.append(Resolved(key, self._stack(raw)))
