@@ -70,12 +70,20 @@ class DebugReply:
 
 
 @dataclass(frozen=True, slots=True)
+class KindsReply:
+    """For each vtable the name, where and ``inferred`` of its TaskKind."""
+
+    request: int
+    kinds: list[tuple[str, str, bool]]
+
+
+@dataclass(frozen=True, slots=True)
 class FailedReply:
     request: int
     message: str
 
 
-Reply: TypeAlias = FactsReply | FramesReply | UnwindReply | DebugReply | FailedReply
+Reply: TypeAlias = FactsReply | FramesReply | UnwindReply | DebugReply | KindsReply | FailedReply
 
 CLOSE_TIMEOUT_S = 1.0
 _GONE = (BrokenPipeError, ConnectionResetError, ConnectionRefusedError)
@@ -151,11 +159,19 @@ class Resolver:
         """Asks for an UnwindReply."""
         return self._ask(messages.AskUnwind(self._next_id(), module))
 
+    def request_kinds(self, module: int, vtables: Sequence[tuple[int, ...]]) -> int:
+        """Asks for a KindsReply. ``vtables``: of each, file offsets of poll, schedule, dealloc,
+        drop_join_handle_slow and shutdown."""
+        return self._ask(messages.AskKinds(self._next_id(), module, list(vtables)))
+
     def _next_id(self) -> int:
         self._last_id += 1
         return self._last_id
 
-    def _ask(self, message: messages.AskFacts | messages.AskFrames | messages.AskUnwind) -> int:
+    def _ask(
+        self,
+        message: messages.AskFacts | messages.AskFrames | messages.AskUnwind | messages.AskKinds,
+    ) -> int:
         self._waiting.add(message.request)
         self._post(message)
         return message.request
@@ -247,6 +263,8 @@ class Resolver:
             )
         if isinstance(answer, messages.Debug):
             return DebugReply(answer.request, answer.why_not)
+        if isinstance(answer, messages.Kinds):
+            return KindsReply(answer.request, answer.kinds)
         return FailedReply(answer.request, answer.message)
 
     # ------------------------------------------------------------------ the process

@@ -117,7 +117,7 @@ class Locations:
             return None
         if not (0 < line <= LINE_LIMIT and 0 < column <= COLUMN_LIMIT):
             return None
-        raw = self._constant(self._pointer(vaddr), length)
+        raw = self._constant(self.pointer(vaddr), length)
         if not raw.endswith(_SUFFIX):
             return None
         try:
@@ -133,7 +133,7 @@ class Locations:
                 return bytes(self._elf.read(vaddr, size))
         raise FormatError(f"{self._elf.name}: no constant at {vaddr:#x}")
 
-    def _pointer(self, vaddr: int) -> int:
+    def pointer(self, vaddr: int) -> int:
         """The pointer that the loader leaves at a vaddr; FormatError outside of the file."""
         places, addends = self._relative()
         at = bisect_left(places, vaddr)
@@ -212,7 +212,7 @@ class Locations:
     def _is_resumed(self, callee: int) -> bool:
         """Is it ``panic_const_async_fn_resumed`` or its like?"""
         if callee < 0:  # through a slot of the GOT
-            callee = self._pointer_or_none(-callee)
+            callee = self.pointer_or_none(-callee)
         if callee not in self._resumed:
             if len(self._resumed) >= KEPT:
                 self._resumed.clear()
@@ -232,7 +232,7 @@ class Locations:
         return False
 
     def _is_message(self, vaddr: int) -> bool:
-        return self._says(vaddr) or self._says(self._pointer_or_none(vaddr))
+        return self._says(vaddr) or self._says(self.pointer_or_none(vaddr))
 
     def _says(self, vaddr: int) -> bool:
         try:
@@ -240,10 +240,10 @@ class Locations:
         except FormatError:
             return False
 
-    def _pointer_or_none(self, vaddr: int) -> int:
+    def pointer_or_none(self, vaddr: int) -> int:
         """0 = there is no pointer."""
         try:
-            return self._pointer(vaddr)
+            return self.pointer(vaddr)
         except FormatError:
             return 0
 

@@ -65,7 +65,14 @@ class AddDebug(msgspec.Struct, frozen=True, array_like=True, tag=5):
     name: str
 
 
-Request: TypeAlias = AddModule | AskFacts | AskFrames | AskUnwind | AddDebug
+class AskKinds(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    request: int
+    module: int
+    vtables: list[tuple[int, ...]]
+    """Of each, file offsets of poll, schedule, dealloc, drop_join_handle_slow and shutdown."""
+
+
+Request: TypeAlias = AddModule | AskFacts | AskFrames | AskUnwind | AddDebug | AskKinds
 
 
 class Facts(msgspec.Struct, frozen=True, array_like=True, tag=1):
@@ -108,7 +115,13 @@ class Debug(msgspec.Struct, frozen=True, array_like=True, tag=5):
     """Empty: the file is in use."""
 
 
-Answer: TypeAlias = Facts | Frames | Unwind | Failed | Debug
+class Kinds(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    request: int
+    kinds: list[tuple[str, str, bool]]
+    """Name, where and ``inferred`` of a TaskKind, for each vtable."""
+
+
+Answer: TypeAlias = Facts | Frames | Unwind | Failed | Debug | Kinds
 
 encode = msgspec.msgpack.Encoder().encode
 decode_request = msgspec.msgpack.Decoder(Request).decode

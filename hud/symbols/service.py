@@ -27,6 +27,7 @@ from hud.symbols import messages
 if TYPE_CHECKING:
     from hud.symbols.elf import ElfFile
     from hud.symbols.inferred import Inferred
+    from hud.symbols.kinds import Kinds
     from hud.symbols.module import Module
 
 NOBODY = 65534
@@ -126,6 +127,7 @@ def _import_everything() -> None:
 
     import hud.symbols.debug
     import hud.symbols.inferred
+    import hud.symbols.kinds
     import hud.symbols.module
     import hud.symbols.names
     import hud.symbols.panics
@@ -200,6 +202,7 @@ class _Loaded:
         self._elf: ElfFile | None = None
         self._module: Module | None = None
         self._inferred: Inferred | None = None
+        self._kinds: tuple[Module, Kinds] | None = None
         self._debug: ElfFile | None = None
         self._splits: list[ElfFile] = []
         self._crates: dict[str, str] | None = None
@@ -233,6 +236,14 @@ class _Loaded:
         if self._inferred is None:
             self._inferred = Inferred(self.elf())
         return self._inferred
+
+    def kinds(self) -> Kinds:
+        from hud.symbols.kinds import Kinds
+
+        module = self.module()
+        if self._kinds is None or self._kinds[0] is not module:
+            self._kinds = module, Kinds(self.elf(), module)
+        return self._kinds[1]
 
     def add_debug(self, descriptor: int, name: str) -> None:
         """Use one more file, if it belongs to the module; FormatError with the reason if not."""
@@ -328,13 +339,35 @@ def _debug(loaded: _Loaded, request: messages.AddDebug, descriptor: int) -> mess
     return messages.Debug(request.request, "")
 
 
-_Ask = messages.AskFacts | messages.AskFrames | messages.AskUnwind | messages.AddDebug
+def _kinds(loaded: _Loaded, request: messages.AskKinds) -> messages.Kinds:
+    from hud.symbols.kinds import Functions
+
+    elf, kinds = loaded.elf(), loaded.kinds()
+    answer: list[tuple[str, str, bool]] = []
+    for offsets in request.vtables:
+        places = [elf.vaddr_of(offset) for offset in offsets]
+        known = [place for place in places if place is not None]
+        whole = len(known) == len(Functions._fields) == len(places)
+        answer.append(kinds.of(Functions(*known)) if whole else ("", "", False))
+    elf.release()
+    return messages.Kinds(request.request, answer)
+
+
+_Ask = (
+    messages.AskFacts
+    | messages.AskFrames
+    | messages.AskUnwind
+    | messages.AddDebug
+    | messages.AskKinds
+)
 SHORT = 64
 """Offsets in a frame request that goes before longer ones."""
 
 
 def _rank(request: _Ask) -> tuple[int, int]:
     long = isinstance(request, messages.AskFrames) and len(request.offsets) > SHORT
+    if isinstance(request, messages.AskKinds):
+        return 3, request.request
     return (1 + long if isinstance(request, messages.AskFrames) else 0), request.request
 
 
@@ -352,6 +385,8 @@ def _work(
         return _facts(loaded, request), None
     if isinstance(request, messages.AskFrames):
         return _frames(loaded, request), None
+    if isinstance(request, messages.AskKinds):
+        return _kinds(loaded, request), None
     return _unwind(loaded, request)
 
 
