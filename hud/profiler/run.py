@@ -36,6 +36,7 @@ from hud.profiler.debugfiles import DebugFiles
 from hud.profiler.debuginfo import DebugInfo
 from hud.profiler.image import Image
 from hud.profiler.options import Options
+from hud.profiler.tasks import TaskReader
 from hud.runtime.context import ContextLayout
 from hud.runtime.workers import WorkerIds, find_workers
 from hud.symbols.client import FactsReply, FailedReply, Reply, Resolver
@@ -101,6 +102,7 @@ class Profiler:
         self._next_refresh = 0.0
         self._refresh_wanted = False
         self._preparing: Thread | None = None
+        self._tasks: TaskReader | None = None
         self.notes: list[str] = []
         self._notes_told = 0
         self._cost_before = 0
@@ -165,6 +167,7 @@ class Profiler:
         self._addresses.use_tables(self._probe.unwind)
         self._image.wait()
         self._phase("executable read")
+        stack.callback(self._close_tasks)
         self._detect()
         self._phase("attached")
         self.start_ns = time.monotonic_ns()
@@ -196,6 +199,7 @@ class Profiler:
             self.detection = found.detection
             self._probe.set_layout(_wire_layout(found.layout))
             self._attach(CONTEXT_HZ)
+            self._open_tasks(found)
             self._take_entered(found.drives)
             if self.options.workers is not None:
                 self._require_named_workers()
@@ -204,6 +208,19 @@ class Profiler:
             self._probe.set_layout(None)
             self._attach(SAMPLED_HZ)
             self._step_down(found)
+
+    def _open_tasks(self, found: detect.Context) -> None:
+        self._close_tasks()
+        about = self.target.pid, found.layout, self._addresses, self._resolver
+        try:
+            self._tasks = TaskReader(*about, found.drives)
+        except TargetError as error:
+            self.notes.append(f"the runtime's tasks are not read: {error}")
+
+    def _close_tasks(self) -> None:
+        if self._tasks is not None:
+            self._tasks.close()
+            self._tasks = None
 
     def _attach(self, hz: int) -> None:
         self._probe.attach(self.options.sample_hz or hz)
@@ -313,6 +330,8 @@ class Profiler:
         if self._outside:
             samples = [sample for sample in samples if sample.tid not in self._outside]
         batch.samples = samples
+        if self._tasks is not None:
+            self._tasks.note(samples)
         self._refresh()
         self._take_replies(batch)
         if self._preparing is not None and not self._preparing.is_alive():
@@ -332,6 +351,10 @@ class Profiler:
         if self._layout is not None:
             batch.workers += self._take_entered(read.entered)
             self._judge_layout(batch)
+        if self._tasks is not None:
+            self._tasks.fill(batch, read.entered, int(self._probe.config.threshold_ns))
+            if self._tasks.trouble and self._tasks.trouble not in self.notes:
+                self.notes.append(self._tasks.trouble)
         for state in read.states:
             key = state.asleep_stack
             if key and state.poll_start_ns and now - state.poll_start_ns >= 100_000_000:
@@ -440,11 +463,15 @@ class Profiler:
         for reply in replies:
             if isinstance(reply, FactsReply | FailedReply):
                 self._image.take(reply)
+            if self._tasks is not None:
+                self._tasks.take(reply)
         for key, stack in self._addresses.take(replies):
             batch.stacks[key] = stack
         if self._addresses.improved:
             self._addresses.improved = False
             self._known_stacks.clear()
+            if self._tasks is not None:
+                self._tasks.ask_again()
         if self._addresses.notes:
             fresh = [note for note in self._addresses.notes if note not in self.notes]
             self.notes += fresh
@@ -500,6 +527,7 @@ class Profiler:
     def _replace_image(self, batch: Batch) -> None:
         """exec: other code, other layout, the same pid."""
         batch.died += list(self._workers)
+        self._close_tasks()
         self._workers.clear()
         self._outside.clear()
         self._probe.detach()
@@ -526,6 +554,7 @@ class Profiler:
             return
         self._probe.set_layout(None)
         self._layout = None
+        self._close_tasks()
         self._probe.detach()
         self._attach(SAMPLED_HZ)
         versions = self.detection.tokio_versions

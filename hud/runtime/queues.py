@@ -59,11 +59,8 @@ class Runtime(NamedTuple):
 
 def find_runtime(read: Read, vtables: Vtables, scheduler: int) -> Runtime | None:
     """The runtime of a thread whose CONTEXT has this scheduler; None if its list is not found."""
-    tag, handle = _words(read(scheduler, 16), 2)
-    if tag == MULTI_THREAD:
-        (handle,) = _words(read(handle + WORKER_HANDLE, 8), 1)
-    elif tag != CURRENT_THREAD:
-        return None
+    (tag,) = _words(read(scheduler, 8), 1)
+    handle = handle_of(read, scheduler)
     places = find_owned(read, vtables, handle, HANDLE_BYTES) if handle else []
     if len(places) != 1:
         return None
@@ -79,6 +76,14 @@ def find_runtime(read: Read, vtables: Vtables, scheduler: int) -> Runtime | None
     if not proven and not pool[0]:
         return None
     return Runtime(handle, owned, workers, injected and handle + injected, *pool)
+
+
+def handle_of(read: Read, scheduler: int) -> int:
+    """The handle of a thread whose CONTEXT has this scheduler; 0 = there is none."""
+    tag, arc = _words(read(scheduler, 16), 2)
+    if tag == MULTI_THREAD and arc:
+        (arc,) = _words(read(arc + WORKER_HANDLE, 8), 1)
+    return arc if tag in (CURRENT_THREAD, MULTI_THREAD) else 0
 
 
 def _words(data: bytes, count: int) -> tuple[int, ...]:

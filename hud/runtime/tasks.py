@@ -182,6 +182,12 @@ def _holds(read: Read, vtables: Vtables, owned: Owned) -> int:
     return right if wrong <= right else -1
 
 
+def is_there(read: Read, owned: Owned) -> bool:
+    """Whether the list found before is still there."""
+    data = read(owned.alive + 8, 16)
+    return data == struct.pack("<2Q", owned.shards - 1, owned.owner_id)
+
+
 def _ends(read: Read, owned: Owned) -> Iterator[tuple[int, int]]:
     data = read(owned.lists, SHARD * owned.shards)
     for _, head, tail in struct.iter_unpack("<3Q", data[: len(data) // SHARD * SHARD]):

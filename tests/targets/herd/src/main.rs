@@ -64,7 +64,9 @@ async fn hog(spawn: usize, told: Sender<()>) {
         tokio::spawn(queued(number));
     }
     told.send(()).expect("main listens");
-    std::thread::sleep(EVER);
+    loop {
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 async fn queued(number: usize) {
