@@ -80,6 +80,16 @@ class TaskReader:
     def close(self) -> None:
         os.close(self._descriptor)
 
+    @property
+    def pending(self) -> int:
+        """Questions for names that have no answer yet."""
+        return len(self._asked)
+
+    def walk_now(self) -> None:
+        """The next ``fill`` walks, whatever it costs."""
+        self._next_walk = 0.0
+        self._spent_s = 0.0
+
     # ------------------------------------------------------------------- what is asked for
 
     def note(self, samples: Sequence[Sample]) -> None:

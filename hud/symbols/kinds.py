@@ -60,6 +60,7 @@ _DROP = re.compile(
     r"tokio::runtime::task::core::(?=(?:Cell|CoreStage|Stage)<)"
 )
 _OWN_POLL = re.compile(r"::\{\{?closure(?:#\d+)?\}\}?$")
+_CLOSURE = re.compile(r"\{\{closure\}\}|\{(?:closure|async_fn|async_block)(?:_env)?(?:#\d+)?\}")
 _SHORTER = (
     (re.compile(r", alloc::alloc::Global\b|\bcore::marker::|\bcore::future::future::"), ""),
     (re.compile(r"\b(?:alloc|core)::(?:boxed|pin|sync|rc|string|vec|option|result)::"), ""),
@@ -88,7 +89,9 @@ class Kind(NamedTuple):
 
 class _Evidence(NamedTuple):
     futures: frozenset[str]
-    """What the drop functions leave."""
+    """What all drop functions have in common."""
+    any: frozenset[str]
+    """What some of them say."""
     polled: dict[str, int]
     """Futures whose own function poll reaches -> depth."""
     definitions: list[tuple[int, int, Location]]
@@ -128,10 +131,10 @@ class Kinds:
 
     def _kind(self, future: str, functions: Functions) -> Kind:
         """With where its async fn or block is declared."""
-        several = " | " in future
-        coroutine = not several and (future.endswith("}") or "}<" in future)
-        where = self._declared(functions, future) if coroutine else ""
-        return Kind(" | ".join(map(shown, future.split(" | "))), where, False)
+        several = future.split(" | ")
+        coroutine = all(one.endswith("}") or "}<" in one for one in several)
+        where = self._declared(functions, several[0]) if coroutine else ""
+        return Kind(" | ".join(map(shown, several)), where, False)
 
     # ------------------------------------------------------------------ the program's vtables
 
@@ -174,6 +177,14 @@ class Kinds:
             own = _own(evidence)
             if len(own) == 1:
                 self._sure[one] = own[0]
+        claims: dict[tuple[int, str], list[Functions]] = {}
+        for one, evidence in self._evidence.items():
+            if one not in self._sure and len(evidence.futures) == 1:
+                claims.setdefault((one.schedule, min(evidence.futures)), []).append(one)
+        taken = {(one.schedule, future) for one, future in self._sure.items()}
+        for (schedule, future), claimants in claims.items():
+            if len(claimants) == 1 and (schedule, future) not in taken:
+                self._sure[claimants[0]] = future
 
     def _drops_at(self, vaddr: int) -> frozenset[str] | None:
         """The futures whose task's cell or stage the function at a vaddr drops."""
@@ -210,14 +221,15 @@ class Kinds:
 
     def _gather(self, functions: Functions) -> _Evidence:
         futures: frozenset[str] = frozenset()
+        some: frozenset[str] = frozenset()
         polled: dict[str, int] = {}
         definitions: list[tuple[int, int, Location]] = []
         for root in dict.fromkeys(functions):
             for function, depth in self._reach.of(root, DEPTH).items():
                 dropped = self._drops_at(function)
                 if dropped is not None:
-                    # none in common: a merged function told of another type
-                    futures = (futures & dropped) or (futures | dropped)
+                    futures = futures & dropped if some else dropped
+                    some |= dropped
                 if root != functions.poll:
                     continue
                 symbol = self._module.symbol(function)
@@ -225,7 +237,7 @@ class Kinds:
                 if _OWN_POLL.search(name) and not _is_library(name):
                     polled.setdefault(name, depth)
                 definitions += self._definitions(function, depth)
-        return _Evidence(futures, polled, sorted(definitions))
+        return _Evidence(futures, some, polled, sorted(definitions))
 
     def _definitions(self, function: int, depth: int) -> list[tuple[int, int, Location]]:
         bounds = self._bounds_of(function)
@@ -248,13 +260,35 @@ class Kinds:
             for one, future in self._sure.items()
             if one.schedule == functions.schedule and one != functions
         }
-        return evidence.futures - others or _nearest(evidence.polled)
+        # one that is not sure is another's too: a merged function spoke for both
+        left = evidence.futures if len(evidence.futures) > 1 else evidence.any
+        return left - others or _nearest(evidence.polled)
+
+    def _own_function(self, functions: Functions, future: str) -> int:
+        """The function that a named future's poll is; 0 = it does not show."""
+        plain = without_generics(future)
+        for function in self._reach.of(functions.poll, DEPTH):
+            symbol = self._module.symbol(function)
+            if symbol is not None and without_generics(demangle(symbol[0]) or "") == plain:
+                return function
+        # without optimisation Tokio reaches it by pointers
+        parts = plain.removesuffix("::{closure}").split("::")
+        if not all(part.isidentifier() for part in parts):
+            return 0
+        path = "".join(f"{len(part)}{part}" for part in parts)
+        for raw, start, _ in self._module.defined(re.escape(path.encode())):
+            if without_generics(demangle(raw) or "") == plain:
+                return start
+        return 0
 
     def _declared(self, functions: Functions, name: str) -> str:
         """``src/main.rs:40``: the definition nearest to poll, and there the one tested first; of
         several functions at one depth the one that fewest vtables reach."""
         definitions = self._evidence_of(functions).definitions
-        if name:
+        own = self._own_function(functions, name) if name else 0
+        if own:
+            definitions = self._definitions(own, 0)
+        elif name:
             crate = name.lstrip("<&").partition("::")[0]
             definitions = [one for one in definitions if _crate_fits(one[2].path, crate)]
         if not definitions:
@@ -268,9 +302,9 @@ class Kinds:
 
 
 def _own(evidence: _Evidence) -> list[str]:
-    """Of the futures left, those whose own function poll reaches."""
+    """Of the futures that it may be, those whose own function poll reaches."""
     plain = {without_generics(name) for name in evidence.polled}
-    return [future for future in evidence.futures if without_generics(future) in plain]
+    return [future for future in evidence.any if without_generics(future) in plain]
 
 
 def _is_own(location: Location) -> bool:
@@ -329,7 +363,7 @@ def without_generics(name: str) -> str:
             depth -= 1
         elif depth == 0:
             kept.append(letter)
-    text = re.sub(r"\{\{?closure(?:#\d+)?\}\}?", "{closure}", "".join(kept))
+    text = _CLOSURE.sub("{closure}", "".join(kept))
     return text.replace("::::", "::").removesuffix("::")
 
 
