@@ -33,15 +33,23 @@ def type_name(kind: TaskKind | None, stack: Stack | None) -> str:
 def type_of(frames: Sequence[Frame]) -> str:
     """The future that was spawned, by a stack, innermost frame first; empty = it does not show.
 
-    It is the outermost frame inside Tokio's poll frames that is neither Tokio's nor std's. A boxed
-    future is told by what is in the box.
+    It is the outermost frame inside Tokio's poll frames that is neither Tokio's nor std's, if that
+    can be a future's: a plain function is one that an inlined future called. A boxed future is told
+    by what is in the box.
     """
     polled = False
     for frame in reversed(frames):
         if _POLL_FRAME.search(frame.function) or _POLL_FILE.search(frame.file):
             polled = True
         elif polled and frame.origin not in _PLUMBING:
-            name = frame.function
-            future = _TRAIT_METHOD.fullmatch(name)
-            return ("~" if frame.inferred else "") + (future[1] if future else name)
+            return _future(frame)
     return ""
+
+
+def _future(frame: Frame) -> str:
+    if frame.inferred:
+        return f"~{frame.function}"
+    found = _TRAIT_METHOD.fullmatch(frame.function)
+    if found:
+        return found[1]
+    return frame.function if frame.function.endswith("}") else ""

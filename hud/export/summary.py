@@ -218,10 +218,12 @@ def _task(blocker: Blocker) -> str:
         printable(name) + (f" {figures.percent(ns / whole)}" if ns < whole else "")
         for name, ns in blocker.types[:_MOST_TYPES]
     ]
+    if [name for name, _ in blocker.types] == [blocker.function]:
+        names = []  # the line above says so
     text = f"task {', '.join(names)}" if names else ""
     if blocker.behind >= _WORTH_TELLING:
         count = figures.count(round(blocker.behind), "ready task")
-        text += f"{'; ' if text else ''}{count} behind it in its worker's own queue"
+        text += f"{'; ' if text else ''}{count} behind it in the worker's own queue"
     return text
 
 

@@ -113,6 +113,7 @@ class Kinds:
         self._listed: tuple[Functions, ...] | None = None
         self._drops: dict[int, frozenset[str]] | None = None
         self._sure: dict[Functions, str] = {}
+        self._defined: dict[int, tuple[tuple[int, Location], ...]] = {}
         self._places: Counter[Location] = Counter()
 
     def of(self, functions: Functions) -> Kind:
@@ -240,14 +241,15 @@ class Kinds:
         return _Evidence(futures, some, polled, sorted(definitions))
 
     def _definitions(self, function: int, depth: int) -> list[tuple[int, int, Location]]:
-        bounds = self._bounds_of(function)
-        if bounds is None:
-            return []
-        return [
-            (depth, one.sites[0], one.location)
-            for one in self._locations.references(*bounds)
-            if one.definition and _is_own(one.location)
-        ]
+        if function not in self._defined:
+            bounds = self._bounds_of(function)
+            references = self._locations.references(*bounds) if bounds is not None else ()
+            self._defined[function] = tuple(
+                (one.sites[0], one.location)
+                for one in references
+                if one.definition and _is_own(one.location)
+            )
+        return [(depth, *one) for one in self._defined[function]]
 
     def _futures(self, functions: Functions) -> Iterable[str]:
         """The types that it may be: one, where that is certain; the future's own name, where only
