@@ -60,6 +60,7 @@ _DROP = re.compile(
     r"tokio::runtime::task::core::(?=(?:Cell|CoreStage|Stage)<)"
 )
 _OWN_POLL = re.compile(r"::\{\{?closure(?:#\d+)?\}\}?$")
+_COROUTINE = re.compile(r"\{async_\w+#\d+\}(?=(?:<.*>)?$)")
 _CLOSURE = re.compile(r"\{\{closure\}\}|\{(?:closure|async_fn|async_block)(?:_env)?(?:#\d+)?\}")
 _SHORTER = (
     (re.compile(r", alloc::alloc::Global\b|\bcore::marker::|\bcore::future::future::"), ""),
@@ -123,6 +124,10 @@ class Kinds:
         if generic and not any(
             one.poll == functions.poll and one != functions for one in self._vtables()
         ):
+            own = _COROUTINE.search(generic)
+            if own and "{impl#" in generic and functions in self._sure:
+                # the symbols call an impl by its type, DWARF by a number
+                return self._kind(self._sure[functions], functions, own[0])
             return self._kind(generic, functions)
         futures = self._futures(functions)
         if futures:
@@ -130,12 +135,12 @@ class Kinds:
         place = self._declared(functions, "")
         return Kind(place, place, bool(place))
 
-    def _kind(self, future: str, functions: Functions) -> Kind:
-        """With where its async fn or block is declared."""
+    def _kind(self, future: str, functions: Functions, own_name: str = "") -> Kind:
+        """With where its async fn or block is declared; ``own_name`` as DWARF has it."""
         several = future.split(" | ")
         coroutine = all(one.endswith("}") or "}<" in one for one in several)
         where = self._declared(functions, several[0]) if coroutine else ""
-        return Kind(" | ".join(map(shown, several)), where, False)
+        return Kind(" | ".join(shown(one, own_name) for one in several), where, False)
 
     # ------------------------------------------------------------------ the program's vtables
 
@@ -369,9 +374,9 @@ def without_generics(name: str) -> str:
     return text.replace("::::", "::").removesuffix("::")
 
 
-def shown(future: str) -> str:
-    """A future's type as people read it."""
-    name = readable(future)
+def shown(future: str, own_name: str = "") -> str:
+    """A future's type as people read it; ``own_name``: of its function, see ``readable``."""
+    name = readable(future, own_name)
     for pattern, short in _SHORTER:
         name = pattern.sub(short, name)
     return name[:NAME_LIMIT]
