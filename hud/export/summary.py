@@ -237,7 +237,7 @@ def _allowed(snapshot: Snapshot) -> str:
     if tasks is not None and tasks.pool_busiest > 0:
         busiest, limit = figures.count(tasks.pool_busiest), figures.count(tasks.pool_limit)
         parts.append(f"at most {busiest} of {limit} pool threads busy")
-        if tasks.pool_queue > 0:
+        if tasks.pool_queue > 0 and tasks.pool_threads >= tasks.pool_limit:
             parts.append(f"{figures.count(tasks.pool_queue, 'job')} waiting for one")
     return "; ".join(parts)
 
