@@ -212,6 +212,9 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         "--export", metavar="FILE", help="write the run to FILE when it ends (- stdout)"
     )
     out.add_argument(
+        "--record", metavar="FILE.hud", help="write all that is seen to FILE.hud, to look at later"
+    )
+    out.add_argument(
         "--format",
         metavar="NAME",
         default="",
@@ -298,6 +301,7 @@ def _request(options: argparse.Namespace, *, headless: bool) -> Request:
         use_context=not options.no_context,
         headless=headless,
         export=options.export,
+        record=options.record,
         format=options.format,
         quiet=options.quiet,
         verbose=options.verbose,

@@ -22,6 +22,7 @@ class Request:
     use_context: bool
     headless: bool
     export: str | None
+    record: str | None
     format: str
     """Empty = by the name of the export."""
     quiet: bool

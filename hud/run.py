@@ -10,17 +10,20 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from shutil import get_terminal_size
 from types import TracebackType
 
 from hud import resources
+from hud.deliver import deliver, invoking_user
 from hud.errors import ExportError, UsageError
-from hud.export import choose, summary
-from hud.export.write import check_writable, write_atomically
-from hud.model import Cause, Rung, Snapshot, Target
+from hud.export import choose
+from hud.export.write import check_regular, check_writable
+from hud.model import Rung, Snapshot, Target
 from hud.profiler import Options, Profiler
+from hud.record.writer import Writer
 from hud.request import Request
-from hud.session import Ending, Outcome, Screen, Wish, record
+from hud.session import Ending, Screen, Wish, record
 from hud.text import printable
 
 Say = Callable[[str], None]
@@ -30,6 +33,10 @@ EXIT_DONE = 0
 
 def check(request: Request) -> None:
     """Can the result be written at all? UsageError before anything is attached."""
+    if request.record is not None:
+        check_regular(request.record)
+        if request.export is not None and Path(request.export) == Path(request.record):
+            raise UsageError("--record and --export to the same file", "name two files")
     if request.export is None:
         if request.format:
             raise UsageError("--format without --export", "add --export FILE")
@@ -65,6 +72,7 @@ def run(target: Target, request: Request, say: Say, show: Say) -> int:
         if reason:
             tell(f"no screen, because {reason}: running as with --headless")
             headless = True
+    tape: Writer | None = None
     with ExitStack() as stack:
         profiler = stack.enter_context(Profiler(target, options, _object, tell))
         ending = stack.enter_context(Ending().installed())
@@ -73,6 +81,9 @@ def run(target: Target, request: Request, say: Say, show: Say) -> int:
                 say(f"hud: {seconds * 1e3:4.0f} ms after the start: {what}")
         screen: Screen | None = None
         progress: Progress | None = None
+        if request.record is not None:
+            tape = Writer(request.record, invoking_user())
+            stack.callback(tape.close)
         if not headless:
             screen = stack.enter_context(_Live())
         elif not request.quiet:
@@ -86,8 +97,24 @@ def run(target: Target, request: Request, say: Say, show: Say) -> int:
             window_ns=request.window_ns,
             screen=screen,
             progress=progress.show if progress is not None else None,
+            tape=tape,
         )
-    return _deliver(outcome, request, show)
+    try:
+        deliver(
+            *outcome,
+            show,
+            export=request.export,
+            form=request.format,
+            quiet=request.quiet,
+            also_written=(_recorded(tape),) if tape is not None else (),
+        )
+    except ExportError as error:
+        if tape is not None and tape.trouble is not None:
+            raise ExportError(f"{error}; {tape.trouble}", error.hint) from error
+        raise
+    if tape is not None and tape.trouble is not None:
+        raise tape.trouble
+    return EXIT_DONE
 
 
 def _object() -> bytes:
@@ -114,49 +141,10 @@ _SEES: dict[Rung, str] = {
 }
 
 
-def _deliver(outcome: Outcome, request: Request, show: Say) -> int:
-    """Write the export, print the summary. A run whose export cannot be written still tells."""
-    written = ""
-    trouble: ExportError | None = None
-    analyzer, snapshot = outcome
-    if request.export is not None:
-        form = choose(request.export, request.format)
-        try:
-            write_atomically(
-                request.export, lambda out: form.write(analyzer, snapshot, out), _invoking_user()
-            )
-        except ExportError as error:
-            trouble = error
-        else:
-            written = f"{printable(request.export)} ({_count(outcome)})"
-    if not request.quiet and request.export != "-":
-        terminal = sys.stdout.isatty()
-        text = summary.text(
-            snapshot,
-            color=terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb",
-            width=get_terminal_size().columns if terminal else None,
-            ascii_only=(sys.stdout.encoding or "").lower().replace("-", "") != "utf8",
-            written=written,
-        )
-        show(text)
-    if trouble is not None:
-        raise trouble
-    return EXIT_DONE
-
-
-def _count(outcome: Outcome) -> str:
-    blocking = sum(episode.cause is not Cause.WAITING for episode in outcome.analyzer.episodes())
-    return f"{blocking} episode{'' if blocking == 1 else 's'}"
-
-
-def _invoking_user() -> tuple[int, int] | None:
-    """Under sudo, who called it: what hud writes belongs to them."""
-    if os.geteuid() != 0:
-        return None
-    try:
-        return int(os.environ["SUDO_UID"]), int(os.environ["SUDO_GID"])
-    except (KeyError, ValueError):
-        return None
+def _recorded(tape: Writer) -> str:
+    """``run.hud (312 KB)``, and what it lacks."""
+    size = f"{tape.size / 1e6:.1f} MB" if tape.size >= 1e6 else f"{tape.size / 1e3:.0f} KB"
+    return f"{printable(tape.path)} ({size}{', incomplete' if tape.trouble else ''})"
 
 
 class Progress:

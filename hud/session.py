@@ -53,6 +53,15 @@ class Screen(Protocol):
     def draw(self, snapshot: Snapshot) -> None: ...
 
 
+class Tape(Protocol):
+    """What keeps all that the run is told."""
+
+    def begin(self, info: RunInfo) -> None: ...
+    def take(self, batch: Batch) -> None: ...
+    def look(self, time_ns: int) -> None: ...
+    def end(self, time_ns: int, reason: str) -> None: ...
+
+
 class Outcome(NamedTuple):
     """A finished run."""
 
@@ -117,6 +126,7 @@ def record(
     window_ns: int,
     screen: Screen | None = None,
     progress: Callable[[Snapshot, float], None] | None = None,
+    tape: Tape | None = None,
 ) -> Outcome:
     """Run the loop on an attached profiler.
 
@@ -124,7 +134,7 @@ def record(
     the screen stays until it asks to quit. ``progress`` is called every ``ABSORB_S`` with a
     snapshot and the seconds left (0 = without end).
     """
-    loop = _Loop(profiler, ending, duration_s, window_ns, screen, progress)
+    loop = _Loop(profiler, ending, duration_s, window_ns, screen, progress, tape)
     return loop.run()
 
 
@@ -137,6 +147,7 @@ class _Loop:
         window_ns: int,
         screen: Screen | None,
         progress: Callable[[Snapshot, float], None] | None,
+        tape: Tape | None,
     ) -> None:
         self._profiler = profiler
         self._ending = ending
@@ -144,11 +155,13 @@ class _Loop:
         self._window_ns = window_ns
         self._screen = screen
         self._progress = progress
+        self._tape = tape
         self._ended = ""
         self._quit = False
-        self._begin(profiler.start_ns)
+        self._begin(profiler.start_ns, Batch())
 
-    def _begin(self, start_ns: int) -> None:
+    def _begin(self, start_ns: int, known: Batch) -> None:
+        """``known``: what was told before, and is told only once."""
         profiler = self._profiler
         now = time.monotonic_ns()
         info = RunInfo(
@@ -164,11 +177,13 @@ class _Loop:
             clock_ticks=os.sysconf("SC_CLK_TCK"),
             notes=tuple(profiler.notes),
         )
+        known.time_ns = start_ns
+        known.names = dict(profiler.names)
+        known.workers = list(profiler.workers)
         self._recording = Recording(info)
-        for tid, name in profiler.names.items():
-            self._recording.add_thread_name(tid, name)
-        for worker in profiler.workers:
-            self._recording.add_worker(worker)
+        if self._tape is not None:
+            self._tape.begin(info)
+        self._tell(known)
         self._analyzer = Analyzer(self._recording)
         self._start_ns = start_ns
 
@@ -233,33 +248,55 @@ class _Loop:
         if wish is Wish.QUIT:
             self._quit = True
         elif wish is Wish.CLEAR and not self._ended:
-            stacks = self._recording.stacks
-            self._begin(time.monotonic_ns())
-            for key, stack in stacks.items():
-                self._recording.add_stack(key, stack)
+            known = self._recording
+            self._begin(
+                time.monotonic_ns(),
+                Batch(
+                    stacks=known.stacks,
+                    culprits=list(known.culprits.values()),
+                    task_kinds=list(known.task_kinds.values()),
+                    task_ids=known.task_ids,
+                    code=list(known.code.values()),
+                    exact=known.exact,
+                ),
+            )
 
     # ------------------------------------------------------------------- what comes in
 
-    def _take(self, batch: Batch) -> None:
+    def _tell(self, batch: Batch) -> None:
         self._recording.take(batch)
+        if self._tape is not None:
+            self._tape.take(batch)
+
+    def _take(self, batch: Batch) -> None:
+        self._tell(batch)
         if batch.ended and not self._ended:
             self._take(self._profiler.states())
             self._take(self._profiler.finish())
-            self._ended = batch.ended
-            self._recording.finish(self._profiler.end_ns, batch.ended)
+            self._finish(batch.ended)
+
+    def _finish(self, reason: str) -> None:
+        self._ended = reason
+        self._recording.finish(self._profiler.end_ns, reason)
+        if self._tape is not None:
+            self._tape.end(self._profiler.end_ns, reason)
 
     def _snapshot(self) -> Snapshot:
-        now = self._recording.ended_ns or time.monotonic_ns()
+        now = self._recording.ended_ns
+        if not now:
+            now = time.monotonic_ns()
+            if self._tape is not None:
+                self._tape.look(now)
         return self._analyzer.snapshot(now, not self._ended, self._ended)
 
     def _close(self) -> Outcome:
         if not self._ended:
             self._take(self._profiler.states())
-            self._ended = self._why()
+            self._ended = reason = self._why()
             batch = self._profiler.finish()
             batch.ended = ""
             self._take(batch)
-            self._recording.finish(self._profiler.end_ns, self._ended)
+            self._finish(reason)
         return Outcome(self._analyzer, self._snapshot())
 
     def _why(self) -> str:

@@ -68,7 +68,7 @@ class Analyzer:
     def snapshot(self, now_ns: int, live: bool, ended: str = "") -> Snapshot:
         """What the recording says at ``now_ns``; ``ended`` is why the run is over."""
         recording = self.recording
-        self._absorb(now_ns)
+        self.absorb(now_ns)
         info = recording.info
         elapsed = max(1, now_ns - self._run_start_ns)
         span = min(elapsed, info.window_ns) if info.window_ns else elapsed
@@ -137,7 +137,10 @@ class Analyzer:
 
     # ------------------------------------------------------------------ what is new
 
-    def _absorb(self, now_ns: int) -> None:
+    def absorb(self, now_ns: int) -> None:
+        """Look at what is new, as ``snapshot`` does. What is derived may depend on the moments of
+        this and on nothing else: a replay that absorbs at the same ones derives the same.
+        """
         recording = self.recording
         self._learn_names()
         samples = list(recording.samples.since(self._position))
