@@ -17,9 +17,9 @@ from hud.analysis.drafts import Draft, settle, unresolved
 from hud.analysis.episodes import detector_for, latency_of
 from hud.analysis.ledger import Ledger
 from hud.analysis.quality import Quality
-from hud.analysis.tally import Durations, Tally, heaviest, largest_first
+from hud.analysis.ranking import Ranking
+from hud.analysis.tally import Durations
 from hud.model import (
-    Blocker,
     Cause,
     Episode,
     Kind,
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 
 _MAX_EPISODES = 500_000
 _MAX_UNSETTLED = 20_000
-_ALWAYS_FRESH = 100
-"""Unchanged blockers from this rank on may show a share that is some seconds old while live."""
-_STALE_NS = 10_000_000_000
 _TIMELINE = 4_096
 """How many of the latest episodes a snapshot holds one by one."""
 
@@ -56,6 +53,7 @@ class Analyzer:
         self._position = 0
         self._blames = Blames(recording.stacks)
         self._ledger = Ledger(self._blames, self._run_start_ns)
+        self._ranking = Ranking(self._ledger)
         self._latencies: deque[Latency] = deque()
         self._latency_durations = Durations()
         self._latencies_forgotten = 0
@@ -83,7 +81,7 @@ class Analyzer:
         ]
         for episode in temporary:
             ledger.count(episode)
-        blockers = self._blockers(worker_time, now_ns, fresh=not live)
+        blockers = self._ranking.rows(worker_time, now_ns - self._run_start_ns, fresh=not live)
         workers = self._workers(splits, now_ns)
         count, blocked = len(ledger.blocking.values), ledger.blocking.total_ns
         longest = ledger.blocking.max_ns()
@@ -256,23 +254,6 @@ class Analyzer:
             total += max(0, min(span_ns, watched))
         return total
 
-    def _blockers(self, worker_time_ns: int, now_ns: int, *, fresh: bool) -> tuple[Blocker, ...]:
-        tallies = self._ledger.tallies
-        ranked = sorted((-tally.durations.total_ns, key) for key, tally in tallies.items())
-        rows: list[Blocker] = []
-        for rank, (_, key) in enumerate(ranked):
-            tally = tallies[key]
-            row = tally.row
-            # Not all at once: a few of them at each snapshot.
-            patience = _STALE_NS * (64 + rank % 64) // 128
-            renew = fresh or rank < _ALWAYS_FRESH or now_ns - tally.row_ns >= patience
-            if row is None or renew:
-                row = _blocker(tally, worker_time_ns, now_ns - self._run_start_ns)
-                tally.row = row
-                tally.row_ns = now_ns
-            rows.append(row)
-        return tuple(rows)
-
     def _workers(self, splits: Mapping[int, TimeSplit], now_ns: int) -> tuple[WorkerUse, ...]:
         recording = self.recording
         rows = []
@@ -290,30 +271,3 @@ class Analyzer:
                 )
             )
         return tuple(sorted(rows, key=lambda row: (row.worker.worker_id, row.worker.tid)))
-
-
-def _blocker(tally: Tally, worker_time_ns: int, at_ns: int) -> Blocker:
-    durations = tally.durations
-    at = largest_first(tally.blames)[0][0]
-    causes = largest_first(tally.causes)
-    return Blocker(
-        function=at.function,
-        where=at.where,
-        file=at.file,
-        line=at.line,
-        origin=at.origin,
-        inferred=at.inferred,
-        operation=at.operation,
-        cause=causes[0][0],
-        count=len(durations.values),
-        total_ns=durations.total_ns,
-        max_ns=durations.max_ns(),
-        p50_ns=durations.percentile(50),
-        p99_ns=durations.percentile(99),
-        share=min(1.0, durations.total_ns / worker_time_ns) if worker_time_ns else 0.0,
-        workers=largest_first(tally.workers),
-        stacks=heaviest(tally.stacks),
-        causes=causes,
-        task_ids=tally.latest_tasks(),
-        history=durations.history(at_ns),
-    )
