@@ -47,9 +47,9 @@ class Ranking:
         touched.clear()
         self._turn = (self._turn + 1) % _ROUND
         for at in range(len(self._rows)) if fresh else range(min(_ALWAYS_FRESH, len(self._rows))):
-            self._refresh(at, worker_time_ns, at_ns)
+            self._refresh(at, worker_time_ns, at_ns, 0.0 if fresh else _SAME_SHARE)
         for at in range(_ALWAYS_FRESH + self._turn, 0 if fresh else len(self._rows), _ROUND):
-            self._refresh(at, worker_time_ns, at_ns)
+            self._refresh(at, worker_time_ns, at_ns, _SAME_SHARE)
         return tuple(self._rows)
 
     def _sort(self, worker_time_ns: int, at_ns: int) -> None:
@@ -77,11 +77,12 @@ class Ranking:
         self._order.insert(at, (total, key))
         self._rows.insert(at, _blocker(tally, worker_time_ns, at_ns))
 
-    def _refresh(self, at: int, worker_time_ns: int, at_ns: int) -> None:
+    def _refresh(self, at: int, worker_time_ns: int, at_ns: int, same: float) -> None:
+        """``same``: by which part of itself a share may be off."""
         row = self._rows[at]
         history = self._ledger.tallies[self._order[at][1]].durations.history(at_ns)
         share = _share(row.total_ns, worker_time_ns)
-        if history != row.history or abs(share - row.share) > _SAME_SHARE * share:
+        if history != row.history or abs(share - row.share) > same * share:
             self._rows[at] = replace(row, share=share, history=history)
 
 

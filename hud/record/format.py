@@ -19,18 +19,18 @@ import struct
 from dataclasses import MISSING, dataclass, field, fields
 from enum import IntEnum
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from types import GenericAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, get_type_hints
 
 import msgspec
 
 from hud.analysis.store import LAYOUT
 from hud.errors import FormatError
-from hud.model import Batch, Frame, RunInfo, Sample, Stack
+from hud.model import Batch, Frame, RunInfo, Sample, Stack, ThreadState, TimeSplit
 from hud.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Any
 
 MAGIC = b"\x89hud\r\n\x1a\n"
 MAJOR, MINOR = 1, 0
@@ -77,6 +77,19 @@ class End(NamedTuple):
 Tale: TypeAlias = RunInfo | Batch | Look | Window | End
 
 
+_STATE_FIELDS = tuple(one.name for one in fields(ThreadState) if one.name != "split")
+_SPLIT_FIELDS = tuple(one.name for one in fields(TimeSplit))
+
+
+def _columns_type() -> Any:
+    """Thread states by field, a list each: they are most of a file."""
+    types: dict[str, Any] = {**get_type_hints(ThreadState), **get_type_hints(TimeSplit)}
+    columns: Any = [
+        (name, GenericAlias(list, types[name]), []) for name in (*_STATE_FIELDS, *_SPLIT_FIELDS)
+    ]
+    return msgspec.defstruct("_Columns", columns)
+
+
 @dataclass(slots=True)
 class _Packed(Batch):
     """A batch as it is stored."""
@@ -85,6 +98,8 @@ class _Packed(Batch):
     """They get the next numbers, which count from 0 over the whole file."""
     rows: dict[int, tuple[list[int], bool, str, list[int] | None]] = field(default_factory=dict)
     """Stacks: addresses, complete, stop, numbers of frames."""
+    columns: bytes = b""
+    """The states."""
     sample_bytes: bytes = b""
     sample_size: int = LAYOUT.size
     """A later version may append to a sample."""
@@ -100,6 +115,35 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 # --------------------------------------------------------------------------- values to bytes
+
+
+def _columns(states: list[ThreadState]) -> dict[str, list[Any]]:
+    splits = [state.split for state in states]
+    return {
+        **{name: [getattr(state, name) for state in states] for name in _STATE_FIELDS},
+        **{name: [getattr(split, name) for split in splits] for name in _SPLIT_FIELDS},
+    }
+
+
+def _states(columns: Any) -> list[ThreadState]:
+    """The reverse; a column that is missing is the field's default."""
+    count = len(columns.tid)
+
+    def column(one: Any) -> list[Any]:
+        values: list[Any] = getattr(columns, one.name)
+        if not values and count and one.default is not MISSING:
+            return [one.default] * count
+        if len(values) != count:
+            raise FormatError(f"recording: {count} threads with {len(values)} of {one.name}")
+        return values
+
+    splits = list(map(TimeSplit, *(column(one) for one in fields(TimeSplit))))
+    return list(
+        map(
+            ThreadState,
+            *(splits if one.name == "split" else column(one) for one in fields(ThreadState)),
+        )
+    )
 
 
 class Encoder:
@@ -131,6 +175,8 @@ class Encoder:
         if not told:
             return []
         passing = {name: told[name] for name in PASSING if name in told}
+        if batch.states is not None:
+            passing["columns"] = _encode(_columns(passing.pop("states")))
         kept = {name: value for name, value in told.items() if name not in _APART}
         kept["time_ns"] = batch.time_ns
         if batch.samples:
@@ -211,6 +257,7 @@ def _without_surrogates(value: Any) -> Any:
 class _Decoders(NamedTuple):
     info: msgspec.msgpack.Decoder[RunInfo]
     packed: msgspec.msgpack.Decoder[_Packed]
+    columns: msgspec.msgpack.Decoder[Any]
     number: msgspec.msgpack.Decoder[int]
     end: msgspec.msgpack.Decoder[tuple[int, str]]
 
@@ -218,7 +265,7 @@ class _Decoders(NamedTuple):
 @lru_cache(maxsize=1)
 def _decoders() -> _Decoders:
     of = msgspec.msgpack.Decoder
-    return _Decoders(of(RunInfo), of(_Packed), of(int), of(tuple[int, str]))
+    return _Decoders(of(RunInfo), of(_Packed), of(_columns_type()), of(int), of(tuple[int, str]))
 
 
 class Decoder:
@@ -254,7 +301,9 @@ class Decoder:
         if kind == RecordKind.BATCH:
             return self._batch(of.packed.decode(body), len(body))
         if kind == RecordKind.PASSING:
-            self._passing = of.packed.decode(body)
+            passing = self._passing = of.packed.decode(body)
+            if passing.columns:
+                passing.states = _states(of.columns.decode(passing.columns))
         elif kind == RecordKind.LOOK:
             return Look(_moment(of.number.decode(body)))
         elif kind == RecordKind.BEGIN:
