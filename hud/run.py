@@ -10,8 +10,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from shutil import get_terminal_size
 from types import TracebackType
+from typing import BinaryIO
 
 from hud import resources
 from hud.errors import ExportError, UsageError
@@ -20,8 +22,9 @@ from hud.export.write import check_writable, write_atomically
 from hud.model import Cause, Rung, Snapshot, Target
 from hud.profiler import Options, Profiler
 from hud.request import Request
-from hud.session import Ending, Outcome, Screen, Wish, record
+from hud.session import Ending, Outcome, Screen, record
 from hud.text import printable
+from hud.wish import Export, Wish
 
 Say = Callable[[str], None]
 
@@ -198,14 +201,12 @@ class Progress:
 
 
 class _Live:
-    """The screen of hud.tui in the words of the session."""
+    """The screen of hud.tui, and the files that it asks for."""
 
     def __init__(self) -> None:
         from hud.tui.app import LiveScreen
-        from hud.tui.state import Effect
 
         self._screen = LiveScreen(time.monotonic_ns)
-        self._wishes = {Effect.QUIT: Wish.QUIT, Effect.CLEAR: Wish.CLEAR}
 
     def __enter__(self) -> _Live:
         self._screen.__enter__()
@@ -226,9 +227,28 @@ class _Live:
     def fileno(self) -> int:
         return self._screen.fileno()
 
-    def on_input(self, snapshot: Snapshot) -> Wish | None:
-        effect = self._screen.on_input(snapshot)
-        return self._wishes[effect] if effect is not None else None
+    def on_input(self, snapshot: Snapshot) -> list[Wish]:
+        wishes = self._screen.on_input(snapshot)
+        for wish in wishes:
+            if isinstance(wish, Export):
+                self._screen.tell(write_selection(wish))
+        return wishes
 
     def draw(self, snapshot: Snapshot) -> None:
         self._screen.draw(snapshot)
+
+
+def write_selection(wish: Export) -> str:
+    """Write what was chosen on the screen to a new file; what to say about it."""
+    if os.path.lexists(wish.path):
+        return f"{printable(wish.path)} is there already: choose another name (e)"
+    text = wish.text.encode("utf-8", "replace")
+    try:
+        write_atomically(wish.path, lambda out: _put(out, text), _invoking_user())
+    except ExportError as error:
+        return f"{error}; {error.hint}" if error.hint else str(error)
+    return f"written to {printable(str(Path(wish.path).absolute()))}"
+
+
+def _put(out: BinaryIO, text: bytes) -> None:
+    out.write(text)

@@ -13,7 +13,6 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import Enum
 from typing import NamedTuple, Protocol
 
 from hud import __version__
@@ -21,6 +20,7 @@ from hud.analysis.recording import Recording
 from hud.analysis.snapshot import Analyzer
 from hud.model import Batch, RunInfo, Snapshot
 from hud.profiler import Profiler
+from hud.wish import Clear, Quit, Threshold, Window, Wish
 
 DRAIN_S = 0.1
 """How often the ring buffer is emptied; it holds 16,000 events."""
@@ -36,20 +36,13 @@ to its group."""
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Wish(Enum):
-    """What a screen asks for after a key."""
-
-    QUIT = "quit"
-    CLEAR = "clear"
-
-
 class Screen(Protocol):
     """What the loop needs of a screen."""
 
     @property
     def wants_redraw(self) -> bool: ...
     def fileno(self) -> int: ...
-    def on_input(self, snapshot: Snapshot) -> Wish | None: ...
+    def on_input(self, snapshot: Snapshot) -> list[Wish]: ...
     def draw(self, snapshot: Snapshot) -> None: ...
 
 
@@ -215,7 +208,8 @@ class _Loop:
                 if self._screen is not None:
                     self._screen.draw(snapshot)
             if keys and self._screen is not None:
-                self._obey(self._screen.on_input(snapshot))
+                for wish in self._screen.on_input(snapshot):
+                    self._obey(wish)
                 if self._screen.wants_redraw:
                     self._screen.draw(snapshot)
 
@@ -229,14 +223,22 @@ class _Loop:
             return 3600.0
         return (self._start_ns + self._duration_ns - time.monotonic_ns()) / 1e9
 
-    def _obey(self, wish: Wish | None) -> None:
-        if wish is Wish.QUIT:
-            self._quit = True
-        elif wish is Wish.CLEAR and not self._ended:
-            stacks = self._recording.stacks
-            self._begin(time.monotonic_ns())
-            for key, stack in stacks.items():
-                self._recording.add_stack(key, stack)
+    def _obey(self, wish: Wish) -> None:
+        match wish:
+            case Quit():
+                self._quit = True
+            case Clear() if not self._ended:
+                before = self._recording
+                self._begin(time.monotonic_ns())
+                self._recording.take(Batch(threshold_ns=before.info.threshold_ns))
+                for key, stack in before.stacks.items():
+                    self._recording.add_stack(key, stack)
+            case Threshold(threshold_ns) if not self._ended:
+                self._profiler.set_threshold(threshold_ns)
+                self._recording.take(Batch(threshold_ns=threshold_ns))
+            case Window(window_ns):
+                self._window_ns = window_ns
+                self._recording.set_window(window_ns)
 
     # ------------------------------------------------------------------- what comes in
 
