@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING
 
@@ -18,9 +19,11 @@ from hud.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import BinaryIO
 
     from hud.analysis.snapshot import Analyzer
     from hud.model import Snapshot
+    from hud.wish import Export
 
 
 def deliver(
@@ -62,6 +65,22 @@ def deliver(
         show(text)
     if trouble is not None:
         raise trouble
+
+
+def write_selection(wish: Export) -> str:
+    """Write what was chosen on the screen to a new file; what to say about it."""
+    if os.path.lexists(wish.path):
+        return f"{printable(wish.path)} is there already: choose another name (e)"
+    text = wish.text.encode("utf-8", "replace")
+    try:
+        write_atomically(wish.path, lambda out: _put(out, text), invoking_user())
+    except ExportError as error:
+        return f"{error}; {error.hint}" if error.hint else str(error)
+    return f"written to {printable(str(Path(wish.path).absolute()))}"
+
+
+def _put(out: BinaryIO, text: bytes) -> None:
+    out.write(text)
 
 
 def invoking_user() -> tuple[int, int] | None:

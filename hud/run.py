@@ -15,7 +15,7 @@ from shutil import get_terminal_size
 from types import TracebackType
 
 from hud import resources
-from hud.deliver import deliver, invoking_user
+from hud.deliver import deliver, invoking_user, write_selection
 from hud.errors import ExportError, UsageError
 from hud.export import choose
 from hud.export.write import check_regular, check_writable
@@ -23,8 +23,9 @@ from hud.model import Rung, Snapshot, Target
 from hud.profiler import Options, Profiler
 from hud.record.writer import Writer
 from hud.request import Request
-from hud.session import Ending, Screen, Wish, record
+from hud.session import Ending, Screen, record
 from hud.text import printable
+from hud.wish import Export, Wish
 
 Say = Callable[[str], None]
 
@@ -186,14 +187,12 @@ class Progress:
 
 
 class _Live:
-    """The screen of hud.tui in the words of the session."""
+    """The screen of hud.tui, and the files that it asks for."""
 
     def __init__(self) -> None:
         from hud.tui.app import LiveScreen
-        from hud.tui.state import Effect
 
         self._screen = LiveScreen(time.monotonic_ns)
-        self._wishes = {Effect.QUIT: Wish.QUIT, Effect.CLEAR: Wish.CLEAR}
 
     def __enter__(self) -> _Live:
         self._screen.__enter__()
@@ -214,9 +213,12 @@ class _Live:
     def fileno(self) -> int:
         return self._screen.fileno()
 
-    def on_input(self, snapshot: Snapshot) -> Wish | None:
-        effect = self._screen.on_input(snapshot)
-        return self._wishes[effect] if effect is not None else None
+    def on_input(self, snapshot: Snapshot) -> list[Wish]:
+        wishes = self._screen.on_input(snapshot)
+        for wish in wishes:
+            if isinstance(wish, Export):
+                self._screen.tell(write_selection(wish))
+        return wishes
 
     def draw(self, snapshot: Snapshot) -> None:
         self._screen.draw(snapshot)

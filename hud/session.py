@@ -13,7 +13,6 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import Enum
 from typing import NamedTuple, Protocol
 
 from hud import __version__
@@ -21,6 +20,7 @@ from hud.analysis.recording import Recording
 from hud.analysis.snapshot import Analyzer
 from hud.model import Batch, RunInfo, Snapshot
 from hud.profiler import Profiler
+from hud.wish import Clear, Quit, Threshold, Window, Wish
 
 DRAIN_S = 0.1
 """How often the ring buffer is emptied; it holds 16,000 events."""
@@ -36,20 +36,13 @@ to its group."""
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Wish(Enum):
-    """What a screen asks for after a key."""
-
-    QUIT = "quit"
-    CLEAR = "clear"
-
-
 class Screen(Protocol):
     """What the loop needs of a screen."""
 
     @property
     def wants_redraw(self) -> bool: ...
     def fileno(self) -> int: ...
-    def on_input(self, snapshot: Snapshot) -> Wish | None: ...
+    def on_input(self, snapshot: Snapshot) -> list[Wish]: ...
     def draw(self, snapshot: Snapshot) -> None: ...
 
 
@@ -59,6 +52,7 @@ class Tape(Protocol):
     def begin(self, info: RunInfo) -> None: ...
     def take(self, batch: Batch) -> None: ...
     def look(self, time_ns: int) -> None: ...
+    def window(self, window_ns: int) -> None: ...
     def end(self, time_ns: int, reason: str) -> None: ...
 
 
@@ -230,7 +224,8 @@ class _Loop:
                 if self._screen is not None:
                     self._screen.draw(snapshot)
             if keys and self._screen is not None:
-                self._obey(self._screen.on_input(snapshot))
+                for wish in self._screen.on_input(snapshot):
+                    self._obey(wish)
                 if self._screen.wants_redraw:
                     self._screen.draw(snapshot)
 
@@ -244,22 +239,30 @@ class _Loop:
             return 3600.0
         return (self._start_ns + self._duration_ns - time.monotonic_ns()) / 1e9
 
-    def _obey(self, wish: Wish | None) -> None:
-        if wish is Wish.QUIT:
-            self._quit = True
-        elif wish is Wish.CLEAR and not self._ended:
-            known = self._recording
-            self._begin(
-                time.monotonic_ns(),
-                Batch(
-                    stacks=known.stacks,
-                    culprits=list(known.culprits.values()),
-                    task_kinds=list(known.task_kinds.values()),
-                    task_ids=known.task_ids,
-                    code=list(known.code.values()),
-                    exact=known.exact,
-                ),
-            )
+    def _obey(self, wish: Wish) -> None:
+        match wish:
+            case Quit():
+                self._quit = True
+            case Clear() if not self._ended:
+                before = self._recording
+                known = Batch(
+                    stacks=before.stacks,
+                    culprits=list(before.culprits.values()),
+                    task_kinds=list(before.task_kinds.values()),
+                    task_ids=before.task_ids,
+                    code=list(before.code.values()),
+                    exact=before.exact,
+                    threshold_ns=before.info.threshold_ns,
+                )
+                self._begin(time.monotonic_ns(), known)
+            case Threshold(threshold_ns) if not self._ended:
+                self._profiler.set_threshold(threshold_ns)
+                self._tell(Batch(time.monotonic_ns(), threshold_ns=threshold_ns))
+            case Window(window_ns):
+                self._window_ns = window_ns
+                self._recording.set_window(window_ns)
+                if self._tape is not None:
+                    self._tape.window(window_ns)
 
     # ------------------------------------------------------------------- what comes in
 

@@ -82,8 +82,7 @@ class Replay:
         elif isinstance(tale, RunInfo):
             self.analyzer = self._begun(tale)
         elif self._window_ns is None:
-            self.recording.info = replace(self.recording.info, window_ns=tale.window_ns)
-            self.analyzer = Analyzer(self.recording)
+            self.recording.set_window(tale.window_ns)
 
     def _begun(self, info: RunInfo) -> Analyzer:
         if self._window_ns is not None:
@@ -101,25 +100,36 @@ class Film:
     """A recording in which one can go back and forth. ``tell`` tells it from the begin."""
 
     def __init__(self, tell: Callable[[], Iterator[Tale]]) -> None:
+        """It is at its end at first."""
         self._tell = tell
         self._window_ns: int | None = None
         self._replay = Replay(tell())
         self._replay.advance()
         self.length_ns = self._replay.now_ns - self._replay.start_ns
+        self._position_ns = self.length_ns
+        self._snapshot: Snapshot | None = None
 
     def seek(self, position_ns: int) -> None:
         """Be there; the end is where all is told."""
-        if position_ns < self._replay.now_ns - self._replay.start_ns:
+        if position_ns == self._position_ns:
+            return
+        if position_ns < self._position_ns:
             self._replay = Replay(self._tell(), self._window_ns)
-        self._replay.advance(None if position_ns >= self.length_ns else position_ns)
+        self._go_to(position_ns)
 
     def look_through(self, window_ns: int) -> None:
-        """Through another window than it was recorded with; go on from the same position."""
-        position_ns = self._replay.now_ns - self._replay.start_ns
-        over = self._replay.over
+        """Through another window than it was recorded with, at the same position."""
         self._window_ns = window_ns
         self._replay = Replay(self._tell(), window_ns)
-        self._replay.advance(None if over else position_ns)
+        self._go_to(self._position_ns)
 
     def snapshot(self) -> Snapshot:
-        return self._replay.snapshot()
+        """What there was to see at the position."""
+        if self._snapshot is None:
+            self._snapshot = self._replay.snapshot()
+        return self._snapshot
+
+    def _go_to(self, position_ns: int) -> None:
+        self._replay.advance(None if position_ns >= self.length_ns else position_ns)
+        self._position_ns = position_ns
+        self._snapshot = None

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from hud.tui import text
 from hud.tui.keys import Scope
 from hud.tui.layout import block
-from hud.tui.state import SMALLEST, Size, UiState, header_height
+from hud.tui.state import SMALLEST, Size, UiState, footer_height, header_height
 from hud.tui.style import Line, Span
-from hud.tui.views import header, main, small, stack, workers
+from hud.tui.views import header, main, playback, pressure, small, stack, tasks, timeline, workers
 from hud.tui.views import help as help_view
 
 if TYPE_CHECKING:
@@ -22,7 +22,14 @@ if TYPE_CHECKING:
 
     from hud.model import Snapshot
 
-_BODIES = {Scope.BLOCKERS: main.view, Scope.WORKERS: workers.view, Scope.STACKS: stack.view}
+_BODIES = {
+    Scope.BLOCKERS: main.view,
+    Scope.WORKERS: workers.view,
+    Scope.TIMELINE: timeline.view,
+    Scope.TASKS: tasks.view,
+    Scope.PRESSURE: pressure.view,
+    Scope.STACKS: stack.view,
+}
 
 
 def compose(snapshot: Snapshot, state: UiState, size: Size) -> list[Line]:
@@ -37,10 +44,11 @@ def compose(snapshot: Snapshot, state: UiState, size: Size) -> list[Line]:
     foot = header.foot(state, width)
     if state.help:
         return [*help_view.view(seen, state, width, height - 1), foot]
-    above = header_height(size)
-    body = _BODIES[state.view](seen, state, width, height - above - 1)
+    above, below = header_height(size), footer_height(state)
+    body = _BODIES[state.view](seen, state, width, height - above - below)
     top = header.view(seen, state, width, above)
-    return block([*top, *body, foot], width, height, state.glyphs.ellipsis)
+    bar = [playback.view(state, width)] if state.playback is not None else []
+    return block([*top, *body, *bar, foot], width, height, state.glyphs.ellipsis)
 
 
 Cell = tuple[str, str]

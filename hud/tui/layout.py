@@ -124,6 +124,15 @@ class Table:
     def __contains__(self, name: str) -> bool:
         return name in self.widths
 
+    def at(self, x: int) -> str:
+        """The name of the column at ``x``, its blanks to the next one included; empty = none."""
+        left = self.margin
+        for column in self.columns:
+            if left <= x < left + self.widths[column.name] + 2:
+                return column.name
+            left += self.widths[column.name] + 2
+        return ""
+
     def head(self, sorted_by: str, ellipsis: str) -> Line:
         """The line of column heads."""
         spans: list[Span] = [Span(" " * self.margin)]

@@ -157,6 +157,17 @@ def pad(text: str, width: int, right: bool = False) -> str:
     return blanks + text if right else text + blanks
 
 
+def pieces(sentence: str, width: int) -> list[str]:
+    """Clean text in lines of at most ``width`` cells, broken at blanks; a long word stays whole."""
+    lines = [""]
+    for word in sentence.split(" "):
+        if lines[-1] and cells(lines[-1]) + 1 + cells(word) > width:
+            lines.append(word)
+        else:
+            lines[-1] = f"{lines[-1]} {word}".lstrip()
+    return lines
+
+
 # --------------------------------------------------------------------------- numbers
 
 

@@ -17,8 +17,24 @@ PACKAGE = ROOT / "hud"
 
 # A layer is a package or a top-level module of hud. An entry with a dot allows that module only.
 ARROWS: dict[str, set[str]] = {
-    "cli": {"run", "request", "doctor", "demo", "target", "model"},
-    "run": {"session", "request", "export", "tui", "profiler", "model", "resources", "wish"},
+    "cli": {"run", "request", "doctor", "demo", "recordings", "topics", "target", "model"},
+    "run": {
+        "session",
+        "request",
+        "deliver",
+        "record.writer",
+        "export",
+        "tui",
+        "profiler",
+        "model",
+        "resources",
+        "wish",
+    },
+    "recordings": {"player", "deliver", "record", "tui", "export", "analysis", "model"},
+    "player": {"deliver", "record", "tui", "wish"},
+    "deliver": {"export", "analysis", "model", "wish"},
+    "record": {"analysis", "export.write", "model"},
+    "topics": set(),
     "request": set(),
     "doctor": {"kernel", "profiler", "runtime", "symbols", "target", "model"},
     "demo": {"demo_load", "demo_server"},

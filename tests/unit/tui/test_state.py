@@ -9,17 +9,20 @@ import pytest
 from screen_build import BLOCKERS, GET, HASH, RESOLVE, SAVE, blocker, many, snapshot
 
 from hud.model import Blocker, Cause, Snapshot
-from hud.tui import keys
-from hud.tui.keys import BINDINGS, Act, Scope, Typed
-from hud.tui.state import Effect, Size, UiState, list_page, settle, update
+from hud.tui import keys, pages
+from hud.tui.keys import BINDINGS, TABS, Act, Scope, Typed
+from hud.tui.listing import key_of
+from hud.tui.state import Size, UiState, settle
+from hud.tui.update import Yank, update
+from hud.wish import Clear, Quit, Wish
 
 SIZE = Size(120, 32)
 
 
-def press(state: UiState, seen: Snapshot, *names: str) -> tuple[UiState, list[Effect]]:
-    effects = []
+def press(state: UiState, seen: Snapshot, *names: str) -> tuple[UiState, list[Wish | Yank]]:
+    effects: list[Wish | Yank] = []
     for name in names:
-        action = keys.action(name, state.scope)
+        action = keys.action(name, state.scope, state.playback is not None)
         if action is not None:
             state, effect = update(state, action, seen, SIZE)
             effects += [effect] if effect else []
@@ -39,7 +42,7 @@ def test_the_cursor_moves_and_stops_at_the_ends() -> None:
     state, _ = press(start(seen), seen, "down", "j", "up")
     assert (state.cursor, state.selected) == (
         1,
-        ("store::Index::save", "src/store.rs:143", "std::fs::File::sync_all"),
+        ("store::Index::save", "src/store.rs", Cause.SYNC),
     )
     assert press(state, seen, "k", "k", "k")[0].cursor == 0
     assert press(state, seen, *["down"] * 99)[0].cursor == len(BLOCKERS) - 1
@@ -47,7 +50,7 @@ def test_the_cursor_moves_and_stops_at_the_ends() -> None:
 
 def test_pages_and_ends_of_a_long_list() -> None:
     seen = many(1_000)
-    page = list_page(SIZE)
+    page = pages.page_of(start(seen), seen, SIZE).shown
     state, _ = press(start(seen), seen, "pgdn")
     assert (state.cursor, state.scroll) == (page, 1)
     state, _ = press(state, seen, "end")
@@ -61,19 +64,19 @@ def test_pages_and_ends_of_a_long_list() -> None:
 @pytest.mark.parametrize("before", [(), ("2",)])
 def test_quit(key: str, before: tuple[str, ...]) -> None:
     seen = snapshot()
-    assert press(start(seen), seen, *before, key)[1] == [Effect.QUIT]
+    assert press(start(seen), seen, *before, key)[1] == [Quit()]
 
 
 @pytest.mark.parametrize("before", [("enter",), ("/",), ("?",), ("/", "a"), ()])
 def test_ctrl_c_quits_from_everywhere(before: tuple[str, ...]) -> None:
     seen = snapshot()
-    assert press(start(seen), seen, *before, "ctrl-c")[1] == [Effect.QUIT]
+    assert press(start(seen), seen, *before, "ctrl-c")[1] == [Quit()]
 
 
 def test_reset_asks_the_session() -> None:
     seen = snapshot()
     state, effects = press(start(seen), seen, "space", "r")
-    assert effects == [Effect.CLEAR]
+    assert effects == [Clear()]
     assert state.paused is None
 
 
@@ -106,9 +109,14 @@ def test_views() -> None:
     state, _ = press(start(seen), seen, "tab")
     assert state.view is Scope.WORKERS
     state, _ = press(state, seen, "down", "down", "down", "down", "down")
-    assert state.worker_cursor == 3
-    assert press(state, seen, "tab")[0].view is Scope.BLOCKERS
-    assert press(state, seen, "1", "2", "1")[0].view is Scope.BLOCKERS
+    assert state.workers.cursor == 3
+    order = [Scope.TIMELINE, Scope.TASKS, Scope.PRESSURE, Scope.BLOCKERS, Scope.WORKERS]
+    for there in order:
+        state, _ = press(state, seen, "tab")
+        assert state.view is there
+    assert press(state, seen, "backtab")[0].view is Scope.BLOCKERS
+    for key, there in zip("12345", TABS, strict=True):
+        assert press(state, seen, key)[0].view is there
     assert press(state, seen, "1", "enter", "2")[0].opened is None
 
 
@@ -119,7 +127,7 @@ def test_sorting_goes_through_the_columns_and_starts_at_the_top() -> None:
     assert [b.count for b in state.rows] == [214, 96, 31, 6, 2]
     state, _ = press(state, seen, "s")
     assert [b.max_ns for b in state.rows] == sorted((b.max_ns for b in BLOCKERS), reverse=True)
-    state, _ = press(state, seen, "s", "s", "s")
+    state, _ = press(state, seen, "s", "s", "s", "s")
     assert functions(state) == sorted(b.function for b in BLOCKERS)
     assert press(state, seen, "s", "s")[0].rows == BLOCKERS
 
@@ -213,7 +221,7 @@ def test_a_held_order_keeps_known_rows_and_appends_new_ones() -> None:
 
 def test_the_cursor_follows_its_blocker() -> None:
     state = start(with_totals((HASH, 9), (SAVE, 5), (GET, 3)))
-    state = replace(state, cursor=1, selected=("store::Index::save", SAVE.where, SAVE.operation))
+    state = replace(state, cursor=1, selected=key_of(SAVE))
     gone_above = settle(state, with_totals((SAVE, 5), (GET, 3)), held=True)
     assert gone_above.cursor == 0
     resorted = settle(state, with_totals((HASH, 9), (GET, 7), (SAVE, 5)))

@@ -32,9 +32,11 @@ from hud.analysis.snapshot import Analyzer
 from hud.model import Cause, Losses, Origin, Rung, Snapshot, Where
 from hud.tui.frame import compose
 from hud.tui.keys import Act, Action, Scope, Typed
-from hud.tui.state import Size, UiState, list_page, settle, update
+from hud.tui.pages import page_of
+from hud.tui.state import Size, UiState, settle
 from hud.tui.style import THEMES, Line, theme_for
 from hud.tui.text import ASCII, cells
+from hud.tui.update import update
 from hud.tui.verdict import caveats, verdict
 
 if TYPE_CHECKING:
@@ -102,11 +104,11 @@ def test_advice_in_pane_and_drill_down() -> None:
         assert "fix  " not in "\n".join(text_of(drawn(nothing, Size(120, 32), *actions)))
 
 
-def test_the_last_stack_can_be_scrolled_to_below_the_advice() -> None:
+def test_the_last_line_can_be_scrolled_to() -> None:
     for size in SIZES[:4]:
         lines = text_of(drawn(snapshot(), size, Act.OPEN, Act.END))
         body = [line for line in lines[:-1] if line.strip()]
-        assert "bcrypt::hash " in body[-1], size
+        assert "task ids, the latest: 17" in body[-1], size
 
 
 def test_unfolded_stacks(golden: GoldenCheck) -> None:
@@ -352,9 +354,9 @@ def test_colour_means_the_cause_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("environ", "theme"),
     [
-        ({}, "dark"),
+        ({}, ""),
         ({"NO_COLOR": "1"}, "none"),
-        ({"NO_COLOR": ""}, "dark"),
+        ({"NO_COLOR": ""}, ""),
         ({"COLORFGBG": "0;15"}, "light"),
         ({"COLORFGBG": "15;default;0"}, "dark"),
         ({"NO_COLOR": "1", "COLORFGBG": "0;15"}, "none"),
@@ -367,7 +369,8 @@ def test_themes(environ: dict[str, str], theme: str) -> None:
 def test_the_view_shows_only_what_the_page_has_room_for() -> None:
     seen = many(10_000)
     lines = text_of(drawn(seen, Size(120, 32), Act.END))
-    assert sum("service::module" in line for line in lines) == list_page(Size(120, 32)) + 1
+    page = page_of(settle(UiState(), seen), seen, Size(120, 32))
+    assert sum("service::module" in line for line in lines) == page.shown + 1
     assert any(line.startswith(" >10k  ") for line in lines)
 
 
