@@ -62,8 +62,11 @@ class Player:
         self._film.seek(self._position_ns)
 
 
-def play(film: Film, speed: float, at_s: float | None) -> None:
-    """Until somebody leaves. It opens at the end, held; with ``at_s`` it plays from there."""
+def play(film: Film, speed: float, at_s: float | None, lacks: str = "") -> None:
+    """Until somebody leaves. It opens at the end, held; with ``at_s`` it plays from there.
+
+    ``lacks``: what the recording lacks, empty = it is whole.
+    """
     player = Player(film, speed, time.monotonic_ns)
     if at_s is not None:
         player.obey(Seek(round(at_s * 1e9)))
@@ -73,6 +76,8 @@ def play(film: Film, speed: float, at_s: float | None) -> None:
         selectors.DefaultSelector() as selector,
     ):
         selector.register(screen.fileno(), selectors.EVENT_READ)
+        if lacks:
+            screen.tell(f"the recording is incomplete: {lacks}")
         while True:
             player.move()
             screen.playback = player.playback

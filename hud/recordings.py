@@ -5,6 +5,7 @@ Terms: what is read into memory once is told again from there, up to ``MOST_HELD
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from contextlib import closing
@@ -95,8 +96,9 @@ def view(
     from hud.player import play
 
     with closing(open_recording(path)) as source:
-        held = list(Reader(source).tales()) if source.seek(0, 2) <= MOST_HELD else None
-    play(Film(lambda: iter(held) if held is not None else _tales(path)), speed, at_s)
+        reader = Reader(source)
+        held = list(reader.tales()) if os.fstat(source.fileno()).st_size <= MOST_HELD else None
+    play(Film(lambda: iter(held) if held is not None else _tales(path)), speed, at_s, reader.lacks)
 
 
 def _tales(path: str) -> Iterator[Tale]:
