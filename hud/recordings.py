@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from hud.record.format import Tale
 
-MOST_HELD = 16 << 20
+MOST_HELD = 8 << 20
 
 
 def info(path: str) -> Iterator[str]:
