@@ -54,7 +54,7 @@ class RecordKind(IntEnum):
     WINDOW = 5
     """From here on the run is seen through another window, ns."""
     END = 6
-    """The moment, ns, and the reason."""
+    """The moment, ns, and the reason. Batches of what is learned later may follow."""
 
 
 PASSING = ("states", "losses", "cost", "tasks", "polls", "host")

@@ -50,11 +50,11 @@ class Reader:
         self._inflated = 0
 
     def tales(self) -> Iterator[Tale]:
-        """Every tale up to the end, or to the first bytes that make no sense."""
+        """Every tale, or those before the first bytes that make no sense."""
         inflate = zlib.decompressobj(-zlib.MAX_WBITS)
         decoder = Decoder()
         ended = False
-        while not ended:
+        while True:
             try:
                 payload = self._payload()
                 if payload is None:

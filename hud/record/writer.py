@@ -67,12 +67,12 @@ class Writer:
         self._take([self._encoder.window(window_ns)])
 
     def end(self, time_ns: int, reason: str) -> None:
-        """The last word; the file is on the disk afterwards."""
+        """The run is over; what is learned of it later may follow."""
         self._take([self._encoder.end(time_ns, reason)])
-        self.close()
+        self._flush()
 
     def close(self) -> None:
-        """Write what waits, and close the file. May be called again."""
+        """Write what waits; the file is on the disk afterwards. May be called again."""
         self._flush()
         if self._descriptor >= 0:
             with suppress(OSError):

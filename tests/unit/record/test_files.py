@@ -83,11 +83,15 @@ def test_what_is_told_is_on_the_disk_within_the_second(build: ModuleType, tmp_pa
     assert lacks == "no end: hud was killed, or the disk was full"
     writer.look(4)
     writer.end(5, "quit")
+    assert read(path.read_bytes())[1] == ""
+    writer.take(Batch(time_ns=6, names={1: "learned later"}))
+    writer.close()
     writer.close()
     assert writer.size == path.stat().st_size
     tales, lacks = read(path.read_bytes())
     assert tales[0] == build.info()
-    assert tales[-2:] == [Look(4), End(5, "quit")]
+    assert tales[-3:-1] == [Look(4), End(5, "quit")]
+    assert isinstance(tales[-1], Batch)
     assert lacks == ""
     assert FLUSH_S <= 0.9
 
