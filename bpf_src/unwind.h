@@ -8,6 +8,7 @@
 #ifndef HUD_UNWIND_H
 #define HUD_UNWIND_H
 
+#include "exact.h"
 #include "state.h"
 
 #define MAX_MAPPINGS 1024 /* two generations of 512 */
@@ -305,6 +306,7 @@ __attribute__((noinline)) int unwind_frame(struct walk *walk)
 		walk->stack.stop = done == 2 ? STOP_COMPLETE : STOP_UNREADABLE;
 		return 1;
 	}
+	walk->pc = exact_return(walk->pc, walk->sp);
 	if (walk->pc)
 		return 0;
 	walk->stack.stop = walk->by_pointer ? STOP_FRAME_POINTER : STOP_COMPLETE;

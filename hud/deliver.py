@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from hud.errors import ExportError
 from hud.export import choose, summary
 from hud.export.write import write_atomically
-from hud.model import Cause
 from hud.text import printable
 
 if TYPE_CHECKING:
@@ -34,12 +33,14 @@ def deliver(
     export: str | None = None,
     form: str = "",
     quiet: bool = False,
+    verbose: bool = False,
     also_written: tuple[str, ...] = (),
 ) -> None:
     """Write the export, show the summary. A run whose export cannot be written still tells.
 
-    ``export``: where to, None = nowhere; ``form``: its format, empty = by name. ``also_written``:
-    other files of the run, in words. Raises ExportError after the summary.
+    ``export``: where to, None = nowhere; ``form``: its format, empty = by name. ``verbose``: the
+    summary has all there is to tell. ``also_written``: other files of the run, in words. Raises
+    ExportError after the summary.
     """
     written: list[str] = []
     trouble: ExportError | None = None
@@ -61,6 +62,7 @@ def deliver(
             width=get_terminal_size().columns if terminal else None,
             ascii_only=(sys.stdout.encoding or "").lower().replace("-", "") != "utf8",
             written=", ".join([*written, *also_written]),
+            verbose=verbose,
         )
         show(text)
     if trouble is not None:
@@ -94,5 +96,5 @@ def invoking_user() -> tuple[int, int] | None:
 
 
 def _count(analyzer: Analyzer) -> str:
-    blocking = sum(episode.cause is not Cause.WAITING for episode in analyzer.episodes())
+    blocking = sum(episode.cause.blames_code for episode in analyzer.episodes())
     return f"{blocking} episode{'' if blocking == 1 else 's'}"

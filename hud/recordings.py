@@ -63,7 +63,13 @@ def info(path: str) -> Iterator[str]:
 
 
 def export(
-    path: str, out: str | None, form: str, say: Callable[[str], None], show: Callable[[str], None]
+    path: str,
+    out: str | None,
+    form: str,
+    say: Callable[[str], None],
+    show: Callable[[str], None],
+    *,
+    verbose: bool = False,
 ) -> None:
     """What the live run would have written and shown. Without ``out`` only the summary."""
     if out is not None:
@@ -75,7 +81,7 @@ def export(
         run.advance()
     if reader.lacks:
         say(f"hud: {printable(path)} is incomplete, {reader.lacks}")
-    deliver(run.analyzer, run.snapshot(), show, export=out, form=form)
+    deliver(run.analyzer, run.snapshot(), show, export=out, form=form, verbose=verbose)
 
 
 def view(

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from shutil import get_terminal_size
 from types import TracebackType
@@ -21,6 +22,7 @@ from hud.export import choose
 from hud.export.write import check_regular, check_writable
 from hud.model import Rung, Snapshot, Target
 from hud.profiler import Options, Profiler
+from hud.profiler.threshold import DEFAULT_NS
 from hud.record.writer import Writer
 from hud.request import Request
 from hud.session import Ending, Screen, record
@@ -53,7 +55,10 @@ def run(target: Target, request: Request, say: Say, show: Say) -> int:
     begin.
     """
     options = Options(
-        threshold_ns=request.threshold_ns,
+        threshold_ns=request.threshold_ns or DEFAULT_NS,
+        auto_threshold=not request.threshold_ns,
+        exact=request.exact,
+        max_overhead=request.max_overhead,
         workers=request.workers,
         executable=request.executable,
         debug_files=request.debug_files,
@@ -74,6 +79,7 @@ def run(target: Target, request: Request, say: Say, show: Say) -> int:
             tell(f"no screen, because {reason}: running as with --headless")
             headless = True
     tape: Writer | None = None
+    options = replace(options, code=request.verbose or not headless)
     with ExitStack() as stack:
         profiler = stack.enter_context(Profiler(target, options, _object, tell))
         ending = stack.enter_context(Ending().installed())
@@ -107,6 +113,7 @@ def run(target: Target, request: Request, say: Say, show: Say) -> int:
             export=request.export,
             form=request.format,
             quiet=request.quiet,
+            verbose=request.verbose,
             also_written=(_recorded(tape),) if tape is not None else (),
         )
     except ExportError as error:

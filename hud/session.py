@@ -18,6 +18,7 @@ from typing import NamedTuple, Protocol
 from hud import __version__
 from hud.analysis.recording import Recording
 from hud.analysis.snapshot import Analyzer
+from hud.analysis.spots import spots
 from hud.model import Batch, RunInfo, Snapshot
 from hud.profiler import Profiler
 from hud.wish import Clear, Quit, Threshold, Window, Wish
@@ -126,7 +127,8 @@ def record(
 
     ``duration_s`` 0 = until somebody ends it. With a screen the target's end does not end the loop:
     the screen stays until it asks to quit. ``progress`` is called every ``ABSORB_S`` with a
-    snapshot and the seconds left (0 = without end).
+    snapshot and the seconds left (0 = without end). Source and machine code, where the profiler's
+    options want them, are read while a screen shows the run, else at its end.
     """
     loop = _Loop(profiler, ending, duration_s, window_ns, screen, progress, tape)
     return loop.run()
@@ -150,6 +152,7 @@ class _Loop:
         self._screen = screen
         self._progress = progress
         self._tape = tape
+        self._code = profiler.options.code
         self._ended = ""
         self._quit = False
         self._begin(profiler.start_ns, Batch())
@@ -161,7 +164,8 @@ class _Loop:
         info = RunInfo(
             target=profiler.target,
             detection=profiler.detection,
-            threshold_ns=profiler.options.threshold_ns,
+            threshold_ns=profiler.threshold_ns,
+            threshold_from=profiler.threshold_from,
             start_monotonic_ns=start_ns,
             start_unix_ns=time.time_ns() - (now - start_ns),
             sample_period_ns=profiler.period_ns,
@@ -223,6 +227,8 @@ class _Loop:
                         self._progress(snapshot, self._left_s() if self._duration_ns else 0.0)
                 if self._screen is not None:
                     self._screen.draw(snapshot)
+                    if self._code and not self._ended:
+                        self._profiler.want_code(spots(snapshot))
             if keys and self._screen is not None:
                 for wish in self._screen.on_input(snapshot):
                     self._obey(wish)
@@ -244,17 +250,7 @@ class _Loop:
             case Quit():
                 self._quit = True
             case Clear() if not self._ended:
-                before = self._recording
-                known = Batch(
-                    stacks=before.stacks,
-                    culprits=list(before.culprits.values()),
-                    task_kinds=list(before.task_kinds.values()),
-                    task_ids=before.task_ids,
-                    code=list(before.code.values()),
-                    exact=before.exact,
-                    threshold_ns=before.info.threshold_ns,
-                )
-                self._begin(time.monotonic_ns(), known)
+                self._begin_anew(self._recording.info.threshold_ns)
             case Threshold(threshold_ns) if not self._ended:
                 self._profiler.set_threshold(threshold_ns)
                 self._tell(Batch(time.monotonic_ns(), threshold_ns=threshold_ns))
@@ -264,6 +260,20 @@ class _Loop:
                 if self._tape is not None:
                     self._tape.window(window_ns)
 
+    def _begin_anew(self, threshold_ns: int) -> None:
+        """From zero, but for what is told only once."""
+        before = self._recording
+        known = Batch(
+            stacks=before.stacks,
+            culprits=list(before.culprits.values()),
+            task_kinds=list(before.task_kinds.values()),
+            task_ids=before.task_ids,
+            code=list(before.code.values()),
+            exact=before.exact,
+            threshold_ns=threshold_ns,
+        )
+        self._begin(time.monotonic_ns(), known)
+
     # ------------------------------------------------------------------- what comes in
 
     def _tell(self, batch: Batch) -> None:
@@ -272,11 +282,19 @@ class _Loop:
             self._tape.take(batch)
 
     def _take(self, batch: Batch) -> None:
+        if batch.threshold_ns and batch.threshold_ns != self._recording.info.threshold_ns:
+            # what another threshold has found does not compare
+            self._begin_anew(batch.threshold_ns)
         self._tell(batch)
         if batch.ended and not self._ended:
             self._take(self._profiler.states())
             self._take(self._profiler.finish())
             self._finish(batch.ended)
+            self._read_code()
+
+    def _read_code(self) -> None:
+        if self._code:
+            self._take(self._profiler.read_code(spots(self._snapshot())))
 
     def _finish(self, reason: str) -> None:
         self._ended = reason
@@ -300,6 +318,8 @@ class _Loop:
             batch.ended = ""
             self._take(batch)
             self._finish(reason)
+            if self._screen is None:
+                self._read_code()
         return Outcome(self._analyzer, self._snapshot())
 
     def _why(self) -> str:

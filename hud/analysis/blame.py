@@ -132,6 +132,8 @@ def _rank(frame: Frame) -> int:
         if frame.function:
             return 2
         return 5 if _LIBRARY.search(frame.module) or not frame.module else 3
+    if frame.origin is Origin.KERNEL:
+        return 7
     return 4 if frame.function else 6
 
 
@@ -139,7 +141,9 @@ def _operation(inner: Sequence[Frame]) -> str:
     """The call that the blamed frame made, ``~`` before an inferred name; ``inner`` are the frames
     inside it.
     """
-    calls = [frame for frame in reversed(inner) if frame.function]
+    calls = [
+        frame for frame in reversed(inner) if frame.function and frame.origin is not Origin.KERNEL
+    ]
     telling = [frame for frame in calls if not _plumbing(frame)]
     for call in telling[:1] or calls[:1]:
         return ("~" if call.inferred else "") + call.function

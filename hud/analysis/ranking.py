@@ -11,9 +11,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hud.analysis.tally import heaviest, largest_first
-from hud.model import Blocker
+from hud.model import Blocker, HolderUse, Origin
 
 if TYPE_CHECKING:
+    from hud.analysis.blame import Blames
     from hud.analysis.ledger import Key, Ledger
     from hud.analysis.tally import Tally
 
@@ -23,13 +24,15 @@ _ROUND = 48
 _MANY = 4
 """Where more than this part of the rows has changed (a quarter), all are sorted anew."""
 _SAME_SHARE = 0.005
+_FEW = 8
 
 
 class Ranking:
     """The rows of a ledger's tallies, by (-total, key)."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, blames: Blames) -> None:
         self._ledger = ledger
+        self._blames = blames
         self._order: list[tuple[int, Key]] = []
         self._rows: list[Blocker] = []
         self._totals: dict[Key, int] = {}
@@ -60,7 +63,7 @@ class Ranking:
         self._rows = [
             kept[key]
             if key in kept and key not in touched
-            else _blocker(tallies[key], worker_time_ns, at_ns)
+            else _blocker(tallies[key], self._blames, worker_time_ns, at_ns)
             for _, key in self._order
         ]
 
@@ -75,7 +78,7 @@ class Ranking:
         total = self._totals[key] = -tally.durations.total_ns
         at = bisect_left(self._order, (total, key))
         self._order.insert(at, (total, key))
-        self._rows.insert(at, _blocker(tally, worker_time_ns, at_ns))
+        self._rows.insert(at, _blocker(tally, self._blames, worker_time_ns, at_ns))
 
     def _refresh(self, at: int, worker_time_ns: int, at_ns: int, same: float) -> None:
         """``same``: by which part of itself a share may be off."""
@@ -90,7 +93,7 @@ def _share(total_ns: int, worker_time_ns: int) -> float:
     return min(1.0, total_ns / worker_time_ns) if worker_time_ns else 0.0
 
 
-def _blocker(tally: Tally, worker_time_ns: int, at_ns: int) -> Blocker:
+def _blocker(tally: Tally, blames: Blames, worker_time_ns: int, at_ns: int) -> Blocker:
     durations = tally.durations
     at = largest_first(tally.blames)[0][0]
     causes = largest_first(tally.causes)
@@ -115,4 +118,20 @@ def _blocker(tally: Tally, worker_time_ns: int, at_ns: int) -> Blocker:
         task_ids=tally.latest_tasks(),
         history=durations.history(at_ns),
         durations=durations.histogram(),
+        details=largest_first(tally.details)[:_FEW],
+        holders=_holders(tally, blames),
     )
+
+
+def _holders(tally: Tally, blames: Blames) -> tuple[HolderUse, ...]:
+    """Those with the same function and role together; the stack is that of the heaviest."""
+    rows: dict[tuple[str, str, str, bool], HolderUse] = {}
+    for (stack, name, role, held), total_ns in largest_first(tally.holders):
+        at = blames.of(stack)
+        function, where = f"thread {name}" if name else "", ""
+        if at.origin in (Origin.USER, Origin.DEPENDENCY):
+            function, where = at.function, at.where
+        key = (function, where, role, held)
+        row = rows.get(key) or HolderUse(function, where, role, stack, 0, held)
+        rows[key] = row._replace(total_ns=row.total_ns + total_ns)
+    return tuple(sorted(rows.values(), key=lambda row: (-row.total_ns, row))[:_FEW])

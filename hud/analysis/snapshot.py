@@ -14,18 +14,19 @@ from typing import TYPE_CHECKING
 from hud.analysis.blame import Blames
 from hud.analysis.calls import machine_of
 from hud.analysis.drafts import Draft, settle, unresolved
-from hud.analysis.episodes import detector_for, latency_of
+from hud.analysis.episodes import RungDetector, latency_of
 from hud.analysis.ledger import Ledger
 from hud.analysis.quality import Quality
 from hud.analysis.ranking import Ranking
 from hud.analysis.tally import Durations
+from hud.analysis.tasks import task_uses
 from hud.model import (
-    Cause,
     Episode,
     Kind,
     Latency,
     Pressure,
     Snapshot,
+    TaskUse,
     WorkerUse,
 )
 
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 _MAX_EPISODES = 500_000
 _MAX_UNSETTLED = 20_000
+_TASKS_NS = 1_000_000_000
+_TASKS_EACH_NS = 20_000
 _TIMELINE = 4_096
 """How many of the latest episodes a snapshot holds one by one."""
 
@@ -49,17 +52,19 @@ class Analyzer:
         self.recording = recording
         self._machine = machine or machine_of(recording.info.kernel)
         self._run_start_ns = recording.info.start_monotonic_ns
-        self._detector = detector_for(recording)
+        self._detector = RungDetector(recording)
         self._position = 0
         self._blames = Blames(recording.stacks)
         self._ledger = Ledger(self._blames, self._run_start_ns)
-        self._ranking = Ranking(self._ledger)
+        self._ranking = Ranking(self._ledger, self._blames)
         self._latencies: deque[Latency] = deque()
         self._latency_durations = Durations()
         self._latencies_forgotten = 0
         self._pressure: dict[tuple[str, int], Durations] = {}
         self._quality = Quality(recording)
         self._stack_position = 0
+        self._tasks: tuple[TaskUse, ...] = ()
+        self._tasks_ns = 0
         self._unsettled: dict[int, Draft] = {}
         self._waiting_for: dict[int, list[int]] = {}
 
@@ -77,7 +82,7 @@ class Analyzer:
         temporary = [
             episode
             for draft in self._detector.in_progress(now_ns)
-            if (episode := self._settle(draft)).cause is not Cause.WAITING
+            if (episode := self._settle(draft)).cause.blames_code
         ]
         for episode in temporary:
             ledger.count(episode)
@@ -115,8 +120,11 @@ class Analyzer:
             hud_cpu_ns=recording.cpu_ns,
             hud_rss_bytes=recording.rss_bytes,
             stacks=recording.stacks,
+            tasks=self._task_uses(temporary, now_ns, fresh=not live),
             tasks_read=recording.tasks,
             host=recording.host,
+            stopped=ledger.stopped,
+            stopped_ns=ledger.stopped_ns,
             exact=recording.exact,
             code=recording.code,
             timeline=timeline,
@@ -125,13 +133,23 @@ class Analyzer:
     def episodes(self) -> Sequence[Episode]:
         """Every episode as of the last snapshot, in the order of their ends; pressure included.
 
-        Those with ``Cause.WAITING`` belong to no blocker.
+        Those whose cause blames no code belong to no blocker.
         """
         return self._ledger.all()
 
     def latencies(self) -> Sequence[Latency]:
         """Every wait for a CPU as of the last snapshot, in the order of their ends."""
         return tuple(self._latencies)
+
+    def _task_uses(
+        self, unfinished: Sequence[Episode], now_ns: int, *, fresh: bool
+    ) -> tuple[TaskUse, ...]:
+        """Derived anew once a second, the more episodes the more rarely."""
+        patience = _TASKS_NS + len(self._ledger.blocking.values) * _TASKS_EACH_NS
+        if fresh or now_ns - self._tasks_ns >= patience:
+            self._tasks_ns = now_ns
+            self._tasks = task_uses(self.recording, (*self._ledger.all(), *unfinished))
+        return self._tasks
 
     # ------------------------------------------------------------------ what is new
 

@@ -91,7 +91,16 @@ class Durations:
 class Tally:
     """All episodes of one blocker."""
 
-    __slots__ = ("blames", "causes", "durations", "stacks", "tasks", "workers")
+    __slots__ = (
+        "blames",
+        "causes",
+        "details",
+        "durations",
+        "holders",
+        "stacks",
+        "tasks",
+        "workers",
+    )
 
     def __init__(self) -> None:
         self.durations = Durations()
@@ -99,6 +108,9 @@ class Tally:
         self.causes: dict[Cause, int] = {}
         self.workers: dict[int, int] = {}
         self.stacks: dict[int, int] = {}
+        self.details: dict[str, int] = {}
+        self.holders: dict[tuple[int, str, str, bool], int] = {}
+        """By the stack where they let go, thread name, role, and whether they held a lock."""
         self.tasks: deque[int] = deque(maxlen=4 * _LATEST_TASKS)
 
     def add(self, episode: Episode, at: Blame, run_start_ns: int) -> None:
@@ -123,6 +135,11 @@ class Tally:
         _bump(self.workers, episode.worker_id, duration_ns)
         if episode.stack:
             _bump(self.stacks, episode.stack, duration_ns)
+        if episode.detail:
+            _bump(self.details, episode.detail, duration_ns)
+        if episode.holder:
+            _, name, role, stack, _, held = episode.holder
+            _bump(self.holders, (stack, name, role, held), duration_ns)
 
 
 def bucket_of(duration_ns: int) -> int:

@@ -62,6 +62,10 @@ class Module:
     base: int = 0
     key: str = ""
     """Of its entries in the cache."""
+    built_ns: int = 0
+    """When the file was written, CLOCK_REALTIME."""
+    tls: int = 0
+    """Bytes of thread-locals in each thread, once its unwind table came."""
 
 
 class Resolved(NamedTuple):
@@ -161,12 +165,26 @@ class Addresses:
             # another module may be at the same addresses now, or one where none was
             self._forget_names(homeless)
 
+    def locate(self, address: int) -> tuple[Module, int] | None:
+        """The module at an address and the offset in its file; None where no file is known."""
+        mapping = self._mappings.find(address)
+        identity = _identity(mapping)
+        module = self._modules.get(identity) if identity else None
+        if mapping is None or module is None:
+            return None
+        return module, address - mapping.start + mapping.offset
+
     def module_of(self, path: str) -> int | None:
         """The resolver's number of the module mapped from this path."""
         for identity, module in self._modules.items():
             if identity[2] == path and module is not None:
                 return module.number
         return None
+
+    def files(self) -> list[tuple[int, str]]:
+        """The resolver's number and the path of every module that is a file."""
+        found = [module for module in self._modules.values() if module is not None]
+        return [(one.number, one.path) for one in found if one.path.startswith("/")]
 
     def _add(self, mapping: Mapping) -> Module | None:
         try:
@@ -177,6 +195,7 @@ class Addresses:
         try:
             module = Module(self._resolver.add_module(descriptor, mapping.path), mapping.path)
             module.key = self._cache.key(descriptor)
+            module.built_ns = os.fstat(descriptor).st_mtime_ns
         finally:
             os.close(descriptor)
         self._by_number[module.number] = module
@@ -186,6 +205,17 @@ class Addresses:
         else:
             self._unwind_requests[self._resolver.request_unwind(module.number)] = module
         return module
+
+    def with_tls(self, least: int) -> list[tuple[int, str]]:
+        """(number, path) of the modules with at least so many bytes of thread-locals."""
+        found = (module for module in self._modules.values() if module is not None)
+        return [(module.number, module.path) for module in found if module.tls >= least]
+
+    def mappings_of(self, number: int) -> list[Mapping]:
+        """What is mapped of a module now, by address."""
+        files = {file for file, module in self._modules.items() if module is not None
+                 and module.number == number}  # fmt: skip
+        return [mapping for mapping in self._mappings.all if _identity(mapping) in files]
 
     def is_begun(self, number: int) -> bool:
         """Has the resolver all that is at hand of a module, its debug files included?"""
@@ -383,6 +413,7 @@ class Addresses:
         if reply.note and (table is None or table.unsupported * 100 > table.count):
             self.notes.append(f"{module.path}: {reply.note}")
         module.segments = tuple(reply.segments)
+        module.tls = reply.tls
         if table is None:
             return False
         module.base = table.base

@@ -26,6 +26,7 @@ class _Unwind(msgspec.Struct, frozen=True, array_like=True):
     build_id: str
     debuglink: str
     has_dwarf: bool
+    tls: int
     table: tuple[int, bytes, bytes, int, int, int] | None
     """The fields of UnwindTable."""
 
@@ -54,7 +55,7 @@ def load_unwind(cache: Cache, key: str) -> UnwindReply | None:
     if table is not None and not is_sound(table):
         cache.remove(f"{key}.{UNWIND}")
         return None
-    about = kept.build_id, kept.debuglink, kept.has_dwarf
+    about = kept.build_id, kept.debuglink, kept.has_dwarf, kept.tls
     return UnwindReply(0, kept.segments, table, kept.note, *about)
 
 
@@ -69,7 +70,7 @@ def store_unwind(cache: Cache, key: str, reply: UnwindReply) -> None:
             *(table.base, table.rows, table.buckets),
             *(table.count, table.functions, table.unsupported),
         )
-    about = reply.build_id, reply.debuglink, reply.has_dwarf
+    about = reply.build_id, reply.debuglink, reply.has_dwarf, reply.tls
     cache.store(key, UNWIND, _encode(_Unwind(reply.segments, reply.note, *about, fields)))
 
 
