@@ -231,11 +231,12 @@ _ALWAYS = frozenset((Act.HELP, Act.QUIT, Act.BACK, Act.OPEN, Act.ACCEPT, Act.CAN
 
 def footer(scope: Scope, replay: bool = False) -> list[tuple[str, bool]]:
     """The footer's entries in ``scope``, and whether they stay on a narrow terminal."""
-    scopes = {Scope.REPLAY, scope} if replay and scope in _VIEWS else {scope}
+    scopes = [Scope.REPLAY, scope] if replay and scope in _VIEWS else [scope]
     return [
         (row.footer, row.act in _ALWAYS)
+        for one in scopes
         for row in BINDINGS
-        if row.footer and scopes & set(row.scopes) and not (replay and row.act in _LIVE_ONLY)
+        if row.footer and one in row.scopes and not (replay and row.act in _LIVE_ONLY)
     ]
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from hud.analysis.advice import advise
 from hud.tui import folding, frames
 from hud.tui.layout import Column, Table, block, clip
+from hud.tui.listing import Group
 from hud.tui.state import first_shown, pane_height
 from hud.tui.style import Line, Span, cause_style
 from hud.tui.text import (
@@ -44,9 +45,10 @@ _ROOMY = 10
 """Lines of the lower pane from which it shows an example of the fix."""
 
 
-def table(width: int) -> Table:
+def table(width: int, group: Group = Group.FUNCTION) -> Table:
     """The columns there is room for."""
-    return Table(COLUMNS, width, _MARGIN)
+    first = COLUMNS[0]._replace(head=group.value)
+    return Table((first, *COLUMNS[1:]), width, _MARGIN)
 
 
 def shape(body: int) -> int:
@@ -59,11 +61,11 @@ def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Li
     mark = state.glyphs.ellipsis
     pane = pane_height(height)
     page = shape(height)
-    columns = table(width)
+    columns = table(width, state.group)
     lines = [columns.head(state.sort, mark)]
     top = first_shown(state.scroll, state.cursor, page, len(state.rows))
     for at, blocker in enumerate(state.rows[top : top + page], start=top):
-        lines.append(_row(columns, blocker, at, state))
+        lines.append(_kept_row(columns, blocker, at, state))
     if not state.rows:
         lines += [(), (Span(f"   {_empty(state)}", "dim"),)]
     lines = block(lines, width, height - pane, mark)
@@ -82,6 +84,23 @@ def _empty(state: UiState) -> str:
     )
 
 
+_kept: dict[tuple[object, ...], tuple[Blocker, Line]] = {}
+_MOST_KEPT = 512
+
+
+def _kept_row(table: Table, blocker: Blocker, at: int, state: UiState) -> Line:
+    """As ``_row``; what did not change since the last frame is not made again."""
+    key = (id(blocker), at, at == state.cursor, state.glyphs, table.key)
+    known = _kept.get(key)
+    if known is not None and known[0] is blocker:
+        return known[1]
+    if len(_kept) >= _MOST_KEPT:
+        _kept.clear()
+    line = _row(table, blocker, at, state)
+    _kept[key] = (blocker, line)
+    return line
+
+
 def _row(table: Table, blocker: Blocker, at: int, state: UiState) -> Line:
     mark = state.glyphs.ellipsis
     chosen = at == state.cursor
@@ -90,7 +109,7 @@ def _row(table: Table, blocker: Blocker, at: int, state: UiState) -> Line:
         "where": (Span(cut_left(clean(blocker.where), table.widths.get("where", 0), mark)),),
         "function": _function(blocker, room, "where" not in table, chosen, mark),
         "cause": (Span(blocker.cause.value, cause_style(blocker.cause)),),
-        "count": (Span(count(blocker.count)),),
+        "count": (Span(count(blocker.count) if blocker.count else "-"),),
         "total": (Span(duration(blocker.total_ns)),),
         "max": (Span(duration(blocker.max_ns)),),
         "p99": (Span(duration(blocker.p99_ns) if blocker.p99_ns else "-"),),
