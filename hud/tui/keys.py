@@ -172,8 +172,8 @@ BINDINGS: tuple[Binding, ...] = (
     Binding(("e",), Act.EXPORT, _VIEWS, "e export", "write the same text to a file"),
     Binding(("space",), Act.PAUSE, _VIEWS, "space pause", "freeze the screen, not the recording"),
     Binding(("r",), Act.RESET, _VIEWS, "r reset", "start all figures again from zero"),
-    Binding(("?",), Act.HELP, _VIEWS, "? help", "this page; any other key closes it"),
-    Binding(("wheel-up",), Act.WHEEL_UP, _SCROLLING, "", "the mouse wheel: three lines up"),
+    Binding(("?",), Act.HELP, _VIEWS, "? help", "all keys; any other key closes them"),
+    Binding(("wheel-up",), Act.WHEEL_UP, _SCROLLING, "", "three lines up"),
     Binding(("wheel-down",), Act.WHEEL_DOWN, _SCROLLING, "", "three lines down"),
     Binding(
         ("click",), Act.CLICK, _SCROLLING, "", "select, or open; a view's name, a column to sort by"
@@ -192,7 +192,9 @@ BINDINGS: tuple[Binding, ...] = (
         "take the last character away",
     ),
     Binding(("space",), Act.PLAY, _REPLAY, "space play", "play or hold"),
-    Binding((",", "left"), Act.SEEK_BACK, _REPLAY, ", . seek", "5 s back (timeline: , only)"),
+    Binding(
+        (",", "left"), Act.SEEK_BACK, _REPLAY, ", . seek", "5 s back (timeline: only the comma)"
+    ),
     Binding((".", "right"), Act.SEEK_ON, _REPLAY, "", "5 s on"),
     Binding(("[",), Act.LEAP_BACK, _REPLAY, "", "a tenth of the recording back"),
     Binding(("]",), Act.LEAP_ON, _REPLAY, "", "a tenth on"),

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from hud.analysis.advice import advise
 from hud.tui import folding, frames
 from hud.tui.layout import Column, Table, block, clip
-from hud.tui.listing import Group
 from hud.tui.state import first_shown, pane_height
 from hud.tui.style import Line, Span, cause_style
 from hud.tui.text import (
@@ -40,15 +39,18 @@ COLUMNS = (
 )
 _MARGIN = 7
 """Cursor, rank and two blanks."""
+_LOOKED_AT = 200
 _LABEL = 10
 _ROOMY = 10
 """Lines of the lower pane from which it shows an example of the fix."""
 
 
-def table(width: int, group: Group = Group.FUNCTION) -> Table:
-    """The columns there is room for."""
-    first = COLUMNS[0]._replace(head=group.value)
-    return Table((first, *COLUMNS[1:]), width, _MARGIN)
+def table(state: UiState, width: int) -> Table:
+    """The columns there is room for; without debug info no place is known, and needs no column."""
+    placed = any(blocker.where for blocker in state.rows[:_LOOKED_AT]) or not state.rows
+    first = COLUMNS[0]._replace(head=state.group.value)
+    rest = COLUMNS[1:] if placed else COLUMNS[2:]
+    return Table((first, *rest), width, _MARGIN)
 
 
 def shape(body: int) -> int:
@@ -61,7 +63,7 @@ def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Li
     mark = state.glyphs.ellipsis
     pane = pane_height(height)
     page = shape(height)
-    columns = table(width, state.group)
+    columns = table(state, width)
     lines = [columns.head(state.sort, mark)]
     top = first_shown(state.scroll, state.cursor, page, len(state.rows))
     for at, blocker in enumerate(state.rows[top : top + page], start=top):

@@ -297,18 +297,21 @@ LOGIN = "api::login::{async fn}"
 RICH_BLOCKERS = (
     replace(
         HASH,
+        file="/home/u/api/src/login.rs",
         durations=histogram(b102=12, b103=80, b104=100, b105=22),
         types=((LOGIN, 13_000 * MS), ("api::admin::{async fn}", 1_200 * MS)),
         behind=11.6,
     ),
     replace(
         SAVE,
+        file="/home/u/store/src/store.rs",
         durations=histogram(b105=6, b108=10, b112=15),
         details=(("/data/index", 3_000 * MS), ("/data/index.\x1b[2Jtmp", 1_100 * MS)),
         types=(("store::{async fn}", 4_100 * MS),),
     ),
     replace(
         GET,
+        file="/home/u/cache/src/cache.rs",
         durations=histogram(b98=30, b100=60, b104=6),
         stacks=((4, 3_000 * MS),),
         holders=(
