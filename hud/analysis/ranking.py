@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
-from hud.analysis.tally import heaviest, largest_first
+from hud.analysis.tally import SLICE_NS, heaviest, largest_first
 from hud.model import Blocker, HolderUse, Origin
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from hud.analysis.blame import Blames
     from hud.analysis.ledger import Key, Ledger
     from hud.analysis.tally import Tally
@@ -23,8 +26,9 @@ _ROUND = 48
 """Snapshots in which every row further down is made fresh once."""
 _MANY = 4
 """Where more than this part of the rows has changed (a quarter), all are sorted anew."""
-_SAME_SHARE = 0.005
 _FEW = 8
+_SAME_SHARE = 0.0003
+"""Shares are shown to a tenth of a percent."""
 
 
 class Ranking:
@@ -35,6 +39,8 @@ class Ranking:
         self._blames = blames
         self._order: list[tuple[int, Key]] = []
         self._rows: list[Blocker] = []
+        self._slices: list[int] = []
+        """The last slice in each row's history."""
         self._totals: dict[Key, int] = {}
         """With what each key is in ``_order``."""
         self._turn = 0
@@ -49,14 +55,19 @@ class Ranking:
                 self._place(key, worker_time_ns, at_ns)
         touched.clear()
         self._turn = (self._turn + 1) % _ROUND
-        for at in range(len(self._rows)) if fresh else range(min(_ALWAYS_FRESH, len(self._rows))):
+        total = len(self._rows)
+        if fresh:
+            due: Iterable[int] = range(total)
+        else:
+            rest = range(_ALWAYS_FRESH + self._turn, total, _ROUND)
+            due = chain(range(min(_ALWAYS_FRESH, total)), rest)
+        for at in due:
             self._refresh(at, worker_time_ns, at_ns, 0.0 if fresh else _SAME_SHARE)
-        for at in range(_ALWAYS_FRESH + self._turn, 0 if fresh else len(self._rows), _ROUND):
-            self._refresh(at, worker_time_ns, at_ns, _SAME_SHARE)
         return tuple(self._rows)
 
     def _sort(self, worker_time_ns: int, at_ns: int) -> None:
         kept = {key: row for (_, key), row in zip(self._order, self._rows, strict=True)}
+        self._slices = [-1] * len(self._ledger.tallies)
         touched, tallies = self._ledger.touched, self._ledger.tallies
         self._totals = {key: -tally.durations.total_ns for key, tally in tallies.items()}
         self._order = sorted((total, key) for key, total in self._totals.items())
@@ -71,7 +82,7 @@ class Ranking:
         before = self._totals.pop(key, None)
         if before is not None:
             at = bisect_left(self._order, (before, key))
-            del self._order[at], self._rows[at]
+            del self._order[at], self._rows[at], self._slices[at]
         tally = self._ledger.tallies.get(key)
         if tally is None:
             return
@@ -79,13 +90,16 @@ class Ranking:
         at = bisect_left(self._order, (total, key))
         self._order.insert(at, (total, key))
         self._rows.insert(at, _blocker(tally, self._blames, worker_time_ns, at_ns))
+        self._slices.insert(at, at_ns // SLICE_NS)
 
-    def _refresh(self, at: int, worker_time_ns: int, at_ns: int, same: float) -> None:
-        """``same``: by which part of itself a share may be off."""
+    def _refresh(self, at: int, worker_time_ns: int, at_ns: int, tolerance: float) -> None:
         row = self._rows[at]
-        history = self._ledger.tallies[self._order[at][1]].durations.history(at_ns)
+        history = row.history
+        if self._slices[at] != at_ns // SLICE_NS:
+            self._slices[at] = at_ns // SLICE_NS
+            history = self._ledger.tallies[self._order[at][1]].durations.history(at_ns)
         share = _share(row.total_ns, worker_time_ns)
-        if history != row.history or abs(share - row.share) > same * share:
+        if history != row.history or abs(share - row.share) > tolerance:
             self._rows[at] = replace(row, share=share, history=history)
 
 

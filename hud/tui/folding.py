@@ -2,7 +2,7 @@
 
 Terms: the *blocking frame* is the one that analysis blames: the innermost frame of the user's own
 code where there is any; *plumbing* is the runtime and std, and outside the user's code also the C
-library's thread start.
+library's thread start; what the blocking frame calls directly is told, whosever it is.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def outline(stack: Stack, unfold: bool) -> list[Row]:
     for at in range(len(frames) - 1, -1, -1):
         frame = frames[at]
         plumbing = _OUTSIDE if at > outermost >= 0 else _PLUMBING
-        if frame.origin in plumbing and at != blocking and not unfold:
+        if frame.origin in plumbing and at not in (blocking, blocking - 1) and not unfold:
             folded.append(frame)
             continue
         if folded:

@@ -94,8 +94,9 @@ def diff(old: Sequence[Line] | None, new: Sequence[Line], width: int) -> list[Ru
         before: Line = old[y] if old is not None and y < len(old) else ()
         if line == before:
             continue
-        now, then = cells_of(line, width), cells_of(before, width)
-        changed = [x for x in range(width) if now[x] != then[x]]
+        same, at = _beginning(before, line)
+        now, then = cells_of(line[same:], width - at), cells_of(before[same:], width - at)
+        changed = [x for x, pair in enumerate(zip(now, then, strict=True)) if pair[0] != pair[1]]
         start = 0
         while start < len(changed):
             end = start
@@ -104,11 +105,25 @@ def diff(old: Sequence[Line] | None, new: Sequence[Line], width: int) -> list[Ru
             first, last = changed[start], changed[end] + 1
             while first > 0 and now[first][0] == "":
                 first -= 1
-            while last < width and now[last][0] == "":
+            while last < len(now) and now[last][0] == "":
                 last += 1
-            runs.append(Run(y, first, _spans(now[first:last])))
+            runs.append(Run(y, at + first, _spans(now[first:last])))
             start = end + 1
     return runs
+
+
+def _beginning(before: Line, line: Line) -> tuple[int, int]:
+    """How many spans both lines begin with, and how many cells these take."""
+    same = at = 0
+    for one, other in zip(before, line, strict=False):
+        if one != other:
+            break
+        same += 1
+        at += text.cells(one.text)
+    # A mark in the next span would join the last character of this one.
+    if same and same < len(line) and not line[same].text.isascii():
+        return 0, 0
+    return same, at
 
 
 def _spans(part: Sequence[Cell]) -> Line:

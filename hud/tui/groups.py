@@ -82,6 +82,7 @@ def _merged(
     whole = sum(one.total_ns for one in members)
     total = whole if total_ns < 0 else total_ns
     share = sum(one.share for one in members)
+    longest = max((one.max_ns for one in members), default=0)
     return Blocker(
         function=name,
         where=where,
@@ -93,9 +94,9 @@ def _merged(
         cause=causes[0][0] if causes else Cause.UNKNOWN,
         count=sum(one.count for one in members),
         total_ns=total,
-        max_ns=max((one.max_ns for one in members), default=0),
-        p50_ns=bucket_percentile(durations, 50),
-        p99_ns=bucket_percentile(durations, 99),
+        max_ns=longest,
+        p50_ns=min(bucket_percentile(durations, 50), longest),
+        p99_ns=min(bucket_percentile(durations, 99), longest),
         share=share * total / whole if whole else 0.0,
         workers=largest_first(_added(pair for one in members for pair in one.workers)),
         stacks=heaviest(_added(pair for one in members for pair in one.stacks)),

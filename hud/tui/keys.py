@@ -172,8 +172,8 @@ BINDINGS: tuple[Binding, ...] = (
     Binding(("e",), Act.EXPORT, _VIEWS, "e export", "write the same text to a file"),
     Binding(("space",), Act.PAUSE, _VIEWS, "space pause", "freeze the screen, not the recording"),
     Binding(("r",), Act.RESET, _VIEWS, "r reset", "start all figures again from zero"),
-    Binding(("?",), Act.HELP, _VIEWS, "? help", "this page; any other key closes it"),
-    Binding(("wheel-up",), Act.WHEEL_UP, _SCROLLING, "", "the mouse wheel: three lines up"),
+    Binding(("?",), Act.HELP, _VIEWS, "? help", "all keys; any other key closes them"),
+    Binding(("wheel-up",), Act.WHEEL_UP, _SCROLLING, "", "three lines up"),
     Binding(("wheel-down",), Act.WHEEL_DOWN, _SCROLLING, "", "three lines down"),
     Binding(
         ("click",), Act.CLICK, _SCROLLING, "", "select, or open; a view's name, a column to sort by"
@@ -192,7 +192,9 @@ BINDINGS: tuple[Binding, ...] = (
         "take the last character away",
     ),
     Binding(("space",), Act.PLAY, _REPLAY, "space play", "play or hold"),
-    Binding((",", "left"), Act.SEEK_BACK, _REPLAY, ", . seek", "5 s back (timeline: , only)"),
+    Binding(
+        (",", "left"), Act.SEEK_BACK, _REPLAY, ", . seek", "5 s back (timeline: only the comma)"
+    ),
     Binding((".", "right"), Act.SEEK_ON, _REPLAY, "", "5 s on"),
     Binding(("[",), Act.LEAP_BACK, _REPLAY, "", "a tenth of the recording back"),
     Binding(("]",), Act.LEAP_ON, _REPLAY, "", "a tenth on"),
@@ -231,11 +233,12 @@ _ALWAYS = frozenset((Act.HELP, Act.QUIT, Act.BACK, Act.OPEN, Act.ACCEPT, Act.CAN
 
 def footer(scope: Scope, replay: bool = False) -> list[tuple[str, bool]]:
     """The footer's entries in ``scope``, and whether they stay on a narrow terminal."""
-    scopes = {Scope.REPLAY, scope} if replay and scope in _VIEWS else {scope}
+    scopes = [Scope.REPLAY, scope] if replay and scope in _VIEWS else [scope]
     return [
         (row.footer, row.act in _ALWAYS)
+        for one in scopes
         for row in BINDINGS
-        if row.footer and scopes & set(row.scopes) and not (replay and row.act in _LIVE_ONLY)
+        if row.footer and one in row.scopes and not (replay and row.act in _LIVE_ONLY)
     ]
 
 

@@ -106,6 +106,8 @@ class Table:
         self.widths = {column.name: column.width for column in kept}
         self._grow(width - self._need(kept))
         self._total = width
+        self.key = tuple(self.widths.items())
+        """Tables with equal ones draw equal rows."""
 
     def _need(self, columns: Sequence[Column]) -> int:
         return self.margin + sum(c.width for c in columns) + 2 * (len(columns) - 1)

@@ -6,6 +6,7 @@ Terms: a *group* is a blocker that stands for several: those of one file, or of 
 from __future__ import annotations
 
 from enum import Enum
+from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 Key = tuple[str, str, Cause]
 """Function, file, cause: what makes a blocker the same in the next snapshot, as in analysis."""
 
-_HELD_AROUND = 200
+_HELD_AROUND = 100
 """Rows on either side of the cursor that keep their places: more than a screen has."""
 
 
@@ -81,10 +82,10 @@ def key_of(blocker: Blocker) -> Key:
 def listed(snapshot: Snapshot, wanted: Filter, group: Group, sort: str) -> Sequence[Blocker]:
     """The rows of the list in their order."""
     rows: Sequence[Blocker] = snapshot.blockers
-    if wanted != NO_FILTER:
+    if wanted._replace(search="") != NO_FILTER:
         rows = [blocker for blocker in rows if _fits(blocker, wanted)]
-        if wanted.search:
-            rows = _matching(rows, wanted.search)
+    if wanted.search:
+        rows = _matching(rows, wanted.search)
     if group is Group.FILE:
         rows = groups.by_file(rows)
     elif group is Group.TYPE:
@@ -109,13 +110,16 @@ def _matching(rows: Sequence[Blocker], search: str) -> Sequence[Blocker]:
     return [
         b
         for b in rows
-        if b.cause in causes
-        or text in b.function.casefold()
-        or text in b.where.casefold()
-        or text in b.operation.casefold()
-        or any(text in name.casefold() for name, _ in b.types)
-        or any(text in detail.casefold() for detail, _ in b.details)
+        if text in _folded(b.function)
+        or text in _folded(b.where)
+        or text in _folded(b.operation)
+        or b.cause in causes
+        or (b.types and any(text in _folded(name) for name, _ in b.types))
+        or (b.details and any(text in _folded(detail) for detail, _ in b.details))
     ]
+
+
+_folded = lru_cache(maxsize=65_536)(str.casefold)
 
 
 def in_places(rows: Sequence[Blocker], before: Sequence[Blocker], cursor: int) -> Sequence[Blocker]:

@@ -64,7 +64,7 @@ def column_at(state: UiState, seen: Snapshot, size: Size, x: int) -> str:
         case Scope.TASKS:
             return tasks.table(seen, size.width).at(x)
         case Scope.BLOCKERS:
-            return main.table(size.width).at(x)
+            return main.table(state, size.width).at(x)
         case _:
             return ""
 

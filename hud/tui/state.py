@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from hud.wish import Playback
 
 HELD_NS = 2_000_000_000
+_MANY = 1_000
+_PATIENCE_NS = 3_000_000_000
 
 
 class Size(NamedTuple):
@@ -81,6 +83,9 @@ class UiState:
     view: Scope = Scope.BLOCKERS
     rows: Sequence[Blocker] = ()
     """See the module; made by ``settle``."""
+    grouped: object = None
+    grouped_ns: int = 0
+    """By what, and from the snapshot of which time, ``rows`` were made."""
     cursor: int = 0
     scroll: int = 0
     """First row shown."""
@@ -137,7 +142,11 @@ def settle(state: UiState, snapshot: Snapshot, held: bool = False) -> UiState:
     ``held`` keeps the order of the rows there are; otherwise they are sorted anew. A selection
     that is still listed keeps the cursor, unless the cursor is on the first row of a new order.
     """
-    rows = listing.listed(snapshot, state.filter, state.group, state.sort)
+    grouped = (state.filter, state.group, state.sort)
+    if _fresh_enough(state, snapshot, grouped):
+        rows, grouped_ns = state.rows, state.grouped_ns
+    else:
+        rows, grouped_ns = listing.listed(snapshot, *grouped), snapshot.now_ns
     cursor = state.cursor
     if held:
         rows = listing.in_places(rows, state.rows, cursor)
@@ -155,6 +164,8 @@ def settle(state: UiState, snapshot: Snapshot, held: bool = False) -> UiState:
     return replace(
         state,
         rows=rows,
+        grouped=grouped,
+        grouped_ns=grouped_ns,
         cursor=cursor,
         scroll=min(state.scroll, max(len(rows) - 1, 0)),
         selected=selected,
@@ -164,6 +175,13 @@ def settle(state: UiState, snapshot: Snapshot, held: bool = False) -> UiState:
         pressure=_within(state.pressure, len(snapshot.pressure)),
         threshold=_threshold(state.threshold, snapshot),
     )
+
+
+def _fresh_enough(state: UiState, snapshot: Snapshot, grouped: object) -> bool:
+    """Adding up many blockers takes its time: it need not be done at every snapshot."""
+    if state.group is Group.FUNCTION or len(snapshot.blockers) < _MANY:
+        return False
+    return state.grouped == grouped and 0 <= snapshot.now_ns - state.grouped_ns < _PATIENCE_NS
 
 
 def _within(at: At, total: int) -> At:

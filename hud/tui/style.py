@@ -39,6 +39,7 @@ _PLAIN: dict[str, Look] = {
     "title": Look(attributes=("bold",)),
     "head": Look(attributes=("underline",)),
     "sorted": Look(attributes=("underline", "bold")),
+    "reverse": Look(attributes=("reverse",)),
     "tab": Look(attributes=("reverse",)),
     "warn": Look(attributes=("bold", "reverse")),
 }

@@ -91,6 +91,7 @@ def _is_disputed(char: str) -> bool:
     return any(first <= ord(char) <= last for first, last in _DISPUTED)
 
 
+@lru_cache(maxsize=4096)
 def _width(char: str) -> int:
     """Cells of one character of clean text: UAX #11, with marks taking none."""
     if char.isascii():
@@ -102,7 +103,12 @@ def _width(char: str) -> int:
 
 def cells(text: str) -> int:
     """How many cells clean ``text`` takes."""
-    return len(text) if text.isascii() else sum(map(_width, text))
+    return len(text) if text.isascii() else _cells(text)
+
+
+@lru_cache(maxsize=4096)
+def _cells(text: str) -> int:
+    return sum(map(_width, text))
 
 
 def cut(text: str, width: int, ellipsis: str = "\u2026") -> str:

@@ -147,10 +147,8 @@ def _stepped(state: UiState, step: int, snapshot: Snapshot, width: int) -> Span:
     if not found:
         return state.span
     keys = [key_of(episode) for episode in found]
-    if state.span.episode in keys:
-        at = max(0, min(keys.index(state.span.episode) + step, len(found) - 1))
-    else:
-        at = len(found) - 1
+    here = keys.index(state.span.episode) if state.span.episode in keys else len(found) - 1
+    at = max(0, min(here + step, len(found) - 1))
     episode = found[at]
     span = state.span._replace(episode=keys[at])
     now = shown(span, snapshot, width)

@@ -101,7 +101,7 @@ def _evidence(snapshot: Snapshot, width: int) -> list[Item]:
     rung = snapshot.info.detection.rung
     known = "sees polls (CONTEXT)" if width >= _WIDE else "CONTEXT"
     sees = known if rung is Rung.CONTEXT else f"polls not seen ({rung.name})"
-    sees += ", every poll" if snapshot.exact else ""
+    sees += ", exact" if snapshot.exact else ""
     items = [Item(Span(sees, "dim" if rung is Rung.CONTEXT else "bold"), 1)]
     if snapshot.stacks_total:
         whole = spoken_percent(snapshot.stacks_complete / snapshot.stacks_total)

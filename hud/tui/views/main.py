@@ -39,14 +39,18 @@ COLUMNS = (
 )
 _MARGIN = 7
 """Cursor, rank and two blanks."""
+_LOOKED_AT = 200
 _LABEL = 10
 _ROOMY = 10
 """Lines of the lower pane from which it shows an example of the fix."""
 
 
-def table(width: int) -> Table:
-    """The columns there is room for."""
-    return Table(COLUMNS, width, _MARGIN)
+def table(state: UiState, width: int) -> Table:
+    """The columns there is room for; without debug info no place is known, and needs no column."""
+    placed = any(blocker.where for blocker in state.rows[:_LOOKED_AT]) or not state.rows
+    first = COLUMNS[0]._replace(head=state.group.value)
+    rest = COLUMNS[1:] if placed else COLUMNS[2:]
+    return Table((first, *rest), width, _MARGIN)
 
 
 def shape(body: int) -> int:
@@ -59,11 +63,11 @@ def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Li
     mark = state.glyphs.ellipsis
     pane = pane_height(height)
     page = shape(height)
-    columns = table(width)
+    columns = table(state, width)
     lines = [columns.head(state.sort, mark)]
     top = first_shown(state.scroll, state.cursor, page, len(state.rows))
     for at, blocker in enumerate(state.rows[top : top + page], start=top):
-        lines.append(_row(columns, blocker, at, state))
+        lines.append(_kept_row(columns, blocker, at, state))
     if not state.rows:
         lines += [(), (Span(f"   {_empty(state)}", "dim"),)]
     lines = block(lines, width, height - pane, mark)
@@ -82,6 +86,23 @@ def _empty(state: UiState) -> str:
     )
 
 
+_kept: dict[tuple[object, ...], tuple[Blocker, Line]] = {}
+_MOST_KEPT = 512
+
+
+def _kept_row(table: Table, blocker: Blocker, at: int, state: UiState) -> Line:
+    """As ``_row``; what did not change since the last frame is not made again."""
+    key = (id(blocker), at, at == state.cursor, state.glyphs, table.key)
+    known = _kept.get(key)
+    if known is not None and known[0] is blocker:
+        return known[1]
+    if len(_kept) >= _MOST_KEPT:
+        _kept.clear()
+    line = _row(table, blocker, at, state)
+    _kept[key] = (blocker, line)
+    return line
+
+
 def _row(table: Table, blocker: Blocker, at: int, state: UiState) -> Line:
     mark = state.glyphs.ellipsis
     chosen = at == state.cursor
@@ -90,7 +111,7 @@ def _row(table: Table, blocker: Blocker, at: int, state: UiState) -> Line:
         "where": (Span(cut_left(clean(blocker.where), table.widths.get("where", 0), mark)),),
         "function": _function(blocker, room, "where" not in table, chosen, mark),
         "cause": (Span(blocker.cause.value, cause_style(blocker.cause)),),
-        "count": (Span(count(blocker.count)),),
+        "count": (Span(count(blocker.count) if blocker.count else "-"),),
         "total": (Span(duration(blocker.total_ns)),),
         "max": (Span(duration(blocker.max_ns)),),
         "p99": (Span(duration(blocker.p99_ns) if blocker.p99_ns else "-"),),

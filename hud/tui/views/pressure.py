@@ -21,11 +21,11 @@ _MARGIN = 3
 _COLUMNS = (
     Column("culprit", "ran instead", 20, grow=2, widest=50),
     Column("pid", "pid", 8, right=True),
-    Column("whose", "whose", 18, drop=1),
+    Column("whose", "whose", 18, drop=2),
     Column("count", "count", 6, right=True),
     Column("total", "total", 6, right=True),
     Column("max", "max", 6, right=True),
-    Column("share", "of it", 6, right=True),
+    Column("share", "of it", 6, right=True, drop=1),
 )
 _BAR = 24
 
@@ -45,7 +45,7 @@ def shape(snapshot: Snapshot, body: int) -> tuple[int, int]:
 
 
 def _lower(snapshot: Snapshot, body: int) -> int:
-    return min(len(snapshot.workers) + 2, body // 2) if body >= 12 and snapshot.workers else 0
+    return min(len(snapshot.workers) + 3, body // 2) if body >= 12 and snapshot.workers else 0
 
 
 def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Line]:
@@ -121,7 +121,7 @@ def _workers(snapshot: Snapshot, state: UiState, height: int) -> list[Line]:
     shares = [use.split.waiting_ns / max(use.split.total_ns(), 1) for use in ranked]
     top = max(shares, default=0.0)
     lines: list[Line] = [(), (Span("   "), Span("worker", "head"), Span("  waiting", "head"))]
-    for use, share in zip(ranked[: height - 2], shares, strict=False):
+    for use, share in zip(ranked[: height - 3], shares, strict=False):
         cells = round(share / top * _BAR) if top else 0
         lines.append(
             (

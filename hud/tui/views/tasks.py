@@ -31,21 +31,21 @@ if TYPE_CHECKING:
 _MARGIN = 3
 _UNKNOWN = "-"
 _NAMED = (
-    Column("name", "task type", 26, grow=3, widest=90),
-    Column("where", "declared at", 16, drop=4, grow=1, widest=40),
+    Column("name", "task type", 22, grow=3, widest=90),
+    Column("where", "declared at", 16, drop=5, grow=1, widest=40),
 )
 _ALIVE = (
-    Column("alive", "alive", 5, right=True, drop=1),
-    Column("ready", "ready", 5, right=True, drop=5),
-    Column("stuck", "stuck", 5, right=True, drop=6),
+    Column("alive", "alive", 5, right=True, drop=2),
+    Column("ready", "ready", 5, right=True, drop=6),
+    Column("stuck", "stuck", 5, right=True, drop=7),
 )
 _POLLS = (
     Column("polls", "polls", 5, right=True),
-    Column("busy", "busy", 5, right=True, drop=2),
-    Column("p50", "p50", 5, right=True, drop=3),
+    Column("busy", "busy", 5, right=True, drop=3),
+    Column("p50", "p50", 5, right=True, drop=4),
     Column("p99", "p99", 5, right=True),
-    Column("longest", "max", 5, right=True),
-    Column("histogram", "polls by time", 16, drop=7),
+    Column("longest", "max", 5, right=True, drop=1),
+    Column("histogram", "polls by time", 16, drop=8),
 )
 _BLOCKED = (
     Column("episodes", "long", 5, right=True),
@@ -144,16 +144,14 @@ def _summary(snapshot: Snapshot) -> list[Line]:
     read = snapshot.tasks_read
     if read is not None:
         ready = sum(number for _, number in read.queued)
-        said = [f"{count(ready)} ready in the workers' queues"]
-        if read.injected >= 0:
-            said.append(f"{count(read.injected)} in the shared one")
+        shared = f", {count(read.injected)} in the shared one" if read.injected >= 0 else ""
+        said = [f"ready: {count(ready)} in the workers' queues{shared}"]
         if read.pool_threads >= 0:
             idle = f", {read.pool_idle} idle" if read.pool_idle >= 0 else ""
-            said.append(f"blocking pool: {read.pool_threads} threads{idle}")
-        if read.pool_queue >= 0:
-            said.append(f"{count(read.pool_queue)} jobs wait for one")
+            jobs = f", {count(read.pool_queue)} jobs waiting" if read.pool_queue >= 0 else ""
+            said.append(f"pool: {read.pool_threads} threads{idle}{jobs}")
         if not read.whole:
-            said.append("some tasks are missing: the list changed while it was read")
+            said.append("list incomplete")
         lines.append((Span("   "), Span("   ".join(said))))
     if any(use.polls is not None for use in snapshot.tasks):
         lines.append((Span(f"   exact: {clean(snapshot.exact) or 'on'}", "dim"),))
@@ -195,8 +193,8 @@ def _polls(stats: PollStats | None, state: UiState) -> dict[str, Line]:
     return {
         "polls": (Span(count(stats.polls)),),
         "busy": (Span(duration(stats.busy_ns)),),
-        "p50": (Span(duration(bucket_percentile(stats.buckets, 50))),),
-        "p99": (Span(duration(bucket_percentile(stats.buckets, 99))),),
+        "p50": (Span(duration(min(bucket_percentile(stats.buckets, 50), stats.max_ns))),),
+        "p99": (Span(duration(min(bucket_percentile(stats.buckets, 99), stats.max_ns))),),
         "longest": (Span(duration(stats.max_ns)),),
         "histogram": (Span(sparkline(decades(stats.buckets), state.glyphs.ramp)),),
     }
@@ -204,6 +202,8 @@ def _polls(stats: PollStats | None, state: UiState) -> dict[str, Line]:
 
 _DECADE = 8
 """Buckets to one character: a factor of four."""
+_SCALE = 8
+"""Columns for each of them in the lower pane."""
 _FIRST = 40
 """The bucket that begins at 1,024 ns; shorter polls count with it."""
 
@@ -271,9 +271,12 @@ def _histogram(stats: PollStats, state: UiState) -> list[Line]:
     ramp = state.glyphs.ramp
     line = sparkline(parts, ramp)
     bars = "".join(
-        pad(f"{line[at]} {count(parts[at])}" if parts[at] else ramp[0], 6) for at in range(last)
+        pad(f"{line[at]} {count(parts[at])}" if parts[at] else ramp[0], _SCALE)
+        for at in range(last)
     )
-    scale = "".join(pad(duration(bucket_floor_ns(_FIRST + at * _DECADE)), 6) for at in range(last))
+    scale = "".join(
+        pad(duration(bucket_floor_ns(_FIRST + at * _DECADE)), _SCALE) for at in range(last)
+    )
     return [_labelled("polls", (Span(bars),)), _labelled("from", (Span(scale, "dim"),))]
 
 

@@ -90,7 +90,9 @@ def _axis(snapshot: Snapshot, shown: times.Shown) -> Line:
     text = " " * times.MARGIN
     for column in range(0, shown.columns, _TICK):
         at_ns = shown.start_ns + column * shown.cell_ns - begin
-        text += pad(f"|{_moment(at_ns, shown.cell_ns)}", _TICK)
+        moment = f"|{_moment(at_ns, shown.cell_ns)}"
+        if column + len(moment) <= shown.columns:
+            text += pad(moment, _TICK)
     return (Span(text[: times.MARGIN + shown.columns], "dim"),)
 
 
@@ -116,6 +118,11 @@ def _cells(
         first = max((first_ns - start) // cell_ns, 0)
         last = min((last_ns - 1 - start) // cell_ns, shown.columns - 1)
         selected = (episode.stack, episode.cause) in keys
+        if first == last and not selected and episode is not chosen:
+            part = min(last_ns, end) - max(first_ns, start)
+            sums = row.setdefault(first, {})
+            sums[episode.cause] = sums.get(episode.cause, 0) + part
+            continue
         for column in range(first, last + 1):
             at_ns = start + column * cell_ns
             part = min(last_ns, at_ns + cell_ns) - max(first_ns, at_ns)
@@ -169,8 +176,9 @@ def _letters(row: dict[int, Cell], shown: times.Shown, past: int) -> Line:
             spans.append(Span("." if column < past else " ", "dim"))
             continue
         cause, _, selected, under = cell
-        emphasis = "reverse bold " if under else "reverse " if selected else ""
-        spans.append(Span(LETTERS[cause], emphasis + cause_style(cause)))
+        emphasis = "reverse " if selected else ""
+        style = "warn" if under else emphasis + cause_style(cause)
+        spans.append(Span(LETTERS[cause], style))
     return _joined(spans)
 
 

@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 _MARGIN = 6
 _FIXED = (
-    Column("tid", "tid", 7, right=True, drop=4),
+    Column("tid", "tid", 7, right=True, drop=7),
     Column("name", "thread", 15, drop=8),
     Column("state", "state now", 17),
-    Column("place", "in", 20, drop=6, grow=1, widest=60),
+    Column("place", "in", 20, drop=3, grow=3, widest=60),
 )
 _SPLIT = (
     Column("poll", "poll", 5, right=True),
     Column("asleep", "asleep", 6, right=True),
-    Column("waiting", "waiting", 7, right=True, drop=2),
-    Column("parked", "parked", 6, right=True, drop=1),
-    Column("allowed", "allowed", 7, right=True, drop=3),
+    Column("waiting", "waiting", 7, right=True, drop=4),
+    Column("parked", "parked", 6, right=True, drop=2),
+    Column("allowed", "allowed", 7, right=True, drop=5),
 )
 _BLIND_SPLIT = (
     Column("cpu", "on cpu", 6, right=True),
@@ -47,9 +47,9 @@ _BAR_PARTS = (
 _BAR = "█▓▒░-·"
 _ASCII_BAR = "#=w+-."
 _END = (
-    Column("bar", "time", 12, drop=5, grow=2, widest=40),
+    Column("bar", "time", 10, drop=6, grow=1, widest=40),
     Column("longest", "longest", 7, right=True),
-    Column("history", "last 60 s", 12, drop=7),
+    Column("history", "last 60 s", 12, drop=9),
 )
 """Without CONTEXT nobody knows which of the time was spent in polls."""
 
@@ -86,12 +86,13 @@ def _text(use: WorkerUse, snapshot: Snapshot) -> str:
 def table(snapshot: Snapshot, width: int) -> Table:
     """The columns there is room for."""
     sees = snapshot.info.detection.rung is Rung.CONTEXT
-    return Table((*_FIXED, *(_SPLIT if sees else _BLIND_SPLIT), *_END), width, _MARGIN)
+    end = _END if sees else [column for column in _END if column.name != "bar"]
+    return Table((*_FIXED, *(_SPLIT if sees else _BLIND_SPLIT), *end), width, _MARGIN)
 
 
-def shape(snapshot: Snapshot, body: int) -> tuple[int, int]:
+def shape(_: Snapshot, body: int) -> tuple[int, int]:
     """Lines above the rows, and how many rows are shown."""
-    return 1, max(body - 1 - len(_below(snapshot, True)), 0)
+    return 1, max(body - 1 - len(_below(True)), 0)
 
 
 def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Line]:
@@ -108,15 +109,13 @@ def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Li
     if not uses:
         said = "no worker matches the search" if snapshot.workers else "no worker so far"
         lines += [(), (Span(f"   {said}", "dim"),)]
-    below = _below(snapshot, state.glyphs.unicode)
+    below = _below(state.glyphs.unicode) if "bar" in columns else []
     above = block(lines, width, max(height - len(below), 0), mark)
     return block([*above, *below], width, height, mark)
 
 
-def _below(snapshot: Snapshot, unicode: bool) -> list[Line]:
+def _below(unicode: bool) -> list[Line]:
     glyphs = _BAR if unicode else _ASCII_BAR
-    if snapshot.info.detection.rung is not Rung.CONTEXT:
-        return []
     parts = zip(_BAR_PARTS, glyphs, strict=True)
     spans = [Span("   ")]
     for (_, says, style), glyph in parts:
