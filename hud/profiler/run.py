@@ -181,6 +181,7 @@ class Profiler:
         )
         self._codes = Codes(self._resolver, self._addresses)
         self._objects = Objects(self._resolver, self._addresses, self.notes)
+        stack.callback(self._addresses.keep_names)
         self._read_image()
         self._probe = stack.enter_context(
             Probe(
