@@ -245,6 +245,10 @@ class Recording:
         self.cpu_ns = cpu_ns
         self.rss_bytes = rss_bytes
 
+    def set_window(self, window_ns: int) -> None:
+        """From now on; what a smaller one forgets a larger one does not bring back."""
+        self.info = replace(self.info, window_ns=window_ns)
+
     def finish(self, now_ns: int, reason: str) -> None:
         """The run is over: polls still open are closed with it, as samples that say so."""
         if self.ended_ns:

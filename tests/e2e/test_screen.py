@@ -142,6 +142,37 @@ def test_a_visit(server: targets.Running) -> None:
     assert "  ended      quit" in said
 
 
+def test_a_recording_is_made_behind_the_screen_and_played_again(
+    server: targets.Running, tmp_path: Path
+) -> None:
+    """Reset and looked at in other ways meanwhile: the export is the same."""
+    recording, live, later = tmp_path / "run.hud", tmp_path / "live.json", tmp_path / "later.json"
+    with Session("--pid", server.pid, "--record", recording, "--export", live) as hud:
+        hud.shows("of worker time is blocked")
+        hud.press("r")
+        hud.until(lambda: "00:00:00" in hud.text, "reset")
+        hud.press("t" + 8 * "\x7f" + "8" + ENTER)
+        hud.shows("at least 8 ms")
+        hud.press("w" + 8 * "\x7f" + "1" + ENTER)
+        hud.until(lambda: "window all" not in hud.text, "seen through a window")
+        hud.shows("00:00:02")
+        hud.press("q")
+        assert "incomplete" not in hud.ends()
+    program.run("export", recording, "-o", later)
+    assert later.read_bytes() == live.read_bytes()
+
+    with Session("view", recording) as hud:
+        hud.shows("REPLAY")
+        hud.shows("hold")
+        hud.press("w" + 8 * "\x7f" + "0" + ENTER)
+        hud.shows("window all")
+        hud.shows("demo_server::")
+        hud.press(" ")
+        hud.shows("play")
+        hud.press("q")
+        assert hud.ends() == ""
+
+
 def test_an_interrupt_quits_and_writes(server: targets.Running, tmp_path: Path) -> None:
     file = tmp_path / "trace.json"
     with Session("--pid", server.pid, "--export", file) as hud:

@@ -8,7 +8,7 @@ from hud.model import Losses, Snapshot
 from hud.tui.keys import help_rows
 from hud.tui.layout import block
 from hud.tui.style import Line, Span
-from hud.tui.text import clean, pad
+from hud.tui.text import clean, pad, pieces
 from hud.tui.verdict import caveats
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def content(snapshot: Snapshot, width: int) -> list[Line]:
     for sentence in said if detection.reason or said else ():
         lines += [
             (Span(f"   {pad('note' if not at else '', 14)} "), Span(part))
-            for at, part in enumerate(_pieces(sentence, max(width - 20, 20)))
+            for at, part in enumerate(pieces(sentence, max(width - 20, 20)))
         ]
     return lines
 
@@ -69,16 +69,6 @@ _LOSSES = {
     "symbols_late": "stacks without names: the resolver did not answer",
     "polls_uncounted": "polls that exact mode could not count",
 }
-
-
-def _pieces(sentence: str, width: int) -> list[str]:
-    pieces = [""]
-    for word in sentence.split(" "):
-        if pieces[-1] and len(pieces[-1]) + 1 + len(word) > width:
-            pieces.append(word)
-        else:
-            pieces[-1] = f"{pieces[-1]} {word}".lstrip()
-    return pieces
 
 
 def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Line]:

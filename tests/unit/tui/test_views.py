@@ -16,6 +16,7 @@ from screen_build import (
     MS,
     NOW,
     QUIET,
+    RICH,
     STUCK,
     WORKERS,
     S,
@@ -25,6 +26,7 @@ from screen_build import (
     on_rung,
     poll_stack,
     snapshot,
+    task,
     worker,
 )
 
@@ -32,10 +34,13 @@ from hud.analysis.snapshot import Analyzer
 from hud.model import Cause, Losses, Origin, Rung, Snapshot, Where
 from hud.tui.frame import compose
 from hud.tui.keys import Act, Action, Scope, Typed
-from hud.tui.state import Size, UiState, list_page, settle, update
+from hud.tui.pages import page_of
+from hud.tui.state import Size, UiState, settle
 from hud.tui.style import THEMES, Line, theme_for
 from hud.tui.text import ASCII, cells
+from hud.tui.update import update
 from hud.tui.verdict import caveats, verdict
+from hud.wish import Playback
 
 if TYPE_CHECKING:
     from hud.analysis.recording import Recording
@@ -102,11 +107,11 @@ def test_advice_in_pane_and_drill_down() -> None:
         assert "fix  " not in "\n".join(text_of(drawn(nothing, Size(120, 32), *actions)))
 
 
-def test_the_last_stack_can_be_scrolled_to_below_the_advice() -> None:
+def test_the_last_line_can_be_scrolled_to() -> None:
     for size in SIZES[:4]:
         lines = text_of(drawn(snapshot(), size, Act.OPEN, Act.END))
         body = [line for line in lines[:-1] if line.strip()]
-        assert "bcrypt::hash " in body[-1], size
+        assert "task ids, the latest: 17" in body[-1], size
 
 
 def test_unfolded_stacks(golden: GoldenCheck) -> None:
@@ -352,9 +357,9 @@ def test_colour_means_the_cause_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("environ", "theme"),
     [
-        ({}, "dark"),
+        ({}, ""),
         ({"NO_COLOR": "1"}, "none"),
-        ({"NO_COLOR": ""}, "dark"),
+        ({"NO_COLOR": ""}, ""),
         ({"COLORFGBG": "0;15"}, "light"),
         ({"COLORFGBG": "15;default;0"}, "dark"),
         ({"NO_COLOR": "1", "COLORFGBG": "0;15"}, "none"),
@@ -367,7 +372,8 @@ def test_themes(environ: dict[str, str], theme: str) -> None:
 def test_the_view_shows_only_what_the_page_has_room_for() -> None:
     seen = many(10_000)
     lines = text_of(drawn(seen, Size(120, 32), Act.END))
-    assert sum("service::module" in line for line in lines) == list_page(Size(120, 32)) + 1
+    page = page_of(settle(UiState(), seen), seen, Size(120, 32))
+    assert sum("service::module" in line for line in lines) == page.shown + 1
     assert any(line.startswith(" >10k  ") for line in lines)
 
 
@@ -402,3 +408,75 @@ def test_what_analysis_derives_is_shown(sample_recording: Recording) -> None:
     assert [str(use.worker.tid) in workers[5 + at] for at, use in enumerate(seen.workers)] == (
         [True] * len(seen.workers)
     )
+
+
+# --------------------------------------------------------------------------- everything known
+
+_KNOWN = snapshot(**RICH)
+
+
+@WHICH
+def test_timeline(size: Size, golden: GoldenCheck) -> None:
+    lines = drawn(_KNOWN, size, Act.TIMELINE, Act.DOWN, Act.LEFT)
+    golden(f"timeline-{size.width}x{size.height}", lines)
+
+
+@WHICH
+def test_tasks(size: Size, golden: GoldenCheck) -> None:
+    golden(f"tasks-{size.width}x{size.height}", drawn(_KNOWN, size, Act.TASKS))
+
+
+@WHICH
+def test_pressure(size: Size, golden: GoldenCheck) -> None:
+    golden(f"pressure-{size.width}x{size.height}", drawn(_KNOWN, size, Act.PRESSURE))
+
+
+def test_a_blocker_with_everything_known(golden: GoldenCheck) -> None:
+    golden("stacks-rich-100x60", drawn(_KNOWN, Size(100, 60), Act.OPEN, Act.CODE, Act.HOME))
+    holders = drawn(_KNOWN, Size(120, 50), Act.DOWN, Act.DOWN, Act.OPEN)
+    golden("stacks-holders-120x50", holders)
+    golden("blockers-rich-120x40", drawn(_KNOWN, Size(120, 40)))
+
+
+def test_groups(golden: GoldenCheck) -> None:
+    golden("by-file-100x24", drawn(_KNOWN, Size(100, 24), Act.GROUP))
+    golden("by-type-100x24", drawn(_KNOWN, Size(100, 24), Act.GROUP, Act.GROUP))
+
+
+def test_a_replay_has_a_bar(golden: GoldenCheck) -> None:
+    playback = Playback(42 * S, 134 * S, 4.0, True)
+    golden("replay-80x24", drawn(_KNOWN, Size(80, 24), playback=playback))
+    ascii_only = drawn(_KNOWN, Size(100, 24), playback=playback, glyphs=ASCII)
+    assert text_of(ascii_only)[-2].startswith(" play  00:00:42  ==")
+    assert all(line.isascii() for line in text_of(ascii_only))
+
+
+def test_without_exact_mode_the_tasks_say_what_it_would_add() -> None:
+    for seen in (snapshot(), snapshot(tasks=(task(1, "a", S, polls=False),))):
+        text = "\n".join(text_of(drawn(seen, Size(120, 32), Act.TASKS)))
+        assert "--exact adds all polls of each type" in text
+        assert "p99" not in text
+    assert "types of this program's tasks are not known" in "\n".join(
+        text_of(drawn(snapshot(), Size(120, 32), Act.TASKS))
+    )
+
+
+def test_every_view_in_ascii() -> None:
+    for act in (Act.BLOCKERS, Act.WORKERS, Act.TIMELINE, Act.TASKS, Act.PRESSURE, Act.OPEN):
+        for line in text_of(drawn(_KNOWN, Size(120, 40), act, glyphs=ASCII)):
+            assert line.isascii(), line
+
+
+def test_the_selected_blocker_is_marked_in_the_timeline() -> None:
+    lines = drawn(_KNOWN, Size(120, 32), Act.DOWN, Act.TIMELINE)
+    marked = {span.text[0] for line in lines for span in line if span.style.startswith("reverse ")}
+    assert marked == {"y"}, "those of store::Index::save"
+
+
+def test_a_changed_threshold_is_told_in_the_header() -> None:
+    before = snapshot()
+    state = settle(UiState(), before)
+    lower = snapshot(info=replace(INFO, threshold_ns=MS), elapsed_ns=200 * S)
+    head = text_of(compose(lower, settle(state, lower), Size(130, 32)))[0]
+    assert "at least 1 ms (5.0ms until 00:03:20)" in head
+    assert "until" not in text_of(compose(before, state, Size(130, 32)))[0]
