@@ -120,6 +120,7 @@ def _complete(pid: int, seconds: float) -> None:
         after, spent = profiler.counters(), _runs(lambda _: True)
     grown = {name: after[name] - before[name] for name in after}
     cells: list[table.Cell] = [
+        "default settings",
         grown["stacks_taken"],
         table.percent(grown["stacks_complete"], grown["stacks_taken"]),
         f"{grown['frames'] / max(1, grown['stacks_taken']):.1f}",
@@ -128,7 +129,16 @@ def _complete(pid: int, seconds: float) -> None:
         f"{(spent.ns - used.ns) / elapsed / 1e7:.2f} %",
         f"{(spent.ns - used.ns) / max(1, spent.count - used.count):.0f} ns",
     ]
-    head = ("stacks", "complete", "frames each", "not taken", "distinct", "kernel side", "per run")
+    head = (
+        "what",
+        "stacks",
+        "complete",
+        "frames each",
+        "not taken",
+        "distinct",
+        "kernel side",
+        "per run",
+    )
     table.show(
         f"demo server under load, {elapsed:.0f} s after the first {SETTLE_S:g} s"
         f" ({running.load_average()})",
@@ -173,9 +183,13 @@ def _cost(profiler: Profiler, seconds: float) -> None:
             samples += taken
     table.show(
         f"CPU samples with a stack, against those without in turn ({running.load_average()})",
-        ("stacks", "frames each", "run without", "per stack", "spread", "per frame", "spread"),
+        (
+            *("what", "stacks", "frames each", "run without"),
+            *("per stack", "spread", "per frame", "spread"),
+        ),
         [
             [
+                "in the kernel",
                 samples,
                 f"{table.median(depths):.1f}",
                 f"{table.median(plain):.0f} ns",
