@@ -117,6 +117,8 @@ class Recording:
         self._allowed_ns = 0
         self._allowed_marks: deque[tuple[int, int]] = deque()
         self._frames: dict[Frame, Frame] = {}
+        self._same: dict[int, Frame] = {}
+        """By id; each is in ``_frames`` too."""
 
     # ------------------------------------------------------------------ what comes in
 
@@ -186,10 +188,17 @@ class Recording:
             self._stacks_refused += 1
             return
         if stack.frames is not None:
-            shared = self._frames.setdefault
-            stack = replace(stack, frames=tuple(shared(frame, frame) for frame in stack.frames))
+            stack = replace(stack, frames=tuple(map(self._shared, stack.frames)))
         self.stacks[key] = stack
         self.changed_stacks.append(key)
+
+    def _shared(self, frame: Frame) -> Frame:
+        """One frame for all that are equal; the very same one is known without its hash."""
+        if self._same.get(id(frame)) is frame:
+            return frame
+        shared = self._frames.setdefault(frame, frame)
+        self._same[id(shared)] = shared
+        return shared
 
     def add_worker(self, worker: Worker) -> None:
         """A worker, or the same one under its new name; a reused tid is alive again."""
