@@ -7,6 +7,7 @@
 #include "event.h"
 #include "state.h"
 #include "tokio.h"
+#include "exact.h"
 #include "unwind.h"
 #include "wait.h"
 
@@ -172,9 +173,12 @@ static __always_inline void see(struct thread *thread, struct task_struct *task,
 
 	if (look(&sight, thread, task, which))
 		return;
+	exact_settle(thread, sight.where);
 	other = sight.where != thread->where || sight.task_id != thread->task_id ||
 		/* a tick that cannot be read just now says nothing */
 		(sight.tick_known && thread->tick_known && sight.tick != thread->tick);
+	if (other && exact_same(thread, sight.where))
+		other = 0;
 	if (other && thread->poll_start_ns)
 		end_poll(thread, now);
 	thread->where = sight.where;
@@ -189,6 +193,7 @@ static __always_inline void see(struct thread *thread, struct task_struct *task,
 
 			thread->poll_start_ns = now - doubt;
 			thread->begin_uncertain_us = doubt / 1000;
+			exact_adopt(thread);
 			thread->poll_asleep_ns = 0;
 			thread->poll_waiting_ns = 0;
 			thread->evidence_cpu_ns = 0;
@@ -551,3 +556,5 @@ int hud_sample(void *ctx)
 	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
 	return 0;
 }
+
+#include "exact_programs.h"

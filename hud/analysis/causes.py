@@ -90,7 +90,7 @@ _KERNEL: tuple[tuple[Cause, re.Pattern[str]], ...] = (
 )
 """Kernel functions that tell where system call and user frames do not; the first row decides."""
 
-_HELD = re.compile(r"Mutex|RwLock|ReentrantLock|rwlock|mutex")
+_HELD = re.compile(r"Mutex|RwLock|ReentrantLock|rwlock|mutex|__lll_lock_wait")
 _AWAITED = re.compile(
     r"[Cc]ondvar|mpsc|mpmc|channel|[Oo]nce\b|OnceLock|LazyLock|Barrier|JoinHandle|JoinInner"
     r"|thread::(\w+::)*park|Parker|pthread_(cond|join)|crossbeam|Semaphore|WaitGroup"
@@ -166,12 +166,13 @@ def _asleep(
     found = _matching(library, overruling=True)
     if found:
         return _seen(found, name)
+    found = _matching(library, overruling=False)
     if name in SURE:
-        return Finding(SURE[name], f"asleep in {name}")
+        same = found and found[0] is SURE[name]
+        return _seen(found, name) if found and same else Finding(SURE[name], f"asleep in {name}")
     by_descriptor = descriptor_cause(name, file_type)
     if by_descriptor:
         return Finding(by_descriptor, f"asleep in {name} of a {_TYPE_NAMES[file_type]}")
-    found = _matching(library, overruling=False)
     if found:
         return _seen(found, name)
     if name in LIKELY:

@@ -18,6 +18,7 @@ from hud.analysis.episodes import RungDetector, latency_of
 from hud.analysis.ledger import Ledger
 from hud.analysis.quality import Quality
 from hud.analysis.tally import Durations, Tally, heaviest, largest_first
+from hud.analysis.tasks import task_uses
 from hud.model import (
     Blocker,
     Episode,
@@ -27,6 +28,7 @@ from hud.model import (
     Origin,
     Pressure,
     Snapshot,
+    TaskUse,
     WorkerUse,
 )
 
@@ -42,6 +44,8 @@ _ALWAYS_FRESH = 100
 """Unchanged blockers from this rank on may show a share that is some seconds old while live."""
 _STALE_NS = 10_000_000_000
 _FEW = 8
+_TASKS_NS = 1_000_000_000
+_TASKS_EACH_NS = 20_000
 _TIMELINE = 4_096
 """How many of the latest episodes a snapshot holds one by one."""
 
@@ -64,6 +68,8 @@ class Analyzer:
         self._pressure: dict[tuple[str, int], Durations] = {}
         self._quality = Quality(recording)
         self._stack_position = 0
+        self._tasks: tuple[TaskUse, ...] = ()
+        self._tasks_ns = 0
         self._unsettled: dict[int, Draft] = {}
         self._waiting_for: dict[int, list[int]] = {}
 
@@ -119,6 +125,7 @@ class Analyzer:
             hud_cpu_ns=recording.cpu_ns,
             hud_rss_bytes=recording.rss_bytes,
             stacks=recording.stacks,
+            tasks=self._task_uses(temporary, now_ns, fresh=not live),
             tasks_read=recording.tasks,
             host=recording.host,
             stopped=ledger.stopped,
@@ -138,6 +145,16 @@ class Analyzer:
     def latencies(self) -> Sequence[Latency]:
         """Every wait for a CPU as of the last snapshot, in the order of their ends."""
         return tuple(self._latencies)
+
+    def _task_uses(
+        self, unfinished: Sequence[Episode], now_ns: int, *, fresh: bool
+    ) -> tuple[TaskUse, ...]:
+        """Derived anew once a second, the more episodes the more rarely."""
+        patience = _TASKS_NS + len(self._ledger.blocking.values) * _TASKS_EACH_NS
+        if fresh or now_ns - self._tasks_ns >= patience:
+            self._tasks_ns = now_ns
+            self._tasks = task_uses(self.recording, (*self._ledger.all(), *unfinished))
+        return self._tasks
 
     # ------------------------------------------------------------------ what is new
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis import figures
 from hud.analysis.advice import advise
+from hud.export import code
+from hud.export.polls import poll_table
 from hud.model import Blocker, Cause, HolderUse, Losses, Rung, Snapshot
 from hud.text import printable
 
@@ -46,6 +48,7 @@ LOSSES: dict[str, str] = {
     "stacks_skipped": "stacks skipped to limit the cost",
     "recording_full": "samples dropped, recording full",
     "symbols_late": "stacks without names, resolver late",
+    "polls_uncounted": "polls not counted",
 }
 """What each field of ``Losses`` counts, after its number."""
 
@@ -104,15 +107,19 @@ def text(
     width: int | None = None,
     ascii_only: bool = False,
     written: str = "",
+    verbose: bool = False,
 ) -> str:
     """The whole summary, ending in a newline.
 
     ``width`` is the terminal's, None = no limit (a file, a pipe). ``written`` names what was
-    exported (``trace.json (341 episodes)``).
+    exported (``trace.json (341 episodes)``). ``verbose`` adds raw symbols and code.
     """
     lines = [_title(snapshot), "", f"  {verdict(snapshot)}", ""]
     if snapshot.blockers:
-        lines += [*_table(snapshot, color=color, width=width), ""]
+        lines += [*_table(snapshot, color=color, width=width, verbose=verbose), ""]
+    polls = poll_table(snapshot, width=width)
+    if polls:
+        lines += [*polls, ""]
     for label, value in _rest(snapshot, written):
         lines += _wrapped(f"  {label:<{_LABEL_WIDTH}}", value, width)
     whole = "\n".join(lines) + "\n"
@@ -177,11 +184,12 @@ def _title(snapshot: Snapshot) -> str:
     if snapshot.span_ns < snapshot.elapsed_ns:
         length = f"last {figures.long_duration(snapshot.span_ns)} of {length}"
     threshold = figures.long_duration(info.threshold_ns)
-    parts += [length, f"polls of {threshold} and more"]
+    chosen = f" (auto: {info.threshold_from})" if info.threshold_from else ""
+    parts += [length, f"polls of {threshold} and more{chosen}"]
     return "  ".join(parts)
 
 
-def _table(snapshot: Snapshot, *, color: bool, width: int | None) -> list[str]:
+def _table(snapshot: Snapshot, *, color: bool, width: int | None, verbose: bool) -> list[str]:
     blockers = snapshot.blockers
     shown = blockers[:MOST_ROWS]
     columns = [column for column in _COLUMNS if any(column.cell(one) for one in shown)]
@@ -214,6 +222,8 @@ def _table(snapshot: Snapshot, *, color: bool, width: int | None) -> list[str]:
             for line in _wrapped(f"{inset}{label} ", printable(value), width)
         ]
         lines += _fix(printable(advise(blocker, snapshot.stacks).text), inset, width)
+        if verbose:
+            lines += code.shown(blocker, snapshot, inset, width)
     hidden = len(blockers) - len(shown)
     if hidden:
         rest = sum(blocker.total_ns for blocker in blockers[MOST_ROWS:])
@@ -236,8 +246,10 @@ def _circumstances(blocker: Blocker) -> list[tuple[str, str]]:
 
 
 def holder_in_words(user: HolderUse) -> str:
-    """``cache::refill src/cache.rs:88, on another thread``."""
+    """``cache::refill src/cache.rs:88, on another thread``; ``thread refiller``."""
     what = f"{user.function} {user.where}".strip()
+    if what.startswith("thread ") and user.role == "other thread":
+        return what
     role = _ROLES.get(user.role, user.role)
     return f"{what}, {role}" if what else role
 
@@ -299,6 +311,8 @@ def _rest(snapshot: Snapshot, written: str) -> list[tuple[str, str]]:
     pressure = _pressure(snapshot)
     if pressure:
         lines.append(("pressure", pressure))
+    if snapshot.exact:
+        lines.append(("exact", printable(snapshot.exact)))
     lines.append(("evidence", _evidence(snapshot)))
     lines += [("note", printable(note)) for note in info.notes]
     if snapshot.ended:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from hud.analysis.advice import advise_stack
 from hud.analysis.blame import Blame, Blames, frame_name
 from hud.analysis.calls import NO_CALL, call_name, machine_of
-from hud.model import Cause, Method
+from hud.export.polls import poll_data
+from hud.model import Cause, Method, Origin
 from hud.text import printable
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def other_data(snapshot: Snapshot, bars: Iterable[_Bar]) -> Event:
         "duration_s": snapshot.elapsed_ns / 1e9,
         "window_s": info.window_ns / 1e9,
         "threshold_ms": info.threshold_ns / 1e6,
+        "threshold_from": printable(info.threshold_from),
         "sample_period_ms": info.sample_period_ns / 1e6,
         "ended": printable(snapshot.ended),
         "detection": {
@@ -110,6 +112,8 @@ def other_data(snapshot: Snapshot, bars: Iterable[_Bar]) -> Event:
         "stopped": snapshot.stopped,
         "stopped_ns": snapshot.stopped_ns,
         "host": asdict(snapshot.host),
+        "exact": printable(snapshot.exact),
+        "polls": poll_data(snapshot),
         "losses": asdict(snapshot.losses),
         "stacks_total": snapshot.stacks_total,
         "stacks_complete": snapshot.stacks_complete,
@@ -300,9 +304,12 @@ class _Faces:
         }
         if holder.task_id:
             found["task_id"] = holder.task_id
+        if face.blame.origin in (Origin.USER, Origin.DEPENDENCY):
+            found["function"] = face.name
+            if face.blame.file:
+                found |= {"file": printable(face.blame.file), "line": face.blame.line}
         if holder.stack:
-            found |= {"function": face.name, "file": printable(face.blame.file)}
-            found |= {"line": face.blame.line, "stack": face.stack}
+            found["stack"] = face.stack
         return found
 
     def end(self, bar: _Bar) -> Event:

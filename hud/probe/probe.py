@@ -20,6 +20,7 @@ from hud.kernel.elf import parse_object
 from hud.kernel.ring import RingBuffer
 from hud.model import Culprit, Sample, ThreadState, TimeSplit, Where
 from hud.probe import wire
+from hud.probe.exact import ExactProbe, with_programs
 from hud.probe.unwind import UnwindTables
 
 EVIDENCE_SHARE = 4
@@ -60,7 +61,9 @@ class Probe:
 
     ``data`` is the compiled object, ``btf`` a file with the kernel's types where the kernel does
     not give them; ``text_bytes`` the size of the target's executable mappings, from which the
-    unwind maps are sized. Raises KernelError where the kernel refuses, ObjectError for bad data.
+    unwind maps are sized; ``exact`` loads the uprobe programs, too.
+
+    Raises KernelError where the kernel refuses, ObjectError for bad data.
     """
 
     def __init__(
@@ -71,10 +74,11 @@ class Probe:
         tgid: int,
         threshold_ns: int,
         text_bytes: int,
+        exact: bool = False,
     ) -> None:
         self._fetched: set[int] = set()
         with ExitStack() as stack:
-            self._loaded = stack.enter_context(_load(data, btf, text_bytes))
+            self._loaded = stack.enter_context(_load(data, btf, text_bytes, exact=exact))
             maps = self._loaded.maps
             self._threads = maps["threads"]
             self._stacks = maps["stacks"]
@@ -93,6 +97,11 @@ class Probe:
             self.config.tgid = tgid
             self.set_threshold(threshold_ns)
             self._links = stack.enter_context(ExitStack())
+            self.exact: ExactProbe | None = None
+            """None = its programs are not loaded."""
+            if exact:
+                self.exact = ExactProbe(self._loaded, tgid)
+                stack.callback(self.exact.detach)
             self._stack = stack.pop_all()
 
     def _variable(self, name: str, kind: type[ctypes.Structure]) -> memoryview:
@@ -217,11 +226,15 @@ class Probe:
             self._threads.delete(tid.to_bytes(4, "little"))
 
 
-def _load(data: bytes, btf: Path | None, text_bytes: int) -> loader.Loaded:
+def _load(data: bytes, btf: Path | None, text_bytes: int, *, exact: bool) -> loader.Loaded:
+    spec = parse_object(data, "hud")
+    more: tuple[str, ...] = ()
+    if exact:
+        spec, more = with_programs(spec)
     try:
         return loader.load(
-            parse_object(data, "hud"),
-            programs=("hud_switch", "hud_waking", "hud_exit", "hud_sample"),
+            spec,
+            programs=("hud_switch", "hud_waking", "hud_exit", "hud_sample", *more),
             map_entries={
                 "rows": text_bytes // TEXT_PER_ROW + ROWS_SPARE,
                 "buckets": text_bytes // 256 + BUCKETS_SPARE,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Thread
@@ -22,6 +22,7 @@ from hud.model import (
     Losses,
     Rung,
     Sample,
+    Spot,
     Stack,
     Target,
     ThreadName,
@@ -33,15 +34,17 @@ from hud.profiler import detection as detect
 from hud.profiler.addresses import Addresses
 from hud.profiler.cache import Cache, default_directory
 from hud.profiler.classes import Classes
+from hud.profiler.code import Codes
 from hud.profiler.copies import Copies
 from hud.profiler.debugfiles import DebugFiles
 from hud.profiler.debuginfo import DebugInfo
+from hud.profiler.exact import Exact
 from hud.profiler.image import Image
 from hud.profiler.objects import Objects
 from hud.profiler.options import Options
 from hud.profiler.waits import Waits
 from hud.runtime.workers import WorkerIds, find_workers
-from hud.symbols.client import FactsReply, FailedReply, Reply, Resolver
+from hud.symbols.client import FactsReply, FailedReply, PointsReply, Reply, Resolver
 from hud.symbols.download import Downloads, servers
 from hud.target import connector
 from hud.target.find import find_target
@@ -68,8 +71,11 @@ SAMPLED_HZ = 99
 SURVEY_S = 0.5
 LAST_NAMES_S = 5.0
 """How long the end of a run waits for names that the resolver still looks up."""
+LAST_CODE_S = 3.0
+"""How long it waits for source and machine code, where they are wanted."""
 
 REFRESH_INTERVAL_S = 0.5
+HOST_INTERVAL_NS = 2_000_000_000
 LOOK_INTERVAL_S = 1.0
 """Between two looks at the mappings where nothing hints at new ones; and LOOK_SHARE times what one
 takes at least."""
@@ -120,6 +126,10 @@ class Profiler:
         self.notes: list[str] = []
         self._notes_told = 0
         self._cost_before = 0
+        self.threshold_ns = options.threshold_ns
+        """In force now."""
+        self.threshold_from = ""
+        """How hud chose it; empty = as asked for."""
         self.phases: list[tuple[str, float]] = []
         """(what, seconds since the start): for benchmarks and --verbose."""
         self._started = time.monotonic()
@@ -145,7 +155,9 @@ class Profiler:
     def _open(self, stack: ExitStack) -> None:
         pid = self.target.pid
         require_initial_pid_namespace()
-        self._resolver = stack.enter_context(Resolver())
+        timed = self.options.exact or self.options.auto_threshold
+        imports = ("capstone",) if timed or self.options.code else ()
+        self._resolver = stack.enter_context(Resolver(imports=imports))
         self._phase("resolver forked")
         self._life = stack.enter_context(LifeCycle(pid))
         cache = Cache(default_directory() if self.options.use_cache else None)
@@ -167,7 +179,9 @@ class Profiler:
             cache,
             self._debug,
         )
+        self._codes = Codes(self._resolver, self._addresses)
         self._objects = Objects(self._resolver, self._addresses, self.notes)
+        stack.callback(self._addresses.keep_names)
         self._read_image()
         self._probe = stack.enter_context(
             Probe(
@@ -176,6 +190,7 @@ class Profiler:
                 tgid=pid,
                 threshold_ns=self.options.threshold_ns,
                 text_bytes=self._addresses.text_bytes,
+                exact=timed,
             )
         )
         self._phase("programs loaded")
@@ -185,13 +200,36 @@ class Profiler:
         self._addresses.use_tables(self._probe.unwind)
         self._wait_for_image()
         self._phase("executable read")
+        self._exact = self._make_exact()
+        if self._exact is not None:
+            stack.callback(self._exact.close)
         self._detect()
+        self._begin_exact()
         self._phase("attached")
         self.start_ns = time.monotonic_ns()
         self._cost_before = self.cost()[0]
         # pyroute2 takes a while to import: /proc does until it is there
         self._preparing = Thread(target=connector.prepare, daemon=True)
         self._preparing.start()
+
+    def _make_exact(self) -> Exact | None:
+        if self._probe.exact is None:
+            return None
+        return Exact(
+            self._probe.exact,
+            self._resolver,
+            self.target.pid,
+            self.options.max_overhead,
+            keep=self.options.exact,
+            choose_threshold=self.options.auto_threshold,
+            read_mappings=lambda: read_mappings(self.target.pid),
+        )
+
+    def _begin_exact(self) -> None:
+        if self._exact is not None:
+            seen = bool(self._copies.known)
+            why_not = "" if seen else f"polls are not seen: {self.detection.reason}"
+            self._exact.begin(self._addresses.files(), why_not)
 
     def _read_image(self) -> None:
         self._image.begin(self.target, self._addresses)
@@ -366,6 +404,7 @@ class Profiler:
 
     def set_threshold(self, threshold_ns: int) -> None:
         """From the next event on."""
+        self.threshold_ns, self.threshold_from = threshold_ns, ""
         self._probe.set_threshold(threshold_ns)
 
     def pump(self) -> Batch:
@@ -381,9 +420,12 @@ class Profiler:
         batch.samples = samples
         self._refresh()
         self._take_replies(batch)
+        self._waits.join(batch.stacks)
         if not self._copies.known and self._classes.take(samples, batch.stacks, self._workers):
             self._choose_again(batch)
-        self._waits.join(batch.stacks)
+        if self._exact is not None and not batch.ended:
+            self._exact.watch(samples)
+            self._exact.step(self._workers)
         if self._preparing is not None and not self._preparing.is_alive():
             self._preparing = None
             if not self._life.open_connector():
@@ -415,6 +457,7 @@ class Profiler:
         batch.died += [tid for tid in read.exited if tid in self._workers]
         batch.losses = self.losses()
         batch.cost = self.cost()
+        self._tell_exact(batch)
         if len(self.notes) != self._notes_told:
             self._notes_told = len(self.notes)
             batch.notes = tuple(self.notes)
@@ -431,7 +474,16 @@ class Profiler:
             context_unreadable=counters.context_unreadable,
             stacks_skipped=counters.stacks_skipped,
             symbols_late=self._addresses.unnamed,
+            polls_uncounted=self._exact.uncounted() if self._exact is not None else 0,
         )
+
+    def _tell_exact(self, batch: Batch, *, last: bool = False) -> None:
+        if self._exact is None:
+            return
+        self._exact.tell(batch, last=last)
+        if batch.threshold_ns:
+            self.threshold_ns, self.threshold_from = batch.threshold_ns, batch.threshold_from
+            self._probe.set_threshold(batch.threshold_ns)
 
     def stack_counts(self) -> tuple[int, int]:
         """Stacks taken in the run, and how many of them reached the thread's start."""
@@ -448,11 +500,30 @@ class Profiler:
         rss = pages * os.sysconf("SC_PAGE_SIZE")
         return own + self._resolver.cpu_ns(), rss + self._resolver.rss_bytes()
 
+    def want_code(self, spots: Iterable[Spot]) -> None:
+        """Ask for source and machine code, a few spots at a time and each once; never blocks.
+
+        What is read comes with later batches; call it again for the rest. For ``options.code``.
+        """
+        self._codes.want(spots, self.target)
+
+    def read_code(self, spots: list[Spot]) -> Batch:
+        """Source and machine code of all these spots, as far as they can be read in LAST_CODE_S."""
+        batch = Batch(time.monotonic_ns())
+        until = time.monotonic() + LAST_CODE_S
+        while self._codes.want(spots, self.target) and time.monotonic() < until:
+            self._addresses_take(self._resolver.wait(0.01), batch)
+            time.sleep(0.002)  # lines may be all that is left to wait for
+        return batch
+
     def finish(self) -> Batch:
         """Detach, drain once more, wait a little for names that are still looked up."""
+        if self._exact is not None:
+            self._exact.close()
         self._probe.detach()
         self.end_ns = time.monotonic_ns()
         batch = self.pump()
+        self._tell_exact(batch, last=True)
         batch.losses = self.losses()
         batch.host = self._host.read()
         until = time.monotonic() + LAST_NAMES_S
@@ -544,8 +615,11 @@ class Profiler:
             if isinstance(reply, FactsReply | FailedReply):
                 self._image.take(reply)
                 self._objects.take(reply)
+            if isinstance(reply, PointsReply | FailedReply) and self._exact is not None:
+                self._exact.take(reply)
         for key, stack in self._addresses.take(replies):
             batch.stacks[key] = stack
+        batch.code += self._codes.take(replies)
         if self._addresses.improved:
             self._addresses.improved = False
             self._known_stacks.clear()
@@ -608,10 +682,13 @@ class Profiler:
         batch.died += list(self._workers)
         self._workers.clear()
         self._outside.clear()
+        if self._exact is not None:
+            self._exact.begin((), "the process runs another program now")
         self._probe.detach()
         gone = self._probe.threads(time.monotonic_ns()).states
         self._probe.forget_threads(state.tid for state in gone)
         self._addresses.clear()
+        self._codes.clear()
         self._objects.clear()
         self._known_stacks.clear()
         try:
@@ -619,6 +696,7 @@ class Profiler:
             self._read_image()
             self._wait_for_image()
             self._detect()
+            self._begin_exact()
         except (HudError, OSError) as error:
             self._see_latency_only(f"after exec: {error}")
         batch.detection = self.detection
@@ -656,5 +734,6 @@ class Profiler:
         self._probe.detach()
         self._attach(SAMPLED_HZ)
         self._step_down(detect.Refusal(failed, self.detection.tokio_versions))
+        self._begin_exact()
         batch.detection = self.detection
         batch.workers += self.workers

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
+from collections.abc import Iterable
 from pathlib import Path
 
 MOST_SYMBOLS = 400_000
@@ -19,37 +20,38 @@ class KernelNames:
     """Functions of the running kernel, as they were when the file was read; some 4 MB."""
 
     def __init__(self, kallsyms: Path = Path("/proc/kallsyms")) -> None:
-        starts: list[int] = []
-        names: list[bytes] = []
+        self._starts = array("Q")
+        self._ends = array("I")
+        self._text = bytearray()
         self.reason = ""
         """Why there are none; empty if there are some."""
         try:
             with kallsyms.open("rb") as lines:
-                for line in lines:
-                    fields = line.split(None, 3)
-                    if len(fields) < 3 or fields[1] not in _CODE or len(starts) >= MOST_SYMBOLS:
-                        continue
-                    starts.append(int(fields[0], 16))
-                    names.append(fields[2] + (b" " + fields[3].strip() if fields[3:] else b""))
-        except (OSError, ValueError) as error:
+                self._read(lines)
+        except (OSError, ValueError, OverflowError) as error:
             self.reason = f"names of kernel functions cannot be read: {error}"
-            starts.clear()
-        if starts and not any(starts):
-            self.reason = "names of kernel functions are hidden (kernel.kptr_restrict)"
-            starts.clear()
-        order = sorted(range(len(starts)), key=starts.__getitem__)
-        self._starts = array("Q", (starts[at] for at in order))
-        self._ends = array("I")
-        self._text = bytearray()
-        for at in order:
-            self._text += names[at]
-            self._ends.append(len(self._text))
+        else:
+            if not any(self._starts):
+                self.reason = "names of kernel functions are hidden (kernel.kptr_restrict)"
+        if self.reason:
+            self._starts = array("Q")
+        self._order = array("I", sorted(range(len(self._starts)), key=self._starts.__getitem__))
+        self._sorted = array("Q", (self._starts[at] for at in self._order))
+
+    def _read(self, lines: Iterable[bytes]) -> None:
+        """Lines are ``ffffffff81000000 T name`` and, of a module's, ``\\t[module]``."""
+        for line in lines:
+            if line[17:18] in _CODE and len(self._starts) < MOST_SYMBOLS:
+                self._starts.append(int(line[:16], 16))
+                self._text += line[19:-1]
+                self._ends.append(len(self._text))
 
     def find(self, address: int) -> tuple[str, str]:
         """(function, module) around an address; the kernel itself is module ``kernel``."""
-        at = bisect_right(self._starts, address) - 1
-        if at < 0 or address - self._starts[at] > _FAR:
+        place = bisect_right(self._sorted, address) - 1
+        if place < 0 or address - self._sorted[place] > _FAR:
             return "", "kernel"
+        at = self._order[place]
         text = self._text[self._ends[at - 1] if at else 0 : self._ends[at]]
-        name, _, module = text.decode("ascii", "replace").partition(" ")
+        name, _, module = text.decode("ascii", "replace").partition("\t")
         return name, module.strip("[]") or "kernel"

@@ -41,7 +41,7 @@ struct context { char a[40]; long *scheduler; unsigned long task; char b[12];
                  unsigned char budget, c, runtime; char d[9]; };
 static _Thread_local long before[3] = {1, 2, 3};
 #ifdef BIG
-static _Thread_local volatile char room[100000]; /* more than glibc keeps spare */
+static _Thread_local volatile char room[100000]; /* more than glibc keeps for late objects */
 #endif
 static _Thread_local volatile struct context context;
 void *place(void) { return (void *)&context; }

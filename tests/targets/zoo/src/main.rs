@@ -13,10 +13,14 @@
 
 mod allowed;
 mod blocking;
+mod locks;
 mod measured;
+mod memory;
+mod net;
 mod options;
 mod specimen;
 mod truth;
+mod userfault;
 
 use std::ffi::{c_char, CStr};
 use std::process::ExitCode;
