@@ -156,6 +156,8 @@ def _copies_in(source: SharedObject | FactsReply, live: _Live) -> list[Copy] | s
     if isinstance(source, SharedObject):
         name = source.name
         bias = bias_of(source.mappings, facts.segments)
+        if any("/ld-musl-" in mapping.path for mapping in live.mappings):
+            return f"{name}: musl's thread-locals of shared objects are not known"
         if bias is None:
             return f"{name}: not mapped as a program is"
         block = object_block(facts.tls, facts.machine, facts.tls_slots, bias, live.read, name)

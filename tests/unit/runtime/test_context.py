@@ -34,6 +34,7 @@ class Facts(NamedTuple):
     tls: Tls | None
     tls_symbols: list[tuple[str, int, int]]
     has_symtab: bool = True
+    context_members: tuple[dict[str, int], ...] = ()
 
 
 def propose(facts: Facts, machine: int | str, versions: list[str] | None = None) -> Proposal:
@@ -165,6 +166,27 @@ def test_no_proposal_has_a_reason(
     proposal = propose(seen, machine, versions)
     assert proposal.layouts == ()
     assert reason in proposal.reason
+
+
+MEMBERS = {"current_task_id": 48, "budget": 68, "runtime": 70, "scheduler": 40, "rng": 56}
+
+
+def test_debug_info_decides_between_layouts_of_one_size() -> None:
+    seen = facts(80)._replace(context_members=(MEMBERS,))
+    layouts = propose(seen, "x86_64").layouts
+    assert [layout.tokio for layout in layouts] == ["1.45 to 1.54", "1.40 to 1.44"]
+    (layout,) = propose(seen, "x86_64", ["1.54.1"]).layouts
+    assert layout.why == "tokio 1.54.1, CONTEXT of 80 bytes as its debug info says"
+    older = {"current_task_id": 0, "budget": 68, "runtime": 70, "scheduler": 48}
+    seen = seen._replace(context_members=({"budget": 3}, older))
+    assert [layout.tokio for layout in propose(seen, "x86_64").layouts] == ["1.29 to 1.39"]
+
+
+@pytest.mark.parametrize("member", ["current_task_id", "budget", "runtime", "scheduler"])
+def test_debug_info_that_contradicts_refutes(member: str) -> None:
+    other = {**MEMBERS, member: 8}
+    proposal = propose(facts(80)._replace(context_members=(other,)), "x86_64", ["1.54.1"])
+    assert proposal == ((), "debug info of tokio 1.54.1 contradicts every known layout")
 
 
 def test_in_a_shared_object_offsets_count_from_its_block() -> None:
