@@ -68,6 +68,8 @@ LAST_NAMES_S = 5.0
 """How long the end of a run waits for names that the resolver still looks up."""
 
 REFRESH_INTERVAL_S = 0.5
+STUCK_NS = 100_000_000
+"""A worker in one poll for so long is looked at before the poll ends."""
 HOST_INTERVAL_NS = 2_000_000_000
 MOST_STACKS = 60_000
 UNREADABLE_SHARE = 0.05
@@ -165,7 +167,7 @@ class Profiler:
             )
         )
         self._phase("programs loaded")
-        self._waits = Waits(pid, self._probe.wait, self.notes.append)
+        self._waits = Waits(pid, self._probe.wait, self._probe.asleep_since, self.notes.append)
         self._host = HostWatch(pid)
         self._next_host = 0
         self._addresses.use_tables(self._probe.unwind)
@@ -340,10 +342,11 @@ class Profiler:
         if self._layout is not None:
             batch.workers += self._take_entered(read.entered)
             self._judge_layout(batch)
-        for state in read.states:
+        for at, state in enumerate(read.states):
             key = state.asleep_stack
-            if key and state.poll_start_ns and now - state.poll_start_ns >= 100_000_000:
+            if key and state.poll_start_ns and now - state.poll_start_ns >= STUCK_NS:
                 self._fetch_stack(key, batch)
+                read.states[at] = self._waits.lasting(state, now, batch.details)
         self._addresses.ask_wanted()
         self._waits.join(batch.stacks)
         if now >= self._next_host:

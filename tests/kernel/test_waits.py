@@ -23,7 +23,7 @@ BLOCK_US = 12_000
 
 
 def told_by(ran: Ran, key: int) -> str:
-    return Waits(os.getpid(), ran.waits.get, lambda _: None).of(key).detail
+    return Waits(os.getpid(), ran.waits.get, lambda _: 0, lambda _: None).of(key).detail
 
 
 def test_who_ends_a_wait_in_a_futex(run: Callable[..., Ran]) -> None:
@@ -85,7 +85,7 @@ def test_a_peer_is_told_by_its_address(run: Callable[..., Ran]) -> None:
 
 def test_where_in_the_kernel_it_slept(run: Callable[..., Ran]) -> None:
     ran = run("pipe", BLOCK_US, "-")
-    waits = Waits(os.getpid(), ran.waits.get, lambda _: None)
+    waits = Waits(os.getpid(), ran.waits.get, lambda _: 0, lambda _: None)
     sleeps = [sample for sample in ran.of(Kind.SLEEP) if sample.stack]
     assert len(sleeps) > 30
     user = {sample.stack: Stack((1, 2), True, "", ()) for sample in sleeps}

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import socket
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from hud.model import Frame, Kind, Origin, Sample, Stack, Where
+from hud.model import Frame, Kind, Origin, Sample, Stack, ThreadState, TimeSplit, Where
 from hud.probe.wire import Wait
 from hud.profiler import waits as module
 from hud.profiler.waits import Waits
+from hud.target.descriptors import Open
 
 BLANK = Wait(1, 254 << 20 | 16, 0, 0, 0, 0, 0, (), (), bytes(16))
 FILE = BLANK._replace(mode=stat.S_IFREG | 0o600, rooted=1, names=(b"7", b"index"))
@@ -40,7 +42,7 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def told(*waits: Wait) -> Waits:
-    return Waits(7, dict(enumerate(waits, 1)).get, lambda _: None)
+    return Waits(7, dict(enumerate(waits, 1)).get, lambda _: 0, lambda _: None)
 
 
 @pytest.mark.parametrize(
@@ -95,3 +97,29 @@ def test_a_wait_that_is_gone_or_about_nothing() -> None:
             [sleep._replace(value=value)],
             {},
         )
+
+
+def test_proc_is_asked_once_for_a_sleep_that_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def describe(_pid: int, descriptor: int) -> Open:
+        asked.append(descriptor)
+        return Open(stat.S_IFREG, "/data/index")
+
+    monkeypatch.setattr(module, "describe", describe)
+    began = {11: 1000}
+    waits = Waits(7, lambda _: None, lambda tid: began.get(tid, 0), lambda _: None)
+    state = ThreadState(11, Where.POLL, False, False, 1000, 900, 0, TimeSplit(), 5, 0, argument=3)
+    details: dict[tuple[int, int], str] = {}
+    soon, late = 1000 + module.MOST_HASTE_NS - 1, 1000 + module.MOST_HASTE_NS
+    assert waits.lasting(state, soon, details) == state
+    for _ in range(2):
+        assert waits.lasting(state, late, details).file_type == stat.S_IFREG
+    assert asked == [3]
+    assert details == {(11, 1000): "/data/index"}
+    # another sleep has begun meanwhile: the answer may be about anything
+    began[11] = 5000
+    other = replace(state, since_ns=2000)
+    assert waits.lasting(other, late + 1000, details) == other
+    assert waits.lasting(replace(other, argument=1 << 40), late + 1000, details).file_type == 0
+    assert len(details) == 1
