@@ -30,6 +30,7 @@ PROGRAM = r"""
 #include <stdlib.h>
 #include <string.h>
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -76,6 +77,7 @@ static const char *path;
 static unsigned word;
 
 static void *answer(void *arg) {
+	unsigned long one = 1;
 	char byte;
 	(void)arg;
 	context.runtime = 2;
@@ -85,21 +87,21 @@ static void *answer(void *arg) {
 			word = 1;
 			syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
 		} else {
-			write(out, "!", 1);
+			write(out, &one, sizeof(one));
 		}
 	}
 	return 0;
 }
 
 static void wait_for_answer(long unused) {
-	char byte;
+	unsigned long answered;
 	(void)unused;
 	write(asked[1], "?", 1);
 	if (!strcmp(kind, "futex"))
 		while (!*(volatile unsigned *)&word)
 			syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, 0, 0, 0);
 	else
-		read(in, &byte, 1);
+		read(in, &answered, sizeof(answered));
 	word = 0;
 	if (!strcmp(kind, "fifo")) {  /* nothing is there any more when the sleep is told */
 		close(in);
@@ -133,6 +135,8 @@ static void prepare(void) {
 		connect(in, (void *)&a, size);
 		out = accept(listener, 0, 0);
 		printf("port %d\n", ntohs(a.sin6_port));
+	} else if (!strcmp(kind, "eventfd")) {
+		in = out = eventfd(0, 0);
 	} else {
 		pipe(pair);
 		in = pair[0];
