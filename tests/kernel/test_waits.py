@@ -49,6 +49,13 @@ def test_who_ends_a_wait_in_a_futex(run: Callable[..., Ran]) -> None:
     assert ran.waits == {}, "the call says all"
 
 
+def test_another_process_may_hold_a_shared_lock(run: Callable[..., Ran]) -> None:
+    wakes = run("shared futex", BLOCK_US, "-", seconds=0.8).of(Kind.WAKE)
+    assert len(wakes) > 10
+    assert {(wake.flags, wake.stack) for wake in wakes} == {(SampleFlag.OTHER_PROCESS, 0)}
+    assert len({wake.other for wake in wakes}) == 1
+
+
 def test_nobody_ends_a_wait_that_times_out(run: Callable[..., Ran]) -> None:
     ran = run("time out", BLOCK_US)
     assert len(ran.of(Kind.SLEEP)) > 30
