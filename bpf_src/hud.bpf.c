@@ -7,6 +7,7 @@
 #include "event.h"
 #include "state.h"
 #include "tokio.h"
+#include "exact.h"
 #include "unwind.h"
 #include "wait.h"
 
@@ -93,7 +94,7 @@ static __always_inline int matters(struct thread *thread)
 {
 	__u32 tid = thread->tid;
 
-	if (config.layout.valid)
+	if (config.layouts)
 		return in_poll(thread->where) || thread->where == WHERE_RUNTIME;
 	return config.every_thread || config.survey || bpf_map_lookup_elem(&workers, &tid);
 }
@@ -180,9 +181,12 @@ static __always_inline void see(struct thread *thread, struct task_struct *task,
 
 	if (look(&sight, thread, task, which))
 		return;
+	exact_settle(thread, sight.where);
 	other = sight.where != thread->where || sight.task_id != thread->task_id ||
 		/* a tick that cannot be read just now says nothing */
 		(sight.tick_known && thread->tick_known && sight.tick != thread->tick);
+	if (other && exact_same(thread, sight.where))
+		other = 0;
 	if (other && thread->poll_start_ns)
 		end_poll(thread, now);
 	thread->where = sight.where;
@@ -197,6 +201,7 @@ static __always_inline void see(struct thread *thread, struct task_struct *task,
 
 			thread->poll_start_ns = now - doubt;
 			thread->begin_uncertain_us = doubt / 1000;
+			exact_adopt(thread);
 			thread->poll_asleep_ns = 0;
 			thread->poll_waiting_ns = 0;
 			thread->evidence_cpu_ns = 0;
@@ -288,7 +293,7 @@ static __always_inline void switched_out(struct thread *thread, struct task_stru
 		thread->other = 0; /* until somebody wakes it */
 		thread->syscall = NOT_A_SYSCALL;
 		thread->argument = 0;
-		asleep = in_poll(thread->where) || (!config.layout.valid && matters(thread));
+		asleep = in_poll(thread->where) || (!config.layouts && matters(thread));
 	}
 	if (late || asleep)
 		stack = afford_stack(thread, 0,
@@ -506,7 +511,7 @@ static __always_inline __u64 untold_cpu(struct thread *thread, __u64 now)
 {
 	__u64 cpu, pending, step;
 
-	if (!config.layout.valid)
+	if (!config.layouts)
 		return matters(thread) ? config.period_ns : 0;
 	if (!thread->poll_start_ns)
 		return 0;
@@ -559,3 +564,5 @@ int hud_sample(void *ctx)
 	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
 	return 0;
 }
+
+#include "exact_programs.h"

@@ -44,6 +44,7 @@ static long (*const bpf_probe_read_kernel_str)(void *dst, __u32 size,
 static struct task_struct *(*const bpf_get_current_task_btf)(void) = (void *)158;
 static long (*const bpf_get_task_stack)(struct task_struct *task, void *to, __u32 size,
 					__u64 flags) = (void *)141;
+static __u64 (*const bpf_get_attach_cookie)(void *ctx) = (void *)174;
 static long (*const bpf_task_pt_regs)(struct task_struct *task) = (void *)175;
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)

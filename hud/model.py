@@ -335,6 +335,10 @@ class TasksRead:
     pool_idle: int = -1
     pool_queue: int = -1
     """Jobs that wait for a thread of the pool."""
+    pool_limit: int = -1
+    """``max_blocking_threads``."""
+    pool_busiest: int = -1
+    """Most threads of the pool that were busy at one reading of this run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,6 +362,21 @@ def bucket_floor_ns(bucket: int) -> int:
     return ((4 + quarter) << power) >> 2
 
 
+def quantile_ns(stats: PollStats, share: float) -> int:
+    """The duration that this share of the polls does not exceed, 0..1; interpolated in its bucket,
+    so that it is right within the bucket's width, a fourth. 0 without polls."""
+    total = sum(stats.buckets)
+    wanted = share * total
+    before = 0
+    for bucket, count in enumerate(stats.buckets):
+        if count and before + count >= wanted:
+            low, high = bucket_floor_ns(bucket), bucket_floor_ns(bucket + 1)
+            within = low + (high - low) * max(0.0, wanted - before) / count
+            return min(round(within), stats.max_ns)
+        before += count
+    return stats.max_ns if total else 0
+
+
 # --------------------------------------------------------------------------- the run
 
 
@@ -367,6 +386,17 @@ class Culprit(NamedTuple):
     tid: int
     pid: int
     name: str
+
+
+class Spot(NamedTuple):
+    """A frame whose code is asked for."""
+
+    address: int
+    """As in ``Frame``."""
+    caller: bool
+    """The address is a return address."""
+    file: str
+    line: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,6 +450,8 @@ class Losses:
     """Samples dropped because the recording reached its bound."""
     symbols_late: int = 0
     """Stacks without names because the resolver did not answer in time or died."""
+    polls_uncounted: int = 0
+    """Exact mode: polls left out because their kind did not fit the map, or could not be read."""
 
     def total(self) -> int:
         return sum(getattr(self, name) for name in self.__slots__)
@@ -444,6 +476,8 @@ class RunInfo:
     clock_ticks: int = 100
     notes: tuple[str, ...] = field(default=())
     """Sentences the user must know: no debug info, fallback in use, threads refused ..."""
+    threshold_from: str = ""
+    """How the threshold was chosen, where hud chose it: ``3 x p99 0.2 ms``; empty = as asked."""
 
 
 @dataclass(slots=True)
@@ -460,6 +494,8 @@ class Batch:
     """tid -> name, of threads born or renamed."""
     culprits: list[Culprit] = field(default_factory=list)
     died: list[int] = field(default_factory=list)
+    withdrawn: list[int] = field(default_factory=list)
+    """tids that were taken for workers and are none; before ``workers``, where one may be again."""
     ended: str = ""
     """Why the run is over: the target's end."""
     detection: Detection | None = None
@@ -476,6 +512,8 @@ class Batch:
     """All of them, when there are new ones."""
     threshold_ns: int = 0
     """Set when it has changed."""
+    threshold_from: str = ""
+    """With it: how hud chose it."""
     details: dict[tuple[int, int], str] = field(default_factory=dict)
     """(tid, ``time_ns``) of a SLEEP sample, or (tid, ``since_ns``) of a sleep that lasts -> the
     file or peer that its system call was about."""
@@ -586,6 +624,10 @@ class Episode:
     """The file, peer or program it was about; empty = unknown."""
     evidence: str = ""
     """What the cause was told by, in words."""
+    vtable: int = 0
+    """The task's type, a key of ``Recording.task_kinds``; 0 = unknown when it was settled."""
+    behind: float = -1.0
+    """Ready tasks in the worker's own queue meanwhile, on average; -1 = not read."""
 
 
 @dataclass(frozen=True, slots=True)

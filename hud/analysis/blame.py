@@ -37,6 +37,7 @@ _PLUMBING = re.compile(
         core::mem:: | core::convert:: | alloc::boxed:: | __rust_begin_short_backtrace""",
     re.VERBOSE,
 )
+_RANKS = 7
 _LIBRARY = re.compile(r"\.so(\.|$)|^\[")
 
 
@@ -86,8 +87,14 @@ def culpable(frames: Sequence[Frame]) -> int:
 
     -1 = there are no frames.
     """
-    ranked = ((_rank(frame), at) for at, frame in enumerate(frames))
-    return min(ranked, default=(0, -1))[1]
+    best, found = _RANKS, -1
+    for at, frame in enumerate(frames):
+        rank = _rank(frame)
+        if rank < best:
+            best, found = rank, at
+            if rank == 0:
+                break
+    return found
 
 
 def user_part(stack: Stack) -> str | None:
@@ -124,6 +131,7 @@ def short_place(file: str, line: int) -> str:
 
 
 def _rank(frame: Frame) -> int:
+    """Below _RANKS; 0 = the best there can be."""
     if frame.origin is Origin.USER:
         return 0
     if frame.origin is Origin.DEPENDENCY:

@@ -21,7 +21,6 @@ from hud.model import (
     Kind,
     Latency,
     Method,
-    Rung,
     Sample,
     SampleFlag,
     Where,
@@ -55,11 +54,24 @@ class Detector(Protocol):
         """The episodes that would have ended now."""
 
 
-def detector_for(recording: Recording) -> Detector:
-    """By detection rung: polls where they are seen, runs of CPU samples elsewhere."""
-    if recording.info.detection.rung is Rung.CONTEXT:
-        return PollDetector(recording)
-    return RunDetector(recording)
+class RungDetector:
+    """By detection rung, which may change: polls where they are seen, else runs of CPU samples."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._polls = PollDetector(recording)
+        self._runs = RunDetector(recording)
+
+    def feed(self, samples: Iterable[Sample], now_ns: int, /) -> Iterator[Draft]:
+        seen: list[Sample] = []
+        unseen: list[Sample] = []
+        for sample in samples:
+            (unseen if sample.where == Where.UNKNOWN else seen).append(sample)
+        yield from self._polls.feed(seen, now_ns)
+        yield from self._runs.feed(unseen, now_ns)
+
+    def in_progress(self, now_ns: int, /) -> Iterator[Draft]:
+        yield from self._polls.in_progress(now_ns)
+        yield from self._runs.in_progress(now_ns)
 
 
 def latency_of(sample: Sample, recording: Recording) -> Latency:

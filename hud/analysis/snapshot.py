@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 from hud.analysis.blame import Blames
 from hud.analysis.calls import machine_of
 from hud.analysis.drafts import Draft, settle, unresolved
-from hud.analysis.episodes import detector_for, latency_of
+from hud.analysis.episodes import RungDetector, latency_of
 from hud.analysis.ledger import Ledger
 from hud.analysis.quality import Quality
 from hud.analysis.tally import Durations, Tally, heaviest, largest_first
+from hud.analysis.tasks import task_uses
+from hud.analysis.types import type_name
 from hud.model import (
     Blocker,
     Episode,
@@ -27,6 +29,7 @@ from hud.model import (
     Origin,
     Pressure,
     Snapshot,
+    TaskUse,
     WorkerUse,
 )
 
@@ -40,8 +43,12 @@ _MAX_EPISODES = 500_000
 _MAX_UNSETTLED = 20_000
 _ALWAYS_FRESH = 100
 """Unchanged blockers from this rank on may show a share that is some seconds old while live."""
+_TYPES = 8
+"""How many task types of a blocker are listed."""
 _STALE_NS = 10_000_000_000
 _FEW = 8
+_TASKS_NS = 1_000_000_000
+_TASKS_EACH_NS = 20_000
 _TIMELINE = 4_096
 """How many of the latest episodes a snapshot holds one by one."""
 
@@ -54,7 +61,7 @@ class Analyzer:
         self.recording = recording
         self._machine = machine or machine_of(recording.info.kernel)
         self._run_start_ns = recording.info.start_monotonic_ns
-        self._detector = detector_for(recording)
+        self._detector = RungDetector(recording)
         self._position = 0
         self._blames = Blames(recording.stacks)
         self._ledger = Ledger(self._blames, self._run_start_ns)
@@ -64,6 +71,8 @@ class Analyzer:
         self._pressure: dict[tuple[str, int], Durations] = {}
         self._quality = Quality(recording)
         self._stack_position = 0
+        self._tasks: tuple[TaskUse, ...] = ()
+        self._tasks_ns = 0
         self._unsettled: dict[int, Draft] = {}
         self._waiting_for: dict[int, list[int]] = {}
 
@@ -119,6 +128,7 @@ class Analyzer:
             hud_cpu_ns=recording.cpu_ns,
             hud_rss_bytes=recording.rss_bytes,
             stacks=recording.stacks,
+            tasks=self._task_uses(temporary, now_ns, fresh=not live),
             tasks_read=recording.tasks,
             host=recording.host,
             stopped=ledger.stopped,
@@ -138,6 +148,16 @@ class Analyzer:
     def latencies(self) -> Sequence[Latency]:
         """Every wait for a CPU as of the last snapshot, in the order of their ends."""
         return tuple(self._latencies)
+
+    def _task_uses(
+        self, unfinished: Sequence[Episode], now_ns: int, *, fresh: bool
+    ) -> tuple[TaskUse, ...]:
+        """Derived anew once a second, the more episodes the more rarely."""
+        patience = _TASKS_NS + len(self._ledger.blocking.values) * _TASKS_EACH_NS
+        if fresh or now_ns - self._tasks_ns >= patience:
+            self._tasks_ns = now_ns
+            self._tasks = task_uses(self.recording, (*self._ledger.all(), *unfinished))
+        return self._tasks
 
     # ------------------------------------------------------------------ what is new
 
@@ -180,7 +200,14 @@ class Analyzer:
                     self._wait(at, draft, only=key)
 
     def _settle(self, draft: Draft) -> Episode:
-        return settle(draft, self._blames, self._machine, self.recording.info.threshold_ns)
+        recording = self.recording
+        episode = settle(draft, self._blames, self._machine, recording.info.threshold_ns)
+        total, readings = recording.depths.get((episode.tid, episode.start_ns), (0, 0))
+        return replace(
+            episode,
+            vtable=recording.task_ids.get(episode.task_id, 0),
+            behind=total / readings if readings else -1.0,
+        )
 
     def _keep(self, draft: Draft) -> None:
         at = self._ledger.add(self._settle(draft))
@@ -268,11 +295,27 @@ class Analyzer:
             patience = _STALE_NS * (64 + rank % 64) // 128
             renew = fresh or rank < _ALWAYS_FRESH or now_ns - tally.row_ns >= patience
             if row is None or renew:
-                row = _blocker(tally, self._blames, worker_time_ns, now_ns - self._run_start_ns)
+                at_ns = now_ns - self._run_start_ns
+                row = _blocker(tally, self._blames, worker_time_ns, at_ns, self._types(tally))
                 tally.row = row
                 tally.row_ns = now_ns
             rows.append(row)
         return tuple(rows)
+
+    def _types(self, tally: Tally) -> tuple[tuple[str, int], ...]:
+        """Task types by ns, those known.
+
+        The same stack is the same poll function: it has the type that a later episode tells.
+        """
+        recording = self.recording
+        vtables = {stack: vtable for vtable, stack in tally.types if vtable}
+        found: dict[str, int] = {}
+        for (vtable, stack), total in tally.types.items():
+            kind = recording.task_kinds.get(vtable or vtables.get(stack, 0))
+            name = type_name(kind, recording.stacks.get(stack))
+            if name:
+                found[name] = found.get(name, 0) + total
+        return largest_first(found)[:_TYPES]
 
     def _workers(self, splits: Mapping[int, TimeSplit], now_ns: int) -> tuple[WorkerUse, ...]:
         recording = self.recording
@@ -293,7 +336,13 @@ class Analyzer:
         return tuple(sorted(rows, key=lambda row: (row.worker.worker_id, row.worker.tid)))
 
 
-def _blocker(tally: Tally, blames: Blames, worker_time_ns: int, at_ns: int) -> Blocker:
+def _blocker(
+    tally: Tally,
+    blames: Blames,
+    worker_time_ns: int,
+    at_ns: int,
+    types: tuple[tuple[str, int], ...],
+) -> Blocker:
     durations = tally.durations
     at = largest_first(tally.blames)[0][0]
     causes = largest_first(tally.causes)
@@ -319,6 +368,8 @@ def _blocker(tally: Tally, blames: Blames, worker_time_ns: int, at_ns: int) -> B
         history=durations.history(at_ns),
         details=largest_first(tally.details)[:_FEW],
         holders=_holders(tally, blames),
+        types=types,
+        behind=tally.mean_behind(),
     )
 
 

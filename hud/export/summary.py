@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis import figures
 from hud.analysis.advice import advise
+from hud.export import code
+from hud.export.polls import poll_table
 from hud.model import Blocker, Cause, HolderUse, Losses, Rung, Snapshot
 from hud.text import printable
 
@@ -23,6 +25,9 @@ MOST_ROWS = 20
 _NARROWEST_NAME = 24
 _NARROWEST_TEXT = 40
 _LABEL_WIDTH = 11
+_MOST_TYPES = 3
+_WORTH_TELLING = 0.5
+"""Ready tasks behind a blocker, on average."""
 
 COLOURS: dict[Cause, str] = {
     Cause.CPU: "31",
@@ -46,6 +51,7 @@ LOSSES: dict[str, str] = {
     "stacks_skipped": "stacks skipped to limit the cost",
     "recording_full": "samples dropped, recording full",
     "symbols_late": "stacks without names, resolver late",
+    "polls_uncounted": "polls not counted",
 }
 """What each field of ``Losses`` counts, after its number."""
 
@@ -104,15 +110,19 @@ def text(
     width: int | None = None,
     ascii_only: bool = False,
     written: str = "",
+    verbose: bool = False,
 ) -> str:
     """The whole summary, ending in a newline.
 
     ``width`` is the terminal's, None = no limit (a file, a pipe). ``written`` names what was
-    exported (``trace.json (341 episodes)``).
+    exported (``trace.json (341 episodes)``). ``verbose`` adds raw symbols and code.
     """
     lines = [_title(snapshot), "", f"  {verdict(snapshot)}", ""]
     if snapshot.blockers:
-        lines += [*_table(snapshot, color=color, width=width), ""]
+        lines += [*_table(snapshot, color=color, width=width, verbose=verbose), ""]
+    polls = poll_table(snapshot, width=width)
+    if polls:
+        lines += [*polls, ""]
     for label, value in _rest(snapshot, written):
         lines += _wrapped(f"  {label:<{_LABEL_WIDTH}}", value, width)
     whole = "\n".join(lines) + "\n"
@@ -177,11 +187,12 @@ def _title(snapshot: Snapshot) -> str:
     if snapshot.span_ns < snapshot.elapsed_ns:
         length = f"last {figures.long_duration(snapshot.span_ns)} of {length}"
     threshold = figures.long_duration(info.threshold_ns)
-    parts += [length, f"polls of {threshold} and more"]
+    chosen = f" (auto: {info.threshold_from})" if info.threshold_from else ""
+    parts += [length, f"polls of {threshold} and more{chosen}"]
     return "  ".join(parts)
 
 
-def _table(snapshot: Snapshot, *, color: bool, width: int | None) -> list[str]:
+def _table(snapshot: Snapshot, *, color: bool, width: int | None, verbose: bool) -> list[str]:
     blockers = snapshot.blockers
     shown = blockers[:MOST_ROWS]
     columns = [column for column in _COLUMNS if any(column.cell(one) for one in shown)]
@@ -208,12 +219,17 @@ def _table(snapshot: Snapshot, *, color: bool, width: int | None) -> list[str]:
         if blocker.operation:
             call = "in " + printable(blocker.operation)
             lines.append(inset + (call if width is None else _tail(call, width - len(inset))))
+        task = _task(blocker)
+        if task:
+            lines.append(inset + (task if width is None else _tail(task, width - len(inset))))
         lines += [
             line
             for label, value in _circumstances(blocker)
             for line in _wrapped(f"{inset}{label} ", printable(value), width)
         ]
         lines += _fix(printable(advise(blocker, snapshot.stacks).text), inset, width)
+        if verbose:
+            lines += code.shown(blocker, snapshot, inset, width)
     hidden = len(blockers) - len(shown)
     if hidden:
         rest = sum(blocker.total_ns for blocker in blockers[MOST_ROWS:])
@@ -242,6 +258,37 @@ def holder_in_words(user: HolderUse) -> str:
         return what
     role = _ROLES.get(user.role, user.role)
     return f"{what}, {role}" if what else role
+
+
+def _task(blocker: Blocker) -> str:
+    """Which tasks it was in, and how many waited behind them; empty = unknown."""
+    whole = sum(ns for _, ns in blocker.types)
+    names = [
+        printable(name) + (f" {figures.percent(ns / whole)}" if ns < whole else "")
+        for name, ns in blocker.types[:_MOST_TYPES]
+    ]
+    if [name for name, _ in blocker.types] == [blocker.function]:
+        names = []  # the line above says so
+    text = f"task {', '.join(names)}" if names else ""
+    if blocker.behind >= _WORTH_TELLING:
+        count = figures.count(round(blocker.behind), "ready task")
+        text += f"{'; ' if text else ''}{count} behind it in the worker's own queue"
+    return text
+
+
+def _allowed(snapshot: Snapshot) -> str:
+    """Time in blocking that is allowed, and how full the pool for it was."""
+    parts = []
+    if snapshot.allowed_ns:
+        time = figures.long_duration(snapshot.allowed_ns)
+        parts.append(f"{time} in spawn_blocking and block_in_place")
+    tasks = snapshot.tasks_read
+    if tasks is not None and tasks.pool_busiest > 0:
+        busiest, limit = figures.count(tasks.pool_busiest), figures.count(tasks.pool_limit)
+        parts.append(f"at most {busiest} of {limit} pool threads busy")
+        if tasks.pool_queue > 0 and tasks.pool_threads >= tasks.pool_limit:
+            parts.append(f"{figures.count(tasks.pool_queue, 'job')} waiting for one")
+    return "; ".join(parts)
 
 
 def _fix(advice: str, inset: str, width: int | None) -> list[str]:
@@ -295,12 +342,14 @@ def _tail(name: str, width: int) -> str:
 def _rest(snapshot: Snapshot, written: str) -> list[tuple[str, str]]:
     info = snapshot.info
     lines: list[tuple[str, str]] = []
-    if snapshot.allowed_ns:
-        time = figures.long_duration(snapshot.allowed_ns)
-        lines.append(("allowed", f"{time} in spawn_blocking and block_in_place"))
+    allowed = _allowed(snapshot)
+    if allowed:
+        lines.append(("allowed", allowed))
     pressure = _pressure(snapshot)
     if pressure:
         lines.append(("pressure", pressure))
+    if snapshot.exact:
+        lines.append(("exact", printable(snapshot.exact)))
     lines.append(("evidence", _evidence(snapshot)))
     lines += [("note", printable(note)) for note in info.notes]
     if snapshot.ended:

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from hud.analysis.advice import advise_stack
 from hud.analysis.blame import Blame, Blames, frame_name
 from hud.analysis.calls import NO_CALL, call_name, machine_of
+from hud.analysis.types import type_name
+from hud.export.polls import poll_data
 from hud.model import Cause, Method, Origin
 from hud.text import printable
 
@@ -83,6 +85,7 @@ def other_data(snapshot: Snapshot, bars: Iterable[_Bar]) -> Event:
         "duration_s": snapshot.elapsed_ns / 1e9,
         "window_s": info.window_ns / 1e9,
         "threshold_ms": info.threshold_ns / 1e6,
+        "threshold_from": printable(info.threshold_from),
         "sample_period_ms": info.sample_period_ns / 1e6,
         "ended": printable(snapshot.ended),
         "detection": {
@@ -96,6 +99,7 @@ def other_data(snapshot: Snapshot, bars: Iterable[_Bar]) -> Event:
                 "worker_id": use.worker.worker_id,
                 "tid": use.worker.tid,
                 "name": printable(use.worker.name),
+                **({"runtime": printable(use.worker.runtime)} if use.worker.runtime else {}),
                 "alive": use.alive,
                 "split_ns": asdict(use.split),
             }
@@ -109,6 +113,8 @@ def other_data(snapshot: Snapshot, bars: Iterable[_Bar]) -> Event:
         "stopped": snapshot.stopped,
         "stopped_ns": snapshot.stopped_ns,
         "host": asdict(snapshot.host),
+        "exact": printable(snapshot.exact),
+        "polls": poll_data(snapshot),
         "losses": asdict(snapshot.losses),
         "stacks_total": snapshot.stacks_total,
         "stacks_complete": snapshot.stacks_complete,
@@ -280,6 +286,11 @@ class _Faces:
             args["holder" if episode.holder.held else "woken_by"] = self._holder(episode.holder)
         if episode.task_id:
             args["task_id"] = episode.task_id
+            task_type = self._task_type(episode)
+            if task_type:
+                args["task_type"] = printable(task_type)
+        if episode.behind >= 0:
+            args["tasks_behind"] = round(episode.behind, 1)
         if episode.syscall >= 0 and episode.syscall != NO_CALL:
             args["syscall"] = call_name(episode.syscall, self._machine)
         if episode.in_progress:
@@ -346,6 +357,11 @@ class _Faces:
         if face is None:
             face = self._faces[key] = self._make(key)
         return face
+
+    def _task_type(self, episode: Episode) -> str:
+        recording = self._recording
+        vtable = recording.task_ids.get(episode.task_id, episode.vtable)
+        return type_name(recording.task_kinds.get(vtable), recording.stacks.get(episode.stack))
 
     def _advice(self, episode: Episode) -> str:
         of = episode.cause, episode.stack

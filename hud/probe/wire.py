@@ -29,7 +29,7 @@ STOPS = (
 )
 """Why a stack ends, by ``enum stack_stop``."""
 
-THREAD = struct.Struct("<21Q6Q6Q8I16s7B1x")
+THREAD = struct.Struct("<21Q6Q6Q8I16s8B")
 """``struct thread``; ``Thread`` names the fields."""
 
 
@@ -75,6 +75,7 @@ class Thread(NamedTuple):
     exited: int
     tick_known: int
     late_preempted: int
+    copy: int
 
 
 def decode_thread(value: bytes) -> Thread:
@@ -133,6 +134,8 @@ def decode_wait(value: bytes) -> Wait:
 
 CONTEXT_SIZE = 128
 """The most that is read of Tokio's CONTEXT: bpf_src/state.h."""
+MAX_LAYOUTS = 4
+"""Copies of Tokio in one process that can be looked at: bpf_src/state.h."""
 
 
 class Layout(ctypes.LittleEndianStructure):
@@ -150,6 +153,8 @@ class Layout(ctypes.LittleEndianStructure):
         ("tick_current", ctypes.c_int32),
         ("valid", ctypes.c_uint32),
         ("size", ctypes.c_uint32),
+        ("module", ctypes.c_uint32),
+        ("pad", ctypes.c_uint32),
     )
 
 
@@ -165,7 +170,8 @@ class Config(ctypes.LittleEndianStructure):
         ("every_thread", ctypes.c_uint32),
         ("survey", ctypes.c_uint32),
         ("mappings_first", ctypes.c_uint32),
-        ("layout", Layout),
+        ("layouts", ctypes.c_uint32),
+        ("layout", Layout * MAX_LAYOUTS),
     )
 
 

@@ -277,20 +277,19 @@ def started(
                 OBJECT.read_bytes(), None, tgid=process.pid, threshold_ns=THRESHOLD,
                 text_bytes=8 << 20,
             ) as probe:  # fmt: skip
-                probe.set_layout(
-                    wire.Layout(
-                        tls_offset=offset,
-                        task_tag=-1,
-                        task_id=48,
-                        budget_tag=68,
-                        runtime=70,
-                        scheduler=40,
-                        core=24,
-                        tick_multi=104,
-                        tick_current=-1,
-                        size=80,
-                    )
+                layout = wire.Layout(
+                    tls_offset=offset,
+                    task_tag=-1,
+                    task_id=48,
+                    budget_tag=68,
+                    runtime=70,
+                    scheduler=40,
+                    core=24,
+                    tick_multi=104,
+                    tick_current=-1,
+                    size=80,
                 )
+                probe.set_layouts([layout])
                 probe.attach(997)
                 process.stdin.write("\n")
                 process.stdin.flush()
