@@ -270,6 +270,9 @@ class Recording:
             if state.asleep_stack and not state.running and not state.runnable:
                 asleep = now_ns - max(state.since_ns, state.poll_start_ns)
                 closing.append(_closing(Kind.SLEEP, state, now_ns, max(0, asleep)))
+                detail = self.details.get((state.tid, state.since_ns))
+                if detail:
+                    _keep(self.details, {(state.tid, now_ns): detail})
             closing.append(_closing(Kind.POLL, state, now_ns, length))
         self.add_samples(closing)
         self.ended_ns = now_ns
@@ -369,5 +372,5 @@ def _closing(kind: Kind, state: ThreadState, now_ns: int, duration_ns: int) -> S
         info=state.syscall & 0xFFFFFFFF if asleep else 0,
         kind=kind,
         where=state.where,
-        flags=SampleFlag.IN_PROGRESS,
+        flags=SampleFlag.IN_PROGRESS | (state.file_type if asleep else 0),
     )

@@ -76,7 +76,8 @@ LAST_CODE_S = 3.0
 """How long it waits for source and machine code, where they are wanted."""
 
 REFRESH_INTERVAL_S = 0.5
-HOST_INTERVAL_NS = 2_000_000_000
+STUCK_NS = 100_000_000
+"""A worker in one poll for so long is looked at before the poll ends."""
 LOOK_INTERVAL_S = 1.0
 """Between two looks at the mappings where nothing hints at new ones; and LOOK_SHARE times what one
 takes at least."""
@@ -196,7 +197,7 @@ class Profiler:
             )
         )
         self._phase("programs loaded")
-        self._waits = Waits(pid, self._probe.wait, self.notes.append)
+        self._waits = Waits(pid, self._probe.wait, self._probe.asleep_since, self.notes.append)
         self._host = HostWatch(pid)
         self._next_host = 0
         self._addresses.use_tables(self._probe.unwind)
@@ -472,10 +473,11 @@ class Profiler:
             self._tasks.fill(batch, entered, int(self._probe.config.threshold_ns))
             if self._tasks.trouble and self._tasks.trouble not in self.notes:
                 self.notes.append(self._tasks.trouble)
-        for state in read.states:
+        for at, state in enumerate(read.states):
             key = state.asleep_stack
-            if key and state.poll_start_ns and now - state.poll_start_ns >= 100_000_000:
+            if key and state.poll_start_ns and now - state.poll_start_ns >= STUCK_NS:
                 self._fetch_stack(key, batch)
+                read.states[at] = self._waits.lasting(state, now, batch.details)
         self._addresses.ask_wanted()
         self._waits.join(batch.stacks)
         if now >= self._next_host:
