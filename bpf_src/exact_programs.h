@@ -174,6 +174,7 @@ static __always_inline void tell_poll(struct thread *thread, struct open_poll *p
 	/* no other program has seen it, or they hold one open that is over */
 	int unseen = thread->poll_start_ns != since;
 	__u64 asleep = thread->poll_asleep_ns, waiting = thread->poll_waiting_ns;
+	__u64 id = task_id_of(poll);
 	struct event *event;
 
 	/* first: sched_switch may come between */
@@ -184,9 +185,10 @@ static __always_inline void tell_poll(struct thread *thread, struct open_poll *p
 	event->where = WHERE_POLL;
 	event->poll_start_ns = since;
 	event->duration_ns = now - since;
-	if (unseen) {
-		event->task_id = task_id_of(poll);
-	} else {
+	/* what was seen last may have been after the poll, though before its end */
+	if (id)
+		event->task_id = id;
+	if (!unseen) {
 		event->stack = asleep;
 		event->value = waiting;
 		event->info = thread->begin_uncertain_us;

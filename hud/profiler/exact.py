@@ -73,6 +73,8 @@ class Exact:
         self._hits = 0, 0, 0
         self._cpu_ns: dict[int, int] = {}
         self._resume_ns = 0
+        self._paused = False
+        """Some polls were not seen, to limit the cost."""
         self._failures = 0
         """To attach again, one after the other."""
         self._program_ns = float(PROGRAM_NS)
@@ -192,6 +194,7 @@ class Exact:
             )
             return
         self._detach()
+        self._paused = True
         self._resume_ns = now_ns + plan.pause_ns
 
     def _split(self, begins: int, idles: int, completes: int) -> tuple[int, int]:
@@ -241,7 +244,8 @@ class Exact:
     def tell(self, batch: Batch, *, last: bool = False) -> None:
         """Put what is new into a batch: the figures, the state, the chosen threshold."""
         now = batch.time_ns
-        if now - self._told_ns < TELL_NS and not last:
+        looked = self._choosing and self._began_ns and now - self._began_ns >= threshold.LOOK_NS
+        if now - self._told_ns < TELL_NS and not (last or looked):
             return
         self._told_ns = now
         if self._began_ns:
@@ -281,10 +285,9 @@ class Exact:
             return f"off: {self._reason}"
         if not self._began_ns:
             return "off: not begun"
-        share = attached / max(1, now_ns - self._began_ns)
         words = "every poll"
-        if share < 0.98:
-            percent = 100 * share
+        if self._paused:
+            percent = 100 * attached / max(1, now_ns - self._began_ns)
             words = (
                 f"bursts, {percent:.0f} % of the time"
                 if percent >= 1
