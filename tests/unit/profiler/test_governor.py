@@ -60,7 +60,7 @@ def test_workers_that_vanish_meanwhile_do_not_end_it() -> None:
 
 
 def test_stepped_instructions_cost_more() -> None:
-    assert cost_ns(1000, 0, 300) == 1_300_000
+    assert cost_ns(1000, 0, 300) == 1_000_000
     assert cost_ns(0, 1000, 300) == 9_300_000
 
 
