@@ -6,6 +6,7 @@ that may hold Tokio; nothing is attached before all of them are there.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
@@ -16,7 +17,7 @@ from hud.model import Batch, Kind, Mapping, PollStats, Sample, Where
 from hud.probe.exact import ExactProbe, Place, count_time
 from hud.profiler import threshold
 from hud.profiler.governor import PROGRAM_NS, Mode, Reading, cost_ns, decide
-from hud.profiler.places import check
+from hud.profiler.places import check, require_safe_returns
 from hud.symbols.client import FailedReply, PointsReply, Resolver
 from hud.symbols.probes import Point, Role
 from hud.target.procfs import PROC
@@ -91,6 +92,7 @@ class Exact:
         self._probe.detach()
         self._since_ns = 0
         self._mode, self._reason = Mode.BURSTS, ""
+        self._probe.forget()
         self._points.clear()
         self._refusals.clear()
         self._requests.clear()
@@ -118,6 +120,8 @@ class Exact:
             return
 
     def _places(self) -> list[Place]:
+        if any(point.role is Role.POLL for _, points in self._points for point in points):
+            require_safe_returns(self._pid, os.uname().release)
         mappings = self._read_mappings()
         found = [check(self._pid, path, points, mappings) for path, points in self._points]
         return [place for places in found for place in places]
@@ -220,7 +224,8 @@ class Exact:
 
     def _find_trampoline(self) -> None:
         state = self._probe.state
-        if state.trampoline or all(point.role is not Role.POLL for point in self._points[0][1]):
+        returns = any(p.role is Role.POLL for _, points in self._points for p in points)
+        if state.trampoline or not returns:
             return
         for mapping in self._read_mappings():
             if mapping.path == TRAMPOLINE:
