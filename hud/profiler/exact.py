@@ -113,11 +113,8 @@ class Exact:
             self._points.append((path, reply.points))
         else:
             self._refusals.append(reply.message)
-        if self._requests:
-            return
-        if not self._points:
+        if not self._requests and not self._points:
             self._switch_off(self._refusals[0])
-            return
 
     def _places(self) -> list[Place]:
         if any(point.role is Role.POLL for _, points in self._points for point in points):
