@@ -17,7 +17,8 @@ static __always_inline int exact_applies(__u32 hit)
 	return 1;
 }
 
-static __always_inline __u64 first_argument(struct pt_regs *regs)
+/* Of a function that is entered now (in a system call the kernel keeps it elsewhere). */
+static __always_inline __u64 callee_argument(struct pt_regs *regs)
 {
 #if defined(__TARGET_ARCH_x86)
 	return regs->di;
@@ -26,15 +27,32 @@ static __always_inline __u64 first_argument(struct pt_regs *regs)
 #endif
 }
 
+/* Is the current thread inside a runtime of this copy of Tokio? One that was never touched is all
+ * zero, which reads as entered: with several copies its scheduler is asked too. */
+static __always_inline int inside_copy(const struct layout *layout, __u64 pointer)
+{
+	__u64 address, scheduler = 1;
+	__u8 runtime = 2;
+
+	if (!layout->valid || find_context(&address, layout, pointer) || !address ||
+	    read_at(&runtime, 1, address + layout->runtime) || runtime > 1)
+		return 0;
+	if (config.layouts > 1 && layout->scheduler >= 0)
+		read_at(&scheduler, 8, address + layout->scheduler);
+	return scheduler != 0;
+}
+
 /* Is the current thread inside a runtime? A blocking job's is not. */
 static __always_inline int inside_runtime(void)
 {
-	__u64 base = thread_pointer(bpf_get_current_task_btf());
-	__u8 runtime = 2;
+	__u64 pointer = thread_pointer(bpf_get_current_task_btf());
+	__u32 i;
 
-	if (!base || read_at(&runtime, 1, base + config.layout.tls_offset + config.layout.runtime))
-		return 0;
-	return runtime < 2;
+	if (pointer)
+		for (i = 0; i < MAX_LAYOUTS; i++)
+			if (inside_copy(&config.layout[i], pointer))
+				return 1;
+	return 0;
 }
 
 /* The mask must be on the very register that becomes the offset, and 64 bits of it. */
@@ -241,7 +259,7 @@ static __always_inline void exact_end(__u64 key, __u64 now)
 SEC("uprobe")
 int hud_transition(struct pt_regs *regs)
 {
-	__u64 header = first_argument(regs), now = bpf_ktime_get_ns(), state = 0;
+	__u64 header = callee_argument(regs), now = bpf_ktime_get_ns(), state = 0;
 	__u32 hit = bpf_get_attach_cookie(regs);
 
 	if (!exact_applies(hit))
@@ -261,7 +279,7 @@ int hud_transition(struct pt_regs *regs)
 SEC("uprobe")
 int hud_poll(struct pt_regs *regs)
 {
-	__u64 header = first_argument(regs), back = 0;
+	__u64 header = callee_argument(regs), back = 0;
 
 	if (!exact_applies(HIT_BEGIN))
 		return 0;

@@ -242,7 +242,11 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         "-q", "--quiet", action="store_true", help="print nothing but errors and the export"
     )
     out.add_argument(
-        "-v", "--verbose", action="store_true", help="how hud sees, timings, and details of errors"
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="how hud sees, timings, details of errors; in the summary each blocker's raw symbol, "
+        "source lines and machine code",
     )
     out.add_argument(
         "--btf", metavar="FILE", help="types of the running kernel, where it has none of its own"

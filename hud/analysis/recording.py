@@ -42,6 +42,8 @@ _V = TypeVar("_V")
 
 _MAX_STACKS = 65_536
 _MAX_NAMES = 65_536
+_MAX_CODE = 512
+"""About 6 KB each."""
 _MARKS_IN_WINDOW = 60
 _IN_POLL = (Where.POLL, Where.ROOT)
 _SPLIT_FIELDS = tuple(field.name for field in fields(TimeSplit))
@@ -98,6 +100,9 @@ class Recording:
         """By vtable."""
         self.task_ids: dict[int, int] = {}
         """task id -> vtable."""
+        self.depths: dict[tuple[int, int], tuple[int, int]] = {}
+        """(tid, start of a poll) -> ready tasks that were behind it, summed over so many readings
+        of its worker's own queue."""
         self.polls: dict[int, PollStats] = {}
         """By vtable; exact mode only."""
         self.exact = ""
@@ -119,6 +124,8 @@ class Recording:
         """Everything in a batch, in the order in which its parts name each other."""
         for tid, name in batch.names.items():
             self.add_thread_name(tid, name)
+        for tid in batch.withdrawn:
+            self.withdraw_worker(tid)
         for worker in batch.workers:
             self.add_worker(worker)
         for culprit in batch.culprits:
@@ -128,12 +135,14 @@ class Recording:
         _keep(self.details, batch.details)
         _keep(self.task_kinds, {kind.vtable: kind for kind in batch.task_kinds})
         _keep(self.task_ids, batch.task_ids)
-        _keep(self.code, {code.address: code for code in batch.code})
+        _keep(self.code, {code.address: code for code in batch.code}, _MAX_CODE)
         self.add_samples(batch.samples)
         for tid in batch.died:
             self.thread_died(tid)
         if batch.states is not None:
             self.set_states(batch.states, batch.time_ns)
+        if batch.tasks is not None:
+            self._add_depths(batch.tasks)
         self._take_totals(batch)
 
     def _take_totals(self, batch: Batch) -> None:
@@ -155,6 +164,15 @@ class Recording:
         self.tasks = batch.tasks or self.tasks
         self.exact = batch.exact or self.exact
         self.host = batch.host or self.host
+
+    def _add_depths(self, tasks: TasksRead) -> None:
+        """The queues were read right after the states."""
+        for tid, count in tasks.queued:
+            state = self.states.get(tid)
+            if state is not None and in_poll(state):
+                key = tid, state.poll_start_ns
+                total, readings = self.depths.get(key, (0, 0))
+                _keep(self.depths, {key: (total + count, readings + 1)})
 
     def add_samples(self, samples: Sequence[Sample]) -> None:
         self.samples.append(samples)
@@ -180,6 +198,12 @@ class Recording:
         self.workers[worker.tid] = worker
         self.dead.discard(worker.tid)
         self.add_thread_name(worker.tid, worker.name)
+
+    def withdraw_worker(self, tid: int) -> None:
+        """The thread was taken for a worker and is none: what it did counts no more."""
+        self.workers.pop(tid, None)
+        self.born.pop(tid, None)
+        self.dead.discard(tid)
 
     def add_thread_name(self, tid: int, name: str) -> None:
         if tid in self.thread_names or len(self.thread_names) < _MAX_NAMES:
@@ -305,11 +329,11 @@ class Recording:
         self.samples.forget_before(horizon)
 
 
-def _keep(known: dict[_K, _V], new: Mapping[_K, _V]) -> None:
+def _keep(known: dict[_K, _V], new: Mapping[_K, _V], most: int = _MAX_NAMES) -> None:
     """Add, and forget the oldest beyond the bound."""
     known.update(new)
-    if len(known) > _MAX_NAMES:
-        for key in list(islice(known, len(known) - _MAX_NAMES)):
+    if len(known) > most:
+        for key in list(islice(known, len(known) - most)):
             del known[key]
 
 

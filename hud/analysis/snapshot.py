@@ -14,17 +14,19 @@ from typing import TYPE_CHECKING
 from hud.analysis.blame import Blames
 from hud.analysis.calls import machine_of
 from hud.analysis.drafts import Draft, settle, unresolved
-from hud.analysis.episodes import detector_for, latency_of
+from hud.analysis.episodes import RungDetector, latency_of
 from hud.analysis.ledger import Ledger
 from hud.analysis.quality import Quality
 from hud.analysis.tally import Durations, Tally, heaviest, largest_first
 from hud.analysis.tasks import task_uses
+from hud.analysis.types import type_name
 from hud.model import (
     Blocker,
-    Cause,
     Episode,
+    HolderUse,
     Kind,
     Latency,
+    Origin,
     Pressure,
     Snapshot,
     TaskUse,
@@ -41,7 +43,10 @@ _MAX_EPISODES = 500_000
 _MAX_UNSETTLED = 20_000
 _ALWAYS_FRESH = 100
 """Unchanged blockers from this rank on may show a share that is some seconds old while live."""
+_TYPES = 8
+"""How many task types of a blocker are listed."""
 _STALE_NS = 10_000_000_000
+_FEW = 8
 _TASKS_NS = 1_000_000_000
 _TASKS_EACH_NS = 20_000
 _TIMELINE = 4_096
@@ -56,7 +61,7 @@ class Analyzer:
         self.recording = recording
         self._machine = machine or machine_of(recording.info.kernel)
         self._run_start_ns = recording.info.start_monotonic_ns
-        self._detector = detector_for(recording)
+        self._detector = RungDetector(recording)
         self._position = 0
         self._blames = Blames(recording.stacks)
         self._ledger = Ledger(self._blames, self._run_start_ns)
@@ -85,7 +90,7 @@ class Analyzer:
         temporary = [
             episode
             for draft in self._detector.in_progress(now_ns)
-            if (episode := self._settle(draft)).cause is not Cause.WAITING
+            if (episode := self._settle(draft)).cause.blames_code
         ]
         for episode in temporary:
             ledger.count(episode)
@@ -126,6 +131,8 @@ class Analyzer:
             tasks=self._task_uses(temporary, now_ns, fresh=not live),
             tasks_read=recording.tasks,
             host=recording.host,
+            stopped=ledger.stopped,
+            stopped_ns=ledger.stopped_ns,
             exact=recording.exact,
             code=recording.code,
             timeline=timeline,
@@ -134,7 +141,7 @@ class Analyzer:
     def episodes(self) -> Sequence[Episode]:
         """Every episode as of the last snapshot, in the order of their ends; pressure included.
 
-        Those with ``Cause.WAITING`` belong to no blocker.
+        Those whose cause blames no code belong to no blocker.
         """
         return self._ledger.all()
 
@@ -193,7 +200,14 @@ class Analyzer:
                     self._wait(at, draft, only=key)
 
     def _settle(self, draft: Draft) -> Episode:
-        return settle(draft, self._blames, self._machine, self.recording.info.threshold_ns)
+        recording = self.recording
+        episode = settle(draft, self._blames, self._machine, recording.info.threshold_ns)
+        total, readings = recording.depths.get((episode.tid, episode.start_ns), (0, 0))
+        return replace(
+            episode,
+            vtable=recording.task_ids.get(episode.task_id, 0),
+            behind=total / readings if readings else -1.0,
+        )
 
     def _keep(self, draft: Draft) -> None:
         at = self._ledger.add(self._settle(draft))
@@ -281,11 +295,27 @@ class Analyzer:
             patience = _STALE_NS * (64 + rank % 64) // 128
             renew = fresh or rank < _ALWAYS_FRESH or now_ns - tally.row_ns >= patience
             if row is None or renew:
-                row = _blocker(tally, worker_time_ns, now_ns - self._run_start_ns)
+                at_ns = now_ns - self._run_start_ns
+                row = _blocker(tally, self._blames, worker_time_ns, at_ns, self._types(tally))
                 tally.row = row
                 tally.row_ns = now_ns
             rows.append(row)
         return tuple(rows)
+
+    def _types(self, tally: Tally) -> tuple[tuple[str, int], ...]:
+        """Task types by ns, those known.
+
+        The same stack is the same poll function: it has the type that a later episode tells.
+        """
+        recording = self.recording
+        vtables = {stack: vtable for vtable, stack in tally.types if vtable}
+        found: dict[str, int] = {}
+        for (vtable, stack), total in tally.types.items():
+            kind = recording.task_kinds.get(vtable or vtables.get(stack, 0))
+            name = type_name(kind, recording.stacks.get(stack))
+            if name:
+                found[name] = found.get(name, 0) + total
+        return largest_first(found)[:_TYPES]
 
     def _workers(self, splits: Mapping[int, TimeSplit], now_ns: int) -> tuple[WorkerUse, ...]:
         recording = self.recording
@@ -306,7 +336,13 @@ class Analyzer:
         return tuple(sorted(rows, key=lambda row: (row.worker.worker_id, row.worker.tid)))
 
 
-def _blocker(tally: Tally, worker_time_ns: int, at_ns: int) -> Blocker:
+def _blocker(
+    tally: Tally,
+    blames: Blames,
+    worker_time_ns: int,
+    at_ns: int,
+    types: tuple[tuple[str, int], ...],
+) -> Blocker:
     durations = tally.durations
     at = largest_first(tally.blames)[0][0]
     causes = largest_first(tally.causes)
@@ -330,4 +366,22 @@ def _blocker(tally: Tally, worker_time_ns: int, at_ns: int) -> Blocker:
         causes=causes,
         task_ids=tally.latest_tasks(),
         history=durations.history(at_ns),
+        details=largest_first(tally.details)[:_FEW],
+        holders=_holders(tally, blames),
+        types=types,
+        behind=tally.mean_behind(),
     )
+
+
+def _holders(tally: Tally, blames: Blames) -> tuple[HolderUse, ...]:
+    """Those with the same function and role together; the stack is that of the heaviest."""
+    rows: dict[tuple[str, str, str, bool], HolderUse] = {}
+    for (stack, name, role, held), total_ns in largest_first(tally.holders):
+        at = blames.of(stack)
+        function, where = f"thread {name}" if name else "", ""
+        if at.origin in (Origin.USER, Origin.DEPENDENCY):
+            function, where = at.function, at.where
+        key = (function, where, role, held)
+        row = rows.get(key) or HolderUse(function, where, role, stack, 0, held)
+        rows[key] = row._replace(total_ns=row.total_ns + total_ns)
+    return tuple(sorted(rows.values(), key=lambda row: (-row.total_ns, row))[:_FEW])

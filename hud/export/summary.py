@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis import figures
 from hud.analysis.advice import advise
+from hud.export import code
 from hud.export.polls import poll_table
-from hud.model import Blocker, Cause, Losses, Rung, Snapshot
+from hud.model import Blocker, Cause, HolderUse, Losses, Rung, Snapshot
 from hud.text import printable
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ MOST_ROWS = 20
 _NARROWEST_NAME = 24
 _NARROWEST_TEXT = 40
 _LABEL_WIDTH = 11
+_MOST_TYPES = 3
+_WORTH_TELLING = 0.5
+"""Ready tasks behind a blocker, on average."""
 
 COLOURS: dict[Cause, str] = {
     Cause.CPU: "31",
@@ -56,6 +60,17 @@ SEEN: dict[Rung, str] = {
     Rung.STACKS: "CPU samples only, workers known by their stacks",
     Rung.NAMES: "CPU samples only, workers known by their names",
     Rung.LATENCY: "no worker known, scheduling delays only",
+}
+
+
+_MOST_DETAILS = 3
+_MUCH_STOLEN = 0.001
+"""Of the time of one CPU: less is not worth a word."""
+_ROLES = {
+    "worker": "on a worker",
+    "pool thread": "on a thread of the blocking pool",
+    "other thread": "on another thread",
+    "other process": "in another process",
 }
 
 
@@ -95,15 +110,16 @@ def text(
     width: int | None = None,
     ascii_only: bool = False,
     written: str = "",
+    verbose: bool = False,
 ) -> str:
     """The whole summary, ending in a newline.
 
     ``width`` is the terminal's, None = no limit (a file, a pipe). ``written`` names what was
-    exported (``trace.json (341 episodes)``).
+    exported (``trace.json (341 episodes)``). ``verbose`` adds raw symbols and code.
     """
     lines = [_title(snapshot), "", f"  {verdict(snapshot)}", ""]
     if snapshot.blockers:
-        lines += [*_table(snapshot, color=color, width=width), ""]
+        lines += [*_table(snapshot, color=color, width=width, verbose=verbose), ""]
     polls = poll_table(snapshot, width=width)
     if polls:
         lines += [*polls, ""]
@@ -176,7 +192,7 @@ def _title(snapshot: Snapshot) -> str:
     return "  ".join(parts)
 
 
-def _table(snapshot: Snapshot, *, color: bool, width: int | None) -> list[str]:
+def _table(snapshot: Snapshot, *, color: bool, width: int | None, verbose: bool) -> list[str]:
     blockers = snapshot.blockers
     shown = blockers[:MOST_ROWS]
     columns = [column for column in _COLUMNS if any(column.cell(one) for one in shown)]
@@ -203,12 +219,76 @@ def _table(snapshot: Snapshot, *, color: bool, width: int | None) -> list[str]:
         if blocker.operation:
             call = "in " + printable(blocker.operation)
             lines.append(inset + (call if width is None else _tail(call, width - len(inset))))
+        task = _task(blocker)
+        if task:
+            lines.append(inset + (task if width is None else _tail(task, width - len(inset))))
+        lines += [
+            line
+            for label, value in _circumstances(blocker)
+            for line in _wrapped(f"{inset}{label} ", printable(value), width)
+        ]
         lines += _fix(printable(advise(blocker, snapshot.stacks).text), inset, width)
+        if verbose:
+            lines += code.shown(blocker, snapshot, inset, width)
     hidden = len(blockers) - len(shown)
     if hidden:
         rest = sum(blocker.total_ns for blocker in blockers[MOST_ROWS:])
         lines.append(f"{inset}and {hidden} more, {figures.duration(rest)}")
     return lines
+
+
+def _circumstances(blocker: Blocker) -> list[tuple[str, str]]:
+    """What it was about, and who held what it wanted; at most a few of each."""
+    found = []
+    details = [detail for detail, _ in blocker.details[:_MOST_DETAILS]]
+    if details:
+        more = len(blocker.details) - len(details)
+        found.append(("about", ", ".join(details) + (f" and {more} more" if more else "")))
+    for held, verb in ((True, "held by"), (False, "woken by")):
+        users = [user for user in blocker.holders if user.held is held]
+        if users:
+            found.append((verb, "; ".join(holder_in_words(user) for user in users[:_MOST_DETAILS])))
+    return found
+
+
+def holder_in_words(user: HolderUse) -> str:
+    """``cache::refill src/cache.rs:88, on another thread``; ``thread refiller``."""
+    what = f"{user.function} {user.where}".strip()
+    if what.startswith("thread ") and user.role == "other thread":
+        return what
+    role = _ROLES.get(user.role, user.role)
+    return f"{what}, {role}" if what else role
+
+
+def _task(blocker: Blocker) -> str:
+    """Which tasks it was in, and how many waited behind them; empty = unknown."""
+    whole = sum(ns for _, ns in blocker.types)
+    names = [
+        printable(name) + (f" {figures.percent(ns / whole)}" if ns < whole else "")
+        for name, ns in blocker.types[:_MOST_TYPES]
+    ]
+    if [name for name, _ in blocker.types] == [blocker.function]:
+        names = []  # the line above says so
+    text = f"task {', '.join(names)}" if names else ""
+    if blocker.behind >= _WORTH_TELLING:
+        count = figures.count(round(blocker.behind), "ready task")
+        text += f"{'; ' if text else ''}{count} behind it in the worker's own queue"
+    return text
+
+
+def _allowed(snapshot: Snapshot) -> str:
+    """Time in blocking that is allowed, and how full the pool for it was."""
+    parts = []
+    if snapshot.allowed_ns:
+        time = figures.long_duration(snapshot.allowed_ns)
+        parts.append(f"{time} in spawn_blocking and block_in_place")
+    tasks = snapshot.tasks_read
+    if tasks is not None and tasks.pool_busiest > 0:
+        busiest, limit = figures.count(tasks.pool_busiest), figures.count(tasks.pool_limit)
+        parts.append(f"at most {busiest} of {limit} pool threads busy")
+        if tasks.pool_queue > 0 and tasks.pool_threads >= tasks.pool_limit:
+            parts.append(f"{figures.count(tasks.pool_queue, 'job')} waiting for one")
+    return "; ".join(parts)
 
 
 def _fix(advice: str, inset: str, width: int | None) -> list[str]:
@@ -262,9 +342,9 @@ def _tail(name: str, width: int) -> str:
 def _rest(snapshot: Snapshot, written: str) -> list[tuple[str, str]]:
     info = snapshot.info
     lines: list[tuple[str, str]] = []
-    if snapshot.allowed_ns:
-        time = figures.long_duration(snapshot.allowed_ns)
-        lines.append(("allowed", f"{time} in spawn_blocking and block_in_place"))
+    allowed = _allowed(snapshot)
+    if allowed:
+        lines.append(("allowed", allowed))
     pressure = _pressure(snapshot)
     if pressure:
         lines.append(("pressure", pressure))
@@ -280,6 +360,27 @@ def _rest(snapshot: Snapshot, written: str) -> list[tuple[str, str]]:
 
 
 def _pressure(snapshot: Snapshot) -> str:
+    return "; ".join(part for part in (_waiting(snapshot), *_from_outside(snapshot)) if part)
+
+
+def _from_outside(snapshot: Snapshot) -> list[str]:
+    host = snapshot.host
+    found = []
+    if host.throttled_ns:
+        time = figures.long_duration(host.throttled_ns)
+        periods = figures.count(host.throttled_periods, "period")
+        quota = f" ({printable(host.quota)})" if host.quota else ""
+        found.append(f"stopped by a CPU quota for {time} in {periods}{quota}")
+    if snapshot.stopped:
+        time = figures.long_duration(snapshot.stopped_ns)
+        polls = figures.count(snapshot.stopped, "poll")
+        found.append(f"{polls} stopped by a signal or a tracer, {time}")
+    if host.stolen_ns >= _MUCH_STOLEN * snapshot.elapsed_ns:
+        found.append(f"{figures.long_duration(host.stolen_ns)} taken by the hypervisor")
+    return found
+
+
+def _waiting(snapshot: Snapshot) -> str:
     waiting = max(snapshot.waiting_ns, snapshot.latency_total_ns)
     if not waiting:
         return ""

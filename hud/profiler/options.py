@@ -30,3 +30,5 @@ class Options:
     """Choose the threshold by the polls that are seen; ``threshold_ns`` holds until then."""
     use_cache: bool = True
     """False reads every file anew and keeps nothing."""
+    code: bool = False
+    """Source and machine code of the heaviest blockers are wanted."""

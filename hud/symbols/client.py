@@ -61,6 +61,8 @@ class UnwindReply:
     debuglink: str = ""
     """Name of the separate debug file, as the module says."""
     has_dwarf: bool = False
+    tls: int = 0
+    """Bytes of thread-locals in each thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +81,40 @@ class PointsReply:
 
 
 @dataclass(frozen=True, slots=True)
+class KindsReply:
+    """For each vtable the name, where and ``inferred`` of its TaskKind."""
+
+    request: int
+    kinds: list[tuple[str, str, bool]]
+
+
+@dataclass(frozen=True, slots=True)
 class FailedReply:
     request: int
     message: str
 
 
-Reply: TypeAlias = FactsReply | FramesReply | UnwindReply | DebugReply | PointsReply | FailedReply
+@dataclass(frozen=True, slots=True)
+class CodeReply:
+    request: int
+    instructions: list[tuple[int, str, str]]
+    """(address in the file, instruction, whom it calls or empty), by address."""
+    at: int
+    """The instruction of the pc, of a caller the call; 0 = not known."""
+    note: str
+    """Why something is missing; may be empty."""
+
+
+Reply: TypeAlias = (
+    FactsReply
+    | FramesReply
+    | UnwindReply
+    | DebugReply
+    | PointsReply
+    | CodeReply
+    | KindsReply
+    | FailedReply
+)
 
 CLOSE_TIMEOUT_S = 1.0
 _GONE = (BrokenPipeError, ConnectionResetError, ConnectionRefusedError)
@@ -161,9 +191,21 @@ class Resolver:
         """Asks for an UnwindReply."""
         return self._ask(messages.AskUnwind(self._next_id(), module))
 
+    def request_code(self, module: int, offset: int, *, caller: bool) -> int:
+        """Asks for a CodeReply. ``offset``: file offset of the pc, for a caller of the call.
+
+        Its resolver must have been forked with ``capstone``.
+        """
+        return self._ask(messages.AskCode(self._next_id(), module, offset, caller))
+
     def request_points(self, module: int) -> int:
         """Asks for a PointsReply. Its resolver must have been forked with ``capstone``."""
         return self._ask(messages.AskPoints(self._next_id(), module))
+
+    def request_kinds(self, module: int, vtables: Sequence[tuple[int, ...]]) -> int:
+        """Asks for a KindsReply. ``vtables``: of each, file offsets of poll, schedule, dealloc,
+        drop_join_handle_slow and shutdown."""
+        return self._ask(messages.AskKinds(self._next_id(), module, list(vtables)))
 
     def _next_id(self) -> int:
         self._last_id += 1
@@ -171,7 +213,12 @@ class Resolver:
 
     def _ask(
         self,
-        message: messages.AskFacts | messages.AskFrames | messages.AskUnwind | messages.AskPoints,
+        message: messages.AskFacts
+        | messages.AskFrames
+        | messages.AskUnwind
+        | messages.AskPoints
+        | messages.AskCode
+        | messages.AskKinds,
     ) -> int:
         self._waiting.add(message.request)
         self._post(message)
@@ -260,12 +307,16 @@ class Resolver:
             table = _table(answer, descriptors)
             return UnwindReply(
                 *(answer.request, answer.segments, table, answer.note),
-                *(answer.build_id, answer.debuglink, answer.has_dwarf),
+                *(answer.build_id, answer.debuglink, answer.has_dwarf, answer.tls),
             )
         if isinstance(answer, messages.Points):
             return PointsReply(answer.request, answer.points)
         if isinstance(answer, messages.Debug):
             return DebugReply(answer.request, answer.why_not)
+        if isinstance(answer, messages.Code):
+            return CodeReply(answer.request, answer.instructions, answer.at, answer.note)
+        if isinstance(answer, messages.Kinds):
+            return KindsReply(answer.request, answer.kinds)
         return FailedReply(answer.request, answer.message)
 
     # ------------------------------------------------------------------ the process
@@ -335,8 +386,9 @@ def decode_facts(raw: msgspec.Raw) -> ModuleFacts:
     """What ``messages.encode`` made of a ModuleFacts; MsgspecError for other bytes."""
     from hud.symbols.elf import TlsSegment
     from hud.symbols.module import ModuleFacts
+    from hud.symbols.tls import Slot
 
-    hints = get_type_hints(ModuleFacts, localns={"TlsSegment": TlsSegment})
+    hints = get_type_hints(ModuleFacts, localns={"TlsSegment": TlsSegment, "Slot": Slot})
     decoded = msgspec.msgpack.decode(raw, type=msgspec.defstruct("Facts", list(hints.items())))
     return ModuleFacts(**{name: getattr(decoded, name) for name in hints})
 

@@ -22,7 +22,8 @@ from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from hud.errors import FormatError
-from hud.symbols.elf import EM_AARCH64, EM_X86_64, ET_EXEC, PF_W, PT_DYNAMIC
+from hud.symbols.elf import EM_AARCH64, EM_X86_64, ET_EXEC, PF_W
+from hud.symbols.relocations import DT_RELA, DT_RELASZ, RELATIVE, dynamic_tags
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,12 +48,9 @@ KEPT = 1 << 16
 RESUMED = b"`async fn` resumed"
 """The message of panic_const_async_fn_resumed, library/core/src/panicking.rs; blocks too."""
 
-DT_RELA, DT_RELASZ, DT_RELAENT = 7, 8, 9
-RELATIVE = {EM_X86_64: 8, EM_AARCH64: 1027}
-"""R_X86_64_RELATIVE, R_AARCH64_RELATIVE."""
+DT_RELAENT = 9
 
 _RECORD = struct.Struct("<QQII")
-_DYN = struct.Struct("<QQ")
 _I32 = struct.Struct("<i")
 _SUFFIX = b".rs"
 
@@ -117,7 +115,7 @@ class Locations:
             return None
         if not (0 < line <= LINE_LIMIT and 0 < column <= COLUMN_LIMIT):
             return None
-        raw = self._constant(self._pointer(vaddr), length)
+        raw = self._constant(self.pointer(vaddr), length)
         if not raw.endswith(_SUFFIX):
             return None
         try:
@@ -133,7 +131,7 @@ class Locations:
                 return bytes(self._elf.read(vaddr, size))
         raise FormatError(f"{self._elf.name}: no constant at {vaddr:#x}")
 
-    def _pointer(self, vaddr: int) -> int:
+    def pointer(self, vaddr: int) -> int:
         """The pointer that the loader leaves at a vaddr; FormatError outside of the file."""
         places, addends = self._relative()
         at = bisect_left(places, vaddr)
@@ -212,7 +210,7 @@ class Locations:
     def _is_resumed(self, callee: int) -> bool:
         """Is it ``panic_const_async_fn_resumed`` or its like?"""
         if callee < 0:  # through a slot of the GOT
-            callee = self._pointer_or_none(-callee)
+            callee = self.pointer_or_none(-callee)
         if callee not in self._resumed:
             if len(self._resumed) >= KEPT:
                 self._resumed.clear()
@@ -232,7 +230,7 @@ class Locations:
         return False
 
     def _is_message(self, vaddr: int) -> bool:
-        return self._says(vaddr) or self._says(self._pointer_or_none(vaddr))
+        return self._says(vaddr) or self._says(self.pointer_or_none(vaddr))
 
     def _says(self, vaddr: int) -> bool:
         try:
@@ -240,10 +238,10 @@ class Locations:
         except FormatError:
             return False
 
-    def _pointer_or_none(self, vaddr: int) -> int:
+    def pointer_or_none(self, vaddr: int) -> int:
         """0 = there is no pointer."""
         try:
-            return self._pointer(vaddr)
+            return self.pointer(vaddr)
         except FormatError:
             return 0
 
@@ -402,15 +400,9 @@ def relative_relocations(elf: ElfFile) -> tuple[array[int], array[int]]:
     Empty without a dynamic section; FormatError where it contradicts the file.
     """
     kind = RELATIVE.get(elf.machine_id)
-    dynamic = elf.segment(PT_DYNAMIC)
-    if kind is None or dynamic is None:
+    tags = dynamic_tags(elf)
+    if kind is None:
         return array("Q"), array("Q")
-    data = elf.read(dynamic.vaddr, min(dynamic.filesz, 1 << 16) // _DYN.size * _DYN.size)
-    tags: dict[int, int] = {}
-    for tag, value in _DYN.iter_unpack(data):
-        if tag == 0:
-            break
-        tags.setdefault(tag, value)
     size = tags.get(DT_RELASZ, 0)
     if not size or tags.get(DT_RELAENT) != 24 or size % 24:
         return array("Q"), array("Q")

@@ -66,12 +66,29 @@ class AddDebug(msgspec.Struct, frozen=True, array_like=True, tag=5):
     name: str
 
 
+class AskCode(msgspec.Struct, frozen=True, array_like=True, tag=30):
+    request: int
+    module: int
+    offset: int
+    """File offset of the pc, for a caller of the byte before it."""
+    caller: bool
+
+
 class AskPoints(msgspec.Struct, frozen=True, array_like=True, tag=20):
     request: int
     module: int
 
 
-Request: TypeAlias = AddModule | AskFacts | AskFrames | AskUnwind | AddDebug | AskPoints
+class AskKinds(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    request: int
+    module: int
+    vtables: list[tuple[int, ...]]
+    """Of each, file offsets of poll, schedule, dealloc, drop_join_handle_slow and shutdown."""
+
+
+Request: TypeAlias = (
+    AddModule | AskFacts | AskFrames | AskUnwind | AddDebug | AskPoints | AskCode | AskKinds
+)
 
 
 class Facts(msgspec.Struct, frozen=True, array_like=True, tag=1):
@@ -100,6 +117,7 @@ class Unwind(msgspec.Struct, frozen=True, array_like=True, tag=3):
     build_id: str = ""
     debuglink: str = ""
     has_dwarf: bool = False
+    tls: int = 0
 
 
 class Failed(msgspec.Struct, frozen=True, array_like=True, tag=4):
@@ -114,12 +132,26 @@ class Debug(msgspec.Struct, frozen=True, array_like=True, tag=5):
     """Empty: the file is in use."""
 
 
+class Code(msgspec.Struct, frozen=True, array_like=True, tag=30):
+    request: int
+    instructions: list[tuple[int, str, str]]
+    """(vaddr, instruction, whom it calls)."""
+    at: int
+    note: str
+
+
 class Points(msgspec.Struct, frozen=True, array_like=True, tag=20):
     request: int
     points: list[Point]
 
 
-Answer: TypeAlias = Facts | Frames | Unwind | Failed | Debug | Points
+class Kinds(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    request: int
+    kinds: list[tuple[str, str, bool]]
+    """Name, where and ``inferred`` of a TaskKind, for each vtable."""
+
+
+Answer: TypeAlias = Facts | Frames | Unwind | Failed | Debug | Points | Code | Kinds
 
 encode = msgspec.msgpack.Encoder().encode
 decode_request = msgspec.msgpack.Decoder(Request).decode

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from hud.symbols.elf import ElfFile
     from hud.symbols.inferred import Inferred
+    from hud.symbols.kinds import Kinds
+    from hud.symbols.listing import Listings
     from hud.symbols.module import Module
 
 NOBODY = 65534
@@ -135,6 +137,8 @@ def _import_everything() -> None:
 
     import hud.symbols.debug
     import hud.symbols.inferred
+    import hud.symbols.kinds
+    import hud.symbols.listing
     import hud.symbols.module
     import hud.symbols.names
     import hud.symbols.panics
@@ -210,6 +214,8 @@ class _Loaded:
         self._elf: ElfFile | None = None
         self._module: Module | None = None
         self._inferred: Inferred | None = None
+        self._listings: Listings | None = None
+        self._kinds: tuple[Module, Kinds] | None = None
         self._debug: ElfFile | None = None
         self._splits: list[ElfFile] = []
         self._crates: dict[str, str] | None = None
@@ -244,10 +250,25 @@ class _Loaded:
             self._inferred = Inferred(self.elf())
         return self._inferred
 
+    def listings(self) -> Listings:
+        from hud.symbols.listing import Listings
+
+        if self._listings is None:
+            self._listings = Listings(self.module(), self.inferred())
+        return self._listings
+
     @property
     def debug(self) -> ElfFile | None:
         """Its separate debug file."""
         return self._debug
+
+    def kinds(self) -> Kinds:
+        from hud.symbols.kinds import Kinds
+
+        module = self.module()
+        if self._kinds is None or self._kinds[0] is not module:
+            self._kinds = module, Kinds(self.elf(), module)
+        return self._kinds[1]
 
     def add_debug(self, descriptor: int, name: str) -> None:
         """Use one more file, if it belongs to the module; FormatError with the reason if not."""
@@ -264,7 +285,7 @@ class _Loaded:
         if self._debug is not None:
             raise FormatError(f"{name}: {self._debug.name} is in use")
         require_same_build(self.elf(), file)
-        self._debug, self._module = file, None
+        self._debug, self._module, self._listings = file, None, None
 
     def crates(self) -> tuple[dict[str, str], tuple[str, ...]]:
         from hud.symbols import panics
@@ -318,7 +339,8 @@ def _unwind(loaded: _Loaded, request: messages.AskUnwind) -> tuple[messages.Unwi
     elf.release()
     link = elf.debuglink()
     info = elf.section(".debug_info")
-    about = elf.build_id(), link[0] if link else "", info is not None and info.size > 0
+    has_dwarf = info is not None and info.size > 0
+    about = elf.build_id(), link[0] if link else "", has_dwarf, elf.tls.memsz if elf.tls else 0
     if table is None:
         return messages.Unwind(request.request, segments, "no .eh_frame", None, *about), None
     numbers = (
@@ -333,6 +355,14 @@ def _unwind(loaded: _Loaded, request: messages.AskUnwind) -> tuple[messages.Unwi
         messages.Unwind(request.request, segments, note, numbers, *about),
         messages.memfd(table.rows, table.buckets),
     )
+
+
+def _code(loaded: _Loaded, request: messages.AskCode) -> messages.Code:
+    vaddr = loaded.elf().vaddr_of(request.offset)
+    if vaddr is None:
+        raise FormatError(f"{loaded.name}: no code at offset {request.offset:#x}")
+    found = loaded.listings().around(vaddr + request.caller, caller=request.caller)
+    return messages.Code(request.request, found.rows, found.at, found.note)
 
 
 def _debug(loaded: _Loaded, request: messages.AddDebug, descriptor: int) -> messages.Debug:
@@ -353,20 +383,40 @@ def _points(loaded: _Loaded, request: messages.AskPoints) -> messages.Points:
     return messages.Points(request.request, points)
 
 
+def _kinds(loaded: _Loaded, request: messages.AskKinds) -> messages.Kinds:
+    from hud.symbols.kinds import Functions
+
+    elf, kinds = loaded.elf(), loaded.kinds()
+    answer: list[tuple[str, str, bool]] = []
+    for offsets in request.vtables:
+        places = [elf.vaddr_of(offset) for offset in offsets]
+        known = [place for place in places if place is not None]
+        whole = len(known) == len(Functions._fields) == len(places)
+        answer.append(kinds.of(Functions(*known)) if whole else ("", "", False))
+    elf.release()
+    return messages.Kinds(request.request, answer)
+
+
 _Ask = (
     messages.AskFacts
     | messages.AskFrames
     | messages.AskUnwind
     | messages.AddDebug
+    | messages.AskCode
     | messages.AskPoints
+    | messages.AskKinds
 )
 SHORT = 64
 """Offsets in a frame request that goes before longer ones."""
 
 
 def _rank(request: _Ask) -> tuple[int, int]:
-    long = isinstance(request, messages.AskFrames) and len(request.offsets) > SHORT
-    return (1 + long if isinstance(request, messages.AskFrames) else 0), request.request
+    turn = 0
+    if isinstance(request, messages.AskFrames):
+        turn = 1 + (len(request.offsets) > SHORT)
+    elif isinstance(request, messages.AskCode | messages.AskKinds):
+        turn = 3
+    return turn, request.request
 
 
 def _work(
@@ -383,8 +433,12 @@ def _work(
         return _facts(loaded, request), None
     if isinstance(request, messages.AskFrames):
         return _frames(loaded, request), None
+    if isinstance(request, messages.AskCode):
+        return _code(loaded, request), None
     if isinstance(request, messages.AskPoints):
         return _points(loaded, request), None
+    if isinstance(request, messages.AskKinds):
+        return _kinds(loaded, request), None
     return _unwind(loaded, request)
 
 
