@@ -284,18 +284,10 @@ class _Loop:
                     self._tape.window(window_ns)
 
     def _begin_anew(self, threshold_ns: int) -> None:
-        """From zero, but for what is told only once."""
-        before = self._recording
-        known = Batch(
-            stacks=before.stacks,
-            culprits=list(before.culprits.values()),
-            task_kinds=list(before.task_kinds.values()),
-            task_ids=before.task_ids,
-            code=list(before.code.values()),
-            exact=before.exact,
-            threshold_ns=threshold_ns,
-        )
-        self._begin(time.monotonic_ns(), known)
+        """From zero; what is told only once stays known."""
+        known = self._recording.handed_on()
+        known.threshold_ns = threshold_ns
+        self._begin(known.time_ns, known)
 
     # ------------------------------------------------------------------- what comes in
 
@@ -310,10 +302,16 @@ class _Loop:
             self._begin_anew(batch.threshold_ns)
         self._tell(batch)
         if batch.ended and not self._ended:
-            self._take(self._profiler.states())
-            self._take(self._profiler.finish())
+            self._take_last(self._profiler.states())
+            self._take_last(self._profiler.finish())
             self._finish(batch.ended)
             self._read_code()
+
+    def _take_last(self, batch: Batch) -> None:
+        """It is over already: nothing begins anew."""
+        batch.ended = ""
+        batch.threshold_ns, batch.threshold_from = 0, ""
+        self._take(batch)
 
     def _read_code(self) -> None:
         if self._code:
@@ -335,11 +333,9 @@ class _Loop:
 
     def _close(self) -> Outcome:
         if not self._ended:
-            self._take(self._profiler.states())
+            self._take_last(self._profiler.states())
             self._ended = reason = self._why()
-            batch = self._profiler.finish()
-            batch.ended = ""
-            self._take(batch)
+            self._take_last(self._profiler.finish())
             self._finish(reason)
             if self._screen is None:
                 self._read_code()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from hud.analysis.store import SampleStore
 from hud.model import (
+    Batch,
     Code,
     Culprit,
     Frame,
@@ -35,7 +36,6 @@ from hud.model import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from hud.model import Batch
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -112,6 +112,9 @@ class Recording:
         self._losses = Losses()
         self._stacks_refused = 0
         self._splits: dict[int, TimeSplit] = {}
+        self._outset: dict[int, TimeSplit] = {}
+        """The splits at the begin, where it is not that of the attach."""
+        self._cost_before = 0
         self._marks: dict[int, deque[_Mark]] = {}
         self._marked_ns = 0
         self._allowed_ns = 0
@@ -160,7 +163,10 @@ class Recording:
         if batch.losses is not None:
             self.set_losses(batch.losses)
         if batch.cost is not None:
-            self.set_cost(*batch.cost)
+            cpu_ns, rss_bytes = batch.cost
+            if batch.time_ns <= info.start_monotonic_ns:
+                self._cost_before = cpu_ns
+            self.set_cost(cpu_ns - self._cost_before, rss_bytes)
         if batch.polls is not None:
             self.polls = {stats.vtable: stats for stats in batch.polls}
         self.tasks = batch.tasks or self.tasks
@@ -230,6 +236,9 @@ class Recording:
 
     def set_states(self, states: Sequence[ThreadState], now_ns: int) -> None:
         """The latest state and time split of every living thread of the target."""
+        if now_ns <= self.info.start_monotonic_ns:
+            self._splits = {state.tid: state.split for state in states}
+            self._outset = dict(self._splits)
         alive = {state.tid for state in states}
         for state in states:
             before = self._splits.get(state.tid)
@@ -278,6 +287,22 @@ class Recording:
         self.ended_ns = now_ns
         self.ended = reason
 
+    def handed_on(self) -> Batch:
+        """What another recording of the same run is told first, so that it begins at ``states_ns``:
+        what is told only once, and the totals so far, which are not its own.
+        """
+        return Batch(
+            time_ns=self.states_ns,
+            stacks=self.stacks,
+            culprits=list(self.culprits.values()),
+            states=list(self.states.values()),
+            cost=(self.cpu_ns + self._cost_before, self.rss_bytes),
+            task_kinds=list(self.task_kinds.values()),
+            task_ids=self.task_ids,
+            code=list(self.code.values()),
+            exact=self.exact,
+        )
+
     # ------------------------------------------------------------------ what can be asked
 
     @property
@@ -314,7 +339,7 @@ class Recording:
     # ------------------------------------------------------------------ the rolling window
 
     def _split_at(self, tid: int, since_ns: int) -> TimeSplit:
-        before = TimeSplit()
+        before = self._outset.get(tid, TimeSplit())
         for mark in self._marks.get(tid, ()):
             if mark.time_ns > since_ns:
                 break
