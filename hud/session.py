@@ -233,10 +233,12 @@ class _Loop:
         if wish is Wish.QUIT:
             self._quit = True
         elif wish is Wish.CLEAR and not self._ended:
-            stacks = self._recording.stacks
+            known = self._recording
             self._begin(time.monotonic_ns())
-            for key, stack in stacks.items():
+            for key, stack in known.stacks.items():
                 self._recording.add_stack(key, stack)
+            self._recording.task_kinds.update(known.task_kinds)
+            self._recording.task_ids.update(known.task_ids)
 
     # ------------------------------------------------------------------- what comes in
 

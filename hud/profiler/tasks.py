@@ -30,6 +30,7 @@ INTERVAL_S = 1.0
 """Between two walks, at least."""
 SLICE_S = 0.25
 MOST_RUNTIMES = 256
+MOST_KINDS = 10_000
 MOST_WANTED = 1024
 LOOKED_UP = 8
 """Wanted tasks that are looked for at one reading."""
@@ -234,7 +235,7 @@ class TaskReader:
         self._unnamed = dict.fromkeys(self._kinds)
 
     def _learn(self, vtable: int) -> None:
-        if vtable not in self._kinds:
+        if vtable not in self._kinds and len(self._kinds) < MOST_KINDS:
             self._kinds[vtable] = TaskKind(vtable, "")
             self._fresh.append(self._kinds[vtable])
             self._unnamed[vtable] = None

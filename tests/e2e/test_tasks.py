@@ -188,9 +188,9 @@ def test_types_are_named_and_placed(
         assert names == (WITH_DEBUG_INFO if build == "dev" else NAMES)
     for kind, one in seen.items():
         if kind in LINES:
-            assert one.where == f"src/main.rs:{LINES[kind]}", kind
-            assert one.inferred is (build == "stripped")
-            assert build != "stripped" or one.name == one.where
+            assert one.where.lstrip("~") == f"src/main.rs:{LINES[kind]}", kind
+            assert build != "dev" or not one.inferred
+            assert build != "stripped" or (one.inferred and one.name == one.where)
 
 
 def test_tasks_that_come_and_go_hide_none_of_the_others(

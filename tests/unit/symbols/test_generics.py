@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hud.symbols.kinds import first_argument, first_generic, shown, without_generics
+from hud.symbols.generics import first_argument, first_generic, shown, without_generics
 
 
 @pytest.mark.parametrize(
