@@ -7,7 +7,9 @@
 #include "event.h"
 #include "state.h"
 #include "tokio.h"
+#include "exact.h"
 #include "unwind.h"
+#include "wait.h"
 
 char _license[] SEC("license") = "Dual MIT/GPL";
 
@@ -16,8 +18,6 @@ char _license[] SEC("license") = "Dual MIT/GPL";
 #define STACK_COST_NS 8000
 #define STACK_EARN 128
 #define STACK_SAVED_NS 400000
-
-#define NOT_A_SYSCALL 0xffffffff
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -86,7 +86,7 @@ static __always_inline int matters(struct thread *thread)
 {
 	__u32 tid = thread->tid;
 
-	if (config.layout.valid)
+	if (config.layouts)
 		return in_poll(thread->where) || thread->where == WHERE_RUNTIME;
 	return config.every_thread || config.survey || bpf_map_lookup_elem(&workers, &tid);
 }
@@ -173,9 +173,12 @@ static __always_inline void see(struct thread *thread, struct task_struct *task,
 
 	if (look(&sight, thread, task, which))
 		return;
+	exact_settle(thread, sight.where);
 	other = sight.where != thread->where || sight.task_id != thread->task_id ||
 		/* a tick that cannot be read just now says nothing */
 		(sight.tick_known && thread->tick_known && sight.tick != thread->tick);
+	if (other && exact_same(thread, sight.where))
+		other = 0;
 	if (other && thread->poll_start_ns)
 		end_poll(thread, now);
 	thread->where = sight.where;
@@ -190,6 +193,7 @@ static __always_inline void see(struct thread *thread, struct task_struct *task,
 
 			thread->poll_start_ns = now - doubt;
 			thread->begin_uncertain_us = doubt / 1000;
+			exact_adopt(thread);
 			thread->poll_asleep_ns = 0;
 			thread->poll_waiting_ns = 0;
 			thread->evidence_cpu_ns = 0;
@@ -280,7 +284,8 @@ static __always_inline void switched_out(struct thread *thread, struct task_stru
 		thread->sched = SCHED_ASLEEP;
 		thread->other = 0; /* until somebody wakes it */
 		thread->syscall = NOT_A_SYSCALL;
-		asleep = in_poll(thread->where) || (!config.layout.valid && matters(thread));
+		thread->argument = 0;
+		asleep = in_poll(thread->where) || (!config.layouts && matters(thread));
 	}
 	if (late || asleep)
 		stack = afford_stack(thread, 0,
@@ -290,34 +295,42 @@ static __always_inline void switched_out(struct thread *thread, struct task_stru
 	if (asleep) {
 		struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
 
-#if defined(__TARGET_ARCH_x86)
-		thread->syscall = regs->orig_ax;
-		thread->argument = regs->di;
-#else
-		thread->syscall = regs->syscallno;
-		thread->argument = regs->orig_x0;
-#endif
+		thread->syscall = call_number(regs);
+		thread->argument = first_argument(regs);
+		thread->operation = second_argument(regs);
+		if (task_state(task) & (__TASK_STOPPED | __TASK_TRACED))
+			thread->syscall = STOPPED;
 		thread->stack = stack;
 	}
 }
 
-static __always_inline void report_sleep(struct thread *thread, __u64 asleep, __u64 end)
+/* `task` is about to run again; 0 = it runs already. */
+static __always_inline void report_sleep(struct thread *thread, struct task_struct *task,
+					 __u64 asleep, __u64 end)
 {
-	struct event *event = begin_event(thread, EVENT_SLEEP, end);
+	struct event *event;
+	__u64 wait = 0;
+	__u16 type = 0;
 
+	if (task)
+		wait = take_wait(task, thread, STACK_COST_NS, STACK_SAVED_NS / 2, &type);
+	event = begin_event(thread, EVENT_SLEEP, end);
 	if (!event)
 		return;
 	event->duration_ns = asleep;
 	event->stack = thread->stack;
 	if (!thread->stack)
 		count(stacks_skipped);
-	event->value = thread->argument;
+	event->value = wait;
+	event->flags = type;
 	event->other = thread->other;
 	event->info = thread->syscall;
 	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
 }
 
-static __always_inline void switched_in(struct thread *thread, struct task_struct *prev, __u64 now)
+/* prev, task: of the switch to it; 0 = the kernel did not tell one. */
+static __always_inline void switched_in(struct thread *thread, struct task_struct *prev,
+					struct task_struct *task, __u64 now)
 {
 	__u64 asleep = 0, waited = 0, woken = now, waking;
 
@@ -343,11 +356,11 @@ static __always_inline void switched_in(struct thread *thread, struct task_struc
 			if (thread->slept_ns >= config.evidence_ns ||
 			    (asleep >= config.evidence_ns && thread->stack)) {
 				thread->evidence_asleep_ns = thread->poll_asleep_ns;
-				report_sleep(thread, asleep, woken);
+				report_sleep(thread, task, asleep, woken);
 			}
 		}
 	} else if (asleep && config.survey && thread->stack) {
-		report_sleep(thread, asleep, woken);
+		report_sleep(thread, 0, asleep, woken);
 	}
 	if (prev && waited >= config.threshold_ns && matters(thread))
 		note_latency(thread, prev, waited, now);
@@ -376,7 +389,7 @@ int hud_switch(__u64 *ctx)
 		thread = thread_of(prev->pid);
 		/* a switch to it that the kernel did not tell */
 		if (thread && thread->sched > SCHED_RUNNING)
-			switched_in(thread, 0, now);
+			switched_in(thread, 0, 0, now);
 		/* preempted, or about to sleep but not yet asleep: still runnable */
 		if (thread)
 			switched_out(thread, prev, next, (ctx[0] & 1) || !task_state(prev), now);
@@ -384,9 +397,51 @@ int hud_switch(__u64 *ctx)
 	if (coming) {
 		thread = thread_of(next->pid);
 		if (thread)
-			switched_in(thread, prev, now);
+			switched_in(thread, prev, next, now);
 	}
 	return 0;
+}
+
+/* The current thread wakes one that has slept long in a futex, inside a poll: it let go of a lock, or
+ * has sent what the other waits for. Not so in an interrupt, when a time-out is what wakes it: then
+ * the current thread may be anywhere, but not waking that very futex. */
+static __always_inline void note_waker(struct thread *sleeper, __u64 now)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+	__u32 operation = second_argument(regs) & 127;
+	struct thread *waker = 0;
+	struct sight sight = {};
+	struct event *event;
+	__u64 stack = 0;
+
+	if (call_number(regs) != CALL_FUTEX)
+		return;
+	if (operation != FUTEX_WAKE && operation != FUTEX_WAKE_BITSET &&
+	    operation != FUTEX_WAKE_OP && operation != FUTEX_UNLOCK_PI)
+		return;
+	if (task->tgid == config.tgid) {
+		if (first_argument(regs) != sleeper->argument || !runs_code(task))
+			return;
+		waker = thread_of(task->pid);
+		if (!waker || look(&sight, waker, task, 0))
+			return;
+		stack = afford_stack(waker, 0, 0);
+	} else if (sleeper->operation & FUTEX_PRIVATE_FLAG) {
+		return;
+	}
+	event = begin_event(sleeper, EVENT_WAKE, now);
+	if (!event)
+		return;
+	count(wakers);
+	event->duration_ns = now - sleeper->since_ns;
+	event->stack = stack;
+	event->value = sleeper->stack;
+	event->other = task->pid;
+	event->task_id = sight.task_id;
+	event->where = sight.where;
+	event->flags = waker ? 0 : FLAG_OTHER_PROCESS;
+	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
 }
 
 SEC("tp_btf/sched_waking")
@@ -395,6 +450,7 @@ int hud_waking(__u64 *ctx)
 	struct task_struct *task = (struct task_struct *)ctx[0];
 	struct thread *thread;
 	__u32 tid;
+	__u64 now;
 
 	if (task->tgid != config.tgid || !config.enabled)
 		return 0;
@@ -402,7 +458,11 @@ int hud_waking(__u64 *ctx)
 	thread = bpf_map_lookup_elem(&threads, &tid);
 	if (!thread)
 		return 0;
-	thread->waking_ns = bpf_ktime_get_ns();
+	now = bpf_ktime_get_ns();
+	if (thread->sched == SCHED_ASLEEP && thread->poll_start_ns &&
+	    thread->syscall == CALL_FUTEX && now - thread->since_ns >= config.evidence_ns)
+		note_waker(thread, now);
+	thread->waking_ns = now;
 	thread->other = (__u32)bpf_get_current_pid_tgid();
 	return 0;
 }
@@ -443,7 +503,7 @@ static __always_inline __u64 untold_cpu(struct thread *thread, __u64 now)
 {
 	__u64 cpu, pending, step;
 
-	if (!config.layout.valid)
+	if (!config.layouts)
 		return matters(thread) ? config.period_ns : 0;
 	if (!thread->poll_start_ns)
 		return 0;
@@ -475,7 +535,7 @@ int hud_sample(void *ctx)
 		thread->sched = SCHED_RUNNING;
 		thread->since_ns = now;
 	} else if (thread->sched != SCHED_RUNNING) {
-		switched_in(thread, 0, now);
+		switched_in(thread, 0, 0, now);
 	}
 	see(thread, task, 1, now);
 	add_by_where(thread->samples, thread->where, 1);
@@ -496,3 +556,5 @@ int hud_sample(void *ctx)
 	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
 	return 0;
 }
+
+#include "exact_programs.h"

@@ -39,7 +39,12 @@ static long (*const bpf_probe_read_user)(void *dst, __u32 size, const void *src)
 static long (*const bpf_probe_read_kernel)(void *dst, __u32 size, const void *src) = (void *)113;
 static void *(*const bpf_ringbuf_reserve)(void *ring, __u64 size, __u64 flags) = (void *)131;
 static void (*const bpf_ringbuf_submit)(void *data, __u64 flags) = (void *)132;
+static long (*const bpf_probe_read_kernel_str)(void *dst, __u32 size,
+					       const void *src) = (void *)115;
 static struct task_struct *(*const bpf_get_current_task_btf)(void) = (void *)158;
+static long (*const bpf_get_task_stack)(struct task_struct *task, void *to, __u32 size,
+					__u64 flags) = (void *)141;
+static __u64 (*const bpf_get_attach_cookie)(void *ctx) = (void *)174;
 static long (*const bpf_task_pt_regs)(struct task_struct *task) = (void *)175;
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -51,7 +56,7 @@ struct thread_struct {
 };
 
 struct pt_regs {
-	unsigned long bp, orig_ax, ip, sp, di;
+	unsigned long bp, si, di, orig_ax, ip, sp;
 };
 
 #elif defined(__TARGET_ARCH_arm64)
@@ -74,12 +79,74 @@ struct pt_regs {
 #error "__TARGET_ARCH_x86 or __TARGET_ARCH_arm64"
 #endif
 
+struct qstr {
+	__u64 hash_len;
+	const unsigned char *name;
+};
+
+struct dentry {
+	struct dentry *d_parent;
+	struct qstr d_name;
+};
+
+struct super_block {
+	__u32 s_dev;
+};
+
+struct inode {
+	unsigned short i_mode;
+	struct super_block *i_sb;
+	unsigned long i_ino;
+};
+
+struct path {
+	struct dentry *dentry;
+};
+
+struct file {
+	struct path f_path;
+	struct inode *f_inode;
+	void *private_data;
+};
+
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
+
+struct in6_addr {
+	union {
+		__u8 u6_addr8[16];
+	} in6_u;
+};
+
+struct sock_common {
+	__u32 skc_daddr;
+	__u16 skc_dport;
+	__u16 skc_num;
+	unsigned short skc_family;
+	struct in6_addr skc_v6_daddr;
+};
+
+struct sock {
+	struct sock_common __sk_common;
+};
+
+struct socket {
+	struct sock *sk;
+};
+
 struct task_struct {
 	unsigned int __state; /* 5.14: was `state` */
 	__u32 pid;
 	__u32 tgid;
 	unsigned int flags;
 	char comm[16];
+	struct files_struct *files;
 	struct thread_struct thread;
 };
 
@@ -93,6 +160,37 @@ struct task_struct___before_5_14 {
 #define PF_EXITING 0x00000004
 #define PF_IO_WORKER 0x00000010
 #define PF_USER_WORKER 0x00004000
+
+/* include/linux/sched.h */
+#define __TASK_STOPPED 0x4
+#define __TASK_TRACED 0x8
+
+/* include/uapi/linux/futex.h */
+#define FUTEX_WAKE 1
+#define FUTEX_WAKE_OP 5
+#define FUTEX_UNLOCK_PI 7
+#define FUTEX_WAKE_BITSET 10
+#define FUTEX_PRIVATE_FLAG 128
+
+/* System calls: their numbers, and the registers of the one that a thread is in. */
+#if defined(__TARGET_ARCH_x86)
+#define CALL_FUTEX 202
+#define CALL_NANOSLEEP 35
+#define CALL_CLOCK_NANOSLEEP 230
+#define call_number(regs) ((__u32)(regs)->orig_ax)
+#define first_argument(regs) ((regs)->di)
+#define second_argument(regs) ((regs)->si)
+#else
+#define CALL_FUTEX 98
+#define CALL_NANOSLEEP 101
+#define CALL_CLOCK_NANOSLEEP 115
+#define call_number(regs) ((__u32)(regs)->syscallno)
+#define first_argument(regs) ((regs)->orig_x0)
+#define second_argument(regs) ((regs)->regs[1])
+#endif
+
+#define read_field(to, of, field) \
+	bpf_probe_read_kernel(&(to), sizeof(to), &(of)->field)
 
 #define field_exists(field) __builtin_preserve_field_info(field, 2 /* BPF_FIELD_EXISTS */)
 

@@ -48,6 +48,7 @@ struct thread {
 	__u32 other;       /* who preempted or woke it */
 	__u32 other_tgid;
 	__u32 late_culprit;
+	__u32 operation; /* second argument of the system call it sleeps in */
 	char other_comm[16];
 	__u8 where;
 	__u8 sched;
@@ -56,12 +57,13 @@ struct thread {
 	__u8 exited;
 	__u8 tick_known;
 	__u8 late_preempted;
-	__u8 pad[5];
+	__u8 copy; /* of Tokio that it was last seen inside of: index in config.layout */
 };
 
-/* Where Tokio keeps what it is doing (hud/runtime/context.py says where the offsets come from). */
+/* Where one copy of Tokio keeps what it is doing (hud/runtime/context.py says where the offsets come
+ * from). */
 struct layout {
-	__s64 tls_offset; /* of CONTEXT, from the thread pointer */
+	__s64 tls_offset; /* of CONTEXT, from the thread pointer or, with a module, from its block */
 	__s32 task_tag;   /* offsets in CONTEXT; -1 = an id of which 0 means none */
 	__s32 task_id;
 	__s32 budget_tag;
@@ -72,9 +74,12 @@ struct layout {
 	__s32 tick_current;
 	__u32 valid;
 	__u32 size; /* bytes of CONTEXT that are read, at most CONTEXT_SIZE */
+	__u32 module; /* TLS module id of a shared object; 0 = at a fixed distance */
+	__u32 pad;
 };
 
 #define CONTEXT_SIZE 128
+#define MAX_LAYOUTS 4 /* copies of Tokio in one process; a power of two */
 
 /* A mapped executable segment and its unwind table. */
 struct mapping {
@@ -105,7 +110,8 @@ struct config {
 	__u32 every_thread;  /* no worker is known: report latency of every thread */
 	__u32 survey;        /* report the stack of every sleep, whoever sleeps */
 	__u32 mappings_first;
-	struct layout layout;
+	__u32 layouts; /* valid ones; 0 = CONTEXT cannot be read */
+	struct layout layout[MAX_LAYOUTS];
 };
 
 struct counters {
@@ -119,6 +125,8 @@ struct counters {
 	__u64 stacks_complete;
 	__u64 frames;
 	__u64 switches; /* of the target */
+	__u64 wakers;   /* WAKE events */
+	__u64 kernel_stacks;
 };
 
 /* One page that user space maps: it may change the configuration at any time. */

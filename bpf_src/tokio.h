@@ -38,10 +38,41 @@ static __always_inline __u64 word_at(__u8 *context, __u32 offset)
 	return *(__u64 *)(context + (offset & (CONTEXT_SIZE - 8)));
 }
 
-/* scheduler::Context: tag at 0 (1 = multi_thread), the RefCell's Box<Core> at layout.core. */
-static __always_inline void read_tick(struct sight *sight, __u64 scheduler, __u8 *scratch)
+/* glibc's dtv: pairs of words by module id, before them one with their number (tcbhead_t of nptl/tls.h,
+ * dtv_t of sysdeps/generic/dl-dtv.h). The first word of a pair is the block; UNALLOCATED or 0 in a
+ * thread that never used the module. */
+#if defined(__TARGET_ARCH_x86)
+#define DTV 8
+#else
+#define DTV 0
+#endif
+#define UNALLOCATED ((__u64)-1)
+
+/* Where a copy's CONTEXT is in the thread with this thread pointer, 0 = it has none; or not 0 where
+ * memory could not be read. */
+static __always_inline int find_context(__u64 *address, const struct layout *layout, __u64 pointer)
 {
-	const struct layout *layout = &config.layout;
+	__u64 dtv, length, block;
+
+	*address = pointer + layout->tls_offset;
+	if (!layout->module)
+		return 0;
+	*address = 0;
+	if (read_at(&dtv, 8, pointer + DTV) || read_at(&length, 8, dtv - 16))
+		return -1;
+	if (layout->module > length)
+		return 0;
+	if (read_at(&block, 8, dtv + 16 * (__u64)layout->module))
+		return -1;
+	if (block && block != UNALLOCATED)
+		*address = block + layout->tls_offset;
+	return 0;
+}
+
+/* scheduler::Context: tag at 0 (1 = multi_thread), the RefCell's Box<Core> at layout.core. */
+static __always_inline void read_tick(struct sight *sight, const struct layout *layout,
+				      __u64 scheduler, __u8 *scratch)
+{
 	__u64 core;
 	__s32 at;
 
@@ -53,34 +84,27 @@ static __always_inline void read_tick(struct sight *sight, __u64 scheduler, __u8
 		sight->tick_known = 1;
 }
 
-/* `task` is the current thread. 0 = `sight` is filled; else the memory could not be read just now,
- * as happens while the kernel moves a page: that says nothing. */
-static __always_inline int look(struct sight *sight, struct thread *thread,
-				struct task_struct *task, __u32 which)
-{
-	const struct layout *layout = &config.layout;
-	__u64 base = thread_pointer(task), tag = 1, id, scheduler = 0;
-	__u32 size = layout->size;
-	__u8 runtime, budget, *context;
+enum copy_sight {
+	OUTSIDE, /* of this copy's runtimes, as far as can be told */
+	INSIDE,
+	UNREADABLE,
+};
 
-	sight->where = WHERE_UNKNOWN;
-	sight->task_id = 0;
-	sight->tick = 0;
-	sight->tick_known = 0;
-	if (!layout->valid)
-		return 0;
-	if (!base) { /* a kernel thread, or before the C library's start-up */
-		sight->where = WHERE_FOREIGN;
-		return 0;
-	}
-	context = bpf_map_lookup_elem(&contexts, &which);
-	if (!context || size > CONTEXT_SIZE)
-		return -1;
+/* What one copy of Tokio says of the current thread. `context` is scratch. */
+static __always_inline int look_at(struct sight *sight, struct thread *thread,
+				   const struct layout *layout, __u64 pointer, __u8 *context)
+{
+	__u64 address, tag = 1, id, scheduler = 0;
+	__u32 size = layout->size;
+	__u8 runtime, budget;
+
+	if (find_context(&address, layout, pointer))
+		return UNREADABLE;
+	if (!address)
+		return OUTSIDE;
 	/* all at once: each read costs far more than the bytes it moves */
-	if (read_at(context, size, base + layout->tls_offset)) {
-		count(context_unreadable);
-		return -1;
-	}
+	if (size > CONTEXT_SIZE || read_at(context, size, address))
+		return UNREADABLE;
 	runtime = context[layout->runtime & (CONTEXT_SIZE - 1)];
 	budget = context[layout->budget_tag & (CONTEXT_SIZE - 1)];
 	id = word_at(context, layout->task_id);
@@ -88,22 +112,15 @@ static __always_inline int look(struct sight *sight, struct thread *thread,
 		tag = word_at(context, layout->task_tag);
 	if (layout->scheduler >= 0)
 		scheduler = word_at(context, layout->scheduler);
-	if (runtime > 2 || budget > 1 || tag > 1) {
-		count(context_unreadable);
-		return -1;
-	}
-	count(context_read);
+	if (runtime > 2 || budget > 1 || tag > 1)
+		return UNREADABLE;
 	if (!tag)
 		id = 0;
 	if (runtime == 2) {
-		/* after block_in_place another job may make this thread a worker again */
-		thread->parked_id = 0;
-		sight->where = id ? WHERE_ALLOWED : WHERE_FOREIGN;
-		return 0;
+		if (id)
+			sight->where = WHERE_ALLOWED;
+		return OUTSIDE;
 	}
-	/* a CONTEXT that was never touched is all zero, which reads as entered */
-	if (scheduler || budget || id)
-		thread->entered = 1;
 	/* before 1.29 a task tells a thread that drives a scheduler from one in block_on */
 	if (layout->scheduler >= 0)
 		thread->scheduler = scheduler;
@@ -112,18 +129,69 @@ static __always_inline int look(struct sight *sight, struct thread *thread,
 	if (layout->scheduler >= 0 && !scheduler && id) {
 		/* a block_on inside a spawn_blocking job */
 		sight->where = WHERE_ALLOWED;
-		return 0;
-	}
-	if (!budget && (!thread->parked_id || id == thread->parked_id || !id)) {
+	} else if (!budget && (!thread->parked_id || id == thread->parked_id || !id)) {
 		sight->where = WHERE_RUNTIME;
 		thread->parked_id = id;
-		return 0;
+	} else {
+		/* no budget and another id than the parked one: task::unconstrained */
+		sight->where = id ? WHERE_POLL : WHERE_ROOT;
+		sight->task_id = id;
+		if (scheduler)
+			read_tick(sight, layout, scheduler, context);
 	}
-	/* no budget and another id than the parked one: task::unconstrained */
-	sight->where = id ? WHERE_POLL : WHERE_ROOT;
-	sight->task_id = id;
-	if (scheduler)
-		read_tick(sight, scheduler, context);
+	/* a CONTEXT that was never touched is all zero, which reads as entered */
+	if (!(scheduler || budget || id))
+		return runtime ? INSIDE : OUTSIDE;
+	thread->entered = 1;
+	return INSIDE;
+}
+
+/* `task` is the current thread. 0 = `sight` is filled; else the memory could not be read just now,
+ * as happens while the kernel moves a page: that says nothing. Of several copies of Tokio the one that
+ * the thread was last inside of is asked first. */
+static __always_inline int look(struct sight *sight, struct thread *thread,
+				struct task_struct *task, __u32 which)
+{
+	__u64 pointer = thread_pointer(task);
+	int unreadable = 0;
+	__u8 *context;
+	__u32 i;
+
+	sight->where = WHERE_UNKNOWN;
+	sight->task_id = 0;
+	sight->tick = 0;
+	sight->tick_known = 0;
+	if (!config.layouts)
+		return 0;
+	sight->where = WHERE_FOREIGN;
+	if (!pointer) /* a kernel thread, or before the C library's start-up */
+		return 0;
+	context = bpf_map_lookup_elem(&contexts, &which);
+	if (!context)
+		return -1;
+	for (i = 0; i < MAX_LAYOUTS; i++) {
+		__u32 copy = (thread->copy + i) & (MAX_LAYOUTS - 1);
+		const struct layout *layout = &config.layout[copy];
+		int found;
+
+		if (!layout->valid)
+			continue;
+		found = look_at(sight, thread, layout, pointer, context);
+		if (found == INSIDE) {
+			count(context_read);
+			thread->copy = copy;
+			return 0;
+		}
+		unreadable |= found == UNREADABLE;
+	}
+	if (unreadable) {
+		count(context_unreadable);
+		return -1;
+	}
+	count(context_read);
+	/* after block_in_place another job may make this thread a worker again */
+	if (sight->where != WHERE_RUNTIME)
+		thread->parked_id = 0;
 	return 0;
 }
 

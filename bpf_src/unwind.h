@@ -8,6 +8,7 @@
 #ifndef HUD_UNWIND_H
 #define HUD_UNWIND_H
 
+#include "exact.h"
 #include "state.h"
 
 #define MAX_MAPPINGS 1024 /* two generations of 512 */
@@ -108,6 +109,22 @@ static __always_inline int find_mapping(struct walk *walk, __u64 pc)
 	return 1;
 }
 
+/* The last row from low to last that is not above key, which is at most 2 * half - 1 rows away. */
+static __always_inline __u32 bisect(__u32 low, __u32 last, __u64 key, __u32 half)
+{
+	for (; half; half /= 2) {
+		__u32 index = low + half;
+		struct row *row;
+
+		index -= (index - last) * (1 - not_above(index, last));
+		row = bpf_map_lookup_elem(&rows, &index);
+		if (!row)
+			return low;
+		low += (index - low) * not_above(row->pc, key);
+	}
+	return low;
+}
+
 static __always_inline __u32 find_rule(struct walk *walk, __u64 pc)
 {
 	__u64 key = pc - walk->mapping.bias;
@@ -123,16 +140,8 @@ static __always_inline __u32 find_rule(struct walk *walk, __u64 pc)
 		return RULE_NONE;
 	low = walk->mapping.rows + bucket->first;
 	last = walk->mapping.rows + bucket->last;
-	/* a bucket spans 256 addresses, so its rows are at most 257 */
-	for (__u32 half = 256; half; half /= 2) {
-		__u32 index = low + half;
-
-		index -= (index - last) * (1 - not_above(index, last));
-		row = bpf_map_lookup_elem(&rows, &index);
-		if (!row)
-			return RULE_NONE;
-		low += (index - low) * not_above(row->pc, key);
-	}
+	/* a bucket spans 256 addresses, so its rows are at most 257; mostly they are a few */
+	low = last - low < 16 ? bisect(low, last, key, 8) : bisect(low, last, key, 256);
 	row = bpf_map_lookup_elem(&rows, &low);
 	if (!row || row->pc > key)
 		return RULE_NONE;
@@ -169,6 +178,15 @@ static __always_inline void user_registers(struct walk *walk, struct pt_regs *fr
 
 static __always_inline int return_address(struct walk *walk, __u64 cfa, __u64 slot, int leaf)
 {
+	__u64 pair[2];
+
+	if (slot == sizeof(pair)) { /* mostly the frame pointer is saved first: one read for both */
+		if (bpf_probe_read_user(pair, sizeof(pair), (void *)(cfa - sizeof(pair))))
+			return -1;
+		walk->fp = pair[0];
+		walk->pc = pair[1];
+		return 0;
+	}
 	if (slot && read_word(&walk->fp, cfa - slot))
 		return -1;
 	return read_word(&walk->pc, cfa - 8);
@@ -305,6 +323,7 @@ __attribute__((noinline)) int unwind_frame(struct walk *walk)
 		walk->stack.stop = done == 2 ? STOP_COMPLETE : STOP_UNREADABLE;
 		return 1;
 	}
+	walk->pc = exact_return(walk->pc, walk->sp);
 	if (walk->pc)
 		return 0;
 	walk->stack.stop = walk->by_pointer ? STOP_FRAME_POINTER : STOP_COMPLETE;

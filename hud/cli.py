@@ -23,6 +23,8 @@ EXIT_INTERRUPTED = 130
 
 THRESHOLD_MS = (0.1, 60_000.0)
 SECONDS = (0.0, 31_536_000.0)
+OVERHEAD_PERCENT = (0.1, 100.0)
+AUTO = "auto"
 
 USAGE = """\
 hud [options] PROCESS
@@ -172,6 +174,11 @@ def _number(name: str, low: float, high: float, unit: str) -> Callable[[str], fl
     return parse
 
 
+def _threshold(text: str) -> float:
+    """Milliseconds; 0 = auto."""
+    return 0.0 if text == AUTO else _number("a threshold", *THRESHOLD_MS, "ms, or auto")(text)
+
+
 def _pid(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 0 < int(text) < 1 << 22:
         raise argparse.ArgumentTypeError(f"{text!r}: a process id is 1 to {(1 << 22) - 1}")
@@ -182,10 +189,11 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     run = parser.add_argument_group("what to look for")
     run.add_argument(
         "--threshold",
-        type=_number("a threshold", *THRESHOLD_MS, "ms"),
+        type=_threshold,
         default=5.0,
         metavar="MS",
-        help="report polls that last at least this long (default 5; fractions allowed)",
+        help="report polls that last at least this long (default 5; fractions allowed; auto: "
+        "3 x p99 of the target's polls, at least 1)",
     )
     run.add_argument(
         "--window",
@@ -198,6 +206,19 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         "--workers",
         metavar="PREFIX",
         help="only threads whose name begins like this are workers (default: hud finds them)",
+    )
+    run.add_argument(
+        "--exact",
+        action="store_true",
+        help="time every poll, by uprobes in Tokio's functions: figures for each type of task",
+    )
+    run.add_argument(
+        "--max-overhead",
+        type=_number("a limit", *OVERHEAD_PERCENT, "%"),
+        default=3.0,
+        metavar="PCT",
+        help="what --exact may cost, in %% of the workers' CPU time; beyond it polls are timed in "
+        "bursts (default 3)",
     )
     run.add_argument(
         "--no-context",
@@ -221,7 +242,11 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         "-q", "--quiet", action="store_true", help="print nothing but errors and the export"
     )
     out.add_argument(
-        "-v", "--verbose", action="store_true", help="how hud sees, timings, and details of errors"
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="how hud sees, timings, details of errors; in the summary each blocker's raw symbol, "
+        "source lines and machine code",
     )
     out.add_argument(
         "--btf", metavar="FILE", help="types of the running kernel, where it has none of its own"
@@ -296,6 +321,8 @@ def _request(options: argparse.Namespace, *, headless: bool) -> Request:
         debug_files=tuple(options.debug_file),
         btf=Path(options.btf) if options.btf else None,
         use_context=not options.no_context,
+        exact=options.exact,
+        max_overhead=options.max_overhead / 100,
         headless=headless,
         export=options.export,
         format=options.format,

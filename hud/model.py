@@ -27,6 +27,8 @@ class Kind(IntEnum):
     last of several short ones that add up."""
     POLL = 4
     """A poll that lasted at least the threshold has ended."""
+    WAKE = 5
+    """A thread ended a long sleep in a futex, inside a poll, by a futex call of its own."""
 
 
 class Where(IntEnum):
@@ -53,26 +55,31 @@ class Sample(NamedTuple):
     """The end of what it describes."""
     duration_ns: int
     """LATENCY: time runnable; POLL: its length; CPU and SLEEP: the time on a CPU or asleep that no
-    earlier sample of this poll told (below CONTEXT, CPU: the sampling period)."""
+    earlier sample of this poll told (below CONTEXT, CPU: the sampling period); WAKE: length of the
+    sleep that it ended."""
     stack: int
-    """Key in ``Recording.stacks``; 0 = none was taken."""
+    """Key in ``Recording.stacks``; 0 = none was taken. WAKE: the waker's."""
     poll_start_ns: int
     """When the poll it belongs to was first seen; 0 = not in a poll. (tid, this) names a poll."""
     task_id: int
-    """Tokio's task id; 0 = none or unknown."""
+    """Tokio's task id; 0 = none or unknown. WAKE: of the task that the waker was polling."""
     value: int
-    """SLEEP: first argument of the system call; POLL: time runnable but not running, ns."""
+    """SLEEP: names what the kernel told of it, 0 = nothing; POLL: time runnable but not running,
+    ns; WAKE: the stack at which the sleeper slept."""
     tid: int
     other: int
-    """LATENCY: the thread that ran instead (0 = none, the CPU was idle); SLEEP: the waker's tid;
-    POLL: by how much the end is uncertain, microseconds."""
+    """LATENCY: the thread that ran instead (0 = none, the CPU was idle); SLEEP, WAKE: the waker's
+    tid; POLL: by how much the end is uncertain, microseconds."""
     info: int
-    """SLEEP: system call number (0xffffffff = not in a system call: a page fault or the like);
-    POLL: by how much the begin is uncertain, microseconds."""
+    """SLEEP: system call number (0xffffffff = not in a system call: a page fault or the like;
+    0xfffffffe = stopped by a signal or a tracer); POLL: by how much the begin is uncertain,
+    microseconds."""
     kind: int
     where: int
+    """WAKE: where the waker was."""
     flags: int
-    """Bits of ``enum event_flags``."""
+    """Bits of ``enum event_flags``; SLEEP: ``FILE_TYPE`` holds the type (``stat.S_IFMT``) of the
+    call's first argument as a descriptor, 0 = it is none."""
 
 
 # A POLL sample carries its time asleep in ``stack``: it has no stack of its own.
@@ -87,6 +94,12 @@ class SampleFlag(IntEnum):
     """The runtime's tick cannot be read: consecutive polls of one task may look like one."""
     IN_PROGRESS = 4
     """POLL: not ended, reported because the run ended."""
+    OTHER_PROCESS = 8
+    """WAKE: the waker is not of the target's process."""
+
+
+FILE_TYPE = 0xF000
+"""``FLAGS_FILE_TYPE`` of bpf_src/event.h."""
 
 
 # --------------------------------------------------------------------------- stacks and frames
@@ -346,6 +359,21 @@ def bucket_floor_ns(bucket: int) -> int:
     return ((4 + quarter) << power) >> 2
 
 
+def quantile_ns(stats: PollStats, share: float) -> int:
+    """The duration that this share of the polls does not exceed, 0..1; interpolated in its bucket,
+    so that it is right within the bucket's width, a fourth. 0 without polls."""
+    total = sum(stats.buckets)
+    wanted = share * total
+    before = 0
+    for bucket, count in enumerate(stats.buckets):
+        if count and before + count >= wanted:
+            low, high = bucket_floor_ns(bucket), bucket_floor_ns(bucket + 1)
+            within = low + (high - low) * max(0.0, wanted - before) / count
+            return min(round(within), stats.max_ns)
+        before += count
+    return stats.max_ns if total else 0
+
+
 # --------------------------------------------------------------------------- the run
 
 
@@ -355,6 +383,17 @@ class Culprit(NamedTuple):
     tid: int
     pid: int
     name: str
+
+
+class Spot(NamedTuple):
+    """A frame whose code is asked for."""
+
+    address: int
+    """As in ``Frame``."""
+    caller: bool
+    """The address is a return address."""
+    file: str
+    line: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,6 +447,8 @@ class Losses:
     """Samples dropped because the recording reached its bound."""
     symbols_late: int = 0
     """Stacks without names because the resolver did not answer in time or died."""
+    polls_uncounted: int = 0
+    """Exact mode: polls left out because their kind did not fit the map, or could not be read."""
 
     def total(self) -> int:
         return sum(getattr(self, name) for name in self.__slots__)
@@ -432,6 +473,8 @@ class RunInfo:
     clock_ticks: int = 100
     notes: tuple[str, ...] = field(default=())
     """Sentences the user must know: no debug info, fallback in use, threads refused ..."""
+    threshold_from: str = ""
+    """How the threshold was chosen, where hud chose it: ``3 x p99 0.2 ms``; empty = as asked."""
 
 
 @dataclass(slots=True)
@@ -448,6 +491,8 @@ class Batch:
     """tid -> name, of threads born or renamed."""
     culprits: list[Culprit] = field(default_factory=list)
     died: list[int] = field(default_factory=list)
+    withdrawn: list[int] = field(default_factory=list)
+    """tids that were taken for workers and are none; before ``workers``, where one may be again."""
     ended: str = ""
     """Why the run is over: the target's end."""
     detection: Detection | None = None
@@ -464,6 +509,8 @@ class Batch:
     """All of them, when there are new ones."""
     threshold_ns: int = 0
     """Set when it has changed."""
+    threshold_from: str = ""
+    """With it: how hud chose it."""
     details: dict[tuple[int, int], str] = field(default_factory=dict)
     """(tid, ``time_ns``) of a SLEEP sample -> the file or peer that its system call was about."""
     tasks: TasksRead | None = None
@@ -482,7 +529,7 @@ class Batch:
 
 
 class Holder(NamedTuple):
-    """The thread that ended a wait for a lock: it woke the waiter, so it held what that wanted."""
+    """The thread that ended a wait in a futex, by waking the waiter."""
 
     tid: int
     name: str
@@ -491,16 +538,22 @@ class Holder(NamedTuple):
     stack: int
     """Where it was when it let go; key in ``Recording.stacks``, 0 = none was caught."""
     task_id: int
+    held: bool = True
+    """It held the lock that the waiter wanted. False = it only woke the waiter: it sent something,
+    or notified a condition variable."""
 
 
 class HolderUse(NamedTuple):
     """Holders of one blocker, grouped by the code that let go."""
 
     function: str
+    """``thread NAME`` where the stack has no function of the user's or was not caught."""
     where: str
     role: str
     stack: int
     total_ns: int
+    held: bool = True
+    """As in ``Holder``."""
 
 
 class Cause(str, Enum):
@@ -519,8 +572,14 @@ class Cause(str, Enum):
     WAITING = "wait"
     """Long only because the worker had no CPU: pressure, never a hotspot."""
     STOPPED = "stopped"
+    """Long only because a signal or a tracer had stopped the thread: pressure as well."""
     SYSCALL = "syscall"
     UNKNOWN = "unknown"
+
+    @property
+    def blames_code(self) -> bool:
+        """False = pressure from outside: no code of the target is at fault."""
+        return self is not Cause.WAITING and self is not Cause.STOPPED
 
 
 class Method(IntEnum):
@@ -556,7 +615,7 @@ class Episode:
     syscall: int = -1
     """Number of the system call it slept in longest; -1 = none."""
     holder: Holder | None = None
-    """Cause ``lock``: who held it."""
+    """Cause ``lock``: who held it, or sent what was waited for."""
     detail: str = ""
     """The file, peer or program it was about; empty = unknown."""
     evidence: str = ""
@@ -711,6 +770,9 @@ class Snapshot:
     """By (-blocked, -busy, -alive, name)."""
     tasks_read: TasksRead | None = None
     host: HostPressure = HostPressure()
+    stopped: int = 0
+    """Episodes that were long only because the thread was stopped."""
+    stopped_ns: int = 0
     exact: str = ""
     """Exact mode's state; empty = off."""
     code: dict[int, Code] = field(default_factory=dict)

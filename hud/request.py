@@ -11,6 +11,7 @@ class Request:
     """One run: what to look for, and what to do with what is found."""
 
     threshold_ns: int
+    """0 = chosen by the polls that are seen."""
     window_ns: int
     """0 = everything."""
     duration_s: float
@@ -20,6 +21,9 @@ class Request:
     debug_files: tuple[str, ...]
     btf: Path | None
     use_context: bool
+    exact: bool
+    max_overhead: float
+    """The share of the workers' CPU time that exact mode may cost."""
     headless: bool
     export: str | None
     format: str

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from shutil import get_terminal_size
 from types import TracebackType
 
@@ -17,8 +18,9 @@ from hud import resources
 from hud.errors import ExportError, UsageError
 from hud.export import choose, summary
 from hud.export.write import check_writable, write_atomically
-from hud.model import Cause, Rung, Snapshot, Target
+from hud.model import Rung, Snapshot, Target
 from hud.profiler import Options, Profiler
+from hud.profiler.threshold import DEFAULT_NS
 from hud.request import Request
 from hud.session import Ending, Outcome, Screen, Wish, record
 from hud.text import printable
@@ -45,7 +47,10 @@ def run(target: Target, request: Request, say: Say, show: Say) -> int:
     begin.
     """
     options = Options(
-        threshold_ns=request.threshold_ns,
+        threshold_ns=request.threshold_ns or DEFAULT_NS,
+        auto_threshold=not request.threshold_ns,
+        exact=request.exact,
+        max_overhead=request.max_overhead,
         workers=request.workers,
         executable=request.executable,
         debug_files=request.debug_files,
@@ -65,6 +70,7 @@ def run(target: Target, request: Request, say: Say, show: Say) -> int:
         if reason:
             tell(f"no screen, because {reason}: running as with --headless")
             headless = True
+    options = replace(options, code=request.verbose or not headless)
     with ExitStack() as stack:
         profiler = stack.enter_context(Profiler(target, options, _object, tell))
         ending = stack.enter_context(Ending().installed())
@@ -137,6 +143,7 @@ def _deliver(outcome: Outcome, request: Request, show: Say) -> int:
             width=get_terminal_size().columns if terminal else None,
             ascii_only=(sys.stdout.encoding or "").lower().replace("-", "") != "utf8",
             written=written,
+            verbose=request.verbose,
         )
         show(text)
     if trouble is not None:
@@ -145,7 +152,7 @@ def _deliver(outcome: Outcome, request: Request, show: Say) -> int:
 
 
 def _count(outcome: Outcome) -> str:
-    blocking = sum(episode.cause is not Cause.WAITING for episode in outcome.analyzer.episodes())
+    blocking = sum(episode.cause.blames_code for episode in outcome.analyzer.episodes())
     return f"{blocking} episode{'' if blocking == 1 else 's'}"
 
 

@@ -6,6 +6,7 @@ the end has a *reason*: the duration is over, a signal, a key, or the target's o
 
 from __future__ import annotations
 
+import gc
 import os
 import selectors
 import signal
@@ -19,6 +20,7 @@ from typing import NamedTuple, Protocol
 from hud import __version__
 from hud.analysis.recording import Recording
 from hud.analysis.snapshot import Analyzer
+from hud.analysis.spots import spots
 from hud.model import Batch, RunInfo, Snapshot
 from hud.profiler import Profiler
 
@@ -32,6 +34,9 @@ ABSORB_S = 1.0
 AGAIN_S = 0.3
 """A signal that follows another sooner is the same one: timeout(1) sends it to the process and then
 to its group."""
+
+COLLECT = (20_000, 20, 20)
+"""New objects, and rounds of younger ones, that start a garbage collection."""
 
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -122,10 +127,28 @@ def record(
 
     ``duration_s`` 0 = until somebody ends it. With a screen the target's end does not end the loop:
     the screen stays until it asks to quit. ``progress`` is called every ``ABSORB_S`` with a
-    snapshot and the seconds left (0 = without end).
+    snapshot and the seconds left (0 = without end). Source and machine code, where the profiler's
+    options want them, are read while a screen shows the run, else at its end.
     """
     loop = _Loop(profiler, ending, duration_s, window_ns, screen, progress)
-    return loop.run()
+    with _rare_collections():
+        return loop.run()
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Have Python look for garbage in cycles less often, and not among what is there already.
+
+    Almost nothing that a run makes is garbage, and next to nothing in a cycle.
+    """
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(*COLLECT)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 class _Loop:
@@ -144,6 +167,7 @@ class _Loop:
         self._window_ns = window_ns
         self._screen = screen
         self._progress = progress
+        self._code = profiler.options.code
         self._ended = ""
         self._quit = False
         self._begin(profiler.start_ns)
@@ -154,7 +178,8 @@ class _Loop:
         info = RunInfo(
             target=profiler.target,
             detection=profiler.detection,
-            threshold_ns=profiler.options.threshold_ns,
+            threshold_ns=profiler.threshold_ns,
+            threshold_from=profiler.threshold_from,
             start_monotonic_ns=start_ns,
             start_unix_ns=time.time_ns() - (now - start_ns),
             sample_period_ns=profiler.period_ns,
@@ -214,6 +239,8 @@ class _Loop:
                         self._progress(snapshot, self._left_s() if self._duration_ns else 0.0)
                 if self._screen is not None:
                     self._screen.draw(snapshot)
+                    if self._code and not self._ended:
+                        self._profiler.want_code(spots(snapshot))
             if keys and self._screen is not None:
                 self._obey(self._screen.on_input(snapshot))
                 if self._screen.wants_redraw:
@@ -233,22 +260,33 @@ class _Loop:
         if wish is Wish.QUIT:
             self._quit = True
         elif wish is Wish.CLEAR and not self._ended:
-            known = self._recording
-            self._begin(time.monotonic_ns())
-            for key, stack in known.stacks.items():
-                self._recording.add_stack(key, stack)
-            self._recording.task_kinds.update(known.task_kinds)
-            self._recording.task_ids.update(known.task_ids)
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        known = self._recording
+        self._begin(time.monotonic_ns())
+        for key, stack in known.stacks.items():
+            self._recording.add_stack(key, stack)
+        self._recording.task_kinds.update(known.task_kinds)
+        self._recording.task_ids.update(known.task_ids)
 
     # ------------------------------------------------------------------- what comes in
 
     def _take(self, batch: Batch) -> None:
+        if batch.threshold_ns and batch.threshold_ns != self._recording.info.threshold_ns:
+            # what another threshold has found does not compare
+            self._begin_anew()
         self._recording.take(batch)
         if batch.ended and not self._ended:
             self._take(self._profiler.states())
             self._take(self._profiler.finish())
             self._ended = batch.ended
             self._recording.finish(self._profiler.end_ns, batch.ended)
+            self._read_code()
+
+    def _read_code(self) -> None:
+        if self._code:
+            self._take(self._profiler.read_code(spots(self._snapshot())))
 
     def _snapshot(self) -> Snapshot:
         now = self._recording.ended_ns or time.monotonic_ns()
@@ -262,6 +300,8 @@ class _Loop:
             batch.ended = ""
             self._take(batch)
             self._recording.finish(self._profiler.end_ns, self._ended)
+            if self._screen is None:
+                self._read_code()
         return Outcome(self._analyzer, self._snapshot())
 
     def _why(self) -> str:

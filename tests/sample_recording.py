@@ -97,6 +97,26 @@ def asleep(
     )
 
 
+def wake(
+    tid: int, end_ns: int, slept_ns: int, poll_start_ns: int, waker: int, sleeper_stack: int
+) -> Sample:
+    """``tid`` was woken from a futex."""
+    return Sample(
+        time_ns=end_ns,
+        duration_ns=slept_ns,
+        stack=0,
+        poll_start_ns=poll_start_ns,
+        task_id=0,
+        value=sleeper_stack,
+        tid=tid,
+        other=waker,
+        info=0,
+        kind=Kind.WAKE,
+        where=Where.FOREIGN,
+        flags=0,
+    )
+
+
 def latency(
     tid: int, end_ns: int, duration_ns: int, culprit_tid: int = 0, stack: int = 0
 ) -> Sample:
@@ -165,6 +185,10 @@ def std(function: str) -> Frame:
     return Frame(
         0x5700, function, file="/rustc/0/library/std/src/lib.rs", line=1, origin=Origin.STD
     )
+
+
+def kernel(function: str) -> Frame:
+    return Frame(0, function, function, module="[kernel]", origin=Origin.KERNEL)
 
 
 def c(function: str) -> Frame:

@@ -37,6 +37,7 @@ _PLUMBING = re.compile(
         core::mem:: | core::convert:: | alloc::boxed:: | __rust_begin_short_backtrace""",
     re.VERBOSE,
 )
+_RANKS = 7
 _LIBRARY = re.compile(r"\.so(\.|$)|^\[")
 
 
@@ -86,8 +87,14 @@ def culpable(frames: Sequence[Frame]) -> int:
 
     -1 = there are no frames.
     """
-    ranked = ((_rank(frame), at) for at, frame in enumerate(frames))
-    return min(ranked, default=(0, -1))[1]
+    best, found = _RANKS, -1
+    for at, frame in enumerate(frames):
+        rank = _rank(frame)
+        if rank < best:
+            best, found = rank, at
+            if rank == 0:
+                break
+    return found
 
 
 def user_part(stack: Stack) -> str | None:
@@ -124,6 +131,7 @@ def short_place(file: str, line: int) -> str:
 
 
 def _rank(frame: Frame) -> int:
+    """Below _RANKS; 0 = the best there can be."""
     if frame.origin is Origin.USER:
         return 0
     if frame.origin is Origin.DEPENDENCY:
@@ -132,6 +140,8 @@ def _rank(frame: Frame) -> int:
         if frame.function:
             return 2
         return 5 if _LIBRARY.search(frame.module) or not frame.module else 3
+    if frame.origin is Origin.KERNEL:
+        return 7
     return 4 if frame.function else 6
 
 
@@ -139,7 +149,9 @@ def _operation(inner: Sequence[Frame]) -> str:
     """The call that the blamed frame made, ``~`` before an inferred name; ``inner`` are the frames
     inside it.
     """
-    calls = [frame for frame in reversed(inner) if frame.function]
+    calls = [
+        frame for frame in reversed(inner) if frame.function and frame.origin is not Origin.KERNEL
+    ]
     telling = [frame for frame in calls if not _plumbing(frame)]
     for call in telling[:1] or calls[:1]:
         return ("~" if call.inferred else "") + call.function

@@ -6,11 +6,14 @@ Numbers: arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/uni
 from __future__ import annotations
 
 import platform
+import stat
 
 from hud.model import Cause
 
 NO_CALL = 0xFFFFFFFF
 """``event.info`` of a sleep outside every system call."""
+STOPPED = 0xFFFFFFFE
+"""``event.info`` of a thread that was stopped by a signal or a tracer."""
 
 _SHARED = {
     426: "io_uring_enter",
@@ -75,6 +78,7 @@ _X86_64 = {
     162: "sync",
     202: "futex",
     217: "getdents64",
+    219: "restart_syscall",
     220: "semtimedop",
     230: "clock_nanosleep",
     232: "epoll_wait",
@@ -145,6 +149,7 @@ _AARCH64 = {
     101: "nanosleep",
     115: "clock_nanosleep",
     124: "sched_yield",
+    128: "restart_syscall",
     137: "rt_sigtimedwait",
     183: "mq_timedreceive",
     188: "msgrcv",
@@ -205,6 +210,27 @@ LIKELY: dict[str, Cause] = {
 }
 """Calls that say it unless the frames know better. ``read``, ``write``, ``poll`` are in neither:
 they wait for whatever the descriptor is."""
+_ON_DESCRIPTORS = (
+    "read write close fstat ioctl pread64 pwrite64 readv writev preadv pwritev preadv2 pwritev2 "
+    "connect accept accept4 sendto recvfrom sendmsg recvmsg sendmmsg recvmmsg fcntl flock fsync "
+    "fdatasync ftruncate getdents getdents64 fallocate sync_file_range syncfs sendfile splice "
+    "copy_file_range"
+)
+DESCRIPTOR = frozenset(_ON_DESCRIPTORS.split())
+"""Calls whose first argument is a descriptor."""
+_TYPES = {
+    stat.S_IFSOCK: Cause.NETWORK,
+    stat.S_IFIFO: Cause.PIPE,
+    stat.S_IFCHR: Cause.PIPE,
+    stat.S_IFREG: Cause.FILE,
+    stat.S_IFDIR: Cause.FILE,
+    stat.S_IFBLK: Cause.FILE,
+}
+
+
+def descriptor_cause(name: str, file_type: int) -> Cause | None:
+    """What a call on a descriptor of this type (``stat.S_IFMT``) waits for; None = it tells not."""
+    return _TYPES.get(file_type) if name in DESCRIPTOR else None
 
 
 def call_name(number: int, machine: str) -> str:

@@ -8,11 +8,12 @@ another ``block_on``) says nothing.
 from __future__ import annotations
 
 import re
+import stat
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis.blame import culpable
-from hud.analysis.calls import LIKELY, NO_CALL, SURE, call_name
+from hud.analysis.calls import LIKELY, NO_CALL, SURE, call_name, descriptor_cause
 from hud.model import Cause, Frame, Origin
 
 if TYPE_CHECKING:
@@ -73,7 +74,39 @@ SIGNATURES: tuple[Signature, ...] = (
 )
 """Every signature, the first match decides."""
 
+_KERNEL: tuple[tuple[Cause, re.Pattern[str]], ...] = (
+    (Cause.STOPPED, re.compile(r"^(do_freezer_trap|__refrigerator|ptrace_stop|do_signal_stop)$")),
+    (Cause.SYNC, re.compile(r"^(vfs_fsync|file_write_and_wait|jbd2_log_wait|xfs_log_force)")),
+    (Cause.PIPE, re.compile(r"^(anon_)?(pipe|fifo)_|^n_tty_|^tty_")),
+    (Cause.NETWORK, re.compile(r"^(tcp|udp|inet6?|unix|sock|sk_wait|netlink)_")),
+    (Cause.CHILD, re.compile(r"^(do_wait|kernel_wait4|wait_for_vfork_done)")),
+    (
+        Cause.FILE,
+        re.compile(
+            r"^(filemap|folio_wait|wait_on_page|ext4|xfs|btrfs|f2fs|nfs4?|fuse|v9fs|p9|cifs|ovl"
+            r"|blkdev|submit_bio|blk_|bio_|jbd2|iomap|vfs|lookup|path|do_filp|iterate_dir)_"
+        ),
+    ),
+)
+"""Kernel functions that tell where system call and user frames do not; the first row decides."""
+
+_HELD = re.compile(r"Mutex|RwLock|ReentrantLock|rwlock|mutex|__lll_lock_wait")
+_AWAITED = re.compile(
+    r"[Cc]ondvar|mpsc|mpmc|channel|[Oo]nce\b|OnceLock|LazyLock|Barrier|JoinHandle|JoinInner"
+    r"|thread::(\w+::)*park|Parker|pthread_(cond|join)|crossbeam|Semaphore|WaitGroup"
+)
+
 _DEEPEST = 48
+_TOLD = 3
+"""Kernel functions that the evidence names."""
+_TYPE_NAMES = {
+    stat.S_IFSOCK: "socket",
+    stat.S_IFIFO: "pipe",
+    stat.S_IFCHR: "character device",
+    stat.S_IFREG: "file",
+    stat.S_IFDIR: "directory",
+    stat.S_IFBLK: "block device",
+}
 _NEAREST = 4
 """Calls below the blamed frame that tell what it asked for; iterators and the like between."""
 _BUSY_TOO = (Cause.FILE, Cause.DNS, Cause.CHILD)
@@ -86,33 +119,76 @@ def cause_of(
     syscall: int,
     frames: Sequence[Frame] | None,
     machine: str,
+    file_type: int = 0,
 ) -> Finding:
     """Why a worker was held up.
 
     ``syscall`` is the number of the call it slept in longest, ``NO_CALL`` = asleep outside every
-    call, -1 = unknown. ``frames`` are those of the stack that explains most of it.
+    call, -1 = unknown; ``file_type`` (``stat.S_IFMT``) that of its first argument as a descriptor,
+    0 = unknown. ``frames`` are those of the stack that explains most of it.
     """
     library = _library_frames(frames)
     if on_cpu_ns <= 0 and asleep_ns <= 0:
         return Finding(Cause.UNKNOWN, "neither seen on a CPU nor asleep")
     if asleep_ns <= on_cpu_ns:
         return _computing(library)
+    kernel = [frame.function for frame in frames or () if frame.origin is Origin.KERNEL]
+    finding = _asleep(syscall, library, kernel, machine, file_type)
+    if kernel:
+        return Finding(finding.cause, f"{finding.evidence}; kernel: {' < '.join(kernel[:_TOLD])}")
+    return finding
+
+
+def holds_lock(frames: Sequence[Frame] | None) -> bool:
+    """Does the stack of a wait say that it was for a lock, which another thread held?
+
+    False also where it cannot be told: who wakes a waiter need not have held anything.
+    """
+    for frame in frames or ():
+        if frame.origin is Origin.USER:
+            break
+        if _AWAITED.search(frame.function):
+            return False
+        if _HELD.search(frame.function):
+            return True
+    return False
+
+
+def _asleep(
+    syscall: int, library: list[str], kernel: list[str], machine: str, file_type: int
+) -> Finding:
+    shown = _by_kernel(kernel)
     if syscall == NO_CALL:
-        return Finding(Cause.FAULT, "asleep outside every system call")
+        if shown is Cause.STOPPED:
+            return Finding(shown, "frozen outside every system call")
+        return Finding(Cause.FAULT, "asleep outside every system call, in a page fault")
     name = call_name(syscall, machine) if syscall >= 0 else ""
     found = _matching(library, overruling=True)
     if found:
         return _seen(found, name)
-    if name in SURE:
-        return Finding(SURE[name], f"asleep in {name}")
     found = _matching(library, overruling=False)
+    if name in SURE:
+        same = found and found[0] is SURE[name]
+        return _seen(found, name) if found and same else Finding(SURE[name], f"asleep in {name}")
+    by_descriptor = descriptor_cause(name, file_type)
+    if by_descriptor:
+        return Finding(by_descriptor, f"asleep in {name} of a {_TYPE_NAMES[file_type]}")
     if found:
         return _seen(found, name)
     if name in LIKELY:
         return Finding(LIKELY[name], f"asleep in {name}")
+    if shown:
+        return Finding(shown, f"asleep in {name}" if name else "asleep")
     if name:
         return Finding(Cause.SYSCALL, f"asleep in {name}")
     return Finding(Cause.UNKNOWN, "asleep, system call unknown")
+
+
+def _by_kernel(kernel: list[str]) -> Cause | None:
+    for cause, pattern in _KERNEL:
+        if any(pattern.search(function) for function in kernel):
+            return cause
+    return None
 
 
 def _library_frames(frames: Sequence[Frame] | None) -> list[str]:
@@ -122,7 +198,11 @@ def _library_frames(frames: Sequence[Frame] | None) -> list[str]:
     at = culpable(frames)
     if frames[at].origin is not Origin.USER:
         at = min(len(frames), _DEEPEST)
-    return [frame.function for frame in reversed(frames[:at]) if frame.function]
+    return [
+        frame.function
+        for frame in reversed(frames[:at])
+        if frame.function and frame.origin is not Origin.KERNEL
+    ]
 
 
 @lru_cache(maxsize=16_384)

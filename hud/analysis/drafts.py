@@ -5,17 +5,20 @@ Terms: a *draft* is such an episode; a *candidate* is a stack that may explain i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from sys import intern
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis.blame import NOT_RESOLVED, Blames
-from hud.analysis.causes import cause_of
-from hud.model import Cause, Episode
+from hud.analysis.causes import Finding, cause_of, holds_lock
+from hud.model import Cause, Episode, Holder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from hud.model import Stack
+
+_WAITING = Finding(Cause.WAITING, "ready to run, without a CPU")
+_STOPPED = Finding(Cause.STOPPED, "stopped by a signal or a tracer")
 
 
 class Candidate(NamedTuple):
@@ -24,6 +27,10 @@ class Candidate(NamedTuple):
     stack: int
     weight_ns: int
     syscall: int
+    file_type: int = 0
+    """Of the descriptor that the call was about (``stat.S_IFMT``); 0 = none or unknown."""
+    detail: str = ""
+    """The file or peer."""
 
 
 class Draft(NamedTuple):
@@ -31,6 +38,10 @@ class Draft(NamedTuple):
 
     episode: Episode
     candidates: tuple[Candidate, ...]
+    stopped_ns: int = 0
+    """Time for which a signal or a tracer had stopped the thread; asleep as well."""
+    wakers: Mapping[int, Holder] = {}
+    """By the stack of the wait: who ended it."""
 
 
 def settle(draft: Draft, blames: Blames, machine: str, threshold_ns: int) -> Episode:
@@ -40,15 +51,26 @@ def settle(draft: Draft, blames: Blames, machine: str, threshold_ns: int) -> Epi
     """
     episode = draft.episode
     chosen = _choose(draft.candidates, blames)
-    if episode.waiting_ns and episode.duration_ns - episode.waiting_ns < threshold_ns:
-        cause = Cause.WAITING
+    stack = blames.stacks.get(chosen.stack)
+    frames = stack.frames if stack else None
+    outside = episode.waiting_ns + draft.stopped_ns
+    if outside and episode.duration_ns - outside < threshold_ns:
+        found = _STOPPED if draft.stopped_ns > episode.waiting_ns else _WAITING
     else:
-        stack = blames.stacks.get(chosen.stack)
-        frames = stack.frames if stack else None
-        cause = cause_of(
-            episode.on_cpu_ns, episode.asleep_ns, chosen.syscall, frames, machine
-        ).cause
-    return replace(episode, stack=chosen.stack, cause=cause, syscall=chosen.syscall)
+        asleep = episode.asleep_ns - draft.stopped_ns
+        found = cause_of(
+            episode.on_cpu_ns, asleep, chosen.syscall, frames, machine, chosen.file_type
+        )
+    holder = draft.wakers.get(chosen.stack) if found.cause is Cause.LOCK else None
+    return replace(
+        episode,
+        stack=chosen.stack,
+        cause=found.cause,
+        syscall=chosen.syscall,
+        holder=holder and holder._replace(held=holds_lock(frames)),
+        detail=chosen.detail,
+        evidence=intern(found.evidence),
+    )
 
 
 def unresolved(draft: Draft, stacks: Mapping[int, Stack]) -> list[int]:

@@ -11,8 +11,20 @@ from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from hud.analysis.blame import user_part
+from hud.analysis.calls import DESCRIPTOR, STOPPED, call_name, machine_of
 from hud.analysis.drafts import Candidate, Draft
-from hud.model import Cause, Episode, Kind, Latency, Method, Rung, Sample, SampleFlag
+from hud.model import (
+    FILE_TYPE,
+    Cause,
+    Episode,
+    Holder,
+    Kind,
+    Latency,
+    Method,
+    Sample,
+    SampleFlag,
+    Where,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,8 +32,12 @@ if TYPE_CHECKING:
     from hud.analysis.recording import Recording
     from hud.model import ThreadState
 
+_Sleep = tuple[int, int, int, str]
+"""Stack, system call, type of its descriptor, what it was about."""
+
 _MAX_OPEN_POLLS = 8_192
 _MAX_STACKS_PER_POLL = 64
+_MAX_WAKES = 8
 _MAX_CANDIDATES = 8
 _MAX_QUEUE = 10_000
 _NAMES_PATIENCE_NS = 2_000_000_000
@@ -38,11 +54,24 @@ class Detector(Protocol):
         """The episodes that would have ended now."""
 
 
-def detector_for(recording: Recording) -> Detector:
-    """By detection rung: polls where they are seen, runs of CPU samples elsewhere."""
-    if recording.info.detection.rung is Rung.CONTEXT:
-        return PollDetector(recording)
-    return RunDetector(recording)
+class RungDetector:
+    """By detection rung, which may change: polls where they are seen, else runs of CPU samples."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._polls = PollDetector(recording)
+        self._runs = RunDetector(recording)
+
+    def feed(self, samples: Iterable[Sample], now_ns: int, /) -> Iterator[Draft]:
+        seen: list[Sample] = []
+        unseen: list[Sample] = []
+        for sample in samples:
+            (unseen if sample.where == Where.UNKNOWN else seen).append(sample)
+        yield from self._polls.feed(seen, now_ns)
+        yield from self._runs.feed(unseen, now_ns)
+
+    def in_progress(self, now_ns: int, /) -> Iterator[Draft]:
+        yield from self._polls.in_progress(now_ns)
+        yield from self._runs.in_progress(now_ns)
 
 
 def latency_of(sample: Sample, recording: Recording) -> Latency:
@@ -69,30 +98,46 @@ def latency_of(sample: Sample, recording: Recording) -> Latency:
 class _Evidence:
     """What was seen inside one poll, before its end."""
 
-    __slots__ = ("asleep_ns", "cpu", "sleeps")
+    __slots__ = ("asleep_ns", "cpu", "sleeps", "stopped_ns", "wakes")
 
     def __init__(self) -> None:
         self.cpu: dict[int, int] = {}
         """Samples by stack."""
-        self.sleeps: dict[tuple[int, int], int] = {}
-        """Nanoseconds by stack and system call."""
+        self.sleeps: dict[_Sleep, int] = {}
+        """Nanoseconds by stack, system call, type of descriptor and what it was about."""
         self.asleep_ns = 0
+        self.stopped_ns = 0
+        self.wakes: dict[int, Sample] = {}
+        """By the stack of the wait: what ended the longest there."""
 
-    def add(self, sample: Sample) -> None:
+    def add(self, sample: Sample, detail: str) -> None:
         if sample.kind == Kind.CPU:
             if sample.stack and (sample.stack in self.cpu or len(self.cpu) < _MAX_STACKS_PER_POLL):
                 self.cpu[sample.stack] = self.cpu.get(sample.stack, 0) + 1
             return
-        self.asleep_ns += sample.duration_ns
-        key = (sample.stack, sample.info)
-        if key in self.sleeps or len(self.sleeps) < _MAX_STACKS_PER_POLL:
-            self.sleeps[key] = self.sleeps.get(key, 0) + sample.duration_ns
+        if sample.kind == Kind.WAKE:
+            known = self.wakes.get(sample.value)
+            if known.duration_ns < sample.duration_ns if known else len(self.wakes) < _MAX_WAKES:
+                self.wakes[sample.value] = sample
+            return
+        self.sleep(
+            (sample.stack, sample.info, sample.flags & FILE_TYPE, detail), sample.duration_ns
+        )
+
+    def sleep(self, key: _Sleep, duration_ns: int) -> None:
+        self.asleep_ns += duration_ns
+        if key[1] == STOPPED:
+            self.stopped_ns += duration_ns
+        elif key in self.sleeps or len(self.sleeps) < _MAX_STACKS_PER_POLL:
+            self.sleeps[key] = self.sleeps.get(key, 0) + duration_ns
 
     def copy(self) -> _Evidence:
         other = _Evidence()
         other.cpu = dict(self.cpu)
         other.sleeps = dict(self.sleeps)
         other.asleep_ns = self.asleep_ns
+        other.stopped_ns = self.stopped_ns
+        other.wakes = dict(self.wakes)
         return other
 
     def candidates(self, on_cpu_ns: int, asleep_ns: int) -> tuple[Candidate, ...]:
@@ -101,9 +146,12 @@ class _Evidence:
         computing = [
             Candidate(stack, on_cpu_ns * count // samples, -1) for stack, count in self.cpu.items()
         ]
-        sleeping = [Candidate(stack, ns, call) for (stack, call), ns in self.sleeps.items()]
+        sleeping = [
+            Candidate(stack, ns, call, file_type, detail)
+            for (stack, call, file_type, detail), ns in self.sleeps.items()
+        ]
         first, second = (sleeping, computing) if asleep_ns > on_cpu_ns else (computing, sleeping)
-        found = sorted(first or second, key=lambda one: (-one.weight_ns, one.stack, one.syscall))
+        found = sorted(first or second, key=lambda one: (-one.weight_ns, one))
         return tuple(found[:_MAX_CANDIDATES])
 
 
@@ -112,6 +160,7 @@ class PollDetector:
 
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
+        self._machine = machine_of(recording.info.kernel)
         self._open: dict[tuple[int, int], _Evidence] = {}
         self._closed: dict[int, int] = {}
         """Start of the latest poll that ended, by tid."""
@@ -123,7 +172,7 @@ class PollDetector:
                 continue
             key = (sample.tid, sample.poll_start_ns)
             if sample.kind != Kind.POLL:
-                self._evidence(key).add(sample)
+                self._evidence(key).add(sample, self._detail(sample))
                 continue
             evidence = self._open.pop(key, None) or _Evidence()
             if self._closed.get(sample.tid) == sample.poll_start_ns:
@@ -142,6 +191,14 @@ class PollDetector:
                 continue
             evidence = self._open.get((state.tid, state.poll_start_ns))
             yield self._so_far(state, evidence.copy() if evidence else _Evidence(), now_ns)
+
+    def _detail(self, sample: Sample) -> str:
+        """What a sleep was about: known only where the call's first argument is a descriptor."""
+        if not sample.flags & FILE_TYPE and not sample.value:
+            return ""
+        if sample.kind != Kind.SLEEP or call_name(sample.info, self._machine) not in DESCRIPTOR:
+            return ""
+        return self._recording.details.get((sample.tid, sample.time_ns), "")
 
     def _evidence(self, key: tuple[int, int]) -> _Evidence:
         evidence = self._open.get(key)
@@ -175,9 +232,7 @@ class PollDetector:
         waiting = since if state.runnable and not state.running else 0
         if not state.running and not state.runnable:
             asleep = max(0, since)
-            evidence.asleep_ns += asleep
-            key = (state.asleep_stack, state.syscall & 0xFFFFFFFF)
-            evidence.sleeps[key] = evidence.sleeps.get(key, 0) + asleep
+            evidence.sleep((state.asleep_stack, state.syscall & 0xFFFFFFFF, 0, ""), asleep)
         asleep = min(length, evidence.asleep_ns)
         return self._draft(
             evidence,
@@ -222,7 +277,24 @@ class PollDetector:
             end_uncertainty_ns=end_uncertainty_ns,
             in_progress=in_progress,
         )
-        return Draft(episode, evidence.candidates(on_cpu_ns, asleep_ns))
+        stopped_ns = min(evidence.stopped_ns, asleep_ns)
+        return Draft(
+            episode,
+            evidence.candidates(on_cpu_ns, asleep_ns - stopped_ns),
+            stopped_ns,
+            {stack: self._waker(wake) for stack, wake in evidence.wakes.items()},
+        )
+
+    def _waker(self, wake: Sample) -> Holder:
+        recording = self._recording
+        if wake.flags & SampleFlag.OTHER_PROCESS:
+            role = "other process"
+        elif wake.other in recording.workers:
+            role = "worker"
+        else:
+            role = "pool thread" if wake.where == Where.ALLOWED else "other thread"
+        name = recording.thread_names.get(wake.other, "")
+        return Holder(wake.other, name, role, wake.stack, wake.task_id)
 
 
 # --------------------------------------------------------------------------- only samples

@@ -37,6 +37,9 @@ class Ledger:
         self.tallies: dict[Key, Tally] = {}
         self.by_tid: dict[int, Durations] = {}
         self.blocking = Durations()
+        self.stopped = 0
+        """Episodes that were long only because the thread was stopped; together ``stopped_ns``."""
+        self.stopped_ns = 0
         self.forgotten = 0
         """Episodes and waits dropped because of the bound."""
         self._begin = 0
@@ -82,7 +85,7 @@ class Ledger:
             return
         for at, before in moves:
             episode = self._episodes[at - self._first]
-            if episode.cause is not Cause.WAITING:
+            if episode.cause.blames_code:
                 self._tally_out(episode, before)
                 self._tally_in(episode, self.blame_of(episode))
 
@@ -90,7 +93,7 @@ class Ledger:
         """Add everything up anew: cheaper than many single moves."""
         self.tallies.clear()
         for episode in sorted(self.all(), key=lambda one: one.duration_ns):
-            if episode.cause is not Cause.WAITING:
+            if episode.cause.blames_code:
                 self._tally_in(episode, self.blame_of(episode))
 
     def forget_before(self, time_ns: int) -> None:
@@ -109,7 +112,8 @@ class Ledger:
         return self._blames.of(episode.stack)
 
     def count(self, episode: Episode) -> None:
-        if episode.cause is Cause.WAITING:
+        if not episode.cause.blames_code:
+            self._count_stopped(episode, 1)
             return
         start = episode.start_ns - self._run_start_ns
         self._tally_in(episode, self.blame_of(episode))
@@ -117,12 +121,18 @@ class Ledger:
         self.by_tid.setdefault(episode.tid, Durations()).add(start, episode.duration_ns)
 
     def uncount(self, episode: Episode) -> None:
-        if episode.cause is Cause.WAITING:
+        if not episode.cause.blames_code:
+            self._count_stopped(episode, -1)
             return
         start = episode.start_ns - self._run_start_ns
         self._tally_out(episode, self.blame_of(episode))
         self.blocking.remove(start, episode.duration_ns)
         self.by_tid[episode.tid].remove(start, episode.duration_ns)
+
+    def _count_stopped(self, episode: Episode, sign: int) -> None:
+        if episode.cause is Cause.STOPPED:
+            self.stopped += sign
+            self.stopped_ns += sign * episode.duration_ns
 
     def _tally_in(self, episode: Episode, at: Blame) -> None:
         key = (at.function, at.file, episode.cause)

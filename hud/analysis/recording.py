@@ -42,6 +42,8 @@ _V = TypeVar("_V")
 
 _MAX_STACKS = 65_536
 _MAX_NAMES = 65_536
+_MAX_CODE = 512
+"""About 6 KB each."""
 _MARKS_IN_WINDOW = 60
 _IN_POLL = (Where.POLL, Where.ROOT)
 _SPLIT_FIELDS = tuple(field.name for field in fields(TimeSplit))
@@ -122,6 +124,8 @@ class Recording:
         """Everything in a batch, in the order in which its parts name each other."""
         for tid, name in batch.names.items():
             self.add_thread_name(tid, name)
+        for tid in batch.withdrawn:
+            self.withdraw_worker(tid)
         for worker in batch.workers:
             self.add_worker(worker)
         for culprit in batch.culprits:
@@ -131,7 +135,7 @@ class Recording:
         _keep(self.details, batch.details)
         _keep(self.task_kinds, {kind.vtable: kind for kind in batch.task_kinds})
         _keep(self.task_ids, batch.task_ids)
-        _keep(self.code, {code.address: code for code in batch.code})
+        _keep(self.code, {code.address: code for code in batch.code}, _MAX_CODE)
         self.add_samples(batch.samples)
         for tid in batch.died:
             self.thread_died(tid)
@@ -148,6 +152,7 @@ class Recording:
             detection=batch.detection or info.detection,
             target=batch.target or info.target,
             threshold_ns=batch.threshold_ns or info.threshold_ns,
+            threshold_from=batch.threshold_from or info.threshold_from,
             notes=info.notes if batch.notes is None else batch.notes,
         )
         if batch.losses is not None:
@@ -193,6 +198,12 @@ class Recording:
         self.workers[worker.tid] = worker
         self.dead.discard(worker.tid)
         self.add_thread_name(worker.tid, worker.name)
+
+    def withdraw_worker(self, tid: int) -> None:
+        """The thread was taken for a worker and is none: what it did counts no more."""
+        self.workers.pop(tid, None)
+        self.born.pop(tid, None)
+        self.dead.discard(tid)
 
     def add_thread_name(self, tid: int, name: str) -> None:
         if tid in self.thread_names or len(self.thread_names) < _MAX_NAMES:
@@ -318,11 +329,11 @@ class Recording:
         self.samples.forget_before(horizon)
 
 
-def _keep(known: dict[_K, _V], new: Mapping[_K, _V]) -> None:
+def _keep(known: dict[_K, _V], new: Mapping[_K, _V], most: int = _MAX_NAMES) -> None:
     """Add, and forget the oldest beyond the bound."""
     known.update(new)
-    if len(known) > _MAX_NAMES:
-        for key in list(islice(known, len(known) - _MAX_NAMES)):
+    if len(known) > most:
+        for key in list(islice(known, len(known) - most)):
             del known[key]
 
 

@@ -14,19 +14,22 @@ from typing import TYPE_CHECKING
 from hud.analysis.blame import Blames
 from hud.analysis.calls import machine_of
 from hud.analysis.drafts import Draft, settle, unresolved
-from hud.analysis.episodes import detector_for, latency_of
+from hud.analysis.episodes import RungDetector, latency_of
 from hud.analysis.ledger import Ledger
 from hud.analysis.quality import Quality
 from hud.analysis.tally import Durations, Tally, heaviest, largest_first
+from hud.analysis.tasks import task_uses
 from hud.analysis.types import type_name
 from hud.model import (
     Blocker,
-    Cause,
     Episode,
+    HolderUse,
     Kind,
     Latency,
+    Origin,
     Pressure,
     Snapshot,
+    TaskUse,
     WorkerUse,
 )
 
@@ -43,6 +46,9 @@ _ALWAYS_FRESH = 100
 _TYPES = 8
 """How many task types of a blocker are listed."""
 _STALE_NS = 10_000_000_000
+_FEW = 8
+_TASKS_NS = 1_000_000_000
+_TASKS_EACH_NS = 20_000
 _TIMELINE = 4_096
 """How many of the latest episodes a snapshot holds one by one."""
 
@@ -55,7 +61,7 @@ class Analyzer:
         self.recording = recording
         self._machine = machine or machine_of(recording.info.kernel)
         self._run_start_ns = recording.info.start_monotonic_ns
-        self._detector = detector_for(recording)
+        self._detector = RungDetector(recording)
         self._position = 0
         self._blames = Blames(recording.stacks)
         self._ledger = Ledger(self._blames, self._run_start_ns)
@@ -65,6 +71,8 @@ class Analyzer:
         self._pressure: dict[tuple[str, int], Durations] = {}
         self._quality = Quality(recording)
         self._stack_position = 0
+        self._tasks: tuple[TaskUse, ...] = ()
+        self._tasks_ns = 0
         self._unsettled: dict[int, Draft] = {}
         self._waiting_for: dict[int, list[int]] = {}
 
@@ -82,7 +90,7 @@ class Analyzer:
         temporary = [
             episode
             for draft in self._detector.in_progress(now_ns)
-            if (episode := self._settle(draft)).cause is not Cause.WAITING
+            if (episode := self._settle(draft)).cause.blames_code
         ]
         for episode in temporary:
             ledger.count(episode)
@@ -120,8 +128,11 @@ class Analyzer:
             hud_cpu_ns=recording.cpu_ns,
             hud_rss_bytes=recording.rss_bytes,
             stacks=recording.stacks,
+            tasks=self._task_uses(temporary, now_ns, fresh=not live),
             tasks_read=recording.tasks,
             host=recording.host,
+            stopped=ledger.stopped,
+            stopped_ns=ledger.stopped_ns,
             exact=recording.exact,
             code=recording.code,
             timeline=timeline,
@@ -130,13 +141,23 @@ class Analyzer:
     def episodes(self) -> Sequence[Episode]:
         """Every episode as of the last snapshot, in the order of their ends; pressure included.
 
-        Those with ``Cause.WAITING`` belong to no blocker.
+        Those whose cause blames no code belong to no blocker.
         """
         return self._ledger.all()
 
     def latencies(self) -> Sequence[Latency]:
         """Every wait for a CPU as of the last snapshot, in the order of their ends."""
         return tuple(self._latencies)
+
+    def _task_uses(
+        self, unfinished: Sequence[Episode], now_ns: int, *, fresh: bool
+    ) -> tuple[TaskUse, ...]:
+        """Derived anew once a second, the more episodes the more rarely."""
+        patience = _TASKS_NS + len(self._ledger.blocking.values) * _TASKS_EACH_NS
+        if fresh or now_ns - self._tasks_ns >= patience:
+            self._tasks_ns = now_ns
+            self._tasks = task_uses(self.recording, (*self._ledger.all(), *unfinished))
+        return self._tasks
 
     # ------------------------------------------------------------------ what is new
 
@@ -275,7 +296,8 @@ class Analyzer:
             renew = fresh or rank < _ALWAYS_FRESH or now_ns - tally.row_ns >= patience
             if row is None or renew:
                 row = _blocker(
-                    tally, worker_time_ns, now_ns - self._run_start_ns, self._types(tally)
+                    *(tally, self._blames, worker_time_ns, now_ns - self._run_start_ns),
+                    self._types(tally),
                 )
                 tally.row = row
                 tally.row_ns = now_ns
@@ -317,7 +339,11 @@ class Analyzer:
 
 
 def _blocker(
-    tally: Tally, worker_time_ns: int, at_ns: int, types: tuple[tuple[str, int], ...]
+    tally: Tally,
+    blames: Blames,
+    worker_time_ns: int,
+    at_ns: int,
+    types: tuple[tuple[str, int], ...],
 ) -> Blocker:
     durations = tally.durations
     at = largest_first(tally.blames)[0][0]
@@ -342,6 +368,22 @@ def _blocker(
         causes=causes,
         task_ids=tally.latest_tasks(),
         history=durations.history(at_ns),
+        details=largest_first(tally.details)[:_FEW],
+        holders=_holders(tally, blames),
         types=types,
         behind=tally.mean_behind(),
     )
+
+
+def _holders(tally: Tally, blames: Blames) -> tuple[HolderUse, ...]:
+    """Those with the same function and role together; the stack is that of the heaviest."""
+    rows: dict[tuple[str, str, str, bool], HolderUse] = {}
+    for (stack, name, role, held), total_ns in largest_first(tally.holders):
+        at = blames.of(stack)
+        function, where = f"thread {name}" if name else "", ""
+        if at.origin in (Origin.USER, Origin.DEPENDENCY):
+            function, where = at.function, at.where
+        key = (function, where, role, held)
+        row = rows.get(key) or HolderUse(function, where, role, stack, 0, held)
+        rows[key] = row._replace(total_ns=row.total_ns + total_ns)
+    return tuple(sorted(rows.values(), key=lambda row: (-row.total_ns, row))[:_FEW])

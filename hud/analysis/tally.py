@@ -86,7 +86,9 @@ class Tally:
         "behind_count",
         "blames",
         "causes",
+        "details",
         "durations",
+        "holders",
         "row",
         "row_ns",
         "stacks",
@@ -101,6 +103,9 @@ class Tally:
         self.causes: dict[Cause, int] = {}
         self.workers: dict[int, int] = {}
         self.stacks: dict[int, int] = {}
+        self.details: dict[str, int] = {}
+        self.holders: dict[tuple[int, str, str, bool], int] = {}
+        """By the stack where they let go, thread name, role, and whether they held a lock."""
         self.tasks: deque[int] = deque(maxlen=4 * _LATEST_TASKS)
         self.types: dict[tuple[int, int], int] = {}
         """(vtable, stack) of tasks -> ns."""
@@ -138,6 +143,11 @@ class Tally:
         _bump(self.workers, episode.worker_id, duration_ns)
         if episode.stack:
             _bump(self.stacks, episode.stack, duration_ns)
+        if episode.detail:
+            _bump(self.details, episode.detail, duration_ns)
+        if episode.holder:
+            _, name, role, stack, _, held = episode.holder
+            _bump(self.holders, (stack, name, role, held), duration_ns)
         if episode.task_id:
             _bump(self.types, (episode.vtable, episode.stack), duration_ns)
         if episode.behind >= 0:

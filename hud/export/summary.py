@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis import figures
 from hud.analysis.advice import advise
-from hud.model import Blocker, Cause, Losses, Rung, Snapshot
+from hud.export import code
+from hud.export.polls import poll_table
+from hud.model import Blocker, Cause, HolderUse, Losses, Rung, Snapshot
 from hud.text import printable
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ LOSSES: dict[str, str] = {
     "stacks_skipped": "stacks skipped to limit the cost",
     "recording_full": "samples dropped, recording full",
     "symbols_late": "stacks without names, resolver late",
+    "polls_uncounted": "polls not counted",
 }
 """What each field of ``Losses`` counts, after its number."""
 
@@ -57,6 +60,17 @@ SEEN: dict[Rung, str] = {
     Rung.STACKS: "CPU samples only, workers known by their stacks",
     Rung.NAMES: "CPU samples only, workers known by their names",
     Rung.LATENCY: "no worker known, scheduling delays only",
+}
+
+
+_MOST_DETAILS = 3
+_MUCH_STOLEN = 0.001
+"""Of the time of one CPU: less is not worth a word."""
+_ROLES = {
+    "worker": "on a worker",
+    "pool thread": "on a thread of the blocking pool",
+    "other thread": "on another thread",
+    "other process": "in another process",
 }
 
 
@@ -96,15 +110,19 @@ def text(
     width: int | None = None,
     ascii_only: bool = False,
     written: str = "",
+    verbose: bool = False,
 ) -> str:
     """The whole summary, ending in a newline.
 
     ``width`` is the terminal's, None = no limit (a file, a pipe). ``written`` names what was
-    exported (``trace.json (341 episodes)``).
+    exported (``trace.json (341 episodes)``). ``verbose`` adds raw symbols and code.
     """
     lines = [_title(snapshot), "", f"  {verdict(snapshot)}", ""]
     if snapshot.blockers:
-        lines += [*_table(snapshot, color=color, width=width), ""]
+        lines += [*_table(snapshot, color=color, width=width, verbose=verbose), ""]
+    polls = poll_table(snapshot, width=width)
+    if polls:
+        lines += [*polls, ""]
     for label, value in _rest(snapshot, written):
         lines += _wrapped(f"  {label:<{_LABEL_WIDTH}}", value, width)
     whole = "\n".join(lines) + "\n"
@@ -169,11 +187,12 @@ def _title(snapshot: Snapshot) -> str:
     if snapshot.span_ns < snapshot.elapsed_ns:
         length = f"last {figures.long_duration(snapshot.span_ns)} of {length}"
     threshold = figures.long_duration(info.threshold_ns)
-    parts += [length, f"polls of {threshold} and more"]
+    chosen = f" (auto: {info.threshold_from})" if info.threshold_from else ""
+    parts += [length, f"polls of {threshold} and more{chosen}"]
     return "  ".join(parts)
 
 
-def _table(snapshot: Snapshot, *, color: bool, width: int | None) -> list[str]:
+def _table(snapshot: Snapshot, *, color: bool, width: int | None, verbose: bool) -> list[str]:
     blockers = snapshot.blockers
     shown = blockers[:MOST_ROWS]
     columns = [column for column in _COLUMNS if any(column.cell(one) for one in shown)]
@@ -200,15 +219,45 @@ def _table(snapshot: Snapshot, *, color: bool, width: int | None) -> list[str]:
         if blocker.operation:
             call = "in " + printable(blocker.operation)
             lines.append(inset + (call if width is None else _tail(call, width - len(inset))))
+        lines += [
+            line
+            for label, value in _circumstances(blocker)
+            for line in _wrapped(f"{inset}{label} ", printable(value), width)
+        ]
         task = _task(blocker)
         if task:
             lines.append(inset + (task if width is None else _tail(task, width - len(inset))))
         lines += _fix(printable(advise(blocker, snapshot.stacks).text), inset, width)
+        if verbose:
+            lines += code.shown(blocker, snapshot, inset, width)
     hidden = len(blockers) - len(shown)
     if hidden:
         rest = sum(blocker.total_ns for blocker in blockers[MOST_ROWS:])
         lines.append(f"{inset}and {hidden} more, {figures.duration(rest)}")
     return lines
+
+
+def _circumstances(blocker: Blocker) -> list[tuple[str, str]]:
+    """What it was about, and who held what it wanted; at most a few of each."""
+    found = []
+    details = [detail for detail, _ in blocker.details[:_MOST_DETAILS]]
+    if details:
+        more = len(blocker.details) - len(details)
+        found.append(("about", ", ".join(details) + (f" and {more} more" if more else "")))
+    for held, verb in ((True, "held by"), (False, "woken by")):
+        users = [user for user in blocker.holders if user.held is held]
+        if users:
+            found.append((verb, "; ".join(holder_in_words(user) for user in users[:_MOST_DETAILS])))
+    return found
+
+
+def holder_in_words(user: HolderUse) -> str:
+    """``cache::refill src/cache.rs:88, on another thread``; ``thread refiller``."""
+    what = f"{user.function} {user.where}".strip()
+    if what.startswith("thread ") and user.role == "other thread":
+        return what
+    role = _ROLES.get(user.role, user.role)
+    return f"{what}, {role}" if what else role
 
 
 def _task(blocker: Blocker) -> str:
@@ -299,6 +348,8 @@ def _rest(snapshot: Snapshot, written: str) -> list[tuple[str, str]]:
     pressure = _pressure(snapshot)
     if pressure:
         lines.append(("pressure", pressure))
+    if snapshot.exact:
+        lines.append(("exact", printable(snapshot.exact)))
     lines.append(("evidence", _evidence(snapshot)))
     lines += [("note", printable(note)) for note in info.notes]
     if snapshot.ended:
@@ -309,6 +360,27 @@ def _rest(snapshot: Snapshot, written: str) -> list[tuple[str, str]]:
 
 
 def _pressure(snapshot: Snapshot) -> str:
+    return "; ".join(part for part in (_waiting(snapshot), *_from_outside(snapshot)) if part)
+
+
+def _from_outside(snapshot: Snapshot) -> list[str]:
+    host = snapshot.host
+    found = []
+    if host.throttled_ns:
+        time = figures.long_duration(host.throttled_ns)
+        periods = figures.count(host.throttled_periods, "period")
+        quota = f" ({printable(host.quota)})" if host.quota else ""
+        found.append(f"stopped by a CPU quota for {time} in {periods}{quota}")
+    if snapshot.stopped:
+        time = figures.long_duration(snapshot.stopped_ns)
+        polls = figures.count(snapshot.stopped, "poll")
+        found.append(f"{polls} stopped by a signal or a tracer, {time}")
+    if host.stolen_ns >= _MUCH_STOLEN * snapshot.elapsed_ns:
+        found.append(f"{figures.long_duration(host.stolen_ns)} taken by the hypervisor")
+    return found
+
+
+def _waiting(snapshot: Snapshot) -> str:
     waiting = max(snapshot.waiting_ns, snapshot.latency_total_ns)
     if not waiting:
         return ""

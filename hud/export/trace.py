@@ -18,7 +18,8 @@ from hud.analysis.advice import advise_stack
 from hud.analysis.blame import Blame, Blames, frame_name
 from hud.analysis.calls import NO_CALL, call_name, machine_of
 from hud.analysis.types import type_name
-from hud.model import Cause, Method
+from hud.export.polls import poll_data
+from hud.model import Cause, Method, Origin
 from hud.text import printable
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from hud.analysis.recording import Recording
     from hud.analysis.snapshot import Analyzer
-    from hud.model import Episode, Latency, Snapshot
+    from hud.model import Episode, Holder, Latency, Snapshot
 
     Event = dict[str, Any]
 
@@ -84,6 +85,7 @@ def other_data(snapshot: Snapshot, bars: Iterable[_Bar]) -> Event:
         "duration_s": snapshot.elapsed_ns / 1e9,
         "window_s": info.window_ns / 1e9,
         "threshold_ms": info.threshold_ns / 1e6,
+        "threshold_from": printable(info.threshold_from),
         "sample_period_ms": info.sample_period_ns / 1e6,
         "ended": printable(snapshot.ended),
         "detection": {
@@ -97,6 +99,7 @@ def other_data(snapshot: Snapshot, bars: Iterable[_Bar]) -> Event:
                 "worker_id": use.worker.worker_id,
                 "tid": use.worker.tid,
                 "name": printable(use.worker.name),
+                **({"runtime": printable(use.worker.runtime)} if use.worker.runtime else {}),
                 "alive": use.alive,
                 "split_ns": asdict(use.split),
             }
@@ -107,6 +110,11 @@ def other_data(snapshot: Snapshot, bars: Iterable[_Bar]) -> Event:
         "worker_time_ns": snapshot.worker_time_ns,
         "waiting_ns": snapshot.waiting_ns,
         "allowed_ns": snapshot.allowed_ns,
+        "stopped": snapshot.stopped,
+        "stopped_ns": snapshot.stopped_ns,
+        "host": asdict(snapshot.host),
+        "exact": printable(snapshot.exact),
+        "polls": poll_data(snapshot),
         "losses": asdict(snapshot.losses),
         "stacks_total": snapshot.stacks_total,
         "stacks_complete": snapshot.stacks_complete,
@@ -123,7 +131,7 @@ def _bars(analyzer: Analyzer) -> list[_Bar]:
     """Every interval, clipped where two of one thread would cross, by (begin, longest first)."""
     tracks: dict[int, tuple[list[_Bar], list[_Bar]]] = {}
     for episode in analyzer.episodes():
-        blocking = episode.cause is not Cause.WAITING
+        blocking = episode.cause.blames_code
         bar = _bar(episode, blocking=blocking)
         tracks.setdefault(episode.tid, ([], []))[0 if blocking else 1].append(bar)
     for latency in analyzer.latencies():
@@ -270,6 +278,12 @@ class _Faces:
             args["line"] = face.blame.line
         if face.blame.inferred:
             args["inferred"] = True
+        if episode.evidence:
+            args["evidence"] = printable(episode.evidence)
+        if episode.detail:
+            args["detail"] = printable(episode.detail)
+        if episode.holder:
+            args["holder" if episode.holder.held else "woken_by"] = self._holder(episode.holder)
         if episode.task_id:
             args["task_id"] = episode.task_id
             task_type = self._task_type(episode)
@@ -286,6 +300,23 @@ class _Faces:
         args["stack_complete"] = face.complete
         args["stack"] = face.stack
         return {**self._event(face.name, BLOCKING, "B", bar.begin_ns, episode.tid), "args": args}
+
+    def _holder(self, holder: Holder) -> Event:
+        face = self._face(holder.stack)
+        found: Event = {
+            "tid": holder.tid,
+            "name": printable(holder.name),
+            "role": holder.role,
+        }
+        if holder.task_id:
+            found["task_id"] = holder.task_id
+        if face.blame.origin in (Origin.USER, Origin.DEPENDENCY):
+            found["function"] = face.name
+            if face.blame.file:
+                found |= {"file": printable(face.blame.file), "line": face.blame.line}
+        if holder.stack:
+            found["stack"] = face.stack
+        return found
 
     def end(self, bar: _Bar) -> Event:
         face = self._face(bar.of.stack)

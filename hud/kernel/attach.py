@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import re
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -115,10 +116,11 @@ def attach_uprobe(
     *,
     pid: int = -1,
     on_return: bool = False,
+    cookie: int = 0,
     old_way: bool = False,
 ) -> Link:
     """To the instruction at file ``offset`` of ``path``, in one process (all of its threads) or,
-    with ``pid`` -1, in all.
+    with ``pid`` -1, in all. A ``cookie`` needs a bpf_link (Linux 5.15).
 
     The caller vouches for the offset: the kernel takes one inside data or inside an instruction and
     corrupts the target.
@@ -137,7 +139,49 @@ def attach_uprobe(
         config1=ctypes.addressof(text),
         config2=offset,
     )
-    return _perf_link(label, program, attr, [(pid, -1 if pid != -1 else cpus.online()[0])], old_way)
+    where = [(pid, -1 if pid != -1 else cpus.online()[0])]
+    return _perf_link(label, program, attr, where, old_way, cookie)
+
+
+def attach_uprobe_multi(
+    program: Program,
+    path: str,
+    places: Sequence[tuple[int, int]],
+    *,
+    pid: int,
+    on_return: bool = False,
+) -> Link:
+    """To many instructions of ``path``, (file offset, cookie), with one link, in one process.
+
+    For a program loaded with BPF_TRACE_UPROBE_MULTI. The caller vouches for the offsets, as above;
+    one that the kernel refuses refuses all. Linux 6.6 (89ae89f53d20), whose first releases run the
+    program in one thread only where a pid is given: see ``uprobe_multi_works``.
+    """
+    label = f"attach {len(places)} uprobes to {path}"
+    flags = uapi.BPF_F_UPROBE_MULTI_RETURN if on_return else 0
+    try:
+        fd = syscalls.link_create_uprobe_multi(
+            program.fileno(),
+            os.fsencode(path) + b"\0",
+            [offset for offset, _ in places],
+            [cookie for _, cookie in places],
+            pid=pid,
+            flags=flags,
+        )
+    except OSError as error:
+        if error.errno == errno.ESRCH:
+            raise KernelError(f"{label}: the process is gone") from error
+        raise denied.refused(label, error) from error
+    owned = ExitStack()
+    owned.enter_context(fd)
+    return Link(label, owned)
+
+
+def uprobe_multi_works(release: str) -> bool:
+    """Whether a kernel of this release may be asked for one. From 6.6 to 6.9 the filter by process
+    compares threads (mended in 6.10, 46ba0e49b642): no attempt would tell."""
+    found = re.match(r"(\d+)\.(\d+)", release)
+    return found is not None and (int(found[1]), int(found[2])) >= (6, 10)
 
 
 # --------------------------------------------------------------------------- how
@@ -161,13 +205,14 @@ def _perf_link(
     attr: uapi.perf_event_attr,
     places: Sequence[tuple[int, int]],
     old_way: bool,
+    cookie: int = 0,
 ) -> Link:
     attr.flags |= uapi.PERF_ATTR_DISABLED
     with ExitStack() as owned:
         try:
             for pid, cpu in places:
                 event = owned.enter_context(syscalls.perf_event_open(attr, pid, cpu))
-                _set_program(owned, program, event, old_way)
+                _set_program(owned, program, event, old_way, cookie)
                 syscalls.perf_event_enable(event.fileno())
         except OSError as error:
             if error.errno == errno.ESRCH:
@@ -176,12 +221,14 @@ def _perf_link(
         return Link(label, owned.pop_all())
 
 
-def _set_program(owned: ExitStack, program: Program, event: Fd, old_way: bool) -> None:
+def _set_program(owned: ExitStack, program: Program, event: Fd, old_way: bool, cookie: int) -> None:
     if not old_way:
         try:
-            link = syscalls.link_create(program.fileno(), event.fileno(), uapi.BPF_PERF_EVENT)
+            link = syscalls.link_create(
+                program.fileno(), event.fileno(), uapi.BPF_PERF_EVENT, cookie
+            )
         except OSError as error:
-            if error.errno not in NO_LINK:
+            if cookie or error.errno not in NO_LINK:
                 raise
         else:
             owned.enter_context(link)

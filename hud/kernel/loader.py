@@ -54,6 +54,12 @@ class Program:
         syscalls.obj_get_info(self.fileno(), info)
         return int(info.id)
 
+    def runs(self) -> tuple[int, int]:
+        """(nanoseconds, runs) since it was loaded, while ``syscalls.enable_stats`` is in force."""
+        info = uapi.bpf_prog_info()
+        syscalls.obj_get_info(self.fileno(), info)
+        return int(info.run_time_ns), int(info.run_cnt)
+
 
 class Variable:
     """A global variable of .data or .bss, shared with the running programs; .rodata: read only."""

@@ -11,11 +11,14 @@ import errno
 import os
 from ctypes import addressof, byref, c_char_p, c_int, c_long, c_uint, c_ulong, c_void_p, sizeof
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hud.errors import KernelError
 from hud.kernel import uapi
 from hud.kernel.fd import Fd
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 LOAD_ATTEMPTS = 5
 """BPF_PROG_LOAD ends with EAGAIN when a signal arrives during verification."""
@@ -210,6 +213,36 @@ def link_create(prog_fd: int, target_fd: int, attach_type: int, cookie: int = 0)
         prog_fd=prog_fd, target_fd=target_fd, attach_type=attach_type, bpf_cookie=cookie
     )
     return Fd(_bpf(uapi.BPF_LINK_CREATE, attr))
+
+
+def link_create_uprobe_multi(
+    prog_fd: int,
+    path: bytes,
+    offsets: Sequence[int],
+    cookies: Sequence[int],
+    *,
+    pid: int = 0,
+    flags: int = 0,
+) -> Fd:
+    """Attach to instructions of the file ``path``, with a cookie each; ``pid`` 0 = everywhere."""
+    places = (ctypes.c_uint64 * len(offsets))(*offsets)
+    labels = (ctypes.c_uint64 * len(offsets))(*cookies)
+    attr = uapi.bpf_attr_link_create_uprobe_multi(
+        prog_fd=prog_fd,
+        attach_type=uapi.BPF_TRACE_UPROBE_MULTI,
+        path=_address(path),
+        offsets=addressof(places),
+        cookies=addressof(labels),
+        cnt=len(offsets),
+        multi_flags=flags,
+        pid=pid,
+    )
+    return Fd(_bpf(uapi.BPF_LINK_CREATE, attr))
+
+
+def enable_stats(kind: int = uapi.BPF_STATS_RUN_TIME) -> Fd:
+    """Have the kernel count the runs of programs and their time, until the descriptor is closed."""
+    return Fd(_bpf(uapi.BPF_ENABLE_STATS, uapi.bpf_attr_enable_stats(type=kind)))
 
 
 def obj_get_info(fd: int, info: ctypes.Structure) -> None:

@@ -30,6 +30,7 @@ BPF_MAP_FREEZE = 22
 BPF_MAP_LOOKUP_BATCH = 24
 BPF_MAP_UPDATE_BATCH = 26
 BPF_LINK_CREATE = 28
+BPF_ENABLE_STATS = 32
 
 # enum bpf_map_type
 BPF_MAP_TYPE_HASH = 1
@@ -65,6 +66,13 @@ BPF_PROG_TYPE_TRACING = 26
 # enum bpf_attach_type
 BPF_TRACE_RAW_TP = 23
 BPF_PERF_EVENT = 41
+BPF_TRACE_UPROBE_MULTI = 48
+
+# flag of a uprobe_multi link
+BPF_F_UPROBE_MULTI_RETURN = 1
+
+# enum bpf_stats_type
+BPF_STATS_RUN_TIME = 0
 
 # instruction classes, sizes, modes and operations (linux/bpf_common.h, linux/bpf.h)
 BPF_LD = 0x00
@@ -226,6 +234,30 @@ class bpf_attr_link_create(ctypes.Structure):  # noqa: N801
     )
 
 
+class bpf_attr_link_create_uprobe_multi(ctypes.Structure):  # noqa: N801
+    """linux/bpf.h, union bpf_attr: ``link_create`` with its ``uprobe_multi`` member."""
+
+    _fields_ = (
+        ("prog_fd", c_uint32),
+        ("target_fd", c_uint32),
+        ("attach_type", c_uint32),
+        ("flags", c_uint32),
+        ("path", c_uint64),
+        ("offsets", c_uint64),
+        ("ref_ctr_offsets", c_uint64),
+        ("cookies", c_uint64),
+        ("cnt", c_uint32),
+        ("multi_flags", c_uint32),
+        ("pid", c_uint32),
+    )
+
+
+class bpf_attr_enable_stats(ctypes.Structure):  # noqa: N801
+    """linux/bpf.h, union bpf_attr: BPF_ENABLE_STATS."""
+
+    _fields_ = (("type", c_uint32),)
+
+
 class bpf_attr_info(ctypes.Structure):  # noqa: N801
     """linux/bpf.h, union bpf_attr: ``info`` of BPF_OBJ_GET_INFO_BY_FD."""
 
@@ -239,7 +271,10 @@ class bpf_attr_get_id(ctypes.Structure):  # noqa: N801
 
 
 class bpf_prog_info(ctypes.Structure):  # noqa: N801
-    """linux/bpf.h, struct bpf_prog_info: its head, up to the name."""
+    """linux/bpf.h, struct bpf_prog_info up to ``run_cnt``.
+
+    ``gpl_compatible`` is the word of bit fields that begins with it.
+    """
 
     _fields_ = (
         ("type", c_uint32),
@@ -254,6 +289,28 @@ class bpf_prog_info(ctypes.Structure):  # noqa: N801
         ("nr_map_ids", c_uint32),
         ("map_ids", c_uint64),
         ("name", c_char * BPF_OBJ_NAME_LEN),
+        ("ifindex", c_uint32),
+        ("gpl_compatible", c_uint32),
+        ("netns_dev", c_uint64),
+        ("netns_ino", c_uint64),
+        ("nr_jited_ksyms", c_uint32),
+        ("nr_jited_func_lens", c_uint32),
+        ("jited_ksyms", c_uint64),
+        ("jited_func_lens", c_uint64),
+        ("btf_id", c_uint32),
+        ("func_info_rec_size", c_uint32),
+        ("func_info", c_uint64),
+        ("nr_func_info", c_uint32),
+        ("nr_line_info", c_uint32),
+        ("line_info", c_uint64),
+        ("jited_line_info", c_uint64),
+        ("nr_jited_line_info", c_uint32),
+        ("line_info_rec_size", c_uint32),
+        ("jited_line_info_rec_size", c_uint32),
+        ("nr_prog_tags", c_uint32),
+        ("prog_tags", c_uint64),
+        ("run_time_ns", c_uint64),
+        ("run_cnt", c_uint64),
     )
 
 

@@ -8,7 +8,7 @@ every event, so that a threshold changes without a reload.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +20,7 @@ from hud.kernel.elf import parse_object
 from hud.kernel.ring import RingBuffer
 from hud.model import Culprit, Sample, ThreadState, TimeSplit, Where
 from hud.probe import wire
+from hud.probe.exact import ExactProbe, with_programs
 from hud.probe.unwind import UnwindTables
 
 EVIDENCE_SHARE = 4
@@ -51,6 +52,8 @@ class Threads(NamedTuple):
     """tid -> CONTEXT.scheduler (0 = none) of the threads that have been inside a runtime."""
     exited: list[int]
     """Those whose entry was taken for the last time."""
+    copies: dict[int, int]
+    """tid -> which of the layouts it was last inside of, for the tids of ``entered``."""
 
 
 class Probe:
@@ -58,7 +61,9 @@ class Probe:
 
     ``data`` is the compiled object, ``btf`` a file with the kernel's types where the kernel does
     not give them; ``text_bytes`` the size of the target's executable mappings, from which the
-    unwind maps are sized. Raises KernelError where the kernel refuses, ObjectError for bad data.
+    unwind maps are sized; ``exact`` loads the uprobe programs, too.
+
+    Raises KernelError where the kernel refuses, ObjectError for bad data.
     """
 
     def __init__(
@@ -69,15 +74,17 @@ class Probe:
         tgid: int,
         threshold_ns: int,
         text_bytes: int,
+        exact: bool = False,
     ) -> None:
         self._fetched: set[int] = set()
         with ExitStack() as stack:
-            self._loaded = stack.enter_context(_load(data, btf, text_bytes))
+            self._loaded = stack.enter_context(_load(data, btf, text_bytes, exact=exact))
             maps = self._loaded.maps
             self._threads = maps["threads"]
             self._stacks = maps["stacks"]
             self._workers = maps["workers"]
             self._culprits = maps["culprits"]
+            self._waits = maps["waits"]
             self.config = wire.Config.from_buffer(self._variable("config", wire.Config))
             self.counters = wire.Counters.from_buffer(self._variable("counters", wire.Counters))
             self._ring = stack.enter_context(RingBuffer(maps["events"], wire.EVENT))
@@ -90,6 +97,11 @@ class Probe:
             self.config.tgid = tgid
             self.set_threshold(threshold_ns)
             self._links = stack.enter_context(ExitStack())
+            self.exact: ExactProbe | None = None
+            """None = its programs are not loaded."""
+            if exact:
+                self.exact = ExactProbe(self._loaded, tgid)
+                stack.callback(self.exact.detach)
             self._stack = stack.pop_all()
 
     def _variable(self, name: str, kind: type[ctypes.Structure]) -> memoryview:
@@ -118,14 +130,20 @@ class Probe:
         self.config.threshold_ns = threshold_ns
         self.config.evidence_ns = threshold_ns // EVIDENCE_SHARE
 
-    def set_layout(self, layout: wire.Layout | None) -> None:
-        """Where CONTEXT is; None = it cannot be read."""
-        self.config.layout.valid = 0
-        if layout is not None:
+    def set_layouts(self, layouts: Sequence[wire.Layout]) -> None:
+        """Where each copy of Tokio has its CONTEXT, MAX_LAYOUTS at most; none = it cannot be read.
+
+        ``copies`` of ``threads`` are indices here: later calls may only add to the end.
+        """
+        for place, layout in enumerate(layouts[: wire.MAX_LAYOUTS]):
             words = (layout.task_tag, layout.task_id, layout.scheduler)
             layout.size = 8 + max(*words, layout.budget_tag, layout.runtime)
-            layout.valid = int(layout.size <= wire.CONTEXT_SIZE)
-            self.config.layout = layout
+            layout.valid = 0  # until all the rest is there
+            self.config.layout[place] = layout
+            self.config.layout[place].valid = int(layout.size <= wire.CONTEXT_SIZE)
+        for place in range(len(layouts), wire.MAX_LAYOUTS):
+            self.config.layout[place].valid = 0
+        self.config.layouts = sum(layout.valid for layout in self.config.layout)
 
     def set_workers(self, workers: Mapping[int, int]) -> None:
         """tid -> worker id, for the rungs without CONTEXT."""
@@ -174,6 +192,11 @@ class Probe:
         reason = wire.STOPS[stop] if stop < len(wire.STOPS) else "unknown"
         return RawStack(tuple(addresses.cast("Q")), reason)
 
+    def wait(self, key: int) -> wire.Wait | None:
+        """What the sleeps with that key (``value`` of a SLEEP) were about; None = it is gone."""
+        value = self._waits.lookup(key.to_bytes(8, "little"))
+        return None if value is None else wire.decode_wait(value)
+
     def culprit(self, tid: int) -> Culprit | None:
         """Who that thread was when it was last blamed."""
         value = self._culprits.lookup(tid.to_bytes(4, "little"))
@@ -184,17 +207,18 @@ class Probe:
 
     def threads(self, now_ns: int) -> Threads:
         """Every thread of the target that ran since the attach; exited ones for the last time."""
-        states, entered, exited = [], {}, []
-        layout_known = bool(self.config.layout.valid)
+        states, entered, exited, copies = [], {}, [], {}
+        layout_known = bool(self.config.layouts)
         for key, value in self._threads.items():
             thread = wire.decode_thread(value)
             states.append(state_of(thread, now_ns, layout_known))
             if thread.entered:
                 entered[thread.tid] = thread.scheduler
+                copies[thread.tid] = thread.copy
             if thread.exited:
                 exited.append(thread.tid)
                 self._threads.delete(key)
-        return Threads(states, entered, exited)
+        return Threads(states, entered, exited, copies)
 
     def forget_threads(self, tids: Iterable[int]) -> None:
         """Drop entries of threads that user space knows to be gone."""
@@ -202,11 +226,15 @@ class Probe:
             self._threads.delete(tid.to_bytes(4, "little"))
 
 
-def _load(data: bytes, btf: Path | None, text_bytes: int) -> loader.Loaded:
+def _load(data: bytes, btf: Path | None, text_bytes: int, *, exact: bool) -> loader.Loaded:
+    spec = parse_object(data, "hud")
+    more: tuple[str, ...] = ()
+    if exact:
+        spec, more = with_programs(spec)
     try:
         return loader.load(
-            parse_object(data, "hud"),
-            programs=("hud_switch", "hud_waking", "hud_exit", "hud_sample"),
+            spec,
+            programs=("hud_switch", "hud_waking", "hud_exit", "hud_sample", *more),
             map_entries={
                 "rows": text_bytes // TEXT_PER_ROW + ROWS_SPARE,
                 "buckets": text_bytes // 256 + BUCKETS_SPARE,

@@ -29,7 +29,7 @@ STOPS = (
 )
 """Why a stack ends, by ``enum stack_stop``."""
 
-THREAD = struct.Struct("<21Q6Q6Q7I16s7B5x")
+THREAD = struct.Struct("<21Q6Q6Q8I16s8B")
 """``struct thread``; ``Thread`` names the fields."""
 
 
@@ -66,6 +66,7 @@ class Thread(NamedTuple):
     other: int
     other_tgid: int
     late_culprit: int
+    operation: int
     other_comm: bytes
     where: int
     sched: int
@@ -74,6 +75,7 @@ class Thread(NamedTuple):
     exited: int
     tick_known: int
     late_preempted: int
+    copy: int
 
 
 def decode_thread(value: bytes) -> Thread:
@@ -99,10 +101,41 @@ NAME = struct.Struct("<I16s")
 """``struct name`` of the culprits map: tgid, comm."""
 
 NOT_A_SYSCALL = 0xFFFFFFFF
+STOPPED = 0xFFFFFFFE
+
+WAIT_FRAMES, WAIT_NAMES, WAIT_NAME = 24, 10, 64
+WAIT = struct.Struct(f"<QIIHHHHII16s{WAIT_FRAMES}Q" + f"{WAIT_NAME}s" * WAIT_NAMES)
+"""``struct wait``; ``Wait`` names the fields."""
+
+
+class Wait(NamedTuple):
+    """The fields of ``struct wait``, in order; arrays cut to what they hold."""
+
+    inode: int
+    device: int
+    mode: int
+    family: int
+    port: int
+    local: int
+    rooted: int
+    names: tuple[bytes, ...]
+    frames: tuple[int, ...]
+    """Kernel addresses, innermost first."""
+    peer: bytes
+
+
+def decode_wait(value: bytes) -> Wait:
+    """One value of the waits map."""
+    fields = WAIT.unpack(value)
+    (names, frames, peer), rest = fields[7:10], fields[10:]
+    texts = (name.split(b"\0")[0] for name in rest[WAIT_FRAMES:][: min(names, WAIT_NAMES)])
+    return Wait._make((*fields[:7], tuple(texts), rest[: min(frames, WAIT_FRAMES)], peer))
 
 
 CONTEXT_SIZE = 128
 """The most that is read of Tokio's CONTEXT: bpf_src/state.h."""
+MAX_LAYOUTS = 4
+"""Copies of Tokio in one process that can be looked at: bpf_src/state.h."""
 
 
 class Layout(ctypes.LittleEndianStructure):
@@ -120,6 +153,8 @@ class Layout(ctypes.LittleEndianStructure):
         ("tick_current", ctypes.c_int32),
         ("valid", ctypes.c_uint32),
         ("size", ctypes.c_uint32),
+        ("module", ctypes.c_uint32),
+        ("pad", ctypes.c_uint32),
     )
 
 
@@ -135,7 +170,8 @@ class Config(ctypes.LittleEndianStructure):
         ("every_thread", ctypes.c_uint32),
         ("survey", ctypes.c_uint32),
         ("mappings_first", ctypes.c_uint32),
-        ("layout", Layout),
+        ("layouts", ctypes.c_uint32),
+        ("layout", Layout * MAX_LAYOUTS),
     )
 
 
@@ -155,5 +191,7 @@ class Counters(ctypes.LittleEndianStructure):
             "stacks_complete",
             "frames",
             "switches",
+            "wakers",
+            "kernel_stacks",
         )
     )

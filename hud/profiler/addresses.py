@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import NamedTuple
 
 from hud.errors import HudError
@@ -23,6 +24,7 @@ from hud.profiler import remembered
 from hud.profiler.cache import Cache
 from hud.profiler.debugfiles import Place
 from hud.profiler.debuginfo import DebugInfo, Identity
+from hud.profiler.names import KeptNames
 from hud.symbols.client import (
     DebugReply,
     FactsReply,
@@ -42,6 +44,7 @@ MOST_CALLERS = 20_000
 MOST_NAMED = 200_000
 """Sites whose frames are kept; beyond it the cache starts anew."""
 MOST_HOMELESS = 1000
+MOST_IN_QUESTION = 64
 MOST_TRIES = 16
 """How often frames are asked for again while more of their debug information is found."""
 
@@ -49,6 +52,9 @@ FileId = tuple[str, int, str]
 """Device, inode, path: what tells one mapped file from another."""
 
 Open = Callable[[Mapping], int]
+
+_rest = attrgetter(*(field.name for field in fields(Frame)[1:]))
+"""What a frame has besides its address."""
 
 
 @dataclass(slots=True)
@@ -62,6 +68,10 @@ class Module:
     base: int = 0
     key: str = ""
     """Of its entries in the cache."""
+    built_ns: int = 0
+    """When the file was written, CLOCK_REALTIME."""
+    tls: int = 0
+    """Bytes of thread-locals in each thread, once its unwind table came."""
 
 
 class Resolved(NamedTuple):
@@ -109,7 +119,8 @@ class Addresses:
         self._frames: dict[int, tuple[Frame, ...]] = {}
         self._callers: dict[tuple[int, ...], tuple[Frame, ...]] = {}
         self._asked: set[int] = set()
-        self._wanted: set[int] = set()
+        self._wanted: dict[int, None] = {}
+        self._kept = KeptNames(self._cache, self._places)
         self._waiting: dict[int, tuple[RawStack, set[int]]] = {}
         self._homeless: dict[int, RawStack] = {}
         """Stacks with an address outside every mapping: a library that was loaded since."""
@@ -161,12 +172,26 @@ class Addresses:
             # another module may be at the same addresses now, or one where none was
             self._forget_names(homeless)
 
+    def locate(self, address: int) -> tuple[Module, int] | None:
+        """The module at an address and the offset in its file; None where no file is known."""
+        mapping = self._mappings.find(address)
+        identity = _identity(mapping)
+        module = self._modules.get(identity) if identity else None
+        if mapping is None or module is None:
+            return None
+        return module, address - mapping.start + mapping.offset
+
     def module_of(self, path: str) -> int | None:
         """The resolver's number of the module mapped from this path."""
         for identity, module in self._modules.items():
             if identity[2] == path and module is not None:
                 return module.number
         return None
+
+    def files(self) -> list[tuple[int, str]]:
+        """The resolver's number and the path of every module that is a file."""
+        found = [module for module in self._modules.values() if module is not None]
+        return [(one.number, one.path) for one in found if one.path.startswith("/")]
 
     def _add(self, mapping: Mapping) -> Module | None:
         try:
@@ -177,6 +202,7 @@ class Addresses:
         try:
             module = Module(self._resolver.add_module(descriptor, mapping.path), mapping.path)
             module.key = self._cache.key(descriptor)
+            module.built_ns = os.fstat(descriptor).st_mtime_ns
         finally:
             os.close(descriptor)
         self._by_number[module.number] = module
@@ -186,6 +212,17 @@ class Addresses:
         else:
             self._unwind_requests[self._resolver.request_unwind(module.number)] = module
         return module
+
+    def with_tls(self, least: int) -> list[tuple[int, str]]:
+        """(number, path) of the modules with at least so many bytes of thread-locals."""
+        found = (module for module in self._modules.values() if module is not None)
+        return [(module.number, module.path) for module in found if module.tls >= least]
+
+    def mappings_of(self, number: int) -> list[Mapping]:
+        """What is mapped of a module now, by address."""
+        files = {file for file, module in self._modules.items() if module is not None
+                 and module.number == number}  # fmt: skip
+        return [mapping for mapping in self._mappings.all if _identity(mapping) in files]
 
     def is_begun(self, number: int) -> bool:
         """Has the resolver all that is at hand of a module, its debug files included?"""
@@ -203,6 +240,10 @@ class Addresses:
 
     def _places(self, number: int) -> tuple[Place, ...]:
         return self._debug.places(number) if self._debug is not None else ()
+
+    def keep_names(self) -> None:
+        """Let the cache have the names that were looked up."""
+        self._kept.store()
 
     def use_tables(self, tables: UnwindTables) -> None:
         """From now on unwind tables go to the kernel, those that came before included."""
@@ -235,6 +276,8 @@ class Addresses:
 
     def clear(self) -> None:
         """The target runs another image: forget everything."""
+        self._kept.store()
+        self._kept.forget()
         if self._tables is not None:
             self._tables.clear()
         self._modules.clear()
@@ -266,16 +309,20 @@ class Addresses:
         if not missing:
             return self._stack(raw)
         self._waiting[key] = raw, missing
-        self._wanted |= missing
+        self._wanted.update(dict.fromkeys(site for site in sites if site in missing))
         if ask:
             self.ask_wanted()
         return Stack(raw.addresses, not raw.stop, raw.stop)
 
     def ask_wanted(self) -> None:
-        """Ask the resolver for everything that was wanted and not asked for yet."""
-        wanted, self._wanted = self._wanted - self._asked, set()
-        if wanted:
-            self._ask(wanted)
+        """Ask the resolver for everything that was wanted and not asked for yet.
+
+        In the order in which it was wanted, and in questions of a bounded size: the first stacks
+        have names while the resolver still reads debug information for the others.
+        """
+        wanted, self._wanted = [site for site in self._wanted if site not in self._asked], {}
+        for at in range(0, len(wanted), MOST_IN_QUESTION):
+            self._ask(wanted[at : at + MOST_IN_QUESTION])
 
     def knows(self, addresses: Iterable[int]) -> bool:
         """Is each of them inside a mapping read before?"""
@@ -295,7 +342,7 @@ class Addresses:
             return None
         return module.number, address - mapping.start + mapping.offset
 
-    def _ask(self, sites: set[int]) -> None:
+    def _ask(self, sites: list[int]) -> None:
         places: dict[int, list[int]] = {}
         offsets: dict[int, list[int]] = {}
         for site in sorted(sites):
@@ -310,6 +357,10 @@ class Addresses:
             if module is None:
                 self._name(site, (Frame(0, module=mapping.path, offset=offset),))
                 continue
+            known = self._kept.find(module.number, module.key, offset)
+            if known is not None:
+                self._name(site, known)
+                continue
             places.setdefault(module.number, []).append(site)
             offsets.setdefault(module.number, []).append(offset)
         for number, wanted in places.items():
@@ -321,7 +372,8 @@ class Addresses:
         self._frame_requests[request] = question
 
     def _name(self, site: int, frames: tuple[Frame, ...]) -> None:
-        self._frames[site] = tuple(replace(frame, address=site >> 1) for frame in frames)
+        address = site >> 1
+        self._frames[site] = tuple(Frame(address, *_rest(frame)) for frame in frames)
 
     def _forget_names(self, again: dict[int, RawStack]) -> None:
         """Start anew; the stacks that wait, and those given, are asked for again."""
@@ -358,6 +410,7 @@ class Addresses:
             self._debug.notes.clear()
         if better and (self._frames or self._frame_requests):
             self.improved = True
+            self._kept.forget()
             self._forget_names({})
         done = self._finished() if named or self._waiting else []
         if len(self._frames) >= MOST_NAMED:
@@ -378,6 +431,8 @@ class Addresses:
         self._name_nothing(module, sites, offsets)
         for site, frames in zip(sites, reply.frames, strict=False):
             self._name(site, frames)
+        if not reply.objects:
+            self._kept.add(module.number, offsets, reply.frames)
         self._asked.difference_update(sites)
         return True
 
@@ -397,6 +452,7 @@ class Addresses:
         if reply.note and (table is None or table.unsupported * 100 > table.count):
             self.notes.append(f"{module.path}: {reply.note}")
         module.segments = tuple(reply.segments)
+        module.tls = reply.tls
         if table is None:
             return False
         module.base = table.base
@@ -427,7 +483,7 @@ class Addresses:
     def _finished(self) -> list[Resolved]:
         done = []
         for key, (raw, missing) in list(self._waiting.items()):
-            missing -= self._frames.keys()
+            missing.difference_update([site for site in missing if site in self._frames])
             if not missing:
                 del self._waiting[key]
                 done.append(Resolved(key, self._stack(raw)))

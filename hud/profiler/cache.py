@@ -186,7 +186,7 @@ def _is_ours(status: os.stat_result) -> bool:
 def _parsers() -> bytes:
     """A digest of the code that reads files: what another version of it kept does not count."""
     digest = hashlib.sha256(__version__.encode())
-    for path in sorted(Path(symbols.__path__[0]).glob("*.py")):
+    for path in sorted(Path(symbols.__path__[0]).rglob("*.py")):
         with contextlib.suppress(OSError):
             digest.update(path.read_bytes())
     return digest.digest()

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 from hud.errors import TargetError
 from hud.model import Detection, Rung, Stack, ThreadName, Worker
 from hud.model import Mapping as Region
+from hud.runtime.blocks import bias_of, executable_block, object_block, origins
 from hud.runtime.context import ContextLayout, propose
 from hud.runtime.live import (
     Confirmation,
+    Read,
     choose,
     memory_reader,
     thread_pointers,
@@ -29,13 +32,43 @@ from hud.symbols.client import FactsReply
 from hud.text import printable
 
 
+class SharedObject(NamedTuple):
+    """A mapped file, not the executable, that has Tokio in it."""
+
+    path: str
+    facts: FactsReply
+    mappings: Sequence[Region]
+    """Those of the file."""
+
+    @property
+    def name(self) -> str:
+        return printable(self.path.rpartition("/")[2])
+
+
+class Copy(NamedTuple):
+    """One Tokio of the process, with a CONTEXT of its own."""
+
+    layout: ContextLayout
+    name: str
+    """Of the file it is in; empty = the executable."""
+    reason: str
+    drives: dict[int, int]
+    """tid -> scheduler of the threads that drive one now."""
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """What tells it from the others."""
+        return self.layout.module, self.layout.tls_offset
+
+
 class Context(NamedTuple):
     """Tokio's state can be read: where, and what it says of the threads now."""
 
-    layout: ContextLayout
+    copies: tuple[Copy, ...]
+    """Those that some thread has entered first; never empty."""
     detection: Detection
-    drives: dict[int, int]
-    """tid -> scheduler of the threads that drive one now."""
+    incomplete: bool
+    """There is a Tokio that could not be found; later it may."""
 
 
 class Refusal(NamedTuple):
@@ -43,6 +76,8 @@ class Refusal(NamedTuple):
 
     reason: str
     tokio_versions: tuple[str, ...]
+    incomplete: bool = False
+    """As in Context."""
 
 
 def find_context(
@@ -50,41 +85,114 @@ def find_context(
     pid: int,
     threads: Sequence[ThreadName],
     mappings: Sequence[Region],
+    objects: Sequence[SharedObject] = (),
 ) -> Context | Refusal:
-    """Propose layouts from the executable's facts and let the live threads choose."""
-    if facts is None:
+    """Propose layouts from what the files say and let the live threads choose.
+
+    ``facts``: those of the executable.
+    """
+    versions = facts.tokio_versions if facts is not None else ()
+    for shared in objects:
+        versions += tuple(new for new in shared.facts.tokio_versions if new not in versions)
+    if facts is None and not objects:
         return Refusal("the executable cannot be read", ())
-    versions = facts.tokio_versions
-    machine = facts.facts.machine
-    proposal = propose(facts.facts, machine, versions)
-    stripped = not facts.facts.has_symtab and bool(versions)
-    if not proposal.layouts and not stripped:
-        return Refusal(proposal.reason, versions)
+    sources: list[SharedObject | FactsReply] = [*objects]
+    if facts is not None and (has_tokio(facts) or not objects):
+        sources.insert(0, facts)
+    copies: list[Copy] = []
+    missing = []
     try:
         descriptor, read = memory_reader(pid)
     except TargetError as error:
         return Refusal(str(error), versions)
     try:
-        pointers = thread_pointers((thread.tid for thread in threads), mappings, read)
-        if not proposal.layouts:
-            tls = facts.facts.tls
-            found = search(tls, machine, versions, pointers, mappings, read)
+        live = _Live(read, mappings, thread_pointers((t.tid for t in threads), mappings, read))
+        for source in sources:
+            found = _copies_in(source, live)
             if isinstance(found, str):
-                return Refusal(f"{proposal.reason}, and {found}", versions)
-            chosen: tuple[ContextLayout, Confirmation] | None = found
-        elif not pointers:
-            # another C library: the kernel's own readings have to do
-            layout = proposal.layouts[0]
-            reason = f"{layout.why}; not confirmed: no thread descriptor found"
-            return Context(layout, Detection(Rung.CONTEXT, reason, versions), {})
-        else:
-            chosen = choose(proposal.layouts, pointers, read)
-        if chosen is None:
-            return Refusal("the layout of CONTEXT does not fit what the threads hold", versions)
-        layout, confirmation = chosen
-        layout = with_current_tick(layout, confirmation.readings, read)
+                missing.append(found)
+            else:
+                copies += found
     finally:
         os.close(descriptor)
+    # a CONTEXT that nobody has entered yet proves itself later, or never
+    incomplete = bool(missing) and any(map(has_tokio, _facts_of(sources)))
+    if not copies:
+        return Refusal("; ".join(missing), versions, incomplete)
+    copies.sort(key=lambda copy: not copy.drives)
+    return Context(tuple(copies), detection_of(copies, missing, versions), incomplete)
+
+
+def has_tokio(reply: FactsReply) -> bool:
+    return bool(reply.tokio_versions or reply.facts.tls_symbols)
+
+
+def detection_of(
+    copies: Sequence[Copy], missing: Sequence[str], versions: tuple[str, ...]
+) -> Detection:
+    """What is told of a run on rung CONTEXT."""
+    seen = [copy.reason for copy in copies]
+    more = [f"polls not seen: {reason}" for reason in missing]
+    return Detection(Rung.CONTEXT, "; ".join([*seen, *more]), versions)
+
+
+class _Live(NamedTuple):
+    """The process as it is now."""
+
+    read: Read
+    mappings: Sequence[Region]
+    pointers: dict[int, int]
+    """tid -> thread pointer."""
+
+
+def _facts_of(sources: Sequence[SharedObject | FactsReply]) -> list[FactsReply]:
+    return [one.facts if isinstance(one, SharedObject) else one for one in sources]
+
+
+def _copies_in(source: SharedObject | FactsReply, live: _Live) -> list[Copy] | str:
+    """The copies in one file, or why there is none to be seen."""
+    reply = source.facts if isinstance(source, SharedObject) else source
+    facts = reply.facts
+    if isinstance(source, SharedObject):
+        name = source.name
+        bias = bias_of(source.mappings, facts.segments)
+        if bias is None:
+            return f"{name}: not mapped as a program is"
+        block = object_block(facts.tls, facts.machine, facts.tls_slots, bias, live.read, name)
+    else:
+        name = ""
+        block = executable_block(facts.tls, facts.machine)
+    if isinstance(block, str):
+        if not has_tokio(reply):
+            block = "no tokio in the executable"
+        return f"{name}: {block}" if name else block
+    proposal = propose(facts, block, reply.tokio_versions)
+    pointers = origins(block, live.pointers, live.read, facts.machine)
+    if not proposal.layouts:
+        if facts.has_symtab or not reply.tokio_versions:
+            return proposal.reason
+        found = search(block, reply.tokio_versions, pointers, live.mappings, live.read)
+        if isinstance(found, str):
+            return f"{proposal.reason}, and {found}"
+        return [_copy(found.layout, found.confirmation, name, live.read)]
+    copies = []
+    for _, rows in groupby(proposal.layouts, key=lambda layout: layout.tls_offset):
+        layouts = tuple(rows)
+        if not pointers:
+            # another C library, or no thread has used the object yet: the kernel's own readings
+            # have to do
+            why = "no thread uses it yet" if block.module else "no thread descriptor found"
+            reason = f"{layouts[0].why}; not confirmed: {why}"
+            copies.append(Copy(layouts[0], name, reason, {}))
+            continue
+        chosen = choose(layouts, pointers, live.read)
+        if chosen is not None:
+            copies.append(_copy(*chosen, name, live.read))
+    return copies or "the layout of CONTEXT does not fit what the threads hold"
+
+
+def _copy(layout: ContextLayout, confirmation: Confirmation, name: str, read: Read) -> Copy:
+    layout = with_current_tick(layout, confirmation.readings, read)
     reason = f"{layout.why}, confirmed in {_threads(confirmation)}"
     drives = {
         # before 1.29 the scheduler is not in CONTEXT, and only workers have a task's id
@@ -92,7 +200,7 @@ def find_context(
         for reading in confirmation.readings
         if reading.entered
     }
-    return Context(layout, Detection(Rung.CONTEXT, reason, versions), drives)
+    return Copy(layout, name, reason, drives)
 
 
 def _threads(confirmation: Confirmation) -> str:

@@ -144,7 +144,9 @@ class Image:
                 self._addresses.keep_facts(module, reply)
             self.facts = reply
             self._notes += [f"{self._path}: {note}" for note in reply.facts.notes]
-            if not reply.facts.has_symtab:
+            if not reply.crates:
+                pass  # no Rust in it, so nothing of it to be blamed
+            elif not reply.facts.has_symtab:
                 self._notes.append(_stripped(reply.facts.build_id))
             elif not reply.facts.has_dwarf:
                 self._notes.append("no debug info: functions without file and line")

@@ -22,5 +22,13 @@ class Options:
     """0 = by rung."""
     debug_files: tuple[str, ...] = ()
     """Files with debug information, for whichever module they were made from."""
+    exact: bool = False
+    """See every poll, by uprobes."""
+    max_overhead: float = 0.03
+    """The share of the workers' CPU time that exact mode may cost."""
+    auto_threshold: bool = False
+    """Choose the threshold by the polls that are seen; ``threshold_ns`` holds until then."""
     use_cache: bool = True
     """False reads every file anew and keeps nothing."""
+    code: bool = False
+    """Source and machine code of the heaviest blockers are wanted."""

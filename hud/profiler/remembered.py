@@ -1,4 +1,4 @@
-"""What the cache keeps of a module: its unwind table and its facts, as bytes that are checked.
+"""What the cache keeps of a module: its unwind table, facts and names, as bytes that are checked.
 
 Terms: see `hud.profiler.cache`; an entry that does not hold together is None, as if it were absent.
 """
@@ -17,7 +17,7 @@ from hud.profiler.debugfiles import Place
 from hud.symbols.client import FactsReply, UnwindReply, decode_facts
 from hud.symbols.unwind import UnwindTable
 
-UNWIND, FACTS = "unwind", "facts"
+UNWIND, FACTS, NAMES = "unwind", "facts", "names"
 
 
 class _Unwind(msgspec.Struct, frozen=True, array_like=True):
@@ -26,6 +26,7 @@ class _Unwind(msgspec.Struct, frozen=True, array_like=True):
     build_id: str
     debuglink: str
     has_dwarf: bool
+    tls: int
     table: tuple[int, bytes, bytes, int, int, int] | None
     """The fields of UnwindTable."""
 
@@ -54,7 +55,7 @@ def load_unwind(cache: Cache, key: str) -> UnwindReply | None:
     if table is not None and not is_sound(table):
         cache.remove(f"{key}.{UNWIND}")
         return None
-    about = kept.build_id, kept.debuglink, kept.has_dwarf
+    about = kept.build_id, kept.debuglink, kept.has_dwarf, kept.tls
     return UnwindReply(0, kept.segments, table, kept.note, *about)
 
 
@@ -69,7 +70,7 @@ def store_unwind(cache: Cache, key: str, reply: UnwindReply) -> None:
             *(table.base, table.rows, table.buckets),
             *(table.count, table.functions, table.unsupported),
         )
-    about = reply.build_id, reply.debuglink, reply.has_dwarf
+    about = reply.build_id, reply.debuglink, reply.has_dwarf, reply.tls
     cache.store(key, UNWIND, _encode(_Unwind(reply.segments, reply.note, *about, fields)))
 
 
@@ -91,14 +92,14 @@ def is_sound(table: UnwindTable) -> bool:
 
 def load_facts(cache: Cache, key: str, places: tuple[Place, ...]) -> FactsReply | None:
     """The facts that were kept of a module with these debug files, the request 0."""
-    content = cache.load(key, _kind(places)) if key else None
+    content = cache.load(key, _kind(FACTS, places)) if key else None
     if content is None:
         return None
     try:
         kept = msgspec.msgpack.decode(content, type=_Facts)
         return FactsReply(0, decode_facts(kept.facts), kept.crates, kept.tokio_versions)
     except (msgspec.MsgspecError, FormatError):
-        cache.remove(f"{key}.{_kind(places)}")
+        cache.remove(f"{key}.{_kind(FACTS, places)}")
         return None
 
 
@@ -107,10 +108,29 @@ def store_facts(cache: Cache, key: str, places: tuple[Place, ...], reply: FactsR
     if key:
         facts = msgspec.Raw(_encode(reply.facts))
         kept = _Facts(facts, reply.crates, reply.tokio_versions)
-        cache.store(key, _kind(places), _encode(kept))
+        cache.store(key, _kind(FACTS, places), _encode(kept))
 
 
-def _kind(places: tuple[Place, ...]) -> str:
+def load_names(cache: Cache, key: str, places: tuple[Place, ...]) -> dict[int, msgspec.Raw]:
+    """Offset in the file -> its encoded frames, as far as they were kept."""
+    content = cache.load(key, _kind(NAMES, places))
+    if content is None:
+        return {}
+    try:
+        return msgspec.msgpack.decode(content, type=dict[int, msgspec.Raw])
+    except msgspec.MsgspecError:
+        cache.remove(f"{key}.{_kind(NAMES, places)}")
+        return {}
+
+
+def store_names(
+    cache: Cache, key: str, places: tuple[Place, ...], names: dict[int, msgspec.Raw]
+) -> None:
+    """Keep the encoded frames of a module with these debug files for the next start."""
+    cache.store(key, _kind(NAMES, places), _encode(names))
+
+
+def _kind(what: str, places: tuple[Place, ...]) -> str:
     if not places:
-        return FACTS
-    return f"{hashlib.sha256(repr(places).encode()).hexdigest()[:16]}.{FACTS}"
+        return what
+    return f"{hashlib.sha256(repr(places).encode()).hexdigest()[:16]}.{what}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Thread
@@ -22,24 +22,30 @@ from hud.model import (
     Losses,
     Rung,
     Sample,
+    Spot,
     Stack,
     Target,
     ThreadName,
     Worker,
 )
 from hud.probe import wire
-from hud.probe.probe import Probe
+from hud.probe.probe import Probe, Threads
 from hud.profiler import detection as detect
 from hud.profiler.addresses import Addresses
 from hud.profiler.cache import Cache, default_directory
+from hud.profiler.classes import Classes
+from hud.profiler.code import Codes
+from hud.profiler.copies import Copies
 from hud.profiler.debugfiles import DebugFiles
 from hud.profiler.debuginfo import DebugInfo
+from hud.profiler.exact import Exact
 from hud.profiler.image import Image
+from hud.profiler.objects import Objects
 from hud.profiler.options import Options
-from hud.profiler.tasks import TaskReader
-from hud.runtime.context import ContextLayout
+from hud.profiler.tasks import Driving, TaskReader
+from hud.profiler.waits import Waits
 from hud.runtime.workers import WorkerIds, find_workers
-from hud.symbols.client import FactsReply, FailedReply, Reply, Resolver
+from hud.symbols.client import FactsReply, FailedReply, PointsReply, Reply, Resolver
 from hud.symbols.download import Downloads, servers
 from hud.target import connector
 from hud.target.find import find_target
@@ -55,6 +61,7 @@ from hud.target.life import (
 )
 from hud.target.mappings import read_mappings
 from hud.target.namespace import require_initial_pid_namespace
+from hud.target.pressure import HostWatch
 from hud.target.threads import list_threads
 
 CONTEXT_HZ = 997
@@ -65,8 +72,16 @@ SAMPLED_HZ = 99
 SURVEY_S = 0.5
 LAST_NAMES_S = 5.0
 """How long the end of a run waits for names that the resolver still looks up."""
+LAST_CODE_S = 3.0
+"""How long it waits for source and machine code, where they are wanted."""
 
 REFRESH_INTERVAL_S = 0.5
+HOST_INTERVAL_NS = 2_000_000_000
+LOOK_INTERVAL_S = 1.0
+"""Between two looks at the mappings where nothing hints at new ones; and LOOK_SHARE times what one
+takes at least."""
+LOOK_SHARE = 500
+HOST_INTERVAL_NS = 2_000_000_000
 MOST_STACKS = 60_000
 UNREADABLE_SHARE = 0.05
 """Above this share of failed readings of CONTEXT its layout is wrong."""
@@ -100,12 +115,23 @@ class Profiler:
         self._stacks_gone = 0
         self._unread: list[LifeEvent] = []
         self._next_refresh = 0.0
+        self._next_look = 0.0
         self._refresh_wanted = False
+        self._copies = Copies()
+        self._facts_used: FactsReply | None = None
+        self._judged = (0, 0)
+        """Readings of CONTEXT, bad and good, that belong to other layouts."""
+        self._refusal = detect.Refusal("", ())
+        self._classes = Classes()
         self._preparing: Thread | None = None
         self._tasks: TaskReader | None = None
         self.notes: list[str] = []
         self._notes_told = 0
         self._cost_before = 0
+        self.threshold_ns = options.threshold_ns
+        """In force now."""
+        self.threshold_from = ""
+        """How hud chose it; empty = as asked for."""
         self.phases: list[tuple[str, float]] = []
         """(what, seconds since the start): for benchmarks and --verbose."""
         self._started = time.monotonic()
@@ -131,7 +157,9 @@ class Profiler:
     def _open(self, stack: ExitStack) -> None:
         pid = self.target.pid
         require_initial_pid_namespace()
-        self._resolver = stack.enter_context(Resolver())
+        timed = self.options.exact or self.options.auto_threshold
+        imports = ("capstone",) if timed or self.options.code else ()
+        self._resolver = stack.enter_context(Resolver(imports=imports))
         self._phase("resolver forked")
         self._life = stack.enter_context(LifeCycle(pid))
         cache = Cache(default_directory() if self.options.use_cache else None)
@@ -153,6 +181,9 @@ class Profiler:
             cache,
             self._debug,
         )
+        self._codes = Codes(self._resolver, self._addresses)
+        self._objects = Objects(self._resolver, self._addresses, self.notes)
+        stack.callback(self._addresses.keep_names)
         self._read_image()
         self._probe = stack.enter_context(
             Probe(
@@ -161,14 +192,22 @@ class Profiler:
                 tgid=pid,
                 threshold_ns=self.options.threshold_ns,
                 text_bytes=self._addresses.text_bytes,
+                exact=timed,
             )
         )
         self._phase("programs loaded")
+        self._waits = Waits(pid, self._probe.wait, self.notes.append)
+        self._host = HostWatch(pid)
+        self._next_host = 0
         self._addresses.use_tables(self._probe.unwind)
-        self._image.wait()
+        self._wait_for_image()
         self._phase("executable read")
         stack.callback(self._close_tasks)
+        self._exact = self._make_exact()
+        if self._exact is not None:
+            stack.callback(self._exact.close)
         self._detect()
+        self._begin_exact()
         self._phase("attached")
         self.start_ns = time.monotonic_ns()
         self._cost_before = self.cost()[0]
@@ -176,46 +215,117 @@ class Profiler:
         self._preparing = Thread(target=connector.prepare, daemon=True)
         self._preparing.start()
 
+    def _make_exact(self) -> Exact | None:
+        if self._probe.exact is None:
+            return None
+        return Exact(
+            self._probe.exact,
+            self._resolver,
+            self.target.pid,
+            self.options.max_overhead,
+            keep=self.options.exact,
+            choose_threshold=self.options.auto_threshold,
+            read_mappings=lambda: read_mappings(self.target.pid),
+        )
+
+    def _begin_exact(self) -> None:
+        if self._exact is not None:
+            seen = bool(self._copies.known)
+            why_not = "" if seen else f"polls are not seen: {self.detection.reason}"
+            self._exact.begin(self._addresses.files(), why_not)
+
     def _read_image(self) -> None:
         self._image.begin(self.target, self._addresses)
         self._names = {thread.tid: thread.name for thread in list_threads(self.target.pid)}
+
+    def _wait_for_image(self) -> None:
+        self._image.wait()
+        facts = self._image.facts
+        if self.options.use_context and (facts is None or not detect.has_tokio(facts)):
+            self._objects.ask(self.target.executable)
+            self._objects.wait()
 
     # ------------------------------------------------------------------- detection
 
     def _detect(self) -> None:
         found: detect.Context | detect.Refusal
         if self.options.use_context:
-            found = detect.find_context(
-                self._image.facts,
-                self.target.pid,
-                list_threads(self.target.pid),
-                read_mappings(self.target.pid),
-            )
+            found = self._find_context()
         else:
             versions = self._image.facts.tokio_versions if self._image.facts else ()
             found = detect.Refusal("switched off", versions)
+        self._copies.clear()
+        self._use_layouts(found)
         if isinstance(found, detect.Context):
-            self._layout: ContextLayout | None = found.layout
-            self.detection = found.detection
-            self._probe.set_layout(_wire_layout(found.layout))
             self._attach(CONTEXT_HZ)
-            self._open_tasks(found)
-            self._take_entered(found.drives)
-            if self.options.workers is not None:
+            self._take_driving(found)
+            if self.options.workers is not None and not self.start_ns:
                 self._require_named_workers()
         else:
-            self._layout = None
-            self._probe.set_layout(None)
             self._attach(SAMPLED_HZ)
             self._step_down(found)
 
-    def _open_tasks(self, found: detect.Context) -> None:
-        self._close_tasks()
-        about = self.target.pid, found.layout, self._addresses, self._resolver
-        try:
-            self._tasks = TaskReader(*about, found.drives)
-        except TargetError as error:
-            self.notes.append(f"the runtime's tasks are not read: {error}")
+    def _find_context(self) -> detect.Context | detect.Refusal:
+        self._objects.changed = False
+        self._facts_used = self._image.facts
+        threads = self._thread_names()
+        self._names.update((thread.tid, thread.name) for thread in threads)
+        return detect.find_context(
+            self._image.facts,
+            self.target.pid,
+            threads,
+            read_mappings(self.target.pid),
+            self._objects.found(),
+        )
+
+    def _use_layouts(self, found: detect.Context | detect.Refusal) -> list[detect.Copy]:
+        """Have the kernel look at what was found; returns the copies that are new."""
+        new = self._copies.learn(found)
+        if new or not self._copies.known:
+            self._probe.set_layouts(self._copies.layouts)
+            self._judge_from_now()
+        if new and isinstance(found, detect.Context):
+            self.detection = found.detection
+            if len(found.copies) > wire.MAX_LAYOUTS:
+                what = f"{len(found.copies)} copies of tokio: {wire.MAX_LAYOUTS} are looked at"
+                self.notes += [what] * (what not in self.notes)
+        return new
+
+    def _judge_from_now(self) -> None:
+        counters = self._probe.counters
+        self._judged = counters.context_unreadable, counters.context_read
+
+    def _take_driving(self, found: detect.Context) -> list[Worker]:
+        index = {copy.place: number for number, copy in enumerate(self._copies.known)}
+        workers: list[Worker] = []
+        for copy in found.copies:
+            if copy.place in index:
+                copies = dict.fromkeys(copy.drives, index[copy.place])
+                workers += self._take_entered(copy.drives, copies)
+        return workers
+
+    def _read_tasks(self, batch: Batch, read: Threads) -> None:
+        """The runtimes' tasks and queues, where Tokio's state is known."""
+        if not self._copies.known or batch.ended:
+            return
+        if self._tasks is None:
+            try:
+                self._tasks = TaskReader(self.target.pid, self._addresses, self._resolver)
+            except TargetError as error:
+                what = f"the runtime's tasks are not read: {error}"
+                self.notes += [what] * (what not in self.notes)
+                return
+        driving = {
+            tid: Driving(scheduler, copy.layout)
+            for copy in self._copies.known
+            for tid, scheduler in copy.drives.items()
+        }
+        for tid, scheduler in read.entered.items():
+            copy = self._copies.known[read.copies.get(tid, 0) % len(self._copies.known)]
+            driving[tid] = Driving(scheduler, copy.layout)
+        self._tasks.fill(batch, driving, int(self._probe.config.threshold_ns))
+        if self._tasks.trouble:
+            self.notes += [self._tasks.trouble] * (self._tasks.trouble not in self.notes)
 
     def _close_tasks(self) -> None:
         if self._tasks is not None:
@@ -231,7 +341,7 @@ class Profiler:
         if self.options.workers is None:
             self._say("no CONTEXT: looking at the threads' stacks")
             classes = detect.classes_of(self._survey())
-        self._classes = classes
+        self._classes = Classes(classes)
         self._refusal = refusal
         workers, self.detection = detect.find_by_ladder(
             refusal, self._thread_names(), self.options.workers, classes, self.target.pid
@@ -277,12 +387,19 @@ class Profiler:
         if not choice.workers:
             raise detect.no_such_workers(choice.reason, choice.suggestion)
 
-    def _take_entered(self, entered: dict[int, int]) -> list[Worker]:
-        """Threads inside a runtime, as CONTEXT says: those that drive a scheduler are workers."""
+    def _take_entered(self, entered: dict[int, int], copies: dict[int, int]) -> list[Worker]:
+        """Threads inside a runtime, as CONTEXT says: those that drive a scheduler are workers.
+
+        New ones, and those whose runtime is known better now, as with a second copy of Tokio.
+        """
         found = []
         for tid, scheduler in sorted(entered.items()):
-            if tid not in self._workers and scheduler:
-                found.append(self._add_worker(tid, ""))
+            if not scheduler:
+                continue
+            runtime = self._copies.runtime(copies[tid])
+            known = self._workers.get(tid)
+            if known is None or known.runtime != runtime:
+                found.append(self._add_worker(tid, runtime))
         return [worker for worker in found if worker is not None]
 
     def _add_worker(self, tid: int, runtime: str) -> Worker | None:
@@ -318,6 +435,7 @@ class Profiler:
 
     def set_threshold(self, threshold_ns: int) -> None:
         """From the next event on."""
+        self.threshold_ns, self.threshold_from = threshold_ns, ""
         self._probe.set_threshold(threshold_ns)
 
     def pump(self) -> Batch:
@@ -326,6 +444,7 @@ class Profiler:
         self._take_life(batch)
         samples = self._probe.events()
         self._take_stacks(samples, batch)
+        samples, batch.details = self._waits.take(samples, batch.stacks)
         self._take_workers_of(samples, batch)
         if self._outside:
             samples = [sample for sample in samples if sample.tid not in self._outside]
@@ -334,6 +453,12 @@ class Profiler:
             self._tasks.note(samples)
         self._refresh()
         self._take_replies(batch)
+        self._waits.join(batch.stacks)
+        if not self._copies.known and self._classes.take(samples, batch.stacks, self._workers):
+            self._choose_again(batch)
+        if self._exact is not None and not batch.ended:
+            self._exact.watch(samples)
+            self._exact.step(self._workers)
         if self._preparing is not None and not self._preparing.is_alive():
             self._preparing = None
             if not self._life.open_connector():
@@ -348,21 +473,25 @@ class Profiler:
             self.notes += self._debug.unused()
         read = self._probe.threads(now)
         batch.states = read.states
-        if self._layout is not None:
-            batch.workers += self._take_entered(read.entered)
+        if self.options.use_context and not batch.ended:
+            self._look_again(batch)
+        if self._copies.known:
+            batch.workers += self._take_entered(read.entered, read.copies)
             self._judge_layout(batch)
-        if self._tasks is not None:
-            self._tasks.fill(batch, read.entered, int(self._probe.config.threshold_ns))
-            if self._tasks.trouble and self._tasks.trouble not in self.notes:
-                self.notes.append(self._tasks.trouble)
         for state in read.states:
             key = state.asleep_stack
             if key and state.poll_start_ns and now - state.poll_start_ns >= 100_000_000:
                 self._fetch_stack(key, batch)
         self._addresses.ask_wanted()
+        self._waits.join(batch.stacks)
+        if now >= self._next_host:
+            self._next_host = now + HOST_INTERVAL_NS
+            batch.host = self._host.read()
         batch.died += [tid for tid in read.exited if tid in self._workers]
         batch.losses = self.losses()
         batch.cost = self.cost()
+        self._tell_exact(batch)
+        self._read_tasks(batch, read)
         if len(self.notes) != self._notes_told:
             self._notes_told = len(self.notes)
             batch.notes = tuple(self.notes)
@@ -379,7 +508,16 @@ class Profiler:
             context_unreadable=counters.context_unreadable,
             stacks_skipped=counters.stacks_skipped,
             symbols_late=self._addresses.unnamed,
+            polls_uncounted=self._exact.uncounted() if self._exact is not None else 0,
         )
+
+    def _tell_exact(self, batch: Batch, *, last: bool = False) -> None:
+        if self._exact is None:
+            return
+        self._exact.tell(batch, last=last)
+        if batch.threshold_ns:
+            self.threshold_ns, self.threshold_from = batch.threshold_ns, batch.threshold_from
+            self._probe.set_threshold(batch.threshold_ns)
 
     def stack_counts(self) -> tuple[int, int]:
         """Stacks taken in the run, and how many of them reached the thread's start."""
@@ -396,15 +534,36 @@ class Profiler:
         rss = pages * os.sysconf("SC_PAGE_SIZE")
         return own + self._resolver.cpu_ns(), rss + self._resolver.rss_bytes()
 
+    def want_code(self, spots: Iterable[Spot]) -> None:
+        """Ask for source and machine code, a few spots at a time and each once; never blocks.
+
+        What is read comes with later batches; call it again for the rest. For ``options.code``.
+        """
+        self._codes.want(spots, self.target)
+
+    def read_code(self, spots: list[Spot]) -> Batch:
+        """Source and machine code of all these spots, as far as they can be read in LAST_CODE_S."""
+        batch = Batch(time.monotonic_ns())
+        until = time.monotonic() + LAST_CODE_S
+        while self._codes.want(spots, self.target) and time.monotonic() < until:
+            self._addresses_take(self._resolver.wait(0.01), batch)
+            time.sleep(0.002)  # lines may be all that is left to wait for
+        return batch
+
     def finish(self) -> Batch:
         """Detach, drain once more, wait a little for names that are still looked up."""
+        if self._exact is not None:
+            self._exact.close()
         self._probe.detach()
         self.end_ns = time.monotonic_ns()
         batch = self.pump()
+        self._tell_exact(batch, last=True)
         batch.losses = self.losses()
+        batch.host = self._host.read()
         until = time.monotonic() + LAST_NAMES_S
         while self._addresses.pending_stacks and time.monotonic() < until:
             self._addresses_take(self._resolver.wait(0.1), batch)
+        self._waits.join(batch.stacks)
         return batch
 
     # ------------------------------------------------------------------- what came
@@ -437,18 +596,44 @@ class Profiler:
 
     def _refresh(self) -> None:
         """New code may be mapped: a library was loaded."""
-        if not self._refresh_wanted or time.monotonic() < self._next_refresh:
+        now = time.monotonic()
+        if now < (self._next_refresh if self._refresh_wanted else self._next_look):
             return
         self._refresh_wanted = False
-        self._next_refresh = time.monotonic() + REFRESH_INTERVAL_S
         try:
             self._addresses.refresh()
         except TargetError:
-            self._next_refresh = float("inf")  # gone; its end will be told
+            self._next_refresh = self._next_look = float("inf")  # gone; its end will be told
+            return
+        self._next_refresh = now + REFRESH_INTERVAL_S
+        self._next_look = now + max(LOOK_INTERVAL_S, LOOK_SHARE * (time.monotonic() - now))
+
+    def _look_again(self, batch: Batch) -> None:
+        """A Tokio that was loaded since, or could not be found yet."""
+        self._objects.ask(self.target.executable)
+        late = self._image.facts is not self._facts_used
+        if not (late or self._objects.changed or self._copies.due()):
+            return
+        try:
+            found = self._find_context()
+        except TargetError:
+            return  # gone; its end will be told
+        below = not self._copies.known
+        new = self._use_layouts(found)
+        if not isinstance(found, detect.Context) or not new:
+            return
+        if below:
+            batch.withdrawn += list(self._workers)
+            self._use_workers(())
+            self._probe.config.every_thread = 0
+            self._probe.detach()
+            self._attach(CONTEXT_HZ)
+        batch.workers += self._take_driving(found)
+        batch.detection = self.detection
 
     def _take_workers_of(self, samples: list[Sample], batch: Batch) -> None:
         """Threads that poll without driving a scheduler: ``block_on`` of a multi_thread runtime."""
-        if self._layout is None:
+        if not self._copies.known:
             return
         for tid in {s.tid for s in samples if s.kind == Kind.POLL} - self._workers.keys():
             if tid not in self._outside:
@@ -465,8 +650,12 @@ class Profiler:
                 self._image.take(reply)
             if self._tasks is not None:
                 self._tasks.take(reply)
+                self._objects.take(reply)
+            if isinstance(reply, PointsReply | FailedReply) and self._exact is not None:
+                self._exact.take(reply)
         for key, stack in self._addresses.take(replies):
             batch.stacks[key] = stack
+        batch.code += self._codes.take(replies)
         if self._addresses.improved:
             self._addresses.improved = False
             self._known_stacks.clear()
@@ -488,6 +677,7 @@ class Profiler:
             elif isinstance(event, ThreadExited):
                 self._names.pop(event.tid, None)
                 self._outside.discard(event.tid)
+                self._classes.forget(event.tid)
                 if self._workers.pop(event.tid, None) is not None:
                     self._ids.forget(event.tid)
                     batch.died.append(event.tid)
@@ -503,23 +693,24 @@ class Profiler:
                     self._workers[event.tid] = renamed
                     batch.workers.append(renamed)
                 changed = True
-        if changed and not batch.ended and self._layout is None:
+        if changed and not batch.ended and not self._copies.known:
             self._choose_again(batch)
 
     def _choose_again(self, batch: Batch) -> None:
-        """The threads have changed on a rung that knows workers by name or stack."""
+        """The threads, or what their stacks say, changed on a rung that goes by them."""
         known = set(self._workers)
         try:
             workers, detection = detect.find_by_ladder(
                 self._refusal,
                 self._thread_names(),
                 self.options.workers,
-                self._classes,
+                self._classes.known,
                 self.target.pid,
             )
         except TargetError:
             return  # all of them are gone, others may come
         self._use_workers(workers)
+        batch.withdrawn += known - self._workers.keys()
         batch.workers += [worker for worker in self.workers if worker.tid not in known]
         if detection.rung is not self.detection.rung:
             self.detection = batch.detection = detection
@@ -530,48 +721,58 @@ class Profiler:
         self._close_tasks()
         self._workers.clear()
         self._outside.clear()
+        if self._exact is not None:
+            self._exact.begin((), "the process runs another program now")
         self._probe.detach()
         gone = self._probe.threads(time.monotonic_ns()).states
         self._probe.forget_threads(state.tid for state in gone)
         self._addresses.clear()
+        self._codes.clear()
+        self._objects.clear()
         self._known_stacks.clear()
         try:
             self.target = find_target(None, self.target.pid)
             self._read_image()
-            self._image.wait()
+            self._wait_for_image()
             self._detect()
+            self._begin_exact()
         except (HudError, OSError) as error:
-            self.detection = Detection(Rung.LATENCY, f"after exec: {error}")
+            self._see_latency_only(f"after exec: {error}")
         batch.detection = self.detection
         batch.target = self.target
         batch.workers += self.workers
 
+    def _see_latency_only(self, reason: str) -> None:
+        """Nothing is known of the program."""
+        self._copies.clear()
+        self._probe.set_layouts(())
+        self._classes = Classes()
+        self._refusal = detect.Refusal(reason, ())
+        self._use_workers(())
+        self._probe.detach()
+        try:
+            self._attach(SAMPLED_HZ)
+        except HudError as error:
+            reason += f"; nothing is seen: {error}"
+        self.detection = Detection(Rung.LATENCY, reason)
+
     def _judge_layout(self, batch: Batch) -> None:
         """A layout that the kernel mostly cannot read is wrong: step down and say so."""
         counters = self._probe.counters
-        bad, good = counters.context_unreadable, counters.context_read
+        bad = counters.context_unreadable - self._judged[0]
+        good = counters.context_read - self._judged[1]
         if bad + good < READINGS_TO_JUDGE or bad <= (bad + good) * UNREADABLE_SHARE:
             return
-        self._probe.set_layout(None)
-        self._layout = None
-        self._close_tasks()
+        failed = f"{bad} of {bad + good} readings of CONTEXT failed"
+        refused = self._copies.refuse_last()
+        self._probe.set_layouts(self._copies.layouts)
+        self._judge_from_now()
+        if self._copies.known:
+            self.notes.append(f"{refused.reason}: no longer looked at, {failed}")
+            return
         self._probe.detach()
         self._attach(SAMPLED_HZ)
-        versions = self.detection.tokio_versions
-        self._step_down(detect.Refusal(f"{bad} of {bad + good} readings of CONTEXT", versions))
+        self._step_down(detect.Refusal(failed, self.detection.tokio_versions))
+        self._begin_exact()
         batch.detection = self.detection
         batch.workers += self.workers
-
-
-def _wire_layout(layout: ContextLayout) -> wire.Layout:
-    return wire.Layout(
-        tls_offset=layout.tls_offset,
-        task_tag=layout.task_tag,
-        task_id=layout.task_id,
-        budget_tag=layout.budget_tag,
-        runtime=layout.runtime,
-        scheduler=layout.scheduler,
-        core=max(layout.core, 0),
-        tick_multi=layout.tick_multi,
-        tick_current=layout.tick_current,
-    )

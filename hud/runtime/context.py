@@ -21,9 +21,7 @@ from hud.runtime.versions import Version, minor_between, parse_version, version_
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-EM_X86_64 = 62
-EM_AARCH64 = 183
-"""elf.h."""
+    from hud.runtime.blocks import Block
 
 NONE = -1
 
@@ -39,7 +37,8 @@ class ContextLayout:
     """The versions of the row: ``1.40 to 1.44``; what is known of the program is in ``why``."""
     size: int
     tls_offset: int
-    """Bytes from the thread pointer (fsbase, TPIDR_EL0) to CONTEXT; negative on x86_64."""
+    """Bytes to CONTEXT from the thread pointer (fsbase, TPIDR_EL0; negative on x86_64), or with a
+    ``module`` from its block."""
     task_tag: int
     """The Option tag of ``current_task_id``; NONE = no tag, an id of 0 means none."""
     task_id: int
@@ -59,6 +58,8 @@ class ContextLayout:
     the live process: it depends on Tokio's features."""
     why: str
     """How it came to be proposed, for people."""
+    module: int = 0
+    """TLS module id of a shared object; 0 = at a fixed distance from the thread pointer."""
 
 
 class Row(NamedTuple):
@@ -95,6 +96,8 @@ _MULTI = (
 )
 # Measured at 1.28.0, 1.38.0, 1.44.0 and 1.54.1; the ranges are those of the rows above.
 _SINGLE = (
+    Row((1, 22), (1, 22), False, 56, 16, 24, 40, 42, NONE, NONE, NONE),
+    Row((1, 23), (1, 23), False, 88, 48, 56, 72, 74, NONE, NONE, NONE),
     Row((1, 24), (1, 28), False, 96, 48, 56, 80, 82, NONE, NONE, NONE),
     Row((1, 29), (1, 39), False, 80, 0, 8, 68, 70, 48, 24, NONE),
     Row((1, 40), (1, 54), False, 72, NONE, 40, 60, 62, 32, 24, NONE),
@@ -105,22 +108,9 @@ NEWEST = max(row.last for row in LAYOUTS)
 OLDEST = min(row.first for row in LAYOUTS)
 
 
-class TlsSegment(Protocol):
-    """The PT_TLS program header."""
-
-    @property
-    def vaddr(self) -> int: ...
-    @property
-    def memsz(self) -> int: ...
-    @property
-    def align(self) -> int: ...
-
-
 class TlsFacts(Protocol):
-    """What is read from the executable; ``hud.symbols.module.ModuleFacts`` has it."""
+    """What is read from the file; ``hud.symbols.module.ModuleFacts`` has it."""
 
-    @property
-    def tls(self) -> TlsSegment | None: ...
     @property
     def tls_symbols(self) -> Sequence[tuple[str, int, int]]:
         """Name, st_value, size of the symbols of type TLS, CONTEXT among them if it is there."""
@@ -137,40 +127,25 @@ class Proposal(NamedTuple):
     """Why there is none; empty if there are some."""
 
 
-def propose(
-    facts: TlsFacts,
-    machine: int | str,
-    tokio_versions: Sequence[str] = (),
-    *,
-    in_shared_object: bool = False,
-) -> Proposal:
-    """Layouts for each copy of CONTEXT in the target's executable.
+def propose(facts: TlsFacts, block: Block, tokio_versions: Sequence[str] = ()) -> Proposal:
+    """Layouts for each copy of CONTEXT in one file of the target, those of a copy together.
 
-    ``machine`` is e_machine or ``x86_64``, ``aarch64``; ``tokio_versions`` are those seen in the
-    file, of which more than one may be linked in. ``in_shared_object``: Tokio was seen, but in a
-    library.
+    ``tokio_versions`` are those seen in the file, of which more than one may be linked in.
     """
-    if in_shared_object:
-        return Proposal((), "tokio lives in a shared object")
-    place = PLACES.get(machine)
-    if place is None:
-        return Proposal((), f"no layout of thread-locals for machine {machine}")
     versions = [found for found in map(parse_version, tokio_versions) if found]
     named = ", ".join(map(version_text, versions))
-    too_old = bool(versions) and all(version[:2] < OLDEST for version in versions)
-    if too_old:
+    if versions and all(version[:2] < OLDEST for version in versions):
+        # its budget, runtime and scheduler are thread-locals of their own, and polls without a
+        # number cannot be told apart
         return Proposal((), f"tokio {named} has no task id in CONTEXT (1.22 and later have)")
     contexts = [symbol for symbol in facts.tls_symbols if is_context(symbol[0])]
     if not contexts:
-        return Proposal((), _absence(facts, named))
-    if facts.tls is None or facts.tls.align < 0 or facts.tls.align & (facts.tls.align - 1):
-        return Proposal((), "tokio's CONTEXT without a sound TLS segment")
+        return Proposal((), _absence(facts, block, named))
     layouts: list[ContextLayout] = []
     for _, value, size in contexts:
-        if not 0 <= value <= facts.tls.memsz - size:
-            continue
-        offset = place(facts.tls) + value
-        layouts += [layout_of(row, offset, why) for row, why in _rows(size, versions)]
+        if 0 <= value <= block.size - size:
+            rows = _rows(size, versions, block.where)
+            layouts += [layout_of(row, block, value, why) for row, why in rows]
     if layouts:
         return Proposal(tuple(dict.fromkeys(layouts)), "")
     sizes = " or ".join(str(size) for size in sorted({size for _, _, size in contexts}))
@@ -203,46 +178,48 @@ _CONTEXT = re.compile(
 )
 
 
-def _absence(facts: TlsFacts, versions: str) -> str:
+def _absence(facts: TlsFacts, block: Block, versions: str) -> str:
+    what = block.where or "the executable"
     if not facts.has_symtab:
-        return "no symbol of tokio's CONTEXT: the executable is stripped"
+        return f"no symbol of tokio's CONTEXT: {what} is stripped"
     if not versions:
-        return "no tokio in the executable"
+        return f"no tokio in {what}"
     return f"no symbol of tokio's CONTEXT, though there is tokio {versions}"
 
 
-def _rows(size: int, versions: Sequence[Version]) -> list[tuple[Row, str]]:
+def _rows(size: int, versions: Sequence[Version], where: str) -> list[tuple[Row, str]]:
     """The rows of this size: those of the versions seen, or else all of them, newest first."""
     sized = sorted(
         (row for row in LAYOUTS if row.size == size),
         key=lambda row: (row.multi_thread, row.last),
         reverse=True,
     )
+    context = f"CONTEXT of {size} bytes{f' in {where}' if where else ''}"
     known: list[tuple[Row, str]] = []
     for version in sorted(versions, reverse=True):
-        why = f"tokio {version_text(version)}, CONTEXT of {size} bytes"
+        why = f"tokio {version_text(version)}, {context}"
         known += [(row, why) for row in sized if minor_between(version, row.first, row.last)]
     newer = [version for version in versions if version[:2] > NEWEST]
     if newer:
         newest = ".".join(map(str, NEWEST))
         why = (
             f"tokio {version_text(max(newer))} is newer than hud knows ({newest}); "
-            f"its CONTEXT of {size} bytes is as in {newest}"
+            f"its {context} is as in {newest}"
         )
         known += [(row, why) for row in sized if row.last == NEWEST]
     if known or versions:
         return known
     layouts = len({(row.task_id, row.runtime) for row in sized})
     several = f", which {layouts} layouts have" if layouts > 1 else ""
-    return [(row, f"tokio {row.tokio} by its CONTEXT of {size} bytes{several}") for row in sized]
+    return [(row, f"tokio {row.tokio} by its {context}{several}") for row in sized]
 
 
-def layout_of(row: Row, tls_offset: int, why: str) -> ContextLayout:
-    """A measured row at a place; ``tls_offset`` as in ContextLayout."""
+def layout_of(row: Row, block: Block, offset: int, why: str) -> ContextLayout:
+    """A measured row at an offset of a block."""
     return ContextLayout(
         tokio=row.tokio,
         size=row.size,
-        tls_offset=tls_offset,
+        tls_offset=block.start + offset,
         task_tag=row.task_tag,
         task_id=row.task_id,
         budget_tag=row.budget_tag,
@@ -252,26 +229,5 @@ def layout_of(row: Row, tls_offset: int, why: str) -> ContextLayout:
         tick_multi=row.tick_multi,
         tick_current=NONE,
         why=why,
+        module=block.module,
     )
-
-
-def _below_thread_pointer(tls: TlsSegment) -> int:
-    """TLS variant 2 (psABI x86-64, "Thread-Local Storage"): the block ends at the thread pointer.
-
-    The linker keeps the block's start congruent to p_vaddr modulo p_align.
-    """
-    align = max(tls.align, 1)
-    return -(tls.memsz + (-tls.vaddr - tls.memsz) % align)
-
-
-def _above_thread_pointer(tls: TlsSegment) -> int:
-    """TLS variant 1 (ELF for the Arm 64-bit architecture): after a thread control block of 16."""
-    return 16 + (tls.vaddr - 16) % max(tls.align, 1)
-
-
-PLACES = {
-    EM_X86_64: _below_thread_pointer,
-    "x86_64": _below_thread_pointer,
-    EM_AARCH64: _above_thread_pointer,
-    "aarch64": _above_thread_pointer,
-}

@@ -12,7 +12,7 @@ import time
 from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
-from hud.runtime.context import LAYOUTS, NEWEST, NONE, PLACES, Row, layout_of
+from hud.runtime.context import LAYOUTS, NEWEST, NONE, Row, layout_of
 from hud.runtime.live import Confirmation, confirm
 from hud.runtime.versions import minor_between, parse_version, version_text
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from hud.model import Mapping as Region
-    from hud.runtime.context import ContextLayout, TlsSegment
+    from hud.runtime.blocks import Block
+    from hud.runtime.context import ContextLayout
     from hud.runtime.live import Read, Reading
     from hud.runtime.versions import Version
 
@@ -44,8 +45,7 @@ class Found(NamedTuple):
 
 
 def search(
-    tls: TlsSegment | None,
-    machine: int | str,
+    block: Block,
     tokio_versions: Sequence[str],
     pointers: Mapping[int, int],
     mappings: Sequence[Region],
@@ -54,28 +54,25 @@ def search(
 ) -> Found | str:
     """The layout that the live threads agree on; else why there is none, for people.
 
-    ``pointers``: tid -> thread pointer. Takes READINGS readings, PAUSE_S seconds apart.
+    ``pointers``: as of ``hud.runtime.blocks.origins``. Takes READINGS readings, PAUSE_S seconds
+    apart.
     """
     versions = sorted(filter(None, map(parse_version, tokio_versions)), reverse=True)
-    place = PLACES.get(machine)
     if not versions:
-        return "no version of tokio in the executable"
-    if place is None or tls is None or not tls.memsz:
-        return "no TLS segment"
-    if tls.align < 0 or tls.align & (tls.align - 1) or tls.memsz > TLS_LIMIT:
-        return f"a TLS segment of {tls.memsz} bytes"
+        return f"no version of tokio in {block.where or 'the executable'}"
+    if not 0 < block.size <= TLS_LIMIT:
+        return f"a TLS segment of {block.size} bytes"
     if not pointers:
-        return "no thread descriptor found"
+        return "no thread uses it yet" if block.module else "no thread descriptor found"
     some = dict(sorted(pointers.items())[:THREAD_LIMIT])
-    start = place(tls)
     layouts = [
-        layout_of(row, start + offset, _why(version, start + offset))
+        layout_of(row, block, offset, _why(version, block, offset))
         for version, row in _rows(versions)
-        for offset in range(0, tls.memsz - row.size + 1, 8)
+        for offset in range(0, block.size - row.size + 1, 8)
     ]
     writable = _Writable(mappings)
-    blocks = {tid: read(pointer + start, tls.memsz) for tid, pointer in some.items()}
-    bases = {tid: pointer + start for tid, pointer in some.items()}
+    bases = {tid: pointer + block.start for tid, pointer in some.items()}
+    blocks = {tid: read(base, block.size) for tid, base in bases.items()}
     standing = _standing(layouts, some, _cached(blocks, bases, read), writable)
     driven = [layout for layout, holds in standing if holds]
     for _ in range(READINGS - 1):
@@ -86,10 +83,11 @@ def search(
     return _only(left, some, read)
 
 
-def _why(version: Version, tls_offset: int) -> str:
+def _why(version: Version, block: Block, offset: int) -> str:
+    where = f" of {block.where}" if block.where else ""
     return (
-        f"tokio {version_text(version)}, CONTEXT found by its contents at tls{tls_offset:+d} "
-        "(stripped)"
+        f"tokio {version_text(version)}, CONTEXT found by its contents at "
+        f"tls{block.start + offset:+d}{where} (stripped)"
     )
 
 

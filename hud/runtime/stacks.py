@@ -83,6 +83,11 @@ def classify_stack(function_names: Sequence[str]) -> ThreadClass:
     return ThreadClass.UNKNOWN
 
 
+def is_in_place(function_names: Sequence[str]) -> bool:
+    """Is it a stack of ``block_in_place``? A worker's then, though its class is POOL."""
+    return any(_ALLOWED.search(name) for name in function_names)
+
+
 def stronger(one: ThreadClass, other: ThreadClass) -> ThreadClass:
     """What two stacks of one thread say together: a worker is one in any of its stacks."""
     return max(one, other, key=_STRENGTH.__getitem__)

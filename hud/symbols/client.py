@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from hud.model import Frame
     from hud.symbols.module import ModuleFacts
+    from hud.symbols.probes import Point
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,8 @@ class UnwindReply:
     debuglink: str = ""
     """Name of the separate debug file, as the module says."""
     has_dwarf: bool = False
+    tls: int = 0
+    """Bytes of thread-locals in each thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +81,40 @@ class KindsReply:
 
 
 @dataclass(frozen=True, slots=True)
+class PointsReply:
+    """What may be probed to see every poll (hud.symbols.probes); a FailedReply says why nothing."""
+
+    request: int
+    points: list[Point]
+
+
+@dataclass(frozen=True, slots=True)
 class FailedReply:
     request: int
     message: str
 
 
-Reply: TypeAlias = FactsReply | FramesReply | UnwindReply | DebugReply | KindsReply | FailedReply
+@dataclass(frozen=True, slots=True)
+class CodeReply:
+    request: int
+    instructions: list[tuple[int, str, str]]
+    """(address in the file, instruction, whom it calls or empty), by address."""
+    at: int
+    """The instruction of the pc, of a caller the call; 0 = not known."""
+    note: str
+    """Why something is missing; may be empty."""
+
+
+Reply: TypeAlias = (
+    FactsReply
+    | FramesReply
+    | UnwindReply
+    | DebugReply
+    | PointsReply
+    | CodeReply
+    | KindsReply
+    | FailedReply
+)
 
 CLOSE_TIMEOUT_S = 1.0
 _GONE = (BrokenPipeError, ConnectionResetError, ConnectionRefusedError)
@@ -96,15 +127,16 @@ class Resolver:
     Once it has died, ``fileno()`` stays readable until ``close()``: look at ``alive``.
     """
 
-    def __init__(self, *, memory_limit: int = 2 << 30) -> None:
-        """Forks. ``memory_limit``: bytes for the child besides the files. OSError if refused."""
+    def __init__(self, *, memory_limit: int = 2 << 30, imports: Sequence[str] = ()) -> None:
+        """Forks. ``memory_limit``: bytes for the child besides the files. ``imports``: packages
+        that this run needs there. OSError if refused."""
         self._waiting: set[int] = set()
         self._outgoing: deque[tuple[bytes, list[int]]] = deque()
         self._last_id = 0
         self._trouble = ""
         self.alive = True
         self.pid, self._socket = child.fork(
-            lambda sock, parent: service.run(sock, parent, memory_limit)
+            lambda sock, parent: service.run(sock, parent, memory_limit, imports)
         )
 
     def __enter__(self) -> Resolver:
@@ -164,13 +196,29 @@ class Resolver:
         drop_join_handle_slow and shutdown."""
         return self._ask(messages.AskKinds(self._next_id(), module, list(vtables)))
 
+    def request_code(self, module: int, offset: int, *, caller: bool) -> int:
+        """Asks for a CodeReply. ``offset``: file offset of the pc, for a caller of the call.
+
+        Its resolver must have been forked with ``capstone``.
+        """
+        return self._ask(messages.AskCode(self._next_id(), module, offset, caller))
+
+    def request_points(self, module: int) -> int:
+        """Asks for a PointsReply. Its resolver must have been forked with ``capstone``."""
+        return self._ask(messages.AskPoints(self._next_id(), module))
+
     def _next_id(self) -> int:
         self._last_id += 1
         return self._last_id
 
     def _ask(
         self,
-        message: messages.AskFacts | messages.AskFrames | messages.AskUnwind | messages.AskKinds,
+        message: messages.AskFacts
+        | messages.AskFrames
+        | messages.AskUnwind
+        | messages.AskPoints
+        | messages.AskCode
+        | messages.AskKinds,
     ) -> int:
         self._waiting.add(message.request)
         self._post(message)
@@ -259,12 +307,16 @@ class Resolver:
             table = _table(answer, descriptors)
             return UnwindReply(
                 *(answer.request, answer.segments, table, answer.note),
-                *(answer.build_id, answer.debuglink, answer.has_dwarf),
+                *(answer.build_id, answer.debuglink, answer.has_dwarf, answer.tls),
             )
+        if isinstance(answer, messages.Points):
+            return PointsReply(answer.request, answer.points)
         if isinstance(answer, messages.Debug):
             return DebugReply(answer.request, answer.why_not)
         if isinstance(answer, messages.Kinds):
             return KindsReply(answer.request, answer.kinds)
+        if isinstance(answer, messages.Code):
+            return CodeReply(answer.request, answer.instructions, answer.at, answer.note)
         return FailedReply(answer.request, answer.message)
 
     # ------------------------------------------------------------------ the process
@@ -334,8 +386,9 @@ def decode_facts(raw: msgspec.Raw) -> ModuleFacts:
     """What ``messages.encode`` made of a ModuleFacts; MsgspecError for other bytes."""
     from hud.symbols.elf import TlsSegment
     from hud.symbols.module import ModuleFacts
+    from hud.symbols.tls import Slot
 
-    hints = get_type_hints(ModuleFacts, localns={"TlsSegment": TlsSegment})
+    hints = get_type_hints(ModuleFacts, localns={"TlsSegment": TlsSegment, "Slot": Slot})
     decoded = msgspec.msgpack.decode(raw, type=msgspec.defstruct("Facts", list(hints.items())))
     return ModuleFacts(**{name: getattr(decoded, name) for name in hints})
 

@@ -63,7 +63,7 @@ class Inferred:
 
     def __init__(self, elf: ElfFile) -> None:
         self._elf = elf
-        self._locations = Locations(elf)
+        self.locations = Locations(elf)
         self._bounds: Bounds | None = None
         self._unbounded = False
         self._functions: dict[int, _Function | None] = {}
@@ -75,7 +75,7 @@ class Inferred:
         Without a location: one nameless frame whose ``offset`` is its function's start, so that
         all addresses of the function are one; empty where the function is not known either.
         """
-        bounds = self._function_bounds(vaddr)
+        bounds = self.function_bounds(vaddr)
         if bounds is None:
             return ()
         start = bounds[0]
@@ -83,7 +83,7 @@ class Inferred:
             if self._kept > KEPT_REFERENCES or len(self._functions) > KEPT_REFERENCES:
                 self._functions.clear()
                 self._kept = 0
-            found = _function(self._locations.code(*bounds))
+            found = _function(self.locations.code(*bounds))
             self._functions[start] = found
             self._kept += len(found.own) if found else 0
         function = self._functions[start]
@@ -91,7 +91,8 @@ class Inferred:
             return (Frame(0, module=self._elf.name, offset=start),)
         return self._named(function, vaddr)
 
-    def _function_bounds(self, vaddr: int) -> tuple[int, int] | None:
+    def function_bounds(self, vaddr: int) -> tuple[int, int] | None:
+        """(start, size) of the function at a vaddr by ``.eh_frame_hdr``; None = not known."""
         try:
             if self._bounds is None and not self._unbounded:
                 self._unbounded = True

@@ -22,7 +22,8 @@ from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from hud.errors import FormatError
-from hud.symbols.elf import EM_AARCH64, EM_X86_64, ET_EXEC, PF_W, PT_DYNAMIC
+from hud.symbols.elf import EM_AARCH64, EM_X86_64, ET_EXEC, PF_W
+from hud.symbols.relocations import DT_RELA, DT_RELASZ, RELATIVE, dynamic_tags
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,12 +48,9 @@ KEPT = 1 << 16
 RESUMED = b"`async fn` resumed"
 """The message of panic_const_async_fn_resumed, library/core/src/panicking.rs; blocks too."""
 
-DT_RELA, DT_RELASZ, DT_RELAENT = 7, 8, 9
-RELATIVE = {EM_X86_64: 8, EM_AARCH64: 1027}
-"""R_X86_64_RELATIVE, R_AARCH64_RELATIVE."""
+DT_RELAENT = 9
 
 _RECORD = struct.Struct("<QQII")
-_DYN = struct.Struct("<QQ")
 _I32 = struct.Struct("<i")
 _SUFFIX = b".rs"
 
@@ -402,15 +400,9 @@ def relative_relocations(elf: ElfFile) -> tuple[array[int], array[int]]:
     Empty without a dynamic section; FormatError where it contradicts the file.
     """
     kind = RELATIVE.get(elf.machine_id)
-    dynamic = elf.segment(PT_DYNAMIC)
-    if kind is None or dynamic is None:
+    tags = dynamic_tags(elf)
+    if kind is None:
         return array("Q"), array("Q")
-    data = elf.read(dynamic.vaddr, min(dynamic.filesz, 1 << 16) // _DYN.size * _DYN.size)
-    tags: dict[int, int] = {}
-    for tag, value in _DYN.iter_unpack(data):
-        if tag == 0:
-            break
-        tags.setdefault(tag, value)
     size = tags.get(DT_RELASZ, 0)
     if not size or tags.get(DT_RELAENT) != 24 or size % 24:
         return array("Q"), array("Q")

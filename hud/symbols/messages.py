@@ -19,6 +19,7 @@ import msgspec
 
 from hud.errors import FormatError
 from hud.model import Frame
+from hud.symbols.probes import Point
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,14 +66,29 @@ class AddDebug(msgspec.Struct, frozen=True, array_like=True, tag=5):
     name: str
 
 
-class AskKinds(msgspec.Struct, frozen=True, array_like=True, tag=6):
+class AskKinds(msgspec.Struct, frozen=True, array_like=True, tag=40):
     request: int
     module: int
     vtables: list[tuple[int, ...]]
     """Of each, file offsets of poll, schedule, dealloc, drop_join_handle_slow and shutdown."""
 
 
-Request: TypeAlias = AddModule | AskFacts | AskFrames | AskUnwind | AddDebug | AskKinds
+class AskCode(msgspec.Struct, frozen=True, array_like=True, tag=30):
+    request: int
+    module: int
+    offset: int
+    """File offset of the pc, for a caller of the byte before it."""
+    caller: bool
+
+
+class AskPoints(msgspec.Struct, frozen=True, array_like=True, tag=20):
+    request: int
+    module: int
+
+
+Request: TypeAlias = (
+    AddModule | AskFacts | AskFrames | AskUnwind | AddDebug | AskPoints | AskCode | AskKinds
+)
 
 
 class Facts(msgspec.Struct, frozen=True, array_like=True, tag=1):
@@ -101,6 +117,7 @@ class Unwind(msgspec.Struct, frozen=True, array_like=True, tag=3):
     build_id: str = ""
     debuglink: str = ""
     has_dwarf: bool = False
+    tls: int = 0
 
 
 class Failed(msgspec.Struct, frozen=True, array_like=True, tag=4):
@@ -115,13 +132,26 @@ class Debug(msgspec.Struct, frozen=True, array_like=True, tag=5):
     """Empty: the file is in use."""
 
 
-class Kinds(msgspec.Struct, frozen=True, array_like=True, tag=6):
+class Kinds(msgspec.Struct, frozen=True, array_like=True, tag=40):
     request: int
     kinds: list[tuple[str, str, bool]]
     """Name, where and ``inferred`` of a TaskKind, for each vtable."""
 
 
-Answer: TypeAlias = Facts | Frames | Unwind | Failed | Debug | Kinds
+class Code(msgspec.Struct, frozen=True, array_like=True, tag=30):
+    request: int
+    instructions: list[tuple[int, str, str]]
+    """(vaddr, instruction, whom it calls)."""
+    at: int
+    note: str
+
+
+class Points(msgspec.Struct, frozen=True, array_like=True, tag=20):
+    request: int
+    points: list[Point]
+
+
+Answer: TypeAlias = Facts | Frames | Unwind | Failed | Debug | Points | Code | Kinds
 
 encode = msgspec.msgpack.Encoder().encode
 decode_request = msgspec.msgpack.Decoder(Request).decode

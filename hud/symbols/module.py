@@ -14,12 +14,14 @@ from hud.errors import FormatError
 from hud.symbols.dwarf.reader import Dwarf, RawFrame
 from hud.symbols.elf import ET_DYN, PT_GNU_EH_FRAME, STT_TLS
 from hud.symbols.symtab import Symtab
+from hud.symbols.tls import tls_slots
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hud.symbols.elf import ElfFile, TlsSegment
     from hud.symbols.symtab import FoundSymbol
+    from hud.symbols.tls import Slot
 
 __all__ = ["CONTEXT_NAMES", "Module", "ModuleFacts", "RawFrame"]
 
@@ -54,6 +56,8 @@ class ModuleFacts:
     """File name of a separate debug file; empty = none."""
     notes: tuple[str, ...]
     """Sentences about what cannot be read."""
+    tls_slots: tuple[Slot, ...] = ()
+    """Where the loader says which thread-local block is this file's; of shared objects."""
 
 
 class Module:
@@ -188,7 +192,15 @@ class Module:
             or elf.section(".eh_frame") is not None,
             debuglink=link[0] if link is not None else "",
             notes=tuple(notes)[:MAX_NOTES],
+            tls_slots=self._tls_slots(),
         )
+
+    def _tls_slots(self) -> tuple[Slot, ...]:
+        try:
+            return tls_slots(self.elf)
+        except FormatError as why:
+            self._note(str(why))
+            return ()
 
     def _tls_symbols(self) -> list[FoundSymbol]:
         return [symbol for symbol in self._find(CONTEXT_NAMES) if symbol.type == STT_TLS]

@@ -305,6 +305,12 @@ def _frame(module: str, vaddr: int, raw: RawFrame, crates: Mapping[str, str]) ->
     )
 
 
+def readable_symbol(raw: str) -> str:
+    """A symbol as people read it, without what only debug information tells."""
+    demangled = demangle(raw, generics=False)
+    return _plain(raw) if demangled is None else readable(demangled)
+
+
 def _plain(name: str) -> str:
     """A C symbol without its version: ``memcpy@@GLIBC_2.14``."""
     return name.partition("@")[0] or name

@@ -10,6 +10,7 @@ import ctypes
 import fcntl
 import gc
 import heapq
+import importlib
 import os
 import resource
 import select
@@ -25,9 +26,12 @@ from hud.model import Frame
 from hud.symbols import messages
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hud.symbols.elf import ElfFile
     from hud.symbols.inferred import Inferred
     from hud.symbols.kinds import Kinds
+    from hud.symbols.listing import Listings
     from hud.symbols.module import Module
 
 NOBODY = 65534
@@ -78,12 +82,18 @@ class _Alarm:
         signal.setitimer(signal.ITIMER_PROF, 0)
 
 
-def run(sock: socket.socket, parent: int, memory_limit: int) -> NoReturn:
-    """The child's whole life, right after the fork; ``parent`` is the pid that forked."""
+def run(
+    sock: socket.socket, parent: int, memory_limit: int, imports: Sequence[str] = ()
+) -> NoReturn:
+    """The child's whole life, right after the fork; ``parent`` is the pid that forked, ``imports``
+    are packages that only some runs need."""
     status = EXIT_CRASHED
     try:
         sock = leave_parent(sock)
         _import_everything()
+        for name in imports:
+            with suppress(ImportError):  # then the requests that need it fail
+                importlib.import_module(name)
         drop_privileges(memory_limit)
         if os.getppid() == parent:
             gc.collect()
@@ -128,9 +138,11 @@ def _import_everything() -> None:
     import hud.symbols.debug
     import hud.symbols.inferred
     import hud.symbols.kinds
+    import hud.symbols.listing
     import hud.symbols.module
     import hud.symbols.names
     import hud.symbols.panics
+    import hud.symbols.probes
     import hud.symbols.unwind  # noqa: F401
 
     with suppress(ImportError):
@@ -203,6 +215,7 @@ class _Loaded:
         self._module: Module | None = None
         self._inferred: Inferred | None = None
         self._kinds: tuple[Module, Kinds] | None = None
+        self._listings: Listings | None = None
         self._debug: ElfFile | None = None
         self._splits: list[ElfFile] = []
         self._crates: dict[str, str] | None = None
@@ -245,6 +258,18 @@ class _Loaded:
             self._kinds = module, Kinds(self.elf(), module)
         return self._kinds[1]
 
+    def listings(self) -> Listings:
+        from hud.symbols.listing import Listings
+
+        if self._listings is None:
+            self._listings = Listings(self.module(), self.inferred())
+        return self._listings
+
+    @property
+    def debug(self) -> ElfFile | None:
+        """Its separate debug file."""
+        return self._debug
+
     def add_debug(self, descriptor: int, name: str) -> None:
         """Use one more file, if it belongs to the module; FormatError with the reason if not."""
         from hud.symbols.debug import Part, part_of, require_same_build
@@ -260,7 +285,7 @@ class _Loaded:
         if self._debug is not None:
             raise FormatError(f"{name}: {self._debug.name} is in use")
         require_same_build(self.elf(), file)
-        self._debug, self._module = file, None
+        self._debug, self._module, self._listings = file, None, None
 
     def crates(self) -> tuple[dict[str, str], tuple[str, ...]]:
         from hud.symbols import panics
@@ -314,7 +339,8 @@ def _unwind(loaded: _Loaded, request: messages.AskUnwind) -> tuple[messages.Unwi
     elf.release()
     link = elf.debuglink()
     info = elf.section(".debug_info")
-    about = elf.build_id(), link[0] if link else "", info is not None and info.size > 0
+    has_dwarf = info is not None and info.size > 0
+    about = elf.build_id(), link[0] if link else "", has_dwarf, elf.tls.memsz if elf.tls else 0
     if table is None:
         return messages.Unwind(request.request, segments, "no .eh_frame", None, *about), None
     numbers = (
@@ -329,6 +355,14 @@ def _unwind(loaded: _Loaded, request: messages.AskUnwind) -> tuple[messages.Unwi
         messages.Unwind(request.request, segments, note, numbers, *about),
         messages.memfd(table.rows, table.buckets),
     )
+
+
+def _code(loaded: _Loaded, request: messages.AskCode) -> messages.Code:
+    vaddr = loaded.elf().vaddr_of(request.offset)
+    if vaddr is None:
+        raise FormatError(f"{loaded.name}: no code at offset {request.offset:#x}")
+    found = loaded.listings().around(vaddr + request.caller, caller=request.caller)
+    return messages.Code(request.request, found.rows, found.at, found.note)
 
 
 def _debug(loaded: _Loaded, request: messages.AddDebug, descriptor: int) -> messages.Debug:
@@ -356,22 +390,36 @@ def _kinds(loaded: _Loaded, request: messages.AskKinds) -> messages.Kinds:
     return messages.Kinds(request.request, answer)
 
 
+def _points(loaded: _Loaded, request: messages.AskPoints) -> messages.Points:
+    from hud.symbols.probes import find_points
+    from hud.symbols.symtab import Symtab
+
+    elf = loaded.elf()
+    files = [elf] if loaded.debug is None else [elf, loaded.debug]
+    points = find_points(elf, map(Symtab, files))
+    return messages.Points(request.request, points)
+
+
 _Ask = (
     messages.AskFacts
     | messages.AskFrames
     | messages.AskUnwind
     | messages.AddDebug
     | messages.AskKinds
+    | messages.AskCode
+    | messages.AskPoints
 )
 SHORT = 64
 """Offsets in a frame request that goes before longer ones."""
 
 
 def _rank(request: _Ask) -> tuple[int, int]:
-    long = isinstance(request, messages.AskFrames) and len(request.offsets) > SHORT
-    if isinstance(request, messages.AskKinds):
-        return 3, request.request
-    return (1 + long if isinstance(request, messages.AskFrames) else 0), request.request
+    turn = 0
+    if isinstance(request, messages.AskFrames):
+        turn = 1 + (len(request.offsets) > SHORT)
+    elif isinstance(request, messages.AskCode | messages.AskKinds):
+        turn = 3
+    return turn, request.request
 
 
 def _work(
@@ -390,6 +438,10 @@ def _work(
         return _frames(loaded, request), None
     if isinstance(request, messages.AskKinds):
         return _kinds(loaded, request), None
+    if isinstance(request, messages.AskCode):
+        return _code(loaded, request), None
+    if isinstance(request, messages.AskPoints):
+        return _points(loaded, request), None
     return _unwind(loaded, request)
 
 
@@ -408,7 +460,7 @@ def _answer(
         text = "not enough memory within the resolver's limit"
     except RecursionError:
         text = "nested too deeply"
-    except (OSError, *_SLIPS) as why:
+    except (OSError, ImportError, *_SLIPS) as why:
         text = f"unexpected {type(why).__name__}: {why}"
     else:
         return answer

@@ -27,16 +27,17 @@ class open_how(ctypes.Structure):  # noqa: N801
     ]
 
 
-def open_inside(root: Path, path: str) -> int:
+def open_inside(root: Path, path: str, *, follow: bool = True) -> int:
     """A read-only, close-on-exec descriptor of a regular file below ``root``, now the caller's.
 
-    A FIFO or device is never opened. OSError where there is no such file, or it is refused.
+    A FIFO or device is never opened, nor a link at the path's end without ``follow``. OSError
+    where there is no such file, or it is refused.
     """
     if "\0" in path:
         raise OSError(errno.EINVAL, "a path with a NUL")
     top = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        handle = _openat2(top, os.fsencode(path.lstrip("/")))
+        handle = _openat2(top, os.fsencode(path.lstrip("/")), 0 if follow else os.O_NOFOLLOW)
     finally:
         os.close(top)
     try:
@@ -47,8 +48,8 @@ def open_inside(root: Path, path: str) -> int:
         os.close(handle)
 
 
-def _openat2(top: int, path: bytes) -> int:
-    how = open_how(os.O_PATH | os.O_CLOEXEC, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
+def _openat2(top: int, path: bytes, flags: int) -> int:
+    how = open_how(os.O_PATH | os.O_CLOEXEC | flags, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
     libc = ctypes.CDLL(None, use_errno=True)
     libc.syscall.restype = ctypes.c_long
     handle: int = libc.syscall(

@@ -81,7 +81,8 @@ def _mapping(line: str) -> Mapping:
     except ValueError as error:
         raise FormatError("maps: a field is not a number") from error
     permissions = fields[1]
-    if not 0 <= start < end <= _ADDRESS_MAX or offset < 0 or inode < 0 or len(permissions) < 3:
+    numbers_fit = 0 <= offset < _ADDRESS_MAX and 0 <= inode < _ADDRESS_MAX
+    if not 0 <= start < end <= _ADDRESS_MAX or not numbers_fit or len(permissions) < 3:
         raise FormatError("maps: a field is out of range")
     path = fields[5].replace("\\012", "\n") if len(fields) > 5 else ""
     deleted = path.endswith(_DELETED)

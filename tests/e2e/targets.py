@@ -13,6 +13,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,21 +44,26 @@ def build(
     strip: bool = False,
     debug: int | None = None,
     config: tuple[str, ...] = (),
+    features: str = "",
+    shared: bool = False,
 ) -> Path:
     """The binary of ``tests/targets/<crate>``, built now or found in the cache.
 
     ``tokio``: an exact version; None = that of Cargo.lock. ``profile``: ``release`` or ``dev``.
     ``debug``: level of debug info, None = the profile's. ``config``: further ``cargo --config``
-    settings, such as ``profile.release.lto="fat"``. Raises CalledProcessError with cargo's words
-    in ``stderr``. With ``split-debuginfo="packed"`` the .dwp file is beside the binary.
+    settings, such as ``profile.release.lto="fat"``. ``features``: with commas. ``shared``: the
+    crate as a shared object. Raises CalledProcessError with cargo's words in ``stderr``. With
+    ``split-debuginfo="packed"`` the .dwp file is beside the binary.
     """
     settings = [*config]
     if strip:
         settings.append(f'profile.{profile}.strip="symbols"')
     if debug is not None:
         settings.append(f"profile.{profile}.debug={debug}")
-    key = _key(CRATES / crate, [str(tokio), profile, rustflags, *settings])
-    binary = BUILDS / key / "bin" / crate
+    more = [features, "shared"] if shared else [features] if features else []
+    key = _key(CRATES / crate, [str(tokio), profile, rustflags, *settings, *more])
+    product = f"lib{crate}.so" if shared else crate
+    binary = BUILDS / key / "bin" / product
     if binary.exists():
         return binary
     BUILDS.mkdir(parents=True, exist_ok=True)
@@ -65,12 +71,23 @@ def build(
     with (BUILDS / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not binary.exists():
-            _build(crate, BUILDS / key, tokio, profile, rustflags, settings)
+            options = [
+                "--lib" if shared else "--bins",
+                *(["--features", features] * bool(features)),
+            ]
+            _build(crate, product, BUILDS / key, tokio, profile, rustflags, settings, options)
     return binary
 
 
 def _build(
-    crate: str, place: Path, tokio: str | None, profile: str, rustflags: str, settings: list[str]
+    crate: str,
+    product: str,
+    place: Path,
+    tokio: str | None,
+    profile: str,
+    rustflags: str,
+    settings: list[str],
+    options: list[str],
 ) -> None:
     sources = place / crate
     shutil.rmtree(place, ignore_errors=True)
@@ -82,16 +99,16 @@ def _build(
     }
     if tokio is not None:
         _cargo(["update", "--package", "tokio", "--precise", tokio], sources, environment)
-    options = [word for setting in settings for word in ("--config", setting)]
+    options += [word for setting in settings for word in ("--config", setting)]
     _cargo(["build", "--locked", "--profile", profile, *options], sources, environment)
-    built = CARGO_TARGET / ("debug" if profile == "dev" else profile) / crate
+    built = CARGO_TARGET / ("debug" if profile == "dev" else profile) / product
     (place / "bin").mkdir()
     package = built.with_name(f"{crate}.dwp")
     if any("packed" in setting and "unpacked" not in setting for setting in settings):
         shutil.copy2(package, place / "bin")
-    scratch = place / "bin" / f".{crate}.new"
+    scratch = place / "bin" / f".{product}.new"
     shutil.copy2(built, scratch)
-    scratch.replace(place / "bin" / crate)
+    scratch.replace(place / "bin" / product)
 
 
 def _cargo(arguments: list[str], directory: Path, environment: dict[str, str]) -> None:
@@ -144,6 +161,40 @@ def zoo(binary: Path, truth: Path, *options: str) -> Iterator[Running]:
     with tempfile.TemporaryDirectory() as scratch:
         command = [binary, "--truth", truth, "--dir", scratch, *options]
         with _started(command) as (process, _):
+            yield Running(process, port=0)
+
+
+GUEST = """
+import ctypes, sys, threading, time
+def visit(arguments):
+    library, *rest = arguments
+    ctypes.CDLL(library).zoo_start("\\n".join(rest).encode())
+sleeper = threading.Thread(target=time.sleep, args=(3600,), daemon=True)
+sleeper.start()
+print("host", flush=True)
+time.sleep(float(sys.argv[1]))
+visits, arguments = [], []
+for word in sys.argv[2:] + ["--and"]:
+    if word != "--and":
+        arguments.append(word)
+    else:
+        visits.append(threading.Thread(target=visit, args=(arguments,)))
+        arguments = []
+[visit.start() for visit in visits]
+[visit.join() for visit in visits]
+"""
+"""Python as the host of shared objects of the zoo: seconds until it loads them, then for each its
+path and the zoo's options, ``--and`` between two."""
+
+
+@contextlib.contextmanager
+def hosted_zoo(visits: list[list[str | Path]], after: float = 0) -> Iterator[Running]:
+    """Python with a zoo in a thread for each of ``visits``: the shared object and its options."""
+    with tempfile.TemporaryDirectory() as scratch:
+        words: list[str | Path] = []
+        for number, visit in enumerate(visits):
+            words += [*(["--and"] if number else []), *visit, "--dir", scratch]
+        with _started([sys.executable, "-c", GUEST, str(after), *words]) as (process, _):
             yield Running(process, port=0)
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.e2e
 
 SECONDS = 6
-INLINED = ("cpu", "root", "thread_sleep")
+INLINED = ("cpu", "deep_await", "root", "thread_sleep")
 """Kinds whose function has no symbol of its own in a release build without debug info."""
 
 
@@ -47,4 +47,6 @@ def test_blockers_are_found_and_named_and_nothing_else_is(
     named = [score for kind, score in verdict.scores.items() if kind not in INLINED]
     found = sum(score.found for score in named)
     assert sum(score.blamed for score in named) >= 0.9 * found, total.wrong
+    assert total.cause >= 0.97 * total.found, total.wrong
+    assert total.holder >= 0.9 * total.woken > 0
     assert verdict.split <= 0.02 * total.found

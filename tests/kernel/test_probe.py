@@ -242,10 +242,9 @@ def test_survey_reports_every_sleep_with_its_system_call(child: Child) -> None:
         until(enough)
         naps = [s for s in seen if s.duration_ns > 10_000_000]
         assert len(naps) > 5
-        # clock_nanosleep, its first argument is the clock
+        # clock_nanosleep
         if platform.machine() == "x86_64":
             assert {s.info for s in naps} == {230}
-        assert {s.value for s in naps} == {time.CLOCK_MONOTONIC}
         asleep = until(
             lambda: next(
                 (s for s in states(probe).values() if s.tid == sleeper and s.asleep_stack), None

@@ -15,7 +15,7 @@ import pytest
 
 from hud import resources
 from hud.errors import HudError, TargetError, UsageError
-from hud.model import Batch, Kind, Rung, Sample, Stack
+from hud.model import Batch, Code, Kind, Rung, Sample, Spot, Stack
 from hud.profiler import Options, Profiler
 from hud.profiler import run as module
 from hud.target.find import find_target
@@ -171,6 +171,36 @@ def test_busy_worker_is_sampled_and_named(child: Child) -> None:
         assert counted >= len(named())
         assert 0 < whole <= counted
         assert profiler.losses().total() == profiler.losses().stacks_skipped
+
+
+def test_code_comes_with_a_later_batch(child: Child) -> None:
+    child.ask("spinner api-0")
+    with profiled(child, workers="api", sample_hz=299, code=True) as profiler:
+        taken = Taken(profiler)
+        taken.until(lambda: any(stack.frames for stack in taken.stacks.values()))
+        stack = next(stack for stack in taken.stacks.values() if stack.frames)
+        spots = [Spot(at, index > 0, "", 0) for index, at in enumerate(stack.addresses[:5])]
+        began = time.monotonic()
+        for _ in range(50):
+            profiler.want_code(spots)
+        assert time.monotonic() - began < 1
+        wanted = {spot.address for spot in spots}
+
+        def found() -> list[Code]:
+            profiler.want_code(spots)
+            return taken.all("code")  # type: ignore[return-value]
+
+        taken.until(lambda: {code.address for code in found()} == wanted)
+        assert len(found()) == len(wanted)
+        assert all(code.at for code in found())
+        for code in found():
+            if code.address != stack.addresses[0]:
+                ((_, text, _),) = [row for row in code.instructions if row[0] == code.at]
+                assert text.startswith(("call", "bl"))
+        # the rest at once, and nothing twice
+        more = [Spot(at, True, "", 0) for at in stack.addresses[5:8]]
+        batch = profiler.read_code([*spots, *more])
+        assert {code.address for code in batch.code} == {spot.address for spot in more} - wanted
 
 
 def test_prefix_that_matches_nothing_leaves_nothing_attached(child: Child) -> None:

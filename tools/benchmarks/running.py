@@ -97,6 +97,14 @@ def rss_mb(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
+def peak_mb(pid: int) -> float:
+    """The largest RSS so far."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    return 0.0
+
+
 def pss_mb(pid: int) -> float:
     """As RSS, but what processes share is divided among them."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():

@@ -27,12 +27,44 @@ EXPECTED_CAUSE = {
     "pipe": {"pipe"},
     "child": {"child"},
     "root": {"sleep"},
+    "rwlock": {"lock"},
+    "condvar": {"lock"},
+    "mpsc_recv": {"lock"},
+    "task_holder": {"sleep"},
+    "task_waiter": {"lock"},
+    "tcp": {"net"},
+    "dns": {"dns"},
+    "page_touch": {"cpu"},
+    "page_fault": {"fault"},
+    "drop_map": {"cpu"},
+    "deep_await": {"sleep"},
+    "block_on": {"lock"},
 }
 """The causes that are right for each kind. Where fsync never sleeps (tmpfs), writing is computing
 in a file call."""
 
+HOLDER = {
+    "mutex": "keep_lock",
+    "rwlock": "keep_for_writing",
+    "task_waiter": "hold_in_task",
+    "condvar": "",
+    "mpsc_recv": "",
+    "block_on": "",
+}
+"""Who holds the lock that is waited for; empty = nobody: who wakes only sends something."""
 
-COUNTS = ("deeds", "found", "pressed", "blamed", "in_stack", "cause", "timed", "exact")
+COUNTS = (
+    "deeds",
+    "found",
+    "pressed",
+    "blamed",
+    "in_stack",
+    "cause",
+    "timed",
+    "exact",
+    "woken",
+    "holder",
+)
 
 
 class Deed(NamedTuple):
@@ -79,6 +111,10 @@ class Score:
     """Those found of which hud saw the end, too."""
     exact: int = 0
     """Those of them whose duration is right within a sampling period and 5 %."""
+    woken: int = 0
+    """Those found that waited for another thread, of kinds in ``HOLDER``."""
+    holder: int = 0
+    """Those of them with the right holder, or rightly without one."""
     errors_ms: list[float] = field(default_factory=list)
     """hud's duration less the true one."""
     wrong: list[tuple[str, str]] = field(default_factory=list)
@@ -199,8 +235,18 @@ def _grade(score: Score, deed: Deed, find: Find, period_ns: int) -> None:
     score.blamed += right
     score.in_stack += any(deed.function in frame for frame in find.stack)
     score.cause += find.cause in EXPECTED_CAUSE[deed.kind]
+    if deed.kind in HOLDER:
+        score.woken += 1
+        score.holder += _right_holder(HOLDER[deed.kind], find.args)
     if not right or find.cause not in EXPECTED_CAUSE[deed.kind]:
         score.wrong.append((find.function, find.cause))
+
+
+def _right_holder(function: str, args: dict[str, Any]) -> bool:
+    if not function:
+        return "holder" not in args
+    holder = args.get("holder", {})
+    return function in holder.get("function", "")
 
 
 def _alarms(verdict: Verdict, deeds: Sequence[Deed], finds: Sequence[Find]) -> None:

@@ -6,6 +6,8 @@ with forms. Tables with the sizes of whole entries make passing an uninteresting
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 MAX_ABBREVS = 1 << 16
 MAX_ATTRIBUTES = 1 << 9
+MAX_PIECE = 96
+"""Bytes of attributes that are looked up before they are read."""
 
 _CODE_ATTRIBUTES = frozenset({dw.DW_AT_LOW_PC, dw.DW_AT_RANGES})
 
@@ -55,6 +59,7 @@ class AbbrevTable:
 
     def __init__(self, data: Bytes, offset: int, offset_size: int, address_size: int) -> None:
         self._coming = decode(data, offset, offset_size, address_size)
+        self._sizes = offset_size, address_size
         self._by_code: dict[int, Abbrev] = {}
         self._shapes: Shapes | None = None
 
@@ -78,7 +83,7 @@ class AbbrevTable:
                 self._by_code.setdefault(abbrev.code, abbrev)
                 if len(self._by_code) >= MAX_ABBREVS:
                     raise FormatError("dwarf: too many abbreviations in a table")
-            self._shapes = _shapes(self._by_code.values())
+            self._shapes = _shapes(self._by_code.values(), *self._sizes)
         return self._shapes
 
 
@@ -92,6 +97,8 @@ class Shapes(NamedTuple):
     has ``size`` bytes, and for a block (``mask`` 127, else 0) that length on top.
     """
 
+    bounds: list[Bounds | None]
+    """Of functions that say where they are in the plainest way."""
     functions: list[int]
     leaves: list[int]
     functions_at: list[int]
@@ -100,26 +107,76 @@ class Shapes(NamedTuple):
     mask: list[int]
 
 
-def _shapes(abbrevs: Iterable[Abbrev]) -> Shapes:
-    shapes = Shapes(*([0] * 256 for _ in Shapes._fields))
+class Bounds(NamedTuple):
+    """How to find the code of a function, and its next entry."""
+
+    unpack: Callable[[Bytes, int], tuple[int, int]]
+    """(address, size) at a position."""
+    place: int
+    """That position, from the entry's first byte."""
+    size: int
+    """Of the whole entry; 0 = see ``at``."""
+    at: int
+    """As ``functions_at`` of `Shapes`."""
+
+
+_PAIRS = {
+    dw.DW_FORM_DATA1: struct.Struct("<QB"),
+    dw.DW_FORM_DATA2: struct.Struct("<QH"),
+    dw.DW_FORM_DATA4: struct.Struct("<QI"),
+    dw.DW_FORM_DATA8: struct.Struct("<QQ"),
+}
+
+
+def _shapes(abbrevs: Iterable[Abbrev], offset_size: int, address_size: int) -> Shapes:
+    numbers = ([0] * 256 for _ in range(6))
+    shapes = Shapes([None] * 256, *numbers)
     shapes.functions[0] = 1
     for abbrev in abbrevs:
         code, steps = abbrev.code, abbrev.steps
         if code > 127:
             continue
+        if abbrev.is_function and address_size == 8:
+            shapes.bounds[code] = _bounds(abbrev.attributes, steps, offset_size)
         leaf = not abbrev.children and abbrev.tag != dw.DW_TAG_INLINED_SUBROUTINE
-        open_steps = [step for step in steps if step < 0]
-        known = 1 + sum(step for step in steps if step > 0)
-        if not open_steps:
+        known, at = _open(steps)
+        if min(steps, default=0) >= 0:
             shapes.functions[code] = 0 if abbrev.is_function else known
             shapes.leaves[code] = known if leaf else 0
-        elif open_steps in ([STEP_BLOCK], [STEP_ULEB]):
-            at = 1 + sum(steps[: steps.index(open_steps[0])])
+        elif at:
             shapes.functions_at[code] = 0 if abbrev.is_function else at
             shapes.leaves_at[code] = at if leaf else 0
             shapes.size[code] = known + 1
-            shapes.mask[code] = 127 if open_steps == [STEP_BLOCK] else 0
+            shapes.mask[code] = 127 if STEP_BLOCK in steps else 0
     return shapes
+
+
+@lru_cache(maxsize=8192)
+def _bounds(
+    attributes: tuple[Attribute, ...], steps: tuple[int, ...], offset_size: int
+) -> Bounds | None:
+    """Where the low pc is an address, and the size of the code right behind it; else None."""
+    names = [attribute.name for attribute in attributes]
+    if dw.DW_AT_RANGES in names or len(set(names)) != len(names):
+        return None
+    low = names.index(dw.DW_AT_LOW_PC)
+    pair = (
+        _PAIRS.get(attributes[low + 1].form) if dw.DW_AT_HIGH_PC in names[low + 1 :][:1] else None
+    )
+    before = [step_of(attribute.form, offset_size, 8) for attribute in attributes[:low]]
+    if attributes[low].form != dw.DW_FORM_ADDR or pair is None or min(before, default=0) < 0:
+        return None
+    known, at = _open(steps)
+    return Bounds(pair.unpack_from, 1 + sum(before), 0 if min(steps) < 0 else known, at)
+
+
+def _open(steps: tuple[int, ...]) -> tuple[int, int]:
+    """(the bytes that are known, where the one value is that has an open size; 0 = not just one)"""
+    open_steps = [step for step in steps if step < 0]
+    at = 0
+    if open_steps in ([STEP_BLOCK], [STEP_ULEB]):
+        at = 1 + sum(steps[: steps.index(open_steps[0])])
+    return 1 + sum(step for step in steps if step > 0), at
 
 
 def decode(data: Bytes, pos: int, offset_size: int, address_size: int) -> Iterator[Abbrev]:
@@ -131,26 +188,43 @@ def decode(data: Bytes, pos: int, offset_size: int, address_size: int) -> Iterat
         tag, pos = uleb(data, pos)
         children = data[pos] != 0
         pos += 1
-        attributes: list[Attribute] = []
-        while True:
-            name, pos = uleb(data, pos)
-            form, pos = uleb(data, pos)
-            implicit = 0
-            if form == dw.DW_FORM_IMPLICIT_CONST:
-                implicit, pos = sleb(data, pos)
-            if name == 0 and form == 0:
-                break
-            attributes.append(Attribute(name, form, implicit))
-            if len(attributes) > MAX_ATTRIBUTES:
-                raise FormatError("dwarf: too many attributes in an abbreviation")
-        shared, steps = _shared(tuple(attributes), offset_size, address_size)
-        yield Abbrev(code, tag, children, shared, steps)
+        piece = bytes(data[pos : pos + MAX_PIECE])
+        try:
+            found = _attributes(piece[: piece.find(b"\0\0") + 2], offset_size, address_size)
+        except IndexError:
+            found = _read_attributes(data, pos, offset_size, address_size)
+        yield Abbrev(code, tag, children, found.attributes, found.steps)
+        pos += found.size
+
+
+class Attributes(NamedTuple):
+    """The attributes of an abbreviation, one copy for all tables: compilers write the same few."""
+
+    attributes: tuple[Attribute, ...]
+    steps: tuple[int, ...]
+    size: int
+    """Bytes in the table, the end mark included."""
 
 
 @lru_cache(maxsize=8192)
-def _shared(
-    attributes: tuple[Attribute, ...], offset_size: int, address_size: int
-) -> tuple[tuple[Attribute, ...], tuple[int, ...]]:
-    """The attributes, one copy for all tables (a compiler writes the same few), and their steps."""
+def _attributes(piece: bytes, offset_size: int, address_size: int) -> Attributes:
+    """IndexError where the end mark is not the first pair of zeros."""
+    return _read_attributes(piece, 0, offset_size, address_size)
+
+
+def _read_attributes(data: Bytes, start: int, offset_size: int, address_size: int) -> Attributes:
+    attributes: list[Attribute] = []
+    pos = start
+    while True:
+        name, pos = uleb(data, pos)
+        form, pos = uleb(data, pos)
+        implicit = 0
+        if form == dw.DW_FORM_IMPLICIT_CONST:
+            implicit, pos = sleb(data, pos)
+        if name == 0 and form == 0:
+            break
+        attributes.append(Attribute(name, form, implicit))
+        if len(attributes) > MAX_ATTRIBUTES:
+            raise FormatError("dwarf: too many attributes in an abbreviation")
     steps = merge_steps(step_of(a.form, offset_size, address_size) for a in attributes)
-    return attributes, steps
+    return Attributes(tuple(attributes), steps, pos - start)

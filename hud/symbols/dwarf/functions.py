@@ -6,12 +6,13 @@ inlined there, outermost first.
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING
 
 from hud.errors import FormatError
 from hud.symbols.dwarf import constants as dw
 from hud.symbols.dwarf.addresses import MAX_RANGES, RangeMap, add_ranges
-from hud.symbols.dwarf.forms import skip, uleb
+from hud.symbols.dwarf.forms import MASK64, skip, uleb
 from hud.symbols.dwarf.ranges import Budget, ranges_of
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def index_functions(units: Units, unit: Unit, is_code: Callable[[int], bool]) ->
     if unit.root is not None and unit.root.abbrev.children:
         try:
             _scan(units, unit, rows, is_code)
-        except (FormatError, IndexError) as why:
+        except (FormatError, IndexError, struct.error) as why:
             units.note(f"debug info of a unit is damaged: {why}")
     return RangeMap(rows)
 
@@ -61,7 +62,7 @@ def _scan(
 ) -> None:
     assert unit.root is not None
     table = units.table(unit)
-    sizes, _, open_at, _, open_size, mask = table.shapes()
+    bounds, sizes, _, open_at, _, open_size, mask = table.shapes()
     budget = Budget(MAX_RANGES)
     offset_size, address_size = unit.offset_size, unit.address_size
     base = unit.root.end
@@ -79,9 +80,21 @@ def _scan(
             if byte < 128:
                 pos += open_size[code] + (byte & mask[code])
                 continue
+        plain = bounds[code]
+        if plain is not None:
+            low, size = plain.unpack(data, pos + plain.place)
+            if size and is_code(low) and low + size <= MASK64:
+                rows.append((low, low + size, base + pos))
+            if plain.size:
+                pos += plain.size
+                continue
+            byte = data[pos + plain.at]
+            if plain.at and byte < 128:
+                pos += open_size[code] + (byte & mask[code])
+                continue
         code, behind = uleb(data, pos)
         abbrev = table.get(code)
-        if abbrev.is_function:
+        if abbrev.is_function and plain is None:
             entry = units.entry(unit, base + pos)
             add_ranges(rows, ranges_of(units, unit, entry, budget), entry.offset, is_code)
             pos = entry.end - base
@@ -96,7 +109,7 @@ def chain_at(units: Units, unit: Unit, function: int, vaddr: int) -> list[Entry]
     if not top.abbrev.children:
         return chain
     table = units.table(unit)
-    _, sizes, _, open_at, open_size, mask = table.shapes()
+    _, _, sizes, _, open_at, open_size, mask = table.shapes()
     budget = Budget(MAX_INLINE_WORK)
     data, pos, end = units.info, top.end, unit.end
     depth, floor, quiet = 1, 0, _FAR  # entries deeper than ``quiet`` cannot cover the address

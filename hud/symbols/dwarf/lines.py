@@ -27,12 +27,20 @@ MAX_SEQUENCES = 1 << 20
 MAX_FILES = 1 << 17
 MAX_RUN = 2048
 """Opcodes that one match passes: the regular expression engine remembers each."""
+SEARCHES = 24
+"""How often a program is searched for one function before all its sequences are found."""
+MAX_BEFORE = 24
+"""Bytes of the opcodes that come before a sequence's first address: file, column, flags."""
 KEPT_ROWS = 1 << 14
 """Rows that stay decoded per line program."""
 MAX_OVERLAP = 8
 """How many sequences that start closer to an address are passed by to find one that covers it."""
 LINE_BITS = 32
 LINE_MASK = (1 << LINE_BITS) - 1
+
+
+_SET_ADDRESS = bytes((0, 9, dw.DW_LNE_SET_ADDRESS))
+_END_SEQUENCE = bytes((0, 1, dw.DW_LNE_END_SEQUENCE))
 
 
 class FileName(NamedTuple):
@@ -54,9 +62,11 @@ class Opcodes(NamedTuple):
 
 
 class LineTable:
-    """One line program: its sequences are found at once, their rows decoded when asked for.
+    """One line program; what is not asked for is not decoded.
 
-    Rust gives each function a sequence of its own: one in hundreds is ever needed.
+    Compilers that give each function a section, as Rust's does, give each a sequence too: one in
+    hundreds is ever needed. It is searched for by the function's start first; after some searches,
+    or where that does not help, all sequences are found, which costs as much as many searches.
     """
 
     def __init__(
@@ -66,42 +76,81 @@ class LineTable:
         directories: list[FileName],
         files: list[FileName],
         opcodes: Opcodes,
-        sequences: list[tuple[int, int, int]],
+        start: int,
+        is_code: Callable[[int], bool],
     ) -> None:
+        """``start``: where the opcodes begin; sequences of what is no code are left out."""
         self.version = version
         self.directories = directories
         self.files = files
         self._program = program
         self._opcodes = opcodes
-        sequences.sort()
-        self._starts = array("Q", [row[0] for row in sequences])
-        self._begins = array("Q", [row[1] for row in sequences])
-        self._ends = array("Q", [row[2] for row in sequences])
+        self._start = start
+        self._is_code = is_code
+        self._searches = SEARCHES
+        self._starts: array[int] | None = None
+        self._begins = self._ends = array("Q")
         self._rows: Lru[Rows] = Lru(KEPT_ROWS, lambda rows: len(rows.addresses) + 16)
 
     @property
     def weight(self) -> int:
         """Roughly the bytes it keeps, with some decoded rows."""
-        return 24 * len(self._starts) + 200 * (len(self.files) + len(self.directories)) + (1 << 16)
+        names = len(self.files) + len(self.directories)
+        return len(self._program) // 2 + 200 * names + (1 << 16)
 
-    def lookup(self, vaddr: int) -> tuple[int, int] | None:
-        """(file number, line) of an address; None where no row covers it."""
-        at = bisect_right(self._starts, vaddr) - 1
+    def lookup(self, vaddr: int, function: int = 0) -> tuple[int, int] | None:
+        """(file number, line) of an address; None where no row covers it.
+
+        ``function``: where its function begins, if that is known.
+        """
+        if function and self._starts is None and self._searches:
+            self._searches -= 1
+            found = self._search(vaddr, function)
+            if found is not None:
+                return found
+        starts = self._starts if self._starts is not None else self._find_sequences()
+        at = bisect_right(starts, vaddr) - 1
         for index in range(at, max(-1, at - MAX_OVERLAP), -1):
-            found = self.rows(index).lookup(vaddr)
+            found = self._rows_of(index).lookup(vaddr)
             if found is not None:
                 return found
         return None
 
-    def rows(self, index: int) -> Rows:
+    def _search(self, vaddr: int, function: int) -> tuple[int, int] | None:
+        """As ``lookup``, where a sequence begins with the function's address.
+
+        Of several the last one counts, as among all sequences. The bytes cannot be anything else:
+        nothing but DW_LNE_set_address holds eight raw bytes. A few opcodes may come before it.
+        """
+        program = bytes(self._program)
+        at = program.rfind(_SET_ADDRESS + function.to_bytes(8, "little"), self._start)
+        if at < 0:
+            return None
+        first = max(self._start, at - MAX_BEFORE)
+        end = program.rfind(_END_SEQUENCE, first, at)
+        begin = end + len(_END_SEQUENCE) if end >= 0 else self._start
+        if begin < first:
+            return None
+        try:
+            rows = self._rows.get(begin, lambda: _decode(program, begin, self._opcodes))
+        except (FormatError, IndexError):
+            return None
+        return rows.lookup(vaddr) if rows.addresses[:1] == array("Q", [function]) else None
+
+    def _find_sequences(self) -> array[int]:
+        rows = _sequences(bytes(self._program), self._start, self._opcodes.lengths)
+        sequences = sorted(row for row in rows if self._is_code(row[0]))
+        self._starts = array("Q", [row[0] for row in sequences])
+        self._begins = array("Q", [row[1] for row in sequences])
+        self._ends = array("Q", [row[2] for row in sequences])
+        return self._starts
+
+    def _rows_of(self, index: int) -> Rows:
         """The rows of a sequence, numbered in address order."""
         begin, end = self._begins[index], self._ends[index]
         return self._rows.get(
-            index, lambda: _decode(bytes(self._program[begin:end]), self._opcodes)
+            begin, lambda: _decode(bytes(self._program[begin:end]), 0, self._opcodes)
         )
-
-    def __len__(self) -> int:
-        return len(self._starts)
 
     def path(self, units: Units, unit: Unit, number: int) -> str:
         """The path of a file number, made absolute by directory and compilation directory."""
@@ -131,7 +180,7 @@ def join(*parts: str) -> str:
 
 
 def read_lines(units: Units, unit: Unit, is_code: Callable[[int], bool]) -> LineTable:
-    """Decode a unit's line program; sequences that start where no code is are dropped."""
+    """Decode the header of a unit's line program; FormatError where it makes no sense."""
     data = units.section(".debug_line")
     offset_size, pos, end = initial_length(data, unit.line_offset)
     program = bytes(data[unit.line_offset : end])
@@ -166,9 +215,8 @@ def read_lines(units: Units, unit: Unit, is_code: Callable[[int], bool]) -> Line
         none + [op // line_range * min_step for op in specials],
         none + [line_base + op % line_range for op in specials],
     )
-    sequences = [row for row in _sequences(program, start, lengths) if is_code(row[0])]
     view = data[unit.line_offset : end]
-    return LineTable(view, version, directories, files, opcodes, sequences)
+    return LineTable(view, version, directories, files, opcodes, start, is_code)
 
 
 def _entries_v2(data: bytes, pos: int) -> tuple[list[FileName], list[FileName]]:
@@ -284,8 +332,11 @@ class Rows(NamedTuple):
         return place >> LINE_BITS, place & LINE_MASK
 
 
-def _decode(data: bytes, opcodes: Opcodes) -> Rows:
-    """Run the opcodes of one sequence; a row that repeats the place before it is left out."""
+def _decode(data: bytes, pos: int, opcodes: Opcodes) -> Rows:
+    """Run the opcodes of one sequence; a row that repeats the place before it is left out.
+
+    Raises FormatError or IndexError where it does not end.
+    """
     lengths, min_step, address_steps, line_steps = opcodes
     opcode_base = len(lengths) + 1
     addresses: array[int] = array("Q")
@@ -293,8 +344,7 @@ def _decode(data: bytes, opcodes: Opcodes) -> Rows:
     address, line, file_bits = 0, 1, 1 << LINE_BITS
     last_place, last_address = -1, 0
     in_order = True
-    pos, end = 0, len(data)
-    while pos < end:
+    while True:
         op = data[pos]
         pos += 1
         if op >= opcode_base:
@@ -328,6 +378,8 @@ def _decode(data: bytes, opcodes: Opcodes) -> Rows:
             size, pos = uleb(data, pos)
             if size and data[pos] == dw.DW_LNE_SET_ADDRESS:
                 address = fixed(data, pos + 1, min(size - 1, 8))
+            elif size and data[pos] == dw.DW_LNE_END_SEQUENCE:
+                break
             pos += size
             continue
         elif op != dw.DW_LNS_COPY:

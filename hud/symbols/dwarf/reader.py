@@ -157,9 +157,9 @@ class Dwarf:
         home = self._home(unit)
         functions = self._functions_of(unit, home)
         lines = self._line_table(unit)
-        row = self._line_of(lines, vaddr)
-        file, line = row if row is not None else (0, 0)
         found = functions.lookup(vaddr)
+        row = self._line_of(lines, vaddr, found[0] if found is not None else 0)
+        file, line = row if row is not None else (0, 0)
         if found is None:
             if row is None:
                 return []
@@ -204,9 +204,9 @@ class Dwarf:
             self.units.note(f"a line table of the debug info is damaged: {why}")
             return _NO_LINES
 
-    def _line_of(self, lines: LineTable, vaddr: int) -> tuple[int, int] | None:
+    def _line_of(self, lines: LineTable, vaddr: int, start: int) -> tuple[int, int] | None:
         try:
-            return lines.lookup(vaddr)
+            return lines.lookup(vaddr, start)
         except (FormatError, *_DAMAGE) as why:
             self.units.note(f"a line table of the debug info is damaged: {why}")
             return None
@@ -221,7 +221,7 @@ class Dwarf:
         return self._names.get(key, lambda: names_of(*home, entry))
 
 
-_NO_LINES = LineTable(b"", 5, [], [], Opcodes(b"", 1, [], []), [])
+_NO_LINES = LineTable(b"", 5, [], [], Opcodes(b"", 1, [], []), 0, lambda _: False)
 
 
 def _membership(ranges: tuple[tuple[int, int], ...]) -> Callable[[int], bool]:

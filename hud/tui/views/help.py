@@ -67,6 +67,7 @@ _LOSSES = {
     "stacks_skipped": "stacks not taken because of the cost limit",
     "recording_full": "samples beyond the recording's bound",
     "symbols_late": "stacks without names: the resolver did not answer",
+    "polls_uncounted": "polls that exact mode could not count",
 }
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import platform
 import re
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from hud.analysis.calls import CALLS, LIKELY, NO_CALL, SURE, call_name, machine_of
-from hud.analysis.causes import cause_of
+from hud.analysis.causes import cause_of, holds_lock
 from hud.model import Cause, Frame
 
 if TYPE_CHECKING:
@@ -129,6 +130,75 @@ def test_evidence_in_words(build: ModuleType) -> None:
     assert cause_of(1, 9, 999, None, "x86_64").evidence == "asleep in syscall 999"
     assert call_name(98, "aarch64") == "futex"
     assert call_name(98, "riscv64") == "syscall 98"
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        (stat.S_IFSOCK, Cause.NETWORK),
+        (stat.S_IFIFO, Cause.PIPE),
+        (stat.S_IFREG, Cause.FILE),
+        (stat.S_IFCHR, Cause.PIPE),
+    ],
+)
+def test_the_descriptor_decides_what_a_read_waits_for(
+    build: ModuleType, mode: int, expected: Cause
+) -> None:
+    # std folds the reading of pipes into that of files
+    frames = (build.c("read"), build.std("std::fs::File::read"), build.user("app::f"))
+    assert cause_of(1, 9, X86["read"], frames, "x86_64", mode).cause is expected
+    # futex has no descriptor, and fsync leaves no doubt
+    assert cause_of(1, 9, X86["futex"], None, "x86_64", mode).cause is Cause.LOCK
+    assert cause_of(1, 9, X86["fsync"], None, "x86_64", mode).cause is Cause.SYNC
+
+
+def test_resolving_a_name_reads_from_a_socket(build: ModuleType) -> None:
+    frames = (build.c("__res_context_send"), build.c("getaddrinfo"), build.user("app::f"))
+    assert cause_of(1, 9, X86["recvfrom"], frames, "x86_64", stat.S_IFSOCK).cause is Cause.DNS
+
+
+@pytest.mark.parametrize(
+    ("call", "function", "expected"),
+    [
+        ("ioctl", "pipe_read", Cause.PIPE),
+        ("ioctl", "tcp_sendmsg_locked", Cause.NETWORK),
+        ("close", "ext4_evict_inode", Cause.FILE),
+        ("close", "fuse_flush", Cause.FILE),
+        ("ioctl", "drm_ioctl", Cause.SYSCALL),
+        ("", "filemap_fault", Cause.FAULT),
+        ("", "do_freezer_trap", Cause.STOPPED),
+    ],
+)
+def test_where_in_the_kernel_it_slept(
+    build: ModuleType, call: str, function: str, expected: Cause
+) -> None:
+    frames = (build.kernel(function), build.c("syscall"), build.user("app::f"))
+    assert cause(call, *frames) is expected
+
+
+def test_evidence_names_a_few_kernel_functions(build: ModuleType) -> None:
+    inner = [build.kernel(name) for name in ("rq_qos_wait", "submit_bio", "ext4_sync_file", "x")]
+    found = cause_of(1, 9, X86["fsync"], [*inner, build.user("app::f")], "x86_64")
+    assert found.evidence == ("asleep in fsync; kernel: rq_qos_wait < submit_bio < ext4_sync_file")
+
+
+@pytest.mark.parametrize(
+    ("names", "held"),
+    [
+        (("std::sys::sync::mutex::futex::Mutex::lock_contended",), True),
+        (("std::sys::sync::rwlock::futex::RwLock::write_contended",), True),
+        (("parking_lot::raw_mutex::RawMutex::lock_slow",), True),
+        (("std::sync::condvar::Condvar::wait", "std::sync::Mutex<T>::lock"), False),
+        (("std::sys::sync::mutex::futex::Mutex::lock_contended", "Condvar::wait"), True),
+        (("std::thread::park", "std::sync::mpmc::Channel<T>::recv"), False),
+        ((), False),
+    ],
+)
+def test_locks_are_held_and_the_rest_is_sent(
+    build: ModuleType, names: tuple[str, ...], held: bool
+) -> None:
+    frames = [build.c("syscall"), *map(build.std, names), build.user("app::lock_my_mutex")]
+    assert holds_lock(frames) is held
 
 
 def test_machine_is_the_recorded_one() -> None:

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from hud.analysis.snapshot import Analyzer
-from hud.model import Cause, Detection, Episode, Method, Rung, Stack, Where
+from hud.model import (
+    Cause,
+    Detection,
+    Episode,
+    Holder,
+    Method,
+    Rung,
+    SampleFlag,
+    Stack,
+    Where,
+)
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -55,8 +67,108 @@ def test_a_poll_with_its_split_and_evidence(build: ModuleType) -> None:
             begin_uncertainty_ns=40_000,
             end_uncertainty_ns=5_000,
             syscall=74,
+            evidence="asleep in fsync",
         )
     ]
+
+
+def waited_for_a_lock(build: ModuleType, library: str, **wake: int) -> Episode:
+    recording = build.empty_recording()
+    recording.add_stack(
+        1, build.stack(build.c("syscall"), build.std(library), build.user("app::f"))
+    )
+    recording.add_thread_name(77, "refiller")
+    tid, start = build.TIDS[2], build.START_NS
+    end = start + 20 * build.MS
+    other = build.wake(tid, end - 12 * build.MS, 2 * build.MS, start, waker=78, sleeper_stack=1)
+    last = build.wake(tid, end, 10 * build.MS, start, waker=77, sleeper_stack=1)._replace(**wake)
+    recording.add_samples(
+        [
+            other,
+            last,
+            build.asleep(tid, end, 19 * build.MS, 1, start, 202),
+            build.poll(tid, start, 20 * build.MS, asleep_ns=19 * build.MS),
+        ]
+    )
+    (one,) = episodes(recording, start + build.SECOND)
+    assert one.cause is Cause.LOCK
+    return one
+
+
+def test_the_holder_is_who_ended_the_longest_wait(build: ModuleType) -> None:
+    one = waited_for_a_lock(build, "std::sys::sync::mutex::futex::Mutex::lock_contended", stack=9)
+    assert one.holder == Holder(77, "refiller", "other thread", 9, 0)
+
+
+@pytest.mark.parametrize(
+    ("wake", "role"),
+    [
+        ({"where": Where.ALLOWED}, "pool thread"),
+        ({"flags": SampleFlag.OTHER_PROCESS}, "other process"),
+        ({"other": 22971, "task_id": 5}, "worker"),
+    ],
+)
+def test_roles(build: ModuleType, wake: dict[str, int], role: str) -> None:
+    one = waited_for_a_lock(build, "std::sys::sync::rwlock::futex::RwLock::read_contended", **wake)
+    assert one.holder
+    assert (one.holder.role, one.holder.task_id) == (role, wake.get("task_id", 0))
+
+
+@pytest.mark.parametrize(
+    "library",
+    [
+        "std::sync::poison::condvar::Condvar::wait",
+        "std::sync::mpmc::list::Channel<T>::recv",
+        "std::thread::park",
+        "std::sys::sync::once::futex::Once::call",
+    ],
+)
+def test_who_sends_something_holds_nothing(build: ModuleType, library: str) -> None:
+    one = waited_for_a_lock(build, library)
+    assert one.holder
+    assert not one.holder.held
+
+
+STOPPED = 0xFFFFFFFE
+
+
+def test_long_only_because_it_was_stopped(build: ModuleType) -> None:
+    recording = build.empty_recording()
+    tid, start = build.TIDS[0], build.START_NS
+    ms = build.MS
+    recording.add_samples(
+        [
+            build.asleep(tid, start + 900 * ms, 890 * ms, build.CACHE, start, STOPPED),
+            build.poll(tid, start, 893 * ms, asleep_ns=890 * ms),
+            # the rest of this one is long enough by itself
+            build.asleep(tid, start + 1500 * ms, 490 * ms, build.CACHE, start + 1000 * ms, STOPPED),
+            build.cpu(tid, start + 1510 * ms, build.HASH, start + 1000 * ms),
+            build.poll(tid, start + 1000 * ms, 520 * ms, asleep_ns=490 * ms),
+        ]
+    )
+    stopped, busy = episodes(recording, start + 2 * build.SECOND)
+    assert (stopped.cause, stopped.stack) == (Cause.STOPPED, 0)
+    assert not stopped.cause.blames_code
+    assert (busy.cause, busy.stack, busy.evidence) == (Cause.CPU, build.HASH, "on the CPU")
+
+
+def test_what_a_sleep_was_about(build: ModuleType) -> None:
+    recording = build.empty_recording()
+    tid, start = build.TIDS[0], build.START_NS
+    read, pause = 0, 34
+    for number, begin in ((read, start), (pause, start + build.SECOND)):
+        sleep = build.asleep(tid, begin + 10, 9 * build.MS, build.SAVE, begin, number)
+        recording.details[tid, begin + 10] = "/data/index"
+        recording.add_samples(
+            [
+                sleep._replace(value=5, flags=0xC000),
+                build.poll(tid, begin, 10 * build.MS, asleep_ns=9 * build.MS),
+            ]
+        )
+    told, other = episodes(recording, start + 2 * build.SECOND)
+    assert (told.detail, told.cause) == ("/data/index", Cause.NETWORK)
+    assert told.evidence == "asleep in read of a socket"
+    assert other.detail == "", "its first argument is no descriptor"
 
 
 def test_a_wait_inside_a_poll_is_no_sleep(build: ModuleType) -> None:
@@ -223,6 +335,7 @@ def test_consecutive_samples_in_one_function_are_an_episode(build: ModuleType) -
             stack=build.HASH_DEEPER,
             begin_uncertainty_ns=2 * build.MS,
             end_uncertainty_ns=2 * build.MS,
+            evidence="on the CPU",
         )
     ], "threshold 5 ms needs three samples of 2 ms: two in the cache are too few"
 

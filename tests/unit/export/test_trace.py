@@ -89,6 +89,44 @@ def test_the_sample_run(build: ModuleType, sample_recording: Recording) -> None:
     assert Counter(event["ph"] for event in events) == {"M": 9, "B": 379, "E": 379, "X": 11}
 
 
+def test_who_held_the_lock_and_what_it_was_about(build: ModuleType) -> None:
+    recording = build.empty_recording()
+    tid, start = build.TIDS[1], build.START_NS
+    lock = build.std("std::sys::sync::mutex::futex::Mutex::lock_contended")
+    recording.add_stack(1, build.stack(lock, build.user("app::update")))
+    recording.add_stack(2, build.stack(build.user("app::refill", "src/a.rs", 7)))
+    recording.add_thread_name(77, "filler")
+    wake = build.wake(tid, start + 12 * build.MS, 11 * build.MS, start, waker=77, sleeper_stack=1)
+    after = start + build.SECOND
+    recording.details[tid, after + 12 * build.MS] = "/data/index"
+    recording.add_samples(
+        [
+            wake._replace(stack=2, task_id=4),
+            build.asleep(tid, start + 12 * build.MS, 11 * build.MS, 1, start, 202),
+            build.poll(tid, start, 12 * build.MS, asleep_ns=11 * build.MS),
+            build.asleep(tid, after + 12 * build.MS, 11 * build.MS, build.SAVE, after, 74)._replace(
+                value=3, flags=0x8000
+            ),
+            build.poll(tid, after, 12 * build.MS, asleep_ns=11 * build.MS),
+        ]
+    )
+    whole = exported(recording, after + build.SECOND)
+    waited, saved = (event["args"] for event in whole["traceEvents"] if event["ph"] == "B")
+    assert waited["holder"].pop("stack")[0] == "app::refill"
+    assert waited["holder"] == {
+        "tid": 77,
+        "name": "filler",
+        "role": "other thread",
+        "task_id": 4,
+        "function": "app::refill",
+        "file": "/home/me/demo-server/src/a.rs",
+        "line": 7,
+    }
+    assert saved["detail"] == "/data/index"
+    assert "holder" not in saved
+    assert whole["otherData"]["host"]["throttled_ns"] == 0
+
+
 def test_one_pair_in_full(build: ModuleType) -> None:
     recording = build.empty_recording()
     tid, start = build.TIDS[1], build.START_NS + 1_234_567
@@ -127,6 +165,7 @@ def test_one_pair_in_full(build: ModuleType) -> None:
             "advice": "write and sync in one spawn_blocking",
             "file": "/home/me/demo-server/src/store.rs",
             "line": 143,
+            "evidence": "asleep in fsync",
             "task_id": 12,
             "task_type": "store::{async fn}",
             "syscall": "fsync",

@@ -15,7 +15,7 @@ import pytest
 
 from hud.kernel.btf import STRUCT, VAR, Btf
 from hud.kernel.elf import parse_object
-from hud.model import Kind, Sample, SampleFlag, ThreadState, TimeSplit, Where
+from hud.model import FILE_TYPE, Kind, Sample, SampleFlag, ThreadState, TimeSplit, Where
 from hud.probe import unwind, wire
 from hud.probe.probe import state_of
 
@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PREBUILT = ROOT / "prebuilt"
 SOURCE = "".join((ROOT / "bpf_src" / name).read_text() for name in ("event.h", "state.h"))
 SOURCE = re.sub(r"/\*.*?\*/", "", SOURCE, flags=re.DOTALL)
+MAPS = ("threads", "stacks", "culprits", "mappings", "waits")
 OBJECTS = ("hud-x86_64.bpf.o", "hud-aarch64.bpf.o")
 
 
@@ -116,9 +117,8 @@ def test_stack(types: Btf) -> None:
 def test_thread(types: Btf) -> None:
     layout = members(types, "thread")
     assert layout.pop("") == (0, wire.THREAD.size)
-    pad = layout.pop("pad")
-    assert pad[0] + pad[1] == wire.THREAD.size
     assert tuple(layout) == wire.Thread._fields
+    assert sum(layout["copy"]) == wire.THREAD.size  # no padding
 
 
 def test_every_field_of_a_thread_is_decoded(types: Btf) -> None:
@@ -219,15 +219,43 @@ def test_words_for_every_stop() -> None:
     assert len(wire.STOPS) == len(found)
 
 
+def test_wait(types: Btf) -> None:
+    layout = members(types, "wait")
+    data = bytearray(wire.WAIT.size)
+    assert layout.pop("") == (0, wire.WAIT.size)
+    values = {"inode": 1, "device": 2, "mode": 3, "family": 4, "port": 5, "local": 6, "rooted": 7}
+    for name, number in {**values, "names": 2, "frames": 3}.items():
+        at, size = layout[name]
+        data[at : at + size] = number.to_bytes(size, "little")
+    data[slice(layout["peer"][0], sum(layout["peer"]))] = bytes(range(16))
+    at, size = layout["kernel"]
+    assert size == 8 * wire.WAIT_FRAMES
+    data[at : at + 32] = struct.pack("<4Q", 11, 12, 13, 14)
+    at, size = layout["name"]
+    assert size == wire.WAIT_NAMES * wire.WAIT_NAME
+    for number, name in enumerate((b"file\0rubbish", b"directory")):
+        start = at + number * wire.WAIT_NAME
+        data[start : start + len(name)] = name
+    expected = (*values.values(), (b"file", b"directory"), (11, 12, 13), bytes(range(16)))
+    assert wire.decode_wait(bytes(data)) == expected
+
+
+def test_numbers_beside_those_of_system_calls() -> None:
+    for name in ("NOT_A_SYSCALL", "STOPPED"):
+        assert f"#define {name} {getattr(wire, name):#x}" in SOURCE
+    assert f"#define FLAGS_FILE_TYPE {FILE_TYPE:#x} " in SOURCE
+
+
 @pytest.mark.parametrize("object_name", OBJECTS)
 def test_map_values(object_name: str) -> None:
     maps = parse_object((PREBUILT / object_name).read_bytes(), object_name).maps
-    sizes = {name: maps[name].value_size for name in ("threads", "stacks", "culprits", "mappings")}
+    sizes = {name: maps[name].value_size for name in MAPS}
     assert sizes == {
         "threads": wire.THREAD.size,
         "stacks": wire.STACK_SIZE,
         "culprits": wire.NAME.size,
         "mappings": wire.MAPPING.size,
+        "waits": wire.WAIT.size,
     }
     assert maps["mappings"].max_entries == wire.MAX_MAPPINGS == 2 * unwind.GENERATION
 

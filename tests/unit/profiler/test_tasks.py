@@ -12,11 +12,12 @@ import pytest
 
 from hud.errors import TargetError
 from hud.model import Batch, Kind, Sample, TaskCount, TaskKind, ThreadState, TimeSplit, Where
-from hud.profiler.tasks import PATIENCE, TaskReader
+from hud.profiler.tasks import PATIENCE, Driving, TaskReader
+from hud.runtime.blocks import Block
 from hud.runtime.context import LAYOUTS, layout_of
 from hud.symbols.client import FailedReply, KindsReply
 
-LAYOUT = next(layout_of(row, 0, "") for row in LAYOUTS if row.last == (1, 54))
+LAYOUT = next(layout_of(row, Block(0, 0, 80), 0, "") for row in LAYOUTS if row.last == (1, 54))
 TID = 77
 IDLE, READY, RUNNING = 4 << 6 | 8, 3 << 6 | 4, 3 << 6 | 1
 CODE = 0x1000
@@ -70,9 +71,9 @@ class Resolver:
 
 
 @contextmanager
-def reader(drives: dict[int, int] | None = None) -> Iterator[tuple[TaskReader, Resolver]]:
+def reader() -> Iterator[tuple[TaskReader, Resolver]]:
     resolver = Resolver()
-    opened = TaskReader(os.getpid(), LAYOUT, Addresses(), resolver, drives or {})  # type: ignore[arg-type]
+    opened = TaskReader(os.getpid(), Addresses(), resolver)  # type: ignore[arg-type]
     try:
         yield opened, resolver
     finally:
@@ -81,7 +82,9 @@ def reader(drives: dict[int, int] | None = None) -> Iterator[tuple[TaskReader, R
 
 def filled(opened: TaskReader, runtime: Runtime, **more: object) -> Batch:
     batch = Batch(10**9, **more)  # type: ignore[arg-type]
-    opened.fill(batch, {TID: runtime.at(SCHEDULER)}, 5_000_000)
+    if batch.states is None:
+        batch.states = [ThreadState(TID, Where.POLL, True, False, 1, 0, 0, TimeSplit())]
+    opened.fill(batch, {TID: Driving(runtime.at(SCHEDULER), LAYOUT)}, 5_000_000)
     return batch
 
 
@@ -145,9 +148,9 @@ def test_a_walk_waits_for_its_share() -> None:
 def test_threads_that_never_ran_since_the_attach_are_read_while_they_live() -> None:
     runtime = Runtime({1: IDLE})
     for tid, seen in ((os.getpid(), True), (2**22 + 1, False)):
-        with reader({tid: runtime.at(SCHEDULER)}) as (opened, _):
+        with reader() as (opened, _):
             batch = Batch(1)
-            opened.fill(batch, {}, 5_000_000)
+            opened.fill(batch, {tid: Driving(runtime.at(SCHEDULER), LAYOUT)}, 5_000_000)
             assert (batch.tasks is not None) is seen
 
 
@@ -163,10 +166,10 @@ def test_that_nothing_is_found_is_told_once_it_is_certain() -> None:
     with reader() as (opened, _):
         for _ in range(PATIENCE):
             assert opened.trouble == ""
-            opened.fill(Batch(1), {TID: 8}, 5_000_000)
+            opened.fill(Batch(1), {os.getpid(): Driving(8, LAYOUT)}, 5_000_000)
         assert opened.trouble.startswith("the runtime's tasks are not read")
 
 
 def test_memory_that_may_not_be_read() -> None:
     with pytest.raises(TargetError):
-        TaskReader(2**22 + 1, LAYOUT, None, None, {})  # type: ignore[arg-type]
+        TaskReader(2**22 + 1, None, None)  # type: ignore[arg-type]

@@ -7,7 +7,15 @@ from typing import NamedTuple
 
 import pytest
 
-from hud.runtime.context import LAYOUTS, NONE, current_tick_offset, is_context, propose
+from hud.runtime.blocks import Block, executable_block
+from hud.runtime.context import (
+    LAYOUTS,
+    NONE,
+    Proposal,
+    current_tick_offset,
+    is_context,
+)
+from hud.runtime.context import propose as propose_in
 
 LEGACY = (
     "_ZN5tokio7runtime7context7CONTEXT29_$u7b$$u7b$constant$u7d$$u7d$28_$u7b$$u7b$closure"
@@ -26,6 +34,13 @@ class Facts(NamedTuple):
     tls: Tls | None
     tls_symbols: list[tuple[str, int, int]]
     has_symtab: bool = True
+
+
+def propose(facts: Facts, machine: int | str, versions: list[str] | None = None) -> Proposal:
+    block = executable_block(facts.tls, machine)
+    return (
+        Proposal((), block) if isinstance(block, str) else propose_in(facts, block, versions or [])
+    )
 
 
 BLOCK = Tls(0x1000, 0x1F8, 32)
@@ -57,6 +72,8 @@ def test_symbol_of_context(symbol: str, is_it: bool) -> None:
         # task_tag, task_id, budget_tag, runtime, scheduler, core, tick_multi
         ("1.22.0", 64, (0, 8, 48, 50, NONE, NONE, NONE)),
         ("1.23.1", 96, (32, 40, 80, 82, NONE, NONE, NONE)),
+        ("1.22.0", 56, (16, 24, 40, 42, NONE, NONE, NONE)),
+        ("1.23.1", 88, (48, 56, 72, 74, NONE, NONE, NONE)),
         ("1.28.0", 104, (32, 40, 88, 90, NONE, NONE, NONE)),
         ("1.28.0", 96, (48, 56, 80, 82, NONE, NONE, NONE)),
         ("1.38.0", 88, (32, 40, 76, 78, 56, 24, 64)),
@@ -137,8 +154,8 @@ def test_offset_from_the_thread_pointer(machine: int | str, tls: Tls, offset: in
         (Facts(Tls(0, 64, 8), [], False), "x86_64", [], "CONTEXT: the executable is stripped"),
         (Facts(Tls(0, 64, 8), []), "x86_64", [], "no tokio in the executable"),
         (Facts(Tls(0, 64, 8), []), "x86_64", ["1.54.1"], "CONTEXT, though there is tokio 1.54.1"),
-        (Facts(None, [(LEGACY, 0, 80)]), "x86_64", [], "without a sound TLS segment"),
-        (facts(80, tls=Tls(0, 64, 3)), "x86_64", [], "without a sound TLS segment"),
+        (Facts(None, [(LEGACY, 0, 80)]), "x86_64", [], "no TLS segment"),
+        (facts(80, tls=Tls(0, 64, 3)), "x86_64", [], "no sound TLS segment"),
         (facts(80, value=0x1F0), "x86_64", ["1.54.1"], "no known layout"),
     ],
 )
@@ -150,9 +167,15 @@ def test_no_proposal_has_a_reason(
     assert reason in proposal.reason
 
 
-def test_shared_object_is_not_proposed() -> None:
-    proposal = propose(facts(80), "x86_64", ["1.54.1"], in_shared_object=True)
-    assert proposal == ((), "tokio lives in a shared object")
+def test_in_a_shared_object_offsets_count_from_its_block() -> None:
+    block = Block(3, 0, 0x200, "api.so")
+    (layout,) = propose_in(facts(80), block, ["1.54.1"]).layouts
+    assert (layout.module, layout.tls_offset) == (3, 0x40)
+    assert layout.why == "tokio 1.54.1, CONTEXT of 80 bytes in api.so"
+    stripped = Facts(BLOCK, [], has_symtab=False)
+    assert propose_in(stripped, block, ["1.54.1"]).reason == (
+        "no symbol of tokio's CONTEXT: api.so is stripped"
+    )
 
 
 def test_every_row_fits_in_its_size() -> None:

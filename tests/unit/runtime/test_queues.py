@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hud.runtime.blocks import Block
 from hud.runtime.context import LAYOUTS, NONE, ContextLayout, layout_of
 from hud.runtime.queues import (
     Pool,
@@ -51,7 +52,7 @@ ROWS = {
     "1.47 current": Row(False, 128, 224, True, 0, 0, 312, 576, 216, 224, 16),
     "1.54 current": Row(False, 128, 184, True, 0, 0, 176, 584, 984, 1000, 920),
 }
-LAYOUT = next(layout_of(row, 0, "") for row in LAYOUTS if row.last == (1, 54))
+LAYOUT = next(layout_of(row, Block(0, 0, 80), 0, "") for row in LAYOUTS if row.last == (1, 54))
 
 
 class Memory:

@@ -65,6 +65,9 @@ def test_unfinished_line_is_left_out() -> None:
         "1000-2000 r-xp zz 08:01 7",
         "1000-2000 r-xp 0 08:01 x",
         "0-10000000000000001 r-xp 0 08:01 7",
+        "1000-2000 r-xp 10000000000000000 08:01 7",
+        "1000-2000 r-xp 0 08:01 18446744073709551616",
+        "1000-2000 r-xp 0 08:01 " + "9" * 5000,
     ],
 )
 def test_other_forms_are_refused(line: str) -> None:
@@ -79,6 +82,42 @@ def test_any_text_is_mappings_or_our_error(text: str) -> None:
     except FormatError:
         return
     assert all(0 <= item.start < item.end for item in parsed)
+
+
+_NUMBER = st.one_of(
+    st.integers(-5, 1 << 70).map(lambda value: f"{value:x}"),
+    st.text(alphabet="0123456789abcdefx_+- \u0661", max_size=12),
+)
+_LINE = st.builds(
+    "{}-{} {} {} {} {}{}".format,
+    *(_NUMBER, _NUMBER, st.text(alphabet="rwxp-", max_size=5), _NUMBER, _NUMBER, _NUMBER),
+    st.text(max_size=20),
+)
+
+
+@given(
+    st.one_of(
+        st.binary(max_size=300),
+        st.lists(_LINE, max_size=6).map(lambda lines: "\n".join([*lines, ""]).encode()),
+        st.builds(
+            lambda at, piece: RECORDED.encode()[:at] + piece + RECORDED.encode()[at:],
+            *(st.integers(0, len(RECORDED)), st.binary(max_size=6)),
+        ),
+    )
+)
+def test_any_maps_file_is_mappings_or_our_error(data: bytes) -> None:
+    try:
+        parsed = parse_maps(data.decode("utf-8", "surrogateescape"))
+    except FormatError as why:
+        assert len(str(why)) < 200
+        return
+    lookup = Mappings(parsed)
+    for item in parsed:
+        assert 0 <= item.start < item.end <= 1 << 64
+        assert 0 <= item.offset < 1 << 64
+        found = lookup.find(item.start)
+        assert found is None or found.start <= item.start < found.end
+        assert found is not None or not item.executable or len(parsed) > 1
 
 
 def test_lookup_finds_executable_mappings_only() -> None:

@@ -71,6 +71,19 @@ pub async fn timer(zoo: Specimen) {
     }
 }
 
+/// A hundred timers at once, and each of them wakes the task.
+pub async fn timers(zoo: Specimen) {
+    while zoo.pause().await {
+        let begin = now_ns();
+        let sleep = |n: u32| tokio::time::sleep(zoo.block * (n % 10 + 1) / 10);
+        let mut tasks: Vec<_> = (0..100u32).map(|n| tokio::spawn(sleep(n))).collect();
+        for task in tasks.drain(..) {
+            task.await.expect("a timer");
+        }
+        zoo.took("timers", begin);
+    }
+}
+
 fn nap_in_the_pool(zoo: &Specimen) {
     std::thread::sleep(zoo.block);
 }

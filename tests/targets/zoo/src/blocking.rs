@@ -7,14 +7,14 @@ use std::io::{PipeReader, PipeWriter, Read, Write};
 use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc::{channel, Sender};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use flate2::write::DeflateEncoder;
 use flate2::Compression;
+
 use tokio::sync::oneshot;
 
-use crate::specimen::Specimen;
+use crate::specimen::{named_thread, Specimen};
 
 pub async fn cpu(zoo: Specimen) {
     while zoo.pause().await {
@@ -55,14 +55,6 @@ pub async fn thread_sleep(zoo: Specimen) {
     }
 }
 
-pub async fn mutex(zoo: Specimen) {
-    let (shared, holder) = lock_holder(zoo.block);
-    while zoo.pause().await {
-        holder.hold().await;
-        zoo.blocked("update_shared", || update_shared(&shared));
-    }
-}
-
 pub async fn file_fsync(zoo: Specimen) {
     let path = zoo.dir.join(format!("zoo-{}.fsync", std::process::id()));
     while zoo.pause().await {
@@ -81,6 +73,20 @@ pub async fn pipe(zoo: Specimen) {
 pub async fn child(zoo: Specimen) {
     while zoo.pause().await {
         zoo.blocked("run_command", || run_command(zoo.block));
+    }
+}
+
+/// Six async fns deep.
+pub async fn deep_await(zoo: Specimen) {
+    while zoo.pause().await {
+        first_of_many(&zoo).await;
+    }
+}
+
+/// Another executor, which parks the thread until its own future is ready.
+pub async fn block_on(zoo: Specimen) {
+    while zoo.pause().await {
+        zoo.blocked("wait_for_future", || wait_for_future(zoo.block));
     }
 }
 
@@ -142,12 +148,43 @@ fn take_a_nap(block: Duration) {
     std::thread::sleep(block);
 }
 
-fn wait_in_root(block: Duration) {
-    std::thread::sleep(block);
+async fn first_of_many(zoo: &Specimen) {
+    second_of_many(zoo).await;
 }
 
-fn update_shared(shared: &Mutex<u64>) {
-    *shared.lock().unwrap() += 1;
+async fn second_of_many(zoo: &Specimen) {
+    tokio::task::yield_now().await;
+    third_of_many(zoo).await;
+}
+
+async fn third_of_many(zoo: &Specimen) {
+    fourth_of_many(zoo).await;
+    tokio::task::yield_now().await;
+}
+
+async fn fourth_of_many(zoo: &Specimen) {
+    fifth_of_many(zoo).await;
+}
+
+async fn fifth_of_many(zoo: &Specimen) {
+    last_of_many(zoo).await;
+}
+
+async fn last_of_many(zoo: &Specimen) {
+    zoo.blocked("last_of_many", || std::thread::sleep(zoo.block));
+}
+
+fn wait_for_future(block: Duration) {
+    let (tell, told) = oneshot::channel();
+    named_thread("future-maker", move || {
+        std::thread::sleep(block);
+        let _ = tell.send(());
+    });
+    pollster::block_on(told).expect("a thread that tells");
+}
+
+fn wait_in_root(block: Duration) {
+    std::thread::sleep(block);
 }
 
 fn save_safely(path: &Path, block: Duration) {
@@ -170,35 +207,6 @@ fn run_command(block: Duration) {
     Command::new("sleep").arg(seconds).status().expect("a child process");
 }
 
-struct Holder {
-    ask: Sender<oneshot::Sender<()>>,
-}
-
-impl Holder {
-    /// Ready when the other thread has the lock; it lets go of it by itself.
-    async fn hold(&self) {
-        let (tell, told) = oneshot::channel();
-        self.ask.send(tell).expect("a thread that holds");
-        told.await.expect("a thread that holds");
-    }
-}
-
-/// A mutex, and a thread that takes it when asked and keeps it for `block`.
-fn lock_holder(block: Duration) -> (Arc<Mutex<u64>>, Holder) {
-    let shared = Arc::new(Mutex::new(0));
-    let (ask, asked) = channel::<oneshot::Sender<()>>();
-    let theirs = shared.clone();
-    named_thread("lock-holder", move || {
-        for tell in asked {
-            let mut guard = theirs.lock().unwrap();
-            let _ = tell.send(());
-            std::thread::sleep(block);
-            *guard += 1;
-        }
-    });
-    (shared, Holder { ask })
-}
-
 /// A pipe, and a thread that writes one byte to it, `block` after it was asked.
 fn pipe_writer(block: Duration) -> (PipeReader, Sender<()>) {
     let (reader, mut writer): (PipeReader, PipeWriter) = std::io::pipe().expect("a pipe");
@@ -212,8 +220,4 @@ fn pipe_writer(block: Duration) -> (PipeReader, Sender<()>) {
         }
     });
     (reader, ask)
-}
-
-fn named_thread(name: &str, work: impl FnOnce() + Send + 'static) {
-    std::thread::Builder::new().name(name.to_string()).spawn(work).expect("a thread");
 }

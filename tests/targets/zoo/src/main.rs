@@ -13,11 +13,16 @@
 
 mod allowed;
 mod blocking;
+mod locks;
 mod measured;
+mod memory;
+mod net;
 mod options;
 mod specimen;
 mod truth;
+mod userfault;
 
+use std::ffi::{c_char, CStr};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -40,6 +45,24 @@ fn main() -> ExitCode {
         Err(error) => {
             eprintln!("zoo: {error}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+/// The zoo inside another program, which loaded it as a shared object; 0 when all went well.
+///
+/// # Safety
+/// `arguments` is a C string: those of the command line, a line each.
+#[no_mangle]
+pub unsafe extern "C" fn zoo_start(arguments: *const c_char) -> i32 {
+    // SAFETY: promised by the caller.
+    let arguments = unsafe { CStr::from_ptr(arguments) }.to_string_lossy();
+    let options = Options::from_args(arguments.lines().map(String::from));
+    match options.and_then(|options| run(&options).map_err(|error| error.to_string())) {
+        Ok(()) => 0,
+        Err(error) => {
+            eprintln!("zoo: {error}");
+            1
         }
     }
 }

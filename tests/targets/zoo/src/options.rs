@@ -7,7 +7,7 @@ pub const USAGE: &str =
     "usage: zoo --truth FILE [--seconds N] [--flavor multi_thread|current_thread] \
 [--workers N] [--thread-name NAME] [--kinds A,B,...] [--block-ms N] [--pause-ms N] [--dir DIR]";
 
-pub const BLOCKING: [&str; 11] = [
+pub const BLOCKING: [&str; 23] = [
     "cpu",
     "sort",
     "bcrypt",
@@ -18,10 +18,22 @@ pub const BLOCKING: [&str; 11] = [
     "file_fsync",
     "pipe",
     "child",
+    "rwlock",
+    "condvar",
+    "mpsc_recv",
+    "task_holder",
+    "task_waiter",
+    "tcp",
+    "dns",
+    "page_touch",
+    "page_fault",
+    "drop_map",
+    "deep_await",
+    "block_on",
     "root",
 ];
-pub const ALLOWED: [&str; 5] =
-    ["spawn_blocking", "block_in_place", "tokio_fs", "yield_now", "timer"];
+pub const ALLOWED: [&str; 6] =
+    ["spawn_blocking", "block_in_place", "tokio_fs", "yield_now", "timer", "timers"];
 /// Measured, not judged: run only when asked for. Their truth counts in `function`: `polls_123`.
 pub const MEASURED: [&str; 2] = ["polls", "ping_pong"];
 

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::options::Options;
 use crate::truth::{now_ns, Truth};
-use crate::{allowed, blocking, measured};
+use crate::{allowed, blocking, locks, measured, memory, net};
 
 pub struct Specimen {
     kind: &'static str,
@@ -70,10 +70,23 @@ impl Specimen {
             "deflate" => tokio::spawn(blocking::deflate(self)),
             "json" => tokio::spawn(blocking::json(self)),
             "thread_sleep" => tokio::spawn(blocking::thread_sleep(self)),
-            "mutex" => tokio::spawn(blocking::mutex(self)),
+            "mutex" => tokio::spawn(locks::mutex(self)),
             "file_fsync" => tokio::spawn(blocking::file_fsync(self)),
             "pipe" => tokio::spawn(blocking::pipe(self)),
             "child" => tokio::spawn(blocking::child(self)),
+            "deep_await" => tokio::spawn(blocking::deep_await(self)),
+            "block_on" => tokio::spawn(blocking::block_on(self)),
+            "rwlock" => tokio::spawn(locks::rwlock(self)),
+            "condvar" => tokio::spawn(locks::condvar(self)),
+            "mpsc_recv" => tokio::spawn(locks::mpsc_recv(self)),
+            "task_holder" => tokio::spawn(locks::task_holder(self)),
+            "task_waiter" => tokio::spawn(locks::task_waiter(self)),
+            "tcp" => tokio::spawn(net::tcp(self)),
+            "dns" => tokio::spawn(net::dns(self)),
+            "page_touch" => tokio::spawn(memory::page_touch(self)),
+            "page_fault" => tokio::spawn(memory::page_fault(self)),
+            "drop_map" => tokio::spawn(memory::drop_map(self)),
+            "timers" => tokio::spawn(allowed::timers(self)),
             "spawn_blocking" => tokio::spawn(allowed::spawn_blocking(self)),
             "block_in_place" => tokio::spawn(allowed::block_in_place(self)),
             "tokio_fs" => tokio::spawn(allowed::tokio_fs(self)),
@@ -103,4 +116,8 @@ impl Specimen {
     pub fn took(&self, function: &str, begin: u64) {
         self.truth.tell(self.kind, true, function, begin, self.id.get());
     }
+}
+
+pub fn named_thread(name: &str, work: impl FnOnce() + Send + 'static) {
+    std::thread::Builder::new().name(name.to_string()).spawn(work).expect("a thread");
 }

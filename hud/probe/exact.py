@@ -1,0 +1,186 @@
+"""Exact mode's half of the kernel programs: uprobes on every poll, and what they counted.
+
+Terms: a *place* is an instruction of a file that may be probed, validated by whoever gives it;
+its *role* names the program. A *hit* is one run of such a program.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import NamedTuple
+
+from hud.errors import KernelError
+from hud.kernel import attach, syscalls, uapi
+from hud.kernel.loader import Loaded, Program
+from hud.kernel.spec import ObjectSpec
+from hud.model import BUCKETS, PollStats
+
+PROGRAMS = {
+    "running": ("hud_transition", 0),
+    "idle": ("hud_transition", 1),
+    "complete": ("hud_transition", 2),
+    "poll": ("hud_poll", 0),
+}
+"""Program and cookie (``enum exact_hit``) by role."""
+
+ON_RETURN = {"hud_poll": "hud_poll_return"}
+"""The program at the return of the functions that the other one is at the entry of."""
+
+NAMES = (*dict.fromkeys(name for name, _ in PROGRAMS.values()), *ON_RETURN.values())
+
+SINGLE = "-single"
+"""Ends the name of a program loaded for perf events; the others are for uprobe_multi."""
+
+MOST_SINGLE = 16
+"""Perf events; to detach one takes 0.1 s."""
+
+POLL_STATS = struct.Struct(f"<3Q{BUCKETS}Q")
+"""``struct poll_stats`` of bpf_src/exact.h."""
+
+
+class Place(NamedTuple):
+    """One instruction to be probed, and only there it is safe."""
+
+    role: str
+    path: str
+    """Leads to the very file that is mapped."""
+    offset: int
+
+
+class State(ctypes.LittleEndianStructure):
+    """``struct exact``, mapped."""
+
+    _fields_ = (
+        ("on", ctypes.c_uint32),
+        ("generation", ctypes.c_uint32),
+        ("trampoline", ctypes.c_uint64),
+        ("kinds_full", ctypes.c_uint64),
+        ("unreadable", ctypes.c_uint64),
+    )
+
+
+def with_programs(spec: ObjectSpec) -> tuple[ObjectSpec, tuple[str, ...]]:
+    """The object with each uprobe program twice, for both ways to attach; their names."""
+    added = {}
+    for name in NAMES:
+        program = spec.programs[name]
+        added[name] = replace(program, attach_type=uapi.BPF_TRACE_UPROBE_MULTI)
+        added[name + SINGLE] = replace(program, name=name + SINGLE)
+    return replace(spec, programs={**spec.programs, **added}), tuple(added)
+
+
+class ExactProbe:
+    """The loaded uprobe programs of one target; attached from ``attach`` to ``detach``."""
+
+    def __init__(self, loaded: Loaded, tgid: int) -> None:
+        self._tgid = tgid
+        self._programs: Mapping[str, Program] = loaded.programs
+        self._kinds = loaded.maps["poll_kinds"]
+        self._hits = loaded.maps["exact_hits"]
+        self.state = State.from_buffer(loaded.variables["exact"].memory())
+        self._links = ExitStack()
+        self._multi = attach.uprobe_multi_works(os.uname().release)
+
+    @property
+    def attached(self) -> bool:
+        return bool(self.state.on)
+
+    def attach(self, places: Sequence[Place]) -> None:
+        """See every poll from here on. KernelError where that is refused; then nothing is attached.
+
+        The caller vouches for each place: the kernel takes wrong ones and corrupts the target.
+        """
+        if self.attached:
+            return
+        self.state.generation += 1
+        wanted: dict[tuple[str, str], list[tuple[int, int]]] = {}
+        for place in places:
+            name, cookie = PROGRAMS[place.role]
+            wanted.setdefault((name, place.path), []).append((place.offset, cookie))
+        with ExitStack() as links:
+            for (name, path), found in wanted.items():
+                if name in ON_RETURN:
+                    self._attach(links, ON_RETURN[name], path, found, on_return=True)
+                self._attach(links, name, path, found)
+            self._links = links.pop_all()
+        self.state.on = 1
+
+    def _attach(
+        self,
+        links: ExitStack,
+        name: str,
+        path: str,
+        places: Sequence[tuple[int, int]],
+        *,
+        on_return: bool = False,
+    ) -> None:
+        pid = self._tgid
+        if self._multi:
+            program = self._programs[name]
+            links.enter_context(
+                attach.attach_uprobe_multi(program, path, places, pid=pid, on_return=on_return)
+            )
+            return
+        if len(places) > MOST_SINGLE:
+            raise KernelError(
+                f"{len(places)} functions to probe: too many without uprobe_multi (Linux 6.10)"
+            )
+        program = self._programs[name + SINGLE]
+        for offset, cookie in places:
+            link = attach.attach_uprobe(
+                program, path, offset, pid=pid, on_return=on_return, cookie=cookie
+            )
+            links.enter_context(link)
+
+    def detach(self) -> None:
+        """The target's code is as it was; what was counted stays."""
+        self.state.on = 0
+        self._links.close()
+
+    def polls(self) -> list[PollStats]:
+        """Every kind of task polled while attached, by vtable."""
+        found = []
+        for key, value in self._kinds.items():
+            polls, busy, longest, *buckets = POLL_STATS.unpack(value)
+            vtable = int.from_bytes(key, "little")
+            found.append(PollStats(vtable, polls, busy, longest, tuple(buckets)))
+        return sorted(found, key=lambda stats: stats.vtable)
+
+    def hits(self) -> tuple[int, int, int]:
+        """Runs at begins, at ends of polls and at ends of tasks, since the load."""
+        begins, idles, completes = (
+            sum(
+                int.from_bytes(slot, "little")
+                for slot in self._hits.per_cpu(self._hits.lookup(kind.to_bytes(4, "little")) or b"")
+            )
+            for kind in range(3)
+        )
+        return begins, idles, completes
+
+    def runs(self) -> tuple[int, int]:
+        """(nanoseconds, runs) of the programs, counted while ``count_time`` is in force."""
+        told = [program.runs() for name, program in self._programs.items() if is_exact(name)]
+        return sum(ns for ns, _ in told), sum(runs for _, runs in told)
+
+    def close(self) -> None:
+        self.detach()
+
+
+def is_exact(name: str) -> bool:
+    """Whether a program of that name is one of exact mode's."""
+    return name.removesuffix(SINGLE) in NAMES
+
+
+def count_time() -> ExitStack:
+    """The kernel counts the time of programs until this is closed; nothing where it may not."""
+    held = ExitStack()
+    try:
+        held.enter_context(syscalls.enable_stats())
+    except OSError:
+        return ExitStack()
+    return held

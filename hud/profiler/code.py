@@ -1,0 +1,133 @@
+"""Source and machine code of the spots that are looked at: asked for once, answered later.
+
+Terms: a *spot* is a frame whose code is wanted; the *resolver* reads the machine code, *sources*
+the lines.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from hud.model import Code, Spot, Target
+from hud.profiler.addresses import Addresses
+from hud.profiler.source import Quote, Sources, Wanted
+from hud.symbols.client import CodeReply, FailedReply, Reply, Resolver
+
+MOST_OPEN = 2
+"""Spots that are read at a time: others' names come first."""
+PATIENCE_S = 2.0
+"""How long a file's lines are waited for."""
+MOST_KNOWN = 512
+"""Spots; beyond it all are asked for again. A recording keeps no more of them."""
+
+
+@dataclass(slots=True)
+class _Draft:
+    spot: Spot
+    request: int
+    """0 = there is no machine code to wait for."""
+    quoting: bool
+    """Its lines are still to come."""
+    since: float
+    code: CodeReply | None = None
+    quote: Quote = field(default_factory=lambda: Quote((), ""))
+    notes: list[str] = field(default_factory=list)
+
+
+class Codes:
+    """What was asked for and has not come yet, and what came."""
+
+    def __init__(
+        self, resolver: Resolver, addresses: Addresses, sources: Sources | None = None
+    ) -> None:
+        self._resolver = resolver
+        self._addresses = addresses
+        self._sources = sources or Sources()
+        self._known: set[Spot] = set()
+        self._drafts: dict[int, _Draft] = {}
+        self._last = 0
+
+    def want(self, spots: Iterable[Spot], target: Target) -> int:
+        """Ask for what is new, MOST_OPEN at a time; never blocks. Returns how many are open."""
+        for spot in spots:
+            if len(self._drafts) >= MOST_OPEN:
+                break
+            if spot not in self._known:
+                self._ask(spot, target)
+        return len(self._drafts)
+
+    def _ask(self, spot: Spot, target: Target) -> None:
+        if len(self._known) >= MOST_KNOWN:
+            self._known.clear()
+        self._known.add(spot)
+        self._last += 1
+        found = self._addresses.locate(spot.address - spot.caller)
+        draft = self._drafts[self._last] = _Draft(
+            spot, 0, bool(spot.file and spot.line), time.monotonic()
+        )
+        built_ns = 0
+        if found is None:
+            draft.notes.append("no file behind this code")
+        else:
+            module, offset = found
+            built_ns = module.built_ns
+            draft.request = self._resolver.request_code(module.number, offset, caller=spot.caller)
+        if draft.quoting:
+            self._sources.ask(
+                Wanted(
+                    key=self._last,
+                    pid=target.pid,
+                    path=spot.file,
+                    line=spot.line,
+                    executable=target.executable,
+                    built_ns=built_ns,
+                )
+            )
+        else:
+            draft.notes.append("no source: no debug information for this address")
+
+    def take(self, replies: Sequence[Reply]) -> list[Code]:
+        """Use what was answered; returns what is whole now."""
+        if not self._drafts:
+            return []
+        by_request = {draft.request: draft for draft in self._drafts.values() if draft.request}
+        for reply in replies:
+            if isinstance(reply, CodeReply | FailedReply) and reply.request in by_request:
+                draft = by_request[reply.request]
+                draft.request = 0
+                if isinstance(reply, CodeReply):
+                    draft.code = reply
+                else:
+                    draft.notes.append(f"no machine code: {reply.message}")
+        for key, quote in self._sources.answers():
+            if key in self._drafts:
+                self._drafts[key].quote = quote
+                self._drafts[key].quoting = False
+        for draft in self._drafts.values():
+            if draft.quoting and time.monotonic() > draft.since + PATIENCE_S:
+                draft.quoting = False
+                draft.notes.append("no source: its file system does not answer")
+        done = [key for key, one in self._drafts.items() if not one.request and not one.quoting]
+        return [_code(self._drafts.pop(key)) for key in done]
+
+    def clear(self) -> None:
+        """The target runs another image: what is on its way is of no use."""
+        self._known.clear()
+        self._drafts.clear()
+
+
+def _code(draft: _Draft) -> Code:
+    code, notes = draft.code, [draft.quote.note, *draft.notes]
+    if code is not None:
+        notes.append(code.note)
+    return Code(
+        address=draft.spot.address,
+        source=draft.quote.lines,
+        source_file=draft.spot.file,
+        line=draft.spot.line,
+        instructions=tuple(code.instructions) if code is not None else (),
+        at=code.at if code is not None else 0,
+        note="; ".join(filter(None, notes)),
+    )

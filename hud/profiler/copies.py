@@ -1,0 +1,91 @@
+"""The copies of Tokio in the process that the kernel looks at, and when to look for more.
+
+Terms: see `hud.profiler.detection`; a copy's *index* is its place in the kernel's configuration,
+and stays the same as long as the program runs.
+"""
+
+from __future__ import annotations
+
+import time
+
+from hud.probe import wire
+from hud.profiler.detection import Context, Copy, Refusal
+from hud.runtime.context import ContextLayout
+
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 60.0
+"""Between two looks for a Tokio that is there, but has not been found: each takes some 20 ms."""
+
+
+class Copies:
+    """The known ones, by index; empty below rung CONTEXT."""
+
+    def __init__(self) -> None:
+        self.known: tuple[Copy, ...] = ()
+        self._refused: set[tuple[int, int]] = set()
+        self._missing = False
+        self._pause_s = FIRST_PAUSE_S
+        self._next = float("inf")
+
+    @property
+    def layouts(self) -> list[wire.Layout]:
+        """As the kernel wants them."""
+        return [_wire_layout(copy.layout) for copy in self.known]
+
+    def learn(self, found: Context | Refusal) -> list[Copy]:
+        """Keep what was found, wire.MAX_LAYOUTS at most; returns those that were not known."""
+        places = {copy.place for copy in self.known} | self._refused
+        new = [copy for copy in _copies(found) if copy.place not in places]
+        new = new[: wire.MAX_LAYOUTS - len(self.known)]
+        self.known += tuple(new)
+        if new or not self._missing:
+            self._pause_s = FIRST_PAUSE_S
+        self._missing = found.incomplete
+        self._next = time.monotonic() + self._pause_s if found.incomplete else float("inf")
+        self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+        return new
+
+    def due(self) -> bool:
+        """Is it time to look again for what was missing?"""
+        return time.monotonic() >= self._next
+
+    def clear(self) -> None:
+        """Another program, or none."""
+        self.known = ()
+        self._refused.clear()
+        self._missing = False
+        self._next = float("inf")
+
+    def refuse_last(self) -> Copy:
+        """Do without the latest one, whatever is found again."""
+        *kept, last = self.known
+        self.known = tuple(kept)
+        self._refused.add(last.place)
+        return last
+
+    def runtime(self, index: int) -> str:
+        """The name of the runtimes of a copy; empty where there is only one."""
+        if len(self.known) < 2 or index >= len(self.known):
+            return ""
+        names = [copy.name or "executable" for copy in self.known]
+        name = names[index]
+        return name if names.count(name) == 1 else f"{name} #{names[: index + 1].count(name)}"
+
+
+def _copies(found: Context | Refusal) -> tuple[Copy, ...]:
+    return found.copies if isinstance(found, Context) else ()
+
+
+def _wire_layout(layout: ContextLayout) -> wire.Layout:
+    return wire.Layout(
+        tls_offset=layout.tls_offset,
+        task_tag=layout.task_tag,
+        task_id=layout.task_id,
+        budget_tag=layout.budget_tag,
+        runtime=layout.runtime,
+        scheduler=layout.scheduler,
+        core=max(layout.core, 0),
+        tick_multi=layout.tick_multi,
+        tick_current=layout.tick_current,
+        module=layout.module,
+    )

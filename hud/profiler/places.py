@@ -1,0 +1,99 @@
+"""Where uprobes may go in the running process: the resolver's points, checked against its memory.
+
+Terms: a *point* was found in a file (hud.symbols.probes), in the resolver, which has no privileges;
+a *place* is a point in a mapping of the process. Here, with privileges, nothing is parsed: a few
+bytes of the mapped file and of the process are compared with those the resolver has seen.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from hud.errors import TargetError
+from hud.model import Mapping
+from hud.probe.exact import Place
+from hud.symbols.probes import Point
+from hud.target.procfs import PROC
+
+BREAKPOINT = b"\xcc"
+
+
+def check(
+    pid: int,
+    path: str,
+    points: Sequence[Point],
+    mappings: Sequence[Mapping],
+    proc: Path = PROC,
+) -> list[Place]:
+    """The places of the points of the file mapped from ``path``. TargetError with the reason where
+    even one of them is not what the resolver saw; then none may be used."""
+    mine = [one for one in mappings if one.path == path and one.executable and not one.writable]
+    if len({(one.device, one.inode) for one in mine}) > 1:
+        raise TargetError("two files were mapped from one path, one after the other")
+    places: list[Place] = []
+    with _opened(proc / str(pid) / "mem") as memory:
+        for mapping in mine:
+            inside = [point for point in points if _is_inside(mapping, point)]
+            if inside:
+                link = _link(pid, mapping, proc)
+                with _opened(Path(link)) as file:
+                    for point in inside:
+                        _compare(memory, file, mapping, point)
+                places += [Place(point.role.value, link, point.offset) for point in inside]
+    if len(places) != len(points):
+        raise TargetError("a function lies outside of the mapped code, or is mapped twice")
+    return places
+
+
+def _is_inside(mapping: Mapping, point: Point) -> bool:
+    end = mapping.offset + mapping.end - mapping.start
+    return mapping.offset <= point.offset and point.offset + len(point.content) <= end
+
+
+def _link(pid: int, mapping: Mapping, proc: Path) -> str:
+    """A path to the very inode that is mapped, whatever its own path leads to now."""
+    link = proc / str(pid) / "map_files" / f"{mapping.start:x}-{mapping.end:x}"
+    if os.access(link, os.R_OK):
+        return str(link)
+    # not permitted without CAP_SYS_ADMIN; the executable has a second one
+    link = proc / str(pid) / "exe"
+    try:
+        inode = link.stat().st_ino
+    except OSError as error:
+        raise TargetError(f"the mapped file: {(error.strerror or 'unreadable').lower()}") from error
+    if inode != mapping.inode:
+        raise TargetError("the mapped file cannot be reached (run as root)")
+    return str(link)
+
+
+def _compare(memory: int, file: int, mapping: Mapping, point: Point) -> None:
+    wanted = point.content
+    if not wanted or _read(file, len(wanted), point.offset) != wanted:
+        raise TargetError("the file that is mapped is another build, or was changed")
+    found = _read(memory, len(wanted), mapping.start + point.offset - mapping.offset)
+    if found == BREAKPOINT + wanted[1:]:
+        raise TargetError("another probe or a debugger's breakpoint is in Tokio's functions")
+    if found != wanted:
+        raise TargetError("the code in memory differs from the file")
+
+
+def _read(descriptor: int, size: int, offset: int) -> bytes:
+    try:
+        return os.pread(descriptor, size, offset)
+    except OSError as error:
+        raise TargetError(f"the target's code: {(error.strerror or '').lower()}") from error
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise TargetError(f"the target's code: {(error.strerror or '').lower()}") from error
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,189 @@
+"""What long sleeps were about, in words: the file or peer, and the kernel functions they slept in.
+
+The kernel side tells it once for each distinct wait (bpf_src/wait.h), as it was during the sleep:
+nothing here asks /proc what a descriptor is, for it may be closed or reused by now. What can still
+be wrong is the name of a file that was renamed between the sleep and its first mention.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import stat
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import blake2b
+from typing import NamedTuple
+
+from hud.model import Frame, Kind, Origin, Sample, Stack
+from hud.probe.wire import WAIT_NAME, Wait
+from hud.target.kallsyms import KernelNames
+from hud.target.mounts import Mount, mounts_of, path_at
+
+MOST_WAITS = 4096
+MOST_STACKS = 60_000
+MOST_JOINED = 20_000
+MOUNTS_AGAIN_S = 5.0
+_NOTHING_SAID = re.compile(
+    r"^(__)?(io_)?schedule(_\w+)?$ | ^entry_ | ^(__)?do_syscall | ^(__)?x64_sys_call$ "
+    r"| ^(__)?(x64|ia32|arm64)_sys_ | ^el0t?_ | ^invoke_syscall | ^asm_ | ^irqentry_"
+    r"| ^preempt_ | ^bpf_ | ^__traceiter | ^__bpf_",
+    re.VERBOSE,
+)
+"""Kernel functions that are on every such stack."""
+
+
+class Told(NamedTuple):
+    """One wait in words."""
+
+    detail: str
+    """``/data/index``, ``10.0.0.7:5432``; empty = unknown."""
+    frames: tuple[Frame, ...]
+    """Kernel functions, innermost first."""
+
+
+NOTHING = Told("", ())
+
+
+class Waits:
+    """Looks up each wait once."""
+
+    def __init__(
+        self, pid: int, wait: Callable[[int], Wait | None], say: Callable[[str], None]
+    ) -> None:
+        """``wait`` fetches one from the kernel; ``say`` gets a sentence of what is missing."""
+        self._pid = pid
+        self._wait = wait
+        self._say = say
+        self._known: dict[int, Told] = {}
+        self._users: dict[int, Stack] = {}
+        """The stacks of user code as they were last told."""
+        self._inner: dict[int, dict[int, tuple[Frame, ...]]] = {}
+        """By the user stack's key, then by the joined one's: the kernel's part."""
+        self._outer: dict[int, int] = {}
+        """Joined key -> the user stack's."""
+        self._fresh: set[int] = set()
+        """Joined stacks that are yet to be told."""
+        self._names: KernelNames | None = None
+        self._mounts: list[Mount] = []
+        self._mounts_read = float("-inf")
+
+    def take(
+        self, samples: list[Sample], stacks: dict[int, Stack]
+    ) -> tuple[list[Sample], dict[tuple[int, int], str]]:
+        """The samples, sleeps with the kernel's functions in their stacks; ``Batch.details``.
+
+        ``stacks`` are those that came with the samples.
+        """
+        self._remember(stacks)
+        details = {}
+        taken = []
+        for sample in samples:
+            if sample.kind == Kind.SLEEP and sample.value:
+                told = self.of(sample.value)
+                if told.detail:
+                    details[sample.tid, sample.time_ns] = told.detail
+                if told.frames and sample.stack:
+                    sample = sample._replace(stack=self._joined(sample.stack, told))
+            taken.append(sample)
+        return taken, details
+
+    def join(self, stacks: dict[int, Stack]) -> None:
+        """Add to these stacks, some of them new or named now, those that go on into the kernel."""
+        self._remember(stacks)
+        for key in [key for key in stacks if key in self._inner]:
+            self._fresh |= self._inner[key].keys()
+        for joined in self._fresh:
+            key = self._outer[joined]
+            user = self._users.get(key)
+            if user is not None:
+                inner = self._inner[key][joined]
+                frames = None if user.frames is None else inner + user.frames
+                stacks[joined] = replace(user, frames=frames)
+        self._fresh.clear()
+
+    def _remember(self, stacks: dict[int, Stack]) -> None:
+        if len(self._users) + len(stacks) > MOST_STACKS:
+            self._users.clear()
+        self._users |= stacks
+
+    def _joined(self, key: int, told: Told) -> int:
+        """The key of a stack that goes on into the kernel; its own where there is no more room."""
+        names = "\n".join(frame.function for frame in told.frames)
+        digest = blake2b(f"{key:x}\n{names}".encode(), digest_size=8).digest()
+        joined = int.from_bytes(digest, "little") | 1
+        if joined not in self._outer:
+            if key not in self._users or len(self._outer) >= MOST_JOINED:
+                return key
+            self._outer[joined] = key
+            self._inner.setdefault(key, {})[joined] = told.frames
+            self._fresh.add(joined)
+        return joined
+
+    def of(self, key: int) -> Told:
+        """What the waits with this key (``value`` of a SLEEP sample) were about."""
+        told = self._known.get(key)
+        if told is None:
+            wait = self._wait(key)
+            if wait is None:
+                return NOTHING
+            if len(self._known) >= MOST_WAITS:
+                self._known.clear()
+            told = self._known[key] = Told(self._detail(wait), self._frames(wait))
+        return told
+
+    def _frames(self, wait: Wait) -> tuple[Frame, ...]:
+        if not wait.frames:
+            return ()
+        if self._names is None:
+            self._names = KernelNames()
+            if self._names.reason:
+                self._say(self._names.reason)
+        found = []
+        for address in wait.frames:
+            name, module = self._names.find(address)
+            if name and not _NOTHING_SAID.search(name):
+                frame = Frame(address, name, name, module=f"[{module}]", origin=Origin.KERNEL)
+                found.append(frame)
+        return tuple(found)
+
+    def _detail(self, wait: Wait) -> str:
+        if stat.S_ISSOCK(wait.mode):
+            return _peer(wait)
+        names = [_name(name) for name in reversed(wait.names)]
+        if wait.rooted:
+            return self._path(wait.device, "/" + "/".join(names))
+        if stat.S_ISFIFO(wait.mode):
+            return ""
+        if len(names) > 1:
+            return ".../" + "/".join(names)
+        # in no directory: ``[eventfd]``, ``memfd:name``; the root of a file system is "/"
+        return names[0].strip("[]") if names and names[0] != "/" else ""
+
+    def _path(self, device: int, inside: str) -> str:
+        numbers = device >> 20, device & 0xFFFFF
+        path = path_at(self._mounts, numbers, inside)
+        if not path and time.monotonic() - self._mounts_read > MOUNTS_AGAIN_S:
+            self._mounts_read = time.monotonic()
+            self._mounts = mounts_of(self._pid)
+            path = path_at(self._mounts, numbers, inside)
+        return path or "..." + inside
+
+
+def _name(name: bytes) -> str:
+    cut = "..." if len(name) == WAIT_NAME - 1 else ""
+    return name.decode("utf-8", "surrogateescape") + cut
+
+
+def _peer(wait: Wait) -> str:
+    if wait.family == socket.AF_UNIX:
+        return "a Unix socket"
+    if wait.family not in (socket.AF_INET, socket.AF_INET6):
+        return "a socket"
+    if not wait.port:
+        return f"port {wait.local}, own" if wait.local else "a socket"
+    port = socket.ntohs(wait.port)
+    if wait.family == socket.AF_INET:
+        return f"{socket.inet_ntop(socket.AF_INET, wait.peer[:4])}:{port}"
+    return f"[{socket.inet_ntop(socket.AF_INET6, wait.peer)}]:{port}"

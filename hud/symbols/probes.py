@@ -1,0 +1,210 @@
+"""Where a file can be probed to see every poll of its Tokio: which instructions, and why not.
+
+Terms: a *point* is one instruction that may get a uprobe; its *role* says what happens there. An
+instruction is *emulated* where the kernel carries it out itself instead of stepping over a copy,
+which costs some ten times as much (arch/x86/kernel/uprobes.c: branch_setup_xol_ops,
+push_setup_xol_ops). The *straight line* of a function is what each call runs through from the top.
+
+A probe anywhere but at the begin of an instruction corrupts the program, and the kernel does not
+check that. So a point lies in a function that the symbol table bounds, inside the file's bytes of
+an executable PT_LOAD, and was reached by decoding from the function's first instruction.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple
+
+from hud.errors import FormatError
+from hud.symbols.elf import PF_W, PF_X, STT_FUNC
+from hud.symbols.symtab import FoundSymbol, Symtab
+
+if TYPE_CHECKING:
+    from hud.symbols.elf import ElfFile
+
+MOST_FUNCTIONS = 4096
+"""Of one role: ``raw::poll`` has one for each type of task."""
+LONGEST_LINE = 96
+"""Bytes of a function that are decoded."""
+CHECKED = 16
+"""Bytes at a point that the file and the process must have in common."""
+
+
+class Role(str, Enum):
+    """What happens at a point."""
+
+    RUNNING = "running"
+    """``State::transition_to_running``: a poll begins."""
+    IDLE = "idle"
+    """``State::transition_to_idle``: it ends, the task goes on later."""
+    COMPLETE = "complete"
+    """``State::transition_to_complete``: it ends with the task."""
+    POLL = "poll"
+    """``raw::poll``, the entry of each type's vtable: a poll begins, and ends with its return."""
+
+
+class Point(NamedTuple):
+    """One instruction that may be probed."""
+
+    role: Role
+    vaddr: int
+    offset: int
+    """In the file."""
+    content: bytes
+    """The file's bytes from there, at most CHECKED."""
+    emulated: bool
+
+
+class Instruction(NamedTuple):
+    """One decoded instruction, as far as it matters here."""
+
+    size: int
+    word: str
+    """``push``, ``jmp`` ...; the mnemonic."""
+    content: bytes
+    changes_argument: bool
+    """It writes rdi, the function's first argument."""
+
+
+_HASH = r"17h[0-9a-f]{16}E"
+_END = rf"(?:{_HASH})?(?:\.llvm\.\d+)?\Z"
+NAMES = {
+    Role.RUNNING: re.compile(rf"4task5state\w*5State21transition_to_running{_END}"),
+    Role.IDLE: re.compile(rf"4task5state\w*5State18transition_to_idle{_END}"),
+    Role.COMPLETE: re.compile(rf"4task5state\w*5State22transition_to_complete{_END}"),
+    Role.POLL: re.compile(rf"5tokio7runtime4task3raw4poll{_HASH}(?:\.llvm\.\d+)?\Z"),
+}
+"""Legacy and v0 mangling of the three; closures inside them have longer names. ``raw::poll`` is
+generic: in v0 its name goes on with the type."""
+_V0_POLL = re.compile(r"\A_RI\w*5tokio7runtime4task3raw4poll")
+_PATTERN = rb"4task5state\w*5State\d\dtransition_to_|7runtime4task3raw4poll"
+
+TRANSITIONS = (Role.RUNNING, Role.IDLE, Role.COMPLETE)
+
+_LEAVING = frozenset(("ret", "jmp", "call", "ud2", "int3", "hlt", "iretq", "syscall"))
+_NEVER = frozenset(("ret", "retf", "iretq", "int3", "ud2", "hlt", "syscall", "endbr64"))
+
+
+def find_points(elf: ElfFile, symtabs: Iterable[Symtab]) -> list[Point]:
+    """The points that show every poll: those of the three transitions, or of every ``raw::poll``.
+
+    FormatError with the reason where there are none; nothing is guessed.
+    """
+    if elf.machine != "x86_64":
+        raise FormatError(f"not on {elf.machine} so far")
+    found = _functions(symtabs)
+    if not found:
+        raise FormatError("no symbols of Tokio's task functions (stripped, or no Tokio)")
+    for roles in (TRANSITIONS, (Role.POLL,)):
+        if all(found.get(role) for role in roles):
+            return [_point(elf, role, symbol) for role in roles for symbol in found[role]]
+    missing = ", ".join(role.value for role in TRANSITIONS if not found.get(role))
+    raise FormatError(f"Tokio's functions are inlined (no symbol for: {missing})")
+
+
+def _functions(symtabs: Iterable[Symtab]) -> dict[Role, list[FoundSymbol]]:
+    found: dict[Role, dict[int, FoundSymbol]] = {}
+    for symtab in symtabs:
+        for symbol in symtab.find(_PATTERN):
+            role = role_of(symbol.name)
+            if role is not None and symbol.type == STT_FUNC:
+                # several types may share one function
+                found.setdefault(role, {})[symbol.value] = symbol
+    for role, symbols in found.items():
+        if len(symbols) > MOST_FUNCTIONS:
+            raise FormatError(f"{len(symbols)} functions to probe ({role.value})")
+    return {role: list(symbols.values()) for role, symbols in found.items()}
+
+
+def role_of(name: str) -> Role | None:
+    """The role of a function by its raw name."""
+    for role, pattern in NAMES.items():
+        if pattern.search(name):
+            return role
+    return Role.POLL if _V0_POLL.search(name) else None
+
+
+def _point(elf: ElfFile, role: Role, symbol: FoundSymbol) -> Point:
+    start, size = symbol.value, symbol.size
+    if size < 1:
+        raise FormatError(f"function at {start:#x}: no size in the symbol table")
+    code = _code(elf, start, size)
+    line = decode(code, start)
+    at, emulated = choose(line, entry=role is Role.POLL)
+    if at is None:
+        raise FormatError(f"function at {start:#x}: no instruction that can be probed")
+    offset = elf.offset_of(start + at)
+    if offset is None:
+        raise FormatError(f"function at {start:#x}: outside of the file")
+    return Point(role, start + at, offset, code[at : at + CHECKED], emulated)
+
+
+def _code(elf: ElfFile, start: int, size: int) -> bytes:
+    """The function's first bytes; FormatError where they are not code of the file."""
+    homes = [
+        load
+        for load in elf.loads
+        if load.vaddr <= start and start + size <= load.vaddr + load.filesz
+    ]
+    if len(homes) != 1 or not homes[0].flags & PF_X or homes[0].flags & PF_W:
+        raise FormatError(f"function at {start:#x}: not in read-only executable code")
+    return bytes(elf.read(start, min(size, LONGEST_LINE)))
+
+
+def decode(code: bytes, address: int) -> list[Instruction]:
+    """The instructions of the straight line, the one that leaves it included.
+
+    An instruction that is cut off at the end of ``code`` is left out.
+    """
+    import capstone
+
+    disassembler = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
+    disassembler.detail = True
+    line = []
+    for found in disassembler.disasm(code, address):
+        names = {found.reg_name(number) for number in found.regs_access()[1]}
+        changes = bool(names & {"rdi", "edi", "di", "dil"})
+        word = found.mnemonic.rpartition(" ")[2]
+        line.append(Instruction(found.size, word, bytes(found.bytes), changes))
+        if word in _LEAVING or word.startswith(("j", "loop")):
+            break
+    return line
+
+
+def choose(line: list[Instruction], *, entry: bool) -> tuple[int | None, bool]:
+    """(offset in the function, emulated) of the instruction to probe; None = there is none.
+
+    ``entry`` asks for the very first one, where the return address is on top of the stack. Else the
+    first one that is emulated, as long as rdi still holds the argument; or the first at all.
+    """
+    if not line or line[0].word in _NEVER:
+        return None, False
+    if entry or is_emulated(line[0]):
+        return 0, is_emulated(line[0])
+    at = 0
+    for one in line:
+        if is_emulated(one):
+            return at, True
+        if one.changes_argument:
+            break
+        at += one.size
+    return 0, False
+
+
+def is_emulated(one: Instruction) -> bool:
+    """Whether every kernel with uprobes by perf_event carries it out itself (Linux 4.17)."""
+    code = one.content
+    if one.word == "push":
+        # push r64; of r8 to r15 with the REX prefix 0x41 alone
+        return len(code) - (code[:1] == b"\x41") == 1 and 0x50 <= code[-1] <= 0x57
+    if one.word == "nop":
+        return code == b"\x90"
+    if one.word == "jmp":
+        return code[0] in (0xEB, 0xE9)
+    if one.word == "call":
+        return code[0] == 0xE8
+    if one.word.startswith("j"):  # the conditional ones
+        return 0x70 <= code[0] <= 0x7F or (code[0] == 0x0F and 0x80 <= code[1] <= 0x8F)
+    return False

@@ -1,0 +1,94 @@
+"""What the dynamic linker is told to put where: the slots through which a file calls others.
+
+Terms: a *slot* is 8 bytes of data (of the GOT) that a call goes through; a *tag* is an entry of the
+dynamic section. Sources: ELF gABI, "Dynamic Section"; x86-64 psABI, table 4.9; AArch64 ELF ABI,
+"Dynamic relocations".
+"""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+from hud.errors import FormatError
+from hud.symbols.elf import EM_AARCH64, EM_X86_64, PT_DYNAMIC, SYM
+
+if TYPE_CHECKING:
+    from hud.symbols.elf import ElfFile
+
+DT_PLTRELSZ, DT_RELA, DT_RELASZ, DT_JMPREL = 2, 7, 8, 23
+RELATIVE = {EM_X86_64: 8, EM_AARCH64: 1027}
+"""R_X86_64_RELATIVE, R_AARCH64_RELATIVE."""
+SYMBOLIC = {EM_X86_64: (1, 6, 7), EM_AARCH64: (257, 1025, 1026)}
+"""R_*_64 (ABS64), R_*_GLOB_DAT, R_*_JUMP_SLOT: the address of a symbol."""
+CHOSEN = {EM_X86_64: 37, EM_AARCH64: 1032}
+"""R_*_IRELATIVE: what the function at the addend chooses when the program starts."""
+ROW = 24
+"""Bytes of an Elf64_Rela: place, info, addend."""
+TABLE_LIMIT = 1 << 22
+"""Rows of one table that are read."""
+LOOKED_AT = 1 << 20
+"""Of them, besides the relative ones that come first."""
+
+_DYN = struct.Struct("<QQ")
+
+
+def dynamic_tags(elf: ElfFile) -> dict[int, int]:
+    """The dynamic section by tag, the first of each; empty where there is none.
+
+    Raises FormatError where it lies outside of the file.
+    """
+    dynamic = elf.segment(PT_DYNAMIC)
+    if dynamic is None:
+        return {}
+    data = elf.read(dynamic.vaddr, min(dynamic.filesz, 1 << 16) // _DYN.size * _DYN.size)
+    tags: dict[int, int] = {}
+    for tag, value in takewhile(lambda row: row[0], _DYN.iter_unpack(data)):
+        tags.setdefault(tag, value)
+    return tags
+
+
+class Slots:
+    """The slots of one file that get the address of a symbol, or of a function that is chosen."""
+
+    def __init__(self, elf: ElfFile) -> None:
+        self._elf = elf
+        self._rows: dict[int, tuple[int, int]] = {}
+        try:
+            tags = dynamic_tags(elf)
+        except FormatError:
+            return
+        for table, size in ((DT_RELA, DT_RELASZ), (DT_JMPREL, DT_PLTRELSZ)):
+            if table in tags:
+                self._read(tags[table], tags.get(size, 0))
+
+    def _read(self, start: int, size: int) -> None:
+        relative = RELATIVE.get(self._elf.machine_id)
+        wanted = (*SYMBOLIC.get(self._elf.machine_id, ()), CHOSEN.get(self._elf.machine_id))
+        try:
+            words = array("Q", bytes(self._elf.read(start, min(size // ROW, TABLE_LIMIT) * ROW)))
+        except (FormatError, OverflowError):
+            return
+        kinds = words[1::3]
+        first = kinds.count(relative) if relative is not None else 0
+        if kinds[:first].count(relative or 0) != first:
+            first = 0
+        for row in range(first, min(len(kinds), first + LOOKED_AT)):
+            kind, symbol = kinds[row] & 0xFFFFFFFF, kinds[row] >> 32
+            if kind in wanted:
+                self._rows[words[3 * row]] = symbol, words[3 * row + 2]
+
+    def symbol(self, slot: int) -> str:
+        """The name whose address the slot gets; empty if it gets none by name."""
+        index = self._rows.get(slot, (0, 0))[0]
+        table = self._elf.symbol_bytes(".dynsym")
+        if not 0 < index < len(table) // SYM.size:
+            return ""
+        return self._elf.symbol_name(SYM.unpack_from(table, index * SYM.size)[0], ".dynsym")
+
+    def chosen_by(self, slot: int) -> int:
+        """The function that chooses what the slot gets; 0 = none does."""
+        symbol, addend = self._rows.get(slot, (0, 0))
+        return 0 if symbol else addend

@@ -1,0 +1,273 @@
+"""A C program that keeps a CONTEXT as Tokio does, so that begin and end of each poll are known.
+
+Its bytes are where ``wire.Layout`` says. The fixtures ``program`` and ``run`` (conftest.py) build
+and watch it.
+"""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from hud.model import Kind, Sample
+from hud.probe import wire
+from hud.probe.probe import Probe
+
+OBJECT = Path(__file__).parents[2] / "prebuilt" / f"hud-{platform.machine()}.bpf.o"
+
+PROGRAM = r"""
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <linux/futex.h>
+#include <linux/io_uring.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+struct core { char before[104]; unsigned tick; };
+struct scheduler { unsigned char multi; char pad[23]; struct core *core; };
+/* 40 scheduler, 48 task id, 68 budget, 70 runtime */
+struct context {
+	char a[40]; struct scheduler *scheduler; unsigned long task; char b[12];
+	unsigned char budget, c, runtime; char d[9];
+};
+static _Thread_local volatile struct context context;
+
+static unsigned long now(void) {
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ul + t.tv_nsec;
+}
+static void nap(long us) { struct timespec t = {0, us * 1000}; nanosleep(&t, 0); }
+static void spin(long us) { unsigned long end = now() + us * 1000; while (now() < end) ; }
+
+static const char *kind;
+static long us;
+
+static void poll(unsigned long task, void (*work)(long)) {
+	unsigned long before = now(), begun, ending;
+	context.task = task;
+	context.scheduler->core->tick++;
+	context.budget = 1;
+	begun = now();
+	work(us);
+	ending = now();
+	context.budget = 0;
+	context.task = 0;
+	printf("poll %lu %lu %lu %lu %lu\n", task, before, begun, ending, now());
+	fflush(stdout);
+}
+
+/* what the other thread does, `us` after it was asked */
+static int asked[2], in, out;
+static const char *path;
+static unsigned word;
+
+static void *answer(void *arg) {
+	char byte;
+	(void)arg;
+	context.runtime = 2;
+	while (read(asked[0], &byte, 1) == 1) {
+		nap(us);
+		if (!strcmp(kind, "futex")) {
+			word = 1;
+			syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
+		} else {
+			write(out, "!", 1);
+		}
+	}
+	return 0;
+}
+
+static void wait_for_answer(long unused) {
+	char byte;
+	(void)unused;
+	write(asked[1], "?", 1);
+	if (!strcmp(kind, "futex"))
+		while (!*(volatile unsigned *)&word)
+			syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, 0, 0, 0);
+	else
+		read(in, &byte, 1);
+	word = 0;
+	if (!strcmp(kind, "fifo")) {  /* nothing is there any more when the sleep is told */
+		close(in);
+		in = open(path, O_RDONLY | O_NONBLOCK);
+		fcntl(in, F_SETFL, 0);
+	}
+}
+
+static void time_out(long us) {
+	struct timespec t = {0, us * 1000};
+	syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, &t, 0, 0);
+}
+
+static void prepare(void) {
+	struct sockaddr_in6 a = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
+	socklen_t size = sizeof(a);
+	pthread_t thread;
+	int pair[2];
+	pipe(asked);
+	if (!strcmp(kind, "fifo")) {
+		mkfifo(path, 0600);
+		in = open(path, O_RDONLY | O_NONBLOCK);
+		out = open(path, O_WRONLY);
+		fcntl(in, F_SETFL, 0);
+	} else if (!strcmp(kind, "tcp")) {
+		int listener = socket(AF_INET6, SOCK_STREAM, 0);
+		bind(listener, (void *)&a, size);
+		listen(listener, 1);
+		getsockname(listener, (void *)&a, &size);
+		in = socket(AF_INET6, SOCK_STREAM, 0);
+		connect(in, (void *)&a, size);
+		out = accept(listener, 0, 0);
+		printf("port %d\n", ntohs(a.sin6_port));
+	} else {
+		pipe(pair);
+		in = pair[0];
+		out = pair[1];
+	}
+	pthread_create(&thread, 0, answer, 0);
+}
+
+static void *run(void *arg) {
+	struct core core = {{0}, 5};
+	struct scheduler scheduler = {1, {0}, &core};
+	unsigned long task = 100;
+	(void)arg;
+	context.scheduler = &scheduler;
+	context.runtime = 1;
+	for (int round = 0; round < 400; round++) {
+		if (!strcmp(kind, "sleep")) poll(++task, nap);
+		if (!strcmp(kind, "spin")) poll(++task, spin);
+		if (!strcmp(kind, "time out")) poll(++task, time_out);
+		if (path) poll(++task, wait_for_answer);
+		if (!strcmp(kind, "same task")) poll(task, spin);
+		if (!strcmp(kind, "naps")) {  /* many short sleeps in one poll */
+			context.task = ++task;
+			context.budget = 1;
+			core.tick++;
+			for (int i = 0; i < 20; i++) nap(us / 20);
+			context.budget = 0;
+			context.task = 0;
+		}
+		if (!strcmp(kind, "root")) {
+			context.budget = 1;
+			core.tick++;
+			nap(us);
+			context.budget = 0;
+		}
+		if (!strcmp(kind, "allowed")) {  /* block_in_place inside a task */
+			context.task = ++task;
+			context.runtime = 2;
+			nap(us);
+			context.runtime = 1;
+			context.task = 0;
+		}
+		if (!strcmp(kind, "parked")) nap(us);
+		if (!strcmp(kind, "driver")) spin(us);
+		nap(3000);
+	}
+	return 0;
+}
+
+int main(int count, char **arguments) {
+	pthread_t thread;
+	char *self;
+	kind = arguments[1];
+	us = atol(arguments[2]);
+	path = count > 3 ? arguments[3] : 0;
+	__asm__("mov %%fs:0, %0" : "=r"(self));
+	context.runtime = 2;
+	printf("context %ld\n", (long)((char *)&context - self));
+	fflush(stdout);
+	getchar();
+	if (!strcmp(kind, "io_uring")) {
+		/* the kernel's own thread of this process inherits the thread pointer */
+		struct io_uring_params p = {.flags = IORING_SETUP_SQPOLL, .sq_thread_idle = 5};
+		struct core core = {{0}, 5};
+		struct scheduler scheduler = {1, {0}, &core};
+		context.scheduler = &scheduler;
+		context.runtime = 1;
+		context.task = 7;
+		context.budget = 1;
+		int ring = syscall(SYS_io_uring_setup, 8, &p);
+		printf("ring %d\n", ring);
+		fflush(stdout);
+		for (;;) {
+			syscall(SYS_io_uring_enter, ring, 0, 0, IORING_ENTER_SQ_WAKEUP, 0, 0);
+			nap(20000);
+		}
+	}
+	if (path) prepare();
+	pthread_create(&thread, 0, run, 0);
+	pthread_join(thread, 0);
+	return 0;
+}
+"""
+
+THRESHOLD = 5_000_000
+
+
+@dataclass
+class Ran:
+    """What the program did and what was seen of it."""
+
+    samples: list[Sample]
+    polls: list[tuple[int, int, int, int, int]]
+    """(task, begin at the earliest, at the latest, end at the earliest, at the latest)."""
+    probe: Probe
+    waits: dict[int, wire.Wait]
+    """What the sleeps were about, by ``value``."""
+    said: list[str]
+    """The program's lines."""
+
+    def of(self, kind: Kind) -> list[Sample]:
+        return [sample for sample in self.samples if sample.kind == kind]
+
+
+@contextmanager
+def started(
+    program: Path, kind: str, us: int, *more: str
+) -> Iterator[tuple[subprocess.Popen[str], Probe]]:
+    with subprocess.Popen(
+        [program, kind, str(us), *more], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout
+            assert process.stdin
+            offset = int(process.stdout.readline().split()[1])
+            with Probe(
+                OBJECT.read_bytes(), None, tgid=process.pid, threshold_ns=THRESHOLD,
+                text_bytes=8 << 20,
+            ) as probe:  # fmt: skip
+                layout = wire.Layout(
+                    tls_offset=offset,
+                    task_tag=-1,
+                    task_id=48,
+                    budget_tag=68,
+                    runtime=70,
+                    scheduler=40,
+                    core=24,
+                    tick_multi=104,
+                    tick_current=-1,
+                    size=80,
+                )
+                probe.set_layouts([layout])
+                probe.attach(997)
+                process.stdin.write("\n")
+                process.stdin.flush()
+                yield process, probe
+        finally:
+            process.kill()

@@ -1,0 +1,43 @@
+//! A runtime in which one task blocks its thread for 12 ms, again and again.
+//!
+//! With the feature `multi` it has two workers; without, or with the argument `current`, the main
+//! thread drives it. The other thread of the program runs no runtime. Ends after a minute.
+
+use std::time::{Duration, Instant};
+
+use tokio::runtime::{Builder, Runtime};
+
+fn main() -> std::io::Result<()> {
+    std::thread::spawn(|| std::thread::sleep(Duration::from_secs(60)));
+    let runtime = runtime(std::env::args().nth(1).as_deref() == Some("current"))?;
+    println!("running {}", std::process::id());
+    runtime.block_on(async {
+        let until = Instant::now() + Duration::from_secs(60);
+        let task = tokio::spawn(async move {
+            while Instant::now() < until {
+                take_a_nap();
+                tokio::time::sleep(Duration::from_millis(3)).await;
+            }
+        });
+        task.await.expect("a task that ends well");
+    });
+    Ok(())
+}
+
+#[cfg(feature = "multi")]
+fn runtime(current: bool) -> std::io::Result<Runtime> {
+    if current {
+        return Builder::new_current_thread().enable_time().build();
+    }
+    Builder::new_multi_thread().worker_threads(2).enable_time().build()
+}
+
+#[cfg(not(feature = "multi"))]
+fn runtime(_current: bool) -> std::io::Result<Runtime> {
+    Builder::new_current_thread().enable_time().build()
+}
+
+#[inline(never)]
+fn take_a_nap() {
+    std::thread::sleep(Duration::from_millis(12));
+}
