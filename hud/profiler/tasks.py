@@ -112,7 +112,7 @@ class TaskReader:
         driving = {
             tid: one
             for tid, one in driving.items()
-            if one.scheduler and one.layout.scheduler != NONE and (tid in ran or self._lives(tid))
+            if one.scheduler and (tid in ran or self._lives(tid))
         }
         self._find_runtimes(driving)
         runtimes = {runtime.handle: runtime for runtime in self._runtimes.values()}
@@ -141,7 +141,8 @@ class TaskReader:
     # ------------------------------------------------------------------- runtimes
 
     def _find_runtimes(self, driving: Mapping[int, Driving]) -> None:
-        schedulers = {one.scheduler for one in driving.values()}
+        known_place = (one for one in driving.values() if one.layout.scheduler != NONE)
+        schedulers = {one.scheduler for one in known_place}
         for known in self._runtimes.keys() - schedulers:
             del self._runtimes[known]
         for scheduler, runtime in list(self._runtimes.items()):
