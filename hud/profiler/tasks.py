@@ -119,10 +119,18 @@ class TaskReader:
         if runtimes:
             if self._affordable() and time.monotonic() >= self._next_walk:
                 self._walk(list(runtimes.values()))
-            for state in batch.states or ():
-                if _long_poll(state, batch.time_ns, threshold_ns):
-                    self._want(state.task_id)
-            self._look_up(list(runtimes.values()), batch)
+            long_polls = {
+                state.tid: state.task_id
+                for state in batch.states or ()
+                if _long_poll(state, batch.time_ns, threshold_ns)
+            }
+            for task_id in filter(None, long_polls.values()):
+                self._want(task_id)
+            # each copy of Tokio counts for itself: with several an id says too little
+            if len({(one.layout.module, one.layout.tls_offset) for one in driving.values()}) == 1:
+                self._look_up(list(runtimes.values()), batch)
+            if not self._affordable():
+                driving = {tid: one for tid, one in driving.items() if tid in long_polls}
             batch.tasks = self._reading(batch.time_ns, list(runtimes.values()), driving)
         for stats in batch.polls or ():
             if self._vtables.at(stats.vtable) is not None:
@@ -278,5 +286,4 @@ class TaskReader:
 
 
 def _long_poll(state: ThreadState, now_ns: int, threshold_ns: int) -> bool:
-    in_task = bool(state.poll_start_ns and state.task_id)
-    return in_task and now_ns - state.poll_start_ns >= threshold_ns
+    return state.poll_start_ns > 0 and now_ns - state.poll_start_ns >= threshold_ns

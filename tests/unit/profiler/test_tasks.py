@@ -7,6 +7,7 @@ import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -124,6 +125,22 @@ def test_types_of_tasks_that_samples_and_states_name() -> None:
         assert batch.task_ids == {1: runtime.at(VTABLE), 3: runtime.at(VTABLE)}
         opened.note([poll(1)])
         assert filled(opened, runtime, states=[state]).task_ids == {}, "each is told once"
+
+
+def test_with_several_copies_of_tokio_ids_say_too_little() -> None:
+    runtime = Runtime({1: IDLE})
+    other = replace(LAYOUT, tls_offset=LAYOUT.tls_offset - 4096)
+    with reader() as (opened, _):
+        opened.note([poll(1)])
+        states = [
+            ThreadState(tid, Where.RUNTIME, True, False, 1, 0, 0, TimeSplit()) for tid in (1, 2)
+        ]
+        batch = Batch(1, states=states)
+        scheduler = runtime.at(SCHEDULER)
+        opened.fill(batch, {1: Driving(scheduler, LAYOUT), 2: Driving(scheduler, other)}, 5_000_000)
+        assert batch.tasks is not None
+        assert batch.tasks.counts
+        assert batch.task_ids == {}
 
 
 def test_a_walk_waits_for_its_share() -> None:

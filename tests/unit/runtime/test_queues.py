@@ -6,7 +6,7 @@ import struct
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hud.runtime.blocks import Block
@@ -170,6 +170,7 @@ def test_a_worker_without_its_core_has_no_queue() -> None:
     assert queued(memory.read, LAYOUT, SCHEDULER) == -1
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_garbage_never_raises(data: st.DataObject) -> None:
     memory = Memory(ROWS[data.draw(st.sampled_from(sorted(ROWS)))])
