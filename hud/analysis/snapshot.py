@@ -295,10 +295,8 @@ class Analyzer:
             patience = _STALE_NS * (64 + rank % 64) // 128
             renew = fresh or rank < _ALWAYS_FRESH or now_ns - tally.row_ns >= patience
             if row is None or renew:
-                row = _blocker(
-                    *(tally, self._blames, worker_time_ns, now_ns - self._run_start_ns),
-                    self._types(tally),
-                )
+                at_ns = now_ns - self._run_start_ns
+                row = _blocker(tally, self._blames, worker_time_ns, at_ns, self._types(tally))
                 tally.row = row
                 tally.row_ns = now_ns
             rows.append(row)

@@ -219,14 +219,14 @@ def _table(snapshot: Snapshot, *, color: bool, width: int | None, verbose: bool)
         if blocker.operation:
             call = "in " + printable(blocker.operation)
             lines.append(inset + (call if width is None else _tail(call, width - len(inset))))
+        task = _task(blocker)
+        if task:
+            lines.append(inset + (task if width is None else _tail(task, width - len(inset))))
         lines += [
             line
             for label, value in _circumstances(blocker)
             for line in _wrapped(f"{inset}{label} ", printable(value), width)
         ]
-        task = _task(blocker)
-        if task:
-            lines.append(inset + (task if width is None else _tail(task, width - len(inset))))
         lines += _fix(printable(advise(blocker, snapshot.stacks).text), inset, width)
         if verbose:
             lines += code.shown(blocker, snapshot, inset, width)

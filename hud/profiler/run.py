@@ -202,10 +202,10 @@ class Profiler:
         self._addresses.use_tables(self._probe.unwind)
         self._wait_for_image()
         self._phase("executable read")
-        stack.callback(self._close_tasks)
         self._exact = self._make_exact()
         if self._exact is not None:
             stack.callback(self._exact.close)
+        stack.callback(self._close_tasks)
         self._detect()
         self._begin_exact()
         self._phase("attached")
@@ -648,11 +648,11 @@ class Profiler:
         for reply in replies:
             if isinstance(reply, FactsReply | FailedReply):
                 self._image.take(reply)
-            if self._tasks is not None:
-                self._tasks.take(reply)
                 self._objects.take(reply)
             if isinstance(reply, PointsReply | FailedReply) and self._exact is not None:
                 self._exact.take(reply)
+            if self._tasks is not None:
+                self._tasks.take(reply)
         for key, stack in self._addresses.take(replies):
             batch.stacks[key] = stack
         batch.code += self._codes.take(replies)

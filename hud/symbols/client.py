@@ -73,19 +73,19 @@ class DebugReply:
 
 
 @dataclass(frozen=True, slots=True)
-class KindsReply:
-    """For each vtable the name, where and ``inferred`` of its TaskKind."""
-
-    request: int
-    kinds: list[tuple[str, str, bool]]
-
-
-@dataclass(frozen=True, slots=True)
 class PointsReply:
     """What may be probed to see every poll (hud.symbols.probes); a FailedReply says why nothing."""
 
     request: int
     points: list[Point]
+
+
+@dataclass(frozen=True, slots=True)
+class KindsReply:
+    """For each vtable the name, where and ``inferred`` of its TaskKind."""
+
+    request: int
+    kinds: list[tuple[str, str, bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,11 +191,6 @@ class Resolver:
         """Asks for an UnwindReply."""
         return self._ask(messages.AskUnwind(self._next_id(), module))
 
-    def request_kinds(self, module: int, vtables: Sequence[tuple[int, ...]]) -> int:
-        """Asks for a KindsReply. ``vtables``: of each, file offsets of poll, schedule, dealloc,
-        drop_join_handle_slow and shutdown."""
-        return self._ask(messages.AskKinds(self._next_id(), module, list(vtables)))
-
     def request_code(self, module: int, offset: int, *, caller: bool) -> int:
         """Asks for a CodeReply. ``offset``: file offset of the pc, for a caller of the call.
 
@@ -206,6 +201,11 @@ class Resolver:
     def request_points(self, module: int) -> int:
         """Asks for a PointsReply. Its resolver must have been forked with ``capstone``."""
         return self._ask(messages.AskPoints(self._next_id(), module))
+
+    def request_kinds(self, module: int, vtables: Sequence[tuple[int, ...]]) -> int:
+        """Asks for a KindsReply. ``vtables``: of each, file offsets of poll, schedule, dealloc,
+        drop_join_handle_slow and shutdown."""
+        return self._ask(messages.AskKinds(self._next_id(), module, list(vtables)))
 
     def _next_id(self) -> int:
         self._last_id += 1
@@ -313,10 +313,10 @@ class Resolver:
             return PointsReply(answer.request, answer.points)
         if isinstance(answer, messages.Debug):
             return DebugReply(answer.request, answer.why_not)
-        if isinstance(answer, messages.Kinds):
-            return KindsReply(answer.request, answer.kinds)
         if isinstance(answer, messages.Code):
             return CodeReply(answer.request, answer.instructions, answer.at, answer.note)
+        if isinstance(answer, messages.Kinds):
+            return KindsReply(answer.request, answer.kinds)
         return FailedReply(answer.request, answer.message)
 
     # ------------------------------------------------------------------ the process

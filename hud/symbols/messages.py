@@ -66,13 +66,6 @@ class AddDebug(msgspec.Struct, frozen=True, array_like=True, tag=5):
     name: str
 
 
-class AskKinds(msgspec.Struct, frozen=True, array_like=True, tag=40):
-    request: int
-    module: int
-    vtables: list[tuple[int, ...]]
-    """Of each, file offsets of poll, schedule, dealloc, drop_join_handle_slow and shutdown."""
-
-
 class AskCode(msgspec.Struct, frozen=True, array_like=True, tag=30):
     request: int
     module: int
@@ -84,6 +77,13 @@ class AskCode(msgspec.Struct, frozen=True, array_like=True, tag=30):
 class AskPoints(msgspec.Struct, frozen=True, array_like=True, tag=20):
     request: int
     module: int
+
+
+class AskKinds(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    request: int
+    module: int
+    vtables: list[tuple[int, ...]]
+    """Of each, file offsets of poll, schedule, dealloc, drop_join_handle_slow and shutdown."""
 
 
 Request: TypeAlias = (
@@ -132,12 +132,6 @@ class Debug(msgspec.Struct, frozen=True, array_like=True, tag=5):
     """Empty: the file is in use."""
 
 
-class Kinds(msgspec.Struct, frozen=True, array_like=True, tag=40):
-    request: int
-    kinds: list[tuple[str, str, bool]]
-    """Name, where and ``inferred`` of a TaskKind, for each vtable."""
-
-
 class Code(msgspec.Struct, frozen=True, array_like=True, tag=30):
     request: int
     instructions: list[tuple[int, str, str]]
@@ -149,6 +143,12 @@ class Code(msgspec.Struct, frozen=True, array_like=True, tag=30):
 class Points(msgspec.Struct, frozen=True, array_like=True, tag=20):
     request: int
     points: list[Point]
+
+
+class Kinds(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    request: int
+    kinds: list[tuple[str, str, bool]]
+    """Name, where and ``inferred`` of a TaskKind, for each vtable."""
 
 
 Answer: TypeAlias = Facts | Frames | Unwind | Failed | Debug | Points | Code | Kinds

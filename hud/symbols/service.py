@@ -214,8 +214,8 @@ class _Loaded:
         self._elf: ElfFile | None = None
         self._module: Module | None = None
         self._inferred: Inferred | None = None
-        self._kinds: tuple[Module, Kinds] | None = None
         self._listings: Listings | None = None
+        self._kinds: tuple[Module, Kinds] | None = None
         self._debug: ElfFile | None = None
         self._splits: list[ElfFile] = []
         self._crates: dict[str, str] | None = None
@@ -250,14 +250,6 @@ class _Loaded:
             self._inferred = Inferred(self.elf())
         return self._inferred
 
-    def kinds(self) -> Kinds:
-        from hud.symbols.kinds import Kinds
-
-        module = self.module()
-        if self._kinds is None or self._kinds[0] is not module:
-            self._kinds = module, Kinds(self.elf(), module)
-        return self._kinds[1]
-
     def listings(self) -> Listings:
         from hud.symbols.listing import Listings
 
@@ -269,6 +261,14 @@ class _Loaded:
     def debug(self) -> ElfFile | None:
         """Its separate debug file."""
         return self._debug
+
+    def kinds(self) -> Kinds:
+        from hud.symbols.kinds import Kinds
+
+        module = self.module()
+        if self._kinds is None or self._kinds[0] is not module:
+            self._kinds = module, Kinds(self.elf(), module)
+        return self._kinds[1]
 
     def add_debug(self, descriptor: int, name: str) -> None:
         """Use one more file, if it belongs to the module; FormatError with the reason if not."""
@@ -373,6 +373,16 @@ def _debug(loaded: _Loaded, request: messages.AddDebug, descriptor: int) -> mess
     return messages.Debug(request.request, "")
 
 
+def _points(loaded: _Loaded, request: messages.AskPoints) -> messages.Points:
+    from hud.symbols.probes import find_points
+    from hud.symbols.symtab import Symtab
+
+    elf = loaded.elf()
+    files = [elf] if loaded.debug is None else [elf, loaded.debug]
+    points = find_points(elf, map(Symtab, files))
+    return messages.Points(request.request, points)
+
+
 def _kinds(loaded: _Loaded, request: messages.AskKinds) -> messages.Kinds:
     from hud.symbols.kinds import Functions
 
@@ -390,24 +400,14 @@ def _kinds(loaded: _Loaded, request: messages.AskKinds) -> messages.Kinds:
     return messages.Kinds(request.request, answer)
 
 
-def _points(loaded: _Loaded, request: messages.AskPoints) -> messages.Points:
-    from hud.symbols.probes import find_points
-    from hud.symbols.symtab import Symtab
-
-    elf = loaded.elf()
-    files = [elf] if loaded.debug is None else [elf, loaded.debug]
-    points = find_points(elf, map(Symtab, files))
-    return messages.Points(request.request, points)
-
-
 _Ask = (
     messages.AskFacts
     | messages.AskFrames
     | messages.AskUnwind
     | messages.AddDebug
-    | messages.AskKinds
     | messages.AskCode
     | messages.AskPoints
+    | messages.AskKinds
 )
 SHORT = 64
 """Offsets in a frame request that goes before longer ones."""
@@ -436,12 +436,12 @@ def _work(
         return _facts(loaded, request), None
     if isinstance(request, messages.AskFrames):
         return _frames(loaded, request), None
-    if isinstance(request, messages.AskKinds):
-        return _kinds(loaded, request), None
     if isinstance(request, messages.AskCode):
         return _code(loaded, request), None
     if isinstance(request, messages.AskPoints):
         return _points(loaded, request), None
+    if isinstance(request, messages.AskKinds):
+        return _kinds(loaded, request), None
     return _unwind(loaded, request)
 
 
