@@ -195,7 +195,8 @@ def test_names_are_kept_for_the_next_run(tmp_path: Path) -> None:
     assert again.asked.frames == []
     ((_, stack),) = again.addresses.take([])
     assert functions(stack) == names == ["/app+0x1020", "/app+0x102f"]
-    assert stack.frames is not None and stack.frames[0].address == APP + 0x20
+    assert stack.frames is not None
+    assert (stack.frames[0].address, stack.frames[0].module) == (APP + 0x20, "/app")
     # what is new is added to what was kept
     again.named(2, APP + 0x40)
     again.addresses.keep_names()
