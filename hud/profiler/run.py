@@ -113,6 +113,8 @@ class Profiler:
         self._known_stacks: set[int] = set()
         self._outside: set[int] = set()
         """tids that ``--workers`` leaves out."""
+        self._ended: set[int] = set()
+        """tids of workers that are gone, until the kernel's last word of them."""
         self._stacks_gone = 0
         self._unread: list[LifeEvent] = []
         self._next_refresh = 0.0
@@ -476,6 +478,9 @@ class Profiler:
         batch.states = read.states
         if self.options.use_context and not batch.ended:
             self._look_again(batch)
+        for tid in self._ended.intersection(read.exited):
+            read.entered.pop(tid, None)  # told before; a thread that is gone is no new worker
+        self._ended.difference_update(read.exited)
         if self._copies.known:
             batch.workers += self._take_entered(read.entered, read.copies)
             self._judge_layout(batch)
@@ -682,6 +687,7 @@ class Profiler:
                 self._classes.forget(event.tid)
                 if self._workers.pop(event.tid, None) is not None:
                     self._ids.forget(event.tid)
+                    self._ended.add(event.tid)
                     batch.died.append(event.tid)
                 changed = True
             elif isinstance(event, Born):
@@ -723,6 +729,7 @@ class Profiler:
         self._close_tasks()
         self._workers.clear()
         self._outside.clear()
+        self._ended.clear()
         if self._exact is not None:
             self._exact.begin((), "the process runs another program now")
         self._probe.detach()

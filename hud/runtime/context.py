@@ -147,7 +147,12 @@ def propose(facts: TlsFacts, block: Block, tokio_versions: Sequence[str] = ()) -
     layouts: list[ContextLayout] = []
     for _, value, size in contexts:
         if 0 <= value <= block.size - size:
-            rows = _by_dwarf(_rows(size, versions, block.where), facts.context_members)
+            rows = _rows(size, versions, block.where)
+            if len(contexts) > len(versions) > 0:  # one of another version, which is not known
+                known = {row for row, _ in rows}
+                more = _rows(size, (), block.where)
+                rows += [(row, why) for row, why in more if row not in known]
+            rows = _by_dwarf(rows, facts.context_members)
             layouts += [layout_of(row, block, value, why) for row, why in rows]
     if layouts:
         return Proposal(tuple(dict.fromkeys(layouts)), "")

@@ -128,6 +128,19 @@ def test_two_copies_of_tokio_each_count() -> None:
     ]
 
 
+def test_a_copy_more_than_versions_may_be_of_any() -> None:
+    both = Facts(Tls(0x1000, 0x200, 8), [(LEGACY, 0x40, 80), (LEGACY, 0x100, 88)])
+    layouts = propose(both, "x86_64", ["1.38.0"]).layouts
+    assert [(layout.tls_offset + 0x200, layout.tokio) for layout in layouts] == [
+        (0x40, "1.29 to 1.39"),
+        (0x40, "1.45 to 1.54"),
+        (0x40, "1.40 to 1.44"),
+        (0x100, "1.29 to 1.39"),
+        (0x100, "1.23"),
+    ]
+    assert "by its CONTEXT of 80 bytes" in layouts[1].why
+
+
 @pytest.mark.parametrize(
     ("machine", "tls", "offset"),
     [
