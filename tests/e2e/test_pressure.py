@@ -49,7 +49,7 @@ def test_a_busy_neighbour_changes_no_hotspot(
 ) -> None:
     kinds = "bcrypt,json,mutex,pipe,yield_now,timers,spawn_blocking"
     truth, export = tmp_path / "truth", tmp_path / "trace.json"
-    zoo = targets.zoo(build_target("zoo"), truth, "--seconds", "8", "--kinds", kinds)
+    zoo = targets.zoo(build_target("zoo"), truth, "--seconds", "40", "--kinds", kinds)
     with spinners(2 * (os.cpu_count() or 1)), zoo as running:
         arguments = ("--pid", running.pid, "--headless", "--duration", 5)
         done = program.run(*arguments, "--export", export)
@@ -80,7 +80,7 @@ def test_a_stopped_process_has_no_new_hotspot(
     build_target: Callable[..., Path], tmp_path: Path
 ) -> None:
     export = tmp_path / "trace.json"
-    options = ("--seconds", "20", "--kinds", "thread_sleep,cpu,mutex", "--pause-ms", "1")
+    options = ("--seconds", "40", "--kinds", "thread_sleep,cpu,mutex", "--pause-ms", "1")
     with targets.zoo(build_target("zoo"), tmp_path / "truth", *options) as zoo:
         arguments = ("--pid", zoo.pid, "--duration", 4, "--export", export)
         with program.attached(*arguments) as hud:
@@ -125,7 +125,7 @@ def group(need: Callable[[object, str], None]) -> Iterator[Path]:
 
 def test_a_quota_is_told(build_target: Callable[..., Path], group: Path, tmp_path: Path) -> None:
     export = tmp_path / "trace.json"
-    options = ("--seconds", "15", "--kinds", "cpu,sort", "--block-ms", "30", "--pause-ms", "5")
+    options = ("--seconds", "40", "--kinds", "cpu,sort", "--block-ms", "30", "--pause-ms", "5")
     with targets.zoo(build_target("zoo"), tmp_path / "truth", *options) as zoo:
         (group / "cgroup.procs").write_text(str(zoo.pid))
         arguments = ("--pid", zoo.pid, "--headless", "--duration", 3, "--export", export)
