@@ -76,7 +76,8 @@ LAST_CODE_S = 3.0
 """How long it waits for source and machine code, where they are wanted."""
 
 REFRESH_INTERVAL_S = 0.5
-HOST_INTERVAL_NS = 2_000_000_000
+STUCK_NS = 100_000_000
+"""A worker in one poll for so long is looked at before the poll ends."""
 LOOK_INTERVAL_S = 1.0
 """Between two looks at the mappings where nothing hints at new ones; and LOOK_SHARE times what one
 takes at least."""
@@ -112,6 +113,8 @@ class Profiler:
         self._known_stacks: set[int] = set()
         self._outside: set[int] = set()
         """tids that ``--workers`` leaves out."""
+        self._ended: set[int] = set()
+        """tids of workers that are gone, until the kernel's last word of them."""
         self._stacks_gone = 0
         self._unread: list[LifeEvent] = []
         self._next_refresh = 0.0
@@ -196,7 +199,7 @@ class Profiler:
             )
         )
         self._phase("programs loaded")
-        self._waits = Waits(pid, self._probe.wait, self.notes.append)
+        self._waits = Waits(pid, self._probe.wait, self._probe.asleep_since, self.notes.append)
         self._host = HostWatch(pid)
         self._next_host = 0
         self._addresses.use_tables(self._probe.unwind)
@@ -475,13 +478,17 @@ class Profiler:
         batch.states = read.states
         if self.options.use_context and not batch.ended:
             self._look_again(batch)
+        for tid in self._ended.intersection(read.exited):
+            read.entered.pop(tid, None)  # told before; a thread that is gone is no new worker
+        self._ended.difference_update(read.exited)
         if self._copies.known:
             batch.workers += self._take_entered(read.entered, read.copies)
             self._judge_layout(batch)
-        for state in read.states:
+        for at, state in enumerate(read.states):
             key = state.asleep_stack
-            if key and state.poll_start_ns and now - state.poll_start_ns >= 100_000_000:
+            if key and state.poll_start_ns and now - state.poll_start_ns >= STUCK_NS:
                 self._fetch_stack(key, batch)
+                read.states[at] = self._waits.lasting(state, now, batch.details)
         self._addresses.ask_wanted()
         self._waits.join(batch.stacks)
         if now >= self._next_host:
@@ -680,6 +687,7 @@ class Profiler:
                 self._classes.forget(event.tid)
                 if self._workers.pop(event.tid, None) is not None:
                     self._ids.forget(event.tid)
+                    self._ended.add(event.tid)
                     batch.died.append(event.tid)
                 changed = True
             elif isinstance(event, Born):
@@ -721,6 +729,7 @@ class Profiler:
         self._close_tasks()
         self._workers.clear()
         self._outside.clear()
+        self._ended.clear()
         if self._exact is not None:
             self._exact.begin((), "the process runs another program now")
         self._probe.detach()
