@@ -453,6 +453,7 @@ class Profiler:
 
     def _take_life(self, batch: Batch) -> None:
         changed = False
+        gone: set[int] = set()
         for event in self._life.read():
             if isinstance(event, ProcessExited):
                 status = exit_text(event.wait_status)
@@ -460,6 +461,7 @@ class Profiler:
             elif isinstance(event, Exec):
                 self._replace_image(batch)
             elif isinstance(event, ThreadExited):
+                gone.add(event.tid)
                 self._names.pop(event.tid, None)
                 self._outside.discard(event.tid)
                 if self._workers.pop(event.tid, None) is not None:
@@ -478,15 +480,18 @@ class Profiler:
                     batch.workers.append(renamed)
                 changed = True
         if changed and not batch.ended and self._layout is None:
-            self._choose_again(batch)
+            self._choose_again(batch, gone)
 
-    def _choose_again(self, batch: Batch) -> None:
-        """The threads have changed on a rung that knows workers by name or stack."""
+    def _choose_again(self, batch: Batch, gone: set[int]) -> None:
+        """The threads have changed on a rung that knows workers by name or stack.
+
+        ``gone``: those that have just exited; /proc may still list them.
+        """
         known = set(self._workers)
         try:
             workers, detection = detect.find_by_ladder(
                 self._refusal,
-                self._thread_names(),
+                [thread for thread in self._thread_names() if thread.tid not in gone],
                 self.options.workers,
                 self._classes,
                 self.target.pid,
