@@ -283,6 +283,10 @@ class ThreadState:
     asleep_stack: int = 0
     """Key of the stack it sleeps at, if it sleeps in a poll; else 0."""
     syscall: int = -1
+    argument: int = 0
+    """Of the system call it sleeps in, the first."""
+    file_type: int = 0
+    """``stat.S_IFMT`` of that as a descriptor, of sleeps that have lasted; 0 = none or unknown."""
 
 
 # --------------------------------------------------------------------------- tasks
@@ -298,9 +302,10 @@ class TaskKind:
     """The future's type as people read it; empty = unknown. Several types that the linker folded
     are told as ``a | b``."""
     where: str = ""
-    """``src/main.rs:40``, where the future is declared; may be empty."""
+    """``src/main.rs:40``, where the future is declared; may be empty. With ``~`` before it: that
+    or an async fn that it awaits."""
     inferred: bool = False
-    """True = from panic locations."""
+    """True = the name is a guess, from panic locations or by elimination."""
 
 
 class TaskCount(NamedTuple):
@@ -331,6 +336,10 @@ class TasksRead:
     pool_idle: int = -1
     pool_queue: int = -1
     """Jobs that wait for a thread of the pool."""
+    pool_limit: int = -1
+    """``max_blocking_threads``."""
+    pool_busiest: int = -1
+    """Most threads of the pool that were busy at one reading of this run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -507,7 +516,8 @@ class Batch:
     threshold_from: str = ""
     """With it: how hud chose it."""
     details: dict[tuple[int, int], str] = field(default_factory=dict)
-    """(tid, ``time_ns``) of a SLEEP sample -> the file or peer that its system call was about."""
+    """(tid, ``time_ns``) of a SLEEP sample, or (tid, ``since_ns``) of a sleep that lasts -> the
+    file or peer that its system call was about."""
     tasks: TasksRead | None = None
     task_kinds: list[TaskKind] = field(default_factory=list)
     """New ones, and known ones that have names now."""
@@ -615,6 +625,10 @@ class Episode:
     """The file, peer or program it was about; empty = unknown."""
     evidence: str = ""
     """What the cause was told by, in words."""
+    vtable: int = 0
+    """The task's type, a key of ``Recording.task_kinds``; 0 = unknown when it was settled."""
+    behind: float = -1.0
+    """Ready tasks in the worker's own queue meanwhile, on average; -1 = not read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from hud.model import (
     Worker,
 )
 from hud.probe import wire
-from hud.probe.probe import Probe
+from hud.probe.probe import Probe, Threads
 from hud.profiler import detection as detect
 from hud.profiler.addresses import Addresses
 from hud.profiler.cache import Cache, default_directory
@@ -42,6 +42,7 @@ from hud.profiler.exact import Exact
 from hud.profiler.image import Image
 from hud.profiler.objects import Objects
 from hud.profiler.options import Options
+from hud.profiler.tasks import Driving, TaskReader
 from hud.profiler.waits import Waits
 from hud.runtime.workers import WorkerIds, find_workers
 from hud.symbols.client import FactsReply, FailedReply, PointsReply, Reply, Resolver
@@ -75,7 +76,8 @@ LAST_CODE_S = 3.0
 """How long it waits for source and machine code, where they are wanted."""
 
 REFRESH_INTERVAL_S = 0.5
-HOST_INTERVAL_NS = 2_000_000_000
+STUCK_NS = 100_000_000
+"""A worker in one poll for so long is looked at before the poll ends."""
 LOOK_INTERVAL_S = 1.0
 """Between two looks at the mappings where nothing hints at new ones; and LOOK_SHARE times what one
 takes at least."""
@@ -125,6 +127,7 @@ class Profiler:
         self._refusal = detect.Refusal("", ())
         self._classes = Classes()
         self._preparing: Thread | None = None
+        self._tasks: TaskReader | None = None
         self.notes: list[str] = []
         self._notes_told = 0
         self._cost_before = 0
@@ -196,7 +199,7 @@ class Profiler:
             )
         )
         self._phase("programs loaded")
-        self._waits = Waits(pid, self._probe.wait, self.notes.append)
+        self._waits = Waits(pid, self._probe.wait, self._probe.asleep_since, self.notes.append)
         self._host = HostWatch(pid)
         self._next_host = 0
         self._addresses.use_tables(self._probe.unwind)
@@ -205,6 +208,7 @@ class Profiler:
         self._exact = self._make_exact()
         if self._exact is not None:
             stack.callback(self._exact.close)
+        stack.callback(self._close_tasks)
         self._detect()
         self._begin_exact()
         self._phase("attached")
@@ -302,6 +306,34 @@ class Profiler:
                 copies = dict.fromkeys(copy.drives, index[copy.place])
                 workers += self._take_entered(copy.drives, copies)
         return workers
+
+    def _read_tasks(self, batch: Batch, read: Threads) -> None:
+        """The runtimes' tasks and queues, where Tokio's state is known."""
+        if not self._copies.known or batch.ended:
+            return
+        if self._tasks is None:
+            try:
+                self._tasks = TaskReader(self.target.pid, self._addresses, self._resolver)
+            except TargetError as error:
+                what = f"the runtime's tasks are not read: {error}"
+                self.notes += [what] * (what not in self.notes)
+                return
+        driving = {
+            tid: Driving(scheduler, copy.layout)
+            for copy in self._copies.known
+            for tid, scheduler in copy.drives.items()
+        }
+        for tid, scheduler in read.entered.items():
+            copy = self._copies.known[read.copies.get(tid, 0) % len(self._copies.known)]
+            driving[tid] = Driving(scheduler, copy.layout)
+        self._tasks.fill(batch, driving, int(self._probe.config.threshold_ns))
+        if self._tasks.trouble:
+            self.notes += [self._tasks.trouble] * (self._tasks.trouble not in self.notes)
+
+    def _close_tasks(self) -> None:
+        if self._tasks is not None:
+            self._tasks.close()
+            self._tasks = None
 
     def _attach(self, hz: int) -> None:
         self._probe.attach(self.options.sample_hz or hz)
@@ -420,6 +452,8 @@ class Profiler:
         if self._outside:
             samples = [sample for sample in samples if sample.tid not in self._outside]
         batch.samples = samples
+        if self._tasks is not None:
+            self._tasks.note(samples)
         self._refresh()
         self._take_replies(batch)
         self._waits.join(batch.stacks)
@@ -450,10 +484,11 @@ class Profiler:
         if self._copies.known:
             batch.workers += self._take_entered(read.entered, read.copies)
             self._judge_layout(batch)
-        for state in read.states:
+        for at, state in enumerate(read.states):
             key = state.asleep_stack
-            if key and state.poll_start_ns and now - state.poll_start_ns >= 100_000_000:
+            if key and state.poll_start_ns and now - state.poll_start_ns >= STUCK_NS:
                 self._fetch_stack(key, batch)
+                read.states[at] = self._waits.lasting(state, now, batch.details)
         self._addresses.ask_wanted()
         self._waits.join(batch.stacks)
         if now >= self._next_host:
@@ -463,6 +498,7 @@ class Profiler:
         batch.losses = self.losses()
         batch.cost = self.cost()
         self._tell_exact(batch)
+        self._read_tasks(batch, read)
         if len(self.notes) != self._notes_told:
             self._notes_told = len(self.notes)
             batch.notes = tuple(self.notes)
@@ -622,12 +658,16 @@ class Profiler:
                 self._objects.take(reply)
             if isinstance(reply, PointsReply | FailedReply) and self._exact is not None:
                 self._exact.take(reply)
+            if self._tasks is not None:
+                self._tasks.take(reply)
         for key, stack in self._addresses.take(replies):
             batch.stacks[key] = stack
         batch.code += self._codes.take(replies)
         if self._addresses.improved:
             self._addresses.improved = False
             self._known_stacks.clear()
+            if self._tasks is not None:
+                self._tasks.ask_again()
         if self._addresses.notes:
             fresh = [note for note in self._addresses.notes if note not in self.notes]
             self.notes += fresh
@@ -686,6 +726,7 @@ class Profiler:
     def _replace_image(self, batch: Batch) -> None:
         """exec: other code, other layout, the same pid."""
         batch.died += list(self._workers)
+        self._close_tasks()
         self._workers.clear()
         self._outside.clear()
         self._ended.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -170,6 +171,30 @@ def test_what_a_sleep_was_about(build: ModuleType) -> None:
     assert (told.detail, told.cause) == ("/data/index", Cause.NETWORK)
     assert told.evidence == "asleep in read of a socket"
     assert other.detail == "", "its first argument is no descriptor"
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_what_a_sleep_that_lasts_is_about(build: ModuleType, finished: bool) -> None:
+    recording = build.empty_recording()
+    tid, start = build.TIDS[0], build.START_NS
+    now = start + build.SECOND
+    stuck = build.state(tid, poll_start_ns=start, where=Where.POLL)
+    stuck = replace(stuck, since_ns=start + 5, running=False, asleep_stack=build.SAVE)
+    for call, detail, cause in ((0, "10.0.0.7:80", Cause.NETWORK), (34, "", Cause.SYSCALL)):
+        recording.details[tid, start + 5] = "10.0.0.7:80"
+        state = replace(stuck, syscall=call, file_type=0xC000)
+        recording.set_states([state], now)
+        if finished and call == 0:
+            recording.finish(now, "")
+            (one,) = episodes(recording, now)
+        else:
+            analyzer = Analyzer(recording, machine="x86_64")
+            (one,) = analyzer.snapshot(now, True).timeline
+        assert (one.detail, one.in_progress) == (detail, True)
+        if detail:
+            assert one.cause is cause
+        if finished:
+            break
 
 
 def test_a_wait_inside_a_poll_is_no_sleep(build: ModuleType) -> None:
