@@ -642,11 +642,11 @@ class Profiler:
         """Threads that poll without driving a scheduler: ``block_on`` of a multi_thread runtime."""
         if not self._copies.known:
             return
-        for tid in {s.tid for s in samples if s.kind == Kind.POLL} - self._workers.keys():
-            if tid not in self._outside:
-                worker = self._add_worker(tid, "block_on")
-                if worker is not None:
-                    batch.workers.append(worker)
+        polling = {sample.tid for sample in samples if sample.kind == Kind.POLL}
+        for tid in polling - self._workers.keys() - self._outside - self._ended:
+            worker = self._add_worker(tid, "block_on")
+            if worker is not None:
+                batch.workers.append(worker)
 
     def _take_replies(self, batch: Batch) -> None:
         self._addresses_take(self._resolver.replies(), batch)

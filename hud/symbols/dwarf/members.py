@@ -34,7 +34,10 @@ def structures_with(units: Units, member: str) -> list[dict[str, int]]:
     sections = [units.elf.section(name) for name in (".debug_info", ".debug_str")]
     if any(s is None or s.flags & SHF_COMPRESSED for s in sections) or len(units.info) > MAX_INFO:
         return []
-    strings = units.section(".debug_str")
+    try:
+        strings = units.section(".debug_str")
+    except FormatError:
+        return []
     found: list[dict[str, int]] = []
     hits = 0
     # a string may be the tail of a longer one
