@@ -302,9 +302,10 @@ class TaskKind:
     """The future's type as people read it; empty = unknown. Several types that the linker folded
     are told as ``a | b``."""
     where: str = ""
-    """``src/main.rs:40``, where the future is declared; may be empty."""
+    """``src/main.rs:40``, where the future is declared; may be empty. With ``~`` before it: that
+    or an async fn that it awaits."""
     inferred: bool = False
-    """True = from panic locations."""
+    """True = the name is a guess, from panic locations or by elimination."""
 
 
 class TaskCount(NamedTuple):

@@ -65,7 +65,8 @@ class RungDetector:
         seen: list[Sample] = []
         unseen: list[Sample] = []
         for sample in samples:
-            (unseen if sample.where == Where.UNKNOWN else seen).append(sample)
+            is_tick = sample.kind == Kind.CPU and sample.where == Where.UNKNOWN
+            (unseen if is_tick else seen).append(sample)
         yield from self._polls.feed(seen, now_ns)
         yield from self._runs.feed(unseen, now_ns)
 
@@ -341,6 +342,10 @@ class RunDetector:
             if sample.kind == Kind.CPU and sample.tid in self._recording.workers:
                 self._queues.setdefault(sample.tid, deque(maxlen=_MAX_QUEUE)).append(sample)
         for tid, queue in self._queues.items():
+            if tid not in self._recording.workers:  # it turned out to be none
+                queue.clear()
+                self._runs.pop(tid, None)
+                continue
             while queue and self._ready(queue[0], now_ns):
                 yield from self._take(queue.popleft())
             run = self._runs.get(tid)
