@@ -263,10 +263,20 @@ class _Loop:
             self._begin_anew()
 
     def _begin_anew(self) -> None:
-        stacks = self._recording.stacks
+        """What happened is forgotten; what is told once only, stacks and types of tasks, stays."""
+        before = self._recording
         self._begin(time.monotonic_ns())
-        for key, stack in stacks.items():
-            self._recording.add_stack(key, stack)
+        known = Batch(
+            time.monotonic_ns(),
+            stacks=before.stacks,
+            culprits=list(before.culprits.values()),
+            task_kinds=list(before.task_kinds.values()),
+            task_ids=before.task_ids,
+            polls=list(before.polls.values()),
+            exact=before.exact,
+            code=list(before.code.values()),
+        )
+        self._recording.take(known)
 
     # ------------------------------------------------------------------- what comes in
 
