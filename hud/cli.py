@@ -30,7 +30,9 @@ USAGE = """\
 hud [options] PROCESS
        hud [options] --pid PID
        hud doctor [PID]
-       hud demo"""
+       hud demo
+       hud info|view|export FILE.hud
+       hud help [TOPIC]"""
 
 DESCRIPTION = """\
 Says which code blocks the workers of a running Tokio service, for how long
@@ -45,6 +47,8 @@ examples:
                                        print a summary after a minute
   sudo hud my-app --headless --export trace.json
                                        and write a trace: Perfetto, jq
+  sudo hud my-app --record run.hud     keep all that is seen, to look at later
+  hud view run.hud                     the same screen, played again
   sudo hud doctor 1234                 what this machine and that process allow
   sudo hud demo                        hud on a server of its own, with load
 
@@ -61,7 +65,11 @@ exit codes:
   4    not permitted, not supported here, or the result could not be written
   130  interrupted before anything could be written
 
-A process that is named like a command (doctor, demo) is reached by --pid.
+hud help lists what there is to read: tuning, reading the screen, exports,
+troubleshooting, how it works, security.
+
+A process that is named like a command (doctor, demo, info, view, export, help)
+is reached by --pid.
 """
 
 
@@ -149,11 +157,8 @@ def _lead_nowhere(stream: TextIO) -> None:
 
 def _dispatch(arguments: list[str]) -> int:
     try:
-        if arguments[:1] == ["doctor"]:
-            return _doctor(arguments[1:])
-        if arguments[:1] == ["demo"]:
-            return _demo(arguments[1:])
-        return _profile(arguments)
+        command = COMMANDS.get(arguments[0]) if arguments else None
+        return command(arguments[1:]) if command is not None else _profile(arguments)
     except SystemExit as done:  # argparse, after --help or --version
         return int(done.code or EXIT_DONE)
 
@@ -231,6 +236,9 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     )
     out.add_argument(
         "--export", metavar="FILE", help="write the run to FILE when it ends (- stdout)"
+    )
+    out.add_argument(
+        "--record", metavar="FILE.hud", help="write all that is seen to FILE.hud, to look at later"
     )
     out.add_argument(
         "--format",
@@ -325,6 +333,7 @@ def _request(options: argparse.Namespace, *, headless: bool) -> Request:
         max_overhead=options.max_overhead / 100,
         headless=headless,
         export=options.export,
+        record=options.record,
         format=options.format,
         quiet=options.quiet,
         verbose=options.verbose,
@@ -392,3 +401,84 @@ def _demo(arguments: list[str]) -> int:
         say=tell,
         build=options.build,
     )
+
+
+def _file_parser(command: str, description: str) -> _Parser:
+    parser = _Parser(prog=f"hud {command}", description=description, allow_abbrev=False)
+    parser.add_argument("file", metavar="FILE", help="a recording (hud --record)")
+    parser.add_argument("-v", "--verbose", action="store_true", help="details of errors")
+    return parser
+
+
+def _info(arguments: list[str]) -> int:
+    options = _file_parser("info", "What is in a recording.").parse_args(arguments)
+
+    from hud import recordings
+
+    for line in recordings.info(options.file):
+        _show(line + "\n")
+    return EXIT_DONE
+
+
+def _export(arguments: list[str]) -> int:
+    parser = _file_parser(
+        "export", "Writes what the recorded run would have written, and prints its summary."
+    )
+    parser.add_argument("-o", "--output", metavar="OUT", help="where to (- stdout)")
+    parser.add_argument(
+        "--format", metavar="NAME", default="", help="trace (the default) or summary"
+    )
+    options = parser.parse_args(arguments)
+    if options.format and options.output is None:
+        raise UsageError("--format without --output", "add -o FILE")
+
+    from hud import recordings
+
+    recordings.export(
+        options.file, options.output, options.format, _say, _show, verbose=options.verbose
+    )
+    return EXIT_DONE
+
+
+def _view(arguments: list[str]) -> int:
+    parser = _file_parser("view", "Shows a recording on the screen, at its end or from --at on.")
+    parser.add_argument(
+        "--at",
+        type=_number("a position", *SECONDS, "s"),
+        metavar="S",
+        help="play from S seconds after its begin",
+    )
+    parser.add_argument(
+        "--speed",
+        type=_number("a speed", 0.1, 1000.0, "times"),
+        default=1.0,
+        metavar="X",
+        help="play X times as fast (default 1)",
+    )
+    options = parser.parse_args(arguments)
+
+    from hud import recordings
+
+    recordings.view(options.file, options.speed, options.at, _say, _show)
+    return EXIT_DONE
+
+
+def _help(arguments: list[str]) -> int:
+    parser = _Parser(prog="hud help", description="Longer texts.", allow_abbrev=False)
+    parser.add_argument("topic", nargs="?", metavar="TOPIC", help="without one: which there are")
+    options = parser.parse_args(arguments)
+
+    from hud import topics
+
+    topics.read(options.topic, _show)
+    return EXIT_DONE
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "doctor": _doctor,
+    "demo": _demo,
+    "info": _info,
+    "view": _view,
+    "export": _export,
+    "help": _help,
+}

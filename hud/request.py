@@ -26,6 +26,7 @@ class Request:
     """The share of the workers' CPU time that exact mode may cost."""
     headless: bool
     export: str | None
+    record: str | None
     format: str
     """Empty = by the name of the export."""
     quiet: bool

@@ -11,19 +11,23 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from pathlib import Path
 from shutil import get_terminal_size
 from types import TracebackType
 
 from hud import resources
+from hud.deliver import deliver, invoking_user, write_selection
 from hud.errors import ExportError, UsageError
-from hud.export import choose, summary
-from hud.export.write import check_writable, write_atomically
+from hud.export import choose
+from hud.export.write import check_regular, check_writable
 from hud.model import Rung, Snapshot, Target
 from hud.profiler import Options, Profiler
 from hud.profiler.threshold import DEFAULT_NS
+from hud.record.writer import Writer
 from hud.request import Request
-from hud.session import Ending, Outcome, Screen, Wish, record
+from hud.session import Ending, Screen, record
 from hud.text import printable
+from hud.wish import Export, Wish
 
 Say = Callable[[str], None]
 
@@ -32,6 +36,10 @@ EXIT_DONE = 0
 
 def check(request: Request) -> None:
     """Can the result be written at all? UsageError before anything is attached."""
+    if request.record is not None:
+        check_regular(request.record)
+        if request.export is not None and Path(request.export) == Path(request.record):
+            raise UsageError("--record and --export to the same file", "name two files")
     if request.export is None:
         if request.format:
             raise UsageError("--format without --export", "add --export FILE")
@@ -70,6 +78,7 @@ def run(target: Target, request: Request, say: Say, show: Say) -> int:
         if reason:
             tell(f"no screen, because {reason}: running as with --headless")
             headless = True
+    tape: Writer | None = None
     options = replace(options, code=request.verbose or not headless)
     with ExitStack() as stack:
         profiler = stack.enter_context(Profiler(target, options, _object, tell))
@@ -79,6 +88,9 @@ def run(target: Target, request: Request, say: Say, show: Say) -> int:
                 say(f"hud: {seconds * 1e3:4.0f} ms after the start: {what}")
         screen: Screen | None = None
         progress: Progress | None = None
+        if request.record is not None:
+            tape = Writer(request.record, invoking_user())
+            stack.callback(tape.close)
         if not headless:
             screen = stack.enter_context(_Live())
         elif not request.quiet:
@@ -92,8 +104,25 @@ def run(target: Target, request: Request, say: Say, show: Say) -> int:
             window_ns=request.window_ns,
             screen=screen,
             progress=progress.show if progress is not None else None,
+            tape=tape,
         )
-    return _deliver(outcome, request, show)
+    try:
+        deliver(
+            *outcome,
+            show,
+            export=request.export,
+            form=request.format,
+            quiet=request.quiet,
+            verbose=request.verbose,
+            also_written=(_recorded(tape),) if tape is not None else (),
+        )
+    except ExportError as error:
+        if tape is not None and tape.trouble is not None:
+            raise ExportError(f"{error}; {tape.trouble}", error.hint) from error
+        raise
+    if tape is not None and tape.trouble is not None:
+        raise tape.trouble
+    return EXIT_DONE
 
 
 def _object() -> bytes:
@@ -120,50 +149,10 @@ _SEES: dict[Rung, str] = {
 }
 
 
-def _deliver(outcome: Outcome, request: Request, show: Say) -> int:
-    """Write the export, print the summary. A run whose export cannot be written still tells."""
-    written = ""
-    trouble: ExportError | None = None
-    analyzer, snapshot = outcome
-    if request.export is not None:
-        form = choose(request.export, request.format)
-        try:
-            write_atomically(
-                request.export, lambda out: form.write(analyzer, snapshot, out), _invoking_user()
-            )
-        except ExportError as error:
-            trouble = error
-        else:
-            written = f"{printable(request.export)} ({_count(outcome)})"
-    if not request.quiet and request.export != "-":
-        terminal = sys.stdout.isatty()
-        text = summary.text(
-            snapshot,
-            color=terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb",
-            width=get_terminal_size().columns if terminal else None,
-            ascii_only=(sys.stdout.encoding or "").lower().replace("-", "") != "utf8",
-            written=written,
-            verbose=request.verbose,
-        )
-        show(text)
-    if trouble is not None:
-        raise trouble
-    return EXIT_DONE
-
-
-def _count(outcome: Outcome) -> str:
-    blocking = sum(episode.cause.blames_code for episode in outcome.analyzer.episodes())
-    return f"{blocking} episode{'' if blocking == 1 else 's'}"
-
-
-def _invoking_user() -> tuple[int, int] | None:
-    """Under sudo, who called it: what hud writes belongs to them."""
-    if os.geteuid() != 0:
-        return None
-    try:
-        return int(os.environ["SUDO_UID"]), int(os.environ["SUDO_GID"])
-    except (KeyError, ValueError):
-        return None
+def _recorded(tape: Writer) -> str:
+    """``run.hud (312 KB)``, and what it lacks."""
+    size = f"{tape.size / 1e6:.1f} MB" if tape.size >= 1e6 else f"{tape.size / 1e3:.0f} KB"
+    return f"{printable(tape.path)} ({size}{', incomplete' if tape.trouble else ''})"
 
 
 class Progress:
@@ -205,14 +194,12 @@ class Progress:
 
 
 class _Live:
-    """The screen of hud.tui in the words of the session."""
+    """The screen of hud.tui, and the files that it asks for."""
 
     def __init__(self) -> None:
         from hud.tui.app import LiveScreen
-        from hud.tui.state import Effect
 
         self._screen = LiveScreen(time.monotonic_ns)
-        self._wishes = {Effect.QUIT: Wish.QUIT, Effect.CLEAR: Wish.CLEAR}
 
     def __enter__(self) -> _Live:
         self._screen.__enter__()
@@ -233,9 +220,12 @@ class _Live:
     def fileno(self) -> int:
         return self._screen.fileno()
 
-    def on_input(self, snapshot: Snapshot) -> Wish | None:
-        effect = self._screen.on_input(snapshot)
-        return self._wishes[effect] if effect is not None else None
+    def on_input(self, snapshot: Snapshot) -> list[Wish]:
+        wishes = self._screen.on_input(snapshot)
+        for wish in wishes:
+            if isinstance(wish, Export):
+                self._screen.tell(write_selection(wish))
+        return wishes
 
     def draw(self, snapshot: Snapshot) -> None:
         self._screen.draw(snapshot)

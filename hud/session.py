@@ -14,7 +14,6 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import Enum
 from typing import NamedTuple, Protocol
 
 from hud import __version__
@@ -23,11 +22,14 @@ from hud.analysis.snapshot import Analyzer
 from hud.analysis.spots import spots
 from hud.model import Batch, RunInfo, Snapshot
 from hud.profiler import Profiler
+from hud.wish import Clear, Quit, Threshold, Window, Wish
 
 DRAIN_S = 0.1
 """How often the ring buffer is emptied; it holds 16,000 events."""
 STATES_S = 0.25
 """How often thread states are read, and the screen is drawn."""
+UNSEEN_STATES_S = 0.5
+"""The same without a screen."""
 ABSORB_S = 1.0
 """How often a run without a screen derives what is new, so that its end has little left to do."""
 
@@ -41,21 +43,24 @@ COLLECT = (20_000, 20, 20)
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Wish(Enum):
-    """What a screen asks for after a key."""
-
-    QUIT = "quit"
-    CLEAR = "clear"
-
-
 class Screen(Protocol):
     """What the loop needs of a screen."""
 
     @property
     def wants_redraw(self) -> bool: ...
     def fileno(self) -> int: ...
-    def on_input(self, snapshot: Snapshot) -> Wish | None: ...
+    def on_input(self, snapshot: Snapshot) -> list[Wish]: ...
     def draw(self, snapshot: Snapshot) -> None: ...
+
+
+class Tape(Protocol):
+    """What keeps all that the run is told."""
+
+    def begin(self, info: RunInfo) -> None: ...
+    def take(self, batch: Batch) -> None: ...
+    def look(self, time_ns: int) -> None: ...
+    def window(self, window_ns: int) -> None: ...
+    def end(self, time_ns: int, reason: str) -> None: ...
 
 
 class Outcome(NamedTuple):
@@ -122,6 +127,7 @@ def record(
     window_ns: int,
     screen: Screen | None = None,
     progress: Callable[[Snapshot, float], None] | None = None,
+    tape: Tape | None = None,
 ) -> Outcome:
     """Run the loop on an attached profiler.
 
@@ -130,7 +136,7 @@ def record(
     snapshot and the seconds left (0 = without end). Source and machine code, where the profiler's
     options want them, are read while a screen shows the run, else at its end.
     """
-    loop = _Loop(profiler, ending, duration_s, window_ns, screen, progress)
+    loop = _Loop(profiler, ending, duration_s, window_ns, screen, progress, tape)
     with _rare_collections():
         return loop.run()
 
@@ -160,6 +166,7 @@ class _Loop:
         window_ns: int,
         screen: Screen | None,
         progress: Callable[[Snapshot, float], None] | None,
+        tape: Tape | None,
     ) -> None:
         self._profiler = profiler
         self._ending = ending
@@ -167,12 +174,14 @@ class _Loop:
         self._window_ns = window_ns
         self._screen = screen
         self._progress = progress
+        self._tape = tape
         self._code = profiler.options.code
         self._ended = ""
         self._quit = False
-        self._begin(profiler.start_ns)
+        self._begin(profiler.start_ns, Batch())
 
-    def _begin(self, start_ns: int) -> None:
+    def _begin(self, start_ns: int, known: Batch) -> None:
+        """``known``: what was told before, and is told only once."""
         profiler = self._profiler
         now = time.monotonic_ns()
         info = RunInfo(
@@ -189,11 +198,13 @@ class _Loop:
             clock_ticks=os.sysconf("SC_CLK_TCK"),
             notes=tuple(profiler.notes),
         )
+        known.time_ns = start_ns
+        known.names = dict(profiler.names)
+        known.workers = list(profiler.workers)
         self._recording = Recording(info)
-        for tid, name in profiler.names.items():
-            self._recording.add_thread_name(tid, name)
-        for worker in profiler.workers:
-            self._recording.add_worker(worker)
+        if self._tape is not None:
+            self._tape.begin(info)
+        self._tell(known)
         self._analyzer = Analyzer(self._recording)
         self._start_ns = start_ns
 
@@ -231,7 +242,7 @@ class _Loop:
             if now >= next_states:
                 if not self._ended:
                     self._take(self._profiler.states())
-                next_states = now + STATES_S
+                next_states = now + (STATES_S if self._screen is not None else UNSEEN_STATES_S)
                 if self._screen is not None or now >= next_snapshot:
                     snapshot = self._snapshot()
                     next_snapshot = now + ABSORB_S
@@ -242,7 +253,8 @@ class _Loop:
                     if self._code and not self._ended:
                         self._profiler.want_code(spots(snapshot))
             if keys and self._screen is not None:
-                self._obey(self._screen.on_input(snapshot))
+                for wish in self._screen.on_input(snapshot):
+                    self._obey(wish)
                 if self._screen.wants_redraw:
                     self._screen.draw(snapshot)
 
@@ -256,58 +268,76 @@ class _Loop:
             return 3600.0
         return (self._start_ns + self._duration_ns - time.monotonic_ns()) / 1e9
 
-    def _obey(self, wish: Wish | None) -> None:
-        if wish is Wish.QUIT:
-            self._quit = True
-        elif wish is Wish.CLEAR and not self._ended:
-            self._begin_anew()
+    def _obey(self, wish: Wish) -> None:
+        match wish:
+            case Quit():
+                self._quit = True
+            case Clear() if not self._ended:
+                self._begin_anew(self._recording.info.threshold_ns)
+            case Threshold(threshold_ns) if not self._ended:
+                self._profiler.set_threshold(threshold_ns)
+                self._tell(Batch(time.monotonic_ns(), threshold_ns=threshold_ns))
+            case Window(window_ns):
+                self._window_ns = window_ns
+                self._recording.set_window(window_ns)
+                if self._tape is not None:
+                    self._tape.window(window_ns)
 
-    def _begin_anew(self) -> None:
-        """What happened is forgotten; what is told once only, stacks and types of tasks, stays."""
-        before = self._recording
-        self._begin(time.monotonic_ns())
-        known = Batch(
-            time.monotonic_ns(),
-            stacks=before.stacks,
-            culprits=list(before.culprits.values()),
-            task_kinds=list(before.task_kinds.values()),
-            task_ids=before.task_ids,
-            polls=list(before.polls.values()),
-            exact=before.exact,
-            code=list(before.code.values()),
-        )
-        self._recording.take(known)
+    def _begin_anew(self, threshold_ns: int) -> None:
+        """From zero; what is told only once stays known."""
+        known = self._recording.handed_on()
+        known.threshold_ns, known.threshold_from = threshold_ns, self._profiler.threshold_from
+        self._begin(known.time_ns, known)
 
     # ------------------------------------------------------------------- what comes in
+
+    def _tell(self, batch: Batch) -> None:
+        self._recording.take(batch)
+        if self._tape is not None:
+            self._tape.take(batch)
 
     def _take(self, batch: Batch) -> None:
         if batch.threshold_ns and batch.threshold_ns != self._recording.info.threshold_ns:
             # what another threshold has found does not compare
-            self._begin_anew()
-        self._recording.take(batch)
+            self._begin_anew(batch.threshold_ns)
+        self._tell(batch)
         if batch.ended and not self._ended:
-            self._take(self._profiler.states())
-            self._take(self._profiler.finish())
-            self._ended = batch.ended
-            self._recording.finish(self._profiler.end_ns, batch.ended)
+            self._take_last(self._profiler.states())
+            self._take_last(self._profiler.finish())
+            self._finish(batch.ended)
             self._read_code()
+
+    def _take_last(self, batch: Batch) -> None:
+        """It is over already: nothing begins anew."""
+        batch.ended = ""
+        if batch.threshold_ns != self._recording.info.threshold_ns:
+            batch.threshold_ns, batch.threshold_from = 0, ""
+        self._take(batch)
 
     def _read_code(self) -> None:
         if self._code:
             self._take(self._profiler.read_code(spots(self._snapshot())))
 
+    def _finish(self, reason: str) -> None:
+        self._ended = reason
+        self._recording.finish(self._profiler.end_ns, reason)
+        if self._tape is not None:
+            self._tape.end(self._profiler.end_ns, reason)
+
     def _snapshot(self) -> Snapshot:
-        now = self._recording.ended_ns or time.monotonic_ns()
+        now = self._recording.ended_ns
+        if not now:
+            now = time.monotonic_ns()
+            if self._tape is not None:
+                self._tape.look(now)
         return self._analyzer.snapshot(now, not self._ended, self._ended)
 
     def _close(self) -> Outcome:
         if not self._ended:
-            self._take(self._profiler.states())
-            self._ended = self._why()
-            batch = self._profiler.finish()
-            batch.ended = ""
-            self._take(batch)
-            self._recording.finish(self._profiler.end_ns, self._ended)
+            self._take_last(self._profiler.states())
+            self._ended = reason = self._why()
+            self._take_last(self._profiler.finish())
+            self._finish(reason)
             if self._screen is None:
                 self._read_code()
         return Outcome(self._analyzer, self._snapshot())

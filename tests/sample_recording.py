@@ -8,17 +8,24 @@ from __future__ import annotations
 
 from hud.analysis.recording import Recording
 from hud.model import (
+    Batch,
+    Code,
     Culprit,
     Detection,
     Frame,
+    HostPressure,
     Kind,
     Origin,
+    PollStats,
     Rung,
     RunInfo,
     Sample,
     SampleFlag,
     Stack,
     Target,
+    TaskCount,
+    TaskKind,
+    TasksRead,
     ThreadState,
     TimeSplit,
     Where,
@@ -168,10 +175,10 @@ def state(
 _CRATES = "/home/me/.cargo/registry/src/index-0/"
 
 
-def user(function: str, file: str = "", line: int = 0) -> Frame:
+def user(function: str, file: str = "", line: int = 0, address: int = 0x5500) -> Frame:
     full = f"/home/me/demo-server/{file}" if file else ""
     return Frame(
-        0x5500, function, file=full, line=line, origin=Origin.USER, crate=function.split(":")[0]
+        address, function, file=full, line=line, origin=Origin.USER, crate=function.split(":")[0]
     )
 
 
@@ -226,8 +233,11 @@ def stack(*inner: Frame, complete: bool = True, outer: tuple[Frame, ...] = OUTER
 
 HASH, HASH_DEEPER, SAVE, CACHE, RESOLVE, READ_CONFIG, NAP = 0xA1, 0xA2, 0xB1, 0xC1, 0xD1, 0xE1, 0xF1
 
+HASH_ADDRESS = 0x5588
+"""Of the call that hashes: its code is in ``demo_batch``."""
+
 _LOGIN = user("api::login::{async fn}", "src/login.rs", 71)
-_HASH = user("api::login::hash_password", "src/login.rs", 88)
+_HASH = user("api::login::hash_password", "src/login.rs", 88, HASH_ADDRESS)
 STACKS: dict[int, Stack] = {
     HASH: stack(
         dependency("blowfish::Blowfish::encrypt", "blowfish 0.9.1"),
@@ -364,13 +374,109 @@ def demo_states(samples: list[Sample], now_ns: int) -> list[ThreadState]:
     return states
 
 
-def demo_recording(seconds: int = 30, *, finished: bool = True, **changes: object) -> Recording:
-    """A run of a small service, 30 s; ``changes`` go into its RunInfo."""
+LOGIN_TASK, STORE_TASK, CACHE_TASK, OTHER_TASK = 0x9100, 0x9200, 0x9300, 0x9400
+"""Vtables."""
+
+
+def demo_batch(samples: list[Sample], now_ns: int) -> Batch:
+    """What else is told of the run: files, tasks, exact polls, code, pressure of the host."""
+    kinds = [
+        TaskKind(LOGIN_TASK, "api::login::{async fn}", "src/main.rs:40"),
+        TaskKind(STORE_TASK, "store::{async fn}", "src/store.rs:55"),
+        TaskKind(CACHE_TASK, "cache::refresh::{async fn}", "src/cache.rs:12"),
+        TaskKind(OTHER_TASK, "hyper::server::conn::Connection", inferred=True),
+    ]
+    return Batch(
+        time_ns=now_ns,
+        details={
+            (one.tid, one.time_ns): _ABOUT[one.info]
+            for one in samples
+            if one.kind == Kind.SLEEP and one.info in _ABOUT
+        },
+        tasks=TasksRead(
+            time_ns=now_ns,
+            counts=(
+                TaskCount(LOGIN_TASK, 31, 4, 2, 0),
+                TaskCount(STORE_TASK, 3, 0, 0, 0),
+                TaskCount(CACHE_TASK, 11, 1, 0, 2),
+                TaskCount(OTHER_TASK, 204, 0, 1, 0),
+            ),
+            whole=True,
+            injected=3,
+            queued=((TIDS[0], 2), (TIDS[1], 0), (TIDS[2], 5), (TIDS[3], 1)),
+            pool_threads=9,
+            pool_idle=6,
+            pool_queue=0,
+        ),
+        task_kinds=kinds,
+        task_ids={
+            one.task_id: _KINDS.get(one.task_id, LOGIN_TASK) for one in samples if one.task_id
+        },
+        polls=[
+            PollStats(LOGIN_TASK, 24_300, 19_400 * MS, 92 * MS, _buckets(20_000, 4_060, 240)),
+            PollStats(STORE_TASK, 930, 5_900 * MS, 312 * MS, _buckets(700, 200, 30)),
+            PollStats(CACHE_TASK, 45_000, 3_700 * MS, 60 * MS, _buckets(44_000, 910, 90)),
+            PollStats(OTHER_TASK, 1_204_000, 800 * MS, 3 * MS, _buckets(1_200_000, 4_000, 0)),
+        ],
+        exact="every poll",
+        host=HostPressure(1_300 * MS, 26, 240 * MS, "2 CPUs in /system.slice/demo.service"),
+        code=[
+            Code(
+                HASH_ADDRESS,
+                source=tuple(enumerate(_SOURCE, start=84)),
+                source_file="/home/me/demo-server/src/login.rs",
+                line=88,
+                instructions=_INSTRUCTIONS,
+                at=0x1A588,
+            )
+        ],
+    )
+
+
+_ABOUT = {FSYNC: "/data/index", READ: "/etc/demo/config.toml", POLL_CALL: "10.0.0.2:53"}
+_KINDS = {20: STORE_TASK, 30: CACHE_TASK, 31: CACHE_TASK, 32: CACHE_TASK, 70: OTHER_TASK}
+_SOURCE = (
+    "async fn login(form: Form<Login>) -> Result<Token, Error> {",
+    "    let user = users::find(&form.name).await?;",
+    "    // constant time, whoever asks",
+    "    let cost = CONFIG.cost;",
+    "    let hash = bcrypt::hash(&form.password, cost)?;",
+    "    if hash != user.hash {",
+    "        return Err(Error::Denied);",
+    "    }",
+)
+_INSTRUCTIONS = (
+    (0x1A578, "mov rdi, rsp", ""),
+    (0x1A57C, "mov rsi, qword ptr [rbx + 0x18]", ""),
+    (0x1A580, "mov edx, 0xc", ""),
+    (0x1A583, "call 0x3f2a0", "bcrypt::hash"),
+    (0x1A588, "test al, 1", ""),
+    (0x1A58A, "jne 0x1a620", ""),
+)
+
+
+def _buckets(short: int, middle: int, long: int) -> tuple[int, ...]:
+    """Around 16 us, 500 us, and from 60 ms on."""
+    buckets = [0] * 108
+    for at, number in ((56, short), (76, middle), (104, long)):
+        for near, part in ((0, 4), (1, 3), (2, 2), (3, 1)):
+            buckets[at + near] = number * part // 10
+    return tuple(buckets)
+
+
+def demo_recording(
+    seconds: int = 30, *, finished: bool = True, rich: bool = False, **changes: object
+) -> Recording:
+    """A run of a small service, 30 s; ``rich`` = with ``demo_batch``, ``changes`` go into its
+    RunInfo.
+    """
     recording = empty_recording(**changes)
     samples = demo_samples(seconds)
     now = START_NS + seconds * SECOND
     recording.add_samples(samples)
     recording.set_states(demo_states(samples, now), now)
+    if rich:
+        recording.take(demo_batch(samples, now))
     recording.set_cost(cpu_ns=seconds * 4 * MS, rss_bytes=48 << 20)
     if finished:
         recording.finish(now, "duration reached")

@@ -35,6 +35,8 @@ class Ledger:
         """Number of the first in the list; numbers stay valid when older ones go."""
         self._by_stack: dict[int, list[int]] = {}
         self.tallies: dict[Key, Tally] = {}
+        self.touched: set[Key] = set()
+        """Tallies that changed, came or went; whoever ranks them clears it."""
         self.by_tid: dict[int, Durations] = {}
         self.blocking = Durations()
         self.stopped = 0
@@ -91,6 +93,7 @@ class Ledger:
 
     def _rebuild(self) -> None:
         """Add everything up anew: cheaper than many single moves."""
+        self.touched |= self.tallies.keys()
         self.tallies.clear()
         for episode in sorted(self.all(), key=lambda one: one.duration_ns):
             if episode.cause.blames_code:
@@ -136,6 +139,7 @@ class Ledger:
 
     def _tally_in(self, episode: Episode, at: Blame) -> None:
         key = (at.function, at.file, episode.cause)
+        self.touched.add(key)
         tally = self.tallies.get(key)
         if tally is None:
             tally = self.tallies[key] = Tally()
@@ -143,6 +147,7 @@ class Ledger:
 
     def _tally_out(self, episode: Episode, at: Blame) -> None:
         key = (at.function, at.file, episode.cause)
+        self.touched.add(key)
         tally = self.tallies[key]
         tally.remove(episode, at, self._run_start_ns)
         if not tally.durations.values:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from hud.analysis.store import SampleStore
 from hud.model import (
+    Batch,
     Code,
     Culprit,
     Frame,
@@ -35,7 +36,6 @@ from hud.model import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from hud.model import Batch
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -112,11 +112,16 @@ class Recording:
         self._losses = Losses()
         self._stacks_refused = 0
         self._splits: dict[int, TimeSplit] = {}
+        self._outset: dict[int, TimeSplit] = {}
+        """The splits at the begin, where it is not that of the attach."""
+        self._cost_before = 0
         self._marks: dict[int, deque[_Mark]] = {}
         self._marked_ns = 0
         self._allowed_ns = 0
         self._allowed_marks: deque[tuple[int, int]] = deque()
         self._frames: dict[Frame, Frame] = {}
+        self._same: dict[int, Frame] = {}
+        """By id; each is in ``_frames`` too."""
 
     # ------------------------------------------------------------------ what comes in
 
@@ -152,13 +157,16 @@ class Recording:
             detection=batch.detection or info.detection,
             target=batch.target or info.target,
             threshold_ns=batch.threshold_ns or info.threshold_ns,
-            threshold_from=batch.threshold_from or info.threshold_from,
+            threshold_from=batch.threshold_from if batch.threshold_ns else info.threshold_from,
             notes=info.notes if batch.notes is None else batch.notes,
         )
         if batch.losses is not None:
             self.set_losses(batch.losses)
         if batch.cost is not None:
-            self.set_cost(*batch.cost)
+            cpu_ns, rss_bytes = batch.cost
+            if batch.time_ns <= info.start_monotonic_ns:
+                self._cost_before = cpu_ns
+            self.set_cost(cpu_ns - self._cost_before, rss_bytes)
         if batch.polls is not None:
             self.polls = {stats.vtable: stats for stats in batch.polls}
         self.tasks = batch.tasks or self.tasks
@@ -186,10 +194,17 @@ class Recording:
             self._stacks_refused += 1
             return
         if stack.frames is not None:
-            shared = self._frames.setdefault
-            stack = replace(stack, frames=tuple(shared(frame, frame) for frame in stack.frames))
+            stack = replace(stack, frames=tuple(map(self._shared, stack.frames)))
         self.stacks[key] = stack
         self.changed_stacks.append(key)
+
+    def _shared(self, frame: Frame) -> Frame:
+        """One frame for all that are equal; the very same one is known without its hash."""
+        if self._same.get(id(frame)) is frame:
+            return frame
+        shared = self._frames.setdefault(frame, frame)
+        self._same[id(shared)] = shared
+        return shared
 
     def add_worker(self, worker: Worker) -> None:
         """A worker, or the same one under its new name; a reused tid is alive again."""
@@ -221,6 +236,9 @@ class Recording:
 
     def set_states(self, states: Sequence[ThreadState], now_ns: int) -> None:
         """The latest state and time split of every living thread of the target."""
+        if now_ns <= self.info.start_monotonic_ns:
+            self._splits = {state.tid: state.split for state in states}
+            self._outset = dict(self._splits)
         alive = {state.tid for state in states}
         for state in states:
             before = self._splits.get(state.tid)
@@ -245,6 +263,10 @@ class Recording:
         self.cpu_ns = cpu_ns
         self.rss_bytes = rss_bytes
 
+    def set_window(self, window_ns: int) -> None:
+        """From now on; what a smaller one forgets a larger one does not bring back."""
+        self.info = replace(self.info, window_ns=window_ns)
+
     def finish(self, now_ns: int, reason: str) -> None:
         """The run is over: polls still open are closed with it, as samples that say so."""
         if self.ended_ns:
@@ -257,10 +279,29 @@ class Recording:
             if state.asleep_stack and not state.running and not state.runnable:
                 asleep = now_ns - max(state.since_ns, state.poll_start_ns)
                 closing.append(_closing(Kind.SLEEP, state, now_ns, max(0, asleep)))
+                detail = self.details.get((state.tid, state.since_ns))
+                if detail:
+                    _keep(self.details, {(state.tid, now_ns): detail})
             closing.append(_closing(Kind.POLL, state, now_ns, length))
         self.add_samples(closing)
         self.ended_ns = now_ns
         self.ended = reason
+
+    def handed_on(self) -> Batch:
+        """What another recording of the same run is told first, so that it begins at ``states_ns``:
+        what is told only once, and the totals so far, which are not its own.
+        """
+        return Batch(
+            time_ns=self.states_ns,
+            stacks=self.stacks,
+            culprits=list(self.culprits.values()),
+            states=list(self.states.values()),
+            cost=(self.cpu_ns + self._cost_before, self.rss_bytes),
+            task_kinds=list(self.task_kinds.values()),
+            task_ids=self.task_ids,
+            code=list(self.code.values()),
+            exact=self.exact,
+        )
 
     # ------------------------------------------------------------------ what can be asked
 
@@ -298,7 +339,7 @@ class Recording:
     # ------------------------------------------------------------------ the rolling window
 
     def _split_at(self, tid: int, since_ns: int) -> TimeSplit:
-        before = TimeSplit()
+        before = self._outset.get(tid, TimeSplit())
         for mark in self._marks.get(tid, ()):
             if mark.time_ns > since_ns:
                 break
@@ -356,5 +397,5 @@ def _closing(kind: Kind, state: ThreadState, now_ns: int, duration_ns: int) -> S
         info=state.syscall & 0xFFFFFFFF if asleep else 0,
         kind=kind,
         where=state.where,
-        flags=SampleFlag.IN_PROGRESS,
+        flags=SampleFlag.IN_PROGRESS | (state.file_type if asleep else 0),
     )

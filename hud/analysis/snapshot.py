@@ -17,16 +17,14 @@ from hud.analysis.drafts import Draft, settle, unresolved
 from hud.analysis.episodes import RungDetector, latency_of
 from hud.analysis.ledger import Ledger
 from hud.analysis.quality import Quality
-from hud.analysis.tally import Durations, Tally, heaviest, largest_first
+from hud.analysis.ranking import Ranking
+from hud.analysis.tally import Durations, Tally, largest_first
 from hud.analysis.tasks import task_uses
 from hud.analysis.types import type_name
 from hud.model import (
-    Blocker,
     Episode,
-    HolderUse,
     Kind,
     Latency,
-    Origin,
     Pressure,
     Snapshot,
     TaskUse,
@@ -41,12 +39,8 @@ if TYPE_CHECKING:
 
 _MAX_EPISODES = 500_000
 _MAX_UNSETTLED = 20_000
-_ALWAYS_FRESH = 100
-"""Unchanged blockers from this rank on may show a share that is some seconds old while live."""
 _TYPES = 8
 """How many task types of a blocker are listed."""
-_STALE_NS = 10_000_000_000
-_FEW = 8
 _TASKS_NS = 1_000_000_000
 _TASKS_EACH_NS = 20_000
 _TIMELINE = 4_096
@@ -65,6 +59,7 @@ class Analyzer:
         self._position = 0
         self._blames = Blames(recording.stacks)
         self._ledger = Ledger(self._blames, self._run_start_ns)
+        self._ranking = Ranking(self._ledger, self._blames, self._types)
         self._latencies: deque[Latency] = deque()
         self._latency_durations = Durations()
         self._latencies_forgotten = 0
@@ -79,7 +74,7 @@ class Analyzer:
     def snapshot(self, now_ns: int, live: bool, ended: str = "") -> Snapshot:
         """What the recording says at ``now_ns``; ``ended`` is why the run is over."""
         recording = self.recording
-        self._absorb(now_ns)
+        self.absorb(now_ns)
         info = recording.info
         elapsed = max(1, now_ns - self._run_start_ns)
         span = min(elapsed, info.window_ns) if info.window_ns else elapsed
@@ -94,7 +89,7 @@ class Analyzer:
         ]
         for episode in temporary:
             ledger.count(episode)
-        blockers = self._blockers(worker_time, now_ns, fresh=not live)
+        blockers = self._ranking.rows(worker_time, now_ns - self._run_start_ns, fresh=not live)
         workers = self._workers(splits, now_ns)
         count, blocked = len(ledger.blocking.values), ledger.blocking.total_ns
         longest = ledger.blocking.max_ns()
@@ -161,7 +156,10 @@ class Analyzer:
 
     # ------------------------------------------------------------------ what is new
 
-    def _absorb(self, now_ns: int) -> None:
+    def absorb(self, now_ns: int) -> None:
+        """Look at what is new, as ``snapshot`` does. What is derived may depend on the moments of
+        this and on nothing else: a replay that absorbs at the same ones derives the same.
+        """
         recording = self.recording
         self._learn_names()
         samples = list(recording.samples.since(self._position))
@@ -284,24 +282,6 @@ class Analyzer:
             total += max(0, min(span_ns, watched))
         return total
 
-    def _blockers(self, worker_time_ns: int, now_ns: int, *, fresh: bool) -> tuple[Blocker, ...]:
-        tallies = self._ledger.tallies
-        ranked = sorted((-tally.durations.total_ns, key) for key, tally in tallies.items())
-        rows: list[Blocker] = []
-        for rank, (_, key) in enumerate(ranked):
-            tally = tallies[key]
-            row = tally.row
-            # Not all at once: a few of them at each snapshot.
-            patience = _STALE_NS * (64 + rank % 64) // 128
-            renew = fresh or rank < _ALWAYS_FRESH or now_ns - tally.row_ns >= patience
-            if row is None or renew:
-                at_ns = now_ns - self._run_start_ns
-                row = _blocker(tally, self._blames, worker_time_ns, at_ns, self._types(tally))
-                tally.row = row
-                tally.row_ns = now_ns
-            rows.append(row)
-        return tuple(rows)
-
     def _types(self, tally: Tally) -> tuple[tuple[str, int], ...]:
         """Task types by ns, those known.
 
@@ -334,54 +314,3 @@ class Analyzer:
                 )
             )
         return tuple(sorted(rows, key=lambda row: (row.worker.worker_id, row.worker.tid)))
-
-
-def _blocker(
-    tally: Tally,
-    blames: Blames,
-    worker_time_ns: int,
-    at_ns: int,
-    types: tuple[tuple[str, int], ...],
-) -> Blocker:
-    durations = tally.durations
-    at = largest_first(tally.blames)[0][0]
-    causes = largest_first(tally.causes)
-    return Blocker(
-        function=at.function,
-        where=at.where,
-        file=at.file,
-        line=at.line,
-        origin=at.origin,
-        inferred=at.inferred,
-        operation=at.operation,
-        cause=causes[0][0],
-        count=len(durations.values),
-        total_ns=durations.total_ns,
-        max_ns=durations.max_ns(),
-        p50_ns=durations.percentile(50),
-        p99_ns=durations.percentile(99),
-        share=min(1.0, durations.total_ns / worker_time_ns) if worker_time_ns else 0.0,
-        workers=largest_first(tally.workers),
-        stacks=heaviest(tally.stacks),
-        causes=causes,
-        task_ids=tally.latest_tasks(),
-        history=durations.history(at_ns),
-        details=largest_first(tally.details)[:_FEW],
-        holders=_holders(tally, blames),
-        types=types,
-        behind=tally.mean_behind(),
-    )
-
-
-def _holders(tally: Tally, blames: Blames) -> tuple[HolderUse, ...]:
-    """Those with the same function and role together; the stack is that of the heaviest."""
-    rows: dict[tuple[str, str, str, bool], HolderUse] = {}
-    for (stack, name, role, held), total_ns in largest_first(tally.holders):
-        at = blames.of(stack)
-        function, where = f"thread {name}" if name else "", ""
-        if at.origin in (Origin.USER, Origin.DEPENDENCY):
-            function, where = at.function, at.where
-        key = (function, where, role, held)
-        row = rows.get(key) or HolderUse(function, where, role, stack, 0, held)
-        rows[key] = row._replace(total_ns=row.total_ns + total_ns)
-    return tuple(sorted(rows.values(), key=lambda row: (-row.total_ns, row))[:_FEW])

@@ -11,12 +11,14 @@ from collections import deque
 from heapq import nlargest
 from typing import TYPE_CHECKING
 
+from hud.model import BUCKETS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import TypeVar
 
     from hud.analysis.blame import Blame
-    from hud.model import Blocker, Cause, Episode
+    from hud.model import Cause, Episode
 
     _Key = TypeVar("_Key")
 
@@ -28,23 +30,26 @@ _LATEST_TASKS = 8
 
 
 class Durations:
-    """Durations in order, their sum, and their sum in each slice of the run."""
+    """Durations in order, their sum, their histogram, and their sum in each slice of the run."""
 
-    __slots__ = ("_slices", "total_ns", "values")
+    __slots__ = ("_buckets", "_slices", "total_ns", "values")
 
     def __init__(self) -> None:
         self.values: list[int] = []
         self.total_ns = 0
+        self._buckets: dict[int, int] = {}
         self._slices: dict[int, int] = {}
 
     def add(self, start_ns: int, duration_ns: int) -> None:
         """``start_ns`` counts from the start of the run."""
         insort(self.values, duration_ns)
+        _bump(self._buckets, bucket_of(duration_ns), 1)
         self.total_ns += duration_ns
         self._spread(start_ns, duration_ns, 1)
 
     def remove(self, start_ns: int, duration_ns: int) -> None:
         del self.values[bisect_left(self.values, duration_ns)]
+        _bump(self._buckets, bucket_of(duration_ns), -1)
         self.total_ns -= duration_ns
         self._spread(start_ns, duration_ns, -1)
 
@@ -54,6 +59,11 @@ class Durations:
 
     def max_ns(self) -> int:
         return self.values[-1] if self.values else 0
+
+    def histogram(self) -> tuple[int, ...]:
+        """How many there are in each bucket of ``bucket_floor_ns``, trailing zeros left out."""
+        buckets = self._buckets
+        return tuple(buckets.get(at, 0) for at in range(max(buckets, default=-1) + 1))
 
     def history(self, at_ns: int) -> tuple[int, ...]:
         """The last slices up to the one that holds ``at_ns``, oldest first."""
@@ -89,8 +99,6 @@ class Tally:
         "details",
         "durations",
         "holders",
-        "row",
-        "row_ns",
         "stacks",
         "tasks",
         "types",
@@ -112,9 +120,6 @@ class Tally:
         self.behind = 0.0
         self.behind_count = 0
         """Ready tasks behind it, summed over the episodes that this is known of."""
-        self.row: Blocker | None = None
-        """What was last shown of it, at ``row_ns``; None = it has changed since."""
-        self.row_ns = 0
 
     def add(self, episode: Episode, at: Blame, run_start_ns: int) -> None:
         self.durations.add(episode.start_ns - run_start_ns, episode.duration_ns)
@@ -137,7 +142,6 @@ class Tally:
         return max(0.0, self.behind / self.behind_count) if self.behind_count else -1.0
 
     def _count(self, episode: Episode, at: Blame, duration_ns: int, times: int) -> None:
-        self.row = None
         _bump(self.blames, at, duration_ns)
         _bump(self.causes, episode.cause, duration_ns)
         _bump(self.workers, episode.worker_id, duration_ns)
@@ -153,6 +157,13 @@ class Tally:
         if episode.behind >= 0:
             self.behind += episode.behind * times
             self.behind_count += times
+
+
+def bucket_of(duration_ns: int) -> int:
+    """The inverse of ``bucket_floor_ns``: four buckets to each power of two."""
+    duration_ns = max(1, duration_ns)
+    power = duration_ns.bit_length() - 1
+    return min(4 * power + ((duration_ns << 2 >> power) & 3), BUCKETS - 1)
 
 
 def nearest_rank(values: Sequence[int], percent: int) -> int:

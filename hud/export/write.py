@@ -58,10 +58,42 @@ def write_atomically(
             return
         _replace(Path(path), produce, owner)
     except OSError as error:
-        raise ExportError(_says("write", path, error), _hint(error)) from error
+        raise explain("write", path, error) from error
 
 
-def check_writable(path: str) -> None:
+def create(path: str, owner: tuple[int, int] | None = None) -> int:
+    """A new, empty file at ``path`` for the caller to write and close, with the same care.
+
+    For what must be readable while it grows. Raises ExportError.
+    """
+    try:
+        with _temporary(Path(path)) as (temporary, descriptor):
+            try:
+                _give(descriptor, owner)
+                temporary.replace(path)
+            except OSError:
+                os.close(descriptor)
+                raise
+            return descriptor
+    except OSError as error:
+        raise explain("write", path, error) from error
+
+
+def explain(action: str, path: str, error: OSError) -> ExportError:
+    """``write x.json: no space left on device``, with the remedy."""
+    return ExportError(_says(action, path, error), _hint(error))
+
+
+def check_regular(path: str) -> None:
+    """As ``check_writable``, for what cannot go to a stream."""
+    if path == STANDARD_OUTPUT or _own_descriptor(path) is not None or _is_stream(path):
+        raise UsageError(
+            f"cannot record to {printable(path)}: not a regular file", "name a file: FILE.hud"
+        )
+    check_writable(path, "cannot record to")
+
+
+def check_writable(path: str, action: str = "cannot export to") -> None:
     """Find out before a run whether its result can be written; leaves nothing behind.
 
     Raises UsageError.
@@ -78,7 +110,7 @@ def check_writable(path: str) -> None:
         with _temporary(Path(path)) as (_, descriptor):
             os.close(descriptor)
     except OSError as error:
-        raise UsageError(_says("cannot export to", path, error), _hint(error)) from error
+        raise UsageError(_says(action, path, error), _hint(error)) from error
 
 
 def _replace(
@@ -88,14 +120,18 @@ def _replace(
         raise IsADirectoryError(errno.EISDIR, "is a directory")
     with _temporary(path) as (temporary, descriptor):
         with open(descriptor, "wb") as out:
-            if owner is not None:
-                # Some network file systems refuse it; the result matters more than its owner.
-                with contextlib.suppress(OSError):
-                    os.fchown(descriptor, *owner)
+            _give(descriptor, owner)
             produce(out)
             out.flush()
             os.fsync(descriptor)
         temporary.replace(path)
+
+
+def _give(descriptor: int, owner: tuple[int, int] | None) -> None:
+    if owner is not None:
+        # Some network file systems refuse it; the result matters more than its owner.
+        with contextlib.suppress(OSError):
+            os.fchown(descriptor, *owner)
 
 
 @contextlib.contextmanager

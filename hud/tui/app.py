@@ -4,39 +4,56 @@ Use::
 
     with LiveScreen(clock) as screen:
         # when screen.fileno() is readable:
-        effect = screen.on_input(snapshot)
+        wishes = screen.on_input(snapshot)
         # a few times a second, and whenever screen.wants_redraw:
         screen.draw(snapshot)
+
+In a replay ``playback`` is given, and told anew before each draw.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from hud.errors import ExportError
 from hud.tui import keys
 from hud.tui.frame import compose
-from hud.tui.state import HELD_NS, Effect, Size, UiState, settle, update
+from hud.tui.keys import Click
+from hud.tui.state import HELD_NS, Size, UiState, settle
 from hud.tui.terminal import Screen
 from hud.tui.text import ASCII, UNICODE
+from hud.tui.update import Yank, update
+from hud.tui.yank import Scratch
+from hud.wish import Quit, Wish
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hud.model import Snapshot
+    from hud.wish import Playback
+
+_NOTICE_NS = 6_000_000_000
+"""How long a notice stays, unless a key comes."""
 
 
 class LiveScreen:
     """State, screen and the last snapshot drawn. ``clock`` gives monotonic nanoseconds; it says
-    only how long ago a key was pressed. ``theme``: ``dark``, ``light``, ``none`` or empty for the
-    environment's.
+    only how long ago a key was pressed. ``theme``: ``dark``, ``light``, ``none`` or empty for what
+    environment and terminal say.
     """
 
-    def __init__(self, clock: Callable[[], int], theme: str = "") -> None:
+    def __init__(
+        self, clock: Callable[[], int], theme: str = "", playback: Playback | None = None
+    ) -> None:
         self._clock = clock
         self._screen = Screen(theme)
-        self._state = UiState(glyphs=UNICODE if self._screen.unicode else ASCII)
+        glyphs = UNICODE if self._screen.unicode else ASCII
+        self._state = UiState(glyphs=glyphs, playback=playback)
         self._settled: Snapshot | None = None
         self._touched_ns = -HELD_NS
+        self._told_ns = 0
+        self._scratch = Scratch()
         self.wants_redraw = True
         """Something but the snapshot has changed since the last ``draw``."""
 
@@ -47,32 +64,65 @@ class LiveScreen:
     def __exit__(self, *exc: object) -> None:
         self._screen.__exit__(*exc)
 
+    @property
+    def playback(self) -> Playback | None:
+        """Where the replay is; None = the run is live."""
+        return self._state.playback
+
+    @playback.setter
+    def playback(self, now: Playback | None) -> None:
+        self._state = replace(self._state, playback=now)
+
     def fileno(self) -> int:
         """Readable = call ``on_input``. It stays the same while the screen is entered."""
         return self._screen.fileno()
 
-    def on_input(self, snapshot: Snapshot) -> Effect | None:
-        """Takes all keys pressed; QUIT wins over everything. A terminal that is gone quits."""
+    def tell(self, sentence: str) -> None:
+        """Show a sentence in the last line for some seconds."""
+        self._state = replace(self._state, notice=sentence)
+        self._told_ns = self._clock()
+        self.wants_redraw = True
+
+    def on_input(self, snapshot: Snapshot) -> list[Wish]:
+        """Takes all keys pressed; what they ask for, oldest first. A terminal gone quits."""
         pressed, again = self._screen.read_keys()
         self.wants_redraw |= again or bool(pressed)
         self._settle(snapshot)
         size = self._screen.size()
-        wanted = Effect.QUIT if self._screen.gone else None
+        wishes: list[Wish] = [Quit()] if self._screen.gone else []
         for key in pressed:
-            action = keys.action(key, self._state.scope)
+            replay = self._state.playback is not None
+            action = key if isinstance(key, Click) else keys.action(key, self._state.scope, replay)
             if action is None:
                 continue
             self._touched_ns = self._clock()
-            self._state, effect = update(self._state, action, snapshot, size)
-            wanted = wanted if wanted is Effect.QUIT else effect or wanted
-        return wanted
+            self._state, wanted = update(self._state, action, snapshot, size)
+            if self._state.notice:
+                self._told_ns = self._touched_ns
+            if isinstance(wanted, Yank):
+                self._yank(wanted.text)
+            elif wanted is not None:
+                wishes.append(wanted)
+        return wishes
 
     def draw(self, snapshot: Snapshot) -> None:
         """Shows the snapshot, or the kept one while paused."""
         self._settle(snapshot)
+        if self._state.notice and self._clock() - self._told_ns > _NOTICE_NS:
+            self._state = replace(self._state, notice="")
         size: Size = self._screen.size()
         self._screen.draw(compose(snapshot, self._state, size), size)
         self.wants_redraw = False
+
+    def _yank(self, text: str) -> None:
+        sent = self._screen.copy(text)
+        try:
+            path = self._scratch.put(text)
+        except ExportError as error:
+            self.tell(str(error))
+            return
+        clipboard = "sent to the terminal's clipboard (if it allows that), and " if sent else ""
+        self.tell(f"{clipboard}kept in {path}")
 
     def _settle(self, snapshot: Snapshot) -> None:
         if self._state.paused is not None or snapshot is self._settled:

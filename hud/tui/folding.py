@@ -2,7 +2,7 @@
 
 Terms: the *blocking frame* is the one that analysis blames: the innermost frame of the user's own
 code where there is any; *plumbing* is the runtime and std, and outside the user's code also the C
-library's thread start.
+library's thread start; what the blocking frame calls directly is told, whosever it is.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis.blame import culpable
-from hud.model import Blocker, Frame, Origin, Stack
+from hud.model import Frame, Origin, Stack
 from hud.tui.text import percent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 MOST_STACKS = 50
 """Distinct stacks of a blocker that are shown; the rest is counted."""
@@ -25,13 +25,20 @@ _OUTSIDE = _PLUMBING | {Origin.C, Origin.KERNEL}
 _OWNERS = {Origin.C: "libc", Origin.RUNTIME: "tokio"}
 
 
+_DEEPEST = 24
+"""Columns of indentation, at most."""
+
+
 class Row(NamedTuple):
     """One line of an outline: a frame, or (``frame`` None) a sentence about some."""
 
     frame: Frame | None
     text: str = ""
     blocking: bool = False
-    heading: bool = False
+    indent: str = ""
+    """Where stacks part: the lines of the tree."""
+    weight: str = ""
+    """The part of the whole that goes this way, where that has just changed."""
 
 
 def outline(stack: Stack, unfold: bool) -> list[Row]:
@@ -46,7 +53,7 @@ def outline(stack: Stack, unfold: bool) -> list[Row]:
     for at in range(len(frames) - 1, -1, -1):
         frame = frames[at]
         plumbing = _OUTSIDE if at > outermost >= 0 else _PLUMBING
-        if frame.origin in plumbing and at != blocking and not unfold:
+        if frame.origin in plumbing and at not in (blocking, blocking - 1) and not unfold:
             folded.append(frame)
             continue
         if folded:
@@ -96,25 +103,68 @@ def callers(stack: Stack) -> list[Frame]:
     ]
 
 
-def all_rows(blocker: Blocker, stacks: Mapping[int, Stack], unfold: bool) -> list[Row]:
-    """The drill-down's rows: each distinct stack with its weight, the heaviest first."""
-    rows: list[Row] = []
-    total = sum(weight for _, weight in blocker.stacks) or 1
-    shown = blocker.stacks[:MOST_STACKS]
-    for number, (stack_key, weight) in enumerate(shown, start=1):
-        stack = stacks.get(stack_key)
-        head = f"{percent(weight / total)}  stack {number} of {len(blocker.stacks)}"
+class _Node:
+    """One row of the tree, with the stacks that reach it."""
+
+    def __init__(self, row: Row) -> None:
+        self.row = row
+        self.weight = 0
+        self.children: dict[tuple[object, ...], _Node] = {}
+
+
+def tree(
+    weights: Sequence[tuple[int, int]], stacks: Mapping[int, Stack], unfold: bool, unicode: bool
+) -> list[Row]:
+    """Distinct stacks, outermost calls first, joined where they share a beginning.
+
+    ``weights`` are (stack key, weight), heaviest first. A row where stacks part carries the part
+    of the whole that goes that way.
+    """
+    root = _Node(Row(None))
+    whole = sum(weight for _, weight in weights) or 1
+    unknown = 0
+    for key, weight in weights[:MOST_STACKS]:
+        stack = stacks.get(key)
         if stack is None:
-            rows.append(Row(None, f"{head}: not known any more", heading=True))
+            unknown += weight
             continue
-        why = "" if stack.complete else f"  (incomplete: {stack.stop or 'reason unknown'})"
-        rows.append(Row(None, head + why, heading=True))
-        rows += outline(stack, unfold)
-        rows.append(Row(None))
-    if len(blocker.stacks) > MOST_STACKS:
-        rest = sum(weight for _, weight in blocker.stacks[MOST_STACKS:])
-        left = len(blocker.stacks) - MOST_STACKS
-        rows.append(Row(None, f"{percent(rest / total)}  in {left} more stacks", heading=True))
-    if not blocker.stacks:
-        rows.append(Row(None, "no stack was caught in any of these episodes", heading=True))
+        node = root
+        why = f"incomplete: {stack.stop or 'reason unknown'}"
+        begin = [] if stack.complete else [Row(None, why)]
+        for row in [*begin, *outline(stack, unfold)]:
+            node = node.children.setdefault(_identity(row), _Node(row))
+            node.weight += weight
+    rows: list[Row] = []
+    _walk(root, "", whole, unicode, rows)
+    if unknown:
+        rows.append(Row(None, "stacks not known any more", weight=percent(unknown / whole)))
+    if len(weights) > MOST_STACKS:
+        rest = sum(weight for _, weight in weights[MOST_STACKS:])
+        left = len(weights) - MOST_STACKS
+        rows.append(Row(None, f"{left} more stacks", weight=percent(rest / whole)))
     return rows
+
+
+def _identity(row: Row) -> tuple[object, ...]:
+    frame = row.frame
+    if frame is None:
+        return (row.text,)
+    named = frame.function or (frame.module, frame.offset)
+    return (named, frame.file, frame.line, frame.inlined, row.blocking)
+
+
+def _walk(node: _Node, indent: str, whole: int, unicode: bool, rows: list[Row]) -> None:
+    """Without recursion over a chain: stacks may be deep, partings are few."""
+    while len(node.children) == 1:
+        (node,) = node.children.values()
+        weight = "" if rows else percent(node.weight / whole)
+        rows.append(node.row._replace(indent=indent, weight=weight))
+    ranked = sorted(node.children.values(), key=lambda child: -child.weight)
+    middle, last, bar = ("├ ", "└ ", "│ ") if unicode else ("+ ", "+ ", "| ")
+    if len(indent) >= _DEEPEST:
+        middle = last = bar = ""
+    for child in ranked:
+        final = child is ranked[-1]
+        branch = indent + (last if final else middle)
+        rows.append(child.row._replace(indent=branch, weight=percent(child.weight / whole)))
+        _walk(child, indent + ("  " if final and bar else bar), whole, unicode, rows)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from hud.tui import text
 from hud.tui.keys import Scope
 from hud.tui.layout import block
-from hud.tui.state import SMALLEST, Size, UiState, header_height
+from hud.tui.state import SMALLEST, Size, UiState, footer_height, header_height
 from hud.tui.style import Line, Span
-from hud.tui.views import header, main, small, stack, workers
+from hud.tui.views import header, main, playback, pressure, small, stack, tasks, timeline, workers
 from hud.tui.views import help as help_view
 
 if TYPE_CHECKING:
@@ -22,7 +22,14 @@ if TYPE_CHECKING:
 
     from hud.model import Snapshot
 
-_BODIES = {Scope.BLOCKERS: main.view, Scope.WORKERS: workers.view, Scope.STACKS: stack.view}
+_BODIES = {
+    Scope.BLOCKERS: main.view,
+    Scope.WORKERS: workers.view,
+    Scope.TIMELINE: timeline.view,
+    Scope.TASKS: tasks.view,
+    Scope.PRESSURE: pressure.view,
+    Scope.STACKS: stack.view,
+}
 
 
 def compose(snapshot: Snapshot, state: UiState, size: Size) -> list[Line]:
@@ -37,10 +44,11 @@ def compose(snapshot: Snapshot, state: UiState, size: Size) -> list[Line]:
     foot = header.foot(state, width)
     if state.help:
         return [*help_view.view(seen, state, width, height - 1), foot]
-    above = header_height(size)
-    body = _BODIES[state.view](seen, state, width, height - above - 1)
+    above, below = header_height(size), footer_height(state)
+    body = _BODIES[state.view](seen, state, width, height - above - below)
     top = header.view(seen, state, width, above)
-    return block([*top, *body, foot], width, height, state.glyphs.ellipsis)
+    bar = [playback.view(state, width)] if state.playback is not None else []
+    return block([*top, *body, *bar, foot], width, height, state.glyphs.ellipsis)
 
 
 Cell = tuple[str, str]
@@ -86,8 +94,9 @@ def diff(old: Sequence[Line] | None, new: Sequence[Line], width: int) -> list[Ru
         before: Line = old[y] if old is not None and y < len(old) else ()
         if line == before:
             continue
-        now, then = cells_of(line, width), cells_of(before, width)
-        changed = [x for x in range(width) if now[x] != then[x]]
+        same, at = _beginning(before, line)
+        now, then = cells_of(line[same:], width - at), cells_of(before[same:], width - at)
+        changed = [x for x, pair in enumerate(zip(now, then, strict=True)) if pair[0] != pair[1]]
         start = 0
         while start < len(changed):
             end = start
@@ -96,11 +105,25 @@ def diff(old: Sequence[Line] | None, new: Sequence[Line], width: int) -> list[Ru
             first, last = changed[start], changed[end] + 1
             while first > 0 and now[first][0] == "":
                 first -= 1
-            while last < width and now[last][0] == "":
+            while last < len(now) and now[last][0] == "":
                 last += 1
-            runs.append(Run(y, first, _spans(now[first:last])))
+            runs.append(Run(y, at + first, _spans(now[first:last])))
             start = end + 1
     return runs
+
+
+def _beginning(before: Line, line: Line) -> tuple[int, int]:
+    """How many spans both lines begin with, and how many cells these take."""
+    same = at = 0
+    for one, other in zip(before, line, strict=False):
+        if one != other:
+            break
+        same += 1
+        at += text.cells(one.text)
+    # A mark in the next span would join the last character of this one.
+    if same and same < len(line) and not line[same].text.isascii():
+        return 0, 0
+    return same, at
 
 
 def _spans(part: Sequence[Cell]) -> Line:

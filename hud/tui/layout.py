@@ -106,6 +106,8 @@ class Table:
         self.widths = {column.name: column.width for column in kept}
         self._grow(width - self._need(kept))
         self._total = width
+        self.key = tuple(self.widths.items())
+        """Tables with equal ones draw equal rows."""
 
     def _need(self, columns: Sequence[Column]) -> int:
         return self.margin + sum(c.width for c in columns) + 2 * (len(columns) - 1)
@@ -123,6 +125,15 @@ class Table:
 
     def __contains__(self, name: str) -> bool:
         return name in self.widths
+
+    def at(self, x: int) -> str:
+        """The name of the column at ``x``, its blanks to the next one included; empty = none."""
+        left = self.margin
+        for column in self.columns:
+            if left <= x < left + self.widths[column.name] + 2:
+                return column.name
+            left += self.widths[column.name] + 2
+        return ""
 
     def head(self, sorted_by: str, ellipsis: str) -> Line:
         """The line of column heads."""

@@ -1,44 +1,31 @@
-"""What the user has chosen, and how keys and new snapshots change it; all of it pure.
+"""What the user has chosen, and how new snapshots change it; all of it pure.
 
-Terms: *rows* are the blockers as listed: filtered by the search, in the sort order, or in the order
-held from before. The order is *held* while the cursor is not on the first row, and for two seconds
-after any key: the rows around the cursor (more than a page) keep their order, new ones come after
-them. Pause keeps a snapshot; the recording goes on.
+Terms: *rows* are the blockers as listed: filtered, grouped, in the sort order, or in the order held
+from before. The order is *held* while the cursor is not on the first row, and for two seconds after
+any key: the rows around the cursor (more than a page) keep their order, new ones come after them.
+Pause keeps a snapshot; the recording goes on.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import Enum, auto
-from typing import TYPE_CHECKING, Any, NamedTuple
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple
 
-from hud.model import Cause
-from hud.tui import folding
-from hud.tui.keys import Act, Action, Scope, Typed
+from hud.tui import listing
+from hud.tui.keys import Scope
+from hud.tui.listing import DEFAULT_SORT, NO_FILTER, Filter, Group, Key, key_of
 from hud.tui.text import UNICODE, Glyphs
-from hud.tui.views import help as help_view
-from hud.tui.views import stack as stack_view
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from hud.model import Blocker, Snapshot
-
-Key = tuple[str, str, str]
-"""Function, where, operation: what makes a blocker the same in the next snapshot."""
+    from hud.wish import Playback
 
 HELD_NS = 2_000_000_000
-_HELD_AROUND = 200
-"""Rows on either side of the cursor that keep their places: more than a screen has."""
-_LONGEST_SEARCH = 200
-
-
-class Effect(Enum):
-    """What the session has to do after a key."""
-
-    QUIT = auto()
-    CLEAR = auto()
-    """Forget what was recorded so far; the figures start again from zero."""
+_MANY = 1_000
+_PATIENCE_NS = 3_000_000_000
 
 
 class Size(NamedTuple):
@@ -48,18 +35,45 @@ class Size(NamedTuple):
     height: int
 
 
-SORTS: dict[str, Callable[[Blocker], Any]] = {
-    "total": lambda b: (-b.total_ns, b.function),
-    "count": lambda b: (-b.count, b.function),
-    "max": lambda b: (-b.max_ns, b.function),
-    "p99": lambda b: (-b.p99_ns, b.function),
-    "cause": lambda b: (b.cause.value, -b.total_ns, b.function),
-    "function": lambda b: (b.function, -b.total_ns),
-    "where": lambda b: (b.file, b.line, -b.total_ns),
-}
-"""By column name; a snapshot comes sorted by the first."""
+class At(NamedTuple):
+    """A place in a list: the row of the cursor and the first row shown."""
 
-_DEFAULT_SORT = next(iter(SORTS))
+    cursor: int = 0
+    scroll: int = 0
+
+
+TOP = At()
+
+
+class Line(Enum):
+    """What can be typed into the last line, besides the search; with its question."""
+
+    THRESHOLD = "report polls of at least (ms): "
+    WINDOW = "show the last (s; 0 = everything; older episodes are forgotten): "
+    EXPORT = "write to the new file: "
+
+
+class Prompt(NamedTuple):
+    """A line being typed."""
+
+    line: Line
+    text: str
+    payload: str = ""
+    """EXPORT: what to write, as it was when the key was pressed."""
+
+
+class Span(NamedTuple):
+    """What part of the run the timeline shows."""
+
+    cell_ns: int = 500_000_000
+    """One column."""
+    end_ns: int = 0
+    """0 = it follows the present."""
+    episode: tuple[int, int] | None = None
+    """(tid, start) of the episode under the cursor; None = the latest of the worker."""
+
+
+LATEST = Span()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +83,37 @@ class UiState:
     view: Scope = Scope.BLOCKERS
     rows: Sequence[Blocker] = ()
     """See the module; made by ``settle``."""
+    grouped: object = None
+    grouped_ns: int = 0
+    """By what, and from the snapshot of which time, ``rows`` were made."""
     cursor: int = 0
     scroll: int = 0
     """First row shown."""
     selected: Key | None = None
     opened: Blocker | None = None
     """The drill-down's blocker, kept when the window forgets it."""
+    opened_from: Scope = Scope.BLOCKERS
     stack_scroll: int = 0
     unfold: bool = False
-    worker_cursor: int = 0
-    worker_scroll: int = 0
-    sort: str = _DEFAULT_SORT
-    search: str = ""
+    code: bool = False
+    workers: At = TOP
+    tasks: At = TOP
+    pressure: At = TOP
+    span: Span = LATEST
+    sort: str = DEFAULT_SORT
+    worker_sort: str = "id"
+    task_sort: str = "blocked"
+    group: Group = Group.FUNCTION
+    filter: Filter = NO_FILTER
+    """The search is a part of it."""
     searching: bool = False
+    prompt: Prompt | None = None
+    notice: str = ""
+    """A sentence for the last line, for some seconds."""
+    threshold: tuple[int, int, int] = (0, 0, 0)
+    """In force, the one before (0 = none), and at which time of the run it changed."""
+    playback: Playback | None = None
+    """Given in a replay."""
     paused: Snapshot | None = None
     help: bool = False
     help_scroll: int = 0
@@ -92,11 +124,13 @@ class UiState:
         """Where keys go."""
         if self.help:
             return Scope.HELP
+        if self.prompt is not None:
+            return Scope.PROMPT
         return Scope.SEARCH if self.searching else self.view
 
-
-def key_of(blocker: Blocker) -> Key:
-    return (blocker.function, blocker.where, blocker.operation)
+    @property
+    def search(self) -> str:
+        return self.filter.search
 
 
 # --------------------------------------------------------------------------- new snapshots
@@ -108,11 +142,15 @@ def settle(state: UiState, snapshot: Snapshot, held: bool = False) -> UiState:
     ``held`` keeps the order of the rows there are; otherwise they are sorted anew. A selection
     that is still listed keeps the cursor, unless the cursor is on the first row of a new order.
     """
-    rows = _listed(state, snapshot)
-    if held:
-        rows = _in_places(rows, state.rows, state.cursor)
+    grouped = (state.filter, state.group, state.sort)
+    if _fresh_enough(state, snapshot, grouped):
+        rows, grouped_ns = state.rows, state.grouped_ns
+    else:
+        rows, grouped_ns = listing.listed(snapshot, *grouped), snapshot.now_ns
     cursor = state.cursor
-    if held or cursor > 0 or state.view is Scope.STACKS:
+    if held:
+        rows = listing.in_places(rows, state.rows, cursor)
+    if held or cursor > 0 or state.view is not Scope.BLOCKERS:
         cursor = _found(rows, state.selected, cursor)
     cursor = max(min(cursor, len(rows) - 1), 0)
     selected = key_of(rows[cursor]) if rows else None
@@ -122,55 +160,51 @@ def settle(state: UiState, snapshot: Snapshot, held: bool = False) -> UiState:
         if selected == wanted:
             opened = rows[cursor]
         else:
-            opened = next((b for b in snapshot.blockers if key_of(b) == wanted), opened)
+            opened = next((b for b in (*rows, *snapshot.blockers) if key_of(b) == wanted), opened)
     return replace(
         state,
         rows=rows,
+        grouped=grouped,
+        grouped_ns=grouped_ns,
         cursor=cursor,
         scroll=min(state.scroll, max(len(rows) - 1, 0)),
         selected=selected,
         opened=opened,
-        worker_cursor=max(min(state.worker_cursor, len(snapshot.workers) - 1), 0),
+        workers=_within(state.workers, len(snapshot.workers)),
+        tasks=_within(state.tasks, len(snapshot.tasks)),
+        pressure=_within(state.pressure, len(snapshot.pressure)),
+        threshold=_threshold(state.threshold, snapshot),
     )
 
 
-def _listed(state: UiState, snapshot: Snapshot) -> Sequence[Blocker]:
-    rows: Sequence[Blocker] = snapshot.blockers
-    if state.search:
-        wanted = state.search.casefold()
-        causes = {cause for cause in Cause if wanted in cause.value}
-        rows = [
-            b
-            for b in rows
-            if wanted in b.function.casefold() or wanted in b.where.casefold() or b.cause in causes
-        ]
-    if state.sort != _DEFAULT_SORT:
-        rows = sorted(rows, key=SORTS[state.sort])
-    return rows
+def _fresh_enough(state: UiState, snapshot: Snapshot, grouped: object) -> bool:
+    """Adding up many blockers takes its time: it need not be done at every snapshot."""
+    if state.group is Group.FUNCTION or len(snapshot.blockers) < _MANY:
+        return False
+    return state.grouped == grouped and 0 <= snapshot.now_ns - state.grouped_ns < _PATIENCE_NS
 
 
-def _in_places(
-    rows: Sequence[Blocker], before: Sequence[Blocker], cursor: int
-) -> Sequence[Blocker]:
-    start = max(cursor - _HELD_AROUND, 0)
-    near = before[start : cursor + _HELD_AROUND]
-    places = {key_of(blocker): place for place, blocker in enumerate(near)}
-    known: list[tuple[int, int]] = []
-    rest: list[Blocker] = []
-    for at, blocker in enumerate(rows):
-        place = places.get((blocker.function, blocker.where, blocker.operation))
-        if place is None:
-            rest.append(blocker)
-        else:
-            known.append((place, at))
-    known.sort()
-    return [*rest[:start], *(rows[at] for _, at in known), *rest[start:]]
+def _within(at: At, total: int) -> At:
+    return at if at.cursor < total else At(max(total - 1, 0), at.scroll)
+
+
+def _threshold(known: tuple[int, int, int], snapshot: Snapshot) -> tuple[int, int, int]:
+    now = snapshot.info.threshold_ns
+    if now == known[0]:
+        return known
+    return (now, known[0], snapshot.elapsed_ns)
 
 
 def _found(rows: Sequence[Blocker], selected: Key | None, cursor: int) -> int:
     if cursor < len(rows) and key_of(rows[cursor]) == selected:
         return cursor
-    return next((at for at, b in enumerate(rows) if key_of(b) == selected), cursor)
+    if selected is None:
+        return cursor
+    function = selected[0]
+    for at, blocker in enumerate(rows):
+        if blocker.function == function and key_of(blocker) == selected:
+            return at
+    return cursor
 
 
 # --------------------------------------------------------------------------- the page
@@ -188,137 +222,22 @@ def header_height(size: Size) -> int:
     return 4 if size.height >= _NOTE_FROM else 3
 
 
-def body_height(size: Size) -> int:
+def footer_height(state: UiState) -> int:
+    """Lines below a view: the keys, and in a replay its bar."""
+    return 2 if state.playback is not None else 1
+
+
+def body_height(size: Size, state: UiState) -> int:
     """Lines of a view: what header and footer leave."""
-    return max(size.height - header_height(size) - 1, 1)
+    return max(size.height - header_height(size) - footer_height(state), 1)
 
 
 def pane_height(body: int) -> int:
-    """Lines of the lower pane in a main view of ``body`` lines."""
+    """Lines of the lower pane in a view of ``body`` lines."""
     return 0 if body < 9 else min(max(4, (body - 1) * 2 // 5), 14)
-
-
-def list_page(size: Size) -> int:
-    """Rows of the list, without the line of column heads."""
-    body = body_height(size)
-    return max(body - 1 - pane_height(body), 1)
 
 
 def first_shown(scroll: int, cursor: int, page: int, total: int) -> int:
     """The first row to show so that the cursor is on the page and the page is full."""
     scroll = min(scroll, cursor, max(total - page, 0))
     return max(scroll, cursor - page + 1, 0)
-
-
-# --------------------------------------------------------------------------- keys
-
-_Result = tuple[UiState, Effect | None]
-
-
-def update(state: UiState, action: Action, snapshot: Snapshot, size: Size) -> _Result:
-    """The state after ``action``, and what the session has to do.
-
-    ``snapshot`` is the live one; where the screen is paused, the kept one counts.
-    """
-    seen = state.paused or snapshot
-    if isinstance(action, Typed):
-        search = (state.search + action.text)[:_LONGEST_SEARCH]
-        return _anew(state, seen, search=search), None
-    if action in _MOVES:
-        return _move(state, _MOVES[action], seen, size), None
-    if action is Act.QUIT:
-        return state, Effect.QUIT
-    if action is Act.RESET:
-        return replace(state, paused=None), Effect.CLEAR
-    return _change(state, action, seen, snapshot), None
-
-
-def _anew(state: UiState, seen: Snapshot, **changes: Any) -> UiState:
-    """Rows in a new order: the view starts at its first row again."""
-    return settle(replace(state, cursor=0, scroll=0, **changes), seen)
-
-
-def _change(state: UiState, act: Act, seen: Snapshot, live: Snapshot) -> UiState:
-    match act:
-        case Act.OPEN:
-            if not state.rows:
-                return state
-            opened = state.rows[state.cursor]
-            return replace(state, view=Scope.STACKS, opened=opened, stack_scroll=0)
-        case Act.BACK:
-            if state.help:
-                return replace(state, help=False)
-            return replace(state, view=Scope.BLOCKERS, opened=None)
-        case Act.NEXT_VIEW:
-            other = Scope.WORKERS if state.view is Scope.BLOCKERS else Scope.BLOCKERS
-            return replace(state, view=other, opened=None)
-        case Act.BLOCKERS:
-            return replace(state, view=Scope.BLOCKERS, opened=None)
-        case Act.WORKERS:
-            return replace(state, view=Scope.WORKERS, opened=None)
-        case Act.SORT:
-            names = list(SORTS)
-            following = names[(names.index(state.sort) + 1) % len(names)]
-            return _anew(state, seen, sort=following)
-        case Act.SEARCH:
-            return _anew(state, seen, search="", searching=True)
-        case Act.ACCEPT:
-            return replace(state, searching=False)
-        case Act.CANCEL | Act.CLEAR_SEARCH:
-            if not state.search:
-                return replace(state, searching=False)
-            return _anew(state, seen, search="", searching=False)
-        case Act.ERASE:
-            return _anew(state, seen, search=state.search[:-1])
-        case Act.UNFOLD:
-            return replace(state, unfold=not state.unfold, stack_scroll=0)
-        case Act.PAUSE:
-            if state.paused is None:
-                return replace(state, paused=live)
-            return settle(replace(state, paused=None), live, held=True)
-        case Act.HELP:
-            return replace(state, help=True, help_scroll=0)
-        case _:
-            return state
-
-
-class _Step(NamedTuple):
-    rows: int
-    pages: int = 0
-
-    def moved(self, position: int, page: int, last: int) -> int:
-        return max(min(position + self.rows + self.pages * page, last), 0)
-
-
-_FAR = 1 << 30
-_MOVES: dict[Action, _Step] = {
-    Act.UP: _Step(-1),
-    Act.DOWN: _Step(1),
-    Act.PAGE_UP: _Step(0, -1),
-    Act.PAGE_DOWN: _Step(0, 1),
-    Act.HOME: _Step(-_FAR),
-    Act.END: _Step(_FAR),
-}
-
-
-def _move(state: UiState, step: _Step, seen: Snapshot, size: Size) -> UiState:
-    body = body_height(size)
-    if state.help:
-        page = size.height - 1
-        total = len(help_view.content(seen, size.width))
-        return replace(state, help_scroll=step.moved(state.help_scroll, page, total - page))
-    if state.view is Scope.STACKS and state.opened is not None:
-        head = stack_view.head(state.opened, seen.stacks, size.width, body, "")
-        page = max(body - len(head), 1)
-        total = len(folding.all_rows(state.opened, seen.stacks, state.unfold))
-        return replace(state, stack_scroll=step.moved(state.stack_scroll, page, total - page))
-    if state.view is Scope.WORKERS:
-        page = max(body - 1, 1)
-        cursor = step.moved(state.worker_cursor, page, len(seen.workers) - 1)
-        scroll = first_shown(state.worker_scroll, cursor, page, len(seen.workers))
-        return replace(state, worker_cursor=cursor, worker_scroll=scroll)
-    page = list_page(size)
-    cursor = step.moved(state.cursor, page, len(state.rows) - 1)
-    scroll = first_shown(state.scroll, cursor, page, len(state.rows))
-    selected = key_of(state.rows[cursor]) if state.rows else None
-    return replace(state, cursor=cursor, scroll=scroll, selected=selected)

@@ -39,6 +39,7 @@ _PLAIN: dict[str, Look] = {
     "title": Look(attributes=("bold",)),
     "head": Look(attributes=("underline",)),
     "sorted": Look(attributes=("underline", "bold")),
+    "reverse": Look(attributes=("reverse",)),
     "tab": Look(attributes=("reverse",)),
     "warn": Look(attributes=("bold", "reverse")),
 }
@@ -95,11 +96,26 @@ THEMES: dict[str, dict[str, Look]] = {
 
 
 def theme_for(environ: dict[str, str]) -> str:
-    """``none`` where NO_COLOR is set (https://no-color.org), else by COLORFGBG, else ``dark``.
+    """``none`` where NO_COLOR is set (https://no-color.org), else by COLORFGBG; empty = not known.
 
     COLORFGBG is ``foreground;background`` as rxvt, Konsole and others set it.
     """
     if environ.get("NO_COLOR"):
         return "none"
     background = environ.get("COLORFGBG", "").rpartition(";")[2]
+    if not background.isdecimal():
+        return ""
     return "light" if background in ("7", "15") else "dark"
+
+
+def theme_by_background(colour: str) -> str:
+    """By ``ffff/ffff/ffff``, as a terminal answers OSC 11: one to four hex digits each."""
+    try:
+        parts = [int(part, 16) / (16 ** len(part) - 1) for part in colour.split("/")]
+    except (ValueError, ZeroDivisionError):
+        return "dark"
+    if len(parts) != 3:
+        return "dark"
+    red, green, blue = parts
+    # the luma of ITU-R BT.601
+    return "light" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "dark"

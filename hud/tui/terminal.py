@@ -7,23 +7,27 @@ only leave a mark and wake the loop; what they ask for is done in ``read_keys``.
 from __future__ import annotations
 
 import atexit
+import base64
 import codecs
 import contextlib
 import os
+import re
 import select
 import signal
 import sys
 import termios
+import time
 import tty
 from typing import IO, TYPE_CHECKING, Any
 
 from hud.tui.frame import diff
+from hud.tui.keys import Click
 from hud.tui.state import Size
-from hud.tui.style import THEMES, Line, Look, theme_for
+from hud.tui.style import THEMES, Line, Look, theme_by_background, theme_for
 from hud.tui.text import cells
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import FrameType
 
 _ESCAPE_SECONDS = 0.025
@@ -44,7 +48,11 @@ _KEYS = {
     "KEY_ENTER": "enter",
     "KEY_ESCAPE": "esc",
     "KEY_EXIT": "esc",
+    "KEY_LEFT": "left",
+    "KEY_RIGHT": "right",
     "KEY_TAB": "tab",
+    "KEY_BTAB": "backtab",
+    "KEY_SHIFT_TAB": "backtab",
     "KEY_BACKSPACE": "backspace",
     "KEY_DELETE": "delete",
 }
@@ -56,9 +64,23 @@ _CONTROLS = {
     "\x7f": "backspace",
     "\x08": "backspace",
     "\x03": "ctrl-c",
+    "\x02": "ctrl-b",
+    "\x06": "ctrl-f",
 }
 _SYNC_BEGIN, _SYNC_END = "\x1b[?2026h", "\x1b[?2026l"
 """Synchronized output, DEC private mode 2026; terminals that do not know it ignore it."""
+_MOUSE_ON, _MOUSE_OFF = "\x1b[?1000h\x1b[?1006h", "\x1b[?1006l\x1b[?1000l"
+"""Button presses, told in SGR coordinates (xterm's ctlseqs, "Mouse Tracking")."""
+_MOUSE = re.compile(r"\x1b\[<(\d{1,4});(\d{1,5});(\d{1,5})([Mm])")
+_LEFT_BUTTON, _WHEEL_UP, _WHEEL_DOWN = 0, 64, 65
+_ASK_BACKGROUND = "\x1b]11;?\x1b\\\x1b[c"
+"""OSC 11 and then DA1, which every terminal answers: no need to wait longer than that."""
+_BACKGROUND = re.compile(rb"\x1b\]11;rgb:([0-9a-fA-F/]+)(?:\x1b\\|\x07)")
+_ATTRIBUTES = re.compile(rb"\x1b\[\?[0-9;]*c")
+_ANSWER_SECONDS = 0.15
+_LONGEST_SEQUENCE = 64
+_LONGEST_COPY = 74_994
+"""Bytes that terminals commonly take in one OSC 52."""
 
 
 def unavailable(environ: Mapping[str, str] = os.environ) -> str:
@@ -78,7 +100,8 @@ class Screen:
     """
 
     def __init__(self, theme: str = "") -> None:
-        self._theme = THEMES[theme or theme_for(dict(os.environ))]
+        self._theme_name = theme or theme_for(dict(os.environ))
+        self._theme = THEMES[self._theme_name or "dark"]
         self._input = 0
         self._output = 1
         self._private_output = -1
@@ -91,6 +114,7 @@ class Screen:
         self._saved_handlers: dict[signal.Signals, Any] = {}
         self._marks: set[signal.Signals] = set()
         self._entered = False
+        self._mouse = False
         self.gone = False
         """The terminal has hung up."""
 
@@ -107,6 +131,8 @@ class Screen:
         self._poll = select.epoll()
         try:
             self._term = _terminal(self._stream, self._input)
+            # What has no alternate screen is too old for the rest too.
+            self._mouse = bool(self._term.enter_fullscreen) and self._term.kind != "linux"
             self._poll.register(self._input, select.EPOLLIN)
             self._poll.register(self._wake_read, select.EPOLLIN)
             for number in (signal.SIGWINCH, signal.SIGTSTP, signal.SIGCONT):
@@ -114,6 +140,8 @@ class Screen:
             # For the exception that a signal raises while ``__exit__`` is at work.
             atexit.register(self._leave)
             self._enter()
+            if not self._theme_name:
+                self._theme = THEMES[self._ask_theme()]
         except BaseException:
             self.__exit__()
             raise
@@ -147,14 +175,15 @@ class Screen:
         self._entered = True
         self._shown = None
         there = self._term.enter_fullscreen + self._term.hide_cursor + self._term.clear
-        self._write(there, _LEAVE_SECONDS)
+        self._write(there + (_MOUSE_ON if self._mouse else ""), _LEAVE_SECONDS)
 
     def _leave(self) -> None:
         if not self._entered:
             return
         # A terminal without an alternate screen is left clean at least.
         away = self._term.exit_fullscreen or self._term.clear
-        back = self._term.normal + _SYNC_END + away + self._term.normal_cursor
+        mouse = _MOUSE_OFF if self._mouse else ""
+        back = self._term.normal + _SYNC_END + mouse + away + self._term.normal_cursor
         self._write(back, _LEAVE_SECONDS)
         if self._saved_mode is not None:
             try:
@@ -198,23 +227,68 @@ class Screen:
         """For a selector; see the class."""
         return self._poll.fileno()
 
-    def read_keys(self) -> tuple[list[str], bool]:
-        """Names of the keys pressed, and whether everything must be drawn again. Waits for
+    def read_keys(self) -> tuple[list[str | Click], bool]:
+        """Names of the keys pressed, clicks, and whether everything must be drawn again. Waits for
         nothing but the rest of an escape sequence.
         """
         again = self._obey()
-        keys: list[str] = []
+        keys: list[str | Click] = []
         try:
             while len(keys) < _MOST_KEYS:
                 stroke = self._term.inkey(timeout=0, esc_delay=_ESCAPE_SECONDS)
                 if not stroke:
                     break
-                keys.append(_key_name(str(stroke), stroke.name))
+                text = str(stroke)
+                if text in _OPENINGS:
+                    keys.append(_pressed(self._rest(text)))
+                else:
+                    keys.append(_key_name(text, stroke.name))
             else:
                 self._term.flushinp()
         except (EOFError, OSError):
             self.gone = True
         return [key for key in keys if key], again
+
+    def _rest(self, begin: str) -> str:
+        """The whole of a sequence that blessed knows only the beginning of."""
+        text = begin
+        ends = _OPENINGS[begin]
+        while len(text) < _LONGEST_SEQUENCE:
+            stroke = str(self._term.inkey(timeout=_ESCAPE_SECONDS, esc_delay=_ESCAPE_SECONDS))
+            text += stroke
+            if not stroke or ends(stroke):
+                break
+        return text
+
+    def _ask_theme(self) -> str:
+        """By the terminal's background, if it tells at once; keys typed meanwhile are kept."""
+        self._write(_ASK_BACKGROUND, _DRAW_SECONDS)
+        data = b""
+        end = time.monotonic() + _ANSWER_SECONDS
+        with contextlib.suppress(OSError):
+            while not _ATTRIBUTES.search(data) and (left := end - time.monotonic()) > 0:
+                if not select.select([self._input], [], [], left)[0]:
+                    break
+                read = os.read(self._input, 256)
+                if not read:
+                    break
+                data += read
+        found = _BACKGROUND.search(data)
+        typed = _ATTRIBUTES.sub(b"", _BACKGROUND.sub(b"", data))
+        if typed:
+            self._term.type_ahead(typed)
+            os.write(self._wake_write, b"!")
+        return theme_by_background(found[1].decode("ascii")) if found else "dark"
+
+    def copy(self, text: str) -> bool:
+        """Send ``text`` to the terminal's clipboard by OSC 52; it never says whether it took it.
+
+        False = it was not sent: too long, or the terminal is too simple.
+        """
+        data = base64.b64encode(text.encode("utf-8", "replace"))
+        if not self._entered or not self._mouse or len(data) > _LONGEST_COPY:
+            return False
+        return self._write(f"\x1b]52;c;{data.decode('ascii')}\x07", _LEAVE_SECONDS)
 
     def size(self) -> Size:
         """The terminal's size now; 80 x 24 where it does not tell."""
@@ -295,6 +369,31 @@ class Screen:
         return True
 
 
+def _is_final(text: str) -> bool:
+    return "\x40" <= text[-1] <= "\x7e" and text != "["
+
+
+_OPENINGS: dict[str, Callable[[str], bool]] = {
+    "\x1b[": _is_final,
+    "\x1b]": lambda text: text in ("\x07", "\x1b\\"),
+}
+"""Beginnings of sequences that blessed does not complete, and what ends them: CSI, OSC."""
+
+
+def _pressed(sequence: str) -> str | Click:
+    found = _MOUSE.fullmatch(sequence)
+    if found is None:
+        return ""
+    button, x, y = int(found[1]), int(found[2]), int(found[3])
+    if button == _WHEEL_UP:
+        return "wheel-up"
+    if button == _WHEEL_DOWN:
+        return "wheel-down"
+    if button == _LEFT_BUTTON and found[4] == "M":
+        return Click(x - 1, y - 1)
+    return ""
+
+
 def _key_name(text: str, name: str | None) -> str:
     if name in _KEYS:
         return _KEYS[name]
@@ -314,13 +413,20 @@ def _terminal(stream: IO[str], keyboard: int) -> Any:
 
     class Keyboard(Terminal):
         _eof = False
+        _ahead = b""
         _decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
+        def type_ahead(self, data: bytes) -> None:
+            self._ahead += data
+
         def kbhit(self, timeout: float | None = None, *_: Any, **__: Any) -> bool:
+            if self._ahead:
+                return True
             return not self._eof and bool(select.select([keyboard], [], [], timeout)[0])
 
         def getch(self, decode_latin1: bool = False) -> str:
-            byte = os.read(keyboard, 1)
+            byte, self._ahead = self._ahead[:1], self._ahead[1:]
+            byte = byte or os.read(keyboard, 1)
             if not byte:
                 self._eof = True
                 raise EOFError

@@ -91,6 +91,7 @@ def _is_disputed(char: str) -> bool:
     return any(first <= ord(char) <= last for first, last in _DISPUTED)
 
 
+@lru_cache(maxsize=4096)
 def _width(char: str) -> int:
     """Cells of one character of clean text: UAX #11, with marks taking none."""
     if char.isascii():
@@ -102,7 +103,12 @@ def _width(char: str) -> int:
 
 def cells(text: str) -> int:
     """How many cells clean ``text`` takes."""
-    return len(text) if text.isascii() else sum(map(_width, text))
+    return len(text) if text.isascii() else _cells(text)
+
+
+@lru_cache(maxsize=4096)
+def _cells(text: str) -> int:
+    return sum(map(_width, text))
 
 
 def cut(text: str, width: int, ellipsis: str = "\u2026") -> str:
@@ -155,6 +161,17 @@ def pad(text: str, width: int, right: bool = False) -> str:
     """Clean ``text`` filled with blanks to at least ``width`` cells; ``right`` aligned if asked."""
     blanks = " " * (width - cells(text))
     return blanks + text if right else text + blanks
+
+
+def pieces(sentence: str, width: int) -> list[str]:
+    """Clean text in lines of at most ``width`` cells, broken at blanks; a long word stays whole."""
+    lines = [""]
+    for word in sentence.split(" "):
+        if lines[-1] and cells(lines[-1]) + 1 + cells(word) > width:
+            lines.append(word)
+        else:
+            lines[-1] = f"{lines[-1]} {word}".lstrip()
+    return lines
 
 
 # --------------------------------------------------------------------------- numbers

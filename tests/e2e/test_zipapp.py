@@ -184,6 +184,13 @@ def test_does_the_demo_job_on(
     assert "hash" in ran.stdout
 
 
+def test_the_help_topics_are_in_it(archive: Path) -> None:
+    shown = subprocess.run(
+        [sys.executable, archive, "help", "tuning"], capture_output=True, text=True, check=True
+    )
+    assert shown.stdout == (ROOT / "hud" / "help" / "tuning.md").read_text("utf-8")
+
+
 def test_an_older_python_gets_a_sentence(archive: Path) -> None:
     older = interpreters(range(2, 10))
     if not older:

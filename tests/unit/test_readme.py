@@ -1,18 +1,31 @@
-"""README.md says what hud says: its copy of ``hud --help`` is the real one."""
+"""README.md says what hud says: help, keys and the picture of the screen are the real ones."""
 
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from hud.tui import keys
+
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
-BLOCK = re.compile(r"<!-- help begins -->\n(.*?)<!-- help ends -->", re.DOTALL)
+PICTURE = ROOT / "tests" / "data" / "screen" / "screen.svg"
+
+
+def _compare(request: pytest.FixtureRequest, name: str, wanted: str) -> None:
+    """The part of README.md between two marks is ``wanted``; --update-golden makes it so."""
+    begin, end = f"<!-- {name} begins -->\n", f"<!-- {name} ends -->"
+    before, begun, rest = README.read_text(encoding="utf-8").partition(begin)
+    found, ended, after = rest.partition(end)
+    assert begun and ended, f"README.md has lost its {name}"
+    if request.config.getoption("--update-golden"):
+        README.write_text(f"{before}{begin}{wanted}{end}{after}", encoding="utf-8")
+        return
+    assert found == wanted, "pytest tests/unit/test_readme.py --update-golden rewrites it"
 
 
 def test_help_in_the_readme_is_current(request: pytest.FixtureRequest) -> None:
@@ -27,15 +40,25 @@ def test_help_in_the_readme_is_current(request: pytest.FixtureRequest) -> None:
     )
     # what argparse calls the options differs between Python versions in headings only
     wanted = f"```\n{ran.stdout}```\n"
-    text = README.read_text(encoding="utf-8")
-    found = BLOCK.search(text)
-    assert found, "README.md has lost its help block"
+    _compare(request, "help", wanted)
+
+
+def test_keys_in_the_readme_are_current(request: pytest.FixtureRequest) -> None:
+    rows = ["| key | | where |", "|---|---|---|"]
+    for names, what, where in keys.help_rows():
+        shown = " ".join(f"`{name}`" for name in names.split(" "))
+        rows.append(f"| {shown} | {what} | {where} |")
+    _compare(request, "keys", "\n".join(rows) + "\n")
+
+
+def test_the_picture_of_the_screen_is_current(request: pytest.FixtureRequest) -> None:
+    ran = subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "picture")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     if request.config.getoption("--update-golden"):
-        README.write_text(
-            text.replace(found[1], wanted)
-            if found[1]
-            else BLOCK.sub(lambda _: f"<!-- help begins -->\n{wanted}<!-- help ends -->", text),
-            encoding="utf-8",
-        )
+        PICTURE.write_text(ran.stdout, encoding="utf-8")
         return
-    assert found[1] == wanted, "pytest tests/unit/test_readme.py --update-golden rewrites it"
+    assert PICTURE.read_text(encoding="utf-8") == ran.stdout, "tools/picture --update rewrites it"

@@ -5,31 +5,35 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hud.model import Rung, Snapshot
-from hud.tui.keys import Scope, footer
+from hud.tui.keys import TABS, Scope, footer
 from hud.tui.layout import Item, block, clip, spread, width_of
+from hud.tui.listing import DEFAULT_SORT, Group
 from hud.tui.style import Line, Span
-from hud.tui.text import cells, clean, clock, count, cut, spoken, spoken_percent
+from hud.tui.text import cells, clean, clock, count, cut, cut_left, duration, spoken, spoken_percent
 from hud.tui.verdict import caveats, is_stuck, verdict
 
 if TYPE_CHECKING:
     from hud.tui.state import UiState
 
-_TABS = (Scope.BLOCKERS, Scope.WORKERS)
+TABS_LINE = 2
+"""Where the names of the views are."""
 _WIDEST_NAME = 32
 _WIDEST_END = 46
+_GAP = 1
+_WIDE = 100
 
 
 def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Line]:
     """Target, verdict, tabs with the evidence, and with a fourth line the first caveat."""
     mark = state.glyphs.ellipsis
     words: Line = (Span(_sentences(verdict(snapshot), width), _verdict_style(snapshot)),)
-    evidence = _evidence(snapshot)
+    evidence = _evidence(snapshot, width)
     tabs = _tabs(state)
     beside = width_of(words) + sum(len(i.span.text) + 2 for i in evidence) + 2 <= width
     lines = [
         _target(snapshot, state, width),
         spread([Item(words[0], 0)], evidence if beside else [], width, mark),
-        spread(tabs, [] if beside else evidence, width, mark),
+        spread(tabs, [] if beside else _apart(evidence), width, mark, gap=_GAP),
         _caveat(snapshot, width, mark),
     ]
     return block(lines, width, height, mark)
@@ -65,14 +69,22 @@ def _target(snapshot: Snapshot, state: UiState, width: int) -> Line:
     status, style = _status(snapshot, state)
     right = [
         Item(Span(f"window {window}"), 6),
-        Item(Span(f"at least {spoken(info.threshold_ns)}"), 5),
+        Item(Span(_threshold(snapshot, state)), 5),
         Item(Span(clock(snapshot.elapsed_ns)), 2),
         Item(Span(cut(status, min(_WIDEST_END, width // 2), mark), style), 0),
     ]
     return spread(left, right, width, mark)
 
 
+def _threshold(snapshot: Snapshot, state: UiState) -> str:
+    _, before, since_ns = state.threshold
+    was = f" ({duration(before)} until {clock(since_ns)})" if before else ""
+    return f"at least {spoken(snapshot.info.threshold_ns)}{was}"
+
+
 def _status(snapshot: Snapshot, state: UiState) -> tuple[str, str]:
+    if state.playback is not None:
+        return "REPLAY", "bold"
     if not snapshot.live:
         return f"ENDED: {clean(snapshot.ended) or 'reason unknown'}", "warn"
     if state.paused is not None:
@@ -80,9 +92,16 @@ def _status(snapshot: Snapshot, state: UiState) -> tuple[str, str]:
     return "LIVE", "bold"
 
 
-def _evidence(snapshot: Snapshot) -> list[Item]:
+def _apart(items: list[Item]) -> list[Item]:
+    """With a blank more before each than the views have, and the first to go."""
+    return [Item(Span(f" {item.span.text}", item.span.style), item.drop + 1) for item in items]
+
+
+def _evidence(snapshot: Snapshot, width: int) -> list[Item]:
     rung = snapshot.info.detection.rung
-    sees = "sees polls (CONTEXT)" if rung is Rung.CONTEXT else f"polls not seen ({rung.name})"
+    known = "sees polls (CONTEXT)" if width >= _WIDE else "CONTEXT"
+    sees = known if rung is Rung.CONTEXT else f"polls not seen ({rung.name})"
+    sees += ", exact" if snapshot.exact else ""
     items = [Item(Span(sees, "dim" if rung is Rung.CONTEXT else "bold"), 1)]
     if snapshot.stacks_total:
         whole = spoken_percent(snapshot.stacks_complete / snapshot.stacks_total)
@@ -96,14 +115,35 @@ def _evidence(snapshot: Snapshot) -> list[Item]:
 
 
 def _tabs(state: UiState) -> list[Item]:
-    current = Scope.BLOCKERS if state.view is Scope.STACKS else state.view
+    current = _tab(state)
     items = []
-    for tab in _TABS:
+    for tab in TABS:
         text, style = (f"[{tab.value}]", "tab") if tab is current else (f" {tab.value} ", "")
-        items.append(Item(Span(text, style), 0))
-    if state.view is Scope.BLOCKERS and state.sort != "total":
-        items.append(Item(Span(f"by {state.sort}", "bold"), 0))
+        items.append(Item(Span(text, style), 0 if tab is current else 1))
+    if state.view is Scope.BLOCKERS:
+        if state.sort != DEFAULT_SORT:
+            items.append(Item(Span(f"by {state.sort}", "bold"), 0))
+        if state.group is not Group.FUNCTION:
+            items.append(Item(Span(f"per {state.group.value}", "bold"), 0))
+    left_out = state.filter.words()
+    if left_out:
+        items.append(Item(Span(clean(left_out)[-_WIDEST_NAME:], "bold"), 0))
     return items
+
+
+def _tab(state: UiState) -> Scope:
+    return state.opened_from if state.view is Scope.STACKS else state.view
+
+
+def tab_at(x: int) -> Scope | None:
+    """The view whose name is at column ``x`` of ``TABS_LINE``, as far as none was left out."""
+    at = 1
+    for tab in TABS:
+        end = at + len(tab.value) + 2
+        if at <= x < end:
+            return tab
+        at = end + _GAP
+    return None
 
 
 def _caveat(snapshot: Snapshot, width: int, mark: str) -> Line:
@@ -116,17 +156,25 @@ def _caveat(snapshot: Snapshot, width: int, mark: str) -> Line:
 
 
 def foot(state: UiState, width: int) -> Line:
-    """The last line: the keys that matter here, or the search being typed."""
+    """The last line: the keys that matter here, a line being typed, or a notice."""
     mark = state.glyphs.ellipsis
+    if state.prompt is not None and not state.notice:
+        asked = state.prompt.line.value
+        room = max(width - cells(asked) - 3, 8)
+        typed = cut_left(clean(state.prompt.text), room, mark)
+        return clip((Span(f" {asked}"), Span(f"{typed}_", "bold")), width, mark)
+    if state.notice:
+        return clip((Span(" "), Span(clean(state.notice), "bold")), width, mark)
     entries = [
         Item(Span(text), 0 if kept else at)
-        for at, (text, kept) in enumerate(footer(state.scope), 1)
+        for at, (text, kept) in enumerate(footer(state.scope, state.playback is not None), 1)
     ]
     if not state.searching and not state.search:
         return spread(entries, [], width, mark, gap=3)
     wanted = clean(state.search)
     room = max(width // 2, 10)
-    typed = Span(f"/{wanted if len(wanted) <= room else wanted[-room:]}", "bold")
+    typed_text = f"/{wanted if len(wanted) <= room else wanted[-room:]}"
     if not state.searching:
-        return spread([Item(typed, 0), Item(Span("c clears"), 0), *entries], [], width, mark)
-    return spread([Item(Span(f"{typed.text}_", "bold"), 0), *entries], [], width, mark, gap=3)
+        line = [Item(Span(typed_text, "bold"), 0), Item(Span("c clears"), 0), *entries]
+        return spread(line, [], width, mark)
+    return spread([Item(Span(f"{typed_text}_", "bold"), 0), *entries], [], width, mark, gap=3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hud.analysis.advice import advise
-from hud.tui import folding
+from hud.tui import folding, frames
 from hud.tui.layout import Column, Table, block, clip
 from hud.tui.state import first_shown, pane_height
 from hud.tui.style import Line, Span, cause_style
@@ -21,7 +21,6 @@ from hud.tui.text import (
     sparkline,
     spoken_percent,
 )
-from hud.tui.views import stack as stack_view
 
 if TYPE_CHECKING:
     from hud.model import Blocker, Snapshot
@@ -40,21 +39,35 @@ COLUMNS = (
 )
 _MARGIN = 7
 """Cursor, rank and two blanks."""
+_LOOKED_AT = 200
 _LABEL = 10
 _ROOMY = 10
 """Lines of the lower pane from which it shows an example of the fix."""
+
+
+def table(state: UiState, width: int) -> Table:
+    """The columns there is room for; without debug info no place is known, and needs no column."""
+    placed = any(blocker.where for blocker in state.rows[:_LOOKED_AT]) or not state.rows
+    first = COLUMNS[0]._replace(head=state.group.value)
+    rest = COLUMNS[1:] if placed else COLUMNS[2:]
+    return Table((first, *rest), width, _MARGIN)
+
+
+def shape(body: int) -> int:
+    """How many rows are shown below the line of column heads."""
+    return max(body - 1 - pane_height(body), 0)
 
 
 def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Line]:
     """List and lower pane, one above the other."""
     mark = state.glyphs.ellipsis
     pane = pane_height(height)
-    page = max(height - 1 - pane, 0)
-    table = Table(COLUMNS, width, _MARGIN)
-    lines = [table.head(state.sort, mark)]
+    page = shape(height)
+    columns = table(state, width)
+    lines = [columns.head(state.sort, mark)]
     top = first_shown(state.scroll, state.cursor, page, len(state.rows))
     for at, blocker in enumerate(state.rows[top : top + page], start=top):
-        lines.append(_row(table, blocker, at, state))
+        lines.append(_kept_row(columns, blocker, at, state))
     if not state.rows:
         lines += [(), (Span(f"   {_empty(state)}", "dim"),)]
     lines = block(lines, width, height - pane, mark)
@@ -64,7 +77,30 @@ def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Li
 
 
 def _empty(state: UiState) -> str:
-    return "nothing matches the search" if state.search else "no blocker so far"
+    if state.search:
+        return "nothing matches the search (c clears it)"
+    return (
+        "nothing but what the filters leave out (c clears them)"
+        if state.filter.words()
+        else ("no blocker so far")
+    )
+
+
+_kept: dict[tuple[object, ...], tuple[Blocker, Line]] = {}
+_MOST_KEPT = 512
+
+
+def _kept_row(table: Table, blocker: Blocker, at: int, state: UiState) -> Line:
+    """As ``_row``; what did not change since the last frame is not made again."""
+    key = (id(blocker), at, at == state.cursor, state.glyphs, table.key)
+    known = _kept.get(key)
+    if known is not None and known[0] is blocker:
+        return known[1]
+    if len(_kept) >= _MOST_KEPT:
+        _kept.clear()
+    line = _row(table, blocker, at, state)
+    _kept[key] = (blocker, line)
+    return line
 
 
 def _row(table: Table, blocker: Blocker, at: int, state: UiState) -> Line:
@@ -75,10 +111,10 @@ def _row(table: Table, blocker: Blocker, at: int, state: UiState) -> Line:
         "where": (Span(cut_left(clean(blocker.where), table.widths.get("where", 0), mark)),),
         "function": _function(blocker, room, "where" not in table, chosen, mark),
         "cause": (Span(blocker.cause.value, cause_style(blocker.cause)),),
-        "count": (Span(count(blocker.count)),),
+        "count": (Span(count(blocker.count) if blocker.count else "-"),),
         "total": (Span(duration(blocker.total_ns)),),
         "max": (Span(duration(blocker.max_ns)),),
-        "p99": (Span(duration(blocker.p99_ns)),),
+        "p99": (Span(duration(blocker.p99_ns) if blocker.p99_ns else "-"),),
         "share": (Span(percent(blocker.share)),),
         "history": (Span(sparkline(blocker.history[-12:], state.glyphs.ramp)),),
     }
@@ -112,6 +148,8 @@ def _pane(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[L
         *_fix(snapshot, blocker, width, height, glyphs.ellipsis),
         *_facts(blocker, width, glyphs.ellipsis),
     ]
+    if height >= _ROOMY:
+        facts = [*_task(blocker, width, glyphs.ellipsis), *facts]
     room = max(height - 1 - len(facts), min(height - 1, 2))
     lines: list[Line] = [(Span(title, "dim"), Span(function, "title"), Span(rule, "dim"))]
     lines += _stack(snapshot, blocker, width, room, glyphs.ellipsis)
@@ -129,6 +167,27 @@ def _fix(snapshot: Snapshot, blocker: Blocker, width: int, height: int, mark: st
         lines.append(_labelled("fix", (Span(clean(advice.text)),)))
     if advice.code and height >= _ROOMY:
         lines.append(_labelled("", (Span(clean(advice.code), "dim"),)))
+    return [clip(line, width, mark) for line in lines]
+
+
+def _task(blocker: Blocker, width: int, mark: str) -> list[Line]:
+    """What runs it, how many it held up, and the file or peer it is about."""
+    said = clean(blocker.types[0][0]) if blocker.types else ""
+    more = f" and {len(blocker.types) - 1} more types" if len(blocker.types) > 1 else ""
+    spans: list[Span] = [Span(said), Span(more, "dim")] if said else []
+    if blocker.behind >= 0:
+        gap = "   " if said else ""
+        spans.append(Span(f"{gap}held up about {blocker.behind:.0f} ready tasks each time"))
+    lines = [_labelled("task", tuple(spans))] if spans else []
+    if blocker.details:
+        rest = len(blocker.details) - 1
+        also = f"  and {rest} more" if rest else ""
+        about = (Span(clean(blocker.details[0][0])), Span(also, "dim"))
+        lines.append(_labelled("about", about))
+    if blocker.holders:
+        use = blocker.holders[0]
+        held = f"{clean(use.function) or 'not known'}  {clean(use.where)}"
+        lines.append(_labelled("holder", (Span(held), Span(f"  {clean(use.role)}", "dim"))))
     return [clip(line, width, mark) for line in lines]
 
 
@@ -161,6 +220,6 @@ def _stack(snapshot: Snapshot, blocker: Blocker, width: int, room: int, mark: st
     if called is not None and len(rows) < room:
         rest = f"+ {more} frame{'s' * (more > 1)} of {clean(crate)}" if more else ""
         rows.append(folding.Row(called, rest))
-    lines = stack_view.frame_lines(rows, width - _LABEL, mark)
-    labels = ["stack"] + [""] * (len(lines) - 1)
-    return [_labelled(label, line) for label, line in zip(labels, lines, strict=True)]
+    drawn = frames.lines(rows, width - _LABEL, mark)
+    labels = ["stack"] + [""] * (len(drawn) - 1)
+    return [_labelled(label, line) for label, line in zip(labels, drawn, strict=True)]

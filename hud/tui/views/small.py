@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hud.tui.layout import block
 from hud.tui.style import Line, Span
+from hud.tui.text import pieces
 from hud.tui.verdict import verdict
 
 if TYPE_CHECKING:
@@ -16,17 +17,6 @@ if TYPE_CHECKING:
 def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Line]:
     """What is there, what it takes, and the verdict, wrapped."""
     text = f"hud needs 60 x 15, this is {width} x {height} (q quit)"
-    lines: list[Line] = [(Span(part, "bold"),) for part in _wrapped(text, width)]
-    lines += [(Span(part),) for part in _wrapped(" ".join(verdict(snapshot)), width)]
+    lines: list[Line] = [(Span(part, "bold"),) for part in pieces(text, width)]
+    lines += [(Span(part),) for part in pieces(" ".join(verdict(snapshot)), width)]
     return block(lines, width, height, state.glyphs.ellipsis)
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    lines = [""]
-    for word in text.split(" "):
-        longer = f"{lines[-1]} {word}".strip()
-        if len(longer) <= width or not lines[-1]:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return lines

@@ -1,64 +1,50 @@
-"""The drill-down: one blocker's figures, advice, and every distinct stack it was caught at."""
+"""The drill-down: all that is known of one blocker, on one page that scrolls."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hud.analysis import blame
 from hud.analysis.advice import advise
-from hud.model import Blocker, Frame, Origin, Snapshot, Stack
-from hud.tui import folding
+from hud.model import Blocker, Cause, Snapshot, bucket_floor_ns
+from hud.tui import folding, frames
 from hud.tui.layout import block
 from hud.tui.style import Line, Span, cause_style
-from hud.tui.text import cells, clean, count, cut_left, duration, name, pad, percent
+from hud.tui.text import clean, count, cut_left, duration, name, pad, percent, pieces
+from hud.tui.views import code
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from hud.tui.state import UiState
 
-_MEASURED = 200
-"""Rows that decide the columns' widths, so that scrolling does not move them."""
-_ROOMY = 14
-"""Lines from which the example and the reason are shown below the fix."""
+HEAD = 3
+"""Lines that do not scroll."""
+ANY_WIDTH = 100
+"""The number of lines hardly depends on the width; that of the advice does."""
+_WEIGHT = 7
+_BAR = 30
+_FEW = 8
 
 
 def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Line]:
-    """Figures and advice above, stacks below, scrolled; a blocker must be open."""
+    """Name and figures above, everything else below, scrolled; a blocker must be open."""
     blocker = state.opened
     mark = state.glyphs.ellipsis
     if blocker is None:
         return block([], width, height, mark)
-    lines = head(blocker, snapshot.stacks, width, height, mark)
-    page = max(height - len(lines), 0)
-    rows = folding.all_rows(blocker, snapshot.stacks, state.unfold)
-    top = max(min(state.stack_scroll, len(rows) - page), 0)
-    shown = rows[top : top + page]
-    widths = column_widths(rows[:_MEASURED], width - 3)
-    drawn = frame_lines(shown, width - 3, mark, widths)
-    lines += [
-        (Span(" " if row.heading else "   "), *line) for row, line in zip(shown, drawn, strict=True)
-    ]
-    return block(lines, width, height, mark)
+    lines = head(blocker, width, mark)
+    page = max(height - HEAD, 0)
+    rest = document(snapshot, state, width)
+    top = max(min(state.stack_scroll, len(rest) - page), 0)
+    shown = [marked(line, state.search) for line in rest[top : top + page]]
+    return block([*lines, *shown], width, height, mark)
 
 
-def head(
-    blocker: Blocker, stacks: Mapping[int, Stack], width: int, height: int, mark: str
-) -> list[Line]:
-    """The lines of the drill-down that do not scroll; ``height`` is that of the whole view."""
+def head(blocker: Blocker, width: int, mark: str) -> list[Line]:
+    """The lines that do not scroll."""
     title = name(blocker.function, blocker.inferred, max(width - 34, 20), mark)
-    lines: list[Line] = [
-        (Span(f" {title}", "user"), Span(f"  {cut_left(clean(blocker.where), 30, mark)}")),
-        _figures(blocker),
-        _split(blocker),
-    ]
-    advice = advise(blocker, stacks)
-    said = (("fix", advice.text, ""), ("", advice.code, "dim"), ("why", advice.reason, "dim"))
-    shown = [one for one in said if one[1]][: None if height >= _ROOMY else 1]
-    lines += [
-        (Span(f" {label:<5}", "dim"), Span(clean(text), style)) for label, text, style in shown
-    ]
-    return [*lines, ()] if height >= _ROOMY or not shown else lines
+    at = Span(f"  {cut_left(clean(blocker.where), 30, mark)}")
+    return [(Span(f" {title}", "user"), at), _figures(blocker), ()]
 
 
 def _figures(blocker: Blocker) -> Line:
@@ -75,75 +61,187 @@ def _figures(blocker: Blocker) -> Line:
     return (cause, Span("  ".join(parts)), Span(below, "dim"))
 
 
-def _split(blocker: Blocker) -> Line:
-    spans = [Span(" on")]
-    total = max(sum(ns for _, ns in blocker.workers), 1)
-    spans += [Span(f"  W{worker} {percent(ns / total)}") for worker, ns in blocker.workers[:16]]
-    if len(blocker.causes) > 1:
-        spans.append(Span("   causes"))
-        whole = max(sum(ns for _, ns in blocker.causes), 1)
-        for cause, ns in blocker.causes:
-            spans.append(Span(f"  {cause.value} {percent(ns / whole)}", cause_style(cause)))
-    return tuple(spans)
-
-
-def frame_lines(
-    rows: Sequence[folding.Row], width: int, mark: str, widths: tuple[int, int] | None = None
-) -> list[Line]:
-    """Rows as lines in columns: name, place, and what is special about the frame.
-
-    ``widths`` are those of the two columns; by default as ``column_widths`` of these rows.
-    """
-    name_width, place_width = widths or column_widths(rows, width)
+def document(snapshot: Snapshot, state: UiState, width: int) -> list[Line]:
+    """Every line below the head."""
+    blocker = state.opened
+    if blocker is None:
+        return []
+    sections = (
+        _advice(blocker, snapshot, width),
+        _stacks(blocker, snapshot, state, width),
+        _holders(blocker, snapshot, state, width),
+        _details(blocker),
+        _durations(blocker, state),
+        _workers(blocker, state),
+        _tasks(blocker),
+        code.source(blocker, snapshot),
+        code.instructions(blocker, snapshot) if state.code else [],
+    )
     lines: list[Line] = []
-    for row in rows:
-        frame = row.frame
-        if frame is None:
-            text = row.text if row.heading else f"  {row.text}"
-            lines.append((Span(clean(text), "title" if row.heading else "dim"),))
+    for section in sections:
+        if section:
+            lines += [*section, ()]
+    return lines[:-1]
+
+
+def marked(line: Line, search: str) -> Line:
+    """``line`` with what the search found in it reversed."""
+    if not search:
+        return line
+    wanted = search.casefold()
+    spans: list[Span] = []
+    for span in line:
+        low = span.text.casefold()
+        at = low.find(wanted) if len(low) == len(span.text) else -1
+        if at < 0:
+            spans.append(span)
             continue
-        own = frame.origin is Origin.USER
-        called = name(blame.frame_name(frame), frame.inferred, name_width, mark)
-        at = cut_left(place(frame), place_width, mark)
+        end = at + len(wanted)
+        spans += [Span(span.text[:at], span.style), Span(span.text[at:end], "tab")]
+        spans.append(Span(span.text[end:], span.style))
+    return tuple(span for span in spans if span.text)
+
+
+def heading(text: str, note: str = "") -> Line:
+    """The title of a section; ``note`` is dim beside it, and comes first in the line."""
+    if not note:
+        return (Span(" "), Span(text, "title"))
+    return (Span(" "), Span(text, "title"), Span(f"  {note}", "dim"))
+
+
+# --------------------------------------------------------------------------- sections
+
+
+def _advice(blocker: Blocker, snapshot: Snapshot, width: int) -> list[Line]:
+    advice = advise(blocker, snapshot.stacks)
+    said = (("fix", advice.text, ""), ("", advice.code, "dim"), ("why", advice.reason, "dim"))
+    lines: list[Line] = []
+    for label, text, style in said:
+        for at, part in enumerate(pieces(clean(text), max(width - 8, 20)) if text else ()):
+            lines.append((Span(f" {'' if at else label:<5}", "dim"), Span(part, style)))
+    return lines
+
+
+def _stacks(blocker: Blocker, snapshot: Snapshot, state: UiState, width: int) -> list[Line]:
+    number = len(blocker.stacks)
+    if not number:
+        return [heading("stack"), (Span("   none was caught in any of these episodes", "dim"),)]
+    rows = folding.tree(blocker.stacks, snapshot.stacks, state.unfold, state.glyphs.unicode)
+    note = "outermost call first" + (f"; {number} distinct ones, joined" if number > 1 else "")
+    lines: list[Line] = [heading("stacks" if number > 1 else "stack", note)]
+    return lines + tree_lines(rows, width, state.glyphs.ellipsis)
+
+
+def tree_lines(rows: Sequence[folding.Row], width: int, mark: str) -> list[Line]:
+    """Rows of a tree as lines, their weights in a column of their own."""
+    drawn = frames.lines(rows, width - _WEIGHT - 2, mark)
+    return [
+        (Span(pad(row.weight, _WEIGHT, right=True) + "  "), *line)
+        for row, line in zip(rows, drawn, strict=True)
+    ]
+
+
+def _holders(blocker: Blocker, snapshot: Snapshot, state: UiState, width: int) -> list[Line]:
+    lines: list[Line] = []
+    if not blocker.holders:
+        if blocker.cause is Cause.LOCK:
+            return [heading("lock holder"), (Span("   not known", "dim"),)]
+        return []
+    whole = max(sum(use.total_ns for use in blocker.holders), 1)
+    lines.append(heading("lock holder", "who let go when the wait ended"))
+    for use in blocker.holders:
+        part = percent(use.total_ns / whole)
+        at = f"  {clean(use.where)}" if use.where else ""
         lines.append(
             (
-                Span(pad(called, name_width), "user" if own else "dim"),
-                Span(f"  {pad(at, place_width)}", "dim"),
-                Span(f"  {_remark(row, width)}", "bold" if row.blocking else "dim"),
+                Span(f"{part:>{_WEIGHT}}  "),
+                Span(clean(use.function) or "(not known)", "user"),
+                Span(f"{at}  {clean(use.role)}", "dim"),
+            )
+        )
+        stack = snapshot.stacks.get(use.stack) if use.stack else None
+        if stack is not None:
+            rows = [row._replace(blocking=False) for row in folding.outline(stack, state.unfold)]
+            drawn = frames.lines(rows, width - _WEIGHT - 6, state.glyphs.ellipsis)
+            lines += [(Span(" " * (_WEIGHT + 4)), *line) for line in drawn]
+    return lines
+
+
+def _details(blocker: Blocker) -> list[Line]:
+    if not blocker.details:
+        return []
+    lines: list[Line] = [heading("about")]
+    total = max(blocker.total_ns, 1)
+    for detail, ns in blocker.details[:_FEW]:
+        lines.append((Span(f"{percent(min(ns / total, 1.0)):>{_WEIGHT}}  "), Span(clean(detail))))
+    return lines
+
+
+def _durations(blocker: Blocker, state: UiState) -> list[Line]:
+    rows = histogram(blocker.durations)
+    if not rows:
+        return []
+    most = max(number for _, _, number in rows)
+    glyph = "█" if state.glyphs.unicode else "#"
+    lines: list[Line] = [heading("durations", "episodes by how long they lasted")]
+    for low, high, number in rows:
+        cells = -(-number * _BAR // most)
+        lines.append(
+            (
+                Span(f"   {duration(low):>5} - {duration(high):<5}  ", "dim"),
+                Span(glyph * cells, cause_style(blocker.cause)),
+                Span(f"{' ' if cells else ''}{count(number) if number else ''}"),
             )
         )
     return lines
 
 
-def column_widths(rows: Sequence[folding.Row], width: int) -> tuple[int, int]:
-    """Cells for names and for places, by their need, so that the remarks fit too."""
-    frames = [row.frame for row in rows if row.frame is not None]
-    remarks = max((cells(_remark(row, width)) for row in rows if row.frame), default=0)
-    room = max(width - remarks - 4, 8)
-    places = max((cells(place(frame)) for frame in frames), default=0)
-    names = max((cells(clean(blame.frame_name(f))) + f.inferred for f in frames), default=0)
-    places = min(places, max(room // 3, room - names))
-    return min(names, room - places), places
+def histogram(durations: tuple[int, ...]) -> list[tuple[int, int, int]]:
+    """(from, to, how many): the buckets that hold any, joined until there are at most 12 rows."""
+    first = next((at for at, number in enumerate(durations) if number), None)
+    if first is None:
+        return []
+    step = 1
+    while -(-(len(durations) - first // step * step) // step) > 12:
+        step *= 2
+    start = first // step * step
+    return [
+        (bucket_floor_ns(at), bucket_floor_ns(at + step), sum(durations[at : at + step]))
+        for at in range(start, len(durations), step)
+    ]
 
 
-_WIDE = 64
+def _workers(blocker: Blocker, state: UiState) -> list[Line]:
+    glyph = "█" if state.glyphs.unicode else "#"
+    total = max(sum(ns for _, ns in blocker.workers), 1)
+    lines: list[Line] = [heading("workers")]
+    for worker, ns in blocker.workers[:_FEW]:
+        cells = round(ns / total * _BAR)
+        bar = Span(glyph * cells, "dim")
+        said = f"   {pad(f'W{worker}', 6)}{percent(ns / total):>6}  "
+        lines.append((Span(said), bar, Span(f" {duration(ns)}")))
+    if len(blocker.workers) > _FEW:
+        lines.append((Span(f"   and {len(blocker.workers) - _FEW} more", "dim"),))
+    if len(blocker.causes) > 1:
+        whole = max(sum(ns for _, ns in blocker.causes), 1)
+        spans = [
+            Span(f"{cause.value} {percent(ns / whole)}   ", cause_style(cause))
+            for cause, ns in blocker.causes
+        ]
+        lines += [(), heading("causes"), (Span("   "), *spans)]
+    return lines
 
 
-def _remark(row: folding.Row, width: int) -> str:
-    remarks = [clean(row.text)] if row.text else []
-    if row.blocking and width < _WIDE:
-        remarks.append("<")
-    elif row.blocking:
-        own = row.frame is not None and row.frame.origin is Origin.USER
-        remarks.append("< your code blocks here" if own else "< blocked here")
-    if row.frame is not None and row.frame.inlined:
-        remarks.append("(inlined)")
-    return " ".join(remarks)
-
-
-def place(frame: Frame) -> str:
-    """Where a frame's code is: file and line of own code, else the crate; clean text."""
-    at = blame.short_place(frame.file, frame.line)
-    if frame.origin is Origin.USER:
-        return clean(at or frame.crate)
-    return clean(frame.crate or at or frame.module.rpartition("/")[2])
+def _tasks(blocker: Blocker) -> list[Line]:
+    lines: list[Line] = []
+    total = max(blocker.total_ns, 1)
+    for kind, ns in blocker.types[:_FEW]:
+        lines.append((Span(f"{percent(min(ns / total, 1.0)):>{_WEIGHT}}  "), Span(clean(kind))))
+    if blocker.behind >= 0:
+        ready = f"about {blocker.behind:.1f}".removesuffix(".0")
+        said = f"   held up {ready} ready tasks of the same worker each time"
+        lines.append((Span(said),))
+    if blocker.task_ids:
+        numbers = ", ".join(str(one) for one in blocker.task_ids)
+        lines.append((Span(f"   task ids, the latest: {numbers}", "dim"),))
+    return [heading("tasks"), *lines] if lines else []

@@ -1,58 +1,126 @@
-"""The workers: what each does now and where its time went."""
+"""The workers: what each does now and where its time went, in figures and as a bar."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hud.model import Rung, Snapshot, TimeSplit, Where, WorkerUse
+from hud.model import Cause, Rung, Snapshot, TimeSplit, Where, WorkerUse
+from hud.tui.keys import Scope
 from hud.tui.layout import Column, Table, block
 from hud.tui.state import first_shown
 from hud.tui.style import Line, Span, cause_style
 from hud.tui.text import clean, cut_left, duration, percent, sparkline, spoken
-from hud.tui.verdict import is_stuck, place_of, poll_ns
+from hud.tui.verdict import Place, is_stuck, place_of, poll_ns
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hud.tui.state import UiState
 
 _MARGIN = 6
 _FIXED = (
-    Column("tid", "tid", 7, right=True, drop=4),
+    Column("tid", "tid", 7, right=True, drop=7),
     Column("name", "thread", 15, drop=8),
     Column("state", "state now", 17),
-    Column("place", "in", 20, drop=6, grow=1, widest=60),
+    Column("place", "in", 20, drop=3, grow=3, widest=60),
 )
 _SPLIT = (
     Column("poll", "poll", 5, right=True),
     Column("asleep", "asleep", 6, right=True),
-    Column("waiting", "waiting", 7, right=True, drop=2),
-    Column("parked", "parked", 6, right=True, drop=1),
-    Column("allowed", "allowed", 7, right=True, drop=3),
+    Column("waiting", "waiting", 7, right=True, drop=4),
+    Column("parked", "parked", 6, right=True, drop=2),
+    Column("allowed", "allowed", 7, right=True, drop=5),
 )
 _BLIND_SPLIT = (
     Column("cpu", "on cpu", 6, right=True),
     Column("off", "asleep", 6, right=True),
     Column("waiting", "waiting", 7, right=True),
 )
+_BAR_PARTS = (
+    ("poll", "in a poll, on the CPU", cause_style(Cause.CPU)),
+    ("asleep", "asleep in a poll", "bold"),
+    ("waiting", "no CPU", cause_style(Cause.WAITING)),
+    ("allowed", "allowed to block", ""),
+    ("runtime", "Tokio itself", ""),
+    ("parked", "parked", "dim"),
+)
+_BAR = "█▓▒░-·"
+_ASCII_BAR = "#=w+-."
 _END = (
+    Column("bar", "time", 10, drop=6, grow=1, widest=40),
     Column("longest", "longest", 7, right=True),
-    Column("history", "last 60 s", 12, drop=7),
+    Column("history", "last 60 s", 12, drop=9),
 )
 """Without CONTEXT nobody knows which of the time was spent in polls."""
 
 
-def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Line]:
-    """One row per worker."""
-    mark = state.glyphs.ellipsis
+SORTS = {
+    "id": lambda use: (use.worker.worker_id, use.worker.tid),
+    "longest": lambda use: (-use.longest_ns, use.worker.worker_id),
+    "poll": lambda use: (-use.split.poll_cpu_ns, use.worker.worker_id),
+    "asleep": lambda use: (-use.split.poll_asleep_ns, use.worker.worker_id),
+    "waiting": lambda use: (-use.split.waiting_ns, use.worker.worker_id),
+    "parked": lambda use: (-use.split.parked_ns, use.worker.worker_id),
+    "name": lambda use: (use.worker.name, use.worker.worker_id),
+}
+"""By column name; ``id`` is the margin."""
+
+
+def listed(state: UiState, snapshot: Snapshot) -> Sequence[WorkerUse]:
+    """The rows: those that the search finds, in the chosen order."""
+    uses: Sequence[WorkerUse] = snapshot.workers
+    if state.search and state.view is Scope.WORKERS:
+        wanted = state.search.casefold()
+        uses = [use for use in uses if wanted in _text(use, snapshot)]
+    if state.worker_sort == "id":
+        return uses
+    return sorted(uses, key=SORTS[state.worker_sort])
+
+
+def _text(use: WorkerUse, snapshot: Snapshot) -> str:
+    place = _where(use, snapshot)
+    said = f"W{use.worker.worker_id} {use.worker.tid} {use.worker.name} {_doing(use, snapshot)[0]}"
+    return f"{said} {place.function if place else ''}".casefold()
+
+
+def table(snapshot: Snapshot, width: int) -> Table:
+    """The columns there is room for."""
     sees = snapshot.info.detection.rung is Rung.CONTEXT
-    table = Table((*_FIXED, *(_SPLIT if sees else _BLIND_SPLIT), *_END), width, _MARGIN)
-    lines = [table.head("", mark)]
-    page = max(height - 1, 0)
-    top = first_shown(state.worker_scroll, state.worker_cursor, page, len(snapshot.workers))
-    for at, use in enumerate(snapshot.workers[top : top + page], start=top):
-        lines.append(_row(table, use, at == state.worker_cursor, snapshot, state))
-    if not snapshot.workers:
-        lines += [(), (Span("   no worker so far", "dim"),)]
-    return block(lines, width, height, mark)
+    end = _END if sees else [column for column in _END if column.name != "bar"]
+    return Table((*_FIXED, *(_SPLIT if sees else _BLIND_SPLIT), *end), width, _MARGIN)
+
+
+def shape(_: Snapshot, body: int) -> tuple[int, int]:
+    """Lines above the rows, and how many rows are shown."""
+    return 1, max(body - 1 - len(_below(True)), 0)
+
+
+def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Line]:
+    """One row per worker, and what the bars mean."""
+    mark = state.glyphs.ellipsis
+    columns = table(snapshot, width)
+    lines = [columns.head(state.worker_sort, mark)]
+    _, page = shape(snapshot, height)
+    uses = listed(state, snapshot)
+    at = state.workers
+    top = first_shown(at.scroll, at.cursor, page, len(uses))
+    for number, use in enumerate(uses[top : top + page], start=top):
+        lines.append(_row(columns, use, number == at.cursor, snapshot, state))
+    if not uses:
+        said = "no worker matches the search" if snapshot.workers else "no worker so far"
+        lines += [(), (Span(f"   {said}", "dim"),)]
+    below = _below(state.glyphs.unicode) if "bar" in columns else []
+    above = block(lines, width, max(height - len(below), 0), mark)
+    return block([*above, *below], width, height, mark)
+
+
+def _below(unicode: bool) -> list[Line]:
+    glyphs = _BAR if unicode else _ASCII_BAR
+    parts = zip(_BAR_PARTS, glyphs, strict=True)
+    spans = [Span("   ")]
+    for (_, says, style), glyph in parts:
+        spans += [Span(glyph, style), Span(f" {says}   ", "dim")]
+    return [tuple(spans)]
 
 
 def _row(table: Table, use: WorkerUse, chosen: bool, snapshot: Snapshot, state: UiState) -> Line:
@@ -67,7 +135,9 @@ def _row(table: Table, use: WorkerUse, chosen: bool, snapshot: Snapshot, state: 
         "history": (Span(sparkline(use.history[-12:], state.glyphs.ramp)),),
     }
     total = max(use.split.total_ns(), 1)
-    values |= {name: (Span(percent(ns / total)),) for name, ns in _parts(use.split).items()}
+    parts = _parts(use.split)
+    values |= {name: (Span(percent(ns / total)),) for name, ns in parts.items()}
+    values["bar"] = _bar(parts, total, table.widths.get("bar", 0), state.glyphs.unicode)
     marker = Span(f" {'>' if chosen else ' '}W{use.worker.worker_id}", "bold" if chosen else "")
     return table.row(marker, values, mark)
 
@@ -78,10 +148,24 @@ def _parts(split: TimeSplit) -> dict[str, int]:
         "asleep": split.poll_asleep_ns,
         "waiting": split.waiting_ns,
         "parked": split.parked_ns,
+        "runtime": split.runtime_ns,
         "allowed": split.allowed_ns,
         "cpu": split.poll_cpu_ns + split.runtime_ns + split.unknown_cpu_ns,
         "off": split.poll_asleep_ns + split.parked_ns + split.unknown_asleep_ns,
     }
+
+
+def _bar(parts: dict[str, int], total: int, width: int, unicode: bool) -> Line:
+    """Where the time went, to scale; the last part takes what rounding leaves."""
+    spans: list[Span] = []
+    done = before = 0
+    for (name, _, style), glyph in zip(_BAR_PARTS, _BAR if unicode else _ASCII_BAR, strict=True):
+        done += parts[name]
+        end = width if name == "parked" else min(round(done / total * width), width)
+        if end > before:
+            spans.append(Span(glyph * (end - before), style))
+        before = max(before, end)
+    return tuple(spans)
 
 
 def _doing(use: WorkerUse, snapshot: Snapshot) -> tuple[str, str]:
@@ -105,12 +189,28 @@ def _doing(use: WorkerUse, snapshot: Snapshot) -> tuple[str, str]:
     return ("on CPU", "") if state.running else ("asleep", "dim")
 
 
+def _where(use: WorkerUse, snapshot: Snapshot) -> Place | None:
+    if use.state is None or not poll_ns(use, snapshot.now_ns) or not snapshot.live:
+        return None
+    return place_of(use.state.asleep_stack, snapshot)
+
+
+def _task(use: WorkerUse, snapshot: Snapshot) -> str:
+    """The type of the task it polls, as far as the tasks that blocked tell; else its number."""
+    if use.state is None or not use.state.task_id or not poll_ns(use, snapshot.now_ns):
+        return ""
+    for one in snapshot.tasks:
+        if use.state.task_id in one.task_ids and one.kind.name:
+            return one.kind.name
+    return f"task {use.state.task_id}"
+
+
 def _place(use: WorkerUse, snapshot: Snapshot, width: int, mark: str) -> Line:
-    if not width or use.state is None or not poll_ns(use, snapshot.now_ns) or not snapshot.live:
+    place = _where(use, snapshot)
+    if not width or not snapshot.live:
         return ()
-    place = place_of(use.state.asleep_stack, snapshot)
     if place is None:
-        return ()
+        return (Span(cut_left(clean(_task(use, snapshot)), width, mark), "dim"),)
     cause = f" {place.cause.value}" if place.cause else ""
     name = cut_left(clean(place.function), max(width - len(cause), 4), mark)
     style = cause_style(place.cause) if place.cause else ""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hud.model import Kind, Losses, SampleFlag, Stack, TimeSplit, Where, Worker
+from hud.analysis.recording import Recording
+from hud.model import Batch, Kind, Losses, SampleFlag, Stack, TimeSplit, Where, Worker
 
 if TYPE_CHECKING:
     from types import ModuleType
+
+    from hud.model import ThreadState
 
 WINDOW = 60
 
@@ -32,7 +35,6 @@ def test_window_forgets_old_samples_but_not_those_of_an_open_poll(build: ModuleT
 
 
 def test_limit_is_a_counted_loss(build: ModuleType) -> None:
-    from hud.analysis.recording import Recording
 
     recording = Recording(build.info(), limit=160)
     recording.set_losses(Losses(ring_full=3, recording_full=2))
@@ -128,3 +130,27 @@ def test_finish_closes_open_polls_with_the_run(build: ModuleType) -> None:
     )
     assert poll.flags == SampleFlag.IN_PROGRESS
     assert (recording.ended_ns, recording.ended) == (now, "target exited (status 0)")
+
+
+def test_a_recording_that_begins_anew_counts_from_zero(build: ModuleType) -> None:
+    def states(seconds: int) -> list[ThreadState]:
+        split = TimeSplit(
+            waiting_ns=seconds * build.SECOND, parked_ns=seconds * build.SECOND, allowed_ns=seconds
+        )
+        return [build.state(tid, split=split) for tid in build.TIDS]
+
+    first = build.empty_recording()
+    start = build.START_NS
+    first.take(Batch(start + 9 * build.SECOND, states=states(9), cost=(900, 5)))
+    known = first.handed_on()
+    again = Recording(build.info(start_monotonic_ns=known.time_ns))
+    known.workers = list(first.workers.values())
+    again.take(known)
+    assert again.stacks == first.stacks
+    assert (again.cpu_ns, again.allowed_ns(0)) == (0, 0)
+    assert {split.total_ns() for split in again.splits(0).values()} == {0}
+    again.take(Batch(start + 11 * build.SECOND, states=states(11), cost=(950, 6)))
+    assert {split.waiting_ns for split in again.splits(0).values()} == {2 * build.SECOND}
+    assert again.allowed_ns(0) == 2 * len(build.TIDS)
+    assert (again.cpu_ns, again.rss_bytes) == (50, 6)
+    assert again.handed_on().cost == (950, 6), "and once more"

@@ -1,6 +1,6 @@
 """A small session around LiveScreen, run in a terminal by the tests (and by hand).
 
-python drive_screen.py [--raise-after SECONDS] [--grow] [--blockers N] [--stuck] [--silent]
+python drive_screen.py [--raise-after S] [--grow] [--blockers N] [--stuck] [--silent] [--replay]
 """
 
 from __future__ import annotations
@@ -20,8 +20,14 @@ sys.path[:0] = [str(HERE), str(HERE.parents[2])]
 import screen_build as build  # noqa: E402
 
 from hud.tui.app import LiveScreen  # noqa: E402
-from hud.tui.state import Effect  # noqa: E402
 from hud.tui.terminal import unavailable  # noqa: E402
+from hud.wish import (  # noqa: E402
+    Clear,
+    Playback,
+    Quit,
+    Seek,
+    Threshold,
+)
 
 
 class Ended(BaseException):
@@ -38,6 +44,7 @@ def main() -> int:
     parser.add_argument("--grow", action="store_true")
     parser.add_argument("--stuck", action="store_true")
     parser.add_argument("--silent", action="store_true")
+    parser.add_argument("--replay", action="store_true")
     parser.add_argument("--blockers", type=int, default=0)
     args = parser.parse_args()
     reason = unavailable()
@@ -52,16 +59,27 @@ def main() -> int:
         first = replace(first, workers=build.STUCK)
     seen = first
     try:
-        with LiveScreen(time.monotonic_ns) as screen, selectors.DefaultSelector() as selector:
+        playback = Playback(0, 60 * build.S, 1.0, True) if args.replay else None
+        with (
+            LiveScreen(time.monotonic_ns, "", playback) as screen,
+            selectors.DefaultSelector() as selector,
+        ):
             selector.register(screen, selectors.EVENT_READ)
             screen.draw(seen)
             while True:
                 if selector.select(0.25):
-                    effect = screen.on_input(seen)
-                    if effect is Effect.QUIT:
+                    wishes = screen.on_input(seen)
+                    if Quit() in wishes:
                         break
-                    if effect is Effect.CLEAR:
-                        seen = replace(first, blockers=(), episodes=0, blocked_ns=0)
+                    for wish in wishes:
+                        if wish == Clear():
+                            seen = replace(first, blockers=(), episodes=0, blocked_ns=0)
+                        elif isinstance(wish, Threshold):
+                            info = replace(seen.info, threshold_ns=wish.threshold_ns)
+                            seen = replace(seen, info=info)
+                            screen.wants_redraw = True
+                        elif isinstance(wish, Seek):
+                            screen.tell(f"sought {wish.position_ns // 10**9} s")
                 passed = time.monotonic_ns() - started
                 if args.raise_after and passed > args.raise_after * 1e9:
                     raise RuntimeError("as asked")

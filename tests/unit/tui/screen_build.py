@@ -8,15 +8,27 @@ from typing import Any
 from hud.model import (
     Blocker,
     Cause,
+    Code,
     Detection,
+    Episode,
     Frame,
+    Holder,
+    HolderUse,
+    HostPressure,
     Losses,
+    Method,
     Origin,
+    PollStats,
+    Pressure,
     Rung,
     RunInfo,
     Snapshot,
     Stack,
     Target,
+    TaskCount,
+    TaskKind,
+    TasksRead,
+    TaskUse,
     ThreadState,
     TimeSplit,
     Where,
@@ -270,3 +282,153 @@ def many(number: int) -> Snapshot:
         for at in range(number)
     )
     return snapshot(blockers=blockers, blocked_ns=sum(b.total_ns for b in blockers))
+
+
+# --------------------------------------------------------------------------- everything known
+
+
+def histogram(**numbers: int) -> tuple[int, ...]:
+    """``b100=3``: three in bucket 100."""
+    made = {int(name[1:]): number for name, number in numbers.items()}
+    return tuple(made.get(at, 0) for at in range(max(made) + 1))
+
+
+LOGIN = "api::login::{async fn}"
+RICH_BLOCKERS = (
+    replace(
+        HASH,
+        file="/home/u/api/src/login.rs",
+        durations=histogram(b102=12, b103=80, b104=100, b105=22),
+        types=((LOGIN, 13_000 * MS), ("api::admin::{async fn}", 1_200 * MS)),
+        behind=11.6,
+    ),
+    replace(
+        SAVE,
+        file="/home/u/store/src/store.rs",
+        durations=histogram(b105=6, b108=10, b112=15),
+        details=(("/data/index", 3_000 * MS), ("/data/index.\x1b[2Jtmp", 1_100 * MS)),
+        types=(("store::{async fn}", 4_100 * MS),),
+    ),
+    replace(
+        GET,
+        file="/home/u/cache/src/cache.rs",
+        durations=histogram(b98=30, b100=60, b104=6),
+        stacks=((4, 3_000 * MS),),
+        holders=(
+            HolderUse("cache::refresh", "src/cache.rs:88", "worker", 5, 2_000 * MS),
+            HolderUse("", "", "pool thread", 0, 1_000 * MS),
+        ),
+    ),
+    RESOLVE,
+    SLOW_NAMES,
+)
+GET_STACK = poll_stack(
+    frame("std::sync::Mutex<T>::lock", Origin.STD, "std"),
+    frame("cache::get", Origin.USER, "cache", "/home/u/cache/src/cache.rs", 51),
+)
+REFRESH_STACK = poll_stack(
+    frame("cache::refresh", Origin.USER, "cache", "/home/u/cache/src/cache.rs", 88),
+    frame(
+        "cache::refresh_loop::{async fn}", Origin.USER, "cache", "/home/u/cache/src/cache.rs", 80
+    ),
+)
+CODE = Code(
+    address=0x1000 + 88,
+    source=(
+        (86, "    let cost = CONFIG.cost;"),
+        (87, ""),
+        (88, "\tlet hash = bcrypt::hash(p, cost)?;"),
+    ),
+    source_file="/home/u/api/src/login.rs",
+    line=88,
+    instructions=((0x1A583, "call 0x3f2a0", "bcrypt::hash"), (0x1A588, "test al, 1", "")),
+    at=0x1A588,
+)
+
+
+def task(number: int, name: str, blocked_ns: int, stuck: int = 0, polls: bool = True) -> TaskUse:
+    return TaskUse(
+        kind=TaskKind(number, name, f"src/main.rs:{number}", inferred=name == "hyper::Connection"),
+        count=TaskCount(number, 30 + number, 4, 2, stuck),
+        polls=PollStats(
+            number, 24_300 * number, 9 * S, 92 * MS, histogram(b56=9000, b80=90, b104=9)
+        )
+        if polls
+        else None,
+        episodes=blocked_ns // (60 * MS),
+        blocked_ns=blocked_ns,
+        max_ns=92 * MS if blocked_ns else 0,
+        task_ids=(17, 23),
+    )
+
+
+TASKS = (
+    task(1, LOGIN, 13_000 * MS),
+    task(2, "store::{async fn}", 4_100 * MS),
+    task(3, "cache::refresh_loop::{async fn}", 0, stuck=2),
+    task(4, "hyper::Connection", 0),
+)
+TASKS_READ = TasksRead(
+    time_ns=NOW,
+    counts=(),
+    whole=False,
+    injected=3,
+    queued=((22969, 2), (22970, 5)),
+    pool_threads=9,
+    pool_idle=6,
+    pool_queue=4,
+)
+
+
+def episode(number: int, worker: int, ago_ns: int, **changes: Any) -> Episode:
+    """One of HASH, SAVE or GET in turn."""
+    stack, cause = ((1, Cause.CPU), (3, Cause.SYNC), (4, Cause.LOCK))[number % 3]
+    length = (66 + 40 * (number % 5)) * MS
+    made = Episode(
+        worker_id=worker,
+        tid=22969 + worker,
+        start_ns=NOW - ago_ns,
+        duration_ns=length,
+        on_cpu_ns=length if cause is Cause.CPU else MS,
+        asleep_ns=0 if cause is Cause.CPU else length - MS,
+        waiting_ns=0,
+        method=Method.POLL,
+        cause=cause,
+        stack=stack,
+        task_id=17 + number,
+    )
+    return replace(made, **changes)
+
+
+TIMELINE = (
+    *(episode(n, n % 4, (70_000 - 230 * n) * MS) for n in range(300)),
+    episode(
+        2,
+        1,
+        300 * MS,
+        holder=Holder(22990, "tokio-rt-worker", "pool thread", 5, 9),
+        evidence="woken by tid 22990, which had just unlocked",
+        end_uncertainty_ns=20_000,
+        in_progress=True,
+    ),
+    episode(1, 2, 200 * MS, detail="/data/index"),
+)
+PRESSURE = (
+    Pressure("stress-ng", 9000, False, 40, 640 * MS, 21 * MS),
+    Pressure("tokio-rt-worker", 22967, True, 12, 90 * MS, 9 * MS),
+    Pressure("", 0, False, 2, 10 * MS, 6 * MS),
+)
+RICH: dict[str, Any] = {
+    "blockers": RICH_BLOCKERS,
+    "stacks": {1: HASH_STACK, 2: OTHER_HASH_STACK, 3: SAVE_STACK, 4: GET_STACK, 5: REFRESH_STACK},
+    "tasks": TASKS,
+    "tasks_read": TASKS_READ,
+    "host": HostPressure(1_300 * MS, 26, 240 * MS, "2 CPUs in /system.slice/demo.service"),
+    "exact": "every poll",
+    "code": {CODE.address: CODE},
+    "timeline": TIMELINE,
+    "pressure": PRESSURE,
+    "latencies": 54,
+    "latency_total_ns": 740 * MS,
+}
+"""All that other parts of hud can find out."""

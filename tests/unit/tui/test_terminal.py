@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import os
 import pty
@@ -83,6 +84,8 @@ class Session:
     def assert_restored(self) -> None:
         assert mode_is_off(self.raw, b"\x1b[?1049h", b"\x1b[?1049l"), "alternate screen is on"
         assert mode_is_off(self.raw, b"\x1b[?25l", b"\x1b[?25h"), "cursor is hidden"
+        assert mode_is_off(self.raw, b"\x1b[?1000h", b"\x1b[?1000l"), "the mouse is ours"
+        assert mode_is_off(self.raw, b"\x1b[?1006h", b"\x1b[?1006l"), "the mouse is ours"
         assert mode_is_off(self.raw, b"\x1b[?2026h", b"\x1b[?2026l"), "updates are held"
         assert termios.tcgetattr(self.terminal) == self.before
 
@@ -317,3 +320,108 @@ def test_ascii_where_the_locale_is(session: Start) -> None:
     assert all(line.isascii() for line in one.screen.display)
     one.press("q")
     one.ends(0)
+
+
+def test_the_mouse_is_asked_for_and_given_back(session: Start) -> None:
+    one = entered(session())
+    row = next(at for at, line in enumerate(one.screen.display) if "cache::get" in line)
+    one.press(f"\x1b[<0;20;{row + 1}M\x1b[<0;20;{row + 1}m")
+    one.shows(" >  3  cache::get")
+    one.press("\x1b[<64;1;1M")
+    one.shows(" >  1")
+    one.press("\x1b[<65;1;1M")
+    one.shows(" >  4")
+    one.press(f"\x1b[<0;{one.screen.display[2].index('Workers') + 1};3M")
+    one.shows("state now")
+    one.press("q")
+    one.ends(0)
+    one.assert_restored()
+    for mode in (b"1000", b"1006"):
+        assert one.raw.count(b"\x1b[?" + mode + b"h") == one.raw.count(b"\x1b[?" + mode + b"l") == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "fsync"),
+    [
+        ("\x1b]11;rgb:ffff/ffff/dddd\x1b\\\x1b[?62;22c", "5f5faf"),
+        ("\x1b]11;rgb:1c/1c/1c\x07\x1b[?6c", "87afff"),
+        ("\x1b[?6c", "87afff"),
+        ("", "87afff"),
+    ],
+)
+def test_the_background_is_asked_for_and_awaited_no_longer_than_a_moment(
+    session: Start, answer: str, fsync: str
+) -> None:
+    one = session()
+    one.until(lambda: b"\x1b]11;?\x1b\\" in one.raw, "asked")
+    one.press(answer + "2")
+    one.shows("state now")
+    one.press("1")
+    one.shows(" fsync ")
+    line = next(at for at, text in enumerate(one.screen.display) if " fsync " in text)
+    column = one.screen.display[line].index("fsync")
+    assert str(one.screen.buffer[line][column].fg) == fsync
+    one.press("q")
+    one.ends(0)
+    one.assert_restored()
+
+
+def test_nothing_is_asked_where_the_environment_tells(session: Start) -> None:
+    one = entered(session(COLORFGBG="0;15"))
+    assert b"\x1b]11" not in one.raw
+    one.press("q")
+    one.ends(0)
+
+
+def test_a_yank_goes_to_the_clipboard_and_to_a_private_file(session: Start, tmp_path: Path) -> None:
+    one = entered(session(XDG_RUNTIME_DIR=str(tmp_path)))
+    one.press("y")
+    one.shows("kept in ")
+    one.press("jy")
+    one.until(lambda: one.raw.count(b"\x1b]52;c;") == 2, "sent")
+    (file,) = tmp_path.iterdir()
+    sent = one.raw.rpartition(b"\x1b]52;c;")[2].partition(b"\x07")[0]
+    assert base64.b64decode(sent) == file.read_bytes()
+    assert b"store::Index::save" in file.read_bytes()
+    assert file.stat().st_mode & 0o777 == 0o600
+    one.press("q")
+    one.ends(0)
+
+
+def test_the_threshold_typed_live(session: Start) -> None:
+    one = entered(session(width=140))
+    one.press("t\x7f1\r")
+    one.shows("at least 1 ms (5.0ms until 00:02:14)")
+    one.press("t\x7f0\r")
+    one.shows("only 0.1 to 60000 ms")
+    one.press("\x1b")
+    one.shows("q quit")
+    one.press("q")
+    one.ends(0)
+
+
+def test_a_replay(session: Start) -> None:
+    one = session("--replay")
+    one.shows("REPLAY")
+    one.press(".")
+    one.shows("sought 5 s")
+    one.shows("play  00:00:05")
+    one.press(" ")
+    one.shows("hold  00:00:05")
+    one.press(">>")
+    one.shows("x4")
+    one.press("q")
+    one.ends(0)
+
+
+def test_every_view_in_a_terminal_of_any_size(session: Start) -> None:
+    one = entered(session())
+    for key, said in (("3", "no episode"), ("4", "--exact adds"), ("5", "ran instead")):
+        one.press(key)
+        one.shows(said)
+        for size in ((80, 24), (61, 16), (200, 60)):
+            one.resize(*size)
+            one.shows(said)
+    one.press("q")
+    one.ends(0)
+    one.assert_restored()

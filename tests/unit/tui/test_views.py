@@ -16,26 +16,49 @@ from screen_build import (
     MS,
     NOW,
     QUIET,
+    RICH,
     STUCK,
+    TASKS_READ,
     WORKERS,
     S,
     blocker,
+    episode,
     frame,
     many,
     on_rung,
     poll_stack,
     snapshot,
+    task,
     worker,
 )
 
 from hud.analysis.snapshot import Analyzer
-from hud.model import Cause, Losses, Origin, Rung, Snapshot, Where
+from hud.model import (
+    Cause,
+    Code,
+    Holder,
+    HolderUse,
+    HostPressure,
+    Losses,
+    Origin,
+    PollStats,
+    Pressure,
+    Rung,
+    Snapshot,
+    TaskCount,
+    TaskKind,
+    TaskUse,
+    Where,
+)
 from hud.tui.frame import compose
-from hud.tui.keys import Act, Action, Scope, Typed
-from hud.tui.state import Size, UiState, list_page, settle, update
+from hud.tui.keys import Act, Action, Click, Scope, Typed
+from hud.tui.pages import page_of
+from hud.tui.state import Size, UiState, settle
 from hud.tui.style import THEMES, Line, theme_for
-from hud.tui.text import ASCII, cells
+from hud.tui.text import ASCII, UNICODE, cells
+from hud.tui.update import Yank, update
 from hud.tui.verdict import caveats, verdict
+from hud.wish import Playback
 
 if TYPE_CHECKING:
     from hud.analysis.recording import Recording
@@ -102,11 +125,11 @@ def test_advice_in_pane_and_drill_down() -> None:
         assert "fix  " not in "\n".join(text_of(drawn(nothing, Size(120, 32), *actions)))
 
 
-def test_the_last_stack_can_be_scrolled_to_below_the_advice() -> None:
+def test_the_last_line_can_be_scrolled_to() -> None:
     for size in SIZES[:4]:
         lines = text_of(drawn(snapshot(), size, Act.OPEN, Act.END))
         body = [line for line in lines[:-1] if line.strip()]
-        assert "bcrypt::hash " in body[-1], size
+        assert "task ids, the latest: 17" in body[-1], size
 
 
 def test_unfolded_stacks(golden: GoldenCheck) -> None:
@@ -161,6 +184,11 @@ def hostile_snapshots(draw: st.DrawFn) -> Snapshot:
             inferred=draw(st.booleans()),
             stacks=tuple((key, draw(number)) for key in range(draw(st.integers(0, 4)))),
             share=draw(st.floats()),
+            details=((name, draw(number)),),
+            types=((where, draw(number)),),
+            holders=(HolderUse(name, where, operation, 1, draw(number)),),
+            durations=tuple(draw(st.lists(st.integers(0, 9), max_size=160))),
+            behind=draw(st.floats(-1, 1e9)),
         )
         for name, where, operation in names
     )
@@ -195,8 +223,39 @@ def hostile_snapshots(draw: st.DrawFn) -> Snapshot:
         for u in uses
     ]
     live = draw(st.booleans())
+    kind = TaskKind(1, draw(hostile), draw(hostile), draw(st.booleans()))
+    polls = PollStats(1, draw(number), draw(number), draw(number), (0,) * 50 + (3,))
+    told = episode(
+        1,
+        0,
+        draw(st.integers(0, 10**12)),
+        duration_ns=draw(number),
+        cause=draw(st.sampled_from(Cause)),
+        stack=draw(st.integers(0, 4)),
+        detail=draw(hostile),
+        evidence=draw(hostile),
+        holder=Holder(1, draw(hostile), draw(hostile), 1, 1),
+    )
+    lines = tuple((at, draw(hostile)) for at in range(3))
     return snapshot(
         info=info,
+        tasks=(TaskUse(kind, TaskCount(1, 1, 1, 1, draw(number)), polls, 1, 1, 1),),
+        tasks_read=draw(st.sampled_from([None, TASKS_READ])),
+        pressure=(Pressure(draw(hostile), 1, draw(st.booleans()), 1, draw(number), draw(number)),),
+        host=HostPressure(draw(number), 1, draw(number), draw(hostile)),
+        exact=draw(hostile),
+        timeline=(told,),
+        code={
+            0x1003: Code(
+                0x1003,
+                lines,
+                draw(hostile),
+                1,
+                tuple((at, text, draw(hostile)) for at, text in lines),
+                1,
+                draw(hostile),
+            )
+        },
         blockers=blockers,
         workers=tuple(uses),
         stacks=stacks,
@@ -209,19 +268,28 @@ def hostile_snapshots(draw: st.DrawFn) -> Snapshot:
     )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     hostile_snapshots(),
     st.integers(1, 300),
     st.integers(1, 100),
-    st.lists(st.one_of(st.sampled_from(Act), st.builds(Typed, st.characters())), max_size=6),
+    st.lists(
+        st.one_of(
+            st.sampled_from(Act),
+            st.builds(Typed, st.characters()),
+            st.builds(Click, st.integers(0, 300), st.integers(0, 100)),
+        ),
+        max_size=8,
+    ),
+    st.booleans(),
     st.booleans(),
 )
 def test_any_size_and_any_name(
-    seen: Snapshot, width: int, height: int, actions: list[Action], ascii_only: bool
+    seen: Snapshot, width: int, height: int, actions: list[Action], ascii_only: bool, replay: bool
 ) -> None:
     size = Size(width, height)
-    state = settle(UiState(glyphs=ASCII) if ascii_only else UiState(), seen)
+    playback = Playback(S, 9 * S, 1.0, True) if replay else None
+    state = settle(UiState(glyphs=ASCII if ascii_only else UNICODE, playback=playback), seen)
     for action in (*actions, None):
         lines = compose(seen, state, size)
         assert len(lines) == height
@@ -229,7 +297,9 @@ def test_any_size_and_any_name(
             assert cells(text) <= width
             assert text.isprintable()
         if action is not None:
-            state, _ = update(state, action, seen, size)
+            state, wanted = update(state, action, seen, size)
+            if isinstance(wanted, Yank):
+                assert all(line.isprintable() for line in wanted.text.splitlines())
 
 
 @pytest.mark.parametrize("size", [Size(20, 9), Size(59, 15), Size(60, 14), Size(300, 1)])
@@ -352,9 +422,9 @@ def test_colour_means_the_cause_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("environ", "theme"),
     [
-        ({}, "dark"),
+        ({}, ""),
         ({"NO_COLOR": "1"}, "none"),
-        ({"NO_COLOR": ""}, "dark"),
+        ({"NO_COLOR": ""}, ""),
         ({"COLORFGBG": "0;15"}, "light"),
         ({"COLORFGBG": "15;default;0"}, "dark"),
         ({"NO_COLOR": "1", "COLORFGBG": "0;15"}, "none"),
@@ -367,7 +437,8 @@ def test_themes(environ: dict[str, str], theme: str) -> None:
 def test_the_view_shows_only_what_the_page_has_room_for() -> None:
     seen = many(10_000)
     lines = text_of(drawn(seen, Size(120, 32), Act.END))
-    assert sum("service::module" in line for line in lines) == list_page(Size(120, 32)) + 1
+    page = page_of(settle(UiState(), seen), seen, Size(120, 32))
+    assert sum("service::module" in line for line in lines) == page.shown + 1
     assert any(line.startswith(" >10k  ") for line in lines)
 
 
@@ -402,3 +473,75 @@ def test_what_analysis_derives_is_shown(sample_recording: Recording) -> None:
     assert [str(use.worker.tid) in workers[5 + at] for at, use in enumerate(seen.workers)] == (
         [True] * len(seen.workers)
     )
+
+
+# --------------------------------------------------------------------------- everything known
+
+_KNOWN = snapshot(**RICH)
+
+
+@WHICH
+def test_timeline(size: Size, golden: GoldenCheck) -> None:
+    lines = drawn(_KNOWN, size, Act.TIMELINE, Act.DOWN, Act.LEFT)
+    golden(f"timeline-{size.width}x{size.height}", lines)
+
+
+@WHICH
+def test_tasks(size: Size, golden: GoldenCheck) -> None:
+    golden(f"tasks-{size.width}x{size.height}", drawn(_KNOWN, size, Act.TASKS))
+
+
+@WHICH
+def test_pressure(size: Size, golden: GoldenCheck) -> None:
+    golden(f"pressure-{size.width}x{size.height}", drawn(_KNOWN, size, Act.PRESSURE))
+
+
+def test_a_blocker_with_everything_known(golden: GoldenCheck) -> None:
+    golden("stacks-rich-100x60", drawn(_KNOWN, Size(100, 60), Act.OPEN, Act.CODE, Act.HOME))
+    holders = drawn(_KNOWN, Size(120, 50), Act.DOWN, Act.DOWN, Act.OPEN)
+    golden("stacks-holders-120x50", holders)
+    golden("blockers-rich-120x40", drawn(_KNOWN, Size(120, 40)))
+
+
+def test_groups(golden: GoldenCheck) -> None:
+    golden("by-file-100x24", drawn(_KNOWN, Size(100, 24), Act.GROUP))
+    golden("by-type-100x24", drawn(_KNOWN, Size(100, 24), Act.GROUP, Act.GROUP))
+
+
+def test_a_replay_has_a_bar(golden: GoldenCheck) -> None:
+    playback = Playback(42 * S, 134 * S, 4.0, True)
+    golden("replay-80x24", drawn(_KNOWN, Size(80, 24), playback=playback))
+    ascii_only = drawn(_KNOWN, Size(100, 24), playback=playback, glyphs=ASCII)
+    assert text_of(ascii_only)[-2].startswith(" play  00:00:42  ==")
+    assert all(line.isascii() for line in text_of(ascii_only))
+
+
+def test_without_exact_mode_the_tasks_say_what_it_would_add() -> None:
+    for seen in (snapshot(), snapshot(tasks=(task(1, "a", S, polls=False),))):
+        text = "\n".join(text_of(drawn(seen, Size(120, 32), Act.TASKS)))
+        assert "--exact adds all polls of each type" in text
+        assert "p99" not in text
+    assert "types of this program's tasks are not known" in "\n".join(
+        text_of(drawn(snapshot(), Size(120, 32), Act.TASKS))
+    )
+
+
+def test_every_view_in_ascii() -> None:
+    for act in (Act.BLOCKERS, Act.WORKERS, Act.TIMELINE, Act.TASKS, Act.PRESSURE, Act.OPEN):
+        for line in text_of(drawn(_KNOWN, Size(120, 40), act, glyphs=ASCII)):
+            assert line.isascii(), line
+
+
+def test_the_selected_blocker_is_marked_in_the_timeline() -> None:
+    lines = drawn(_KNOWN, Size(120, 32), Act.DOWN, Act.TIMELINE)
+    marked = {span.text[0] for line in lines for span in line if span.style.startswith("reverse ")}
+    assert marked == {"y"}, "those of store::Index::save"
+
+
+def test_a_changed_threshold_is_told_in_the_header() -> None:
+    before = snapshot()
+    state = settle(UiState(), before)
+    lower = snapshot(info=replace(INFO, threshold_ns=MS), elapsed_ns=200 * S)
+    head = text_of(compose(lower, settle(state, lower), Size(130, 32)))[0]
+    assert "at least 1 ms (5.0ms until 00:03:20)" in head
+    assert "until" not in text_of(compose(before, state, Size(130, 32)))[0]

@@ -1,0 +1,161 @@
+"""The blockers in order, kept from one snapshot to the next: what did not change is not made anew.
+
+Terms: a row is *fresh* when its share and history are those of now; rows far down the list whose
+episodes did not change may be some snapshots old.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import replace
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from hud.analysis.tally import SLICE_NS, heaviest, largest_first
+from hud.model import Blocker, HolderUse, Origin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from hud.analysis.blame import Blames
+    from hud.analysis.ledger import Key, Ledger
+    from hud.analysis.tally import Tally
+
+    TypesOf = Callable[[Tally], tuple[tuple[str, int], ...]]
+
+_ALWAYS_FRESH = 100
+_ROUND = 48
+"""Snapshots in which every row further down is made fresh once."""
+_MANY = 4
+"""Where more than this part of the rows has changed (a quarter), all are sorted anew."""
+_FEW = 8
+_TYPED = 24
+"""Rows whose task types are looked up again each time: names come later than episodes."""
+_SAME_SHARE = 0.0003
+"""Shares are shown to a tenth of a percent."""
+
+
+class Ranking:
+    """The rows of a ledger's tallies, by (-total, key)."""
+
+    def __init__(self, ledger: Ledger, blames: Blames, types: TypesOf) -> None:
+        """``types``: the task types of a tally as far as they are known now."""
+        self._ledger = ledger
+        self._blames = blames
+        self._types = types
+        self._order: list[tuple[int, Key]] = []
+        self._rows: list[Blocker] = []
+        self._slices: list[int] = []
+        """The last slice in each row's history."""
+        self._totals: dict[Key, int] = {}
+        """With what each key is in ``_order``."""
+        self._turn = 0
+
+    def rows(self, worker_time_ns: int, at_ns: int, *, fresh: bool) -> tuple[Blocker, ...]:
+        """All blockers at ``at_ns`` of the run; ``fresh`` = every one of them as of now."""
+        touched = self._ledger.touched
+        if _MANY * len(touched) > len(self._order):
+            self._sort(worker_time_ns, at_ns)
+        else:
+            for key in touched:
+                self._place(key, worker_time_ns, at_ns)
+        touched.clear()
+        self._turn = (self._turn + 1) % _ROUND
+        total = len(self._rows)
+        if fresh:
+            due: Iterable[int] = range(total)
+        else:
+            rest = range(_ALWAYS_FRESH + self._turn, total, _ROUND)
+            due = chain(range(min(_ALWAYS_FRESH, total)), rest)
+        for at in due:
+            self._refresh(at, worker_time_ns, at_ns, 0.0 if fresh else _SAME_SHARE)
+        return tuple(self._rows)
+
+    def _sort(self, worker_time_ns: int, at_ns: int) -> None:
+        kept = {key: row for (_, key), row in zip(self._order, self._rows, strict=True)}
+        self._slices = [-1] * len(self._ledger.tallies)
+        touched, tallies = self._ledger.touched, self._ledger.tallies
+        self._totals = {key: -tally.durations.total_ns for key, tally in tallies.items()}
+        self._order = sorted((total, key) for key, total in self._totals.items())
+        self._rows = [
+            kept[key]
+            if key in kept and key not in touched
+            else self._blocker(tallies[key], worker_time_ns, at_ns)
+            for _, key in self._order
+        ]
+
+    def _place(self, key: Key, worker_time_ns: int, at_ns: int) -> None:
+        before = self._totals.pop(key, None)
+        if before is not None:
+            at = bisect_left(self._order, (before, key))
+            del self._order[at], self._rows[at], self._slices[at]
+        tally = self._ledger.tallies.get(key)
+        if tally is None:
+            return
+        total = self._totals[key] = -tally.durations.total_ns
+        at = bisect_left(self._order, (total, key))
+        self._order.insert(at, (total, key))
+        self._rows.insert(at, self._blocker(tally, worker_time_ns, at_ns))
+        self._slices.insert(at, at_ns // SLICE_NS)
+
+    def _refresh(self, at: int, worker_time_ns: int, at_ns: int, tolerance: float) -> None:
+        row = self._rows[at]
+        history = row.history
+        if self._slices[at] != at_ns // SLICE_NS:
+            self._slices[at] = at_ns // SLICE_NS
+            history = self._ledger.tallies[self._order[at][1]].durations.history(at_ns)
+        share = _share(row.total_ns, worker_time_ns)
+        types = row.types
+        if at < _TYPED or not tolerance:
+            types = self._types(self._ledger.tallies[self._order[at][1]])
+        if history != row.history or types != row.types or abs(share - row.share) > tolerance:
+            self._rows[at] = replace(row, share=share, history=history, types=types)
+
+    def _blocker(self, tally: Tally, worker_time_ns: int, at_ns: int) -> Blocker:
+        durations = tally.durations
+        at = largest_first(tally.blames)[0][0]
+        causes = largest_first(tally.causes)
+        return Blocker(
+            function=at.function,
+            where=at.where,
+            file=at.file,
+            line=at.line,
+            origin=at.origin,
+            inferred=at.inferred,
+            operation=at.operation,
+            cause=causes[0][0],
+            count=len(durations.values),
+            total_ns=durations.total_ns,
+            max_ns=durations.max_ns(),
+            p50_ns=durations.percentile(50),
+            p99_ns=durations.percentile(99),
+            share=_share(durations.total_ns, worker_time_ns),
+            workers=largest_first(tally.workers),
+            stacks=heaviest(tally.stacks),
+            causes=causes,
+            task_ids=tally.latest_tasks(),
+            history=durations.history(at_ns),
+            durations=durations.histogram(),
+            details=largest_first(tally.details)[:_FEW],
+            holders=_holders(tally, self._blames),
+            types=self._types(tally),
+            behind=tally.mean_behind(),
+        )
+
+
+def _share(total_ns: int, worker_time_ns: int) -> float:
+    return min(1.0, total_ns / worker_time_ns) if worker_time_ns else 0.0
+
+
+def _holders(tally: Tally, blames: Blames) -> tuple[HolderUse, ...]:
+    """Those with the same function and role together; the stack is that of the heaviest."""
+    rows: dict[tuple[str, str, str, bool], HolderUse] = {}
+    for (stack, name, role, held), total_ns in largest_first(tally.holders):
+        at = blames.of(stack)
+        function, where = f"thread {name}" if name else "", ""
+        if at.origin in (Origin.USER, Origin.DEPENDENCY):
+            function, where = at.function, at.where
+        key = (function, where, role, held)
+        row = rows.get(key) or HolderUse(function, where, role, stack, 0, held)
+        rows[key] = row._replace(total_ns=row.total_ns + total_ns)
+    return tuple(sorted(rows.values(), key=lambda row: (-row.total_ns, row))[:_FEW])

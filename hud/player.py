@@ -1,0 +1,94 @@
+"""``hud view``: a recording on the screen, played, held, and moved through.
+
+Terms: the *position* counts nanoseconds from the begin of the recording.
+"""
+
+from __future__ import annotations
+
+import selectors
+import time
+from typing import TYPE_CHECKING
+
+from hud.deliver import write_selection
+from hud.tui.app import LiveScreen
+from hud.wish import Export, Play, Playback, Quit, Seek, Speed, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hud.record.replay import Film
+    from hud.wish import Wish
+
+DRAW_S = 0.25
+
+
+class Player:
+    """Where a film is, as time passes. ``clock`` gives monotonic nanoseconds."""
+
+    def __init__(self, film: Film, speed: float, clock: Callable[[], int]) -> None:
+        self._film = film
+        self._clock = clock
+        self._position_ns = film.length_ns
+        self._since_ns = clock()
+        self.speed = speed
+        self.playing = False
+
+    @property
+    def playback(self) -> Playback:
+        return Playback(self._position_ns, self._film.length_ns, self.speed, self.playing)
+
+    def move(self) -> None:
+        """As far as the time that has passed."""
+        now = self._clock()
+        if self.playing:
+            passed = int((now - self._since_ns) * self.speed)
+            self._position_ns = min(self._film.length_ns, self._position_ns + passed)
+            self.playing = self._position_ns < self._film.length_ns
+        self._since_ns = now
+        self._film.seek(self._position_ns)
+
+    def obey(self, wish: Wish) -> None:
+        self.move()
+        if isinstance(wish, Play):
+            if wish.playing and self._position_ns >= self._film.length_ns:
+                self._position_ns = 0
+            self.playing = wish.playing
+        elif isinstance(wish, Seek):
+            self._position_ns = max(0, min(wish.position_ns, self._film.length_ns))
+        elif isinstance(wish, Speed):
+            self.speed = wish.speed
+        elif isinstance(wish, Window):
+            self._film.look_through(wish.window_ns)
+        self._film.seek(self._position_ns)
+
+
+def play(film: Film, speed: float, at_s: float | None, lacks: str = "") -> None:
+    """Until somebody leaves. It opens at the end, held; with ``at_s`` it plays from there.
+
+    ``lacks``: what the recording lacks, empty = it is whole.
+    """
+    player = Player(film, speed, time.monotonic_ns)
+    if at_s is not None:
+        player.obey(Seek(round(at_s * 1e9)))
+        player.obey(Play(True))
+    with (
+        LiveScreen(time.monotonic_ns, playback=player.playback) as screen,
+        selectors.DefaultSelector() as selector,
+    ):
+        selector.register(screen.fileno(), selectors.EVENT_READ)
+        if lacks:
+            screen.tell(f"the recording is incomplete: {lacks}")
+        while True:
+            player.move()
+            screen.playback = player.playback
+            snapshot = film.snapshot()
+            screen.draw(snapshot)
+            if not selector.select(DRAW_S):
+                continue
+            for wish in screen.on_input(snapshot):
+                if isinstance(wish, Quit):
+                    return
+                if isinstance(wish, Export):
+                    screen.tell(write_selection(wish))
+                else:
+                    player.obey(wish)

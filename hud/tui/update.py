@@ -1,0 +1,371 @@
+"""What a key or a click does: ``update(state, action, snapshot, size)``, pure.
+
+Terms: a *wish* is what somebody else has to do then (``hud.wish``); *yank* is the one that the
+screen itself fulfils.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from hud import wish
+from hud.model import Cause
+from hud.tui import frame, pages, prompt, times, yank
+from hud.tui.keys import TABS, Act, Action, Click, Scope, Typed
+from hud.tui.listing import NO_FILTER, SORTS, Group, key_of
+from hud.tui.state import At, Line, Prompt, Size, UiState, first_shown, settle
+from hud.tui.views import header, playback, tasks, workers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hud.model import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Yank:
+    """Put ``text`` where the user can paste it from."""
+
+    text: str
+
+
+Result = tuple[UiState, wish.Wish | Yank | None]
+
+_SEEK_NS = 5_000_000_000
+_SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+_WHEEL = 3
+"""Lines that one notch of the wheel moves."""
+
+
+def update(state: UiState, action: Action, snapshot: Snapshot, size: Size) -> Result:
+    """The state after ``action``, and what has to be done.
+
+    ``snapshot`` is the live one; where the screen is paused, the kept one counts.
+    """
+    seen = state.paused or snapshot
+    state = replace(state, notice="")
+    if isinstance(action, Typed):
+        return _type(state, action.text, seen), None
+    if isinstance(action, Click):
+        return _click(state, action, snapshot, size)
+    if action in _MOVES:
+        return _move(state, _MOVES[action], seen, size), None
+    if action in _VIEWS:
+        return replace(state, view=_VIEWS[action], opened=None), None
+    if action in _REPLAY:
+        return _REPLAY[action](state)
+    match action:
+        case Act.QUIT:
+            return state, wish.Quit()
+        case Act.RESET:
+            return replace(state, paused=None), wish.Clear()
+        case Act.YANK:
+            return _yank(state, seen, size)
+        case Act.ACCEPT:
+            return prompt.accept(state)
+        case _:
+            return _change(state, action, seen, snapshot, size), None
+
+
+# --------------------------------------------------------------------------- choices
+
+
+def _anew(state: UiState, seen: Snapshot, **changes: Any) -> UiState:
+    """Rows in a new order: the view starts at its first row again."""
+    changed = replace(state, cursor=0, scroll=0, **changes)
+    top = settle(changed, seen)
+    if top.view is not Scope.BLOCKERS or not top.rows:
+        return top
+    return replace(top, cursor=0, selected=key_of(top.rows[0]))
+
+
+def _filtered(state: UiState, seen: Snapshot, **changes: Any) -> UiState:
+    start = {"workers": At(), "tasks": At(), "pressure": At(), "stack_scroll": 0}
+    made = _anew(state, seen, filter=state.filter._replace(**changes), **start)
+    if made.view is Scope.STACKS and made.search:
+        return pages.to_match(made, seen, 0)
+    return made
+
+
+def _change(state: UiState, act: Act, seen: Snapshot, live: Snapshot, size: Size) -> UiState:
+    match act:
+        case Act.OPEN:
+            return _open(state, seen)
+        case Act.BACK:
+            if state.help:
+                return replace(state, help=False)
+            return replace(state, view=state.opened_from, opened=None)
+        case Act.NEXT_VIEW | Act.PREVIOUS_VIEW:
+            here = state.opened_from if state.view is Scope.STACKS else state.view
+            step = 1 if act is Act.NEXT_VIEW else -1
+            there = TABS[(TABS.index(here) + step) % len(TABS)]
+            return replace(state, view=there, opened=None)
+        case Act.SORT:
+            return _sort(state, seen)
+        case Act.GROUP:
+            every = list(Group)
+            following = every[(every.index(state.group) + 1) % len(every)]
+            return _anew(state, seen, group=following)
+        case Act.FILTER_CAUSE:
+            causes: list[Cause | None] = [None, *_causes(seen)]
+            return _filtered(state, seen, cause=_after(causes, state.filter.cause))
+        case Act.FILTER_WORKER:
+            numbers: list[int | None] = [None, *(u.worker.worker_id for u in seen.workers)]
+            return _filtered(state, seen, worker=_after(numbers, state.filter.worker))
+        case Act.SEARCH:
+            return replace(_filtered(state, seen, search=""), searching=True)
+        case Act.CANCEL | Act.CLEAR:
+            return _clear(state, seen, everything=act is Act.CLEAR)
+        case Act.ERASE:
+            if state.prompt is not None:
+                kept = state.prompt._replace(text=state.prompt.text[:-1])
+                return replace(state, prompt=kept)
+            return _filtered(state, seen, search=state.search[:-1])
+        case Act.NEXT_MATCH | Act.PREVIOUS_MATCH:
+            return pages.to_match(state, seen, 1 if act is Act.NEXT_MATCH else -1)
+        case Act.UNFOLD:
+            return replace(state, unfold=not state.unfold, stack_scroll=0)
+        case Act.CODE:
+            return pages.to_code(replace(state, code=not state.code), seen)
+        case Act.THRESHOLD:
+            text = f"{seen.info.threshold_ns / 1e6:g}"
+            return replace(state, prompt=Prompt(Line.THRESHOLD, text))
+        case Act.WINDOW:
+            return replace(state, prompt=Prompt(Line.WINDOW, f"{seen.info.window_ns / 1e9:g}"))
+        case Act.EXPORT:
+            name, text = yank.what(state, seen, frame.compose(seen, state, size))
+            return replace(state, prompt=Prompt(Line.EXPORT, name, text))
+        case Act.PAUSE:
+            if state.paused is None:
+                return replace(state, paused=live)
+            return settle(replace(state, paused=None), live, held=True)
+        case Act.HELP:
+            return replace(state, help=True, help_scroll=0)
+        case Act.ZOOM_IN | Act.ZOOM_OUT | Act.PAN_LEFT | Act.PAN_RIGHT | Act.LEFT | Act.RIGHT:
+            return replace(state, span=times.moved(state, act, seen, size.width))
+        case _:
+            return state
+
+
+def _after(values: list[Any], current: Any) -> Any:
+    return values[(values.index(current) + 1) % len(values)] if current in values else None
+
+
+def _causes(seen: Snapshot) -> list[Cause]:
+    there = {blocker.cause for blocker in seen.blockers}
+    return [cause for cause in Cause if cause in there]
+
+
+def _clear(state: UiState, seen: Snapshot, everything: bool) -> UiState:
+    if state.prompt is not None:
+        return replace(state, prompt=None)
+    kept = NO_FILTER if everything else state.filter._replace(search="")
+    if kept == state.filter:
+        return replace(state, searching=False)
+    return _anew(state, seen, filter=kept, searching=False)
+
+
+def _type(state: UiState, text: str, seen: Snapshot) -> UiState:
+    if state.prompt is not None:
+        return replace(state, prompt=prompt.typed(state.prompt, text))
+    return _filtered(state, seen, search=(state.search + text)[: prompt.LONGEST])
+
+
+def _sort(state: UiState, seen: Snapshot) -> UiState:
+    if state.view is Scope.WORKERS:
+        return replace(state, worker_sort=_after(list(workers.SORTS), state.worker_sort))
+    if state.view is Scope.TASKS:
+        return replace(state, task_sort=_after(list(tasks.SORTS), state.task_sort))
+    return _anew(state, seen, sort=_after(list(SORTS), state.sort))
+
+
+def _open(state: UiState, seen: Snapshot) -> UiState:
+    if state.view is Scope.WORKERS:
+        uses = workers.listed(state, seen)
+        if not uses:
+            return state
+        number = uses[state.workers.cursor].worker.worker_id
+        return _filtered(replace(state, view=Scope.BLOCKERS), seen, worker=number, search="")
+    if state.view is Scope.TASKS:
+        kinds = tasks.listed(state, seen)
+        if not kinds:
+            return state
+        name = kinds[state.tasks.cursor].kind.name
+        return _filtered(replace(state, view=Scope.BLOCKERS), seen, task_type=name, search="")
+    if state.view is Scope.TIMELINE:
+        episode = times.chosen(state, seen)
+        opened = times.blocker_of(episode, seen) if episode is not None else None
+    else:
+        opened = state.rows[state.cursor] if state.rows else None
+    if opened is None:
+        return state
+    return replace(state, view=Scope.STACKS, opened=opened, opened_from=state.view, stack_scroll=0)
+
+
+def _yank(state: UiState, seen: Snapshot, size: Size) -> Result:
+    _, text = yank.what(state, seen, frame.compose(seen, state, size))
+    return state, Yank(text)
+
+
+# --------------------------------------------------------------------------- moves
+
+
+class _Step(NamedTuple):
+    rows: int
+    pages: int = 0
+
+    def moved(self, position: int, page: int, last: int) -> int:
+        return max(min(position + self.rows + self.pages * page, last), 0)
+
+
+_FAR = 1 << 30
+_MOVES: dict[Action, _Step] = {
+    Act.UP: _Step(-1),
+    Act.DOWN: _Step(1),
+    Act.WHEEL_UP: _Step(-_WHEEL),
+    Act.WHEEL_DOWN: _Step(_WHEEL),
+    Act.PAGE_UP: _Step(0, -1),
+    Act.PAGE_DOWN: _Step(0, 1),
+    Act.HOME: _Step(-_FAR),
+    Act.END: _Step(_FAR),
+}
+_VIEWS: dict[Action, Scope] = {
+    Act.BLOCKERS: Scope.BLOCKERS,
+    Act.WORKERS: Scope.WORKERS,
+    Act.TIMELINE: Scope.TIMELINE,
+    Act.TASKS: Scope.TASKS,
+    Act.PRESSURE: Scope.PRESSURE,
+}
+
+
+def _move(state: UiState, step: _Step, seen: Snapshot, size: Size) -> UiState:
+    page = pages.page_of(state, seen, size)
+    if state.help:
+        moved = step.moved(state.help_scroll, page.shown, page.total - page.shown)
+        return replace(state, help_scroll=moved)
+    if state.view is Scope.STACKS:
+        moved = step.moved(state.stack_scroll, page.shown, page.total - page.shown)
+        return replace(state, stack_scroll=moved)
+    if state.view is Scope.TIMELINE and abs(step.rows) == _FAR:
+        act = Act.HOME if step.rows < 0 else Act.END
+        return replace(state, span=times.moved(state, act, seen, size.width))
+    at = pages.at(state)
+    cursor = step.moved(at.cursor, page.shown, page.total - 1)
+    return _put(state, cursor, page, seen)
+
+
+def _put(state: UiState, cursor: int, page: pages.Page, seen: Snapshot) -> UiState:
+    scroll = first_shown(pages.at(state).scroll, cursor, page.shown, page.total)
+    match state.view:
+        case Scope.WORKERS:
+            return replace(state, workers=At(cursor, scroll))
+        case Scope.TIMELINE:
+            changed = replace(state, workers=At(cursor, scroll))
+            return replace(changed, span=times.beside(changed, state.span, seen))
+        case Scope.TASKS:
+            return replace(state, tasks=At(cursor, scroll))
+        case Scope.PRESSURE:
+            return replace(state, pressure=At(cursor, scroll))
+        case _:
+            selected = key_of(state.rows[cursor]) if state.rows else None
+            return replace(state, cursor=cursor, scroll=scroll, selected=selected)
+
+
+# --------------------------------------------------------------------------- the mouse
+
+
+def _click(state: UiState, click: Click, snapshot: Snapshot, size: Size) -> Result:
+    seen = state.paused or snapshot
+    if state.help:
+        return replace(state, help=False), None
+    if click.y == header.TABS_LINE:
+        tab = header.tab_at(click.x)
+        if tab is not None:
+            return replace(state, view=tab, opened=None), None
+        return state, None
+    if state.playback is not None and click.y == size.height - 2:
+        share = playback.share_at(state, size.width, click.x)
+        if share is None:
+            return state, None
+        return _seek(state, round(share * state.playback.length_ns))
+    if state.view is Scope.TIMELINE:
+        changed = times.clicked(state, seen, size, click)
+        return changed or state, None
+    page = pages.page_of(state, seen, size)
+    row = click.y - page.top
+    if row == -1:
+        return _sort_by(state, pages.column_at(state, seen, size, click.x), seen), None
+    at = pages.at(state)
+    cursor = first_shown(at.scroll, at.cursor, page.shown, page.total) + row
+    if state.view is Scope.STACKS or not 0 <= row < page.shown or cursor >= page.total:
+        return state, None
+    if cursor == at.cursor:
+        return _open(state, seen), None
+    return _put(state, cursor, page, seen), None
+
+
+def _sort_by(state: UiState, column: str, seen: Snapshot) -> UiState:
+    column = _SAME_ORDER.get(column, column)
+    if state.view is Scope.WORKERS and column in workers.SORTS:
+        return replace(state, worker_sort=column)
+    if state.view is Scope.TASKS and column in tasks.SORTS:
+        return replace(state, task_sort=column)
+    if state.view is Scope.BLOCKERS and column in SORTS:
+        return _anew(state, seen, sort=column)
+    return state
+
+
+_SAME_ORDER = {"share": "total"}
+
+
+# --------------------------------------------------------------------------- a replay
+
+
+def _seek(state: UiState, position_ns: int) -> Result:
+    now = state.playback
+    if now is None:
+        return state, None
+    position_ns = max(0, min(position_ns, now.length_ns))
+    moved = now._replace(position_ns=position_ns)
+    return replace(state, playback=moved), wish.Seek(position_ns)
+
+
+def _seek_by(seconds: int, parts: int = 0) -> Callable[[UiState], Result]:
+    def seek(state: UiState) -> Result:
+        now = state.playback
+        if now is None:
+            return state, None
+        return _seek(state, now.position_ns + seconds * _SEEK_NS + parts * now.length_ns // 10)
+
+    return seek
+
+
+def _play(state: UiState) -> Result:
+    if state.playback is None:
+        return state, None
+    playing = not state.playback.playing
+    return replace(state, playback=state.playback._replace(playing=playing)), wish.Play(playing)
+
+
+def _speed(step: int) -> Callable[[UiState], Result]:
+    def change(state: UiState) -> Result:
+        if state.playback is None:
+            return state, None
+        nearest = min(_SPEEDS, key=lambda speed: abs(speed - state.playback.speed))  # type: ignore[union-attr]
+        at = max(0, min(_SPEEDS.index(nearest) + step, len(_SPEEDS) - 1))
+        changed = state.playback._replace(speed=_SPEEDS[at])
+        return replace(state, playback=changed), wish.Speed(_SPEEDS[at])
+
+    return change
+
+
+_REPLAY: dict[Action, Callable[[UiState], Result]] = {
+    Act.PLAY: _play,
+    Act.SEEK_BACK: _seek_by(-1),
+    Act.SEEK_ON: _seek_by(1),
+    Act.LEAP_BACK: _seek_by(0, -1),
+    Act.LEAP_ON: _seek_by(0, 1),
+    Act.SLOWER: _speed(-1),
+    Act.FASTER: _speed(1),
+}

@@ -1,0 +1,95 @@
+"""What is copied and exported: the chosen blocker as a text block, or the page as it is shown."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import tempfile
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from hud.errors import ExportError
+from hud.tui.keys import Scope
+from hud.tui.text import clean
+from hud.tui.views import stack
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hud.model import Blocker, Snapshot
+    from hud.tui.state import UiState
+    from hud.tui.style import Line
+
+_WIDTH = 100
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.]+")
+_LONGEST_NAME = 60
+
+
+def what(state: UiState, seen: Snapshot, page: Sequence[Line]) -> tuple[str, str]:
+    """A name for a file, and the text: printable, with line ends."""
+    blocker = state.opened if state.view is Scope.STACKS else None
+    if state.view is Scope.BLOCKERS and state.rows:
+        blocker = state.rows[state.cursor]
+    target = _plain(seen.info.target.name)
+    if blocker is None:
+        return f"hud-{target}-{state.view.value.lower()}.txt", _text(page)
+    return f"hud-{target}-{_plain(blocker.function)}.txt", block(state, blocker, seen)
+
+
+def block(state: UiState, blocker: Blocker, seen: Snapshot) -> str:
+    """Everything of one blocker, as the drill-down shows it, in plain text."""
+    opened = replace(state, view=Scope.STACKS, opened=blocker)
+    info = seen.info
+    versions = ", ".join(clean(version) for version in info.detection.tokio_versions)
+    about = f"{clean(info.target.name)} (pid {info.target.pid})" + (
+        f", tokio {versions}" if versions else ""
+    )
+    lines = [*stack.head(blocker, _WIDTH, ""), *stack.document(seen, opened, _WIDTH)]
+    return f"{about}, seen for {seen.span_ns / 1e9:.0f} s\n\n{_text(lines)}"
+
+
+def _text(lines: Sequence[Line]) -> str:
+    rows = ("".join(span.text for span in line).rstrip() for line in lines)
+    return "\n".join(rows).rstrip() + "\n"
+
+
+def _plain(name: str) -> str:
+    return _UNSAFE.sub("-", name).strip("-.")[-_LONGEST_NAME:].lstrip("-.") or "selection"
+
+
+class Scratch:
+    """The private file that holds what was yanked last: one for each run, mode 0600.
+
+    In the user's runtime directory where there is one, else in the directory for temporary files.
+    Under sudo it belongs to the user who called it.
+    """
+
+    def __init__(self) -> None:
+        self._path = ""
+
+    def put(self, text: str) -> str:
+        """The path of the file that holds ``text`` now. Raises ExportError."""
+        try:
+            if not self._path:
+                descriptor, self._path = tempfile.mkstemp(".txt", "hud-yank-", _directory())
+            else:
+                descriptor = os.open(self._path, _AGAIN)
+            with open(descriptor, "w", encoding="utf-8") as out:
+                with contextlib.suppress(OSError, KeyError, ValueError):
+                    owner = int(os.environ["SUDO_UID"]), int(os.environ["SUDO_GID"])
+                    os.fchown(descriptor, *owner)
+                out.write(text)
+        except OSError as error:
+            self._path = ""
+            reason = (error.strerror or type(error).__name__).lower()
+            raise ExportError(f"keep what was yanked: {reason}") from error
+        return self._path
+
+
+_AGAIN = os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def _directory() -> str | None:
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    return runtime if runtime.startswith("/") and os.access(runtime, os.W_OK) else None
