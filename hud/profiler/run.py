@@ -438,6 +438,8 @@ class Profiler:
 
     def set_threshold(self, threshold_ns: int) -> None:
         """From the next event on."""
+        if self._exact is not None:
+            self._exact.keep_threshold()
         self.threshold_ns, self.threshold_from = threshold_ns, ""
         self._probe.set_threshold(threshold_ns)
 

@@ -208,12 +208,11 @@ def watched(target: Target) -> Iterator[tuple[Probe, ExactProbe]]:
         OBJECT.read_bytes(), None, tgid=target.process.pid, threshold_ns=THRESHOLD,
         text_bytes=8 << 20, exact=True,
     ) as probe:  # fmt: skip
-        probe.set_layout(
-            wire.Layout(
-                tls_offset=target.offset, task_tag=-1, task_id=48, budget_tag=68, runtime=70,
-                scheduler=40, core=24, tick_multi=104, tick_current=-1,
-            )
+        layout = wire.Layout(
+            tls_offset=target.offset, task_tag=-1, task_id=48, budget_tag=68, runtime=70,
+            scheduler=40, core=24, tick_multi=104, tick_current=-1,
         )  # fmt: skip
+        probe.set_layouts([layout])
         probe.attach(997)
         assert probe.exact is not None
         yield probe, probe.exact
