@@ -331,6 +331,10 @@ class TasksRead:
     pool_idle: int = -1
     pool_queue: int = -1
     """Jobs that wait for a thread of the pool."""
+    pool_limit: int = -1
+    """``max_blocking_threads``."""
+    pool_busiest: int = -1
+    """Most threads of the pool that were busy at one reading of this run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -615,6 +619,10 @@ class Episode:
     """The file, peer or program it was about; empty = unknown."""
     evidence: str = ""
     """What the cause was told by, in words."""
+    vtable: int = 0
+    """The task's type, a key of ``Recording.task_kinds``; 0 = unknown when it was settled."""
+    behind: float = -1.0
+    """Ready tasks in the worker's own queue meanwhile, on average; -1 = not read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,13 @@ from hud.analysis.tally import SLICE_NS, heaviest, largest_first
 from hud.model import Blocker, HolderUse, Origin
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from hud.analysis.blame import Blames
     from hud.analysis.ledger import Key, Ledger
     from hud.analysis.tally import Tally
+
+    Types = tuple[tuple[str, int], ...]
 
 _ALWAYS_FRESH = 100
 _ROUND = 48
@@ -34,9 +36,12 @@ _SAME_SHARE = 0.0003
 class Ranking:
     """The rows of a ledger's tallies, by (-total, key)."""
 
-    def __init__(self, ledger: Ledger, blames: Blames) -> None:
+    def __init__(self, ledger: Ledger, blames: Blames, types: Callable[[Tally], Types]) -> None:
+        """``types``: the task types of a tally by ns, as far as they are known now."""
         self._ledger = ledger
         self._blames = blames
+        self._types = types
+        self._fresh = False
         self._order: list[tuple[int, Key]] = []
         self._rows: list[Blocker] = []
         self._slices: list[int] = []
@@ -48,6 +53,10 @@ class Ranking:
     def rows(self, worker_time_ns: int, at_ns: int, *, fresh: bool) -> tuple[Blocker, ...]:
         """All blockers at ``at_ns`` of the run; ``fresh`` = every one of them as of now."""
         touched = self._ledger.touched
+        if fresh and not self._fresh:
+            # names of holders and types may have come since a row was made
+            touched |= self._ledger.tallies.keys()
+        self._fresh = fresh
         if _MANY * len(touched) > len(self._order):
             self._sort(worker_time_ns, at_ns)
         else:
@@ -61,6 +70,8 @@ class Ranking:
         else:
             rest = range(_ALWAYS_FRESH + self._turn, total, _ROUND)
             due = chain(range(min(_ALWAYS_FRESH, total)), rest)
+        for at in range(self._turn, 0 if fresh else min(_ALWAYS_FRESH, total), _ROUND):
+            self._rows[at] = self._row(self._order[at][1], worker_time_ns, at_ns)
         for at in due:
             self._refresh(at, worker_time_ns, at_ns, 0.0 if fresh else _SAME_SHARE)
         return tuple(self._rows)
@@ -74,7 +85,7 @@ class Ranking:
         self._rows = [
             kept[key]
             if key in kept and key not in touched
-            else _blocker(tallies[key], self._blames, worker_time_ns, at_ns)
+            else self._row(key, worker_time_ns, at_ns)
             for _, key in self._order
         ]
 
@@ -89,8 +100,12 @@ class Ranking:
         total = self._totals[key] = -tally.durations.total_ns
         at = bisect_left(self._order, (total, key))
         self._order.insert(at, (total, key))
-        self._rows.insert(at, _blocker(tally, self._blames, worker_time_ns, at_ns))
+        self._rows.insert(at, self._row(key, worker_time_ns, at_ns))
         self._slices.insert(at, at_ns // SLICE_NS)
+
+    def _row(self, key: Key, worker_time_ns: int, at_ns: int) -> Blocker:
+        tally = self._ledger.tallies[key]
+        return _blocker(tally, self._blames, worker_time_ns, at_ns, self._types(tally))
 
     def _refresh(self, at: int, worker_time_ns: int, at_ns: int, tolerance: float) -> None:
         row = self._rows[at]
@@ -107,7 +122,9 @@ def _share(total_ns: int, worker_time_ns: int) -> float:
     return min(1.0, total_ns / worker_time_ns) if worker_time_ns else 0.0
 
 
-def _blocker(tally: Tally, blames: Blames, worker_time_ns: int, at_ns: int) -> Blocker:
+def _blocker(
+    tally: Tally, blames: Blames, worker_time_ns: int, at_ns: int, types: Types
+) -> Blocker:
     durations = tally.durations
     at = largest_first(tally.blames)[0][0]
     causes = largest_first(tally.causes)
@@ -134,6 +151,8 @@ def _blocker(tally: Tally, blames: Blames, worker_time_ns: int, at_ns: int) -> B
         durations=durations.histogram(),
         details=largest_first(tally.details)[:_FEW],
         holders=_holders(tally, blames),
+        types=types,
+        behind=tally.mean_behind(),
     )
 
 

@@ -100,6 +100,9 @@ class Recording:
         """By vtable."""
         self.task_ids: dict[int, int] = {}
         """task id -> vtable."""
+        self.depths: dict[tuple[int, int], tuple[int, int]] = {}
+        """(tid, start of a poll) -> ready tasks that were behind it, summed over so many readings
+        of its worker's own queue."""
         self.polls: dict[int, PollStats] = {}
         """By vtable; exact mode only."""
         self.exact = ""
@@ -141,6 +144,8 @@ class Recording:
             self.thread_died(tid)
         if batch.states is not None:
             self.set_states(batch.states, batch.time_ns)
+        if batch.tasks is not None:
+            self._add_depths(batch.tasks)
         self._take_totals(batch)
 
     def _take_totals(self, batch: Batch) -> None:
@@ -165,6 +170,15 @@ class Recording:
         self.tasks = batch.tasks or self.tasks
         self.exact = batch.exact or self.exact
         self.host = batch.host or self.host
+
+    def _add_depths(self, tasks: TasksRead) -> None:
+        """The queues were read right after the states."""
+        for tid, count in tasks.queued:
+            state = self.states.get(tid)
+            if state is not None and in_poll(state):
+                key = tid, state.poll_start_ns
+                total, readings = self.depths.get(key, (0, 0))
+                _keep(self.depths, {key: (total + count, readings + 1)})
 
     def add_samples(self, samples: Sequence[Sample]) -> None:
         self.samples.append(samples)

@@ -18,8 +18,9 @@ from hud.analysis.episodes import RungDetector, latency_of
 from hud.analysis.ledger import Ledger
 from hud.analysis.quality import Quality
 from hud.analysis.ranking import Ranking
-from hud.analysis.tally import Durations
+from hud.analysis.tally import Durations, Tally, largest_first
 from hud.analysis.tasks import task_uses
+from hud.analysis.types import type_name
 from hud.model import (
     Episode,
     Kind,
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 _MAX_EPISODES = 500_000
 _MAX_UNSETTLED = 20_000
+_TYPES = 8
+"""How many task types of a blocker are listed."""
 _TASKS_NS = 1_000_000_000
 _TASKS_EACH_NS = 20_000
 _TIMELINE = 4_096
@@ -56,7 +59,7 @@ class Analyzer:
         self._position = 0
         self._blames = Blames(recording.stacks)
         self._ledger = Ledger(self._blames, self._run_start_ns)
-        self._ranking = Ranking(self._ledger, self._blames)
+        self._ranking = Ranking(self._ledger, self._blames, self._types)
         self._latencies: deque[Latency] = deque()
         self._latency_durations = Durations()
         self._latencies_forgotten = 0
@@ -195,7 +198,14 @@ class Analyzer:
                     self._wait(at, draft, only=key)
 
     def _settle(self, draft: Draft) -> Episode:
-        return settle(draft, self._blames, self._machine, self.recording.info.threshold_ns)
+        recording = self.recording
+        episode = settle(draft, self._blames, self._machine, recording.info.threshold_ns)
+        total, readings = recording.depths.get((episode.tid, episode.start_ns), (0, 0))
+        return replace(
+            episode,
+            vtable=recording.task_ids.get(episode.task_id, 0),
+            behind=total / readings if readings else -1.0,
+        )
 
     def _keep(self, draft: Draft) -> None:
         at = self._ledger.add(self._settle(draft))
@@ -271,6 +281,21 @@ class Analyzer:
                 watched = max(watched, now_ns - recording.born[tid])
             total += max(0, min(span_ns, watched))
         return total
+
+    def _types(self, tally: Tally) -> tuple[tuple[str, int], ...]:
+        """Task types by ns, those known.
+
+        The same stack is the same poll function: it has the type that a later episode tells.
+        """
+        recording = self.recording
+        vtables = {stack: vtable for vtable, stack in tally.types if vtable}
+        found: dict[str, int] = {}
+        for (vtable, stack), total in tally.types.items():
+            kind = recording.task_kinds.get(vtable or vtables.get(stack, 0))
+            name = type_name(kind, recording.stacks.get(stack))
+            if name:
+                found[name] = found.get(name, 0) + total
+        return largest_first(found)[:_TYPES]
 
     def _workers(self, splits: Mapping[int, TimeSplit], now_ns: int) -> tuple[WorkerUse, ...]:
         recording = self.recording

@@ -92,6 +92,8 @@ class Tally:
     """All episodes of one blocker."""
 
     __slots__ = (
+        "behind",
+        "behind_count",
         "blames",
         "causes",
         "details",
@@ -99,6 +101,7 @@ class Tally:
         "holders",
         "stacks",
         "tasks",
+        "types",
         "workers",
     )
 
@@ -112,16 +115,21 @@ class Tally:
         self.holders: dict[tuple[int, str, str, bool], int] = {}
         """By the stack where they let go, thread name, role, and whether they held a lock."""
         self.tasks: deque[int] = deque(maxlen=4 * _LATEST_TASKS)
+        self.types: dict[tuple[int, int], int] = {}
+        """(vtable, stack) of tasks -> ns."""
+        self.behind = 0.0
+        self.behind_count = 0
+        """Ready tasks behind it, summed over the episodes that this is known of."""
 
     def add(self, episode: Episode, at: Blame, run_start_ns: int) -> None:
         self.durations.add(episode.start_ns - run_start_ns, episode.duration_ns)
-        self._count(episode, at, episode.duration_ns)
+        self._count(episode, at, episode.duration_ns, 1)
         if episode.task_id:
             self.tasks.append(episode.task_id)
 
     def remove(self, episode: Episode, at: Blame, run_start_ns: int) -> None:
         self.durations.remove(episode.start_ns - run_start_ns, episode.duration_ns)
-        self._count(episode, at, -episode.duration_ns)
+        self._count(episode, at, -episode.duration_ns, -1)
         if self.tasks and self.tasks[-1] == episode.task_id:
             self.tasks.pop()
 
@@ -129,7 +137,11 @@ class Tally:
         """The latest few task ids, each once, newest first."""
         return tuple(dict.fromkeys(reversed(self.tasks)))[:_LATEST_TASKS]
 
-    def _count(self, episode: Episode, at: Blame, duration_ns: int) -> None:
+    def mean_behind(self) -> float:
+        """Ready tasks behind it, on average; -1 = unknown."""
+        return max(0.0, self.behind / self.behind_count) if self.behind_count else -1.0
+
+    def _count(self, episode: Episode, at: Blame, duration_ns: int, times: int) -> None:
         _bump(self.blames, at, duration_ns)
         _bump(self.causes, episode.cause, duration_ns)
         _bump(self.workers, episode.worker_id, duration_ns)
@@ -140,6 +152,11 @@ class Tally:
         if episode.holder:
             _, name, role, stack, _, held = episode.holder
             _bump(self.holders, (stack, name, role, held), duration_ns)
+        if episode.task_id:
+            _bump(self.types, (episode.vtable, episode.stack), duration_ns)
+        if episode.behind >= 0:
+            self.behind += episode.behind * times
+            self.behind_count += times
 
 
 def bucket_of(duration_ns: int) -> int:

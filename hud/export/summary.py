@@ -25,6 +25,9 @@ MOST_ROWS = 20
 _NARROWEST_NAME = 24
 _NARROWEST_TEXT = 40
 _LABEL_WIDTH = 11
+_MOST_TYPES = 3
+_WORTH_TELLING = 0.5
+"""Ready tasks behind a blocker, on average."""
 
 COLOURS: dict[Cause, str] = {
     Cause.CPU: "31",
@@ -216,6 +219,9 @@ def _table(snapshot: Snapshot, *, color: bool, width: int | None, verbose: bool)
         if blocker.operation:
             call = "in " + printable(blocker.operation)
             lines.append(inset + (call if width is None else _tail(call, width - len(inset))))
+        task = _task(blocker)
+        if task:
+            lines.append(inset + (task if width is None else _tail(task, width - len(inset))))
         lines += [
             line
             for label, value in _circumstances(blocker)
@@ -252,6 +258,37 @@ def holder_in_words(user: HolderUse) -> str:
         return what
     role = _ROLES.get(user.role, user.role)
     return f"{what}, {role}" if what else role
+
+
+def _task(blocker: Blocker) -> str:
+    """Which tasks it was in, and how many waited behind them; empty = unknown."""
+    whole = sum(ns for _, ns in blocker.types)
+    names = [
+        printable(name) + (f" {figures.percent(ns / whole)}" if ns < whole else "")
+        for name, ns in blocker.types[:_MOST_TYPES]
+    ]
+    if [name for name, _ in blocker.types] == [blocker.function]:
+        names = []  # the line above says so
+    text = f"task {', '.join(names)}" if names else ""
+    if blocker.behind >= _WORTH_TELLING:
+        count = figures.count(round(blocker.behind), "ready task")
+        text += f"{'; ' if text else ''}{count} behind it in the worker's own queue"
+    return text
+
+
+def _allowed(snapshot: Snapshot) -> str:
+    """Time in blocking that is allowed, and how full the pool for it was."""
+    parts = []
+    if snapshot.allowed_ns:
+        time = figures.long_duration(snapshot.allowed_ns)
+        parts.append(f"{time} in spawn_blocking and block_in_place")
+    tasks = snapshot.tasks_read
+    if tasks is not None and tasks.pool_busiest > 0:
+        busiest, limit = figures.count(tasks.pool_busiest), figures.count(tasks.pool_limit)
+        parts.append(f"at most {busiest} of {limit} pool threads busy")
+        if tasks.pool_queue > 0 and tasks.pool_threads >= tasks.pool_limit:
+            parts.append(f"{figures.count(tasks.pool_queue, 'job')} waiting for one")
+    return "; ".join(parts)
 
 
 def _fix(advice: str, inset: str, width: int | None) -> list[str]:
@@ -305,9 +342,9 @@ def _tail(name: str, width: int) -> str:
 def _rest(snapshot: Snapshot, written: str) -> list[tuple[str, str]]:
     info = snapshot.info
     lines: list[tuple[str, str]] = []
-    if snapshot.allowed_ns:
-        time = figures.long_duration(snapshot.allowed_ns)
-        lines.append(("allowed", f"{time} in spawn_blocking and block_in_place"))
+    allowed = _allowed(snapshot)
+    if allowed:
+        lines.append(("allowed", allowed))
     pressure = _pressure(snapshot)
     if pressure:
         lines.append(("pressure", pressure))

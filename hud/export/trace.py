@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hud.analysis.advice import advise_stack
 from hud.analysis.blame import Blame, Blames, frame_name
 from hud.analysis.calls import NO_CALL, call_name, machine_of
+from hud.analysis.types import type_name
 from hud.export.polls import poll_data
 from hud.model import Cause, Method, Origin
 from hud.text import printable
@@ -285,6 +286,11 @@ class _Faces:
             args["holder" if episode.holder.held else "woken_by"] = self._holder(episode.holder)
         if episode.task_id:
             args["task_id"] = episode.task_id
+            task_type = self._task_type(episode)
+            if task_type:
+                args["task_type"] = printable(task_type)
+        if episode.behind >= 0:
+            args["tasks_behind"] = round(episode.behind, 1)
         if episode.syscall >= 0 and episode.syscall != NO_CALL:
             args["syscall"] = call_name(episode.syscall, self._machine)
         if episode.in_progress:
@@ -351,6 +357,11 @@ class _Faces:
         if face is None:
             face = self._faces[key] = self._make(key)
         return face
+
+    def _task_type(self, episode: Episode) -> str:
+        recording = self._recording
+        vtable = recording.task_ids.get(episode.task_id, episode.vtable)
+        return type_name(recording.task_kinds.get(vtable), recording.stacks.get(episode.stack))
 
     def _advice(self, episode: Episode) -> str:
         of = episode.cause, episode.stack

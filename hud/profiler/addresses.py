@@ -328,6 +328,20 @@ class Addresses:
         """Is each of them inside a mapping read before?"""
         return all(self._mappings.find(address) is not None for address in addresses)
 
+    def is_code(self, address: int) -> bool:
+        """Is it inside an executable mapping read before?"""
+        mapping = self._mappings.find(address)
+        return mapping is not None and mapping.executable
+
+    def module_at(self, address: int) -> tuple[int, int] | None:
+        """The resolver's number of the module at an address, and the offset in its file."""
+        mapping = self._mappings.find(address)
+        identity = _identity(mapping)
+        module = self._modules.get(identity) if identity else None
+        if mapping is None or module is None:
+            return None
+        return module.number, address - mapping.start + mapping.offset
+
     def _ask(self, sites: list[int]) -> None:
         places: dict[int, list[int]] = {}
         offsets: dict[int, list[int]] = {}

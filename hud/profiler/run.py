@@ -42,6 +42,7 @@ from hud.profiler.exact import Exact
 from hud.profiler.image import Image
 from hud.profiler.objects import Objects
 from hud.profiler.options import Options
+from hud.profiler.tasks import TaskReader
 from hud.profiler.waits import Waits
 from hud.runtime.workers import WorkerIds, find_workers
 from hud.symbols.client import FactsReply, FailedReply, PointsReply, Reply, Resolver
@@ -123,6 +124,7 @@ class Profiler:
         self._refusal = detect.Refusal("", ())
         self._classes = Classes()
         self._preparing: Thread | None = None
+        self._tasks: TaskReader | None = None
         self.notes: list[str] = []
         self._notes_told = 0
         self._cost_before = 0
@@ -203,6 +205,7 @@ class Profiler:
         self._exact = self._make_exact()
         if self._exact is not None:
             stack.callback(self._exact.close)
+        stack.callback(self._close_tasks)
         self._detect()
         self._begin_exact()
         self._phase("attached")
@@ -286,6 +289,8 @@ class Profiler:
             if len(found.copies) > wire.MAX_LAYOUTS:
                 what = f"{len(found.copies)} copies of tokio: {wire.MAX_LAYOUTS} are looked at"
                 self.notes += [what] * (what not in self.notes)
+        if new and self._tasks is None:
+            self._open_tasks()
         return new
 
     def _judge_from_now(self) -> None:
@@ -300,6 +305,21 @@ class Profiler:
                 copies = dict.fromkeys(copy.drives, index[copy.place])
                 workers += self._take_entered(copy.drives, copies)
         return workers
+
+    def _open_tasks(self) -> None:
+        """Read the tasks of the copy of Tokio that was found first."""
+        copy = self._copies.known[0]
+        try:
+            self._tasks = TaskReader(
+                self.target.pid, copy.layout, self._addresses, self._resolver, copy.drives
+            )
+        except TargetError as error:
+            self.notes.append(f"the runtime's tasks are not read: {error}")
+
+    def _close_tasks(self) -> None:
+        if self._tasks is not None:
+            self._tasks.close()
+            self._tasks = None
 
     def _attach(self, hz: int) -> None:
         self._probe.attach(self.options.sample_hz or hz)
@@ -418,6 +438,8 @@ class Profiler:
         if self._outside:
             samples = [sample for sample in samples if sample.tid not in self._outside]
         batch.samples = samples
+        if self._tasks is not None:
+            self._tasks.note(samples)
         self._refresh()
         self._take_replies(batch)
         self._waits.join(batch.stacks)
@@ -445,6 +467,11 @@ class Profiler:
         if self._copies.known:
             batch.workers += self._take_entered(read.entered, read.copies)
             self._judge_layout(batch)
+        if self._tasks is not None:
+            entered = {tid: at for tid, at in read.entered.items() if not read.copies[tid]}
+            self._tasks.fill(batch, entered, int(self._probe.config.threshold_ns))
+            if self._tasks.trouble and self._tasks.trouble not in self.notes:
+                self.notes.append(self._tasks.trouble)
         for state in read.states:
             key = state.asleep_stack
             if key and state.poll_start_ns and now - state.poll_start_ns >= 100_000_000:
@@ -617,12 +644,16 @@ class Profiler:
                 self._objects.take(reply)
             if isinstance(reply, PointsReply | FailedReply) and self._exact is not None:
                 self._exact.take(reply)
+            if self._tasks is not None:
+                self._tasks.take(reply)
         for key, stack in self._addresses.take(replies):
             batch.stacks[key] = stack
         batch.code += self._codes.take(replies)
         if self._addresses.improved:
             self._addresses.improved = False
             self._known_stacks.clear()
+            if self._tasks is not None:
+                self._tasks.ask_again()
         if self._addresses.notes:
             fresh = [note for note in self._addresses.notes if note not in self.notes]
             self.notes += fresh
@@ -680,6 +711,7 @@ class Profiler:
     def _replace_image(self, batch: Batch) -> None:
         """exec: other code, other layout, the same pid."""
         batch.died += list(self._workers)
+        self._close_tasks()
         self._workers.clear()
         self._outside.clear()
         if self._exact is not None:
@@ -731,6 +763,7 @@ class Profiler:
         if self._copies.known:
             self.notes.append(f"{refused.reason}: no longer looked at, {failed}")
             return
+        self._close_tasks()
         self._probe.detach()
         self._attach(SAMPLED_HZ)
         self._step_down(detect.Refusal(failed, self.detection.tokio_versions))

@@ -81,6 +81,14 @@ class PointsReply:
 
 
 @dataclass(frozen=True, slots=True)
+class KindsReply:
+    """For each vtable the name, where and ``inferred`` of its TaskKind."""
+
+    request: int
+    kinds: list[tuple[str, str, bool]]
+
+
+@dataclass(frozen=True, slots=True)
 class FailedReply:
     request: int
     message: str
@@ -98,7 +106,14 @@ class CodeReply:
 
 
 Reply: TypeAlias = (
-    FactsReply | FramesReply | UnwindReply | DebugReply | PointsReply | CodeReply | FailedReply
+    FactsReply
+    | FramesReply
+    | UnwindReply
+    | DebugReply
+    | PointsReply
+    | CodeReply
+    | KindsReply
+    | FailedReply
 )
 
 CLOSE_TIMEOUT_S = 1.0
@@ -187,6 +202,11 @@ class Resolver:
         """Asks for a PointsReply. Its resolver must have been forked with ``capstone``."""
         return self._ask(messages.AskPoints(self._next_id(), module))
 
+    def request_kinds(self, module: int, vtables: Sequence[tuple[int, ...]]) -> int:
+        """Asks for a KindsReply. ``vtables``: of each, file offsets of poll, schedule, dealloc,
+        drop_join_handle_slow and shutdown."""
+        return self._ask(messages.AskKinds(self._next_id(), module, list(vtables)))
+
     def _next_id(self) -> int:
         self._last_id += 1
         return self._last_id
@@ -197,7 +217,8 @@ class Resolver:
         | messages.AskFrames
         | messages.AskUnwind
         | messages.AskPoints
-        | messages.AskCode,
+        | messages.AskCode
+        | messages.AskKinds,
     ) -> int:
         self._waiting.add(message.request)
         self._post(message)
@@ -294,6 +315,8 @@ class Resolver:
             return DebugReply(answer.request, answer.why_not)
         if isinstance(answer, messages.Code):
             return CodeReply(answer.request, answer.instructions, answer.at, answer.note)
+        if isinstance(answer, messages.Kinds):
+            return KindsReply(answer.request, answer.kinds)
         return FailedReply(answer.request, answer.message)
 
     # ------------------------------------------------------------------ the process

@@ -210,7 +210,7 @@ class Locations:
     def _is_resumed(self, callee: int) -> bool:
         """Is it ``panic_const_async_fn_resumed`` or its like?"""
         if callee < 0:  # through a slot of the GOT
-            callee = self._pointer_or_none(-callee)
+            callee = self.pointer_or_none(-callee)
         if callee not in self._resumed:
             if len(self._resumed) >= KEPT:
                 self._resumed.clear()
@@ -230,7 +230,7 @@ class Locations:
         return False
 
     def _is_message(self, vaddr: int) -> bool:
-        return self._says(vaddr) or self._says(self._pointer_or_none(vaddr))
+        return self._says(vaddr) or self._says(self.pointer_or_none(vaddr))
 
     def _says(self, vaddr: int) -> bool:
         try:
@@ -238,7 +238,7 @@ class Locations:
         except FormatError:
             return False
 
-    def _pointer_or_none(self, vaddr: int) -> int:
+    def pointer_or_none(self, vaddr: int) -> int:
         """0 = there is no pointer."""
         try:
             return self.pointer(vaddr)

@@ -79,7 +79,16 @@ class AskPoints(msgspec.Struct, frozen=True, array_like=True, tag=20):
     module: int
 
 
-Request: TypeAlias = AddModule | AskFacts | AskFrames | AskUnwind | AddDebug | AskPoints | AskCode
+class AskKinds(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    request: int
+    module: int
+    vtables: list[tuple[int, ...]]
+    """Of each, file offsets of poll, schedule, dealloc, drop_join_handle_slow and shutdown."""
+
+
+Request: TypeAlias = (
+    AddModule | AskFacts | AskFrames | AskUnwind | AddDebug | AskPoints | AskCode | AskKinds
+)
 
 
 class Facts(msgspec.Struct, frozen=True, array_like=True, tag=1):
@@ -136,7 +145,13 @@ class Points(msgspec.Struct, frozen=True, array_like=True, tag=20):
     points: list[Point]
 
 
-Answer: TypeAlias = Facts | Frames | Unwind | Failed | Debug | Points | Code
+class Kinds(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    request: int
+    kinds: list[tuple[str, str, bool]]
+    """Name, where and ``inferred`` of a TaskKind, for each vtable."""
+
+
+Answer: TypeAlias = Facts | Frames | Unwind | Failed | Debug | Points | Code | Kinds
 
 encode = msgspec.msgpack.Encoder().encode
 decode_request = msgspec.msgpack.Decoder(Request).decode

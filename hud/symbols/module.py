@@ -133,6 +133,16 @@ class Module:
             self._note(str(why))
             return []
 
+    def own_name(self, vaddr: int) -> str:
+        """What DWARF calls the function at a vaddr, its generics included; empty = nothing."""
+        if self._dwarf is None:
+            return ""
+        try:
+            return self._dwarf.own_name(vaddr)
+        except FormatError as why:
+            self._note(str(why))
+            return ""
+
     def symbol(self, vaddr: int) -> tuple[str, int, int] | None:
         """(raw name, start, size) of the function at a vaddr, by the symbol tables alone."""
         for symtab in self._symtabs:

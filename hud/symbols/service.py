@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from hud.symbols.elf import ElfFile
     from hud.symbols.inferred import Inferred
+    from hud.symbols.kinds import Kinds
     from hud.symbols.listing import Listings
     from hud.symbols.module import Module
 
@@ -136,6 +137,7 @@ def _import_everything() -> None:
 
     import hud.symbols.debug
     import hud.symbols.inferred
+    import hud.symbols.kinds
     import hud.symbols.listing
     import hud.symbols.module
     import hud.symbols.names
@@ -213,6 +215,7 @@ class _Loaded:
         self._module: Module | None = None
         self._inferred: Inferred | None = None
         self._listings: Listings | None = None
+        self._kinds: tuple[Module, Kinds] | None = None
         self._debug: ElfFile | None = None
         self._splits: list[ElfFile] = []
         self._crates: dict[str, str] | None = None
@@ -258,6 +261,14 @@ class _Loaded:
     def debug(self) -> ElfFile | None:
         """Its separate debug file."""
         return self._debug
+
+    def kinds(self) -> Kinds:
+        from hud.symbols.kinds import Kinds
+
+        module = self.module()
+        if self._kinds is None or self._kinds[0] is not module:
+            self._kinds = module, Kinds(self.elf(), module)
+        return self._kinds[1]
 
     def add_debug(self, descriptor: int, name: str) -> None:
         """Use one more file, if it belongs to the module; FormatError with the reason if not."""
@@ -372,6 +383,20 @@ def _points(loaded: _Loaded, request: messages.AskPoints) -> messages.Points:
     return messages.Points(request.request, points)
 
 
+def _kinds(loaded: _Loaded, request: messages.AskKinds) -> messages.Kinds:
+    from hud.symbols.kinds import Functions
+
+    elf, kinds = loaded.elf(), loaded.kinds()
+    answer: list[tuple[str, str, bool]] = []
+    for offsets in request.vtables:
+        places = [elf.vaddr_of(offset) for offset in offsets]
+        known = [place for place in places if place is not None]
+        whole = len(known) == len(Functions._fields) == len(places)
+        answer.append(kinds.of(Functions(*known)) if whole else ("", "", False))
+    elf.release()
+    return messages.Kinds(request.request, answer)
+
+
 _Ask = (
     messages.AskFacts
     | messages.AskFrames
@@ -379,6 +404,7 @@ _Ask = (
     | messages.AddDebug
     | messages.AskCode
     | messages.AskPoints
+    | messages.AskKinds
 )
 SHORT = 64
 """Offsets in a frame request that goes before longer ones."""
@@ -388,7 +414,7 @@ def _rank(request: _Ask) -> tuple[int, int]:
     turn = 0
     if isinstance(request, messages.AskFrames):
         turn = 1 + (len(request.offsets) > SHORT)
-    elif isinstance(request, messages.AskCode):
+    elif isinstance(request, messages.AskCode | messages.AskKinds):
         turn = 3
     return turn, request.request
 
@@ -411,6 +437,8 @@ def _work(
         return _code(loaded, request), None
     if isinstance(request, messages.AskPoints):
         return _points(loaded, request), None
+    if isinstance(request, messages.AskKinds):
+        return _kinds(loaded, request), None
     return _unwind(loaded, request)
 
 

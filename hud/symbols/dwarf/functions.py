@@ -183,6 +183,23 @@ def names_of(units: Units, unit: Unit, entry: Entry) -> tuple[str, str]:
     return "", _qualified(units, *place, short) if short else ""
 
 
+def own_name(units: Units, unit: Unit, entry: Entry) -> str:
+    """A function's DW_AT_name, with its generics as rustc writes them; empty = none."""
+    for _ in range(MAX_HOPS):
+        name = units.string(unit, entry, dw.DW_AT_NAME)
+        if name:
+            return name
+        target = units.reference(unit, entry, dw.DW_AT_ABSTRACT_ORIGIN)
+        if target is None:
+            target = units.reference(unit, entry, dw.DW_AT_SPECIFICATION)
+        if target is None:
+            break
+        if not unit.first <= target < unit.end:
+            unit = units.containing(target)
+        entry = units.entry(unit, target)
+    return ""
+
+
 def _qualified(units: Units, unit: Unit, entry: Entry, short: str) -> str:
     if unit.language in dw.C_LANGUAGES or unit.root is None:
         return short

@@ -10,7 +10,7 @@ from hud.errors import FormatError
 from hud.symbols.dwarf import constants as dw
 from hud.symbols.dwarf.addresses import RangeMap, add_ranges, read_aranges
 from hud.symbols.dwarf.cache import Lru
-from hud.symbols.dwarf.functions import chain_at, index_functions, names_of
+from hud.symbols.dwarf.functions import chain_at, index_functions, names_of, own_name
 from hud.symbols.dwarf.lines import LineTable, Opcodes, read_lines
 from hud.symbols.dwarf.ranges import Budget, Range, ranges_of
 from hud.symbols.dwarf.split import Home, Splits
@@ -102,6 +102,21 @@ class Dwarf:
             raise FormatError(f"{self.elf.name}: damaged debug info: {why}") from why
         return []
 
+    def own_name(self, vaddr: int) -> str:
+        """The name of the function at an address, as its entry has it: ``poll<T, S>``; or empty.
+
+        Raises FormatError where the debug information for this address is damaged.
+        """
+        try:
+            for unit in self._units_of(vaddr):
+                home = self._home(unit)
+                found = self._functions_of(unit, home).lookup(vaddr)
+                if found is not None:
+                    return own_name(*home, home.units.entry(home.unit, found[2]))
+        except _DAMAGE as why:
+            raise FormatError(f"{self.elf.name}: damaged debug info: {why}") from why
+        return ""
+
     # ------------------------------------------------------------------ units
 
     def _units_of(self, vaddr: int) -> Iterator[Unit]:
@@ -140,8 +155,7 @@ class Dwarf:
     def _frames_in(self, unit: Unit, vaddr: int) -> list[RawFrame]:
         units = self.units
         home = self._home(unit)
-        key = unit.offset << 1 | (home.units is not units)
-        functions = self._functions.get(key, lambda: self._index(home))
+        functions = self._functions_of(unit, home)
         lines = self._line_table(unit)
         found = functions.lookup(vaddr)
         row = self._line_of(lines, vaddr, found[0] if found is not None else 0)
@@ -167,6 +181,10 @@ class Dwarf:
         except (FormatError, *_DAMAGE) as why:
             self.units.note(f"split debug info is damaged: {why}")
             return Home(self.units, unit)
+
+    def _functions_of(self, unit: Unit, home: Home) -> RangeMap:
+        key = unit.offset << 1 | (home.units is not self.units)
+        return self._functions.get(key, lambda: self._index(home))
 
     def _index(self, home: Home) -> RangeMap:
         functions = index_functions(*home, self.is_code)

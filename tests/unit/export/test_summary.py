@@ -10,7 +10,7 @@ import pytest
 
 from hud.analysis.snapshot import Analyzer
 from hud.export import summary
-from hud.model import Detection, Losses, Rung, Target, Worker
+from hud.model import Detection, Losses, Rung, Target, TasksRead, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,7 +113,8 @@ def test_columns_line_up(snapshot: Snapshot) -> None:
 def test_advice_stands_below_its_row(snapshot: Snapshot) -> None:
     fix = "fix: call bcrypt::hash in spawn_blocking (costs a worker 79 ms each time)"
     lines = [line.strip() for line in summary.text(snapshot).splitlines()]
-    assert lines[lines.index("in bcrypt::hash") + 1] == fix
+    at = lines.index("in bcrypt::hash")
+    assert lines[at + 1 : at + 3] == ["task api::login::{async fn}", fix]
     nothing = replace(snapshot, stacks={})
     assert "fix:" not in summary.text(nothing)
     narrow = summary.text(snapshot, width=60)
@@ -122,6 +123,20 @@ def test_advice_stands_below_its_row(snapshot: Snapshot) -> None:
         max(map(len, narrow[narrow.index("   share") : narrow.index("  allowed")].splitlines()))
         <= 60
     )
+
+
+def test_tasks_behind_and_the_pool_are_told_where_they_are_known(snapshot: Snapshot) -> None:
+    first = replace(snapshot.blockers[0], types=(("a", 3), ("b", 1)), behind=11.6)
+    read = TasksRead(0, (), True, pool_threads=9, pool_queue=2, pool_limit=9, pool_busiest=9)
+    shown = replace(snapshot, blockers=(first,), tasks_read=read)
+    text = summary.text(shown)
+    assert "task a 75 %, b 25 %; 12 ready tasks behind it in the worker's own queue\n" in text
+    assert "; at most 9 of 9 pool threads busy; 2 jobs waiting for one\n" in text
+    idle = replace(read, pool_limit=512)
+    text = summary.text(replace(shown, tasks_read=idle))
+    assert "; at most 9 of 512 pool threads busy\n" in text, "a job that is just being taken"
+    same = replace(first, types=((first.function, 3),), behind=0.0)
+    assert "task " not in summary.text(replace(shown, blockers=(same,)))
 
 
 def test_long_lists_are_cut_and_say_so(snapshot: Snapshot) -> None:

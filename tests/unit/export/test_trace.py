@@ -167,6 +167,7 @@ def test_one_pair_in_full(build: ModuleType) -> None:
             "line": 143,
             "evidence": "asleep in fsync",
             "task_id": 12,
+            "task_type": "store::{async fn}",
             "syscall": "fsync",
             "begin_uncertainty_us": 7.0,
             "end_uncertainty_us": 3.0,

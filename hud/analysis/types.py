@@ -1,0 +1,55 @@
+"""What type of task a stack was in: by the task's vtable, else by the first frame under the poll.
+
+Terms: the *poll frames* are Tokio's own, from ``raw::poll`` to the future that was spawned.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from hud.model import Origin
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hud.model import Frame, Stack, TaskKind
+
+_POLL_FRAME = re.compile(
+    r"tokio::runtime::(?:task::(?:raw|harness|core)::|\S*worker::Context::run_task)"
+)
+_POLL_FILE = re.compile(r"tokio-[\w.+-]+/src/runtime/task/(?:raw|harness|core)\.rs$")
+_TRAIT_METHOD = re.compile(r"<(.+) as core::future::future::Future>::poll")
+_PLUMBING = (Origin.RUNTIME, Origin.STD, Origin.C)
+
+
+def type_name(kind: TaskKind | None, stack: Stack | None) -> str:
+    """The type of a task, ``~`` before an inferred one; empty = unknown."""
+    if kind is not None and kind.name:
+        return ("~" if kind.inferred else "") + kind.name
+    return type_of(stack.frames or ()) if stack is not None else ""
+
+
+def type_of(frames: Sequence[Frame]) -> str:
+    """The future that was spawned, by a stack, innermost frame first; empty = it does not show.
+
+    It is the outermost frame inside Tokio's poll frames that is neither Tokio's nor std's, if that
+    can be a future's: a plain function is one that an inlined future called. A boxed future is told
+    by what is in the box.
+    """
+    polled = False
+    for frame in reversed(frames):
+        if _POLL_FRAME.search(frame.function) or _POLL_FILE.search(frame.file):
+            polled = True
+        elif polled and frame.origin not in _PLUMBING:
+            return _future(frame)
+    return ""
+
+
+def _future(frame: Frame) -> str:
+    if frame.inferred:
+        return f"~{frame.function}"
+    found = _TRAIT_METHOD.fullmatch(frame.function)
+    if found:
+        return found[1]
+    return frame.function if frame.function.endswith("}") else ""

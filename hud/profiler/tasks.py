@@ -1,0 +1,273 @@
+"""Keeps an account of the target's tasks, queues and blocking pool, at a bounded cost.
+
+Terms: a *walk* reads all tasks (hud.runtime.tasks); a task is *wanted* when a sample names its id,
+and *told* when its type is known. Walks and look-ups together take at most SHARE of a core: the
+more tasks there are, the rarer is a walk. Tasks of a LocalSet are in no runtime's list and are not
+read.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from hud.model import Batch, Kind, Sample, TaskCount, TaskKind, TasksRead, ThreadState
+from hud.profiler.addresses import Addresses
+from hud.runtime import queues
+from hud.runtime.context import NONE, ContextLayout
+from hud.runtime.live import memory_reader
+from hud.runtime.queues import Runtime
+from hud.runtime.tasks import Vtables, find, is_there, walk
+from hud.symbols.client import FailedReply, KindsReply, Reply, Resolver
+
+SHARE = 0.003
+CREDIT_S = 0.02
+"""May be spent at once, so that a short run has a walk too."""
+INTERVAL_S = 1.0
+"""Between two walks, at least."""
+SLICE_S = 0.25
+MOST_RUNTIMES = 256
+MOST_WANTED = 1024
+LOOKED_UP = 8
+"""Wanted tasks that are looked for at one reading."""
+MOST_TOLD = 1 << 16
+PATIENCE = 40
+"""Readings without any runtime's list until that is told: ten seconds."""
+
+
+class TaskReader:
+    """Reads one process; raises TargetError if its memory may not be read. Close it."""
+
+    def __init__(
+        self,
+        pid: int,
+        layout: ContextLayout,
+        addresses: Addresses,
+        resolver: Resolver,
+        drives: Mapping[int, int],
+    ) -> None:
+        """``drives``: tid -> scheduler as they were at the attach; the kernel side tells them only
+        of threads that ran since."""
+        self._pid = pid
+        self._drives = dict(drives)
+        self._descriptor, self._read = memory_reader(pid)
+        self._layout = layout
+        self._addresses = addresses
+        self._resolver = resolver
+        self._vtables = Vtables(self._read, addresses.is_code)
+        self._runtimes: dict[int, Runtime] = {}
+        """By the scheduler in CONTEXT of one of its threads."""
+        self._counts: tuple[TaskCount, ...] = ()
+        self._whole = True
+        self._ids: dict[int, int] = {}
+        self._wanted: dict[int, None] = {}
+        self._told: dict[int, None] = {}
+        self._kinds: dict[int, TaskKind] = {}
+        self._fresh: list[TaskKind] = []
+        self._unnamed: dict[int, None] = {}
+        self._asked: dict[int, list[int]] = {}
+        self._busiest = -1
+        self._begun = time.monotonic()
+        self._next_walk = 0.0
+        self._spent_s = 0.0
+        self._misses = 0
+        self.trouble = ""
+        """Why nothing is read, once that is certain."""
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+    @property
+    def pending(self) -> int:
+        """Questions for names that have no answer yet."""
+        return len(self._asked)
+
+    def walk_now(self) -> None:
+        """The next ``fill`` walks, whatever it costs."""
+        self._next_walk = 0.0
+        self._spent_s = 0.0
+
+    # ------------------------------------------------------------------- what is asked for
+
+    def note(self, samples: Sequence[Sample]) -> None:
+        """These samples may name tasks."""
+        for sample in samples:
+            if sample.kind == Kind.POLL and sample.task_id:
+                self._want(sample.task_id)
+
+    def _want(self, task_id: int) -> None:
+        if task_id not in self._told and len(self._wanted) < MOST_WANTED:
+            self._wanted[task_id] = None
+
+    def fill(self, batch: Batch, entered: Mapping[int, int], threshold_ns: int) -> None:
+        """Put what is known now into a batch that has the threads' states.
+
+        ``entered``: tid -> scheduler of the threads inside a runtime that ran since the attach.
+        """
+        began = time.thread_time()
+        for tid in list(self._drives):
+            if tid in entered or not Path(f"/proc/{self._pid}/task/{tid}").exists():
+                del self._drives[tid]
+        entered = {**self._drives, **entered}
+        self._find_runtimes(entered)
+        runtimes = {runtime.handle: runtime for runtime in self._runtimes.values()}
+        if runtimes:
+            if self._affordable() and time.monotonic() >= self._next_walk:
+                self._walk(list(runtimes.values()))
+            for state in batch.states or ():
+                if _long_poll(state, batch.time_ns, threshold_ns):
+                    self._want(state.task_id)
+            self._look_up(list(runtimes.values()), batch)
+            batch.tasks = self._reading(batch.time_ns, list(runtimes.values()), entered)
+        self._ask_kinds()
+        batch.task_kinds += self._fresh
+        self._fresh = []
+        self._spent_s += time.thread_time() - began
+
+    def _affordable(self) -> bool:
+        return self._spent_s <= CREDIT_S + SHARE * (time.monotonic() - self._begun)
+
+    # ------------------------------------------------------------------- runtimes
+
+    def _find_runtimes(self, entered: Mapping[int, int]) -> None:
+        schedulers = {scheduler for scheduler in entered.values() if scheduler}
+        for known in self._runtimes.keys() - schedulers:
+            del self._runtimes[known]
+        for scheduler, runtime in list(self._runtimes.items()):
+            if not is_there(self._read, runtime.owned):
+                del self._runtimes[scheduler]  # dropped, and another is at its place
+        missing = schedulers - self._runtimes.keys()
+        if self._layout.scheduler == NONE or not self._affordable():
+            missing = set()
+        for scheduler in sorted(missing)[: MOST_RUNTIMES - len(self._runtimes)]:
+            handle = queues.handle_of(self._read, scheduler)
+            same: list[Runtime | None] = [
+                one for one in self._runtimes.values() if one.handle == handle
+            ]
+            if not same:
+                same = [queues.find_runtime(self._read, self._vtables, scheduler)]
+            if same[0] is not None:
+                self._runtimes[scheduler] = same[0]
+        self._misses = 0 if self._runtimes or not entered else self._misses + 1
+        if self._misses >= PATIENCE and not self.trouble:
+            self.trouble = "the runtime's tasks are not read: no list of them as in tokio 1.38-1.54"
+
+    # ------------------------------------------------------------------- tasks
+
+    def _walk(self, runtimes: Sequence[Runtime]) -> None:
+        until = time.monotonic() + SLICE_S
+        counts: dict[int, TaskCount] = {}
+        self._ids = {}
+        self._whole = True
+        for runtime in runtimes:
+            found = walk(self._read, self._vtables, runtime.owned, until - time.monotonic())
+            self._whole &= found.whole
+            self._ids.update(found.ids)
+            for one in found.counts:
+                before = counts.get(one.vtable, TaskCount(one.vtable, 0, 0, 0, 0))
+                sums = (a + b for a, b in zip(before[1:], one[1:], strict=True))
+                counts[one.vtable] = TaskCount(one.vtable, *sums)
+        self._counts = tuple(counts.values())
+        for vtable in counts:
+            self._learn(vtable)
+        self._next_walk = time.monotonic() + INTERVAL_S
+
+    def _look_up(self, runtimes: Sequence[Runtime], batch: Batch) -> None:
+        """Types of wanted tasks: as the last walk says, else among those spawned lately."""
+        looked_up = 0
+        for task_id in list(self._wanted):
+            vtable = self._ids.get(task_id, 0)
+            if not vtable:
+                if looked_up >= LOOKED_UP or not self._affordable():
+                    continue
+                looked_up += 1
+                found = (find(self._read, self._vtables, one.owned, task_id) for one in runtimes)
+                vtable = next(filter(None, found), 0)
+            # if it is not there it has ended, or is a LocalSet's: its type stays unknown
+            del self._wanted[task_id]
+            self._told[task_id] = None
+            if vtable:
+                self._learn(vtable)
+                batch.task_ids[task_id] = vtable
+        if len(self._told) > MOST_TOLD:
+            self._told.clear()
+
+    # ------------------------------------------------------------------- queues
+
+    def _reading(
+        self, now_ns: int, runtimes: Sequence[Runtime], entered: Mapping[int, int]
+    ) -> TasksRead:
+        waiting = [queues.injected(self._read, runtime) for runtime in runtimes]
+        pools = [found for one in runtimes if (found := queues.pool(self._read, one)) is not None]
+        queued = [
+            (tid, queues.queued(self._read, self._layout, scheduler))
+            for tid, scheduler in sorted(entered.items())
+            if scheduler in self._runtimes
+        ]
+        reading = TasksRead(
+            time_ns=now_ns,
+            counts=self._counts,
+            whole=self._whole,
+            injected=sum(waiting) if min(waiting) >= 0 else -1,
+            queued=tuple(row for row in queued if row[1] >= 0),
+        )
+        if len(pools) < len(runtimes):
+            return reading
+        threads, idle, queue, limit = map(sum, zip(*pools, strict=True))
+        self._busiest = max(self._busiest, threads - idle)
+        return replace(
+            reading,
+            pool_threads=threads,
+            pool_idle=idle,
+            pool_queue=queue,
+            pool_limit=limit,
+            pool_busiest=self._busiest,
+        )
+
+    # ------------------------------------------------------------------- types
+
+    def ask_again(self) -> None:
+        """More debug information is at hand: names may be better now."""
+        self._unnamed = dict.fromkeys(self._kinds)
+
+    def _learn(self, vtable: int) -> None:
+        if vtable not in self._kinds:
+            self._kinds[vtable] = TaskKind(vtable, "")
+            self._fresh.append(self._kinds[vtable])
+            self._unnamed[vtable] = None
+
+    def _ask_kinds(self) -> None:
+        """Ask for the names of new types, one request for each file that their code is in."""
+        vtables: dict[int, list[int]] = {}
+        offsets: dict[int, list[tuple[int, ...]]] = {}
+        for address in self._unnamed:
+            vtable = self._vtables.at(address)
+            places = [self._addresses.module_at(one) for one in vtable.functions] if vtable else []
+            known = [place for place in places if place is not None]
+            modules = {number for number, _ in known}
+            if len(known) < len(places) or len(modules) != 1:
+                continue
+            (module,) = modules
+            vtables.setdefault(module, []).append(address)
+            offsets.setdefault(module, []).append(tuple(offset for _, offset in known))
+        for module, asked in vtables.items():
+            self._asked[self._resolver.request_kinds(module, offsets[module])] = asked
+        self._unnamed = {}
+
+    def take(self, reply: Reply) -> None:
+        """An answer of the resolver, if it is to a question for types."""
+        vtables = self._asked.pop(reply.request, None)
+        if vtables is None or isinstance(reply, FailedReply):
+            return
+        assert isinstance(reply, KindsReply)
+        for vtable, kind in zip(vtables, reply.kinds, strict=False):
+            self._kinds[vtable] = TaskKind(vtable, *kind)
+            self._fresh.append(self._kinds[vtable])
+
+
+def _long_poll(state: ThreadState, now_ns: int, threshold_ns: int) -> bool:
+    in_task = bool(state.poll_start_ns and state.task_id)
+    return in_task and now_ns - state.poll_start_ns >= threshold_ns

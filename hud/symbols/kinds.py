@@ -1,0 +1,382 @@
+"""Names the types of a program's tasks by the functions in their vtables.
+
+Terms: a *future* is the type that was spawned; a *vtable* is that of ``tokio::runtime::task::raw``,
+one for each future and scheduler. What is known of the future, best first: the generics of
+``raw::poll<T, S>`` in DWARF; those of its v0 symbol; the symbols of ``drop_in_place`` for the
+task's cell and stage, which its functions reach; the future's own function, which poll reaches;
+without symbols the place where the async fn or block is declared (hud.symbols.locations: a
+*definition*).
+
+The linker and LLVM merge functions of the same bytes, and then an address has the names of several
+types, or one name stands for several. Each drop function that a vtable reaches narrows the choice;
+so does the future's own function, and what another vtable of the scheduler surely is. What is
+left is told whole: ``a | b``.
+
+Sources: tokio/src/runtime/task/raw.rs, core.rs (the same in 1.38 to 1.54).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+from hud.errors import FormatError
+from hud.model import Origin
+from hud.symbols.bounds import Bounds
+from hud.symbols.demangle import demangle
+from hud.symbols.elf import PF_X
+from hud.symbols.inferred import short_path
+from hud.symbols.locations import Locations
+from hud.symbols.names import place_of, readable
+from hud.symbols.reach import Reach
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hud.symbols.elf import ElfFile
+    from hud.symbols.locations import Location
+    from hud.symbols.module import Module
+
+DEPTH = 3
+POINTERS = 7
+"""Functions in a vtable; then trailer_offset, scheduler_offset and id_offset."""
+VTABLE = 80
+OFFSETS = bytes((32, 0, 0, 0, 0, 0, 0, 0, 40, 0, 0, 0, 0, 0, 0, 0))
+"""scheduler_offset and id_offset: behind a header of 32 bytes."""
+SEARCHED = 128 << 20
+"""Bytes of a segment that are searched for vtables."""
+MOST_VTABLES = 4096
+MOST_SYMBOLS = 20_000
+MOST_SHOWN = 4
+"""Types that are told where it may be any of them."""
+NAME_LIMIT = 400
+
+_GENERICS = re.compile(r"^(?:.*::)?poll(?:::)?<")
+_DROP_SYMBOLS = rb"drop_in_place.{0,120}task(?:\.\.|4)core"
+_DROP = re.compile(
+    r"^core::ptr::drop_in_place(?:::)?<(?:alloc::boxed::Box<)?"
+    r"tokio::runtime::task::core::(?=(?:Cell|CoreStage|Stage)<)"
+)
+_OWN_POLL = re.compile(r"::\{\{?closure(?:#\d+)?\}\}?$")
+_COROUTINE = re.compile(r"\{async_\w+#\d+\}(?=(?:<.*>)?$)")
+_CLOSURE = re.compile(r"\{\{closure\}\}|\{(?:closure|async_fn|async_block)(?:_env)?(?:#\d+)?\}")
+_SHORTER = (
+    (re.compile(r", alloc::alloc::Global\b|\bcore::marker::|\bcore::future::future::"), ""),
+    (re.compile(r"\b(?:alloc|core)::(?:boxed|pin|sync|rc|string|vec|option|result)::"), ""),
+    (re.compile(r",(?=\S)"), ", "),
+)
+
+
+class Functions(NamedTuple):
+    """Of one vtable, as vaddrs."""
+
+    poll: int
+    schedule: int
+    """The same for all futures of one kind of scheduler."""
+    dealloc: int
+    drop_join_handle: int
+    shutdown: int
+
+
+class Kind(NamedTuple):
+    """What is told of one type of task; see ``hud.model.TaskKind``."""
+
+    name: str
+    where: str
+    inferred: bool
+
+
+class _Evidence(NamedTuple):
+    futures: frozenset[str]
+    """What all drop functions have in common."""
+    any: frozenset[str]
+    """What some of them say."""
+    polled: dict[str, int]
+    """Futures whose own function poll reaches -> depth."""
+    definitions: list[tuple[int, int, Location]]
+    """(depth, site, place), nearest first."""
+
+
+class Kinds:
+    """The task types of one module."""
+
+    def __init__(self, elf: ElfFile, module: Module) -> None:
+        self._elf = elf
+        self._module = module
+        self._locations = Locations(elf)
+        self._reach = Reach(elf, self._locations, self._bounds_of)
+        self._table: Bounds | None = None
+        with suppress(FormatError):
+            self._table = Bounds(elf)
+        self._evidence: dict[Functions, _Evidence] = {}
+        self._listed: tuple[Functions, ...] | None = None
+        self._drops: dict[int, frozenset[str]] | None = None
+        self._sure: dict[Functions, str] = {}
+        self._defined: dict[int, tuple[tuple[int, Location], ...]] = {}
+        self._places: Counter[Location] = Counter()
+
+    def of(self, functions: Functions) -> Kind:
+        """The type whose vtable has these functions; never raises, empty where nothing is known."""
+        generic = first_generic(self._module.own_name(functions.poll)) or self._from_v0(functions)
+        self._compare(functions)
+        if generic and not any(
+            one.poll == functions.poll and one != functions for one in self._vtables()
+        ):
+            own = _COROUTINE.search(generic)
+            if own and "{impl#" in generic and functions in self._sure:
+                # the symbols call an impl by its type, DWARF by a number
+                return self._kind(self._sure[functions], functions, own[0])
+            return self._kind(generic, functions)
+        futures = self._futures(functions)
+        if futures:
+            return self._kind(" | ".join(sorted(futures)[:MOST_SHOWN]), functions)
+        place = self._declared(functions, "")
+        return Kind(place, place, bool(place))
+
+    def _kind(self, future: str, functions: Functions, own_name: str = "") -> Kind:
+        """With where its async fn or block is declared; ``own_name`` as DWARF has it."""
+        several = future.split(" | ")
+        coroutine = all(one.endswith("}") or "}<" in one for one in several)
+        where = self._declared(functions, several[0]) if coroutine else ""
+        return Kind(" | ".join(shown(one, own_name) for one in several), where, False)
+
+    # ------------------------------------------------------------------ the program's vtables
+
+    def _vtables(self) -> tuple[Functions, ...]:
+        """Those in the file's data, found by their offsets and pointers."""
+        if self._listed is None:
+            found: list[Functions] = []
+            for load in self._elf.loads:
+                if load.flags & PF_X:
+                    continue
+                data = bytes(self._elf.read(load.vaddr, min(load.filesz, SEARCHED)))
+                at = data.find(OFFSETS)
+                while at >= 0 and len(found) < MOST_VTABLES:
+                    start = load.vaddr + at - 8 * (POINTERS + 1)
+                    functions = self._functions_at(start) if start % 8 == 0 else None
+                    if functions is not None:
+                        found.append(functions)
+                    at = data.find(OFFSETS, at + 8)
+            self._elf.release()
+            self._listed = tuple(found)
+        return self._listed
+
+    def _functions_at(self, vaddr: int) -> Functions | None:
+        pointers = [self._locations.pointer_or_none(vaddr + 8 * i) for i in range(POINTERS)]
+        if not all(map(self._is_code, pointers)):
+            return None
+        poll, schedule, dealloc, _, drop_join_handle, _, shutdown = pointers
+        return Functions(poll, schedule, dealloc, drop_join_handle, shutdown)
+
+    def _is_code(self, vaddr: int) -> bool:
+        return any(start <= vaddr < end for start, end in self._elf.code_ranges())
+
+    def _compare(self, functions: Functions) -> None:
+        """Learn from all vtables which are sure, and how many reach a place."""
+        if self._evidence:
+            return
+        for one in dict.fromkeys([*self._vtables(), functions]):
+            evidence = self._evidence_of(one)
+            self._places.update({place for _, _, place in evidence.definitions})
+            own = _own(evidence)
+            if len(own) == 1:
+                self._sure[one] = own[0]
+        claims: dict[tuple[int, str], list[Functions]] = {}
+        for one, evidence in self._evidence.items():
+            if one not in self._sure and len(evidence.futures) == 1:
+                claims.setdefault((one.schedule, min(evidence.futures)), []).append(one)
+        taken = {(one.schedule, future) for one, future in self._sure.items()}
+        for (schedule, future), claimants in claims.items():
+            if len(claimants) == 1 and (schedule, future) not in taken:
+                self._sure[claimants[0]] = future
+
+    def _drops_at(self, vaddr: int) -> frozenset[str] | None:
+        """The futures whose task's cell or stage the function at a vaddr drops."""
+        if self._drops is None:
+            named: dict[int, set[str]] = {}
+            for raw, start, _ in self._module.defined(_DROP_SYMBOLS)[:MOST_SYMBOLS]:
+                name = demangle(raw) or ""
+                found = _DROP.match(name)
+                future = first_argument(name[found.end() :]) if found else ""
+                if future:
+                    named.setdefault(start, set()).add(future)
+            self._drops = {start: frozenset(futures) for start, futures in named.items()}
+        return self._drops.get(vaddr)
+
+    # ------------------------------------------------------------------ one vtable
+
+    def _bounds_of(self, vaddr: int) -> tuple[int, int] | None:
+        symbol = self._module.symbol(vaddr)
+        if symbol is not None:
+            return symbol[1], symbol[2]
+        try:
+            return self._table.of(vaddr) if self._table is not None else None
+        except FormatError:
+            return None
+
+    def _from_v0(self, functions: Functions) -> str:
+        symbol = self._module.symbol(functions.poll)
+        return first_generic(demangle(symbol[0]) or "") if symbol is not None else ""
+
+    def _evidence_of(self, functions: Functions) -> _Evidence:
+        if functions not in self._evidence:
+            self._evidence[functions] = self._gather(functions)
+        return self._evidence[functions]
+
+    def _gather(self, functions: Functions) -> _Evidence:
+        futures: frozenset[str] = frozenset()
+        some: frozenset[str] = frozenset()
+        polled: dict[str, int] = {}
+        definitions: list[tuple[int, int, Location]] = []
+        for root in dict.fromkeys(functions):
+            for function, depth in self._reach.of(root, DEPTH).items():
+                dropped = self._drops_at(function)
+                if dropped is not None:
+                    futures = futures & dropped if some else dropped
+                    some |= dropped
+                if root != functions.poll:
+                    continue
+                symbol = self._module.symbol(function)
+                name = (demangle(symbol[0]) or "") if symbol is not None else ""
+                if _OWN_POLL.search(name) and not _is_library(name):
+                    polled.setdefault(name, depth)
+                definitions += self._definitions(function, depth)
+        return _Evidence(futures, some, polled, sorted(definitions))
+
+    def _definitions(self, function: int, depth: int) -> list[tuple[int, int, Location]]:
+        if function not in self._defined:
+            bounds = self._bounds_of(function)
+            references = self._locations.references(*bounds) if bounds is not None else ()
+            self._defined[function] = tuple(
+                (one.sites[0], one.location)
+                for one in references
+                if one.definition and _is_own(one.location)
+            )
+        return [(depth, *one) for one in self._defined[function]]
+
+    def _futures(self, functions: Functions) -> Iterable[str]:
+        """The types that it may be: one, where that is certain; the future's own name, where only
+        that is known; none."""
+        if functions in self._sure:
+            return (self._sure[functions],)
+        evidence = self._evidence_of(functions)
+        others = {
+            future
+            for one, future in self._sure.items()
+            if one.schedule == functions.schedule and one != functions
+        }
+        # one that is not sure is another's too: a merged function spoke for both
+        left = evidence.futures if len(evidence.futures) > 1 else evidence.any
+        return left - others or _nearest(evidence.polled)
+
+    def _own_function(self, functions: Functions, future: str) -> int:
+        """The function that a named future's poll is; 0 = it does not show."""
+        plain = without_generics(future)
+        for function in self._reach.of(functions.poll, DEPTH):
+            symbol = self._module.symbol(function)
+            if symbol is not None and without_generics(demangle(symbol[0]) or "") == plain:
+                return function
+        # without optimisation Tokio reaches it by pointers
+        parts = plain.removesuffix("::{closure}").split("::")
+        if not all(part.isidentifier() for part in parts):
+            return 0
+        path = "".join(f"{len(part)}{part}" for part in parts)
+        for raw, start, _ in self._module.defined(re.escape(path.encode())):
+            if without_generics(demangle(raw) or "") == plain:
+                return start
+        return 0
+
+    def _declared(self, functions: Functions, name: str) -> str:
+        """``src/main.rs:40``: the definition nearest to poll, and there the one tested first; of
+        several functions at one depth the one that fewest vtables reach."""
+        definitions = self._evidence_of(functions).definitions
+        own = self._own_function(functions, name) if name else 0
+        if own:
+            definitions = self._definitions(own, 0)
+        elif name:
+            crate = name.lstrip("<&").partition("::")[0]
+            definitions = [one for one in definitions if _crate_fits(one[2].path, crate)]
+        if not definitions:
+            return ""
+        depth = definitions[0][0]
+        nearest = [one for one in definitions if one[0] == depth]
+        best = min(nearest, key=lambda one: (self._places[one[2]], one[1]))[2]
+        owner = place_of(best.path)
+        path = short_path(best.path, owner) if owner is not None else best.path
+        return f"{path}:{best.line}"
+
+
+def _own(evidence: _Evidence) -> list[str]:
+    """Of the futures that it may be, those whose own function poll reaches."""
+    plain = {without_generics(name) for name in evidence.polled}
+    return [future for future in evidence.any if without_generics(future) in plain]
+
+
+def _is_own(location: Location) -> bool:
+    owner = place_of(location.path)
+    return owner is not None and owner.origin in (Origin.USER, Origin.DEPENDENCY)
+
+
+def _crate_fits(path: str, crate: str) -> bool:
+    """A dependency's path names its crate; the user's tells nothing."""
+    owner = place_of(path)
+    return owner is not None and owner.crate in ("", crate)
+
+
+def _is_library(name: str) -> bool:
+    return name.lstrip("<").startswith(("tokio::", "core::", "std::", "alloc::"))
+
+
+def _nearest(depths: dict[str, int]) -> list[str]:
+    least = min(depths.values(), default=0)
+    return [name for name, depth in depths.items() if depth == least]
+
+
+# --------------------------------------------------------------------------- names
+
+
+def first_generic(name: str) -> str:
+    """``T`` of ``poll<T, S>`` or ``tokio::..::raw::poll::<T, S>``; empty = it is not that."""
+    return first_argument(name) if _GENERICS.match(name) else ""
+
+
+def first_argument(name: str) -> str:
+    """What stands first in the first ``<>`` of a name."""
+    start = name.find("<") + 1
+    depth = 0
+    for at in range(start, len(name)):
+        letter = name[at]
+        if letter in "<([{":
+            depth += 1
+        elif letter == ">" and name[at - 1] == "-":
+            continue
+        elif depth == 0 and letter in ",>":
+            return name[start:at].strip()
+        elif letter in ">)]}":
+            depth -= 1
+    return ""
+
+
+def without_generics(name: str) -> str:
+    """A path without what stands in ``<>``, and without the numbers of closures."""
+    kept = []
+    depth = 0
+    for at, letter in enumerate(name):
+        if letter == "<":
+            depth += 1
+        elif letter == ">" and name[at - 1] != "-":
+            depth -= 1
+        elif depth == 0:
+            kept.append(letter)
+    text = _CLOSURE.sub("{closure}", "".join(kept))
+    return text.replace("::::", "::").removesuffix("::")
+
+
+def shown(future: str, own_name: str = "") -> str:
+    """A future's type as people read it; ``own_name``: of its function, see ``readable``."""
+    name = readable(future, own_name)
+    for pattern, short in _SHORTER:
+        name = pattern.sub(short, name)
+    return name[:NAME_LIMIT]

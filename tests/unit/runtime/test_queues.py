@@ -1,0 +1,184 @@
+"""Runtimes in memory that the test makes up: their queues and their blocking pool."""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hud.runtime.blocks import Block
+from hud.runtime.context import LAYOUTS, NONE, ContextLayout, layout_of
+from hud.runtime.queues import (
+    Pool,
+    find_runtime,
+    handle_of,
+    injected,
+    pool,
+    queued,
+)
+from hud.runtime.tasks import Vtables
+
+SCHEDULER, WORKER, ARC, LISTS, INNER, CORE, QUEUE = (0x10_000 * at for at in range(1, 8))
+VTABLE, TASK = 0x90_000, 0x91_000
+NAME, BUFFER = 0xA0_000, 0xA1_000
+
+
+class Row(NamedTuple):
+    """Offsets in the handle's and the pool's data, as the versions have them."""
+
+    multi: bool
+    data: int
+    """Of an Arc: where its data begin."""
+    owned: int
+    added: bool
+    remotes: int
+    metrics: int
+    inject: int
+    spawner: int
+    cap: int
+    pool_metrics: int
+    keep_alive: int
+
+
+ROWS = {
+    "1.38": Row(True, 16, 88, False, 72, 136, 152, 384, 216, 224, 16),
+    "1.44": Row(True, 16, 120, True, 104, 176, 192, 440, 216, 224, 16),
+    "1.47": Row(True, 16, 112, True, 96, 168, 184, 440, 216, 224, 16),
+    "1.54": Row(True, 128, 368, True, 320, 336, 32, 832, 984, 1000, 920),
+    "1.38 current": Row(False, 16, 72, False, 0, 0, 152, 288, 216, 224, 16),
+    "1.47 current": Row(False, 128, 224, True, 0, 0, 312, 576, 216, 224, 16),
+    "1.54 current": Row(False, 128, 184, True, 0, 0, 176, 584, 984, 1000, 920),
+}
+LAYOUT = next(layout_of(row, Block(0, 0, 0), 0, "") for row in LAYOUTS if row.last == (1, 54))
+
+
+class Memory:
+    def __init__(self, row: Row) -> None:
+        self.words: dict[int, int] = {}
+        self.row = row
+        workers = 3 if row.multi else 0
+        shards = 16 if row.multi else 4
+        handle = ARC + row.data
+        first = WORKER if row.multi else ARC
+        self.put(SCHEDULER, int(row.multi), first, 0, CORE)
+        self.put(WORKER + 16, ARC)
+        self.put(ARC, 4, 1)
+        numbers = [9, 1] if row.added else [1]
+        self.put(handle + row.owned, LISTS, shards, *numbers, shards - 1, 1)
+        if row.multi:
+            self.put(handle + row.remotes, NAME, workers)
+            self.put(handle + row.metrics, 1, workers)
+            self.put(handle + row.inject, 258)
+        else:
+            self.put(handle + row.inject - 32, 0, TASK, TASK, 0, 258)
+        if row.owned < row.inject and not row.multi:
+            self.put(handle + row.owned - 8, 61)  # the event interval, the last of the Config
+        self.put(handle + row.spawner, INNER)
+        self.put(LISTS + 8, TASK, TASK)
+        self.put(LISTS + 24 * shards - 8, 0)
+        self.put(TASK, 3 << 6, 0, VTABLE, 1, 0, 5)
+        self.put(VTABLE, *[0x1000] * 7, 80, 32, 40)
+        inner = INNER + 16
+        self.put(INNER, 7, 1)
+        self.put(inner + row.keep_alive - 16, 0, 0, 10, 0, NAME, NAME)
+        self.put(inner + row.cap, 512 + workers)
+        self.put(inner + row.pool_metrics, 9 + workers, 2, 4)
+
+    def put(self, address: int, *words: int) -> None:
+        for place, word in enumerate(words):
+            self.words[address + 8 * place] = word
+
+    def read(self, address: int, size: int) -> bytes:
+        pages = {place >> 16 for place in self.words}
+        if address >> 16 not in pages or address % 4:
+            return b""
+        start = address & -8
+        words = [self.words.get(place, 0) for place in range(start, address + size, 8)]
+        data = struct.pack(f"<{len(words)}Q", *words)
+        return data[address - start :][:size]
+
+    def vtables(self) -> Vtables:
+        return Vtables(self.read, lambda address: address == 0x1000)
+
+
+@pytest.mark.parametrize("version", ROWS)
+def test_queues_and_pool_of_each_version(version: str) -> None:
+    memory = Memory(ROWS[version])
+    assert handle_of(memory.read, SCHEDULER) == ARC
+    runtime = find_runtime(memory.read, memory.vtables(), SCHEDULER)
+    assert runtime is not None
+    assert runtime.owned.owner_id == 1
+    assert runtime.workers == (3 if memory.row.multi else 0)
+    assert injected(memory.read, runtime) == 258
+    assert pool(memory.read, runtime) == Pool(threads=9, idle=2, queue=4, limit=512)
+    memory.put(runtime.pool_metrics, 600)
+    assert pool(memory.read, runtime) is None
+
+
+def test_what_does_not_fit_is_unknown_not_guessed() -> None:
+    memory = Memory(ROWS["1.54"])
+    handle = ARC + 128
+    memory.put(handle + 336, 1, 4)  # as many WorkerMetrics as no runtime has
+    runtime = find_runtime(memory.read, memory.vtables(), SCHEDULER)
+    assert runtime is not None
+    assert (runtime.workers, runtime.injected) == (0, 0)
+    assert injected(memory.read, runtime) == -1
+    memory.put(SCHEDULER, 2)
+    assert find_runtime(memory.read, memory.vtables(), SCHEDULER) is None
+
+
+@pytest.mark.parametrize(
+    ("lifo", "head", "tail", "expected"),
+    [
+        (0, 0, 0, 0),
+        (TASK, 0, 0, 1),
+        (TASK, 100, 249, 150),
+        (0, (1 << 32) - 2, 3, 5),
+        (0, 10, 5, -1),
+        (0, 0, 257, -1),
+    ],
+)
+def test_a_workers_own_queue(lifo: int, head: int, tail: int, expected: int) -> None:
+    memory = Memory(ROWS["1.54"])
+    memory.put(CORE, lifo, 0, 0, QUEUE)
+    # the upper half of the head is where stealers are
+    memory.put(QUEUE + 16, BUFFER, (77 << 32) | head, tail)
+    assert queued(memory.read, LAYOUT, SCHEDULER) == expected
+
+
+@pytest.mark.parametrize("before", [72, 32])
+def test_a_current_thread_runtimes_own_queue(before: int) -> None:
+    memory = Memory(ROWS["1.54 current"])
+    layout = ContextLayout(
+        **{name: getattr(LAYOUT, name) for name in LAYOUT.__slots__ if name != "tick_current"},
+        tick_current=136,
+    )
+    memory.put(CORE + 136 - before, 64, BUFFER, 3, 50)
+    assert queued(memory.read, layout, SCHEDULER) == 50
+    memory.put(CORE + 136 - before, 64, BUFFER, 3, 65)
+    assert queued(memory.read, layout, SCHEDULER) == -1
+    assert LAYOUT.tick_current == NONE
+    assert queued(memory.read, LAYOUT, SCHEDULER) == -1
+
+
+def test_a_worker_without_its_core_has_no_queue() -> None:
+    memory = Memory(ROWS["1.54"])
+    memory.put(SCHEDULER + 24, 0)
+    assert queued(memory.read, LAYOUT, SCHEDULER) == -1
+
+
+@given(st.data())
+def test_garbage_never_raises(data: st.DataObject) -> None:
+    memory = Memory(ROWS[data.draw(st.sampled_from(sorted(ROWS)))])
+    found = find_runtime(memory.read, memory.vtables(), SCHEDULER)
+    for _ in range(data.draw(st.integers(1, 10))):
+        place = data.draw(st.sampled_from(sorted(memory.words)))
+        memory.put(place, data.draw(st.integers(0, (1 << 64) - 1) | st.sampled_from([0, ARC])))
+    find_runtime(memory.read, memory.vtables(), SCHEDULER)
+    assert queued(memory.read, LAYOUT, SCHEDULER) >= -1
+    if found is not None:
+        assert injected(memory.read, found) >= -1
+        pool(memory.read, found)
