@@ -55,6 +55,13 @@ static __always_inline int inside_runtime(void)
 	return 0;
 }
 
+/* The mask must be on the very register that becomes the offset, and 64 bits of it. */
+static __always_inline struct open_poll *open_poll(struct exact_thread *thread, __u64 at)
+{
+	asm volatile("%0 &= %1" : "+r"(at) : "i"(EXACT_DEPTH - 1));
+	return &thread->open[at];
+}
+
 static __always_inline struct exact_thread *begun_thread(__u32 tid)
 {
 	struct exact_thread *thread = bpf_map_lookup_elem(&exact_threads, &tid);
@@ -98,9 +105,9 @@ static __always_inline void exact_begin(__u64 header, __u64 key, __u64 back)
 	/* more than that are never open: the end of one was missed */
 	if (at >= EXACT_DEPTH)
 		at = 0;
-	if (at && thread->open[(at - 1) & (EXACT_DEPTH - 1)].key == key)
+	if (at && open_poll(thread, at - 1)->key == key)
 		at--;
-	poll = &thread->open[at & (EXACT_DEPTH - 1)];
+	poll = open_poll(thread, at);
 	poll->key = key;
 	poll->header = header;
 	poll->vtable = words[2];
@@ -155,8 +162,7 @@ static __always_inline struct poll_stats *stats_of(__u64 vtable)
 static __always_inline void count_poll(__u64 vtable, __u64 length)
 {
 	struct poll_stats *stats = stats_of(vtable);
-	__u32 bucket = bucket_of(length);
-	__u64 most;
+	__u64 bucket = bucket_of(length), most;
 
 	if (!stats) {
 		__sync_fetch_and_add(&exact.kinds_full, 1);
@@ -192,6 +198,7 @@ static __always_inline void tell_poll(struct thread *thread, struct open_poll *p
 	/* no other program has seen it, or they hold one open that is over */
 	int unseen = thread->poll_start_ns != since;
 	__u64 asleep = thread->poll_asleep_ns, waiting = thread->poll_waiting_ns;
+	__u64 id = task_id_of(poll);
 	struct event *event;
 
 	/* first: sched_switch may come between */
@@ -202,9 +209,10 @@ static __always_inline void tell_poll(struct thread *thread, struct open_poll *p
 	event->where = WHERE_POLL;
 	event->poll_start_ns = since;
 	event->duration_ns = now - since;
-	if (unseen) {
-		event->task_id = task_id_of(poll);
-	} else {
+	/* what was seen last may have been after the poll, though before its end */
+	if (id)
+		event->task_id = id;
+	if (!unseen) {
 		event->stack = asleep;
 		event->value = waiting;
 		event->info = thread->begin_uncertain_us;
@@ -225,7 +233,7 @@ static __always_inline void exact_end(__u64 key, __u64 now)
 	at = known->depth;
 	for (int i = 0; i < EXACT_DEPTH && at && at <= EXACT_DEPTH; i++) {
 		at--;
-		poll = &known->open[at & (EXACT_DEPTH - 1)];
+		poll = open_poll(known, at);
 		if (poll->key == key)
 			break;
 		poll = 0;

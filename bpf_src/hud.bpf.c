@@ -64,20 +64,28 @@ static __always_inline int in_poll(__u8 where)
 	return where == WHERE_POLL || where == WHERE_ROOT;
 }
 
+/* A thread that was never seen; too large for the stack. Interrupts are off wherever it is used. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct thread);
+} fresh_thread SEC(".maps");
+
 static __always_inline struct thread *thread_of(__u32 tid)
 {
-	struct thread *thread = bpf_map_lookup_elem(&threads, &tid);
+	struct thread *thread = bpf_map_lookup_elem(&threads, &tid), *fresh;
+	__u32 zero = 0;
 
 	if (thread && !thread->exited)
 		return thread;
-	{
-		struct thread fresh = {};
-
-		fresh.tid = tid;
-		fresh.credit_ns = STACK_SAVED_NS;
-		if (bpf_map_update_elem(&threads, &tid, &fresh, 0))
-			count(threads_full);
-	}
+	fresh = bpf_map_lookup_elem(&fresh_thread, &zero);
+	if (!fresh)
+		return 0;
+	fresh->tid = tid;
+	fresh->credit_ns = STACK_SAVED_NS;
+	if (bpf_map_update_elem(&threads, &tid, fresh, 0))
+		count(threads_full);
 	return bpf_map_lookup_elem(&threads, &tid);
 }
 

@@ -91,6 +91,7 @@ struct dentry {
 
 struct super_block {
 	__u32 s_dev;
+	unsigned long s_magic;
 };
 
 struct inode {

@@ -47,6 +47,7 @@ static __always_inline __u64 word_at(__u8 *context, __u32 offset)
 #define DTV 0
 #endif
 #define UNALLOCATED ((__u64)-1)
+#define DTV_SURPLUS 14 /* of ldsodefs.h: the least length */
 
 /* Where a copy's CONTEXT is in the thread with this thread pointer, 0 = it has none; or not 0 where
  * memory could not be read. */
@@ -58,10 +59,14 @@ static __always_inline int find_context(__u64 *address, const struct layout *lay
 	if (!layout->module)
 		return 0;
 	*address = 0;
-	if (read_at(&dtv, 8, pointer + DTV) || read_at(&length, 8, dtv - 16))
+	if (read_at(&dtv, 8, pointer + DTV))
 		return -1;
-	if (layout->module > length)
-		return 0;
+	if (layout->module > DTV_SURPLUS) {
+		if (read_at(&length, 8, dtv - 16))
+			return -1;
+		if (layout->module > length)
+			return 0;
+	}
 	if (read_at(&block, 8, dtv + 16 * (__u64)layout->module))
 		return -1;
 	if (block && block != UNALLOCATED)

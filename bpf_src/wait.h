@@ -13,6 +13,7 @@
 
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000
+#define ANON_INODE_FS_MAGIC 0x09041934 /* include/uapi/linux/magic.h */
 #define AF_INET 2
 #define AF_INET6 10
 
@@ -121,6 +122,7 @@ static __always_inline __u64 take_wait(struct task_struct *task, struct thread *
 	struct super_block *sb = 0;
 	struct dentry *dentry = 0;
 	struct inode *inode = 0;
+	unsigned long magic = 0;
 	struct wait *wait;
 	struct file *file;
 	__u16 mode = 0;
@@ -137,11 +139,16 @@ static __always_inline __u64 take_wait(struct task_struct *task, struct thread *
 	__builtin_memset(wait, 0, __builtin_offsetof(struct wait, kernel));
 	file = thread->syscall == NOT_A_SYSCALL ? 0 : open_file(task, thread->argument);
 	if (file && !read_field(inode, file, f_inode) && !read_field(mode, inode, i_mode)) {
+		read_field(wait->inode, inode, i_ino);
+		if (!read_field(sb, inode, i_sb)) {
+			read_field(wait->device, sb, s_dev);
+			read_field(magic, sb, s_magic);
+		}
+		/* an eventfd or the like, which newer kernels take for a file */
+		if (magic == ANON_INODE_FS_MAGIC)
+			mode &= ~S_IFMT;
 		*type = mode & FLAGS_FILE_TYPE;
 		wait->mode = mode;
-		read_field(wait->inode, inode, i_ino);
-		if (!read_field(sb, inode, i_sb))
-			read_field(wait->device, sb, s_dev);
 		mix(&hash, wait->inode);
 		mix(&hash, (__u64)wait->device << 32 | mode);
 		if ((mode & S_IFMT) == S_IFSOCK)

@@ -7,6 +7,7 @@ which its text says.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -16,9 +17,11 @@ from hud.kernel import denied, features
 from hud.kernel.btf import kernel_btf
 from hud.model import Rung, Target
 from hud.profiler import detection as detect
+from hud.profiler.addresses import Addresses
+from hud.profiler.objects import Objects
 from hud.runtime.workers import find_workers
 from hud.symbols.client import FactsReply, FailedReply, Resolver, UnwindReply
-from hud.target.executable import open_executable
+from hud.target.executable import open_executable, open_mapping
 from hud.target.find import find_target
 from hud.target.mappings import read_mappings
 from hud.target.namespace import container_name, require_initial_pid_namespace
@@ -119,11 +122,31 @@ def _target(target: Target) -> Iterator[Check]:
                     trouble = reply.message
             if not replies:
                 break
-    if facts is None:
-        yield Check(False, True, "its executable", trouble or "not read in time")
-        return
+        if facts is None:
+            yield Check(False, True, "its executable", trouble or "not read in time")
+            return
+        objects = [] if detect.has_tokio(facts) else _objects(target, resolver)
     yield from _executable(facts, unwind)
-    yield from _rung(target, facts)
+    for shared in objects:
+        yield Check(True, False, "tokio in a shared object", printable(shared.path))
+    yield from _rung(target, facts, objects)
+
+
+def _objects(target: Target, resolver: Resolver) -> list[detect.SharedObject]:
+    """The mapped files with Tokio in them, where the executable has none."""
+    addresses = Addresses(
+        resolver,
+        lambda mapping: open_mapping(target.pid, mapping),
+        lambda: read_mappings(target.pid),
+    )
+    addresses.refresh()
+    end = time.monotonic() + READ_TIMEOUT_S
+    while addresses.pending_unwind and resolver.alive and time.monotonic() < end:
+        addresses.take(resolver.wait(0.05))
+    objects = Objects(resolver, addresses, [])
+    objects.ask(target.executable)
+    objects.wait()
+    return objects.found()
 
 
 def _executable(facts: FactsReply, unwind: UnwindReply | None) -> Iterator[Check]:
@@ -151,9 +174,10 @@ def _executable(facts: FactsReply, unwind: UnwindReply | None) -> Iterator[Check
     )
 
 
-def _rung(target: Target, facts: FactsReply) -> Iterator[Check]:
+def _rung(target: Target, facts: FactsReply, objects: list[detect.SharedObject]) -> Iterator[Check]:
     threads = list_threads(target.pid)
-    found = detect.find_context(facts, target.pid, threads, read_mappings(target.pid))
+    mappings = read_mappings(target.pid)
+    found = detect.find_context(facts, target.pid, threads, mappings, objects)
     versions = ", ".join(facts.tokio_versions) or "version unknown"
     if isinstance(found, detect.Context):
         yield Check(True, False, "sees polls (CONTEXT)", found.detection.reason)

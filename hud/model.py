@@ -283,6 +283,10 @@ class ThreadState:
     asleep_stack: int = 0
     """Key of the stack it sleeps at, if it sleeps in a poll; else 0."""
     syscall: int = -1
+    argument: int = 0
+    """Of the system call it sleeps in, the first."""
+    file_type: int = 0
+    """``stat.S_IFMT`` of that as a descriptor, of sleeps that have lasted; 0 = none or unknown."""
 
 
 # --------------------------------------------------------------------------- tasks
@@ -298,9 +302,10 @@ class TaskKind:
     """The future's type as people read it; empty = unknown. Several types that the linker folded
     are told as ``a | b``."""
     where: str = ""
-    """``src/main.rs:40``, where the future is declared; may be empty."""
+    """``src/main.rs:40``, where the future is declared; may be empty. With ``~`` before it: that
+    or an async fn that it awaits."""
     inferred: bool = False
-    """True = from panic locations."""
+    """True = the name is a guess, from panic locations or by elimination."""
 
 
 class TaskCount(NamedTuple):
@@ -511,7 +516,8 @@ class Batch:
     threshold_from: str = ""
     """With it: how hud chose it."""
     details: dict[tuple[int, int], str] = field(default_factory=dict)
-    """(tid, ``time_ns``) of a SLEEP sample -> the file or peer that its system call was about."""
+    """(tid, ``time_ns``) of a SLEEP sample, or (tid, ``since_ns``) of a sleep that lasts -> the
+    file or peer that its system call was about."""
     tasks: TasksRead | None = None
     task_kinds: list[TaskKind] = field(default_factory=list)
     """New ones, and known ones that have names now."""

@@ -28,6 +28,8 @@ DRAIN_S = 0.1
 """How often the ring buffer is emptied; it holds 16,000 events."""
 STATES_S = 0.25
 """How often thread states are read, and the screen is drawn."""
+UNSEEN_STATES_S = 0.5
+"""The same without a screen."""
 ABSORB_S = 1.0
 """How often a run without a screen derives what is new, so that its end has little left to do."""
 
@@ -240,7 +242,7 @@ class _Loop:
             if now >= next_states:
                 if not self._ended:
                     self._take(self._profiler.states())
-                next_states = now + STATES_S
+                next_states = now + (STATES_S if self._screen is not None else UNSEEN_STATES_S)
                 if self._screen is not None or now >= next_snapshot:
                     snapshot = self._snapshot()
                     next_snapshot = now + ABSORB_S

@@ -123,6 +123,8 @@ def _calls(frames: Sequence[Frame]) -> list[str]:
         names.append(blamed.function)
     library = False
     for frame in reversed(frames[:at]):
+        if frame.origin is Origin.KERNEL:
+            break
         library = library or frame.origin is Origin.DEPENDENCY
         name = frame.function
         if "::" not in name:

@@ -76,10 +76,12 @@ _X86_64 = {
     87: "unlink",
     128: "rt_sigtimedwait",
     162: "sync",
+    187: "readahead",
     202: "futex",
     217: "getdents64",
     219: "restart_syscall",
     220: "semtimedop",
+    221: "fadvise64",
     230: "clock_nanosleep",
     232: "epoll_wait",
     243: "mq_timedreceive",
@@ -161,11 +163,13 @@ _AARCH64 = {
     207: "recvfrom",
     211: "sendmsg",
     212: "recvmsg",
+    213: "readahead",
     214: "brk",
     215: "munmap",
     220: "clone",
     221: "execve",
     222: "mmap",
+    223: "fadvise64",
     226: "mprotect",
     227: "msync",
     233: "madvise",
@@ -199,7 +203,7 @@ _SUGGESTS: dict[Cause, str] = {
     Cause.FILE: "open openat openat2 pread64 pwrite64 preadv pwritev preadv2 pwritev2 stat fstat "
     "lstat statx newfstatat access getdents getdents64 truncate ftruncate fallocate rename "
     "renameat renameat2 mkdir mkdirat rmdir link linkat unlink unlinkat readlinkat sendfile "
-    "copy_file_range",
+    "copy_file_range readahead fadvise64",
     Cause.PIPE: "splice",
     Cause.FAULT: "mmap munmap mprotect madvise brk",
 }
@@ -214,7 +218,7 @@ _ON_DESCRIPTORS = (
     "read write close fstat ioctl pread64 pwrite64 readv writev preadv pwritev preadv2 pwritev2 "
     "connect accept accept4 sendto recvfrom sendmsg recvmsg sendmmsg recvmmsg fcntl flock fsync "
     "fdatasync ftruncate getdents getdents64 fallocate sync_file_range syncfs sendfile splice "
-    "copy_file_range"
+    "copy_file_range readahead fadvise64"
 )
 DESCRIPTOR = frozenset(_ON_DESCRIPTORS.split())
 """Calls whose first argument is a descriptor."""

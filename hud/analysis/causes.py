@@ -84,7 +84,7 @@ _KERNEL: tuple[tuple[Cause, re.Pattern[str]], ...] = (
         Cause.FILE,
         re.compile(
             r"^(filemap|folio_wait|wait_on_page|ext4|xfs|btrfs|f2fs|nfs4?|fuse|v9fs|p9|cifs|ovl"
-            r"|blkdev|submit_bio|blk_|bio_|jbd2|iomap|vfs|lookup|path|do_filp|iterate_dir)_"
+            r"|blkdev|submit_bio|blk|bio|jbd2|iomap|lookup|path|do_filp|iterate_dir)_"
         ),
     ),
 )

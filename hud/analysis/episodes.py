@@ -65,7 +65,8 @@ class RungDetector:
         seen: list[Sample] = []
         unseen: list[Sample] = []
         for sample in samples:
-            (unseen if sample.where == Where.UNKNOWN else seen).append(sample)
+            is_tick = sample.kind == Kind.CPU and sample.where == Where.UNKNOWN
+            (unseen if is_tick else seen).append(sample)
         yield from self._polls.feed(seen, now_ns)
         yield from self._runs.feed(unseen, now_ns)
 
@@ -193,12 +194,15 @@ class PollDetector:
             yield self._so_far(state, evidence.copy() if evidence else _Evidence(), now_ns)
 
     def _detail(self, sample: Sample) -> str:
-        """What a sleep was about: known only where the call's first argument is a descriptor."""
-        if not sample.flags & FILE_TYPE and not sample.value:
+        if sample.kind != Kind.SLEEP or (not sample.value and not sample.flags & FILE_TYPE):
             return ""
-        if sample.kind != Kind.SLEEP or call_name(sample.info, self._machine) not in DESCRIPTOR:
+        return self._about(sample.info, sample.tid, sample.time_ns)
+
+    def _about(self, call: int, tid: int, time_ns: int) -> str:
+        """The file or peer: known only where the call's first argument is a descriptor."""
+        if call_name(call, self._machine) not in DESCRIPTOR:
             return ""
-        return self._recording.details.get((sample.tid, sample.time_ns), "")
+        return self._recording.details.get((tid, time_ns), "")
 
     def _evidence(self, key: tuple[int, int]) -> _Evidence:
         evidence = self._open.get(key)
@@ -232,7 +236,9 @@ class PollDetector:
         waiting = since if state.runnable and not state.running else 0
         if not state.running and not state.runnable:
             asleep = max(0, since)
-            evidence.sleep((state.asleep_stack, state.syscall & 0xFFFFFFFF, 0, ""), asleep)
+            detail = self._about(state.syscall, state.tid, state.since_ns)
+            key = (state.asleep_stack, state.syscall & 0xFFFFFFFF, state.file_type, detail)
+            evidence.sleep(key, asleep)
         asleep = min(length, evidence.asleep_ns)
         return self._draft(
             evidence,
@@ -336,6 +342,10 @@ class RunDetector:
             if sample.kind == Kind.CPU and sample.tid in self._recording.workers:
                 self._queues.setdefault(sample.tid, deque(maxlen=_MAX_QUEUE)).append(sample)
         for tid, queue in self._queues.items():
+            if tid not in self._recording.workers:  # it turned out to be none
+                queue.clear()
+                self._runs.pop(tid, None)
+                continue
             while queue and self._ready(queue[0], now_ns):
                 yield from self._take(queue.popleft())
             run = self._runs.get(tid)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hud.analysis.ledger import Key, Ledger
     from hud.analysis.tally import Tally
 
-    Types = tuple[tuple[str, int], ...]
+    TypesOf = Callable[[Tally], tuple[tuple[str, int], ...]]
 
 _ALWAYS_FRESH = 100
 _ROUND = 48
@@ -29,6 +29,8 @@ _ROUND = 48
 _MANY = 4
 """Where more than this part of the rows has changed (a quarter), all are sorted anew."""
 _FEW = 8
+_TYPED = 24
+"""Rows whose task types are looked up again each time: names come later than episodes."""
 _SAME_SHARE = 0.0003
 """Shares are shown to a tenth of a percent."""
 
@@ -36,12 +38,11 @@ _SAME_SHARE = 0.0003
 class Ranking:
     """The rows of a ledger's tallies, by (-total, key)."""
 
-    def __init__(self, ledger: Ledger, blames: Blames, types: Callable[[Tally], Types]) -> None:
-        """``types``: the task types of a tally by ns, as far as they are known now."""
+    def __init__(self, ledger: Ledger, blames: Blames, types: TypesOf) -> None:
+        """``types``: the task types of a tally as far as they are known now."""
         self._ledger = ledger
         self._blames = blames
         self._types = types
-        self._fresh = False
         self._order: list[tuple[int, Key]] = []
         self._rows: list[Blocker] = []
         self._slices: list[int] = []
@@ -49,12 +50,13 @@ class Ranking:
         self._totals: dict[Key, int] = {}
         """With what each key is in ``_order``."""
         self._turn = 0
+        self._fresh = False
 
     def rows(self, worker_time_ns: int, at_ns: int, *, fresh: bool) -> tuple[Blocker, ...]:
         """All blockers at ``at_ns`` of the run; ``fresh`` = every one of them as of now."""
         touched = self._ledger.touched
         if fresh and not self._fresh:
-            # names of holders and types may have come since a row was made
+            # names of lock holders may have come since a row was made
             touched |= self._ledger.tallies.keys()
         self._fresh = fresh
         if _MANY * len(touched) > len(self._order):
@@ -70,8 +72,6 @@ class Ranking:
         else:
             rest = range(_ALWAYS_FRESH + self._turn, total, _ROUND)
             due = chain(range(min(_ALWAYS_FRESH, total)), rest)
-        for at in range(self._turn, 0 if fresh else min(_ALWAYS_FRESH, total), _ROUND):
-            self._rows[at] = self._row(self._order[at][1], worker_time_ns, at_ns)
         for at in due:
             self._refresh(at, worker_time_ns, at_ns, 0.0 if fresh else _SAME_SHARE)
         return tuple(self._rows)
@@ -85,7 +85,7 @@ class Ranking:
         self._rows = [
             kept[key]
             if key in kept and key not in touched
-            else self._row(key, worker_time_ns, at_ns)
+            else self._blocker(tallies[key], worker_time_ns, at_ns)
             for _, key in self._order
         ]
 
@@ -100,12 +100,8 @@ class Ranking:
         total = self._totals[key] = -tally.durations.total_ns
         at = bisect_left(self._order, (total, key))
         self._order.insert(at, (total, key))
-        self._rows.insert(at, self._row(key, worker_time_ns, at_ns))
+        self._rows.insert(at, self._blocker(tally, worker_time_ns, at_ns))
         self._slices.insert(at, at_ns // SLICE_NS)
-
-    def _row(self, key: Key, worker_time_ns: int, at_ns: int) -> Blocker:
-        tally = self._ledger.tallies[key]
-        return _blocker(tally, self._blames, worker_time_ns, at_ns, self._types(tally))
 
     def _refresh(self, at: int, worker_time_ns: int, at_ns: int, tolerance: float) -> None:
         row = self._rows[at]
@@ -114,46 +110,46 @@ class Ranking:
             self._slices[at] = at_ns // SLICE_NS
             history = self._ledger.tallies[self._order[at][1]].durations.history(at_ns)
         share = _share(row.total_ns, worker_time_ns)
-        if history != row.history or abs(share - row.share) > tolerance:
-            self._rows[at] = replace(row, share=share, history=history)
+        types = row.types
+        if at < _TYPED or not tolerance:
+            types = self._types(self._ledger.tallies[self._order[at][1]])
+        if history != row.history or types != row.types or abs(share - row.share) > tolerance:
+            self._rows[at] = replace(row, share=share, history=history, types=types)
+
+    def _blocker(self, tally: Tally, worker_time_ns: int, at_ns: int) -> Blocker:
+        durations = tally.durations
+        at = largest_first(tally.blames)[0][0]
+        causes = largest_first(tally.causes)
+        return Blocker(
+            function=at.function,
+            where=at.where,
+            file=at.file,
+            line=at.line,
+            origin=at.origin,
+            inferred=at.inferred,
+            operation=at.operation,
+            cause=causes[0][0],
+            count=len(durations.values),
+            total_ns=durations.total_ns,
+            max_ns=durations.max_ns(),
+            p50_ns=durations.percentile(50),
+            p99_ns=durations.percentile(99),
+            share=_share(durations.total_ns, worker_time_ns),
+            workers=largest_first(tally.workers),
+            stacks=heaviest(tally.stacks),
+            causes=causes,
+            task_ids=tally.latest_tasks(),
+            history=durations.history(at_ns),
+            durations=durations.histogram(),
+            details=largest_first(tally.details)[:_FEW],
+            holders=_holders(tally, self._blames),
+            types=self._types(tally),
+            behind=tally.mean_behind(),
+        )
 
 
 def _share(total_ns: int, worker_time_ns: int) -> float:
     return min(1.0, total_ns / worker_time_ns) if worker_time_ns else 0.0
-
-
-def _blocker(
-    tally: Tally, blames: Blames, worker_time_ns: int, at_ns: int, types: Types
-) -> Blocker:
-    durations = tally.durations
-    at = largest_first(tally.blames)[0][0]
-    causes = largest_first(tally.causes)
-    return Blocker(
-        function=at.function,
-        where=at.where,
-        file=at.file,
-        line=at.line,
-        origin=at.origin,
-        inferred=at.inferred,
-        operation=at.operation,
-        cause=causes[0][0],
-        count=len(durations.values),
-        total_ns=durations.total_ns,
-        max_ns=durations.max_ns(),
-        p50_ns=durations.percentile(50),
-        p99_ns=durations.percentile(99),
-        share=_share(durations.total_ns, worker_time_ns),
-        workers=largest_first(tally.workers),
-        stacks=heaviest(tally.stacks),
-        causes=causes,
-        task_ids=tally.latest_tasks(),
-        history=durations.history(at_ns),
-        durations=durations.histogram(),
-        details=largest_first(tally.details)[:_FEW],
-        holders=_holders(tally, blames),
-        types=types,
-        behind=tally.mean_behind(),
-    )
 
 
 def _holders(tally: Tally, blames: Blames) -> tuple[HolderUse, ...]:

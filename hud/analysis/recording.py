@@ -120,6 +120,8 @@ class Recording:
         self._allowed_ns = 0
         self._allowed_marks: deque[tuple[int, int]] = deque()
         self._frames: dict[Frame, Frame] = {}
+        self._same: dict[int, Frame] = {}
+        """By id; each is in ``_frames`` too."""
 
     # ------------------------------------------------------------------ what comes in
 
@@ -192,10 +194,17 @@ class Recording:
             self._stacks_refused += 1
             return
         if stack.frames is not None:
-            shared = self._frames.setdefault
-            stack = replace(stack, frames=tuple(shared(frame, frame) for frame in stack.frames))
+            stack = replace(stack, frames=tuple(map(self._shared, stack.frames)))
         self.stacks[key] = stack
         self.changed_stacks.append(key)
+
+    def _shared(self, frame: Frame) -> Frame:
+        """One frame for all that are equal; the very same one is known without its hash."""
+        if self._same.get(id(frame)) is frame:
+            return frame
+        shared = self._frames.setdefault(frame, frame)
+        self._same[id(shared)] = shared
+        return shared
 
     def add_worker(self, worker: Worker) -> None:
         """A worker, or the same one under its new name; a reused tid is alive again."""
@@ -270,6 +279,9 @@ class Recording:
             if state.asleep_stack and not state.running and not state.runnable:
                 asleep = now_ns - max(state.since_ns, state.poll_start_ns)
                 closing.append(_closing(Kind.SLEEP, state, now_ns, max(0, asleep)))
+                detail = self.details.get((state.tid, state.since_ns))
+                if detail:
+                    _keep(self.details, {(state.tid, now_ns): detail})
             closing.append(_closing(Kind.POLL, state, now_ns, length))
         self.add_samples(closing)
         self.ended_ns = now_ns
@@ -385,5 +397,5 @@ def _closing(kind: Kind, state: ThreadState, now_ns: int, duration_ns: int) -> S
         info=state.syscall & 0xFFFFFFFF if asleep else 0,
         kind=kind,
         where=state.where,
-        flags=SampleFlag.IN_PROGRESS,
+        flags=SampleFlag.IN_PROGRESS | (state.file_type if asleep else 0),
     )

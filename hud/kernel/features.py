@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hud.errors import KernelError
 from hud.kernel import btf, cpus, denied, syscalls, tracefs, uapi
+from hud.kernel.attach import UPROBE_PMU
 from hud.kernel.maps import ENOTSUPP, Map
 from hud.kernel.spec import MapSpec
 
@@ -106,6 +107,10 @@ def _tracefs() -> None:
     tracefs.find()
 
 
+def _uprobes() -> None:
+    (UPROBE_PMU / "type").read_bytes()
+
+
 PROBES = (
     Probe("BPF ring buffer", "5.8", _ring_buffer, needed=True),
     Probe("BPF arrays in shared memory", "5.5", _shared_memory, needed=True),
@@ -115,10 +120,11 @@ PROBES = (
     Probe("BPF helper bpf_task_pt_regs", "5.15", _user_registers, needed=True),
     Probe("kernel types (BTF)", "5.4", _kernel_types, needed=True),
     Probe("tracefs", "4.1", _tracefs),
+    Probe("uprobes (for --exact)", "4.17", _uprobes),
 )
 """Releases: ring buffer 457f44363a88 (5.8), mmap of arrays fc9702273e2e (5.5), batches aa2e93b8e58e
 (5.6), raw tracepoints c4f6699dfcb8 (4.17), perf links b89fbfbb854c (5.15), bpf_task_pt_regs
-dd6e10fbd9fb (5.15)."""
+dd6e10fbd9fb (5.15), uprobes by perf_event 33ea4b24277b (4.17)."""
 
 
 def _problem(probe: Probe) -> tuple[str, KernelError | None]:

@@ -31,6 +31,8 @@ PER_CPU = frozenset(
         uapi.BPF_MAP_TYPE_LRU_PERCPU_HASH,
     )
 )
+FIRST_BATCH = 128
+"""Elements of the first batch: most maps have fewer, and the memory of a batch is cleared first."""
 BATCH = 4096
 """Elements per batched call at most."""
 
@@ -171,7 +173,8 @@ class Map:
 
     def _batches(self) -> Iterator[tuple[bytes, bytes]]:
         width, stored = self.spec.key_size, self._stored
-        count = max(1, min(BATCH, self.spec.max_entries, BATCH_BYTES // (width + stored)))
+        most = max(1, min(BATCH, self.spec.max_entries, BATCH_BYTES // (width + stored)))
+        count = min(FIRST_BATCH, most)
         cursor: ctypes.Array[ctypes.c_char] | None = None
         seen = 0
         while seen <= 2 * self.spec.max_entries:
@@ -187,7 +190,10 @@ class Map:
                     count *= 2  # one bucket of the hash holds more than that
                     continue
                 raise
-            names, contents = keys.raw, values.raw
+            names, contents = (
+                ctypes.string_at(keys, found * width),
+                ctypes.string_at(values, found * stored),
+            )
             for number in range(found):
                 yield (
                     names[number * width : (number + 1) * width],
@@ -197,6 +203,7 @@ class Map:
                 return
             cursor = following
             seen += found
+            count = max(count, min(4 * count, most))
 
     def update_batch(
         self, keys: Sequence[bytes], values: Sequence[bytes], *, batched: bool = True

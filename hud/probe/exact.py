@@ -151,6 +151,11 @@ class ExactProbe:
             found.append(PollStats(vtable, polls, busy, longest, tuple(buckets)))
         return sorted(found, key=lambda stats: stats.vtable)
 
+    def forget(self) -> None:
+        """Count anew: the target runs another program."""
+        for key, _ in list(self._kinds.items()):
+            self._kinds.delete(key)
+
     def hits(self) -> tuple[int, int, int]:
         """Runs at begins, at ends of polls and at ends of tasks, since the load."""
         begins, idles, completes = (
@@ -166,9 +171,6 @@ class ExactProbe:
         """(nanoseconds, runs) of the programs, counted while ``count_time`` is in force."""
         told = [program.runs() for name, program in self._programs.items() if is_exact(name)]
         return sum(ns for ns, _ in told), sum(runs for _, runs in told)
-
-    def close(self) -> None:
-        self.detach()
 
 
 def is_exact(name: str) -> bool:

@@ -220,6 +220,14 @@ class Probe:
                 self._threads.delete(key)
         return Threads(states, entered, exited, copies)
 
+    def asleep_since(self, tid: int) -> int:
+        """When the sleep began that this thread is in now; 0 = it is not asleep."""
+        value = self._threads.lookup(tid.to_bytes(4, "little"))
+        if value is None:
+            return 0
+        thread = wire.decode_thread(value)
+        return thread.since_ns if thread.sched == wire.SCHED_ASLEEP else 0
+
     def forget_threads(self, tids: Iterable[int]) -> None:
         """Drop entries of threads that user space knows to be gone."""
         for tid in tids:
@@ -285,6 +293,7 @@ def state_of(thread: wire.Thread, now_ns: int, layout_known: bool) -> ThreadStat
         ),
         asleep_stack=thread.stack if thread.sched == wire.SCHED_ASLEEP else 0,
         syscall=-1 if thread.syscall == wire.NOT_A_SYSCALL else thread.syscall,
+        argument=thread.argument,
     )
 
 

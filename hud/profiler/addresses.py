@@ -357,7 +357,7 @@ class Addresses:
             if module is None:
                 self._name(site, (Frame(0, module=mapping.path, offset=offset),))
                 continue
-            known = self._kept.find(module.number, module.key, offset)
+            known = self._kept.find(module.number, module.key, module.path, offset)
             if known is not None:
                 self._name(site, known)
                 continue

@@ -67,7 +67,11 @@ class Copies:
         """The name of the runtimes of a copy; empty where there is only one."""
         if len(self.known) < 2 or index >= len(self.known):
             return ""
-        names = [copy.name or "executable" for copy in self.known]
+        files = [copy.name or "executable" for copy in self.known]
+        names = [
+            name if files.count(name) == 1 else f"{name}, tokio {copy.layout.tokio}"
+            for name, copy in zip(files, self.known, strict=True)
+        ]
         name = names[index]
         return name if names.count(name) == 1 else f"{name} #{names[: index + 1].count(name)}"
 

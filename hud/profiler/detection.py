@@ -15,7 +15,7 @@ from typing import NamedTuple
 from hud.errors import TargetError
 from hud.model import Detection, Rung, Stack, ThreadName, Worker
 from hud.model import Mapping as Region
-from hud.runtime.blocks import bias_of, executable_block, object_block, origins
+from hud.runtime.blocks import Block, bias_of, executable_block, object_block, origins
 from hud.runtime.context import ContextLayout, propose
 from hud.runtime.live import (
     Confirmation,
@@ -100,7 +100,7 @@ def find_context(
     if facts is not None and (has_tokio(facts) or not objects):
         sources.insert(0, facts)
     copies: list[Copy] = []
-    missing = []
+    missing: list[str] = []
     try:
         descriptor, read = memory_reader(pid)
     except TargetError as error:
@@ -108,11 +108,7 @@ def find_context(
     try:
         live = _Live(read, mappings, thread_pointers((t.tid for t in threads), mappings, read))
         for source in sources:
-            found = _copies_in(source, live)
-            if isinstance(found, str):
-                missing.append(found)
-            else:
-                copies += found
+            copies += _copies_in(source, live, missing)
     finally:
         os.close(descriptor)
     # a CONTEXT that nobody has entered yet proves itself later, or never
@@ -149,31 +145,40 @@ def _facts_of(sources: Sequence[SharedObject | FactsReply]) -> list[FactsReply]:
     return [one.facts if isinstance(one, SharedObject) else one for one in sources]
 
 
-def _copies_in(source: SharedObject | FactsReply, live: _Live) -> list[Copy] | str:
-    """The copies in one file, or why there is none to be seen."""
+def _block_of(source: SharedObject | FactsReply, live: _Live) -> Block | str:
+    """Where the file's thread-locals are, or why that is not known."""
+    if not isinstance(source, SharedObject):
+        block = executable_block(source.facts.tls, source.facts.machine)
+        return block if has_tokio(source) else "no tokio in the executable"
+    facts = source.facts.facts
+    if any("/ld-musl-" in mapping.path for mapping in live.mappings):
+        return f"{source.name}: musl's thread-locals of shared objects are not known"
+    bias = bias_of(source.mappings, facts.segments)
+    if bias is None:
+        return f"{source.name}: not mapped as a program is"
+    found = object_block(facts.tls, facts.machine, facts.tls_slots, bias, live.read, source.name)
+    return f"{source.name}: {found}" if isinstance(found, str) else found
+
+
+def _copies_in(source: SharedObject | FactsReply, live: _Live, missing: list[str]) -> list[Copy]:
+    """The copies in one file; ``missing`` gets why others, or all, cannot be seen."""
     reply = source.facts if isinstance(source, SharedObject) else source
+    name = source.name if isinstance(source, SharedObject) else ""
     facts = reply.facts
-    if isinstance(source, SharedObject):
-        name = source.name
-        bias = bias_of(source.mappings, facts.segments)
-        if bias is None:
-            return f"{name}: not mapped as a program is"
-        block = object_block(facts.tls, facts.machine, facts.tls_slots, bias, live.read, name)
-    else:
-        name = ""
-        block = executable_block(facts.tls, facts.machine)
+    block = _block_of(source, live)
     if isinstance(block, str):
-        if not has_tokio(reply):
-            block = "no tokio in the executable"
-        return f"{name}: {block}" if name else block
+        missing.append(block)
+        return []
     proposal = propose(facts, block, reply.tokio_versions)
     pointers = origins(block, live.pointers, live.read, facts.machine)
     if not proposal.layouts:
         if facts.has_symtab or not reply.tokio_versions:
-            return proposal.reason
+            missing.append(proposal.reason)
+            return []
         found = search(block, reply.tokio_versions, pointers, live.mappings, live.read)
         if isinstance(found, str):
-            return f"{proposal.reason}, and {found}"
+            missing.append(f"{proposal.reason}, and {found}")
+            return []
         return [_copy(found.layout, found.confirmation, name, live.read)]
     copies = []
     for _, rows in groupby(proposal.layouts, key=lambda layout: layout.tls_offset):
@@ -188,7 +193,12 @@ def _copies_in(source: SharedObject | FactsReply, live: _Live) -> list[Copy] | s
         chosen = choose(layouts, pointers, live.read)
         if chosen is not None:
             copies.append(_copy(*chosen, name, live.read))
-    return copies or "the layout of CONTEXT does not fit what the threads hold"
+        else:
+            missing.append(
+                f"the layout of CONTEXT{f' in {name}' if name else ''} does not fit what the "
+                "threads hold"
+            )
+    return copies
 
 
 def _copy(layout: ContextLayout, confirmation: Confirmation, name: str, read: Read) -> Copy:

@@ -6,6 +6,7 @@ that may hold Tokio; nothing is attached before all of them are there.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
@@ -16,7 +17,7 @@ from hud.model import Batch, Kind, Mapping, PollStats, Sample, Where
 from hud.probe.exact import ExactProbe, Place, count_time
 from hud.profiler import threshold
 from hud.profiler.governor import PROGRAM_NS, Mode, Reading, cost_ns, decide
-from hud.profiler.places import check
+from hud.profiler.places import check, require_safe_returns
 from hud.symbols.client import FailedReply, PointsReply, Resolver
 from hud.symbols.probes import Point, Role
 from hud.target.procfs import PROC
@@ -73,6 +74,8 @@ class Exact:
         self._hits = 0, 0, 0
         self._cpu_ns: dict[int, int] = {}
         self._resume_ns = 0
+        self._paused = False
+        """Some polls were not seen, to limit the cost."""
         self._failures = 0
         """To attach again, one after the other."""
         self._program_ns = float(PROGRAM_NS)
@@ -89,6 +92,7 @@ class Exact:
         self._probe.detach()
         self._since_ns = 0
         self._mode, self._reason = Mode.BURSTS, ""
+        self._probe.forget()
         self._points.clear()
         self._refusals.clear()
         self._requests.clear()
@@ -109,13 +113,12 @@ class Exact:
             self._points.append((path, reply.points))
         else:
             self._refusals.append(reply.message)
-        if self._requests:
-            return
-        if not self._points:
+        if not self._requests and not self._points:
             self._switch_off(self._refusals[0])
-            return
 
     def _places(self) -> list[Place]:
+        if any(point.role is Role.POLL for _, points in self._points for point in points):
+            require_safe_returns(self._pid, os.uname().release)
         mappings = self._read_mappings()
         found = [check(self._pid, path, points, mappings) for path, points in self._points]
         return [place for places in found for place in places]
@@ -192,6 +195,7 @@ class Exact:
             )
             return
         self._detach()
+        self._paused = True
         self._resume_ns = now_ns + plan.pause_ns
 
     def _split(self, begins: int, idles: int, completes: int) -> tuple[int, int]:
@@ -217,7 +221,8 @@ class Exact:
 
     def _find_trampoline(self) -> None:
         state = self._probe.state
-        if state.trampoline or all(point.role is not Role.POLL for point in self._points[0][1]):
+        returns = any(p.role is Role.POLL for _, points in self._points for p in points)
+        if state.trampoline or not returns:
             return
         for mapping in self._read_mappings():
             if mapping.path == TRAMPOLINE:
@@ -241,7 +246,8 @@ class Exact:
     def tell(self, batch: Batch, *, last: bool = False) -> None:
         """Put what is new into a batch: the figures, the state, the chosen threshold."""
         now = batch.time_ns
-        if now - self._told_ns < TELL_NS and not last:
+        looked = self._choosing and self._began_ns and now - self._began_ns >= threshold.LOOK_NS
+        if now - self._told_ns < TELL_NS and not (last or looked):
             return
         self._told_ns = now
         if self._began_ns:
@@ -281,10 +287,9 @@ class Exact:
             return f"off: {self._reason}"
         if not self._began_ns:
             return "off: not begun"
-        share = attached / max(1, now_ns - self._began_ns)
         words = "every poll"
-        if share < 0.98:
-            percent = 100 * share
+        if self._paused:
+            percent = 100 * attached / max(1, now_ns - self._began_ns)
             words = (
                 f"bursts, {percent:.0f} % of the time"
                 if percent >= 1

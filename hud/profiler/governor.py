@@ -10,9 +10,9 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
-TRAP_NS = 1_000
-"""One hit at an instruction that the kernel emulates, without the program: 0.5 us measured between
-two hits in a virtual machine, and the target's caches are colder after it."""
+TRAP_NS = 700
+"""One hit at an instruction that the kernel emulates, without the program; 0.6 us of CPU time were
+measured in a virtual machine."""
 STEPPED_NS = 9_000
 """The same at an instruction that is stepped over: about 10 us with all."""
 PROGRAM_NS = 300

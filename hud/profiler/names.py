@@ -7,6 +7,7 @@ others they are asked for anew. They stay encoded until somebody wants them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import msgspec
 
@@ -32,18 +33,26 @@ class KeptNames:
         self._before: dict[int, dict[int, msgspec.Raw]] = {}
         self._fresh: dict[int, dict[int, msgspec.Raw]] = {}
 
-    def find(self, number: int, key: str, offset: int) -> tuple[Frame, ...] | None:
-        """The frames there, or None. ``key``: of the module in the cache, empty = not kept."""
+    def find(self, number: int, key: str, path: str, offset: int) -> tuple[Frame, ...] | None:
+        """The frames there, or None. ``key``: of the module in the cache, empty = not kept.
+
+        ``path``: of the module now; one file may be mapped under several.
+        """
         if not key:
             return None
         if number not in self._before:
             self._keys[number] = key
             self._before[number] = remembered.load_names(self._cache, key, self._places(number))
         raw = self._before[number].get(offset)
+        if raw is None:
+            return None
         try:
-            return None if raw is None else _decode(raw)
+            frames = _decode(raw)
         except msgspec.MsgspecError:
             return None
+        if all(frame.module == path for frame in frames):
+            return frames
+        return tuple(replace(frame, module=path) for frame in frames)
 
     def add(
         self, number: int, offsets: Sequence[int], answers: Sequence[tuple[Frame, ...]]

@@ -8,6 +8,7 @@ bytes of the mapped file and of the process are compared with those the resolver
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,6 +47,25 @@ def check(
     if len(places) != len(points):
         raise TargetError("a function lies outside of the mapped code, or is mapped twice")
     return places
+
+
+def require_safe_returns(pid: int, release: str, proc: Path = PROC) -> None:
+    """TargetError where probing the return of a function could end the process.
+
+    From 6.11 the return goes through a system call, which seccomp filters know only since 6.14
+    (cf6cb56ef244); and a shadow stack takes the replaced return address for an attack.
+    """
+    try:
+        status = (proc / str(pid) / "status").read_text(errors="replace")
+    except OSError as error:
+        raise TargetError("the process is gone") from error
+    fields = dict(re.findall(r"^(\w+):[ \t]*(.*)$", status, re.MULTILINE))
+    version = re.match(r"(\d+)\.(\d+)", release)
+    number = (int(version[1]), int(version[2])) if version else (0, 0)
+    if fields.get("Seccomp", "0") != "0" and (6, 11) <= number < (6, 14):
+        raise TargetError("its seccomp filter and this kernel's uretprobes do not go together")
+    if "shstk" in fields.get("x86_Thread_features", ""):
+        raise TargetError("it runs with a shadow stack")
 
 
 def _is_inside(mapping: Mapping, point: Point) -> bool:

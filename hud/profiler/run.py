@@ -29,7 +29,7 @@ from hud.model import (
     Worker,
 )
 from hud.probe import wire
-from hud.probe.probe import Probe
+from hud.probe.probe import Probe, Threads
 from hud.profiler import detection as detect
 from hud.profiler.addresses import Addresses
 from hud.profiler.cache import Cache, default_directory
@@ -42,7 +42,7 @@ from hud.profiler.exact import Exact
 from hud.profiler.image import Image
 from hud.profiler.objects import Objects
 from hud.profiler.options import Options
-from hud.profiler.tasks import TaskReader
+from hud.profiler.tasks import Driving, TaskReader
 from hud.profiler.waits import Waits
 from hud.runtime.workers import WorkerIds, find_workers
 from hud.symbols.client import FactsReply, FailedReply, PointsReply, Reply, Resolver
@@ -76,7 +76,8 @@ LAST_CODE_S = 3.0
 """How long it waits for source and machine code, where they are wanted."""
 
 REFRESH_INTERVAL_S = 0.5
-HOST_INTERVAL_NS = 2_000_000_000
+STUCK_NS = 100_000_000
+"""A worker in one poll for so long is looked at before the poll ends."""
 LOOK_INTERVAL_S = 1.0
 """Between two looks at the mappings where nothing hints at new ones; and LOOK_SHARE times what one
 takes at least."""
@@ -112,6 +113,8 @@ class Profiler:
         self._known_stacks: set[int] = set()
         self._outside: set[int] = set()
         """tids that ``--workers`` leaves out."""
+        self._ended: set[int] = set()
+        """tids of workers that are gone, until the kernel's last word of them."""
         self._stacks_gone = 0
         self._unread: list[LifeEvent] = []
         self._next_refresh = 0.0
@@ -196,7 +199,7 @@ class Profiler:
             )
         )
         self._phase("programs loaded")
-        self._waits = Waits(pid, self._probe.wait, self.notes.append)
+        self._waits = Waits(pid, self._probe.wait, self._probe.asleep_since, self.notes.append)
         self._host = HostWatch(pid)
         self._next_host = 0
         self._addresses.use_tables(self._probe.unwind)
@@ -289,8 +292,6 @@ class Profiler:
             if len(found.copies) > wire.MAX_LAYOUTS:
                 what = f"{len(found.copies)} copies of tokio: {wire.MAX_LAYOUTS} are looked at"
                 self.notes += [what] * (what not in self.notes)
-        if new and self._tasks is None:
-            self._open_tasks()
         return new
 
     def _judge_from_now(self) -> None:
@@ -306,15 +307,28 @@ class Profiler:
                 workers += self._take_entered(copy.drives, copies)
         return workers
 
-    def _open_tasks(self) -> None:
-        """Read the tasks of the copy of Tokio that was found first."""
-        copy = self._copies.known[0]
-        try:
-            self._tasks = TaskReader(
-                self.target.pid, copy.layout, self._addresses, self._resolver, copy.drives
-            )
-        except TargetError as error:
-            self.notes.append(f"the runtime's tasks are not read: {error}")
+    def _read_tasks(self, batch: Batch, read: Threads) -> None:
+        """The runtimes' tasks and queues, where Tokio's state is known."""
+        if not self._copies.known or batch.ended:
+            return
+        if self._tasks is None:
+            try:
+                self._tasks = TaskReader(self.target.pid, self._addresses, self._resolver)
+            except TargetError as error:
+                what = f"the runtime's tasks are not read: {error}"
+                self.notes += [what] * (what not in self.notes)
+                return
+        driving = {
+            tid: Driving(scheduler, copy.layout)
+            for copy in self._copies.known
+            for tid, scheduler in copy.drives.items()
+        }
+        for tid, scheduler in read.entered.items():
+            copy = self._copies.known[read.copies.get(tid, 0) % len(self._copies.known)]
+            driving[tid] = Driving(scheduler, copy.layout)
+        self._tasks.fill(batch, driving, int(self._probe.config.threshold_ns))
+        if self._tasks.trouble:
+            self.notes += [self._tasks.trouble] * (self._tasks.trouble not in self.notes)
 
     def _close_tasks(self) -> None:
         if self._tasks is not None:
@@ -464,18 +478,17 @@ class Profiler:
         batch.states = read.states
         if self.options.use_context and not batch.ended:
             self._look_again(batch)
+        for tid in self._ended.intersection(read.exited):
+            read.entered.pop(tid, None)  # told before; a thread that is gone is no new worker
+        self._ended.difference_update(read.exited)
         if self._copies.known:
             batch.workers += self._take_entered(read.entered, read.copies)
             self._judge_layout(batch)
-        if self._tasks is not None:
-            entered = {tid: at for tid, at in read.entered.items() if not read.copies[tid]}
-            self._tasks.fill(batch, entered, int(self._probe.config.threshold_ns))
-            if self._tasks.trouble and self._tasks.trouble not in self.notes:
-                self.notes.append(self._tasks.trouble)
-        for state in read.states:
+        for at, state in enumerate(read.states):
             key = state.asleep_stack
-            if key and state.poll_start_ns and now - state.poll_start_ns >= 100_000_000:
+            if key and state.poll_start_ns and now - state.poll_start_ns >= STUCK_NS:
                 self._fetch_stack(key, batch)
+                read.states[at] = self._waits.lasting(state, now, batch.details)
         self._addresses.ask_wanted()
         self._waits.join(batch.stacks)
         if now >= self._next_host:
@@ -485,6 +498,7 @@ class Profiler:
         batch.losses = self.losses()
         batch.cost = self.cost()
         self._tell_exact(batch)
+        self._read_tasks(batch, read)
         if len(self.notes) != self._notes_told:
             self._notes_told = len(self.notes)
             batch.notes = tuple(self.notes)
@@ -673,6 +687,7 @@ class Profiler:
                 self._classes.forget(event.tid)
                 if self._workers.pop(event.tid, None) is not None:
                     self._ids.forget(event.tid)
+                    self._ended.add(event.tid)
                     batch.died.append(event.tid)
                 changed = True
             elif isinstance(event, Born):
@@ -714,6 +729,7 @@ class Profiler:
         self._close_tasks()
         self._workers.clear()
         self._outside.clear()
+        self._ended.clear()
         if self._exact is not None:
             self._exact.begin((), "the process runs another program now")
         self._probe.detach()
@@ -763,7 +779,6 @@ class Profiler:
         if self._copies.known:
             self.notes.append(f"{refused.reason}: no longer looked at, {failed}")
             return
-        self._close_tasks()
         self._probe.detach()
         self._attach(SAMPLED_HZ)
         self._step_down(detect.Refusal(failed, self.detection.tokio_versions))

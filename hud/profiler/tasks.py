@@ -12,7 +12,9 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from operator import itemgetter
 from pathlib import Path
+from typing import NamedTuple
 
 from hud.model import Batch, Kind, Sample, TaskCount, TaskKind, TasksRead, ThreadState
 from hud.profiler.addresses import Addresses
@@ -30,6 +32,7 @@ INTERVAL_S = 1.0
 """Between two walks, at least."""
 SLICE_S = 0.25
 MOST_RUNTIMES = 256
+MOST_KINDS = 10_000
 MOST_WANTED = 1024
 LOOKED_UP = 8
 """Wanted tasks that are looked for at one reading."""
@@ -38,28 +41,24 @@ PATIENCE = 40
 """Readings without any runtime's list until that is told: ten seconds."""
 
 
+class Driving(NamedTuple):
+    """A thread inside a runtime: the scheduler in its CONTEXT, and the layout of that."""
+
+    scheduler: int
+    layout: ContextLayout
+
+
 class TaskReader:
     """Reads one process; raises TargetError if its memory may not be read. Close it."""
 
-    def __init__(
-        self,
-        pid: int,
-        layout: ContextLayout,
-        addresses: Addresses,
-        resolver: Resolver,
-        drives: Mapping[int, int],
-    ) -> None:
-        """``drives``: tid -> scheduler as they were at the attach; the kernel side tells them only
-        of threads that ran since."""
+    def __init__(self, pid: int, addresses: Addresses, resolver: Resolver) -> None:
         self._pid = pid
-        self._drives = dict(drives)
         self._descriptor, self._read = memory_reader(pid)
-        self._layout = layout
         self._addresses = addresses
         self._resolver = resolver
         self._vtables = Vtables(self._read, addresses.is_code)
         self._runtimes: dict[int, Runtime] = {}
-        """By the scheduler in CONTEXT of one of its threads."""
+        """By the scheduler in CONTEXT of each of its threads."""
         self._counts: tuple[TaskCount, ...] = ()
         self._whole = True
         self._ids: dict[int, int] = {}
@@ -102,45 +101,63 @@ class TaskReader:
         if task_id not in self._told and len(self._wanted) < MOST_WANTED:
             self._wanted[task_id] = None
 
-    def fill(self, batch: Batch, entered: Mapping[int, int], threshold_ns: int) -> None:
+    def fill(self, batch: Batch, driving: Mapping[int, Driving], threshold_ns: int) -> None:
         """Put what is known now into a batch that has the threads' states.
 
-        ``entered``: tid -> scheduler of the threads inside a runtime that ran since the attach.
+        ``driving``: by tid the threads inside a runtime; those without a state did not run since
+        the attach, and may be gone.
         """
         began = time.thread_time()
-        for tid in list(self._drives):
-            if tid in entered or not Path(f"/proc/{self._pid}/task/{tid}").exists():
-                del self._drives[tid]
-        entered = {**self._drives, **entered}
-        self._find_runtimes(entered)
+        ran = {state.tid for state in batch.states or ()}
+        driving = {
+            tid: one
+            for tid, one in driving.items()
+            if one.scheduler and (tid in ran or self._lives(tid))
+        }
+        self._find_runtimes(driving)
         runtimes = {runtime.handle: runtime for runtime in self._runtimes.values()}
         if runtimes:
             if self._affordable() and time.monotonic() >= self._next_walk:
                 self._walk(list(runtimes.values()))
-            for state in batch.states or ():
-                if _long_poll(state, batch.time_ns, threshold_ns):
-                    self._want(state.task_id)
-            self._look_up(list(runtimes.values()), batch)
-            batch.tasks = self._reading(batch.time_ns, list(runtimes.values()), entered)
+            long_polls = {
+                state.tid: state.task_id
+                for state in batch.states or ()
+                if _long_poll(state, batch.time_ns, threshold_ns)
+            }
+            for task_id in filter(None, long_polls.values()):
+                self._want(task_id)
+            # each copy of Tokio counts for itself: with several an id says too little
+            if len({(one.layout.module, one.layout.tls_offset) for one in driving.values()}) == 1:
+                self._look_up(list(runtimes.values()), batch)
+            if not self._affordable():
+                driving = {tid: one for tid, one in driving.items() if tid in long_polls}
+            batch.tasks = self._reading(batch.time_ns, list(runtimes.values()), driving)
+        for stats in batch.polls or ():
+            if self._vtables.at(stats.vtable) is not None:
+                self._learn(stats.vtable)
         self._ask_kinds()
         batch.task_kinds += self._fresh
         self._fresh = []
         self._spent_s += time.thread_time() - began
+
+    def _lives(self, tid: int) -> bool:
+        return Path(f"/proc/{self._pid}/task/{tid}").exists()
 
     def _affordable(self) -> bool:
         return self._spent_s <= CREDIT_S + SHARE * (time.monotonic() - self._begun)
 
     # ------------------------------------------------------------------- runtimes
 
-    def _find_runtimes(self, entered: Mapping[int, int]) -> None:
-        schedulers = {scheduler for scheduler in entered.values() if scheduler}
+    def _find_runtimes(self, driving: Mapping[int, Driving]) -> None:
+        known_place = (one for one in driving.values() if one.layout.scheduler != NONE)
+        schedulers = {one.scheduler for one in known_place}
         for known in self._runtimes.keys() - schedulers:
             del self._runtimes[known]
         for scheduler, runtime in list(self._runtimes.items()):
             if not is_there(self._read, runtime.owned):
                 del self._runtimes[scheduler]  # dropped, and another is at its place
         missing = schedulers - self._runtimes.keys()
-        if self._layout.scheduler == NONE or not self._affordable():
+        if not self._affordable():
             missing = set()
         for scheduler in sorted(missing)[: MOST_RUNTIMES - len(self._runtimes)]:
             handle = queues.handle_of(self._read, scheduler)
@@ -151,7 +168,7 @@ class TaskReader:
                 same = [queues.find_runtime(self._read, self._vtables, scheduler)]
             if same[0] is not None:
                 self._runtimes[scheduler] = same[0]
-        self._misses = 0 if self._runtimes or not entered else self._misses + 1
+        self._misses = 0 if self._runtimes or not driving else self._misses + 1
         if self._misses >= PATIENCE and not self.trouble:
             self.trouble = "the runtime's tasks are not read: no list of them as in tokio 1.38-1.54"
 
@@ -198,14 +215,14 @@ class TaskReader:
     # ------------------------------------------------------------------- queues
 
     def _reading(
-        self, now_ns: int, runtimes: Sequence[Runtime], entered: Mapping[int, int]
+        self, now_ns: int, runtimes: Sequence[Runtime], driving: Mapping[int, Driving]
     ) -> TasksRead:
         waiting = [queues.injected(self._read, runtime) for runtime in runtimes]
         pools = [found for one in runtimes if (found := queues.pool(self._read, one)) is not None]
         queued = [
-            (tid, queues.queued(self._read, self._layout, scheduler))
-            for tid, scheduler in sorted(entered.items())
-            if scheduler in self._runtimes
+            (tid, queues.queued(self._read, one.layout, one.scheduler))
+            for tid, one in sorted(driving.items(), key=itemgetter(0))
+            if one.scheduler in self._runtimes
         ]
         reading = TasksRead(
             time_ns=now_ns,
@@ -234,7 +251,7 @@ class TaskReader:
         self._unnamed = dict.fromkeys(self._kinds)
 
     def _learn(self, vtable: int) -> None:
-        if vtable not in self._kinds:
+        if vtable not in self._kinds and len(self._kinds) < MOST_KINDS:
             self._kinds[vtable] = TaskKind(vtable, "")
             self._fresh.append(self._kinds[vtable])
             self._unnamed[vtable] = None
@@ -269,5 +286,4 @@ class TaskReader:
 
 
 def _long_poll(state: ThreadState, now_ns: int, threshold_ns: int) -> bool:
-    in_task = bool(state.poll_start_ns and state.task_id)
-    return in_task and now_ns - state.poll_start_ns >= threshold_ns
+    return state.poll_start_ns > 0 and now_ns - state.poll_start_ns >= threshold_ns

@@ -1,8 +1,9 @@
 """What long sleeps were about, in words: the file or peer, and the kernel functions they slept in.
 
 The kernel side tells it once for each distinct wait (bpf_src/wait.h), as it was during the sleep:
-nothing here asks /proc what a descriptor is, for it may be closed or reused by now. What can still
-be wrong is the name of a file that was renamed between the sleep and its first mention.
+of a sleep that is over nobody asks /proc what a descriptor is, for it may be closed or reused by
+now. What can still be wrong is the mount that a path is shown under, where one file system is
+mounted at several places. Only of a sleep that still goes on /proc is asked.
 """
 
 from __future__ import annotations
@@ -16,14 +17,19 @@ from dataclasses import replace
 from hashlib import blake2b
 from typing import NamedTuple
 
-from hud.model import Frame, Kind, Origin, Sample, Stack
+from hud.model import Frame, Kind, Origin, Sample, Stack, ThreadState
 from hud.probe.wire import WAIT_NAME, Wait
+from hud.target.descriptors import describe
 from hud.target.kallsyms import KernelNames
 from hud.target.mounts import Mount, mounts_of, path_at
 
 MOST_WAITS = 4096
 MOST_STACKS = 60_000
 MOST_JOINED = 20_000
+MOST_LASTING = 4096
+MOST_DESCRIPTORS = 1 << 20
+MOST_HASTE_NS = 50_000_000
+"""A shorter sleep is not worth a question: it will be told when it ends."""
 MOUNTS_AGAIN_S = 5.0
 _NOTHING_SAID = re.compile(
     r"^(__)?(io_)?schedule(_\w+)?$ | ^entry_ | ^(__)?do_syscall | ^(__)?x64_sys_call$ "
@@ -50,11 +56,17 @@ class Waits:
     """Looks up each wait once."""
 
     def __init__(
-        self, pid: int, wait: Callable[[int], Wait | None], say: Callable[[str], None]
+        self,
+        pid: int,
+        wait: Callable[[int], Wait | None],
+        asleep_since: Callable[[int], int],
+        say: Callable[[str], None],
     ) -> None:
-        """``wait`` fetches one from the kernel; ``say`` gets a sentence of what is missing."""
+        """``wait`` fetches one from the kernel, ``asleep_since`` tells when the sleep of a thread
+        began (0 = awake); ``say`` gets a sentence of what is missing."""
         self._pid = pid
         self._wait = wait
+        self._asleep_since = asleep_since
         self._say = say
         self._known: dict[int, Told] = {}
         self._users: dict[int, Stack] = {}
@@ -65,6 +77,8 @@ class Waits:
         """Joined key -> the user stack's."""
         self._fresh: set[int] = set()
         """Joined stacks that are yet to be told."""
+        self._lasting: dict[tuple[int, int], int] = {}
+        """The type of descriptor by tid and begin of a sleep."""
         self._names: KernelNames | None = None
         self._mounts: list[Mount] = []
         self._mounts_read = float("-inf")
@@ -120,6 +134,27 @@ class Waits:
             self._inner.setdefault(key, {})[joined] = told.frames
             self._fresh.add(joined)
         return joined
+
+    def lasting(
+        self, state: ThreadState, now_ns: int, details: dict[tuple[int, int], str]
+    ) -> ThreadState:
+        """A thread that sleeps in a poll, with what its call is about as far as /proc tells.
+
+        Asked once for each sleep; the answer counts if the same sleep goes on after it.
+        """
+        sleep = state.tid, state.since_ns
+        if sleep not in self._lasting:
+            if now_ns - state.since_ns < MOST_HASTE_NS or state.argument > MOST_DESCRIPTORS:
+                return state
+            found = describe(self._pid, state.argument)
+            if self._asleep_since(state.tid) != state.since_ns:
+                return state
+            if len(self._lasting) >= MOST_LASTING:
+                self._lasting.clear()
+            self._lasting[sleep] = found.file_type if found else 0
+            if found and found.detail:
+                details[sleep] = found.detail
+        return replace(state, file_type=self._lasting[sleep])
 
     def of(self, key: int) -> Told:
         """What the waits with this key (``value`` of a SLEEP sample) were about."""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from hud.runtime.versions import Version, minor_between, parse_version, version_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from hud.runtime.blocks import Block
 
@@ -117,6 +117,9 @@ class TlsFacts(Protocol):
 
     @property
     def has_symtab(self) -> bool: ...
+    @property
+    def context_members(self) -> Sequence[Mapping[str, int]]:
+        """Member -> offset of ``Context``, as debug info has it; empty without types."""
 
 
 class Proposal(NamedTuple):
@@ -145,9 +148,16 @@ def propose(facts: TlsFacts, block: Block, tokio_versions: Sequence[str] = ()) -
     for _, value, size in contexts:
         if 0 <= value <= block.size - size:
             rows = _rows(size, versions, block.where)
+            if len(contexts) > len(versions) > 0:  # one of another version, which is not known
+                known = {row for row, _ in rows}
+                more = _rows(size, (), block.where)
+                rows += [(row, why) for row, why in more if row not in known]
+            rows = _by_dwarf(rows, facts.context_members)
             layouts += [layout_of(row, block, value, why) for row, why in rows]
     if layouts:
         return Proposal(tuple(dict.fromkeys(layouts)), "")
+    if facts.context_members:
+        return Proposal((), f"debug info of tokio {named} contradicts every known layout")
     sizes = " or ".join(str(size) for size in sorted({size for _, _, size in contexts}))
     of = f"tokio {named}" if named else "any version of tokio"
     return Proposal((), f"no known layout of {of} has a CONTEXT of {sizes} bytes")
@@ -212,6 +222,30 @@ def _rows(size: int, versions: Sequence[Version], where: str) -> list[tuple[Row,
     layouts = len({(row.task_id, row.runtime) for row in sized})
     several = f", which {layouts} layouts have" if layouts > 1 else ""
     return [(row, f"tokio {row.tokio} by its {context}{several}") for row in sized]
+
+
+def _by_dwarf(
+    rows: list[tuple[Row, str]], structures: Sequence[Mapping[str, int]]
+) -> list[tuple[Row, str]]:
+    """The rows that debug info agrees with, and says so; all where it has no types."""
+    if not structures:
+        return rows
+    return [
+        (row, f"{why} as its debug info says")
+        for row, why in rows
+        if any(_agrees(row, members) for members in structures)
+    ]
+
+
+def _agrees(row: Row, members: Mapping[str, int]) -> bool:
+    expected = {
+        "current_task_id": row.task_id if row.task_tag == NONE else row.task_tag,
+        "budget": row.budget_tag,
+        "runtime": row.runtime,
+    }
+    if row.scheduler != NONE:
+        expected["scheduler"] = row.scheduler
+    return expected.items() <= members.items()
 
 
 def layout_of(row: Row, block: Block, offset: int, why: str) -> ContextLayout:

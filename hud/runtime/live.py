@@ -24,8 +24,12 @@ Read = Callable[[int, int], bytes]
 PTHREAD_TID = 720
 """``tid`` in glibc's struct pthread on x86_64 (nptl/descr.h; the same in 2.17 to 2.41)."""
 
+MUSL_PREV, MUSL_NEXT, MUSL_TID = 16, 24, 48
+"""The neighbours in the ring of all threads, and ``tid``, in musl's struct pthread on x86_64
+(src/internal/pthread_impl.h; measured with 1.2.5)."""
+
 TAIL = 16 << 10
-"""glibc puts struct pthread at the end of the thread's stack mapping."""
+"""Both put struct pthread at the end of the thread's stack mapping."""
 
 WHOLE = 256 << 10
 """The main thread's TLS is anywhere in a small mapping of its own: those are read whole."""
@@ -33,6 +37,8 @@ WHOLE = 256 << 10
 MOST_MAPPINGS = 20_000
 MOST_BYTES = 64 << 20
 """Read in all; half a second."""
+
+MOST_THREADS = 10_000
 
 CORE_READ = 256
 """Bytes of a current_thread Core to look for its tick in."""
@@ -92,10 +98,11 @@ def memory_reader(pid: int, proc: Path = Path("/proc")) -> tuple[int, Read]:
 
 
 def thread_pointers(tids: Iterable[int], mappings: Sequence[Region], read: Read) -> dict[int, int]:
-    """tid -> thread pointer of those threads whose glibc descriptor is found (x86_64).
+    """tid -> thread pointer of those threads whose descriptor is found (x86_64, glibc and musl).
 
-    A descriptor holds its own address at 0 and 16 (tcbhead_t.tcb and .self) and its tid. Threads
-    of another C library are not found.
+    glibc's holds its own address at 0 and 16 (tcbhead_t.tcb and .self), musl's at 0 and in the
+    thread that follows it in the ring; both hold the tid. Threads of another C library are not
+    found.
     """
     wanted = set(tids)
     found: dict[int, int] = {}
@@ -109,19 +116,37 @@ def thread_pointers(tids: Iterable[int], mappings: Sequence[Region], read: Read)
         size = mapping.end - mapping.start
         start = mapping.start if size <= WHOLE else mapping.end - TAIL
         left -= mapping.end - start
-        for address in _descriptors(read(start, mapping.end - start), start):
-            tid = int.from_bytes(read(address + PTHREAD_TID, 4), "little")
-            if tid in wanted:
-                found[tid] = address
+        seen = _descriptors(read(start, mapping.end - start), start, read)
+        found |= {tid: address for address, tid in seen if tid in wanted}
     return found
 
 
-def _descriptors(data: bytes, start: int) -> Iterable[int]:
+def _descriptors(data: bytes, start: int, read: Read) -> Iterable[tuple[int, int]]:
     words = memoryview(data)[: len(data) // 8 * 8].cast("Q")
-    for index in range(len(words) - 2):
+    for index in range(len(words) - 3):
         address = start + 8 * index
-        if words[index] == address and words[index + 2] == address:
-            yield address
+        if words[index] != address:
+            continue
+        if words[index + 2] == address:
+            yield address, int.from_bytes(read(address + PTHREAD_TID, 4), "little")
+        elif _word(read, words[index + MUSL_NEXT // 8] + MUSL_PREV) == address:
+            yield from _ring(address, read)
+            return
+
+
+def _ring(first: int, read: Read) -> Iterable[tuple[int, int]]:
+    """All threads of musl, from any of them; as far as the ring holds together."""
+    address = first
+    for _ in range(MOST_THREADS):
+        yield address, int.from_bytes(read(address + MUSL_TID, 4), "little")
+        following = _word(read, address + MUSL_NEXT)
+        if following == first or _word(read, following + MUSL_PREV) != address:
+            return
+        address = following
+
+
+def _word(read: Read, address: int) -> int:
+    return int.from_bytes(read(address, 8), "little")
 
 
 def confirm(layout: ContextLayout, pointers: Mapping[int, int], read: Read) -> Confirmation:

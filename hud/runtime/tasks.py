@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import struct
 import time
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.model import TaskCount
@@ -35,8 +36,8 @@ MOST_SHARDS = 1 << 16
 """MAX_SHARED_LIST_SIZE of task/list.rs."""
 MOST_TASKS = 100_000
 MOST_VTABLES = 10_000
-SOME = 8
-"""Ends of shards that may be wrong before a place is given up."""
+LOOKED_AT = 64
+"""Shards that are looked at to see whether they are such."""
 TRIES = 3
 MOST_REPAIRS = 10_000
 """Nodes that a walk goes back from the tails, in all."""
@@ -91,20 +92,21 @@ class Walk(NamedTuple):
 
 
 class Vtables:
-    """The vtables of one process; what is none is remembered too."""
+    """The vtables of one process; code may be mapped later, so that only those found are kept."""
 
     def __init__(self, read: Read, is_code: Callable[[int], bool]) -> None:
         self._read = read
         self._is_code = is_code
-        self._known: dict[int, Vtable | None] = {}
+        self._known: dict[int, Vtable] = {}
 
     def at(self, address: int) -> Vtable | None:
         """The vtable at an address of the target; None if the bytes cannot be one."""
-        if address not in self._known:
-            if len(self._known) >= MOST_VTABLES:
-                self._known.clear()
-            self._known[address] = self._decode(address)
-        return self._known[address]
+        known = self._known.get(address)
+        if known is None:
+            known = self._decode(address)
+            if known is not None and len(self._known) < MOST_VTABLES:
+                self._known[address] = known
+        return known
 
     def _decode(self, address: int) -> Vtable | None:
         data = self._read(address, _VTABLE.size) if address and address % 8 == 0 else b""
@@ -165,10 +167,11 @@ def _holds(read: Read, vtables: Vtables, owned: Owned) -> int:
 
     A few may be wrong: tasks come and go while they are read.
     """
-    if len(read(owned.lists, SHARD * owned.shards)) != SHARD * owned.shards:
+    if len(read(owned.lists + SHARD * (owned.shards - 1), SHARD)) != SHARD:
         return -1
     right = wrong = 0
-    for header in {end for ends in _ends(read, owned) for end in ends} - {0}:
+    ends = {end for pair in islice(_ends(read, owned), LOOKED_AT) for end in pair} - {0}
+    for header in ends:
         data = read(header, _HEADER.size) if header % 8 == 0 else b""
         fits = (
             len(data) == _HEADER.size
@@ -177,8 +180,6 @@ def _holds(read: Read, vtables: Vtables, owned: Owned) -> int:
         )
         right += fits
         wrong += not fits
-        if wrong > right + SOME:
-            break
     return right if wrong <= right else -1
 
 
@@ -189,9 +190,12 @@ def is_there(read: Read, owned: Owned) -> bool:
 
 
 def _ends(read: Read, owned: Owned) -> Iterator[tuple[int, int]]:
-    data = read(owned.lists, SHARD * owned.shards)
-    for _, head, tail in struct.iter_unpack("<3Q", data[: len(data) // SHARD * SHARD]):
-        yield head, tail
+    """Head and tail of each shard."""
+    for first in range(0, owned.shards, LOOKED_AT):
+        shards = min(LOOKED_AT, owned.shards - first)
+        data = read(owned.lists + SHARD * first, SHARD * shards)
+        for _, head, tail in struct.iter_unpack("<3Q", data[: len(data) // SHARD * SHARD]):
+            yield head, tail
 
 
 class _Walker:

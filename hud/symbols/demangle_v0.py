@@ -11,6 +11,8 @@ bounded: a backref can ask for exponential work.
 from __future__ import annotations
 
 import encodings.punycode  # noqa: F401 (the codec is looked up when files may be out of reach)
+import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -48,7 +50,9 @@ _BASIC = {
 _SIGNED, _UNSIGNED = "ailnsx", "hjmoty"
 _POINTERS = {"R": "&", "Q": "&mut ", "P": "*const ", "O": "*mut "}
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_DECIMAL = frozenset("0123456789")
+_BASE62 = re.compile(r"([0-9a-zA-Z]*)_")
+_LENGTH = re.compile(r"(u?)(0|[1-9][0-9]*)_?")
+"""A number has no leading zero: 00 is two empty names."""
 _ESCAPED = {"\t": "\\t", "\r": "\\r", "\n": "\\n", "\\": "\\\\", "\0": "\\0"}
 
 
@@ -101,36 +105,26 @@ class _Parser:
         return False
 
     def _base62(self) -> int:
-        if self._eat("_"):
-            return 0
-        value = 0
-        while not self._eat("_"):
-            digit = _DIGITS.find(self._next())
-            value = value * 62 + digit
-            if digit < 0 or value >= 1 << 64:
-                raise _SyntaxError
-        return value + 1
+        match = _BASE62.match(self.text, self.at)
+        if match is None:
+            raise _SyntaxError
+        self.at = match.end()
+        return _number_of(match[1]) if match[1] else 0
 
     def _optional(self, mark: str) -> int:
         """``mark`` and a number: its value + 1; else 0."""
         return self._base62() + 1 if self._eat(mark) else 0
 
     def _identifier(self) -> str:
-        punycode = self._eat("u")
-        start = self.at
-        if not self._eat("0"):  # a number has no leading zero: 00 is two empty names
-            while self.text[self.at : self.at + 1] in _DECIMAL:
-                self.at += 1
-        digits = self.text[start : self.at]
-        if not 0 < len(digits) <= 5:
+        match = _LENGTH.match(self.text, self.at)
+        if match is None or len(match[2]) > 5:
             raise _SyntaxError
-        self._eat("_")
-        end = self.at + int(digits)
+        start = match.end()
+        end = self.at = start + int(match[2])
         if end > len(self.text):
             raise _SyntaxError
-        name = self.text[self.at : end]
-        self.at = end
-        return _from_punycode(name) if punycode else name
+        name = self.text[start:end]
+        return _from_punycode(name) if match[1] else name
 
     def _nested(self, inner: Callable[[], str]) -> str:
         self.depth += 1
@@ -162,7 +156,13 @@ class _Parser:
     # ------------------------------------------------------------------ paths
 
     def path(self, *, value: bool) -> str:
-        return self._nested(lambda: self._path(value=value))
+        return self._nested(self._value_path if value else self._type_path)
+
+    def _value_path(self) -> str:
+        return self._path(value=True)
+
+    def _type_path(self) -> str:
+        return self._path(value=False)
 
     def _path(self, *, value: bool) -> str:
         tag = self._next()
@@ -186,7 +186,7 @@ class _Parser:
                 return f"{path}<{arguments}>"
             return f"{path}::<{arguments}>" if self.generics else path
         if tag == "B":
-            return self._backref(lambda: self._path(value=value))
+            return self._backref(self._value_path if value else self._type_path)
         raise _SyntaxError
 
     def _item(self, *, value: bool) -> str:
@@ -359,6 +359,17 @@ class _Parser:
         except ValueError:
             raise _SyntaxError from None
         return '"' + "".join(_character(ord(letter), quote='"') for letter in text) + '"'
+
+
+@lru_cache(maxsize=4096)
+def _number_of(digits: str) -> int:
+    """Base 62, plus one: no digits are 0. Crates' disambiguators come again and again."""
+    value = 0
+    for digit in digits:
+        value = value * 62 + _DIGITS.index(digit)
+        if value >= 1 << 64:
+            raise _SyntaxError
+    return value + 1
 
 
 def _number(digits: str) -> str:

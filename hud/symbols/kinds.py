@@ -27,14 +27,13 @@ from hud.model import Origin
 from hud.symbols.bounds import Bounds
 from hud.symbols.demangle import demangle
 from hud.symbols.elf import PF_X
+from hud.symbols.generics import first_argument, first_generic, shown, without_generics
 from hud.symbols.inferred import short_path
 from hud.symbols.locations import Locations
-from hud.symbols.names import place_of, readable
+from hud.symbols.names import place_of
 from hud.symbols.reach import Reach
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from hud.symbols.elf import ElfFile
     from hud.symbols.locations import Location
     from hud.symbols.module import Module
@@ -49,11 +48,11 @@ SEARCHED = 128 << 20
 """Bytes of a segment that are searched for vtables."""
 MOST_VTABLES = 4096
 MOST_SYMBOLS = 20_000
+NOT_SURE = "~"
 MOST_SHOWN = 4
 """Types that are told where it may be any of them."""
-NAME_LIMIT = 400
 
-_GENERICS = re.compile(r"^(?:.*::)?poll(?:::)?<")
+
 _DROP_SYMBOLS = rb"drop_in_place.{0,120}task(?:\.\.|4)core"
 _DROP = re.compile(
     r"^core::ptr::drop_in_place(?:::)?<(?:alloc::boxed::Box<)?"
@@ -61,12 +60,6 @@ _DROP = re.compile(
 )
 _OWN_POLL = re.compile(r"::\{\{?closure(?:#\d+)?\}\}?$")
 _COROUTINE = re.compile(r"\{async_\w+#\d+\}(?=(?:<.*>)?$)")
-_CLOSURE = re.compile(r"\{\{closure\}\}|\{(?:closure|async_fn|async_block)(?:_env)?(?:#\d+)?\}")
-_SHORTER = (
-    (re.compile(r", alloc::alloc::Global\b|\bcore::marker::|\bcore::future::future::"), ""),
-    (re.compile(r"\b(?:alloc|core)::(?:boxed|pin|sync|rc|string|vec|option|result)::"), ""),
-    (re.compile(r",(?=\S)"), ", "),
-)
 
 
 class Functions(NamedTuple):
@@ -85,6 +78,7 @@ class Kind(NamedTuple):
 
     name: str
     where: str
+    """May begin with NOT_SURE."""
     inferred: bool
 
 
@@ -118,7 +112,7 @@ class Kinds:
         self._places: Counter[Location] = Counter()
 
     def of(self, functions: Functions) -> Kind:
-        """The type whose vtable has these functions; never raises, empty where nothing is known."""
+        """The type whose vtable has these functions; empty where nothing is known."""
         generic = first_generic(self._module.own_name(functions.poll)) or self._from_v0(functions)
         self._compare(functions)
         if generic and not any(
@@ -129,10 +123,15 @@ class Kinds:
                 # the symbols call an impl by its type, DWARF by a number
                 return self._kind(self._sure[functions], functions, own[0])
             return self._kind(generic, functions)
-        futures = self._futures(functions)
+        if functions in self._sure:
+            return self._kind(self._sure[functions], functions)
+        left = sorted(self._left(functions))
+        futures = left or _nearest(self._evidence_of(functions).polled)
         if futures:
-            return self._kind(" | ".join(sorted(futures)[:MOST_SHOWN]), functions)
-        place = self._declared(functions, "")
+            kind = self._kind(" | ".join(futures[:MOST_SHOWN]), functions)
+            # one is left by elimination, or a merged function spoke for it
+            return kind._replace(inferred=len(left) < 2)
+        place = self._declared(functions, "").removeprefix(NOT_SURE)
         return Kind(place, place, bool(place))
 
     def _kind(self, future: str, functions: Functions, own_name: str = "") -> Kind:
@@ -256,20 +255,17 @@ class Kinds:
             )
         return [(depth, *one) for one in self._defined[function]]
 
-    def _futures(self, functions: Functions) -> Iterable[str]:
-        """The types that it may be: one, where that is certain; the future's own name, where only
-        that is known; none."""
-        if functions in self._sure:
-            return (self._sure[functions],)
+    def _left(self, functions: Functions) -> frozenset[str]:
+        """The types that one that is not sure may be, by its drop functions."""
         evidence = self._evidence_of(functions)
         others = {
             future
             for one, future in self._sure.items()
             if one.schedule == functions.schedule and one != functions
         }
-        # one that is not sure is another's too: a merged function spoke for both
+        # a single one is another's too: a merged function spoke for both
         left = evidence.futures if len(evidence.futures) > 1 else evidence.any
-        return left - others or _nearest(evidence.polled)
+        return left - others
 
     def _own_function(self, functions: Functions, future: str) -> int:
         """The function that a named future's poll is; 0 = it does not show."""
@@ -290,7 +286,8 @@ class Kinds:
 
     def _declared(self, functions: Functions, name: str) -> str:
         """``src/main.rs:40``: the definition nearest to poll, and there the one tested first; of
-        several functions at one depth the one that fewest vtables reach."""
+        several functions at one depth the one that fewest vtables reach. NOT_SURE before it where
+        it is not in the future's own function, so that it may be a callee's."""
         definitions = self._evidence_of(functions).definitions
         own = self._own_function(functions, name) if name else 0
         if own:
@@ -305,7 +302,7 @@ class Kinds:
         best = min(nearest, key=lambda one: (self._places[one[2]], one[1]))[2]
         owner = place_of(best.path)
         path = short_path(best.path, owner) if owner is not None else best.path
-        return f"{path}:{best.line}"
+        return f"{NOT_SURE * (not own)}{path}:{best.line}"
 
 
 def _own(evidence: _Evidence) -> list[str]:
@@ -332,51 +329,3 @@ def _is_library(name: str) -> bool:
 def _nearest(depths: dict[str, int]) -> list[str]:
     least = min(depths.values(), default=0)
     return [name for name, depth in depths.items() if depth == least]
-
-
-# --------------------------------------------------------------------------- names
-
-
-def first_generic(name: str) -> str:
-    """``T`` of ``poll<T, S>`` or ``tokio::..::raw::poll::<T, S>``; empty = it is not that."""
-    return first_argument(name) if _GENERICS.match(name) else ""
-
-
-def first_argument(name: str) -> str:
-    """What stands first in the first ``<>`` of a name."""
-    start = name.find("<") + 1
-    depth = 0
-    for at in range(start, len(name)):
-        letter = name[at]
-        if letter in "<([{":
-            depth += 1
-        elif letter == ">" and name[at - 1] == "-":
-            continue
-        elif depth == 0 and letter in ",>":
-            return name[start:at].strip()
-        elif letter in ">)]}":
-            depth -= 1
-    return ""
-
-
-def without_generics(name: str) -> str:
-    """A path without what stands in ``<>``, and without the numbers of closures."""
-    kept = []
-    depth = 0
-    for at, letter in enumerate(name):
-        if letter == "<":
-            depth += 1
-        elif letter == ">" and name[at - 1] != "-":
-            depth -= 1
-        elif depth == 0:
-            kept.append(letter)
-    text = _CLOSURE.sub("{closure}", "".join(kept))
-    return text.replace("::::", "::").removesuffix("::")
-
-
-def shown(future: str, own_name: str = "") -> str:
-    """A future's type as people read it; ``own_name``: of its function, see ``readable``."""
-    name = readable(future, own_name)
-    for pattern, short in _SHORTER:
-        name = pattern.sub(short, name)
-    return name[:NAME_LIMIT]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hud.errors import FormatError
+from hud.symbols.dwarf.members import structures_with
 from hud.symbols.dwarf.reader import Dwarf, RawFrame
 from hud.symbols.elf import ET_DYN, PT_GNU_EH_FRAME, STT_TLS
 from hud.symbols.symtab import Symtab
@@ -58,6 +59,8 @@ class ModuleFacts:
     """Sentences about what cannot be read."""
     tls_slots: tuple[Slot, ...] = ()
     """Where the loader says which thread-local block is this file's; of shared objects."""
+    context_members: tuple[dict[str, int], ...] = ()
+    """Member -> offset of Tokio's Context, where debug info has types; of each copy."""
 
 
 class Module:
@@ -193,6 +196,7 @@ class Module:
             debuglink=link[0] if link is not None else "",
             notes=tuple(notes)[:MAX_NOTES],
             tls_slots=self._tls_slots(),
+            context_members=self._context_members() if contexts else (),
         )
 
     def _tls_slots(self) -> tuple[Slot, ...]:
@@ -201,6 +205,12 @@ class Module:
         except FormatError as why:
             self._note(str(why))
             return ()
+
+    def _context_members(self) -> tuple[dict[str, int], ...]:
+        if self._dwarf is None:
+            return ()
+        found = structures_with(self._dwarf.units, "current_task_id")
+        return tuple(members for members in found if "budget" in members)[:MAX_TLS_SYMBOLS]
 
     def _tls_symbols(self) -> list[FoundSymbol]:
         return [symbol for symbol in self._find(CONTEXT_NAMES) if symbol.type == STT_TLS]

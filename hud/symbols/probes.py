@@ -68,18 +68,19 @@ class Instruction(NamedTuple):
     """It writes rdi, the function's first argument."""
 
 
+_STATE = r"4task5state\w{0,40}5State"
 _HASH = r"17h[0-9a-f]{16}E"
 _END = rf"(?:{_HASH})?(?:\.llvm\.\d+)?\Z"
 NAMES = {
-    Role.RUNNING: re.compile(rf"4task5state\w*5State21transition_to_running{_END}"),
-    Role.IDLE: re.compile(rf"4task5state\w*5State18transition_to_idle{_END}"),
-    Role.COMPLETE: re.compile(rf"4task5state\w*5State22transition_to_complete{_END}"),
+    Role.RUNNING: re.compile(rf"{_STATE}21transition_to_running{_END}"),
+    Role.IDLE: re.compile(rf"{_STATE}18transition_to_idle{_END}"),
+    Role.COMPLETE: re.compile(rf"{_STATE}22transition_to_complete{_END}"),
     Role.POLL: re.compile(rf"5tokio7runtime4task3raw4poll{_HASH}(?:\.llvm\.\d+)?\Z"),
 }
 """Legacy and v0 mangling of the three; closures inside them have longer names. ``raw::poll`` is
 generic: in v0 its name goes on with the type."""
-_V0_POLL = re.compile(r"\A_RI\w*5tokio7runtime4task3raw4poll")
-_PATTERN = rb"4task5state\w*5State\d\dtransition_to_|7runtime4task3raw4poll"
+_V0_POLL = re.compile(r"\A_RI\w{0,60}5tokio7runtime4task3raw4poll")
+_PATTERN = rb"4task5state\w{0,40}5State\d\dtransition_to_|7runtime4task3raw4poll"
 
 TRANSITIONS = (Role.RUNNING, Role.IDLE, Role.COMPLETE)
 

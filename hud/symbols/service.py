@@ -391,8 +391,11 @@ def _kinds(loaded: _Loaded, request: messages.AskKinds) -> messages.Kinds:
     for offsets in request.vtables:
         places = [elf.vaddr_of(offset) for offset in offsets]
         known = [place for place in places if place is not None]
-        whole = len(known) == len(Functions._fields) == len(places)
-        answer.append(kinds.of(Functions(*known)) if whole else ("", "", False))
+        kind = ("", "", False)
+        if len(known) == len(Functions._fields) == len(places):
+            with suppress(HudError, *_SLIPS):  # damage at one costs no other its name
+                kind = kinds.of(Functions(*known))
+        answer.append(kind)
     elf.release()
     return messages.Kinds(request.request, answer)
 

@@ -243,8 +243,10 @@ def footer(scope: Scope, replay: bool = False) -> list[tuple[str, bool]]:
 
 
 def help_rows() -> list[tuple[str, str, str]]:
-    """(keys, what they do, where) of every listed binding, in the table's order."""
-    return [(_shown(row.keys), row.help, _places(row.scopes)) for row in BINDINGS if row.help]
+    """(keys, what they do, where) of every listed binding: first what holds everywhere."""
+    rows = [(_shown(row.keys), row.help, _places(row.scopes)) for row in BINDINGS if row.help]
+    places = list(dict.fromkeys(["", *(where for _, _, where in rows)]))
+    return sorted(rows, key=lambda row: places.index(row[2]))
 
 
 def _shown(keys: tuple[str, ...]) -> str:

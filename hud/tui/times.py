@@ -35,6 +35,11 @@ _PAN = 2
 """A pan moves by one part of this of what is shown."""
 
 
+_DISORDER = 256
+"""A snapshot's episodes come in the order of their ends, threads not quite in step: so many in a
+row that ended too early say that all before them did."""
+
+
 class Shown(NamedTuple):
     """What part of the run is on the screen; times as in the snapshot."""
 
@@ -82,22 +87,42 @@ def key_of(episode: Episode) -> tuple[int, int]:
 
 def of_worker(state: UiState, snapshot: Snapshot) -> Sequence[Episode]:
     """The episodes of the chosen worker, by start."""
-    uses = workers.listed(state, snapshot)
-    if not uses:
-        return ()
-    tid = uses[min(state.workers.cursor, len(uses) - 1)].worker.tid
+    tid = _tid(state, snapshot)
     found = [episode for episode in snapshot.timeline if episode.tid == tid]
     found.sort(key=lambda episode: episode.start_ns)
     return found
 
 
+def _tid(state: UiState, snapshot: Snapshot) -> int:
+    uses = workers.listed(state, snapshot)
+    return uses[min(state.workers.cursor, len(uses) - 1)].worker.tid if uses else -1
+
+
 def chosen(state: UiState, snapshot: Snapshot) -> Episode | None:
     """The episode under the cursor; else the worker's latest."""
-    found = of_worker(state, snapshot)
-    for episode in found:
-        if key_of(episode) == state.span.episode:
-            return episode
-    return found[-1] if found else None
+    tid = _tid(state, snapshot)
+    if state.span.episode is not None and state.span.episode[0] == tid:
+        start_ns = state.span.episode[1]
+        for episode in reversed(snapshot.timeline):
+            if episode.start_ns == start_ns and episode.tid == tid:
+                return episode
+    return next((one for one in reversed(snapshot.timeline) if one.tid == tid), None)
+
+
+def within(shown: Shown, snapshot: Snapshot) -> list[Episode]:
+    """The episodes that are on the screen, the latest first."""
+    found = []
+    older = 0
+    for episode in reversed(snapshot.timeline):
+        if episode.start_ns + episode.duration_ns <= shown.start_ns:
+            older += 1
+            if older > _DISORDER:
+                break
+        else:
+            older = 0
+            if episode.start_ns < shown.end_ns:
+                found.append(episode)
+    return found
 
 
 def beside(state: UiState, span: Span, snapshot: Snapshot) -> Span:

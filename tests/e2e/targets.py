@@ -164,6 +164,13 @@ def zoo(binary: Path, truth: Path, *options: str) -> Iterator[Running]:
             yield Running(process, port=0)
 
 
+@contextlib.contextmanager
+def nap(binary: Path, *arguments: str) -> Iterator[Running]:
+    """The smallest program whose task blocks: 12 ms at a time, for a minute."""
+    with _started([binary, *arguments]) as (process, _):
+        yield Running(process, port=0)
+
+
 GUEST = """
 import ctypes, sys, threading, time
 def visit(arguments):

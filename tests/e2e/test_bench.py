@@ -46,7 +46,9 @@ def test_drain(build_target: object) -> None:
 
 def test_overhead(build_target: object) -> None:
     table = bench("overhead", "--quick", "--only", "requests,polls")
-    for name in ("requests, 1 at once: per s", "polls: per s"):
+    exact = bench("overhead", "--quick", "--only", "polls", "--exact")
+    table += exact[exact.index("polls: per s, exact") :]
+    for name in ("requests, 1 at once: per s", "polls: per s", "polls: per s, exact"):
         cells = row(table, name)
         assert cells[1] == "2"
         assert float(cells[2].replace(",", "")) > 100
@@ -64,3 +66,25 @@ def test_accuracy(build_target: object) -> None:
 def test_steady() -> None:
     table = bench("steady", "--quick")
     assert row(table, "3")[3].endswith("%")
+
+
+def test_symbols(build_target: object) -> None:
+    table = bench("symbols", "--quick", "--addresses", "60")
+    assert float(row(table, "hud, first stack")[4]) < 60
+    cold = row(table, "hud  ")
+    assert cold[:3] == ["hud", "cold", "60"]
+    assert float(cold[7]) > 0
+    assert 10 < int(cold[5]) < 300
+    assert int(row(table, "equal")[1]) > 60
+    assert row(table, "different")[1] == "0"
+
+
+def test_unwind() -> None:
+    table = bench("unwind", "--quick", "--no-perf")
+    taken, complete, frames = row(table, "default settings")[1:4]
+    assert int(taken) > 0
+    assert float(complete.removesuffix(" %")) > 95
+    assert float(frames) > 5
+    cost = row(table, "in the kernel")
+    assert int(cost[1]) > 20
+    assert 0 < int(cost[6].removesuffix(" ns")) < 5000

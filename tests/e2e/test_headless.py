@@ -157,7 +157,7 @@ def test_other_data_has_every_promised_field(result: Result) -> None:
     assert "confirmed" in other["detection"]["reason"]
     assert set(other["losses"]) == {
         "ring_full", "stacks_full", "stacks_gone", "threads_full", "context_unreadable",
-        "stacks_skipped", "recording_full", "symbols_late",
+        "stacks_skipped", "recording_full", "symbols_late", "polls_uncounted",
     }  # fmt: skip
     assert {name: n for name, n in other["losses"].items() if n and name != "stacks_skipped"} == {}
     assert 0 < other["stacks_complete"] <= other["stacks_total"]

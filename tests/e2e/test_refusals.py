@@ -51,6 +51,7 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
     [
         (["--threshold", "0", "x"], "a threshold is 0.1 to 60000 ms", "hud --help"),
         (["--threshold", "nan", "x"], "'nan': a threshold is 0.1 to 60000 ms", "hud --help"),
+        (["--max-overhead", "0", "x"], "'0': a limit is 0.1 to 100 %", "hud --help"),
         (["--threshold", "fast", "x"], "'fast': a threshold is 0.1 to 60000 ms", "hud --help"),
         (["--duration", "-1", "x"], "a duration is 0 to 31536000 s", "hud --help"),
         (["--window", "inf", "x"], "'inf': a window is 0 to 31536000 s", "hud --help"),

@@ -7,6 +7,8 @@ import os
 import pty
 import re
 import select
+import shlex
+import shutil
 import signal
 import struct
 import subprocess
@@ -40,7 +42,14 @@ def server(prebuilt_demo: Path) -> Iterator[targets.Running]:
 class Session:
     """hud in a terminal of its own, and what its screen shows."""
 
-    def __init__(self, *arguments: object, width: int = 120, height: int = 32) -> None:
+    def __init__(
+        self,
+        *arguments: object,
+        width: int = 120,
+        height: int = 32,
+        cwd: Path | None = None,
+        **variables: str,
+    ) -> None:
         self.controller, self.terminal = pty.openpty()
         self.raw = b""
         self.screen = pyte.Screen(width, height)
@@ -52,7 +61,8 @@ class Session:
             stdin=self.terminal,
             stdout=self.terminal,
             stderr=self.terminal,
-            env=program.environment(TERM="xterm-256color", LC_ALL="C.UTF-8"),
+            cwd=cwd,
+            env=program.environment(TERM="xterm-256color", LC_ALL="C.UTF-8", **variables),
             start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
@@ -131,7 +141,7 @@ def test_a_visit(server: targets.Running) -> None:
         hud.until(lambda: "hash_password" in hud.text and "quit" in hud.screen.display[-1], "drawn")
         assert f"pid {server.pid}" in hud.screen.display[0]
 
-        hud.press("2")
+        hud.press("c2")
         hud.shows("parked")
         hud.press("?")
         hud.shows("any other key closes")
@@ -171,6 +181,87 @@ def test_a_recording_is_made_behind_the_screen_and_played_again(
         hud.shows("play")
         hud.press("q")
         assert hud.ends() == ""
+
+
+def test_all_that_a_screen_can_be_asked(server: targets.Running, tmp_path: Path) -> None:
+    """Threshold, window, views, yank and export, on a real run."""
+    place = {"XDG_RUNTIME_DIR": str(tmp_path)}
+    with Session("--pid", server.pid, width=140, cwd=tmp_path, **place) as hud:
+        hud.shows("handlers::hash_password")
+        hud.press("t\x7f1\r")
+        hud.shows("at least 1 ms (5.0ms until")
+        hud.press("w\x7f30\r")
+        hud.shows("window 30 s")
+        hud.press("3")
+        hud.until(lambda: re.search(r"^ [ >]W1  .*[cfsld]", hud.text, re.MULTILINE), "episodes")
+        hud.press("\x1b[D")
+        hud.shows("spent  ")
+        hud.press("\r")
+        hud.shows("your code blocks here")
+        hud.press("e\r")
+        hud.shows("written to ")
+        hud.press("e\r")
+        hud.shows("is there already")
+        hud.press("y")
+        hud.shows("kept in ")
+        exported, yanked = sorted(tmp_path.iterdir())
+        assert "< your code blocks here" in exported.read_text()
+        assert "< your code blocks here" in yanked.read_text()
+        assert yanked.stat().st_mode & 0o777 == 0o600
+        hud.press("1r")
+        hud.until(lambda: "00:00:0" in hud.screen.display[0], "started again")
+        assert "at least 1 ms" in hud.screen.display[0]
+        hud.shows("handlers::")
+        hud.press(" ")
+        hud.shows("PAUSED")
+        said_then = hud.text
+        time.sleep(0.6)
+        hud.until(lambda: True, "")
+        assert hud.text == said_then
+        hud.press(" ")
+        hud.shows("LIVE")
+        hud.press("q")
+        hud.ends()
+
+
+def test_in_tmux(
+    server: targets.Running, tmp_path: Path, need: Callable[[object, str], None]
+) -> None:
+    need(shutil.which("tmux"), "tmux")
+
+    def tmux(*words: str) -> str:
+        command = ["tmux", "-f", "/dev/null", "-S", str(tmp_path / "socket"), *words]
+        return subprocess.run(command, capture_output=True, text=True, env=environment).stdout
+
+    def shows(text: str, attributes: bool = False) -> str:
+        words = ("capture-pane", "-p", *(["-e"] if attributes else []))
+        found = program.within(PATIENCE_S, lambda: text in tmux(*words))
+        assert found, f"never shown: {text}\n{tmux(*words)}"
+        return tmux(*words)
+
+    environment = program.environment(LC_ALL="C.UTF-8", TERM="xterm-256color", SHELL="/bin/sh")
+    hud = shlex.join([*program.COMMAND, "--pid", str(server.pid)])
+    tmux("new-session", "-d", "-x", "110", "-y", "30", f"{hud}; echo left $?; exec sleep 60")
+    try:
+        shows("handlers::hash_password")
+        assert "\x1b[38;5;" in shows("cpu", attributes=True), "causes are coloured"
+        tmux("send-keys", "/", "hash_pass", "Enter")
+        shows("c clears")
+        tmux("send-keys", "Enter")
+        assert "your code blocks here" in shows("durations")
+        tmux("resize-window", "-x", "80", "-y", "24")
+        shows("esc back")
+        tmux("send-keys", "q")
+        shows(">  1")
+        tmux("send-keys", "5")
+        shows("no CPU")
+        tmux("send-keys", "q")
+        assert "  ended      quit" in shows("left 0"), "the summary is on the normal screen"
+        assert (
+            tmux("display", "-p", "#{alternate_on} #{mouse_any_flag} #{cursor_flag}") == "0 0 1\n"
+        )
+    finally:
+        tmux("kill-server")
 
 
 def test_an_interrupt_quits_and_writes(server: targets.Running, tmp_path: Path) -> None:

@@ -26,10 +26,14 @@ PROGRAM = r"""
 #include <linux/io_uring.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <fcntl.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -73,34 +77,40 @@ static void poll(unsigned long task, void (*work)(long)) {
 /* what the other thread does, `us` after it was asked */
 static int asked[2], in, out;
 static const char *path;
-static unsigned word;
+static unsigned *word;
+static int private;
+
+static void let_go(void) {
+	*word = 1;
+	syscall(SYS_futex, word, FUTEX_WAKE | private, 1, 0, 0, 0);
+}
 
 static void *answer(void *arg) {
+	unsigned long one = 1;
 	char byte;
 	(void)arg;
 	context.runtime = 2;
 	while (read(asked[0], &byte, 1) == 1) {
 		nap(us);
 		if (!strcmp(kind, "futex")) {
-			word = 1;
-			syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
+			let_go();
 		} else {
-			write(out, "!", 1);
+			write(out, &one, sizeof(one));
 		}
 	}
 	return 0;
 }
 
 static void wait_for_answer(long unused) {
-	char byte;
+	unsigned long answered;
 	(void)unused;
 	write(asked[1], "?", 1);
-	if (!strcmp(kind, "futex"))
-		while (!*(volatile unsigned *)&word)
-			syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, 0, 0, 0);
+	if (strstr(kind, "futex"))
+		while (!*(volatile unsigned *)word)
+			syscall(SYS_futex, word, FUTEX_WAIT | private, 0, 0, 0, 0);
 	else
-		read(in, &byte, 1);
-	word = 0;
+		read(in, &answered, sizeof(answered));
+	*word = 0;
 	if (!strcmp(kind, "fifo")) {  /* nothing is there any more when the sleep is told */
 		close(in);
 		in = open(path, O_RDONLY | O_NONBLOCK);
@@ -110,7 +120,7 @@ static void wait_for_answer(long unused) {
 
 static void time_out(long us) {
 	struct timespec t = {0, us * 1000};
-	syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, &t, 0, 0);
+	syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, 0, &t, 0, 0);
 }
 
 static void prepare(void) {
@@ -133,10 +143,23 @@ static void prepare(void) {
 		connect(in, (void *)&a, size);
 		out = accept(listener, 0, 0);
 		printf("port %d\n", ntohs(a.sin6_port));
+	} else if (!strcmp(kind, "eventfd")) {
+		in = out = eventfd(0, 0);
 	} else {
 		pipe(pair);
 		in = pair[0];
 		out = pair[1];
+	}
+	if (!private) {
+		if (!fork()) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			for (char byte; read(asked[0], &byte, 1) == 1;) {
+				nap(us);
+				let_go();
+			}
+			_exit(0);
+		}
+		return;
 	}
 	pthread_create(&thread, 0, answer, 0);
 }
@@ -188,6 +211,8 @@ int main(int count, char **arguments) {
 	kind = arguments[1];
 	us = atol(arguments[2]);
 	path = count > 3 ? arguments[3] : 0;
+	word = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	private = strcmp(kind, "shared futex") ? FUTEX_PRIVATE_FLAG : 0;
 	__asm__("mov %%fs:0, %0" : "=r"(self));
 	context.runtime = 2;
 	printf("context %ld\n", (long)((char *)&context - self));

@@ -15,9 +15,11 @@ import pytest
 
 from hud import resources
 from hud.errors import HudError, TargetError, UsageError
-from hud.model import Batch, Code, Kind, Rung, Sample, Spot, Stack
+from hud.model import Batch, Code, Detection, Kind, Rung, Sample, Spot, Stack
 from hud.profiler import Options, Profiler
 from hud.profiler import run as module
+from hud.profiler.detection import Context, Copy
+from hud.runtime.context import ContextLayout
 from hud.target.find import find_target
 
 pytestmark = pytest.mark.kernel
@@ -140,7 +142,8 @@ def test_workers_by_prefix_come_and_go(child: Child) -> None:
         assert [w.tid for w in profiler.workers] == [first, second]
         assert second in {w.tid for w in taken.all("workers")}  # type: ignore[attr-defined]
         child.ask("end api-0")
-        taken.until(lambda: first in taken.all("died"))
+        # the kernel's map may tell the end before the process connector does
+        taken.until(lambda: first in taken.all("died") and len(profiler.workers) == 1)
         assert [w.tid for w in profiler.workers] == [second]
         third = int(child.ask("sleeper api-2"))
         taken.until(lambda: third in {w.tid for w in profiler.workers})
@@ -267,6 +270,59 @@ def test_exec_goes_on_with_the_new_image(child: Child) -> None:
         taken.until(lambda: any(s.tid == new and s.kind == Kind.CPU for s in taken.samples))
         states = profiler.states().states or []
         assert {state.tid for state in states} <= {child.pid, new}
+
+
+def test_exec_into_what_cannot_be_read_leaves_the_last_rung_attached(
+    child: Child, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child.ask("sleeper api-0")
+
+    def refuse(*_: object) -> None:
+        raise TargetError("no such luck")
+
+    with profiled(child, workers="api") as profiler:
+        taken = Taken(profiler)
+        monkeypatch.setattr(module, "find_target", refuse)
+        child.tell("exec")
+        taken.until(lambda: any(batch.detection for batch in taken.batches))
+        assert profiler.detection.rung is Rung.LATENCY
+        assert profiler.detection.reason == "after exec: no such luck"
+        before = profiler.counters()["switches"]
+        new = int(child.ask("sleeper api-7"))
+        taken.until(lambda: profiler.counters()["switches"] > before + 10)
+        # by its name, as before
+        taken.until(lambda: [w.tid for w in profiler.workers] == [new])
+
+
+def a_copy(tls_offset: int) -> Copy:
+    layout = ContextLayout("1.45 to 1.54", 80, tls_offset, -1, 48, 68, 70, 40, 24, 104, -1, "why")
+    return Copy(layout, "", f"tokio at {tls_offset}", {})
+
+
+def test_a_layout_is_judged_by_its_own_readings(child: Child) -> None:
+    child.ask("sleeper api-0")
+    with profiled(child, workers="api") as profiler:
+        profiler.options = Options(workers="api")
+        profiler._facts_used = profiler._image.facts
+        # beyond the thread's memory, so that the kernel reads nothing
+        counters = profiler._probe.counters
+        counters.context_unreadable += 5_000  # of an image before exec
+        detection = Detection(Rung.CONTEXT, "two")
+        found = Context((a_copy(-1 << 40), a_copy(-1 << 41)), detection, incomplete=False)
+        assert profiler._use_layouts(found) == list(found.copies)
+        batch = Batch()
+        profiler._judge_layout(batch)
+        assert len(profiler._copies.known) == 2
+        taken = Taken(profiler)
+        # the latest goes first, with a note, then the other with the rung
+        taken.until(lambda: len(profiler._copies.known) == 1)
+        assert "tokio at -2199023255552: no longer looked at" in profiler.notes[-1]
+        taken.until(lambda: not profiler._copies.known)
+        assert profiler.detection.rung is Rung.NAMES
+        assert "readings of CONTEXT failed" in profiler.detection.reason
+        # what was refused stays so
+        assert profiler._use_layouts(found) == []
+        assert profiler._probe.config.layouts == 0
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from hud.tui import keys
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
-PICTURE = ROOT / "docs" / "screen.svg"
+PICTURE = ROOT / "tests" / "data" / "screen" / "screen.svg"
 
 
 def _compare(request: pytest.FixtureRequest, name: str, wanted: str) -> None:

@@ -45,6 +45,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pause-ms", default="20")
     parser.add_argument("--kinds", default="", help="of the zoo; default: all at once")
     parser.add_argument("--keep", type=Path, help="a directory for the truth and trace files")
+    parser.add_argument("--exact", action="store_true", help="hud with --exact")
     parser.add_argument("--hud", default="", help="further options for hud, e.g. --no-context")
 
 
@@ -79,6 +80,7 @@ def measure(
             words += ["--kinds", options.kinds]
         with targets.zoo(binary, truth, *words) as zoo:
             hud = ["--threshold", f"{options.threshold:g}", *options.hud.split()]
+            hud += ["--exact"] if options.exact else []
             stolen = running.stolen_ms()
             trace = running.profile(zoo.pid, seconds - 1.5, *hud)
             trace["stolen_ms"] = running.stolen_ms() - stolen
@@ -96,6 +98,12 @@ def show(name: str, verdict: Verdict, trace: dict[str, Any]) -> None:
     table.show(name, HEAD, rows)
     other = trace["otherData"]
     print(f"  detection: {other['detection']['rung']}: {other['detection']['reason']}")
+    if other["exact"]:
+        # no uprobe sees the root future
+        tasks = [score for kind, score in verdict.scores.items() if kind != "root"]
+        sizes = [abs(error) * 1000 for score in tasks for error in score.errors_ms]
+        print(f"  exact: {other['exact']}; durations of tasks' polls off by ", end="")
+        print(f"{table.median(sizes):.0f} us in the median, {table.quantile(sizes, 0.95):.0f} p95")
     losses = {key: value for key, value in other["losses"].items() if value}
     print(f"  losses: {losses or 'none'}; {running.load_average()}")
     print(f"  CPU time that the hypervisor took away: {trace['stolen_ms']:.0f} ms")

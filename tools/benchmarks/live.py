@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks import running, table
@@ -47,7 +46,7 @@ def attach(pid: int, seconds: float, threshold_ms: float, *, use_cache: bool) ->
         attached = time.monotonic()
         first, first_at, named_at = 0, 0.0, 0.0
         lags = [0.0, 0.0]
-        pump = peak = 0.0
+        pump = 0.0
         while time.monotonic() < attached + seconds:
             time.sleep(DRAIN_S)
             began_drain = time.monotonic()
@@ -60,20 +59,10 @@ def attach(pid: int, seconds: float, threshold_ms: float, *, use_cache: bool) ->
                 first, first_at = next(iter(batch.stacks)), began_drain
             if not named_at and first in batch.stacks and batch.stacks[first].frames:
                 named_at = now
-            peak = max([peak, *map(running.peak_mb, _forks())])
         stacks, complete = profiler.stack_counts()
+        peak = running.peak_mb(profiler._resolver.pid)
     named = (named_at - first_at, named_at - began) if named_at else (-1.0, -1.0)
     return Live(attached - began, *named, *lags, pump, peak, stacks, complete)
-
-
-def _forks() -> list[int]:
-    """Children that still are this program: the resolver is one."""
-    own = Path("/proc/self/cmdline").read_bytes()
-    return [
-        pid
-        for pid in running.family(os.getpid())[1:]
-        if Path(f"/proc/{pid}/cmdline").read_bytes() == own
-    ]
 
 
 HEAD = (

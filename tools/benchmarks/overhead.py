@@ -34,6 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pairs", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement")
     parser.add_argument("--only", default="", help="of requests,pipelined,polls,ping_pong")
+    parser.add_argument("--exact", action="store_true", help="the same again with --exact")
     parser.add_argument("--hud", default="", help="further options for hud")
 
 
@@ -41,11 +42,13 @@ def run(options: argparse.Namespace) -> int:
     pairs = 2 if options.quick else options.pairs
     seconds = 0.7 if options.quick else options.seconds
     wanted = set(options.only.split(",")) if options.only else set(MEASURES)
+    hud = options.hud.split()
+    modes = [("", hud), (", exact", [*hud, "--exact"])] if options.exact else [("", hud)]
     rows: list[list[table.Cell]] = []
     for name, measure in MEASURES.items():
-        if name in wanted:
-            for what, found in measure(pairs, seconds, options.hud.split()).items():
-                rows.append(_row(what, found))
+        for mode, words in modes if name in wanted else ():
+            for what, found in measure(pairs, seconds, words).items():
+                rows.append(_row(what + mode, found))
     table.show(
         f"without and with hud in turn ({running.load_average()})",
         ["what", "pairs", "without", "spread", "with hud", "spread", "change", "of the pairs"],

@@ -179,31 +179,30 @@ def compare(
     """Every call of every address: file, line and function."""
     reasons: Counter[str] = Counter()
     wrong = []
-    at = _symbols(binary)
-    for vaddr, ours, theirs in zip(vaddrs, hud, llvm, strict=True):
-        if len(ours) != len(theirs):
-            wrong.append(f"{vaddr:#x}: {len(ours)} calls, not {len(theirs)}")
-            continue
-        for one, other in zip(ours, theirs, strict=True):
-            reason = _reason(one, other, at)
-            if reason:
-                reasons[reason] += 1
-            else:
-                wrong.append(f"{vaddr:#x}: {one} is not {other}")
+    with binary.open("rb") as opened, ElfFile(opened.fileno(), str(binary)) as elf:
+        module = Module(elf)
+        starts: dict[str, set[int]] = {}
+        for name, start, _ in module.defined(b"^"):
+            starts.setdefault(name, set()).add(start)
+        for vaddr, ours, theirs in zip(vaddrs, hud, llvm, strict=True):
+            if len(ours) != len(theirs):
+                wrong.append(f"{vaddr:#x}: {len(ours)} calls, not {len(theirs)}")
+                continue
+            for one, other in zip(ours, theirs, strict=True):
+                reason = _reason(one, other)
+                if not reason and one[1:] == other[1:] and one is ours[-1]:
+                    start = module.frames(vaddr)[-1].symbol_start
+                    if start in starts.get(other.name, ()):
+                        reason = "several functions at one address, merged by the compiler"
+                if reason:
+                    reasons[reason] += 1
+                else:
+                    wrong.append(f"{vaddr:#x}: {one} is not {other}")
     return Verdict(sum(map(len, llvm)), reasons, wrong)
 
 
-def _symbols(binary: Path) -> dict[str, set[str]]:
-    """Each symbol's name -> all the names that are at its address."""
-    with binary.open("rb") as opened, ElfFile(opened.fileno(), str(binary)) as elf:
-        by_start: dict[int, set[str]] = {}
-        for name, start, _ in Module(elf).defined(b"^"):
-            by_start.setdefault(start, set()).add(name)
-    return {name: names for names in by_start.values() for name in names}
-
-
-def _reason(one: Call, other: Call, at: dict[str, set[str]]) -> str:
-    """Why two calls are the same, or may differ; empty: one of them is wrong."""
+def _reason(one: Call, other: Call) -> str:
+    """Why two calls are the same, or may differ; empty: not by what they say."""
     if one[1:] != other[1:]:
         no_line = not one.line and not other.line and not one.file
         return "no line: llvm-symbolizer gives a file of the symbol table" if no_line else ""
@@ -213,6 +212,4 @@ def _reason(one: Call, other: Call, at: dict[str, set[str]]) -> str:
         return "the symbol has a suffix of the compiler"
     if "::" in one.name and one.name.rpartition("::")[2] == other.name:
         return "no linkage name: hud adds the namespaces"
-    if one.name in at.get(other.name, ()):
-        return "several symbols at one address"
     return ""

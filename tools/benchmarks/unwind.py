@@ -22,6 +22,7 @@ from hud.target.find import find_target
 
 SETTLE_S = 2.0
 SLICE_S = 0.5
+OFTEN = 3
 STATS = Path("/proc/sys/kernel/bpf_stats_enabled")
 PERF_EVENT = 7
 """BPF_PROG_TYPE_PERF_EVENT of linux/bpf.h: the CPU sample is the only program of that type."""
@@ -120,6 +121,7 @@ def _complete(pid: int, seconds: float) -> None:
         after, spent = profiler.counters(), _runs(lambda _: True)
     grown = {name: after[name] - before[name] for name in after}
     cells: list[table.Cell] = [
+        "default settings",
         grown["stacks_taken"],
         table.percent(grown["stacks_complete"], grown["stacks_taken"]),
         f"{grown['frames'] / max(1, grown['stacks_taken']):.1f}",
@@ -128,7 +130,16 @@ def _complete(pid: int, seconds: float) -> None:
         f"{(spent.ns - used.ns) / elapsed / 1e7:.2f} %",
         f"{(spent.ns - used.ns) / max(1, spent.count - used.count):.0f} ns",
     ]
-    head = ("stacks", "complete", "frames each", "not taken", "distinct", "kernel side", "per run")
+    head = (
+        "what",
+        "stacks",
+        "complete",
+        "frames each",
+        "not taken",
+        "distinct",
+        "kernel side",
+        "per run",
+    )
     table.show(
         f"demo server under load, {elapsed:.0f} s after the first {SETTLE_S:g} s"
         f" ({running.load_average()})",
@@ -173,9 +184,13 @@ def _cost(profiler: Profiler, seconds: float) -> None:
             samples += taken
     table.show(
         f"CPU samples with a stack, against those without in turn ({running.load_average()})",
-        ("stacks", "frames each", "run without", "per stack", "spread", "per frame", "spread"),
+        (
+            *("what", "stacks", "frames each", "run without"),
+            *("per stack", "spread", "per frame", "spread"),
+        ),
         [
             [
+                "in the kernel",
                 samples,
                 f"{table.median(depths):.1f}",
                 f"{table.median(plain):.0f} ns",
@@ -219,7 +234,7 @@ def _beside_perf(profiler: Profiler, pid: int, seconds: float, options: argparse
         [
             "perf",
             recorded.samples,
-            "?",
+            "-",
             f"{recorded.cpu_s:.2f} s",
             f"{theirs.cpu_s:.2f} s",
             f"{recorded.size_mb:.1f} MB",
@@ -234,14 +249,15 @@ def _beside_perf(profiler: Profiler, pid: int, seconds: float, options: argparse
 
 
 def _compare(ours: Counter[Chain], theirs: Counter[Chain]) -> None:
-    whole = Counter({chain: n for chain, n in theirs.items() if chain[-1] in {c[-1] for c in ours}})
+    """What one took and the other did not is mostly what was sampled once or twice."""
+    ends = {chain[-1] for chain in ours}
+    whole = Counter({chain: n for chain, n in theirs.items() if chain[-1] in ends})
     rows: list[list[table.Cell]] = []
     for name, chains, others in (("hud", ours, whole), ("perf", whole, ours)):
         total = sum(chains.values())
         depths = [len(chain) for chain, count in chains.items() for _ in range(count)]
-        common = sum(count for chain, count in chains.items() if chain in others)
+        often = {chain: count for chain, count in chains.items() if count >= OFTEN}
         callers = {chain[1:] for chain in others}
-        outer = sum(count for chain, count in chains.items() if chain[1:] in callers)
         rows.append(
             [
                 name,
@@ -249,13 +265,17 @@ def _compare(ours: Counter[Chain], theirs: Counter[Chain]) -> None:
                 len(chains),
                 f"{sum(depths) / max(1, total):.2f}",
                 f"{table.median(depths):.0f}",
-                table.percent(common, total),
-                table.percent(outer, total),
+                table.percent(sum(n for c, n in chains.items() if c in others), total),
+                table.percent(sum(n for c, n in chains.items() if c[1:] in callers), total),
+                table.percent(sum(n for c, n in often.items() if c in others), sum(often.values())),
             ]
         )
     cut = sum(theirs.values()) - sum(whole.values())
     table.show(
         f"stacks to the thread's start, by function (of perf's {cut} others are cut off)",
-        ("who", "stacks", "distinct", "mean depth", "median", "the other has it", "its callers"),
+        (
+            *("who", "stacks", "distinct", "mean depth", "median"),
+            *("the other has it", "its callers", f"of those taken {OFTEN} times"),
+        ),
         rows,
     )

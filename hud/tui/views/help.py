@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from hud.model import Losses, Snapshot
 from hud.tui.keys import help_rows
-from hud.tui.layout import block
+from hud.tui.layout import block, width_of
 from hud.tui.style import Line, Span
 from hud.tui.text import clean, pad, pieces
 from hud.tui.verdict import caveats
@@ -14,6 +15,8 @@ from hud.tui.verdict import caveats
 if TYPE_CHECKING:
     from hud.tui.state import UiState
 
+_COLUMN = 72
+"""What the longest line about a key takes."""
 _WORDS = (
     ("blocker", "own code that kept a worker in one task poll for the threshold or longer"),
     (
@@ -21,6 +24,12 @@ _WORDS = (
         "cpu, lock, sleep, file, fsync, net, dns, child, pipe, fault, syscall; wait = no CPU",
     ),
     ("count", "polls that long; total, max, p99: for how long"),
+    ("per file", "or per task type: sums; their p99 is the end of a histogram's bucket"),
+    (
+        "timeline",
+        "a letter and colour per cause; reversed: the selected blocker, or what is searched",
+    ),
+    ("long", "of a task type: polls of the threshold or more; stuck: nothing can wake it any more"),
     ("share", "total, as a part of all worker time in the window"),
     ("~", "a name inferred from the program's messages, not read from its symbols"),
     ("<", "where your code blocks; frames below it are what it called"),
@@ -30,10 +39,7 @@ _WORDS = (
 
 def content(snapshot: Snapshot, width: int) -> list[Line]:
     """All lines of the page; the caller clips and scrolls."""
-    lines: list[Line] = [(Span(" Keys", "title"),)]
-    for keys, what, where in help_rows():
-        place = f"  ({where})" if where else ""
-        lines.append((Span(f"   {pad(keys, 14)} "), Span(what), Span(place, "dim")))
+    lines: list[Line] = [(Span(" Keys", "title"),), *_keys(width)]
     lines += [(), (Span(" Words", "title"),)]
     lines += [(Span(f"   {pad(word, 14)} "), Span(what)) for word, what in _WORDS]
     detection = snapshot.info.detection
@@ -50,6 +56,19 @@ def content(snapshot: Snapshot, width: int) -> list[Line]:
             for at, part in enumerate(pieces(sentence, max(width - 20, 20)))
         ]
     return lines
+
+
+def _keys(width: int) -> list[Line]:
+    """One below the other; in two columns where these fit."""
+    rows: list[Line] = []
+    for keys, what, where in help_rows():
+        place = f"  ({where})" if where else ""
+        rows.append((Span(f"   {pad(keys, 14)} "), Span(what), Span(place, "dim")))
+    if width < 2 * _COLUMN:
+        return rows
+    half = -(-len(rows) // 2)
+    columns = zip_longest(rows[:half], rows[half:], fillvalue=())
+    return [(*left, Span(" " * (_COLUMN - width_of(left))), *right) for left, right in columns]
 
 
 def _detection(snapshot: Snapshot) -> str:

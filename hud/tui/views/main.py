@@ -187,7 +187,7 @@ def _task(blocker: Blocker, width: int, mark: str) -> list[Line]:
     if blocker.holders:
         use = blocker.holders[0]
         held = f"{clean(use.function) or 'not known'}  {clean(use.where)}"
-        lines.append(_labelled("holder", (Span(held), Span(f"  {use.role}", "dim"))))
+        lines.append(_labelled("holder", (Span(held), Span(f"  {clean(use.role)}", "dim"))))
     return [clip(line, width, mark) for line in lines]
 
 

@@ -96,11 +96,11 @@ def table(snapshot: Snapshot, width: int) -> Table:
 def shape(snapshot: Snapshot, body: int) -> tuple[int, int]:
     """Lines above the rows, and how many rows are shown."""
     head = len(_summary(snapshot)) + 1
-    return head, max(body - head - _pane(body), 0)
+    return head, max(body - head - _pane(snapshot, body), 0)
 
 
-def _pane(body: int) -> int:
-    return 0 if body < 16 else min(pane_height(body), 9)
+def _pane(snapshot: Snapshot, body: int) -> int:
+    return 0 if body < 16 or not snapshot.tasks else min(pane_height(body), 9)
 
 
 def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Line]:
@@ -117,7 +117,7 @@ def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Li
         lines.append(_row(columns, use, number == at.cursor, state))
     if not uses:
         lines += [(), *((Span(f"   {said}", "dim"),) for said in _nothing(snapshot, state))]
-    pane = _pane(height)
+    pane = _pane(snapshot, height)
     lines = block(lines, width, height - pane, mark)
     if pane:
         chosen = uses[at.cursor] if at.cursor < len(uses) else None

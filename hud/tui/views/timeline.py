@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from hud.analysis import blame
@@ -34,6 +36,8 @@ LETTERS: dict[Cause, str] = {
     Cause.SYSCALL: "k",
     Cause.UNKNOWN: "?",
 }
+_STYLES = {cause: cause_style(cause) for cause in Cause}
+_BLANK, _NOTHING = ("", " "), ("dim", ".")
 _PANE = 7
 _TICK = 20
 """Columns from one time to the next."""
@@ -110,10 +114,8 @@ def _cells(
     marked: set[tuple[int, int]] = set()
     under: set[tuple[int, int]] = set()
     keys = _selected_stacks(state)
-    for episode in snapshot.timeline:
+    for episode in times.within(shown, snapshot):
         first_ns, last_ns = episode.start_ns, episode.start_ns + episode.duration_ns
-        if last_ns <= start or first_ns >= end:
-            continue
         row = rows.setdefault(episode.tid, {})
         first = max((first_ns - start) // cell_ns, 0)
         last = min((last_ns - 1 - start) // cell_ns, shown.columns - 1)
@@ -156,40 +158,26 @@ def _selected_stacks(state: UiState) -> set[tuple[int, Cause]]:
 
 def _heights(row: dict[int, Cell], shown: times.Shown, glyphs: Glyphs) -> Line:
     steps = glyphs.ramp[1:]
-    spans: list[Span] = []
-    for column in range(shown.columns):
-        cell = row.get(column)
-        if cell is None:
-            spans.append(Span(" "))
-            continue
-        cause, share, _, _ = cell
+    cells = [_BLANK] * shown.columns
+    for column, (cause, share, _, _) in row.items():
         level = min(int(share * len(steps)), len(steps) - 1)
-        spans.append(Span(steps[level], cause_style(cause)))
-    return _joined(spans)
+        cells[column] = (_STYLES[cause], steps[level])
+    return _joined(cells)
 
 
 def _letters(row: dict[int, Cell], shown: times.Shown, past: int) -> Line:
-    spans: list[Span] = []
-    for column in range(shown.columns):
-        cell = row.get(column)
-        if cell is None:
-            spans.append(Span("." if column < past else " ", "dim"))
-            continue
-        cause, _, selected, under = cell
+    cells = [_NOTHING if column < past else _BLANK for column in range(shown.columns)]
+    for column, (cause, _, selected, under) in row.items():
         emphasis = "reverse " if selected else ""
-        style = "warn" if under else emphasis + cause_style(cause)
-        spans.append(Span(LETTERS[cause], style))
-    return _joined(spans)
+        cells[column] = ("warn" if under else emphasis + _STYLES[cause], LETTERS[cause])
+    return _joined(cells)
 
 
-def _joined(spans: list[Span]) -> Line:
-    joined: list[Span] = []
-    for span in spans:
-        if joined and joined[-1].style == span.style:
-            joined[-1] = Span(joined[-1].text + span.text, span.style)
-        else:
-            joined.append(span)
-    return tuple(joined)
+def _joined(cells: list[tuple[str, str]]) -> Line:
+    return tuple(
+        Span("".join(char for _, char in group), style)
+        for style, group in groupby(cells, key=itemgetter(0))
+    )
 
 
 def _legend(cells: dict[int, dict[int, Cell]], snapshot: Snapshot) -> Line:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hud.analysis.snapshot import Analyzer
 from hud.model import (
+    Batch,
     Cause,
     Detection,
     Episode,
@@ -169,6 +171,30 @@ def test_what_a_sleep_was_about(build: ModuleType) -> None:
     assert (told.detail, told.cause) == ("/data/index", Cause.NETWORK)
     assert told.evidence == "asleep in read of a socket"
     assert other.detail == "", "its first argument is no descriptor"
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_what_a_sleep_that_lasts_is_about(build: ModuleType, finished: bool) -> None:
+    recording = build.empty_recording()
+    tid, start = build.TIDS[0], build.START_NS
+    now = start + build.SECOND
+    stuck = build.state(tid, poll_start_ns=start, where=Where.POLL)
+    stuck = replace(stuck, since_ns=start + 5, running=False, asleep_stack=build.SAVE)
+    for call, detail, cause in ((0, "10.0.0.7:80", Cause.NETWORK), (34, "", Cause.SYSCALL)):
+        recording.details[tid, start + 5] = "10.0.0.7:80"
+        state = replace(stuck, syscall=call, file_type=0xC000)
+        recording.set_states([state], now)
+        if finished and call == 0:
+            recording.finish(now, "")
+            (one,) = episodes(recording, now)
+        else:
+            analyzer = Analyzer(recording, machine="x86_64")
+            (one,) = analyzer.snapshot(now, True).timeline
+        assert (one.detail, one.in_progress) == (detail, True)
+        if detail:
+            assert one.cause is cause
+        if finished:
+            break
 
 
 def test_a_wait_inside_a_poll_is_no_sleep(build: ModuleType) -> None:
@@ -391,3 +417,32 @@ def test_a_run_that_goes_on_is_shown_and_then_counted_once(build: ModuleType) ->
     assert analyzer.snapshot(now + 20 * build.MS, True).blocked_ns == 40 * build.MS
     assert analyzer.snapshot(now + build.SECOND, True).blocked_ns == 40 * build.MS
     assert [one.duration_ns for one in analyzer.episodes()] == [40 * build.MS]
+
+
+def test_samples_of_a_thread_that_turns_out_to_be_no_worker_count_no_more(
+    build: ModuleType,
+) -> None:
+    recording = sampled(build)
+    tid, start = build.TIDS[0], build.START_NS
+    recording.add_stack(1, Stack(addresses=(1,), complete=True))
+    recording.add_samples(ticks(build, tid, start, [1, 1, 1]))
+    analyzer = Analyzer(recording, machine="x86_64")
+    assert analyzer.snapshot(start + 100 * build.MS, True).episodes == 0
+    recording.take(Batch(withdrawn=[tid], stacks={1: build.stack(build.user("app::f"))}))
+    snapshot = analyzer.snapshot(start + 200 * build.MS, True)
+    assert snapshot.episodes == 0
+    assert tid not in {use.worker.tid for use in snapshot.workers}
+
+
+def test_polls_count_once_the_rung_is_left_behind(build: ModuleType) -> None:
+    recording = sampled(build)
+    tid, start = build.TIDS[0], build.START_NS
+    recording.add_samples(ticks(build, tid, start, [build.HASH] * 3))
+    poll_start = start + build.SECOND
+    found = Detection(Rung.CONTEXT, "found later")
+    poll = build.poll(tid, poll_start, 12 * build.MS)
+    cpu = build.cpu(tid, poll_start + 9 * build.MS, build.HASH, poll_start)
+    recording.take(Batch(samples=[cpu, poll], detection=found))
+    told = {one.method: one for one in episodes(recording, start + 2 * build.SECOND)}
+    assert told.keys() == {Method.SAMPLES, Method.POLL}
+    assert told[Method.POLL].duration_ns == 12 * build.MS

@@ -66,7 +66,11 @@ def test_many_snapshots_end_where_one_does(build: ModuleType) -> None:
     assert analyzer.snapshot(whole.ended_ns, False) == expected
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(st.randoms(use_true_random=False))
 def test_names_may_come_at_any_time(build: ModuleType, random: object) -> None:
     whole = build.demo_recording(6)

@@ -10,7 +10,16 @@ import pytest
 
 from hud.analysis.snapshot import Analyzer
 from hud.export import summary
-from hud.model import Detection, Losses, Rung, Target, TasksRead, Worker
+from hud.model import (
+    Detection,
+    HolderUse,
+    HostPressure,
+    Losses,
+    Rung,
+    Target,
+    TasksRead,
+    Worker,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,6 +132,44 @@ def test_advice_stands_below_its_row(snapshot: Snapshot) -> None:
         max(map(len, narrow[narrow.index("   share") : narrow.index("  allowed")].splitlines()))
         <= 60
     )
+
+
+def test_what_it_was_about_and_who_is_waited_for(snapshot: Snapshot) -> None:
+    blocker = replace(
+        snapshot.blockers[0],
+        details=tuple((f"/data/{n}", 9) for n in range(5)),
+        holders=(
+            HolderUse("cache::refill", "src/cache.rs:88", "worker", 7, 5),
+            HolderUse("thread filler", "", "other thread", 0, 4),
+            HolderUse("", "", "other process", 0, 3),
+            HolderUse("jobs::send", "", "pool thread", 8, 2, held=False),
+        ),
+    )
+    text = summary.text(replace(snapshot, blockers=(blocker,)))
+    assert "about /data/0, /data/1, /data/2 and 2 more\n" in text
+    assert (
+        "held by cache::refill src/cache.rs:88, on a worker; thread filler; in another process\n"
+        in text
+    )
+    assert "woken by jobs::send, on a thread of the blocking pool\n" in text
+
+
+def test_pressure_from_outside(build: ModuleType) -> None:
+    calm = empty(build)
+    assert "pressure" not in summary.text(calm)
+    pressed = replace(
+        calm,
+        host=HostPressure(1_200_000_000, 24, 900_000_000, "0.5 CPUs in /system.slice/x"),
+        stopped=1,
+        stopped_ns=400_000_000,
+    )
+    assert (
+        "  pressure   stopped by a CPU quota for 1.2 s in 24 periods "
+        "(0.5 CPUs in /system.slice/x); 1 poll stopped by a signal or a tracer, 400 ms; "
+        "900 ms taken by the hypervisor\n"
+    ) in summary.text(pressed)
+    unlucky = replace(calm, host=HostPressure(stolen_ns=calm.elapsed_ns // 2000))
+    assert "pressure" not in summary.text(unlucky)
 
 
 def test_tasks_behind_and_the_pool_are_told_where_they_are_known(snapshot: Snapshot) -> None:

@@ -280,9 +280,12 @@ def test_time_of_the_present_state_is_added() -> None:
         task_id=0,
         split=TimeSplit(poll_cpu_ns=80),
     )
-    asleep = running._replace(sched=2, asleep_ns=(0, 1, 2, 4, 8, 16), stack=9, syscall=35)
+    asleep = running._replace(
+        sched=2, asleep_ns=(0, 1, 2, 4, 8, 16), stack=9, syscall=35, argument=6
+    )
     state = state_of(asleep, 130, True)
     assert (state.asleep_stack, state.syscall, state.running) == (9, 35, False)
+    assert state.argument == 6
     assert state.split == TimeSplit(
         poll_cpu_ns=50, poll_asleep_ns=4 + 8 + 30, parked_ns=1 + 2, allowed_ns=16
     )

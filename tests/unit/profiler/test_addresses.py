@@ -19,6 +19,7 @@ from hud.probe.probe import RawStack
 from hud.probe.unwind import UnwindTables
 from hud.profiler import addresses as module_under_test
 from hud.profiler.addresses import Addresses, Resolved, _vaddr, sites_of
+from hud.profiler.cache import Cache
 from hud.symbols.client import FailedReply, FramesReply, Resolver, UnwindReply
 from hud.symbols.unwind import UnwindTable
 from hud.target.mappings import read_mappings
@@ -78,11 +79,11 @@ class Asked:
 class World:
     """Addresses over mappings that the test may change."""
 
-    def __init__(self, *mappings: Mapping) -> None:
+    def __init__(self, *mappings: Mapping, cache: Cache | None = None) -> None:
         self.mappings = list(mappings)
         self.reads = 0
         self.asked = Asked()
-        self.addresses = Addresses(self.asked, self._open, self._read)  # type: ignore[arg-type]
+        self.addresses = Addresses(self.asked, self._open, self._read, cache)  # type: ignore[arg-type]
         self.addresses.refresh()
 
     def _open(self, mapping: Mapping) -> int:
@@ -167,6 +168,65 @@ def test_site_that_is_asked_for_is_not_asked_again(world: World) -> None:
     assert [offsets for _, _, offsets in world.asked.frames] == [[0x1001, 0x1001], [0x1002]]
     done = world.addresses.take(world.asked.answers())
     assert {key: len(stack.frames or ()) for key, stack in done} == {1: 2, 2: 3}
+
+
+def test_questions_are_small_and_in_the_order_of_the_stacks(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module_under_test, "MOST_IN_QUESTION", 3)
+    for key, first in ((1, 0x70), (2, 0x10)):
+        pcs = tuple(APP + first + n for n in (4, 2, 8))
+        world.addresses.want(key, RawStack(pcs, ""), ask=False)
+    world.addresses.ask_wanted()
+    asked = [offsets for _, _, offsets in world.asked.frames]
+    assert asked == [[0x1071, 0x1074, 0x1077], [0x1011, 0x1014, 0x1017]]
+    first, _ = world.asked.answers()
+    assert [key for key, _ in world.addresses.take([first])] == [1]
+
+
+def test_names_are_kept_for_the_next_run(tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "hud" / "modules")
+    assert cache
+    world = World(code(APP, "/app"), cache=cache)
+    names = world.named(1, APP + 0x20, APP + 0x30)
+    world.addresses.keep_names()
+    again = World(code(APP, "/app"), cache=cache)
+    again.addresses.want(1, RawStack((APP + 0x20, APP + 0x30), ""))
+    assert again.asked.frames == []
+    ((_, stack),) = again.addresses.take([])
+    assert functions(stack) == names == ["/app+0x1020", "/app+0x102f"]
+    assert stack.frames is not None
+    assert (stack.frames[0].address, stack.frames[0].module) == (APP + 0x20, "/app")
+    # what is new is added to what was kept
+    again.named(2, APP + 0x40)
+    again.addresses.keep_names()
+    third = World(code(APP, "/app"), cache=cache)
+    third.addresses.want(1, RawStack((APP + 0x20, APP + 0x30), ""))
+    third.addresses.want(2, RawStack((APP + 0x40,), ""))
+    assert third.asked.frames == []
+
+
+def test_names_that_could_not_be_had_are_asked_for_again(tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "hud" / "modules")
+    world = World(code(APP, "/app"), cache=cache)
+    world.addresses.want(1, RawStack((APP + 0x20,), ""))
+    ((request, _, _),) = world.asked.frames
+    world.addresses.take([FramesReply(request, [(Frame(0, module="/app", offset=0x20),)])])
+    world.addresses.keep_names()
+    again = World(code(APP, "/app"), cache=cache)
+    again.addresses.want(1, RawStack((APP + 0x20,), ""))
+    assert [offsets for _, _, offsets in again.asked.frames] == [[0x1020]]
+
+
+def test_damaged_names_count_as_absent(tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "hud" / "modules")
+    key = cache.key(os.open("/dev/null", os.O_RDONLY))
+    cache.store(key, "names", b"\x81\xcd\x10\x20\x93\x01\x02\x03")
+    world = World(code(APP, "/app"), cache=cache)
+    assert world.named(1, APP + 0x20) == ["/app+0x1020"]
+    cache.store(key, "names", b"nonsense")
+    world = World(code(APP, "/app"), cache=cache)
+    assert world.named(1, APP + 0x20) == ["/app+0x1020"]
 
 
 def test_stack_waits_for_all_its_modules(world: World) -> None:

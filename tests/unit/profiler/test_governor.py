@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hud.profiler.exact import cpu_times, used
 from hud.profiler.governor import (
     SWITCH_NS,
     Mode,
@@ -60,7 +64,7 @@ def test_workers_that_vanish_meanwhile_do_not_end_it() -> None:
 
 
 def test_stepped_instructions_cost_more() -> None:
-    assert cost_ns(1000, 0, 300) == 1_300_000
+    assert cost_ns(1000, 0, 300) == 1_000_000
     assert cost_ns(0, 1000, 300) == 9_300_000
 
 
@@ -83,3 +87,26 @@ def test_no_reading_costs_more_than_allowed(
         # at the same rate of work, over burst and pause
         work = max(cpu, cost) / attached * (attached + plan.pause_ns)
         assert cost <= limit * work * 1.001 + 1_000
+
+
+def test_cpu_time_of_workers_that_come_and_go(tmp_path: Path) -> None:
+    def write(tid: int, ns: int) -> None:
+        home = tmp_path / "9" / "task" / str(tid)
+        home.mkdir(parents=True, exist_ok=True)
+        (home / "schedstat").write_text(f"{ns} 5 7\n")
+
+    write(1, 100)
+    write(2, 1000)
+    before = cpu_times(9, [1, 2], tmp_path)
+    assert before == {1: 100, 2: 1000}
+    write(1, 150)
+    write(3, 9000)
+    after = cpu_times(9, [1, 3], tmp_path)  # 2 is gone, 3 is new
+    assert used(before, after) == 50
+
+
+def test_without_workers_the_whole_process_counts() -> None:
+    before = cpu_times(os.getpid(), [])
+    sum(range(200_000))
+    after = cpu_times(os.getpid(), [])
+    assert used(before, after) > 0

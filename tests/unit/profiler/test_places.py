@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hud.errors import TargetError
 from hud.model import Mapping
-from hud.profiler.places import check
+from hud.profiler.places import check, require_safe_returns
 from hud.symbols.probes import Point, Role
 
 PID = 77
@@ -138,3 +138,24 @@ def test_an_offset_is_used_only_where_the_bytes_are_the_same(
         assert at >= 0
         assert content
         assert CODE[at : at + len(content)] == content
+
+
+@pytest.mark.parametrize(
+    ("status", "release", "why"),
+    [
+        ("Seccomp:\t0\nx86_Thread_features:\t\n", "6.12.1", ""),
+        ("Seccomp:\t2\n", "6.1.0-50-amd64", ""),
+        ("Seccomp:\t2\n", "6.12.107+deb13", "seccomp"),
+        ("Seccomp:\t2\n", "6.18.44", ""),
+        ("Seccomp:\t0\nx86_Thread_features:\tshstk wrss\n", "6.18.44", "shadow stack"),
+    ],
+)
+def test_returns_are_probed_only_where_that_is_safe(
+    process: Process, status: str, release: str, why: str
+) -> None:
+    (process.home / "status").write_text(f"Name:\tservice\n{status}")
+    if why:
+        with pytest.raises(TargetError, match=why):
+            require_safe_returns(PID, release, process.root)
+    else:
+        require_safe_returns(PID, release, process.root)

@@ -34,6 +34,7 @@ class Facts(NamedTuple):
     tls: Tls | None
     tls_symbols: list[tuple[str, int, int]]
     has_symtab: bool = True
+    context_members: tuple[dict[str, int], ...] = ()
 
 
 def propose(facts: Facts, machine: int | str, versions: list[str] | None = None) -> Proposal:
@@ -127,6 +128,19 @@ def test_two_copies_of_tokio_each_count() -> None:
     ]
 
 
+def test_a_copy_more_than_versions_may_be_of_any() -> None:
+    both = Facts(Tls(0x1000, 0x200, 8), [(LEGACY, 0x40, 80), (LEGACY, 0x100, 88)])
+    layouts = propose(both, "x86_64", ["1.38.0"]).layouts
+    assert [(layout.tls_offset + 0x200, layout.tokio) for layout in layouts] == [
+        (0x40, "1.29 to 1.39"),
+        (0x40, "1.45 to 1.54"),
+        (0x40, "1.40 to 1.44"),
+        (0x100, "1.29 to 1.39"),
+        (0x100, "1.23"),
+    ]
+    assert "by its CONTEXT of 80 bytes" in layouts[1].why
+
+
 @pytest.mark.parametrize(
     ("machine", "tls", "offset"),
     [
@@ -165,6 +179,27 @@ def test_no_proposal_has_a_reason(
     proposal = propose(seen, machine, versions)
     assert proposal.layouts == ()
     assert reason in proposal.reason
+
+
+MEMBERS = {"current_task_id": 48, "budget": 68, "runtime": 70, "scheduler": 40, "rng": 56}
+
+
+def test_debug_info_decides_between_layouts_of_one_size() -> None:
+    seen = facts(80)._replace(context_members=(MEMBERS,))
+    layouts = propose(seen, "x86_64").layouts
+    assert [layout.tokio for layout in layouts] == ["1.45 to 1.54", "1.40 to 1.44"]
+    (layout,) = propose(seen, "x86_64", ["1.54.1"]).layouts
+    assert layout.why == "tokio 1.54.1, CONTEXT of 80 bytes as its debug info says"
+    older = {"current_task_id": 0, "budget": 68, "runtime": 70, "scheduler": 48}
+    seen = seen._replace(context_members=({"budget": 3}, older))
+    assert [layout.tokio for layout in propose(seen, "x86_64").layouts] == ["1.29 to 1.39"]
+
+
+@pytest.mark.parametrize("member", ["current_task_id", "budget", "runtime", "scheduler"])
+def test_debug_info_that_contradicts_refutes(member: str) -> None:
+    other = {**MEMBERS, member: 8}
+    proposal = propose(facts(80)._replace(context_members=(other,)), "x86_64", ["1.54.1"])
+    assert proposal == ((), "debug info of tokio 1.54.1 contradicts every known layout")
 
 
 def test_in_a_shared_object_offsets_count_from_its_block() -> None:

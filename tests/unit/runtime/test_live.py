@@ -17,6 +17,8 @@ from hud.model import Mapping
 from hud.runtime.context import NONE, ContextLayout
 from hud.runtime.live import (
     MOST_BYTES,
+    MUSL_PREV,
+    MUSL_TID,
     PTHREAD_TID,
     TAIL,
     WHOLE,
@@ -114,6 +116,25 @@ def test_static_program_has_it_in_the_heap(memory: Memory) -> None:
     heap = replace(memory.region(STACKS, 0x20000), path="[heap]")
     memory.descriptor(heap.start + 0x380, 5)
     assert thread_pointers([5], [heap], memory.read) == {5: heap.start + 0x380}
+
+
+def musl_ring(memory: Memory, *descriptors: tuple[int, int]) -> None:
+    for index, (address, tid) in enumerate(descriptors):
+        before, after = descriptors[index - 1], descriptors[(index + 1) % len(descriptors)]
+        memory.write(address, struct.pack("<4Q", address, 0, before[0], after[0]))
+        memory.write(address + MUSL_TID, struct.pack("<I", tid))
+
+
+def test_threads_of_musl_are_found_from_one_to_the_next(memory: Memory) -> None:
+    region = memory.region(STACKS, 0x8000)
+    far = memory.region(STACKS + (1 << 24), 2 * WHOLE)
+    places = [(region.start + 0x1000, 5), (far.start + 0x40, 6), (region.start + 0x3000, 7)]
+    musl_ring(memory, *places)
+    found = {tid: address for address, tid in places}
+    assert thread_pointers([5, 6, 7], [region, far], memory.read) == found
+    assert thread_pointers([6], [region], memory.read) == {6: far.start + 0x40}
+    memory.write(far.start + 0x40 + MUSL_PREV, bytes(8))  # it ends meanwhile
+    assert thread_pointers([5, 6, 7], [region], memory.read) == {7: places[2][0], 5: places[0][0]}
 
 
 def test_search_ends_when_all_are_found(memory: Memory) -> None:

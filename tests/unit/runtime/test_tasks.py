@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hud.model import TaskCount
@@ -251,6 +251,7 @@ words = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_garbage_neither_loops_nor_raises(data: st.DataObject) -> None:
     target = Target()
@@ -269,6 +270,7 @@ def test_garbage_neither_loops_nor_raises(data: st.DataObject) -> None:
     assert target.reads < 3_000
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=600), st.integers(0, 1 << 64))
 def test_any_bytes_at_all(data: bytes, address: int) -> None:
     def read(place: int, size: int) -> bytes:

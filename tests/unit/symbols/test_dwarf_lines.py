@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hud.errors import FormatError
-from hud.symbols.dwarf.lines import LineTable, join, read_lines
+from hud.symbols.dwarf.lines import SEARCHES, LineTable, join, read_lines
 from hud.symbols.dwarf.units import Unit, Units
 from hud.symbols.elf import ElfFile
 
@@ -168,3 +168,39 @@ def test_equals_a_map_of_every_address(plan: list[list[tuple[int, int]]], random
     assert {a: lines.lookup(a) for a in range(0x1FF0, at + 16)} == {
         a: expected.get(a) for a in range(0x1FF0, at + 16)
     }
+
+
+def test_a_function_of_its_own_sequence_is_searched_for() -> None:
+    program = (
+        b.sequence(0x5000, [(0, 50)], 16)
+        + b.set_file(2)  # compilers set the file before the address
+        + b.sequence(0x3000, [(0, 30), (8, 31)], 16)
+        + b.sequence(0x3000, [(0, 40), (8, 41)], 16)
+    )
+    lines, _, _ = table(b.line_program(program))
+    assert lines.lookup(0x5004, 0x5000) == (1, 50)
+    assert lines.lookup(0x3009, 0x3000) == (1, 41)  # the last one, as without the search
+    assert lines._starts is None
+    assert lines.lookup(0x3009) == (1, 41)
+    assert lines.lookup(0x5004, 0x5004) == (1, 50)
+
+
+def test_many_searches_end_in_all_sequences() -> None:
+    program = b"".join(b.sequence(0x2000 + 16 * n, [(0, n + 1)], 16) for n in range(2 * SEARCHES))
+    lines, _, _ = table(b.line_program(program))
+    for n in range(2 * SEARCHES):
+        assert lines.lookup(0x2005 + 16 * n, 0x2000 + 16 * n) == (1, n + 1)
+        assert (lines._starts is None) == (n < SEARCHES)
+
+
+def test_a_search_takes_nothing_but_the_beginning_of_a_sequence() -> None:
+    second = (
+        b.set_address(0x2000) + b.advance_line(5) + b"\x01"
+        + b.advance_pc(64) * 16
+        + b.set_address(0x3000) + b.advance_line(9) + b"\x01"
+        + b.set_address(0x3010) + b.END_SEQUENCE
+    )  # fmt: skip
+    cut = b.sequence(0x4000, [(0, 2)], 8)[: -len(b.END_SEQUENCE)]
+    lines, _, _ = table(b.line_program(second + cut))
+    assert lines.lookup(0x3004, 0x3000) == (1, 15)
+    assert lines.lookup(0x4000, 0x4000) is None

@@ -18,9 +18,11 @@ from screen_build import (
     QUIET,
     RICH,
     STUCK,
+    TASKS_READ,
     WORKERS,
     S,
     blocker,
+    episode,
     frame,
     many,
     on_rung,
@@ -31,14 +33,30 @@ from screen_build import (
 )
 
 from hud.analysis.snapshot import Analyzer
-from hud.model import Cause, Losses, Origin, Rung, Snapshot, Where
+from hud.model import (
+    Cause,
+    Code,
+    Holder,
+    HolderUse,
+    HostPressure,
+    Losses,
+    Origin,
+    PollStats,
+    Pressure,
+    Rung,
+    Snapshot,
+    TaskCount,
+    TaskKind,
+    TaskUse,
+    Where,
+)
 from hud.tui.frame import compose
-from hud.tui.keys import Act, Action, Scope, Typed
+from hud.tui.keys import Act, Action, Click, Scope, Typed
 from hud.tui.pages import page_of
 from hud.tui.state import Size, UiState, settle
 from hud.tui.style import THEMES, Line, theme_for
-from hud.tui.text import ASCII, cells
-from hud.tui.update import update
+from hud.tui.text import ASCII, UNICODE, cells
+from hud.tui.update import Yank, update
 from hud.tui.verdict import caveats, verdict
 from hud.wish import Playback
 
@@ -166,6 +184,11 @@ def hostile_snapshots(draw: st.DrawFn) -> Snapshot:
             inferred=draw(st.booleans()),
             stacks=tuple((key, draw(number)) for key in range(draw(st.integers(0, 4)))),
             share=draw(st.floats()),
+            details=((name, draw(number)),),
+            types=((where, draw(number)),),
+            holders=(HolderUse(name, where, operation, 1, draw(number)),),
+            durations=tuple(draw(st.lists(st.integers(0, 9), max_size=160))),
+            behind=draw(st.floats(-1, 1e9)),
         )
         for name, where, operation in names
     )
@@ -200,8 +223,39 @@ def hostile_snapshots(draw: st.DrawFn) -> Snapshot:
         for u in uses
     ]
     live = draw(st.booleans())
+    kind = TaskKind(1, draw(hostile), draw(hostile), draw(st.booleans()))
+    polls = PollStats(1, draw(number), draw(number), draw(number), (0,) * 50 + (3,))
+    told = episode(
+        1,
+        0,
+        draw(st.integers(0, 10**12)),
+        duration_ns=draw(number),
+        cause=draw(st.sampled_from(Cause)),
+        stack=draw(st.integers(0, 4)),
+        detail=draw(hostile),
+        evidence=draw(hostile),
+        holder=Holder(1, draw(hostile), draw(hostile), 1, 1),
+    )
+    lines = tuple((at, draw(hostile)) for at in range(3))
     return snapshot(
         info=info,
+        tasks=(TaskUse(kind, TaskCount(1, 1, 1, 1, draw(number)), polls, 1, 1, 1),),
+        tasks_read=draw(st.sampled_from([None, TASKS_READ])),
+        pressure=(Pressure(draw(hostile), 1, draw(st.booleans()), 1, draw(number), draw(number)),),
+        host=HostPressure(draw(number), 1, draw(number), draw(hostile)),
+        exact=draw(hostile),
+        timeline=(told,),
+        code={
+            0x1003: Code(
+                0x1003,
+                lines,
+                draw(hostile),
+                1,
+                tuple((at, text, draw(hostile)) for at, text in lines),
+                1,
+                draw(hostile),
+            )
+        },
         blockers=blockers,
         workers=tuple(uses),
         stacks=stacks,
@@ -214,19 +268,28 @@ def hostile_snapshots(draw: st.DrawFn) -> Snapshot:
     )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     hostile_snapshots(),
     st.integers(1, 300),
     st.integers(1, 100),
-    st.lists(st.one_of(st.sampled_from(Act), st.builds(Typed, st.characters())), max_size=6),
+    st.lists(
+        st.one_of(
+            st.sampled_from(Act),
+            st.builds(Typed, st.characters()),
+            st.builds(Click, st.integers(0, 300), st.integers(0, 100)),
+        ),
+        max_size=8,
+    ),
+    st.booleans(),
     st.booleans(),
 )
 def test_any_size_and_any_name(
-    seen: Snapshot, width: int, height: int, actions: list[Action], ascii_only: bool
+    seen: Snapshot, width: int, height: int, actions: list[Action], ascii_only: bool, replay: bool
 ) -> None:
     size = Size(width, height)
-    state = settle(UiState(glyphs=ASCII) if ascii_only else UiState(), seen)
+    playback = Playback(S, 9 * S, 1.0, True) if replay else None
+    state = settle(UiState(glyphs=ASCII if ascii_only else UNICODE, playback=playback), seen)
     for action in (*actions, None):
         lines = compose(seen, state, size)
         assert len(lines) == height
@@ -234,7 +297,9 @@ def test_any_size_and_any_name(
             assert cells(text) <= width
             assert text.isprintable()
         if action is not None:
-            state, _ = update(state, action, seen, size)
+            state, wanted = update(state, action, seen, size)
+            if isinstance(wanted, Yank):
+                assert all(line.isprintable() for line in wanted.text.splitlines())
 
 
 @pytest.mark.parametrize("size", [Size(20, 9), Size(59, 15), Size(60, 14), Size(300, 1)])

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hud.symbols.kinds import first_argument, first_generic, shown, without_generics
+from hud.symbols.generics import first_argument, first_generic, shown, without_generics
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,7 @@ def test_shown(future: str, expected: str) -> None:
     assert shown(future) == expected
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="abp<>(){}[]:,- #0ol", max_size=60))
 def test_any_text(name: str) -> None:
     assert first_argument(name) in name

@@ -1,0 +1,192 @@
+"""The account of tasks, read from a runtime that the test lays out in its own memory."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+
+from hud.errors import TargetError
+from hud.model import Batch, Kind, Sample, TaskCount, TaskKind, ThreadState, TimeSplit, Where
+from hud.profiler.tasks import PATIENCE, Driving, TaskReader
+from hud.runtime.blocks import Block
+from hud.runtime.context import LAYOUTS, layout_of
+from hud.symbols.client import FailedReply, KindsReply
+
+LAYOUT = next(layout_of(row, Block(0, 0, 80), 0, "") for row in LAYOUTS if row.last == (1, 54))
+TID = 77
+IDLE, READY, RUNNING = 4 << 6 | 8, 3 << 6 | 4, 3 << 6 | 1
+CODE = 0x1000
+HANDLE, LISTS, SCHEDULER, WORKER, CORE, QUEUE, VTABLE, TASKS = (4096 * at for at in range(8))
+
+
+class Runtime:
+    """A current runtime with one task of each id given, in a buffer of this process."""
+
+    def __init__(self, states: dict[int, int]) -> None:
+        self.buffer = ctypes.create_string_buffer(4096 * (9 + len(states)))
+        self.base = ctypes.addressof(self.buffer) + 4096 & -4096
+        self.size = len(states)
+        workers, shards = 3, 16
+        self.put(SCHEDULER, 1, self.at(WORKER), 0, self.at(CORE))
+        self.put(WORKER + 16, self.at(HANDLE))
+        self.put(HANDLE + 128 + 320, 8, workers, 8, workers)
+        self.put(HANDLE + 128 + 32, 5)
+        self.put(HANDLE + 128 + 368, self.at(LISTS), shards, 9, len(states), shards - 1, 1)
+        self.put(CORE, 0, 0, 0, self.at(QUEUE))
+        self.put(QUEUE + 16, 8, 10, 17)
+        self.put(VTABLE, *[CODE] * 7, 80, 32, 40)
+        for number, (task_id, state) in enumerate(states.items()):
+            header = TASKS + 4096 * number
+            self.put(header, state, 0, self.at(VTABLE), 1, 0, task_id)
+            self.put(LISTS + 24 * (task_id % shards) + 8, self.at(header), self.at(header))
+
+    def at(self, place: int) -> int:
+        return self.base + place
+
+    def put(self, place: int, *words: int) -> None:
+        data = struct.pack(f"<{len(words)}Q", *words)
+        ctypes.memmove(self.at(place), data, len(data))
+
+
+class Addresses:
+    def is_code(self, address: int) -> bool:
+        return address == CODE
+
+    def module_at(self, address: int) -> tuple[int, int]:
+        return 3, address - 0x800
+
+
+class Resolver:
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, object]] = []
+
+    def request_kinds(self, module: int, vtables: object) -> int:
+        self.asked.append((module, vtables))
+        return len(self.asked)
+
+
+@contextmanager
+def reader() -> Iterator[tuple[TaskReader, Resolver]]:
+    resolver = Resolver()
+    opened = TaskReader(os.getpid(), Addresses(), resolver)  # type: ignore[arg-type]
+    try:
+        yield opened, resolver
+    finally:
+        opened.close()
+
+
+def filled(opened: TaskReader, runtime: Runtime, **more: object) -> Batch:
+    batch = Batch(10**9, **more)  # type: ignore[arg-type]
+    if batch.states is None:
+        batch.states = [ThreadState(TID, Where.POLL, True, False, 1, 0, 0, TimeSplit())]
+    opened.fill(batch, {TID: Driving(runtime.at(SCHEDULER), LAYOUT)}, 5_000_000)
+    return batch
+
+
+def poll(task_id: int) -> Sample:
+    return Sample(1, 1, 0, 1, task_id, 0, TID, 0, 0, Kind.POLL, Where.POLL, 0)
+
+
+def test_what_a_batch_is_told() -> None:
+    runtime = Runtime({1: IDLE, 2: READY, 3: RUNNING})
+    with reader() as (opened, resolver):
+        batch = filled(opened, runtime)
+        assert batch.tasks is not None
+        assert batch.tasks.whole
+        assert batch.tasks.counts == (TaskCount(runtime.at(VTABLE), 1, 1, 1, 0),)
+        assert batch.tasks.queued == ((TID, 7),)
+        assert batch.tasks.injected == 5
+        assert batch.tasks.pool_threads == -1, "there is no pool here"
+        assert batch.task_kinds == [TaskKind(runtime.at(VTABLE), "")]
+        offset = CODE - 0x800
+        assert resolver.asked == [(3, [(offset,) * 5])]
+        opened.take(KindsReply(1, [("app::run", "src/main.rs:1", False)]))
+        named = [TaskKind(runtime.at(VTABLE), "app::run", "src/main.rs:1")]
+        assert filled(opened, runtime).task_kinds == named
+        opened.ask_again()
+        filled(opened, runtime)
+        assert len(resolver.asked) == 2, "debug information came late"
+        opened.take(FailedReply(2, "died"))
+        assert opened.pending == 0
+
+
+def test_types_of_tasks_that_samples_and_states_name() -> None:
+    runtime = Runtime({1: IDLE, 2: READY, 3: RUNNING})
+    state = ThreadState(TID, Where.POLL, True, False, 1, 1, 3, TimeSplit())
+    with reader() as (opened, _):
+        opened.note([poll(1), poll(99), poll(0)])
+        batch = filled(opened, runtime, states=[state])
+        assert batch.task_ids == {1: runtime.at(VTABLE), 3: runtime.at(VTABLE)}
+        opened.note([poll(1)])
+        assert filled(opened, runtime, states=[state]).task_ids == {}, "each is told once"
+
+
+def test_with_several_copies_of_tokio_ids_say_too_little() -> None:
+    runtime = Runtime({1: IDLE})
+    other = replace(LAYOUT, tls_offset=LAYOUT.tls_offset - 4096)
+    with reader() as (opened, _):
+        opened.note([poll(1)])
+        states = [
+            ThreadState(tid, Where.RUNTIME, True, False, 1, 0, 0, TimeSplit()) for tid in (1, 2)
+        ]
+        batch = Batch(1, states=states)
+        scheduler = runtime.at(SCHEDULER)
+        opened.fill(batch, {1: Driving(scheduler, LAYOUT), 2: Driving(scheduler, other)}, 5_000_000)
+        assert batch.tasks is not None
+        assert batch.tasks.counts
+        assert batch.task_ids == {}
+
+
+def test_a_walk_waits_for_its_share() -> None:
+    runtime = Runtime({1: IDLE})
+    with reader() as (opened, _):
+        filled(opened, runtime)
+        runtime.put(TASKS, READY)
+        again = filled(opened, runtime).tasks
+        assert again is not None
+        assert again.counts[0].ready == 0, "less than INTERVAL_S later"
+        opened._spent_s = 3600.0
+        opened._next_walk = 0.0
+        late = filled(opened, runtime).tasks
+        assert late is not None
+        assert late.counts[0].ready == 0
+        opened.walk_now()
+        now = filled(opened, runtime).tasks
+        assert now is not None
+        assert now.counts[0].ready == 1
+
+
+def test_threads_that_never_ran_since_the_attach_are_read_while_they_live() -> None:
+    runtime = Runtime({1: IDLE})
+    for tid, seen in ((os.getpid(), True), (2**22 + 1, False)):
+        with reader() as (opened, _):
+            batch = Batch(1)
+            opened.fill(batch, {tid: Driving(runtime.at(SCHEDULER), LAYOUT)}, 5_000_000)
+            assert (batch.tasks is not None) is seen
+
+
+def test_a_runtime_that_is_gone_is_forgotten() -> None:
+    runtime = Runtime({1: IDLE})
+    with reader() as (opened, _):
+        assert filled(opened, runtime).tasks is not None
+        runtime.put(HANDLE + 128 + 368 + 40, 2)
+        assert filled(opened, runtime).tasks is None
+
+
+def test_that_nothing_is_found_is_told_once_it_is_certain() -> None:
+    with reader() as (opened, _):
+        for _ in range(PATIENCE):
+            assert opened.trouble == ""
+            opened.fill(Batch(1), {os.getpid(): Driving(8, LAYOUT)}, 5_000_000)
+        assert opened.trouble.startswith("the runtime's tasks are not read")
+
+
+def test_memory_that_may_not_be_read() -> None:
+    with pytest.raises(TargetError):
+        TaskReader(2**22 + 1, None, None)  # type: ignore[arg-type]
