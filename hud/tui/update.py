@@ -191,7 +191,15 @@ def _open(state: UiState, seen: Snapshot) -> UiState:
         return _filtered(replace(state, view=Scope.BLOCKERS), seen, task_type=name, search="")
     if state.view is Scope.TIMELINE:
         episode = times.chosen(state, seen)
-        opened = times.blocker_of(episode, seen) if episode is not None else None
+        if episode is None:
+            return state
+        opened = times.blocker_of(episode, seen)
+        if opened is None:
+            pressure = episode.cause is Cause.WAITING
+            why = (
+                "it waited for a CPU: see Pressure (5)" if pressure else "its blocker is forgotten"
+            )
+            return replace(state, notice=f"no stacks to open: {why}")
     else:
         opened = state.rows[state.cursor] if state.rows else None
     if opened is None:

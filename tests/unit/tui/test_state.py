@@ -10,12 +10,14 @@ from screen_build import (
     BLOCKERS,
     GET,
     HASH,
+    MS,
     NOW,
     RESOLVE,
     RICH,
     SAVE,
     S,
     blocker,
+    episode,
     many,
     snapshot,
 )
@@ -561,3 +563,11 @@ def test_a_click_on_the_bar_seeks() -> None:
     assert abs(wished.position_ns - 60 * S) < 3 * S
     assert state.playback is not None
     assert state.playback.position_ns == wished.position_ns
+
+
+def test_an_episode_that_only_waited_for_a_cpu_has_no_blocker_to_open() -> None:
+    waited = episode(0, 0, 50 * MS, cause=Cause.WAITING, stack=0)
+    seen = snapshot(**RICH | {"timeline": (waited,)})
+    state, _ = typed(seen, "3", "enter")
+    assert (state.view, state.opened) == (Scope.TIMELINE, None)
+    assert "see Pressure (5)" in state.notice
