@@ -128,18 +128,17 @@ class Kinds:
         left = sorted(self._left(functions))
         futures = left or _nearest(self._evidence_of(functions).polled)
         if futures:
-            kind = self._kind(" | ".join(futures[:MOST_SHOWN]), functions)
+            names = " | ".join(map(shown, futures[:MOST_SHOWN]))
+            where = self._declared(functions, "") if all(map(_is_coroutine, futures)) else ""
             # one is left by elimination, or a merged function spoke for it
-            return kind._replace(inferred=len(left) < 2)
+            return Kind(names, where, len(left) < 2)
         place = self._declared(functions, "").removeprefix(NOT_SURE)
         return Kind(place, place, bool(place))
 
     def _kind(self, future: str, functions: Functions, own_name: str = "") -> Kind:
         """With where its async fn or block is declared; ``own_name`` as DWARF has it."""
-        several = future.split(" | ")
-        coroutine = all(one.endswith("}") or "}<" in one for one in several)
-        where = self._declared(functions, several[0]) if coroutine else ""
-        return Kind(" | ".join(shown(one, own_name) for one in several), where, False)
+        where = self._declared(functions, future) if _is_coroutine(future) else ""
+        return Kind(shown(future, own_name), where, False)
 
     # ------------------------------------------------------------------ the program's vtables
 
@@ -267,32 +266,35 @@ class Kinds:
         left = evidence.futures if len(evidence.futures) > 1 else evidence.any
         return left - others
 
-    def _own_function(self, functions: Functions, future: str) -> int:
-        """The function that a named future's poll is; 0 = it does not show."""
+    def _own_functions(self, functions: Functions, future: str) -> set[int]:
+        """The function that a named future's poll is, or all that have its path; may be empty."""
         plain = without_generics(future)
         for function in self._reach.of(functions.poll, DEPTH):
             symbol = self._module.symbol(function)
             if symbol is not None and without_generics(demangle(symbol[0]) or "") == plain:
-                return function
+                return {function}
         # without optimisation Tokio reaches it by pointers
         parts = plain.removesuffix("::{closure}").split("::")
         if not all(part.isidentifier() for part in parts):
-            return 0
+            return set()
         path = "".join(f"{len(part)}{part}" for part in parts)
-        for raw, start, _ in self._module.defined(re.escape(path.encode())):
-            if without_generics(demangle(raw) or "") == plain:
-                return start
-        return 0
+        return {
+            start
+            for raw, start, _ in self._module.defined(re.escape(path.encode()))
+            if without_generics(demangle(raw) or "") == plain
+        }
 
     def _declared(self, functions: Functions, name: str) -> str:
         """``src/main.rs:40``: the definition nearest to poll, and there the one tested first; of
         several functions at one depth the one that fewest vtables reach. NOT_SURE before it where
         it is not in the future's own function, so that it may be a callee's."""
+        if name:
+            owned = (self._definitions(one, 0) for one in self._own_functions(functions, name))
+            first = {min(found)[2] for found in owned if found}
+            if len(first) == 1:
+                return _short(first.pop())
         definitions = self._evidence_of(functions).definitions
-        own = self._own_function(functions, name) if name else 0
-        if own:
-            definitions = self._definitions(own, 0)
-        elif name:
+        if name:
             crate = name.lstrip("<&").partition("::")[0]
             definitions = [one for one in definitions if _crate_fits(one[2].path, crate)]
         if not definitions:
@@ -300,15 +302,24 @@ class Kinds:
         depth = definitions[0][0]
         nearest = [one for one in definitions if one[0] == depth]
         best = min(nearest, key=lambda one: (self._places[one[2]], one[1]))[2]
-        owner = place_of(best.path)
-        path = short_path(best.path, owner) if owner is not None else best.path
-        return f"{NOT_SURE * (not own)}{path}:{best.line}"
+        return NOT_SURE + _short(best)
 
 
 def _own(evidence: _Evidence) -> list[str]:
     """Of the futures that it may be, those whose own function poll reaches."""
     plain = {without_generics(name) for name in evidence.polled}
     return [future for future in evidence.any if without_generics(future) in plain]
+
+
+def _short(location: Location) -> str:
+    owner = place_of(location.path)
+    path = short_path(location.path, owner) if owner is not None else location.path
+    return f"{path}:{location.line}"
+
+
+def _is_coroutine(future: str) -> bool:
+    """An async fn or block, not a type with a poll of its own."""
+    return future.endswith("}") or "}<" in future
 
 
 def _is_own(location: Location) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis.blame import culpable
 from hud.model import Frame, Origin, Stack
+from hud.tui.kept import Kept
 from hud.tui.text import percent
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def tree(
         node = root
         why = f"incomplete: {stack.stop or 'reason unknown'}"
         begin = [] if stack.complete else [Row(None, why)]
-        for row in [*begin, *outline(stack, unfold)]:
+        for row in [*begin, *_kept_outline(stack, unfold)]:
             node = node.children.setdefault(_identity(row), _Node(row))
             node.weight += weight
     rows: list[Row] = []
@@ -143,6 +144,13 @@ def tree(
         left = len(weights) - MOST_STACKS
         rows.append(Row(None, f"{left} more stacks", weight=percent(rest / whole)))
     return rows
+
+
+_outlines: Kept[Stack, list[Row]] = Kept(1024)
+
+
+def _kept_outline(stack: Stack, unfold: bool) -> list[Row]:
+    return _outlines.get(stack, unfold, lambda: outline(stack, unfold))
 
 
 def _identity(row: Row) -> tuple[object, ...]:

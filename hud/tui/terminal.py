@@ -20,15 +20,17 @@ import time
 import tty
 from typing import IO, TYPE_CHECKING, Any
 
+from hud.tui import strokes
 from hud.tui.frame import diff
-from hud.tui.keys import Click
 from hud.tui.state import Size
 from hud.tui.style import THEMES, Line, Look, theme_by_background, theme_for
 from hud.tui.text import cells
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from types import FrameType
+
+    from hud.tui.keys import Click
 
 _ESCAPE_SECONDS = 0.025
 """How long the rest of an escape sequence may take after its ESC (vim's ttimeoutlen is 100 ms)."""
@@ -38,41 +40,10 @@ _LEAVE_SECONDS = 1.0
 _MOST_KEYS = 256
 """Keys taken at once; a longer burst is a paste, and its rest is dropped."""
 
-_KEYS = {
-    "KEY_UP": "up",
-    "KEY_DOWN": "down",
-    "KEY_PGUP": "pgup",
-    "KEY_PGDOWN": "pgdn",
-    "KEY_HOME": "home",
-    "KEY_END": "end",
-    "KEY_ENTER": "enter",
-    "KEY_ESCAPE": "esc",
-    "KEY_EXIT": "esc",
-    "KEY_LEFT": "left",
-    "KEY_RIGHT": "right",
-    "KEY_TAB": "tab",
-    "KEY_BTAB": "backtab",
-    "KEY_SHIFT_TAB": "backtab",
-    "KEY_BACKSPACE": "backspace",
-    "KEY_DELETE": "delete",
-}
-_CONTROLS = {
-    " ": "space",
-    "\r": "enter",
-    "\n": "enter",
-    "\t": "tab",
-    "\x7f": "backspace",
-    "\x08": "backspace",
-    "\x03": "ctrl-c",
-    "\x02": "ctrl-b",
-    "\x06": "ctrl-f",
-}
 _SYNC_BEGIN, _SYNC_END = "\x1b[?2026h", "\x1b[?2026l"
 """Synchronized output, DEC private mode 2026; terminals that do not know it ignore it."""
 _MOUSE_ON, _MOUSE_OFF = "\x1b[?1000h\x1b[?1006h", "\x1b[?1006l\x1b[?1000l"
 """Button presses, told in SGR coordinates (xterm's ctlseqs, "Mouse Tracking")."""
-_MOUSE = re.compile(r"\x1b\[<(\d{1,4});(\d{1,5});(\d{1,5})([Mm])")
-_LEFT_BUTTON, _WHEEL_UP, _WHEEL_DOWN = 0, 64, 65
 _ASK_BACKGROUND = "\x1b]11;?\x1b\\\x1b[c"
 """OSC 11 and then DA1, which every terminal answers: no need to wait longer than that."""
 _BACKGROUND = re.compile(rb"\x1b\]11;rgb:([0-9a-fA-F/]+)(?:\x1b\\|\x07)")
@@ -239,10 +210,10 @@ class Screen:
                 if not stroke:
                     break
                 text = str(stroke)
-                if text in _OPENINGS:
-                    keys.append(_pressed(self._rest(text)))
+                if text in strokes.OPENINGS:
+                    keys.append(strokes.pressed(self._rest(text)))
                 else:
-                    keys.append(_key_name(text, stroke.name))
+                    keys.append(strokes.key_name(text, stroke.name))
             else:
                 self._term.flushinp()
         except (EOFError, OSError):
@@ -252,7 +223,7 @@ class Screen:
     def _rest(self, begin: str) -> str:
         """The whole of a sequence that blessed knows only the beginning of."""
         text = begin
-        ends = _OPENINGS[begin]
+        ends = strokes.OPENINGS[begin]
         while len(text) < _LONGEST_SEQUENCE:
             stroke = str(self._term.inkey(timeout=_ESCAPE_SECONDS, esc_delay=_ESCAPE_SECONDS))
             text += stroke
@@ -367,39 +338,6 @@ class Screen:
             self.gone = True
             return False
         return True
-
-
-def _is_final(text: str) -> bool:
-    return "\x40" <= text[-1] <= "\x7e" and text != "["
-
-
-_OPENINGS: dict[str, Callable[[str], bool]] = {
-    "\x1b[": _is_final,
-    "\x1b]": lambda text: text in ("\x07", "\x1b\\"),
-}
-"""Beginnings of sequences that blessed does not complete, and what ends them: CSI, OSC."""
-
-
-def _pressed(sequence: str) -> str | Click:
-    found = _MOUSE.fullmatch(sequence)
-    if found is None:
-        return ""
-    button, x, y = int(found[1]), int(found[2]), int(found[3])
-    if button == _WHEEL_UP:
-        return "wheel-up"
-    if button == _WHEEL_DOWN:
-        return "wheel-down"
-    if button == _LEFT_BUTTON and found[4] == "M":
-        return Click(x - 1, y - 1)
-    return ""
-
-
-def _key_name(text: str, name: str | None) -> str:
-    if name in _KEYS:
-        return _KEYS[name]
-    if text in _CONTROLS:
-        return _CONTROLS[text]
-    return text if len(text) == 1 and text.isprintable() else ""
 
 
 def _terminal(stream: IO[str], keyboard: int) -> Any:

@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hud import wish
 from hud.model import Cause
-from hud.tui import frame, pages, prompt, times, yank
+from hud.tui import frame, pages, prompt, replay, times, yank
 from hud.tui.keys import TABS, Act, Action, Click, Scope, Typed
 from hud.tui.listing import NO_FILTER, SORTS, Group, key_of
 from hud.tui.state import At, Line, Prompt, Size, UiState, first_shown, settle
 from hud.tui.views import header, playback, tasks, workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from hud.model import Snapshot
 
 
@@ -32,8 +30,6 @@ class Yank:
 
 Result = tuple[UiState, wish.Wish | Yank | None]
 
-_SEEK_NS = 5_000_000_000
-_SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 _WHEEL = 3
 """Lines that one notch of the wheel moves."""
 
@@ -53,8 +49,8 @@ def update(state: UiState, action: Action, snapshot: Snapshot, size: Size) -> Re
         return _move(state, _MOVES[action], seen, size), None
     if action in _VIEWS:
         return replace(state, view=_VIEWS[action], opened=None), None
-    if action in _REPLAY:
-        return _REPLAY[action](state)
+    if action in replay.REPLAY:
+        return replay.REPLAY[action](state)
     match action:
         case Act.QUIT:
             return state, wish.Quit()
@@ -288,7 +284,7 @@ def _click(state: UiState, click: Click, snapshot: Snapshot, size: Size) -> Resu
         share = playback.share_at(state, size.width, click.x)
         if share is None:
             return state, None
-        return _seek(state, round(share * state.playback.length_ns))
+        return replay.seek(state, round(share * state.playback.length_ns))
     if state.view is Scope.TIMELINE:
         changed = times.clicked(state, seen, size, click)
         return changed or state, None
@@ -317,55 +313,3 @@ def _sort_by(state: UiState, column: str, seen: Snapshot) -> UiState:
 
 
 _SAME_ORDER = {"share": "total"}
-
-
-# --------------------------------------------------------------------------- a replay
-
-
-def _seek(state: UiState, position_ns: int) -> Result:
-    now = state.playback
-    if now is None:
-        return state, None
-    position_ns = max(0, min(position_ns, now.length_ns))
-    moved = now._replace(position_ns=position_ns)
-    return replace(state, playback=moved), wish.Seek(position_ns)
-
-
-def _seek_by(seconds: int, parts: int = 0) -> Callable[[UiState], Result]:
-    def seek(state: UiState) -> Result:
-        now = state.playback
-        if now is None:
-            return state, None
-        return _seek(state, now.position_ns + seconds * _SEEK_NS + parts * now.length_ns // 10)
-
-    return seek
-
-
-def _play(state: UiState) -> Result:
-    if state.playback is None:
-        return state, None
-    playing = not state.playback.playing
-    return replace(state, playback=state.playback._replace(playing=playing)), wish.Play(playing)
-
-
-def _speed(step: int) -> Callable[[UiState], Result]:
-    def change(state: UiState) -> Result:
-        if state.playback is None:
-            return state, None
-        nearest = min(_SPEEDS, key=lambda speed: abs(speed - state.playback.speed))  # type: ignore[union-attr]
-        at = max(0, min(_SPEEDS.index(nearest) + step, len(_SPEEDS) - 1))
-        changed = state.playback._replace(speed=_SPEEDS[at])
-        return replace(state, playback=changed), wish.Speed(_SPEEDS[at])
-
-    return change
-
-
-_REPLAY: dict[Action, Callable[[UiState], Result]] = {
-    Act.PLAY: _play,
-    Act.SEEK_BACK: _seek_by(-1),
-    Act.SEEK_ON: _seek_by(1),
-    Act.LEAP_BACK: _seek_by(0, -1),
-    Act.LEAP_ON: _seek_by(0, 1),
-    Act.SLOWER: _speed(-1),
-    Act.FASTER: _speed(1),
-}

@@ -15,9 +15,13 @@ if TYPE_CHECKING:
 MACHINE_CODE = "machine code"
 
 
+_HEAVIEST = 8
+"""Stacks whose code is looked for."""
+
+
 def of(blocker: Blocker, snapshot: Snapshot) -> Code | None:
     """What is known of the code at the blamed frame of the heaviest stack that has any."""
-    for key, _ in blocker.stacks:
+    for key, _ in blocker.stacks[:_HEAVIEST] if snapshot.code else ():
         stack = snapshot.stacks.get(key)
         frames = (stack.frames if stack else None) or ()
         at = culpable(frames)

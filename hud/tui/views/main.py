@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hud.analysis.advice import advise
+from hud.model import Blocker
 from hud.tui import folding, frames
+from hud.tui.kept import Kept
 from hud.tui.layout import Column, Table, block, clip
 from hud.tui.state import first_shown, pane_height
 from hud.tui.style import Line, Span, cause_style
@@ -23,7 +25,7 @@ from hud.tui.text import (
 )
 
 if TYPE_CHECKING:
-    from hud.model import Blocker, Snapshot
+    from hud.model import Snapshot
     from hud.tui.state import UiState
 
 COLUMNS = (
@@ -86,21 +88,13 @@ def _empty(state: UiState) -> str:
     )
 
 
-_kept: dict[tuple[object, ...], tuple[Blocker, Line]] = {}
-_MOST_KEPT = 512
+_rows: Kept[Blocker, Line] = Kept(512)
 
 
 def _kept_row(table: Table, blocker: Blocker, at: int, state: UiState) -> Line:
     """As ``_row``; what did not change since the last frame is not made again."""
-    key = (id(blocker), at, at == state.cursor, state.glyphs, table.key)
-    known = _kept.get(key)
-    if known is not None and known[0] is blocker:
-        return known[1]
-    if len(_kept) >= _MOST_KEPT:
-        _kept.clear()
-    line = _row(table, blocker, at, state)
-    _kept[key] = (blocker, line)
-    return line
+    more = (at, at == state.cursor, state.glyphs, table.key)
+    return _rows.get(blocker, more, lambda: _row(table, blocker, at, state))
 
 
 def _row(table: Table, blocker: Blocker, at: int, state: UiState) -> Line:
