@@ -294,7 +294,9 @@ def test_entry_and_return_where_the_transitions_are_inlined(
         ran = Ran(target, probe, exact)
     (stats,) = ran.polls.values()
     assert (stats.vtable, stats.polls) == (target.slow, 40)
-    assert 8_000_000 < quantile_ns(stats, 0.5) < 12_000_000
+    # the bucket of 8 ms begins at 7.3 ms
+    assert 7_300_000 < quantile_ns(stats, 0.5) < 12_000_000
+    assert stats.max_ns > 8_000_000 and stats.busy_ns > 40 * 8_000_000
 
 
 def test_a_replaced_return_address_is_put_right_in_stacks(program: Path) -> None:
