@@ -321,7 +321,7 @@ static __always_inline void report_sleep(struct thread *thread, struct task_stru
 	__u16 type = 0;
 
 	if (task)
-		wait = take_wait(task, thread, STACK_COST_NS, STACK_SAVED_NS / 2, &type);
+		wait = take_wait(task, thread, thread->credit_ns >= STACK_SAVED_NS / 2, &type);
 	event = begin_event(thread, EVENT_SLEEP, end);
 	if (!event)
 		return;

@@ -114,9 +114,9 @@ static __always_inline void read_peer(struct wait *wait, struct file *file, __u6
 }
 
 /* `task` is about to run again after a sleep. Returns the key in `waits`, 0 = nothing to tell;
- * `type` becomes the type bits of the descriptor's mode. */
+ * `type` becomes the type bits of the descriptor's mode. `with_stack`: the thread can afford one. */
 static __always_inline __u64 take_wait(struct task_struct *task, struct thread *thread,
-				       __u64 stack_cost, __u64 stack_left, __u16 *type)
+				       int with_stack, __u16 *type)
 {
 	__u64 hash = 0x9e3779b97f4a7c15ULL, began, cost;
 	struct super_block *sb = 0;
@@ -156,7 +156,7 @@ static __always_inline __u64 take_wait(struct task_struct *task, struct thread *
 		else if (!read_field(dentry, file, f_path.dentry))
 			count_names(wait, dentry, &hash);
 	}
-	if (thread->credit_ns >= stack_cost + stack_left) {
+	if (with_stack) {
 		began = bpf_ktime_get_ns();
 		size = bpf_get_task_stack(task, wait->kernel, sizeof(wait->kernel), 0);
 		cost = bpf_ktime_get_ns() - began;

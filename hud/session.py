@@ -286,7 +286,7 @@ class _Loop:
     def _begin_anew(self, threshold_ns: int) -> None:
         """From zero; what is told only once stays known."""
         known = self._recording.handed_on()
-        known.threshold_ns = threshold_ns
+        known.threshold_ns, known.threshold_from = threshold_ns, self._profiler.threshold_from
         self._begin(known.time_ns, known)
 
     # ------------------------------------------------------------------- what comes in
@@ -310,7 +310,8 @@ class _Loop:
     def _take_last(self, batch: Batch) -> None:
         """It is over already: nothing begins anew."""
         batch.ended = ""
-        batch.threshold_ns, batch.threshold_from = 0, ""
+        if batch.threshold_ns != self._recording.info.threshold_ns:
+            batch.threshold_ns, batch.threshold_from = 0, ""
         self._take(batch)
 
     def _read_code(self) -> None:

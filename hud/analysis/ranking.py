@@ -50,10 +50,15 @@ class Ranking:
         self._totals: dict[Key, int] = {}
         """With what each key is in ``_order``."""
         self._turn = 0
+        self._fresh = False
 
     def rows(self, worker_time_ns: int, at_ns: int, *, fresh: bool) -> tuple[Blocker, ...]:
         """All blockers at ``at_ns`` of the run; ``fresh`` = every one of them as of now."""
         touched = self._ledger.touched
+        if fresh and not self._fresh:
+            # names of lock holders may have come since a row was made
+            touched |= self._ledger.tallies.keys()
+        self._fresh = fresh
         if _MANY * len(touched) > len(self._order):
             self._sort(worker_time_ns, at_ns)
         else:

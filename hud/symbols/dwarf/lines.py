@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from hud.errors import FormatError
 from hud.symbols.dwarf import constants as dw
 from hud.symbols.dwarf.cache import Lru
-from hud.symbols.dwarf.forms import fixed, initial_length, read, sleb, string_end, uleb
+from hud.symbols.dwarf.forms import fixed, initial_length, read, string_end, uleb
+from hud.symbols.dwarf.rows import Opcodes, Rows, decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,8 +36,6 @@ KEPT_ROWS = 1 << 14
 """Rows that stay decoded per line program."""
 MAX_OVERLAP = 8
 """How many sequences that start closer to an address are passed by to find one that covers it."""
-LINE_BITS = 32
-LINE_MASK = (1 << LINE_BITS) - 1
 
 
 _SET_ADDRESS = bytes((0, 9, dw.DW_LNE_SET_ADDRESS))
@@ -49,16 +48,6 @@ class FileName(NamedTuple):
     form: int
     value: Value
     directory: int
-
-
-class Opcodes(NamedTuple):
-    """What the header says about opcodes; the steps are indexed by special opcode."""
-
-    lengths: bytes
-    """How many numbers follow each standard opcode, from 1 on."""
-    min_step: int
-    address_steps: list[int]
-    line_steps: list[int]
 
 
 class LineTable:
@@ -132,7 +121,7 @@ class LineTable:
         if begin < first:
             return None
         try:
-            rows = self._rows.get(begin, lambda: _decode(program, begin, self._opcodes))
+            rows = self._rows.get(begin, lambda: decode(program, begin, self._opcodes))
         except (FormatError, IndexError):
             return None
         return rows.lookup(vaddr) if rows.addresses[:1] == array("Q", [function]) else None
@@ -149,7 +138,7 @@ class LineTable:
         """The rows of a sequence, numbered in address order."""
         begin, end = self._begins[index], self._ends[index]
         return self._rows.get(
-            begin, lambda: _decode(bytes(self._program[begin:end]), 0, self._opcodes)
+            begin, lambda: decode(bytes(self._program[begin:end]), 0, self._opcodes)
         )
 
     def path(self, units: Units, unit: Unit, number: int) -> str:
@@ -314,88 +303,3 @@ def _sequences(data: bytes, pos: int, lengths: bytes) -> list[tuple[int, int, in
                 raise FormatError("dwarf: too many sequences in a line program")
             begin, lowest = pos, -1
     return found
-
-
-class Rows(NamedTuple):
-    """One decoded sequence: a row covers the addresses up to the next row, the last up to end."""
-
-    addresses: array[int]
-    places: array[int]
-    """file << LINE_BITS | line."""
-    end: int
-
-    def lookup(self, vaddr: int) -> tuple[int, int] | None:
-        row = bisect_right(self.addresses, vaddr) - 1
-        if row < 0 or vaddr >= self.end:
-            return None
-        place = self.places[row]
-        return place >> LINE_BITS, place & LINE_MASK
-
-
-def _decode(data: bytes, pos: int, opcodes: Opcodes) -> Rows:
-    """Run the opcodes of one sequence; a row that repeats the place before it is left out.
-
-    Raises FormatError or IndexError where it does not end.
-    """
-    lengths, min_step, address_steps, line_steps = opcodes
-    opcode_base = len(lengths) + 1
-    addresses: array[int] = array("Q")
-    places: array[int] = array("Q")
-    address, line, file_bits = 0, 1, 1 << LINE_BITS
-    last_place, last_address = -1, 0
-    in_order = True
-    while True:
-        op = data[pos]
-        pos += 1
-        if op >= opcode_base:
-            address += address_steps[op]
-            line += line_steps[op]
-        elif op == dw.DW_LNS_SET_COLUMN:
-            while data[pos] > 127:
-                pos += 1
-            pos += 1
-            continue
-        elif op == dw.DW_LNS_ADVANCE_LINE:
-            step, pos = sleb(data, pos)
-            line = line + step & LINE_MASK
-            continue
-        elif op == dw.DW_LNS_ADVANCE_PC:
-            step, pos = uleb(data, pos)
-            address += step * min_step
-            continue
-        elif op == dw.DW_LNS_CONST_ADD_PC:
-            address += address_steps[255]
-            continue
-        elif op == dw.DW_LNS_SET_FILE:
-            number, pos = uleb(data, pos)
-            file_bits = (number & LINE_MASK) << LINE_BITS
-            continue
-        elif op == dw.DW_LNS_FIXED_ADVANCE_PC:
-            address += fixed(data, pos, 2)
-            pos += 2
-            continue
-        elif op == 0:
-            size, pos = uleb(data, pos)
-            if size and data[pos] == dw.DW_LNE_SET_ADDRESS:
-                address = fixed(data, pos + 1, min(size - 1, 8))
-            elif size and data[pos] == dw.DW_LNE_END_SEQUENCE:
-                break
-            pos += size
-            continue
-        elif op != dw.DW_LNS_COPY:
-            for _ in range(lengths[op - 1]):
-                _, pos = uleb(data, pos)
-            continue
-        place = file_bits | line & LINE_MASK
-        if place != last_place:
-            if address < last_address:
-                in_order = False
-            addresses.append(address)
-            places.append(place)
-            last_place, last_address = place, address
-    if not in_order:
-        order = sorted(range(len(addresses)), key=addresses.__getitem__)
-        addresses = array("Q", [addresses[index] for index in order])
-        places = array("Q", [places[index] for index in order])
-        address = max(address, addresses[-1])
-    return Rows(addresses, places, address)

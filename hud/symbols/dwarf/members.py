@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 MAX_INFO = 512 << 20
 """Bytes of .debug_info that are looked through: half a second."""
+MAX_STRINGS = (1 << 32) - 1
+"""Bytes of .debug_str: as far as a reference of four bytes reaches."""
 MAX_HITS = 64
 MAX_MEMBERS = 64
 
@@ -34,7 +36,10 @@ def structures_with(units: Units, member: str) -> list[dict[str, int]]:
     sections = [units.elf.section(name) for name in (".debug_info", ".debug_str")]
     if any(s is None or s.flags & SHF_COMPRESSED for s in sections) or len(units.info) > MAX_INFO:
         return []
-    strings = units.section(".debug_str")
+    try:
+        strings = units.section(".debug_str")[:MAX_STRINGS]
+    except FormatError:
+        return []
     found: list[dict[str, int]] = []
     hits = 0
     # a string may be the tail of a longer one

@@ -11,8 +11,9 @@ from hud.symbols.dwarf import constants as dw
 from hud.symbols.dwarf.addresses import RangeMap, add_ranges, read_aranges
 from hud.symbols.dwarf.cache import Lru
 from hud.symbols.dwarf.functions import chain_at, index_functions, names_of, own_name
-from hud.symbols.dwarf.lines import LineTable, Opcodes, read_lines
+from hud.symbols.dwarf.lines import LineTable, read_lines
 from hud.symbols.dwarf.ranges import Budget, Range, ranges_of
+from hud.symbols.dwarf.rows import Opcodes
 from hud.symbols.dwarf.split import Home, Splits
 from hud.symbols.dwarf.units import Units
 

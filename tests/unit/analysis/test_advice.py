@@ -49,6 +49,11 @@ class Example(NamedTuple):
 
 EXAMPLES = (
     Example("waiting", Cause.WAITING, "api::get > bcrypt::hash"),
+    Example(
+        "hud's own probes",
+        Cause.FAULT,
+        "tokio::runtime::task::state::State::transition_to_idle",
+    ),
     Example("stopped", Cause.STOPPED, "api::get > std::fs::read::inner > read"),
     Example(
         "block_on",

@@ -69,7 +69,7 @@ def test_stepped_instructions_cost_more() -> None:
 
 
 @given(
-    st.integers(1, 10**10),
+    st.integers(10**6, 10**10),
     st.integers(0, 10**11),
     st.integers(0, 10**12),
     st.floats(0, 1),
