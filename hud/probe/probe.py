@@ -8,6 +8,7 @@ every event, so that a threshold changes without a reload.
 from __future__ import annotations
 
 import ctypes
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -157,6 +158,7 @@ class Probe:
         """Attach everything; events flow from here on (with ``config.enabled`` set)."""
         programs = self._loaded.programs
         self.config.period_ns = 1_000_000_000 // sample_hz
+        self.config.attached_ns = time.monotonic_ns()
         self.config.enabled = 1
         for name in ("hud_switch", "hud_waking", "hud_exit"):
             self._links.enter_context(attach.attach_tp_btf(programs[name]))
