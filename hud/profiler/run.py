@@ -149,7 +149,7 @@ class Profiler:
             cache,
             self._debug,
         )
-        self._codes = Codes(self._resolver, self._addresses)
+        self._codes = Codes(self._resolver, self._addresses.modules)
         self._objects = Objects(self._resolver, self._addresses, self.notes)
         stack.callback(self._addresses.keep_names)
         self._read_image()
@@ -159,7 +159,7 @@ class Profiler:
                 self.options.btf,
                 tgid=pid,
                 threshold_ns=self.options.threshold_ns,
-                text_bytes=self._addresses.text_bytes,
+                text_bytes=self._addresses.modules.text_bytes,
                 exact=timed,
             )
         )
@@ -167,7 +167,7 @@ class Profiler:
         self._waits = Waits(pid, self._probe.wait, self._probe.asleep_since, self.notes.append)
         self._host = HostWatch(pid)
         self._next_host = 0
-        self._addresses.use_tables(self._probe.unwind)
+        self._addresses.modules.use_tables(self._probe.unwind)
         self._wait_for_image()
         self._phase("executable read")
         self._exact = self._make_exact()
@@ -211,7 +211,7 @@ class Profiler:
         if self._exact is not None:
             seen = bool(self._ladder.copies.known)
             why_not = "" if seen else f"polls are not seen: {self.detection.reason}"
-            self._exact.begin(self._addresses.files(), why_not)
+            self._exact.begin(self._addresses.modules.files(), why_not)
 
     def _read_image(self) -> None:
         self._image.begin(self.target, self._addresses)
@@ -299,7 +299,7 @@ class Profiler:
         """Every thread of the target now, and what follows from it; a few times a second."""
         now = time.monotonic_ns()
         batch = Batch(now)
-        if not self._addresses.pending_unwind:
+        if not self._addresses.modules.pending_unwind:
             self.notes += self._debug.unused()
         read = self._probe.threads(now)
         batch.states = read.states
@@ -463,7 +463,7 @@ class Profiler:
             return
         if self._tasks is None:
             try:
-                self._tasks = TaskReader(self.target.pid, self._addresses, self._resolver)
+                self._tasks = TaskReader(self.target.pid, self._addresses.modules, self._resolver)
             except TargetError as error:
                 what = f"the runtime's tasks are not read: {error}"
                 self.notes += [what] * (what not in self.notes)

@@ -57,7 +57,7 @@ class Stacks:
         if len(self._told) >= MOST_STACKS:
             self._told.clear()
         self._told.add(key)
-        if raw.stop and not self._addresses.knows(raw.addresses):
+        if raw.stop and not self._addresses.modules.knows(raw.addresses):
             self._refresh_wanted = True
             self.refresh()
         batch.stacks[key] = self._addresses.want(key, raw, ask=False)
