@@ -6,9 +6,9 @@ until the kernel's last word of it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Set
 
-from hud.model import Kind, Sample, Worker
+from hud.model import Sample, Worker
 from hud.runtime.workers import COMM_BYTES, WorkerIds
 
 
@@ -47,10 +47,12 @@ class Roster:
                 found.append(self._add(tid, runtime))
         return [worker for worker in found if worker is not None]
 
-    def see_polls(self, samples: Iterable[Sample]) -> list[Worker]:
-        """Threads that poll without driving a scheduler: ``block_on`` of a multi_thread runtime."""
-        polling = {sample.tid for sample in samples if sample.kind == Kind.POLL}
-        new = polling - self.by_tid.keys() - self._outside - self._ended
+    def see_polling(self, tids: Set[int]) -> list[Worker]:
+        """Threads that poll without driving a scheduler: ``block_on`` of a multi_thread runtime.
+
+        Returns those that are new.
+        """
+        new = tids - self.by_tid.keys() - self._outside - self._ended
         found = [self._add(tid, "block_on") for tid in new]
         return [worker for worker in found if worker is not None]
 

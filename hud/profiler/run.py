@@ -277,7 +277,8 @@ class Profiler:
         batch.culprits += self._culprits(samples)
         samples, batch.details = self._waits.take(samples, batch.stacks)
         if self._ladder.copies.known:
-            batch.workers += self._roster.see_polls(samples)
+            polling = {sample.tid for sample in samples if sample.kind == Kind.POLL}
+            batch.workers += self._roster.see_polling(polling)
         samples = self._roster.inside(samples)
         batch.samples = samples
         if self._tasks is not None:
