@@ -7,13 +7,17 @@ then one store makes the programs use it, so that no event ever sees a half-chan
 
 from __future__ import annotations
 
+import struct
 from array import array
+from bisect import bisect_right
 from collections.abc import Hashable, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 from hud.probe.wire import BUCKET_SIZE, MAPPING, MAX_MAPPINGS, ROW_SIZE, Config
 
 GENERATION = MAX_MAPPINGS // 2
+PAIR = struct.Struct("<II")
 NEVER = (1 << 63) - 1
 """``start`` of the unused entries: above every address."""
 
@@ -47,6 +51,7 @@ class UnwindTables:
         self._mappings = mappings
         self._config = config
         self._placed: dict[Hashable, Placed] = {}
+        self._shown: list[Segment] = []
         self._row_end = 0
         self._bucket_end = 0
         self.refused = 0
@@ -96,10 +101,30 @@ class UnwindTables:
             )
         unused = MAPPING.pack(NEVER, NEVER, 0, 0, 0, 0, 0)
         table += [unused] * (GENERATION - len(table))
+        self._shown = known
         first = 0 if self._config.mappings_first else GENERATION
         at = first * MAPPING.size
         self._mappings[at : at + GENERATION * MAPPING.size] = b"".join(table)
         self._config.mappings_first = first
+
+    def rule_at(self, pc: int) -> int | None:
+        """The rule that holds at an address, as the kernel finds it; None = no known module."""
+        at = bisect_right(self._shown, pc, key=attrgetter("start")) - 1
+        if at < 0 or pc >= self._shown[at].end:
+            return None
+        segment = self._shown[at]
+        place, key = self._placed[segment.module], pc - segment.bias
+        if not 0 <= key >> 8 < place.buckets:
+            return 0
+        bucket = (place.first_bucket + (key >> 8)) * BUCKET_SIZE
+        first, last = PAIR.unpack_from(self._buckets, bucket)
+        rows = range(place.first_row + first, place.first_row + last + 1)
+        row = bisect_right(rows, key, key=lambda number: self._row(number)[0]) - 1
+        return 0 if row < 0 else self._row(rows[row])[1]
+
+    def _row(self, number: int) -> tuple[int, int]:
+        pc, rule = PAIR.unpack_from(self._rows, number * ROW_SIZE)
+        return pc, rule
 
     def clear(self) -> None:
         """Forget every module: the target has replaced its image."""

@@ -32,6 +32,7 @@ from hud.probe import wire
 from hud.probe.probe import Probe, Threads
 from hud.profiler import detection as detect
 from hud.profiler.addresses import Addresses
+from hud.profiler.before import Before
 from hud.profiler.cache import Cache, default_directory
 from hud.profiler.classes import Classes
 from hud.profiler.code import Codes
@@ -199,6 +200,7 @@ class Profiler:
             )
         )
         self._phase("programs loaded")
+        self._before = Before(pid, self._probe)
         self._waits = Waits(pid, self._probe.wait, self._probe.asleep_since, self.notes.append)
         self._host = HostWatch(pid)
         self._next_host = 0
@@ -305,7 +307,9 @@ class Profiler:
             if copy.place in index:
                 copies = dict.fromkeys(copy.drives, index[copy.place])
                 workers += self._take_entered(copy.drives, copies)
-        return workers
+        seeded = self._before.seed(self._copies.known)
+        blocked_on = [self._add_worker(tid, "block_on") for tid in seeded - self._workers.keys()]
+        return workers + [worker for worker in blocked_on if worker is not None]
 
     def _read_tasks(self, batch: Batch, read: Threads) -> None:
         """The runtimes' tasks and queues, where Tokio's state is known."""
@@ -486,6 +490,7 @@ class Profiler:
         if self._copies.known:
             batch.workers += self._take_entered(read.entered, read.copies)
             self._judge_layout(batch)
+        self._take_before(batch, last=False)
         for at, state in enumerate(read.states):
             key = state.asleep_stack
             if key and state.poll_start_ns and now - state.poll_start_ns >= STUCK_NS:
@@ -569,6 +574,7 @@ class Profiler:
         self._tell_exact(batch, last=True)
         batch.losses = self.losses()
         batch.host = self._host.read()
+        self._take_before(batch, last=True)
         until = time.monotonic() + LAST_NAMES_S
         while self._addresses.pending_stacks and time.monotonic() < until:
             self._addresses_take(self._resolver.wait(0.1), batch)
@@ -588,10 +594,17 @@ class Profiler:
             if culprit is not None:
                 batch.culprits.append(culprit)
 
+    def _take_before(self, batch: Batch, *, last: bool) -> None:
+        """Stacks of the threads that slept in a poll before the attach, as they can be had."""
+        pending = bool(self._addresses.pending_unwind) and not last
+        for key in self._before.read_stacks(self._probe.unwind.rule_at, pending=pending):
+            self._fetch_stack(key, batch)
+        self._addresses.ask_wanted()
+
     def _fetch_stack(self, key: int, batch: Batch) -> None:
-        if key in self._known_stacks:
+        if key in self._known_stacks or self._before.waits_for(key):
             return
-        raw = self._probe.stack(key)
+        raw = self._before.stacks.get(key) or self._probe.stack(key)
         if raw is None:
             self._stacks_gone += 1
             return
