@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import blake2b
 from typing import NamedTuple
@@ -21,7 +21,7 @@ from hud.errors import FormatError, TargetError
 from hud.model import BEGAN_BEFORE, Where
 from hud.probe import wire
 from hud.probe.probe import Probe, RawStack
-from hud.probe.walk import walk
+from hud.probe.walk import Rules, walk
 from hud.profiler.detection import Copy
 from hud.runtime.live import Read, Reading, confirm, memory_reader, tick_of
 from hud.target.procfs import read_thread_stat
@@ -122,7 +122,7 @@ class Before:
         """Is this the key of a stack that is yet to be read?"""
         return key in self._waiting
 
-    def read_stacks(self, rule_at: Callable[[int], int | None], *, pending: bool) -> list[int]:
+    def read_stacks(self, rules: Rules, *, pending: bool) -> list[int]:
         """Walk the stacks that can be had now; returns the keys that are in ``stacks`` from now on.
 
         ``pending``: more unwind rules will come, so that an incomplete one can wait.
@@ -132,7 +132,7 @@ class Before:
         done = []
         with _memory(self._pid) as read:
             for key, seed in self._waiting.items():
-                raw = walk(seed.call.pc, seed.call.sp, rule_at, read)
+                raw = walk(seed.call.pc, seed.call.sp, rules, read)
                 if self._probe.asleep_since(seed.tid) != seed.since_ns:
                     raw = RawStack((seed.call.pc,), WENT_ON)
                 elif raw.stop and pending:

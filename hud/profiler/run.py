@@ -597,7 +597,7 @@ class Profiler:
     def _take_before(self, batch: Batch, *, last: bool) -> None:
         """Stacks of the threads that slept in a poll before the attach, as they can be had."""
         pending = bool(self._addresses.pending_unwind) and not last
-        for key in self._before.read_stacks(self._probe.unwind.rule_at, pending=pending):
+        for key in self._before.read_stacks(self._probe.unwind, pending=pending):
             self._fetch_stack(key, batch)
         self._addresses.ask_wanted()
 
