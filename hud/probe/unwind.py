@@ -18,8 +18,9 @@ from hud.probe.wire import BUCKET_SIZE, MAPPING, MAX_MAPPINGS, ROW_SIZE, Config
 
 GENERATION = MAX_MAPPINGS // 2
 PAIR = struct.Struct("<II")
-ENTRY, PUSHED, FRAME = 1 | 1 << 4, 1 | 2 << 4 | 2 << 20, 2 | 2 << 4 | 2 << 20
-"""Rules: at a function's begin, after ``push rbp``, after ``mov rbp, rsp`` (hud.symbols.unwind)."""
+PUSHED, FRAME = 1 | 2 << 4 | 2 << 20, 2 | 2 << 4 | 2 << 20
+RETURN = (1 | 1 << 4, 1 | 1 << 4 | 2 << 20)
+"""Rules (hud.symbols.unwind): after ``push rbp``, after ``mov rbp, rsp``, after ``pop rbp``."""
 NEVER = (1 << 63) - 1
 """``start`` of the unused entries: above every address."""
 
@@ -132,7 +133,7 @@ class UnwindTables:
                 break
             if before == PUSHED:
                 return start + segment.bias
-            if before != ENTRY:
+            if before not in RETURN:
                 break
             row -= 2  # a return in the middle of the function
         return None
