@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,8 +54,8 @@ def test_workers_that_hang_are_seen_named_and_in_progress(
 ) -> None:
     trace = tmp_path / "trace.json"
     done = program.run("--pid", stuck.pid, "--headless", "--duration", 1.5, "--export", trace)
-    said = "3 polls began before hud attached (W0, W1, W2), they took longer than told, "
-    assert f"  before     {said}3 not ended yet\n" in done.stdout.replace("W3", "W2")
+    said = r"3 polls began before hud attached \(W\d, W\d, W\d\), they took longer than told"
+    assert re.search(rf"^  before     {said}, 3 not ended yet$", done.stdout, re.MULTILINE)
     written = program.trace(trace)
     found = program.blocked_in(written)
     assert {name: [event["args"]["cause"] for event in found[name]] for name in found} == {
@@ -105,7 +106,7 @@ def test_parked_workers_do_not_hang(build_target: Callable[..., Path], tmp_path:
     trace = tmp_path / "trace.json"
     options = ("--kinds", "timer", "--pause-ms", "60000", "--seconds", "60")
     with targets.zoo(build_target("zoo"), tmp_path / "truth", *options) as zoo:
-        assert program.within(20, lambda: calls(zoo.pid).count(FUTEX) == 3)
+        assert program.within(20, lambda: len(calls(zoo.pid)) == 4)
         done = program.run("--pid", zoo.pid, "--headless", "--duration", 1, "--export", trace)
     assert program.begins(program.trace(trace)) == []
     assert "No poll of 5 ms or more in 1.0 s" in done.stdout
