@@ -308,7 +308,9 @@ class Profiler:
                 copies = dict.fromkeys(copy.drives, index[copy.place])
                 workers += self._take_entered(copy.drives, copies)
         seeded = self._before.seed(self._copies.known)
-        blocked_on = [self._add_worker(tid, "block_on") for tid in seeded - self._workers.keys()]
+        blocked_on = [
+            self._add_worker(tid, "block_on") for tid in sorted(seeded - self._workers.keys())
+        ]
         return workers + [worker for worker in blocked_on if worker is not None]
 
     def _read_tasks(self, batch: Batch, read: Threads) -> None:
