@@ -308,6 +308,7 @@ class Profiler:
                 copies = dict.fromkeys(copy.drives, index[copy.place])
                 workers += self._take_entered(copy.drives, copies)
         seeded = self._before.seed(self._copies.known)
+        self._read_before()  # some wake soon
         blocked_on = [
             self._add_worker(tid, "block_on") for tid in sorted(seeded - self._workers.keys())
         ]
@@ -598,10 +599,13 @@ class Profiler:
 
     def _take_before(self, batch: Batch, *, last: bool) -> None:
         """Stacks of the threads that slept in a poll before the attach, as they can be had."""
-        pending = bool(self._addresses.pending_unwind) and not last
-        for key in self._before.read_stacks(self._probe.unwind, pending=pending):
+        for key in self._read_before(last=last):
             self._fetch_stack(key, batch)
         self._addresses.ask_wanted()
+
+    def _read_before(self, *, last: bool = False) -> list[int]:
+        pending = bool(self._addresses.pending_unwind) and not last
+        return self._before.read_stacks(self._probe.unwind, pending=pending)
 
     def _fetch_stack(self, key: int, batch: Batch) -> None:
         if key in self._known_stacks or self._before.waits_for(key):
