@@ -73,7 +73,7 @@ class Sample(NamedTuple):
     info: int
     """SLEEP: system call number (0xffffffff = not in a system call: a page fault or the like;
     0xfffffffe = stopped by a signal or a tracer); POLL: by how much the begin is uncertain,
-    microseconds."""
+    microseconds, or BEGAN_BEFORE."""
     kind: int
     where: int
     """WAKE: where the waker was."""
@@ -97,6 +97,9 @@ class SampleFlag(IntEnum):
     OTHER_PROCESS = 8
     """WAKE: the waker is not of the target's process."""
 
+
+BEGAN_BEFORE = 0xFFFFFFFF
+"""Of a POLL's ``info``: it began before the attach, nobody knows when, and is told from there."""
 
 FILE_TYPE = 0xF000
 """``FLAGS_FILE_TYPE`` of bpf_src/event.h."""
@@ -287,6 +290,8 @@ class ThreadState:
     """Of the system call it sleeps in, the first."""
     file_type: int = 0
     """``stat.S_IFMT`` of that as a descriptor, of sleeps that have lasted; 0 = none or unknown."""
+    began_before: bool = False
+    """Its poll began before the attach; ``poll_start_ns`` is the attach then."""
 
 
 # --------------------------------------------------------------------------- tasks
@@ -617,6 +622,8 @@ class Episode:
     begin_uncertainty_ns: int = 0
     end_uncertainty_ns: int = 0
     in_progress: bool = False
+    began_before: bool = False
+    """Before the attach, where ``start_ns`` is: it lasted longer than is told."""
     syscall: int = -1
     """Number of the system call it slept in longest; -1 = none."""
     holder: Holder | None = None

@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING
 
 from hud.analysis.calls import DESCRIPTOR, STOPPED, call_name, machine_of
 from hud.analysis.drafts import Candidate, Draft
-from hud.model import FILE_TYPE, Cause, Episode, Holder, Kind, Method, Sample, SampleFlag, Where
+from hud.model import (
+    BEGAN_BEFORE,
+    FILE_TYPE,
+    Cause,
+    Episode,
+    Holder,
+    Kind,
+    Method,
+    Sample,
+    SampleFlag,
+    Where,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -157,9 +168,10 @@ class PollDetector:
             asleep_ns=asleep,
             waiting_ns=waiting,
             task_id=sample.task_id,
-            begin_uncertainty_ns=sample.info * 1000,
+            begin_uncertainty_ns=0 if sample.info == BEGAN_BEFORE else sample.info * 1000,
             end_uncertainty_ns=sample.other * 1000,
             in_progress=in_progress,
+            began_before=sample.info == BEGAN_BEFORE,
         )
 
     def _so_far(self, state: ThreadState, evidence: _Evidence, now_ns: int) -> Draft:
@@ -181,6 +193,7 @@ class PollDetector:
             waiting_ns=max(0, min(length - asleep, waiting)),
             task_id=state.task_id,
             in_progress=True,
+            began_before=state.began_before,
         )
 
     def _draft(
@@ -194,6 +207,7 @@ class PollDetector:
         waiting_ns: int,
         task_id: int,
         in_progress: bool,
+        began_before: bool,
         begin_uncertainty_ns: int = 0,
         end_uncertainty_ns: int = 0,
     ) -> Draft:
@@ -214,6 +228,7 @@ class PollDetector:
             begin_uncertainty_ns=begin_uncertainty_ns,
             end_uncertainty_ns=end_uncertainty_ns,
             in_progress=in_progress,
+            began_before=began_before,
         )
         stopped_ns = min(evidence.stopped_ns, asleep_ns)
         return Draft(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from hud.analysis.store import SampleStore
 from hud.model import (
+    BEGAN_BEFORE,
     Batch,
     Code,
     Culprit,
@@ -398,7 +399,7 @@ def _closing(kind: Kind, state: ThreadState, now_ns: int, duration_ns: int) -> S
         value=0,
         tid=state.tid,
         other=0,
-        info=state.syscall & 0xFFFFFFFF if asleep else 0,
+        info=state.syscall & 0xFFFFFFFF if asleep else BEGAN_BEFORE * state.began_before,
         kind=kind,
         where=state.where,
         flags=SampleFlag.IN_PROGRESS | (state.file_type if asleep else 0),

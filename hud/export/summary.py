@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hud.analysis.snapshot import Analyzer
 
 _LABEL_WIDTH = 11
+_MOST_WORKERS = 8
 _MUCH_STOLEN = 0.001
 """Of the time of one CPU: less is not worth a word."""
 
@@ -156,6 +157,9 @@ def _allowed(snapshot: Snapshot) -> str:
 def _rest(snapshot: Snapshot, written: str) -> list[tuple[str, str]]:
     info = snapshot.info
     lines: list[tuple[str, str]] = []
+    before = _before(snapshot)
+    if before:
+        lines.append(("before", before))
     allowed = _allowed(snapshot)
     if allowed:
         lines.append(("allowed", allowed))
@@ -171,6 +175,21 @@ def _rest(snapshot: Snapshot, written: str) -> list[tuple[str, str]]:
     if written:
         lines.append(("written", printable(written)))
     return lines
+
+
+def _before(snapshot: Snapshot) -> str:
+    """Polls whose length nobody knows."""
+    episodes = [episode for episode in snapshot.timeline if episode.began_before]
+    workers = sorted({episode.worker_id for episode in episodes})
+    if not workers:
+        return ""
+    who = ", ".join(f"W{number}" for number in workers[:_MOST_WORKERS])
+    who += ", ..." if len(workers) > _MOST_WORKERS else ""
+    polls = figures.count(len(episodes), "poll")
+    longer = "it took" if len(episodes) == 1 else "they took"
+    lasting = sum(episode.in_progress for episode in episodes)
+    still = f", {lasting} not ended yet" if lasting else ""
+    return f"{polls} began before hud attached ({who}), {longer} longer than told{still}"
 
 
 def _pressure(snapshot: Snapshot) -> str:

@@ -295,6 +295,8 @@ class _Faces:
             args["syscall"] = call_name(episode.syscall, self._machine)
         if episode.in_progress:
             args["in_progress"] = True
+        if episode.began_before:
+            args["began_before_attach"] = True
         args["begin_uncertainty_us"] = episode.begin_uncertainty_ns / 1000
         args["end_uncertainty_us"] = episode.end_uncertainty_ns / 1000
         args["stack_complete"] = face.complete

@@ -8,6 +8,7 @@ every event, so that a threshold changes without a reload.
 from __future__ import annotations
 
 import ctypes
+import errno
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -15,11 +16,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hud.errors import KernelError
-from hud.kernel import attach, features, loader
+from hud.kernel import attach, features, loader, uapi
 from hud.kernel.btf import kernel_btf
 from hud.kernel.elf import parse_object
 from hud.kernel.ring import RingBuffer
-from hud.model import Culprit, Sample, ThreadState, TimeSplit, Where
+from hud.model import BEGAN_BEFORE, Culprit, Sample, ThreadState, TimeSplit, Where
 from hud.probe import wire
 from hud.probe.exact import ExactProbe, with_programs
 from hud.probe.unwind import UnwindTables
@@ -230,6 +231,20 @@ class Probe:
         thread = wire.decode_thread(value)
         return thread.since_ns if thread.sched == wire.SCHED_ASLEEP else 0
 
+    def seed_thread(self, thread: wire.Thread) -> bool:
+        """Tell the kernel of a thread that it has not seen; False if it has, or has no room.
+
+        Of an attached probe: a thread that was not seen has not come to a CPU since the attach.
+        """
+        key = thread.tid.to_bytes(4, "little")
+        try:
+            self._threads.update(key, wire.encode_thread(thread), uapi.BPF_NOEXIST)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.E2BIG):
+                raise
+            return False
+        return True
+
     def forget_threads(self, tids: Iterable[int]) -> None:
         """Drop entries of threads that user space knows to be gone."""
         for tid in tids:
@@ -296,6 +311,7 @@ def state_of(thread: wire.Thread, now_ns: int, layout_known: bool) -> ThreadStat
         asleep_stack=thread.stack if thread.sched == wire.SCHED_ASLEEP else 0,
         syscall=-1 if thread.syscall == wire.NOT_A_SYSCALL else thread.syscall,
         argument=thread.argument,
+        began_before=bool(thread.poll_start_ns) and thread.begin_uncertain_us == BEGAN_BEFORE,
     )
 
 

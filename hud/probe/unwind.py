@@ -7,13 +7,20 @@ then one store makes the programs use it, so that no event ever sees a half-chan
 
 from __future__ import annotations
 
+import struct
 from array import array
+from bisect import bisect_right
 from collections.abc import Hashable, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 from hud.probe.wire import BUCKET_SIZE, MAPPING, MAX_MAPPINGS, ROW_SIZE, Config
 
 GENERATION = MAX_MAPPINGS // 2
+PAIR = struct.Struct("<II")
+PUSHED, FRAME = 1 | 2 << 4 | 2 << 20, 2 | 2 << 4 | 2 << 20
+RETURN = (1 | 1 << 4, 1 | 1 << 4 | 2 << 20)
+"""Rules (hud.symbols.unwind): after ``push rbp``, after ``mov rbp, rsp``, after ``pop rbp``."""
 NEVER = (1 << 63) - 1
 """``start`` of the unused entries: above every address."""
 
@@ -47,6 +54,7 @@ class UnwindTables:
         self._mappings = mappings
         self._config = config
         self._placed: dict[Hashable, Placed] = {}
+        self._shown: list[Segment] = []
         self._row_end = 0
         self._bucket_end = 0
         self.refused = 0
@@ -96,10 +104,57 @@ class UnwindTables:
             )
         unused = MAPPING.pack(NEVER, NEVER, 0, 0, 0, 0, 0)
         table += [unused] * (GENERATION - len(table))
+        self._shown = known
         first = 0 if self._config.mappings_first else GENERATION
         at = first * MAPPING.size
         self._mappings[at : at + GENERATION * MAPPING.size] = b"".join(table)
         self._config.mappings_first = first
+
+    def rule_at(self, pc: int) -> int | None:
+        """The rule that holds at an address, as the kernel finds it; None = no known module."""
+        segment = self._segment(pc)
+        if segment is None:
+            return None
+        row = self._row_at(segment, pc)
+        return 0 if row is None else self._row(row)[1]
+
+    def frame_set_at(self, pc: int) -> int | None:
+        """Where the function at an address that keeps a frame pointer has just set it from sp.
+
+        By its rows on x86_64, one after ``push rbp``, then one after ``mov rbp, rsp``. None = it
+        did so in another way.
+        """
+        segment = self._segment(pc)
+        row = None if segment is None else self._row_at(segment, pc)
+        while segment is not None and row is not None and row >= 2:
+            start, rule = self._row(row)
+            before = self._row(row - 1)[1]
+            if rule != FRAME:
+                break
+            if before == PUSHED:
+                return start + segment.bias
+            if before not in RETURN:
+                break
+            row -= 2  # a return in the middle of the function
+        return None
+
+    def _segment(self, pc: int) -> Segment | None:
+        at = bisect_right(self._shown, pc, key=attrgetter("start")) - 1
+        return self._shown[at] if at >= 0 and pc < self._shown[at].end else None
+
+    def _row_at(self, segment: Segment, pc: int) -> int | None:
+        place, key = self._placed[segment.module], pc - segment.bias
+        if not 0 <= key >> 8 < place.buckets:
+            return None
+        bucket = (place.first_bucket + (key >> 8)) * BUCKET_SIZE
+        first, last = PAIR.unpack_from(self._buckets, bucket)
+        rows = range(place.first_row + first, place.first_row + last + 1)
+        at = bisect_right(rows, key, key=lambda number: self._row(number)[0]) - 1
+        return rows[at] if at >= 0 else None
+
+    def _row(self, number: int) -> tuple[int, int]:
+        pc, rule = PAIR.unpack_from(self._rows, number * ROW_SIZE)
+        return pc, rule
 
     def clear(self) -> None:
         """Forget every module: the target has replaced its image."""

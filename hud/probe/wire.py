@@ -84,6 +84,14 @@ def decode_thread(value: bytes) -> Thread:
     return Thread._make((*fields[:21], fields[21:27], fields[27:33], *fields[33:]))
 
 
+def encode_thread(thread: Thread) -> bytes:
+    """The reverse."""
+    return THREAD.pack(*thread[:21], *thread.asleep_ns, *thread.samples, *thread[23:])
+
+
+STACK_SAVED_NS = 400_000
+"""``credit_ns`` at the most: bpf_src/hud.bpf.c."""
+
 SCHED_RUNNING, SCHED_ASLEEP, SCHED_RUNNABLE = 1, 2, 3
 """``enum scheduling``."""
 

@@ -54,6 +54,8 @@ class Copy(NamedTuple):
     reason: str
     drives: dict[int, int]
     """tid -> scheduler of the threads that drive one now."""
+    origins: Mapping[int, int] = {}
+    """tid -> the address that ``layout.tls_offset`` counts from, of the threads that have it."""
 
     @property
     def place(self) -> tuple[int, int]:
@@ -179,7 +181,7 @@ def _copies_in(source: SharedObject | FactsReply, live: _Live, missing: list[str
         if isinstance(found, str):
             missing.append(f"{proposal.reason}, and {found}")
             return []
-        return [_copy(found.layout, found.confirmation, name, live.read)]
+        return [_copy(found.layout, found.confirmation, name, pointers, live.read)]
     copies = []
     for _, rows in groupby(proposal.layouts, key=lambda layout: layout.tls_offset):
         layouts = tuple(rows)
@@ -192,7 +194,7 @@ def _copies_in(source: SharedObject | FactsReply, live: _Live, missing: list[str
             continue
         chosen = choose(layouts, pointers, live.read)
         if chosen is not None:
-            copies.append(_copy(*chosen, name, live.read))
+            copies.append(_copy(*chosen, name, pointers, live.read))
         else:
             missing.append(
                 f"the layout of CONTEXT{f' in {name}' if name else ''} does not fit what the "
@@ -201,7 +203,13 @@ def _copies_in(source: SharedObject | FactsReply, live: _Live, missing: list[str
     return copies
 
 
-def _copy(layout: ContextLayout, confirmation: Confirmation, name: str, read: Read) -> Copy:
+def _copy(
+    layout: ContextLayout,
+    confirmation: Confirmation,
+    name: str,
+    pointers: Mapping[int, int],
+    read: Read,
+) -> Copy:
     layout = with_current_tick(layout, confirmation.readings, read)
     reason = f"{layout.why}, confirmed in {_threads(confirmation)}"
     drives = {
@@ -210,7 +218,7 @@ def _copy(layout: ContextLayout, confirmation: Confirmation, name: str, read: Re
         for reading in confirmation.readings
         if reading.entered
     }
-    return Copy(layout, name, reason, drives)
+    return Copy(layout, name, reason, drives, pointers)
 
 
 def _threads(confirmation: Confirmation) -> str:

@@ -13,6 +13,7 @@ from hud.model import Batch, Detection, Rung, Sample, Stack, Worker
 from hud.probe import wire
 from hud.probe.probe import Probe
 from hud.profiler import detection as detect
+from hud.profiler.before import Before
 from hud.profiler.classes import Classes
 from hud.profiler.copies import Copies
 from hud.profiler.image import Image
@@ -50,6 +51,7 @@ class Ladder:
         image: Image,
         objects: Objects,
         roster: Roster,
+        before: Before,
         survey: Callable[[], dict[int, list[Stack]]],
         notes: list[str],
     ) -> None:
@@ -59,6 +61,7 @@ class Ladder:
         self._image = image
         self._objects = objects
         self._roster = roster
+        self._before = before
         self._survey = survey
         self._notes = notes
         self.copies = Copies()
@@ -131,7 +134,7 @@ class Ladder:
             if copy.place in index:
                 copies = dict.fromkeys(copy.drives, index[copy.place])
                 workers += self.take_entered(copy.drives, copies)
-        return workers
+        return workers + self._roster.see_polling(self._before.seed(self.copies.known))
 
     def _attach(self, hz: int) -> None:
         self._probe.attach(self._options.sample_hz or hz)

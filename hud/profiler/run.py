@@ -31,6 +31,7 @@ from hud.probe import wire
 from hud.probe.probe import Probe, Threads
 from hud.profiler import detection as detect
 from hud.profiler.addresses import Addresses
+from hud.profiler.before import Before
 from hud.profiler.cache import Cache, default_directory
 from hud.profiler.code import Codes
 from hud.profiler.debugfiles import DebugFiles
@@ -164,6 +165,7 @@ class Profiler:
             )
         )
         self._phase("programs loaded")
+        self._before = Before(pid, self._probe)
         self._waits = Waits(pid, self._probe.wait, self._probe.asleep_since, self.notes.append)
         self._host = HostWatch(pid)
         self._next_host = 0
@@ -174,7 +176,7 @@ class Profiler:
         if self._exact is not None:
             stack.callback(self._exact.close)
         stack.callback(self._close_tasks)
-        self._stacks = Stacks(self._probe, self._addresses)
+        self._stacks = Stacks(self._probe, self._addresses, self._before)
         self._ladder = Ladder(
             pid,
             self.options,
@@ -182,6 +184,7 @@ class Profiler:
             image=self._image,
             objects=self._objects,
             roster=self._roster,
+            before=self._before,
             survey=self._survey,
             notes=self.notes,
         )
@@ -313,6 +316,7 @@ class Profiler:
             batch.workers += self._ladder.take_entered(read.entered, read.copies)
             if self._ladder.judge(batch):
                 self._begin_exact()
+        self._stacks.take_before(batch, last=False)
         for at, state in enumerate(read.states):
             key = state.asleep_stack
             if key and state.poll_start_ns and now - state.poll_start_ns >= STUCK_NS:
@@ -396,6 +400,7 @@ class Profiler:
         self._tell_exact(batch, last=True)
         batch.losses = self.losses()
         batch.host = self._host.read()
+        self._stacks.take_before(batch, last=True)
         until = time.monotonic() + LAST_NAMES_S
         while self._addresses.pending_stacks and time.monotonic() < until:
             self._take_replies(self._resolver.wait(0.1), batch)

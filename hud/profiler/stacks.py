@@ -13,6 +13,7 @@ from hud.errors import TargetError
 from hud.model import Batch, Kind, Sample, Stack
 from hud.probe.probe import Probe
 from hud.profiler.addresses import Addresses
+from hud.profiler.before import Before
 
 REFRESH_INTERVAL_S = 0.5
 """Between two looks at the mappings, where a stack hints at new ones."""
@@ -28,9 +29,10 @@ SURVEY_NAMES_S = 2.0
 class Stacks:
     """What was told of the kernel's stacks, by key."""
 
-    def __init__(self, probe: Probe, addresses: Addresses) -> None:
+    def __init__(self, probe: Probe, addresses: Addresses, before: Before) -> None:
         self._probe = probe
         self._addresses = addresses
+        self._before = before
         self._told: set[int] = set()
         self._next_refresh = 0.0
         self._next_look = 0.0
@@ -48,9 +50,9 @@ class Stacks:
 
     def fetch(self, key: int, batch: Batch) -> None:
         """Put one into the batch, if it is new; its names wait for ``Addresses.ask_wanted``."""
-        if key in self._told:
+        if key in self._told or self._before.waits_for(key):
             return
-        raw = self._probe.stack(key)
+        raw = self._before.stacks.get(key) or self._probe.stack(key)
         if raw is None:
             self.gone += 1
             return
@@ -61,6 +63,13 @@ class Stacks:
             self._refresh_wanted = True
             self.refresh()
         batch.stacks[key] = self._addresses.want(key, raw, ask=False)
+
+    def take_before(self, batch: Batch, *, last: bool) -> None:
+        """Those of the threads that slept in a poll before the attach, as they can be had."""
+        pending = bool(self._addresses.modules.pending_unwind) and not last
+        for key in self._before.read_stacks(self._probe.unwind, pending=pending):
+            self.fetch(key, batch)
+        self._addresses.ask_wanted()
 
     def refresh(self) -> None:
         """New code may be mapped: a library was loaded."""

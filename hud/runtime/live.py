@@ -196,6 +196,17 @@ def with_current_tick(
     return layout
 
 
+def tick_of(layout: ContextLayout, scheduler: int, read: Read) -> int | None:
+    """How many polls the scheduler of a thread has begun, modulo 2^32; None = not known."""
+    if not scheduler or layout.core == NONE:
+        return None
+    tag = read(scheduler, 1)
+    at = layout.tick_multi if tag == b"\1" else layout.tick_current
+    core = int.from_bytes(read(scheduler + layout.core, 8), "little")
+    data = read(core + at, 4) if tag and core and at != NONE else b""
+    return int.from_bytes(data, "little") if len(data) == 4 else None
+
+
 def _reading(tid: int, data: bytes, layout: ContextLayout) -> Reading | None:
     """None if these bytes are no CONTEXT."""
     runtime, budget = data[layout.runtime], data[layout.budget_tag]

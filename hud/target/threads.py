@@ -6,7 +6,7 @@ surrogate escapes. Show it through ``hud.text.printable``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hud.errors import TargetError
 from hud.model import ThreadName
@@ -30,6 +30,27 @@ def list_threads(pid: int, proc: Path = PROC) -> list[ThreadName]:
         raise TargetError(f"threads of process {pid}: the process is gone") from error
     named = ((tid, read_comm(pid, tid, proc)) for tid in tids)
     return [ThreadName(tid, name) for tid, name in named if name is not None]
+
+
+class Call(NamedTuple):
+    """What a thread that does not run is blocked in: proc_pid_syscall(5)."""
+
+    number: int
+    """Of the system call; -1 = in none, as in a page fault."""
+    arguments: tuple[int, ...]
+    """Six, or none."""
+    sp: int
+    pc: int
+
+
+def read_call(pid: int, tid: int, proc: Path = PROC) -> Call | None:
+    """None of a thread that runs, has ended, or may not be looked at."""
+    try:
+        words = read_text(proc / str(pid) / "task" / str(tid) / "syscall", 512).split()
+        number, *arguments, sp, pc = (int(word, 0) for word in words)
+    except (OSError, ValueError):
+        return None
+    return Call(number, tuple(arguments), sp, pc)
 
 
 def read_comm(pid: int, tid: int, proc: Path = PROC) -> str | None:

@@ -73,7 +73,9 @@ def verdict(snapshot: Snapshot) -> list[str]:
 def _stuck(stuck: list[WorkerUse], snapshot: Snapshot) -> str:
     worst = max(stuck, key=lambda use: poll_ns(use, snapshot.now_ns))
     lasted = spoken(poll_ns(worst, snapshot.now_ns))
-    said = f"W{worst.worker.worker_id} has been in one poll for {lasted}"
+    said = f"W{worst.worker.worker_id} has been in one poll "
+    before = worst.state is not None and worst.state.began_before
+    said += f"since before hud attached, {lasted} ago" if before else f"for {lasted}"
     place = place_of(worst.state.asleep_stack if worst.state else 0, snapshot)
     if place is not None:
         said += f": {clean(place.function)}"

@@ -90,6 +90,7 @@ def test_sleeping_workers_equal_gdbs(
                 for state in batch.states or ()
                 if state.asleep_stack
                 and 200_000_000 < now - state.since_ns < BLOCK_MS * 500_000
+                and not state.began_before
                 and (state.poll_start_ns or build == "stripped")
             }
             if len(asleep) >= len(KINDS):
@@ -119,6 +120,48 @@ def test_sleeping_workers_equal_gdbs(
             for frame in stacks[key].frames or ()
         }
         assert set(KINDS.values()) <= named
+
+
+@pytest.mark.parametrize("build", ["release", "dev", "fat LTO, panic=abort", "frame pointers"])
+def test_workers_that_slept_before_the_attach_equal_gdbs(
+    build: str,
+    build_target: Callable[..., Path],
+    need: Callable[[object, str], None],
+    tmp_path: Path,
+) -> None:
+    """Walked from pc and sp alone, the frame pointer unknown."""
+    need(gdb_truth.at_hand(), "gdb")
+    need(platform.machine() == "x86_64", "x86_64")
+    kinds = [*KINDS, "condvar", "rwlock", "mpsc_recv", "tcp", "dns", "child", "block_on"]
+    options = ["--seconds", "60", "--block-ms", "120000", "--pause-ms", "100", "--workers", "11"]
+    binary = build_target("zoo", **BUILDS[build])
+    with targets.zoo(binary, tmp_path / "truth", *options, "--kinds", ",".join(kinds)) as zoo:
+        end = time.monotonic() + 30
+        while True:
+            assert time.monotonic() < end, "not all asleep"
+            time.sleep(0.5)
+            with profile(zoo.pid) as profiler:
+                while profiler._before._waiting:
+                    assert time.monotonic() < end
+                    profiler.states()
+                    time.sleep(0.02)
+                states = profiler.states().states or []
+            found = {
+                state.tid: profiler._before.stacks[state.asleep_stack]
+                for state in states
+                if state.began_before
+            }
+            if len(found) == len(kinds):
+                break
+        truth = gdb_truth.stacks(zoo.pid)
+        for tid, raw in found.items():
+            assert list(raw.addresses) == truth[tid], (
+                f"{raw.stop}\nhud:\n"
+                + gdb_truth.described(zoo.pid, list(raw.addresses))
+                + "\ngdb:\n"
+                + gdb_truth.described(zoo.pid, truth[tid])
+            )
+            assert raw.stop == ""
 
 
 def test_stacks_of_the_demo_server_are_complete(prebuilt_demo: Path) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from polling import THRESHOLD, Ran, started
 
-from hud.model import Kind, SampleFlag, Where
+from hud.model import BEGAN_BEFORE, Kind, SampleFlag, Where
+from hud.probe import wire
 
 pytestmark = pytest.mark.kernel
 
@@ -47,6 +48,37 @@ def test_every_long_poll_is_told_with_its_times(run: Callable[[str, int], Ran], 
     # preempted on its way to sleep it waits for a CPU while its timer runs; and some kernels do
     # not tell each switch (ftrace does not see those either)
     assert len(short) <= 2, short
+
+
+def test_a_thread_that_is_told_of_by_user_space(program: Path) -> None:
+    """It takes part as others do, and one that was seen is left as it is."""
+    blank = wire.decode_thread(bytes(wire.THREAD.size))
+    with started(program, "sleep", 12_000) as (process, probe):
+        time.sleep(0.3)
+        before = {state.tid for state in probe.threads(time.monotonic_ns()).states}
+        assert len(before) >= 1
+        assert not any(probe.seed_thread(blank._replace(tid=tid)) for tid in before)
+        now = time.monotonic_ns()
+        absent = next(tid for tid in range(1, 1 << 22) if tid not in before)
+        seed = blank._replace(
+            tid=absent,
+            since_ns=now,
+            poll_start_ns=now,
+            begin_uncertain_us=BEGAN_BEFORE,
+            sched=wire.SCHED_ASLEEP,
+            where=Where.POLL,
+            stack=99,
+            entered=1,
+        )
+        assert probe.seed_thread(seed)
+        assert not probe.seed_thread(seed)
+        read = probe.threads(now + 5)
+        (state,) = (state for state in read.states if state.tid == absent)
+        assert (state.began_before, state.asleep_stack, state.split.poll_asleep_ns) == (True, 99, 5)
+        assert absent in read.entered
+        assert not any(state.began_before for state in read.states if state.tid != absent)
+        assert probe.asleep_since(absent) == now
+        process.kill()
 
 
 def test_sleep_is_evidence_of_its_poll(run: Callable[[str, int], Ran]) -> None:

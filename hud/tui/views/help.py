@@ -30,6 +30,7 @@ _WORDS = (
         "a letter and colour per cause; reversed: the selected blocker, or what is searched",
     ),
     ("long", "of a task type: polls of the threshold or more; stuck: nothing can wake it any more"),
+    ("STUCK +", "in one poll since before hud attached: for longer than is shown"),
     ("share", "total, as a part of all worker time in the window"),
     ("~", "a name inferred from the program's messages, not read from its symbols"),
     ("<", "where your code blocks; frames below it are what it called"),

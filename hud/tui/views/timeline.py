@@ -228,6 +228,8 @@ def _when(snapshot: Snapshot, episode: Episode) -> Line:
     since = episode.start_ns - snapshot.info.start_monotonic_ns
     unsure = max(episode.begin_uncertainty_ns, episode.end_uncertainty_ns)
     said = f"W{episode.worker_id}  at {_moment(since, 1)}  for {spoken(episode.duration_ns)}"
+    if episode.began_before:
+        said += " at least: it began before hud attached"
     if unsure >= 1_000:
         said += f" (give or take {duration(unsure)})"
     if episode.in_progress:

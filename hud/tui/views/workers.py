@@ -176,7 +176,7 @@ def _doing(use: WorkerUse, snapshot: Snapshot) -> tuple[str, str]:
         return "", ""
     inside = poll_ns(use, snapshot.now_ns)
     if is_stuck(use, snapshot):
-        return f"STUCK {spoken(inside)}", "warn"
+        return f"STUCK {spoken(inside)}{'+' * state.began_before}", "warn"
     if state.where in (Where.POLL, Where.ROOT):
         kind = "in poll" if state.where is Where.POLL else "block_on"
         return (f"{kind} {spoken(inside)}" if inside else kind), "bold"

@@ -7,7 +7,7 @@ import json
 import shutil
 import subprocess
 from collections import Counter
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hud.analysis.snapshot import Analyzer
-from hud.export import trace
-from hud.model import Frame, Losses, Origin, Target, Where, Worker
+from hud.export import summary, trace
+from hud.model import BEGAN_BEFORE, Frame, Losses, Origin, Target, Where, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -277,6 +277,27 @@ def test_an_episode_in_progress_says_so(build: ModuleType) -> None:
     assert begin["name"] == "(no stack caught)"
     assert (begin["args"]["stack"], begin["args"]["stack_complete"]) == ([], False)
     assert end["ts"] == 1_000_000.0
+
+
+def test_a_poll_that_began_before_the_attach_says_so(build: ModuleType) -> None:
+    """One that ended, and one that did not."""
+    recording = build.empty_recording()
+    now = build.START_NS + build.SECOND
+    first, second = build.TIDS[:2]
+    ended = build.poll(first, build.START_NS, 70 * build.MS, begin_us=BEGAN_BEFORE)
+    recording.add_samples([ended, build.poll(first, now - 50 * build.MS, 20 * build.MS)])
+    lasting = build.state(second, where=Where.POLL, poll_start_ns=build.START_NS)
+    recording.set_states([replace(lasting, began_before=True)], now)
+    recording.finish(now, "Ctrl-C")
+    begins = [event for event in exported(recording)["traceEvents"] if event["ph"] == "B"]
+    told = {
+        (event["tid"], event["ts"]): event["args"].get("began_before_attach") for event in begins
+    }
+    assert told == {(first, 0): True, (first, 950_000): None, (second, 0): True}
+    assert {event["args"]["begin_uncertainty_us"] for event in begins} == {0}
+    text = summary.text(Analyzer(recording).snapshot(now, False))
+    said = "2 polls began before hud attached (W0, W1), they took longer than told, 1 not ended yet"
+    assert f"  before     {said}\n" in text
 
 
 def test_hostile_names_are_made_printable(build: ModuleType) -> None:

@@ -138,6 +138,7 @@ def test_search_is_the_naive_search(rows: list[tuple[int, int]], data: st.DataOb
     drawn = data.draw(st.lists(st.integers(0, last + 600), max_size=50))
     for key in [key for key in [*edges, *drawn] if key >= 0]:
         assert maps.rule(START + key) == naive(rows, key), key
+        assert maps.tables.rule_at(START + key) == naive(rows, key), key
 
 
 @pytest.mark.parametrize("first", [256, 257, 512])
@@ -157,6 +158,20 @@ def test_bucket_of_257_rows() -> None:
     low, high = struct.unpack_from("<II", maps.buckets, 8)
     assert (low, high) == (1, 257)
     assert [maps.rule(START + key) for key in range(256, 513)] == list(range(256, 513))
+
+
+def test_where_a_frame_pointer_was_set() -> None:
+    """0: leaves sp alone. 16: sets rbp, returns at 60, goes on. 96: sets it while it pushes."""
+    entry, pushed, frame, popped = 0x11, 0x200021, 0x200022, 0x200011
+    maps = shown(
+        [
+            *((0, entry), (17, pushed), (20, frame), (60, popped), (61, frame)),
+            *((96, entry), (97, pushed), (98, 0x200031), (101, frame), (200, NONE)),
+        ]
+    )
+    found = [maps.tables.frame_set_at(START + key) for key in (5, 17, 20, 59, 60, 61, 95, 150)]
+    assert found == [None, None, START + 20, START + 20, None, START + 20, START + 20, None]
+    assert maps.tables.frame_set_at(0) is None
 
 
 def test_single_row() -> None:
@@ -204,6 +219,7 @@ def test_mappings_are_found_as_naively(sizes: list[int], addresses: list[int]) -
         hit = [s for s in segments if s.start <= pc < s.end]
         found = maps.find_mapping(pc)
         assert (found is None) == (not hit)
+        assert (maps.tables.rule_at(pc) is None) == (not hit)
         if found is not None:
             assert found[:3] == (hit[0].start, hit[0].end, hit[0].bias)
 

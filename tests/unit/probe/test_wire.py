@@ -137,6 +137,7 @@ def test_every_field_of_a_thread_is_decoded(types: Btf) -> None:
             data[at : at + size] = number.to_bytes(size, "little")
             expected[name] = number
     assert wire.decode_thread(bytes(data))._asdict() == expected
+    assert wire.encode_thread(wire.decode_thread(bytes(data))) == bytes(data)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from hud.runtime.live import (
     confirm,
     memory_reader,
     thread_pointers,
+    tick_of,
     with_current_tick,
 )
 from hud.target.mappings import read_mappings
@@ -331,6 +332,25 @@ def test_tick_without_a_core_or_with_a_wild_pointer(memory: Memory) -> None:
     for wild in (0, 8, (1 << 64) - 8):
         memory.write(0x10000 + LAYOUT.core, struct.pack("<Q", wild))
         assert with_tick(memory, LAYOUT, pointers) is LAYOUT
+
+
+@pytest.mark.parametrize(
+    ("tag", "layout", "tick"),
+    [
+        (0, replace(LAYOUT, tick_current=136), 7),
+        (1, replace(LAYOUT, tick_multi=136), 7),
+        (0, LAYOUT, None),
+        (1, replace(LAYOUT, tick_multi=1 << 20), None),
+        (1, replace(LAYOUT, core=NONE), None),
+    ],
+)
+def test_tick_of_a_scheduler(
+    memory: Memory, tag: int, layout: ContextLayout, tick: int | None
+) -> None:
+    current_thread(memory, tag=tag)
+    memory.write(0x20000 + 136, struct.pack("<I", 7))
+    assert tick_of(layout, 0x10000, memory.read) == tick
+    assert tick_of(layout, 0, memory.read) is None
 
 
 # --------------------------------------------------------------------------- the reader

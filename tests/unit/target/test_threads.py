@@ -10,7 +10,7 @@ import pytest
 
 from hud.errors import TargetError
 from hud.model import ThreadName
-from hud.target.threads import list_threads, read_comm
+from hud.target.threads import Call, list_threads, read_call, read_comm
 from hud.text import printable
 
 
@@ -31,6 +31,23 @@ def test_thread_that_ends_meanwhile_is_left_out(tree: Any) -> None:
     (home / "task/101/comm").unlink()
     assert list_threads(100, tree.root) == [ThreadName(100, "shop")]
     assert read_comm(100, 101, tree.root) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "call"),
+    [
+        ("202 0x1 0x2 0x3 0x4 0x5 0x6 0x70 0x71\n", Call(202, (1, 2, 3, 4, 5, 6), 0x70, 0x71)),
+        ("-1 0x7f01 0x7f02\n", Call(-1, (), 0x7F01, 0x7F02)),
+        ("running\n", None),
+        ("", None),
+        ("202 0x10 x 0x7f02", None),
+    ],
+)  # fmt: skip
+def test_what_a_thread_is_blocked_in(tree: Any, text: str, call: Call | None) -> None:
+    home = tree.add(100, "shop", threads={100: "shop"})
+    (home / "task/100/syscall").write_text(text)
+    assert read_call(100, 100, tree.root) == call
+    assert read_call(100, 101, tree.root) is None
 
 
 def test_process_that_is_gone(tmp_path: Path) -> None:

@@ -327,6 +327,10 @@ def test_a_stuck_worker_takes_the_verdict() -> None:
     assert verdict(snapshot(workers=STUCK)) == [
         "W2 has been in one poll for 4.2 s: store::Index::save (fsync)"
     ]
+    before = replace(STUCK[2], state=replace(STUCK[2].state, began_before=True))
+    assert verdict(snapshot(workers=(before,))) == [
+        "W2 has been in one poll since before hud attached, 4.2 s ago: store::Index::save (fsync)"
+    ]
     two = (*STUCK[:3], worker(3, Where.POLL, 9 * S))
     assert verdict(snapshot(workers=two)) == ["W3 has been in one poll for 9 s, and 1 more stuck"]
 

@@ -1,0 +1,112 @@
+"""hud attaches to a service whose workers hang already: they sleep in a poll and never wake."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import program
+import pytest
+import targets
+from test_screen import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+pytestmark = pytest.mark.e2e
+
+FUTEX, RECVFROM = 202, 45
+HANGING = {"update_shared": "lock", "wait_for_news": "lock", "ask_server": "net"}
+
+
+def calls(pid: int) -> list[int]:
+    """The system calls that the workers of a process sleep in."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):
+            if (task / "comm").read_text() == "tokio-rt-worker\n":
+                found.append((task / "syscall").read_text().split()[0])
+    return sorted(int(call) for call in found if call != "running")
+
+
+@contextlib.contextmanager
+def hanging(binary: Path, block_ms: int) -> Iterator[targets.Running]:
+    """The zoo, with each of three workers in a blocking call; the fourth drives the timers."""
+    with tempfile.TemporaryDirectory() as place:
+        options = ("--kinds", "mutex,condvar,tcp", "--block-ms", str(block_ms), "--seconds", "1")
+        with targets.zoo(binary, Path(place, "truth"), *options) as zoo:
+            assert program.within(20, lambda: calls(zoo.pid).count(FUTEX) >= 2)
+            assert program.within(20, lambda: RECVFROM in calls(zoo.pid))
+            yield zoo
+
+
+@pytest.fixture(scope="module")
+def stuck(build_target: Callable[..., Path]) -> Iterator[targets.Running]:
+    with hanging(build_target("zoo"), 120_000) as zoo:
+        yield zoo
+
+
+def test_workers_that_hang_are_seen_named_and_in_progress(
+    stuck: targets.Running, tmp_path: Path
+) -> None:
+    trace = tmp_path / "trace.json"
+    done = program.run("--pid", stuck.pid, "--headless", "--duration", 1.5, "--export", trace)
+    said = r"3 polls began before hud attached \(W\d, W\d, W\d\), they took longer than told"
+    assert re.search(rf"^  before     {said}, 3 not ended yet$", done.stdout, re.MULTILINE)
+    written = program.trace(trace)
+    found = program.blocked_in(written)
+    assert {name: [event["args"]["cause"] for event in found[name]] for name in found} == {
+        name: [cause] for name, cause in HANGING.items()
+    }
+    for (event,) in found.values():
+        args = event["args"]
+        assert args["in_progress"]
+        assert args["began_before_attach"]
+        assert args["stack_complete"]
+        assert args["asleep_us"] > 1e6
+        assert event["ts"] == 0
+        assert "holder" not in args
+        assert "woken_by" not in args
+    assert found["ask_server"][0]["args"]["detail"].startswith("127.0.0.1:")
+    assert written["otherData"]["losses"]["stacks_gone"] == 0
+
+
+def test_the_screen_says_so_at_once(stuck: targets.Running) -> None:
+    with Session("--pid", stuck.pid) as session:
+        session.shows("has been in one poll since before hud attached, ")
+        session.shows("and 2 more stuck")
+        session.shows("update_shared")
+        session.press("q")
+        session.ends()
+
+
+def test_a_worker_that_wakes_after_all(build_target: Callable[..., Path], tmp_path: Path) -> None:
+    """Who held the lock is known then."""
+    trace = tmp_path / "trace.json"
+    with hanging(build_target("zoo"), 5_000) as zoo:
+        program.run("--pid", zoo.pid, "--headless", "--duration", 20, "--export", trace)
+    written = program.trace(trace)
+    found: dict[str, list[dict[str, Any]]] = program.blocked_in(written)
+    assert found.keys() == HANGING.keys()
+    for name, (event,) in found.items():
+        args = event["args"]
+        assert args["cause"] == HANGING[name]
+        assert args["began_before_attach"]
+        assert args["stack_complete"]
+        assert "in_progress" not in args
+        assert 0.5e6 < args["asleep_us"] < 5.1e6
+    assert found["update_shared"][0]["args"]["holder"]["function"] == "zoo::locks::keep_lock"
+    assert found["wait_for_news"][0]["args"]["woken_by"]["name"] == "notifier"
+
+
+def test_parked_workers_do_not_hang(build_target: Callable[..., Path], tmp_path: Path) -> None:
+    trace = tmp_path / "trace.json"
+    options = ("--kinds", "timer", "--pause-ms", "60000", "--seconds", "60")
+    with targets.zoo(build_target("zoo"), tmp_path / "truth", *options) as zoo:
+        assert program.within(20, lambda: len(calls(zoo.pid)) == 4)
+        done = program.run("--pid", zoo.pid, "--headless", "--duration", 1, "--export", trace)
+    assert program.begins(program.trace(trace)) == []
+    assert "No poll of 5 ms or more in 1.0 s" in done.stdout
