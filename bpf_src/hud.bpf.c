@@ -179,7 +179,7 @@ static __always_inline void see(struct thread *thread, struct task_struct *task,
 	struct sight sight;
 	int other;
 
-	if (look(&sight, thread, task, which))
+	if (look(&sight, thread, thread_pointer(task), which))
 		return;
 	exact_settle(thread, sight.where);
 	other = sight.where != thread->where || sight.task_id != thread->task_id ||
@@ -200,6 +200,9 @@ static __always_inline void see(struct thread *thread, struct task_struct *task,
 			__u64 doubt = thread->seen_ns ? (now - thread->seen_ns) / 2 : 0;
 
 			thread->poll_start_ns = now - doubt;
+			/* never seen before: it began at any time since the attach */
+			if (!thread->seen_ns)
+				doubt = now - config.attached_ns;
 			thread->begin_uncertain_us = doubt / 1000;
 			exact_adopt(thread);
 			thread->poll_asleep_ns = 0;
@@ -432,7 +435,7 @@ static __always_inline void note_waker(struct thread *sleeper, __u64 now)
 		if (first_argument(regs) != sleeper->argument || !runs_code(task))
 			return;
 		waker = thread_of(task->pid);
-		if (!waker || look(&sight, waker, task, 0))
+		if (!waker || look(&sight, waker, thread_pointer(task), 0))
 			return;
 		stack = afford_stack(waker, 0, 0);
 	} else if (sleeper->operation & FUTEX_PRIVATE_FLAG) {

@@ -105,6 +105,7 @@ struct config {
 	__u64 threshold_ns;
 	__u64 evidence_ns;   /* less sleep, or time on a CPU below twice that, is not worth an event */
 	__u64 period_ns;     /* of the CPU samples */
+	__u64 attached_ns;
 	__u32 tgid;
 	__u32 enabled;
 	__u32 every_thread;  /* no worker is known: report latency of every thread */

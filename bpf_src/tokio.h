@@ -151,17 +151,19 @@ static __always_inline int look_at(struct sight *sight, struct thread *thread,
 	return INSIDE;
 }
 
-/* `task` is the current thread. 0 = `sight` is filled; else the memory could not be read just now,
- * as happens while the kernel moves a page: that says nothing. Of several copies of Tokio the one that
- * the thread was last inside of is asked first. */
-static __always_inline int look(struct sight *sight, struct thread *thread,
-				struct task_struct *task, __u32 which)
+/* `pointer` is the current thread's. 0 = `sight` is filled; else the memory could not be read just
+ * now, as happens while the kernel moves a page: that says nothing. Of several copies of Tokio the one
+ * that the thread was last inside of is asked first. A global function: the verifier checks it once,
+ * and what follows it once. */
+__attribute__((noinline)) int look(struct sight *sight, struct thread *thread, __u64 pointer,
+				   __u32 which)
 {
-	__u64 pointer = thread_pointer(task);
 	int unreadable = 0;
 	__u8 *context;
 	__u32 i;
 
+	if (!sight || !thread)
+		return -1;
 	sight->where = WHERE_UNKNOWN;
 	sight->task_id = 0;
 	sight->tick = 0;

@@ -331,8 +331,8 @@ __attribute__((noinline)) int unwind_frame(struct walk *walk)
 }
 
 /* Takes the current thread's user stack; returns its key in `stacks`, 0 = none could be had.
- * which: 0 in sched_switch, 1 in a CPU sample. */
-static __always_inline __u64 take_stack(__u32 which)
+ * which: 0 in sched_switch, 1 in a CPU sample. Global, as unwind_frame is. */
+__attribute__((noinline)) __u64 take_stack(__u32 which)
 {
 	struct walk *walk = bpf_map_lookup_elem(&scratch, &which);
 	struct stack *stack;

@@ -141,7 +141,7 @@ def _objects(target: Target, resolver: Resolver) -> list[detect.SharedObject]:
     )
     addresses.refresh()
     end = time.monotonic() + READ_TIMEOUT_S
-    while addresses.pending_unwind and resolver.alive and time.monotonic() < end:
+    while addresses.modules.pending_unwind and resolver.alive and time.monotonic() < end:
         addresses.take(resolver.wait(0.05))
     objects = Objects(resolver, addresses, [])
     objects.ask(target.executable)

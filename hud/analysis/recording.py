@@ -120,6 +120,8 @@ class Recording:
         self._marked_ns = 0
         self._allowed_ns = 0
         self._allowed_marks: deque[tuple[int, int]] = deque()
+        self._numbers: dict[int, int] = {}
+        """Addresses, each once: most stacks differ in a few only."""
         self._frames: dict[Frame, Frame] = {}
         self._same: dict[int, Frame] = {}
         """By id; each is in ``_frames`` too."""
@@ -194,6 +196,8 @@ class Recording:
         if known is None and len(self.stacks) >= _MAX_STACKS:
             self._stacks_refused += 1
             return
+        share = self._numbers.setdefault
+        stack = replace(stack, addresses=tuple(share(one, one) for one in stack.addresses))
         if stack.frames is not None:
             stack = replace(stack, frames=tuple(map(self._shared, stack.frames)))
         self.stacks[key] = stack

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -158,6 +159,7 @@ class Probe:
         """Attach everything; events flow from here on (with ``config.enabled`` set)."""
         programs = self._loaded.programs
         self.config.period_ns = 1_000_000_000 // sample_hz
+        self.config.attached_ns = time.monotonic_ns()
         self.config.enabled = 1
         for name in ("hud_switch", "hud_waking", "hud_exit"):
             self._links.enter_context(attach.attach_tp_btf(programs[name]))

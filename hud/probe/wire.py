@@ -173,6 +173,7 @@ class Config(ctypes.LittleEndianStructure):
         ("threshold_ns", ctypes.c_uint64),
         ("evidence_ns", ctypes.c_uint64),
         ("period_ns", ctypes.c_uint64),
+        ("attached_ns", ctypes.c_uint64),
         ("tgid", ctypes.c_uint32),
         ("enabled", ctypes.c_uint32),
         ("every_thread", ctypes.c_uint32),

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from hud.model import Code, Spot, Target
-from hud.profiler.addresses import Addresses
+from hud.profiler.modules import Modules
 from hud.profiler.source import Quote, Sources, Wanted
 from hud.symbols.client import CodeReply, FailedReply, Reply, Resolver
 
@@ -40,10 +40,10 @@ class Codes:
     """What was asked for and has not come yet, and what came."""
 
     def __init__(
-        self, resolver: Resolver, addresses: Addresses, sources: Sources | None = None
+        self, resolver: Resolver, modules: Modules, sources: Sources | None = None
     ) -> None:
         self._resolver = resolver
-        self._addresses = addresses
+        self._modules = modules
         self._sources = sources or Sources()
         self._known: set[Spot] = set()
         self._drafts: dict[int, _Draft] = {}
@@ -63,7 +63,7 @@ class Codes:
             self._known.clear()
         self._known.add(spot)
         self._last += 1
-        found = self._addresses.locate(spot.address - spot.caller)
+        found = self._modules.locate(spot.address - spot.caller)
         draft = self._drafts[self._last] = _Draft(
             spot, 0, bool(spot.file and spot.line), time.monotonic()
         )

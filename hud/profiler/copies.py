@@ -7,9 +7,11 @@ and stays the same as long as the program runs.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from hud.probe import wire
 from hud.profiler.detection import Context, Copy, Refusal
+from hud.profiler.tasks import Driving
 from hud.runtime.context import ContextLayout
 
 FIRST_PAUSE_S = 0.5
@@ -62,6 +64,19 @@ class Copies:
         self.known = tuple(kept)
         self._refused.add(last.place)
         return last
+
+    def driving(self, entered: Mapping[int, int], copies: Mapping[int, int]) -> dict[int, Driving]:
+        """The threads inside a runtime: those that were when their copy was found, and those that
+        are now (tid -> scheduler, tid -> index of the copy)."""
+        driving = {
+            tid: Driving(scheduler, copy.layout)
+            for copy in self.known
+            for tid, scheduler in copy.drives.items()
+        }
+        for tid, scheduler in entered.items():
+            copy = self.known[copies.get(tid, 0) % len(self.known)]
+            driving[tid] = Driving(scheduler, copy.layout)
+        return driving
 
     def runtime(self, index: int) -> str:
         """The name of the runtimes of a copy; empty where there is only one."""

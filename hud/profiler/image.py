@@ -67,7 +67,7 @@ class Image:
         self.facts = None
         self._request = 0
         self._running_request = 0
-        self._module = addresses.module_of(target.executable)
+        self._module = addresses.modules.module_of(target.executable)
         self._ask()
         if self._named is not None:
             running = open_executable(target.pid)
@@ -80,10 +80,10 @@ class Image:
     def _ask(self) -> None:
         """Have the facts, from the cache or when the resolver has the module's debug files."""
         module = self._module
-        if module is None or self._request or not self._addresses.is_begun(module):
+        if module is None or self._request or not self._addresses.modules.is_begun(module):
             return
         self._request = -1
-        known = self._addresses.known_facts(module)
+        known = self._addresses.modules.known_facts(module)
         if known is not None:
             self.take(replace(known, request=self._request))
         else:
@@ -98,7 +98,7 @@ class Image:
             wanted = self._module is not None
             wanted |= running is None and bool(self._running_request)
             patient = time.monotonic() < began + UNWIND_TIMEOUT_S
-            if not wanted and not (self._addresses.pending_unwind and patient):
+            if not wanted and not (self._addresses.modules.pending_unwind and patient):
                 break
             if not told and time.monotonic() > began + SLOW_S:
                 self._say("reading the unwind tables of the target's files")
@@ -141,7 +141,7 @@ class Image:
         module, self._module = self._module, None
         if isinstance(reply, FactsReply):
             if self._request > 0 and module is not None:
-                self._addresses.keep_facts(module, reply)
+                self._addresses.modules.keep_facts(module, reply)
             self.facts = reply
             self._notes += [f"{self._path}: {note}" for note in reply.facts.notes]
             if not reply.crates:

@@ -26,6 +26,7 @@ class Objects:
         """``notes`` gets sentences for the user."""
         self._resolver = resolver
         self._addresses = addresses
+        self._modules = addresses.modules
         self._notes = notes
         self._asked: set[int] = set()
         self._requests: dict[int, tuple[int, str]] = {}
@@ -42,11 +43,11 @@ class Objects:
 
     def ask(self, executable: str) -> None:
         """Have the facts of the files that are mapped now and were not asked for before."""
-        for number, path in self._addresses.with_tls(LEAST):
-            if path == executable or number in self._asked or not self._addresses.is_begun(number):
+        for number, path in self._modules.with_tls(LEAST):
+            if path == executable or number in self._asked or not self._modules.is_begun(number):
                 continue
             self._asked.add(number)
-            known = self._addresses.known_facts(number)
+            known = self._modules.known_facts(number)
             if known is not None:
                 self._keep(number, path, known)
             else:
@@ -56,7 +57,7 @@ class Objects:
         """Use an answer, if it is to a question of ``ask``."""
         asked = self._requests.pop(reply.request, None)
         if asked is not None and isinstance(reply, FactsReply):
-            self._addresses.keep_facts(asked[0], reply)
+            self._modules.keep_facts(asked[0], reply)
             self._keep(*asked, reply)
 
     def _keep(self, number: int, path: str, reply: FactsReply) -> None:
@@ -85,7 +86,7 @@ class Objects:
         """Those that have Tokio and are still mapped."""
         found = []
         for number, (path, reply) in sorted(self._facts.items()):
-            mappings = self._addresses.mappings_of(number)
+            mappings = self._modules.mappings_of(number)
             if mappings:
                 found.append(SharedObject(path, reply, mappings))
         return found

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hud.model import Batch, Kind, Sample, TaskCount, TaskKind, TasksRead, ThreadState
-from hud.profiler.addresses import Addresses
+from hud.profiler.modules import Modules
 from hud.runtime import queues
 from hud.runtime.context import NONE, ContextLayout
 from hud.runtime.live import memory_reader
@@ -51,12 +51,12 @@ class Driving(NamedTuple):
 class TaskReader:
     """Reads one process; raises TargetError if its memory may not be read. Close it."""
 
-    def __init__(self, pid: int, addresses: Addresses, resolver: Resolver) -> None:
+    def __init__(self, pid: int, modules: Modules, resolver: Resolver) -> None:
         self._pid = pid
         self._descriptor, self._read = memory_reader(pid)
-        self._addresses = addresses
+        self._modules = modules
         self._resolver = resolver
-        self._vtables = Vtables(self._read, addresses.is_code)
+        self._vtables = Vtables(self._read, modules.is_code)
         self._runtimes: dict[int, Runtime] = {}
         """By the scheduler in CONTEXT of each of its threads."""
         self._counts: tuple[TaskCount, ...] = ()
@@ -262,16 +262,16 @@ class TaskReader:
         offsets: dict[int, list[tuple[int, ...]]] = {}
         for address in self._unnamed:
             vtable = self._vtables.at(address)
-            places = [self._addresses.module_at(one) for one in vtable.functions] if vtable else []
+            places = [self._modules.locate(one) for one in vtable.functions] if vtable else []
             known = [place for place in places if place is not None]
-            modules = {number for number, _ in known}
-            if len(known) < len(places) or len(modules) != 1:
+            numbers = {module.number for module, _ in known}
+            if len(known) < len(places) or len(numbers) != 1:
                 continue
-            (module,) = modules
-            vtables.setdefault(module, []).append(address)
-            offsets.setdefault(module, []).append(tuple(offset for _, offset in known))
-        for module, asked in vtables.items():
-            self._asked[self._resolver.request_kinds(module, offsets[module])] = asked
+            (number,) = numbers
+            vtables.setdefault(number, []).append(address)
+            offsets.setdefault(number, []).append(tuple(offset for _, offset in known))
+        for number, asked in vtables.items():
+            self._asked[self._resolver.request_kinds(number, offsets[number])] = asked
         self._unnamed = {}
 
     def take(self, reply: Reply) -> None:

@@ -17,7 +17,8 @@ from typing import NamedTuple, NoReturn
 
 import msgspec
 
-from hud.symbols import child, messages, service
+from hud.symbols import child, messages
+from hud.symbols.confinement import EXIT_CRASHED, drop_privileges, leave_parent
 
 SIZE_LIMIT = 1 << 30
 """Bytes of one file."""
@@ -101,11 +102,11 @@ class Downloads:
 
 
 def _run(sock: socket.socket, parent: int, urls: tuple[str, ...]) -> NoReturn:
-    status = service.EXIT_CRASHED
+    status = EXIT_CRASHED
     try:
-        sock = service.leave_parent(sock)
+        sock = leave_parent(sock)
         _import_everything()
-        service.drop_privileges(MEMORY_LIMIT, SIZE_LIMIT)
+        drop_privileges(MEMORY_LIMIT, SIZE_LIMIT)
         if os.getppid() == parent:
             _serve(sock, urls)
         status = 0

@@ -9,21 +9,20 @@ the location of an async fn or block itself: what polling it once too often pani
 In a position-independent file the path pointer comes from a relative relocation: DT_RELA keeps it
 beside the place, DT_RELR in the place itself. Only the one function is scanned that is asked for.
 Sources: library/core/src/panic/location.rs of rustc 1.60 to 1.97 (the layout was read off binaries:
-it is no promise); ELF gABI, "Dynamic Section"; Intel SDM volume 2 (LEA, Jcc, JMP, MOV); Arm ARM C6
-(ADRP, ADR, ADD).
+it is no promise).
 """
 
 from __future__ import annotations
 
-import re
 import struct
 from array import array
 from bisect import bisect_left, bisect_right
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 from hud.errors import FormatError
-from hud.symbols.elf import EM_AARCH64, EM_X86_64, ET_EXEC, PF_W
-from hud.symbols.relocations import DT_RELA, DT_RELASZ, RELATIVE, dynamic_tags
+from hud.symbols.elf import ET_EXEC, PF_W
+from hud.symbols.relocations import relative_relocations
+from hud.symbols.scan import SCANS, Pair, Scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,14 +32,11 @@ if TYPE_CHECKING:
 PATH_LIMIT = 1024
 LINE_LIMIT = 1 << 24
 COLUMN_LIMIT = 1 << 16
-RELOCATION_LIMIT = 1 << 22
 CODE_LIMIT = 1 << 20
 """Bytes of one function that are scanned."""
 REFERENCE_LIMIT = 4096
 TABLE_LIMIT = 64
 TABLE_ROWS = 256
-TABLE_DISTANCE = 40
-"""Bytes from the LEA of a jump table to its jump, at most."""
 CALL_DISTANCE = 40
 """Bytes from the LEA of a location to the call that it is for, at most."""
 CALLEE_SIZE = 96
@@ -48,10 +44,7 @@ KEPT = 1 << 16
 RESUMED = b"`async fn` resumed"
 """The message of panic_const_async_fn_resumed, library/core/src/panicking.rs; blocks too."""
 
-DT_RELAENT = 9
-
 _RECORD = struct.Struct("<QQII")
-_I32 = struct.Struct("<i")
 _SUFFIX = b".rs"
 
 
@@ -281,144 +274,3 @@ def _sites(
                 kept = {site for site in sites[at] if not begin <= site <= end}
                 sites[at] = tuple(sorted(kept | set(sites[end])))
     return sites
-
-
-# --------------------------------------------------------------------------- code
-
-Pair: TypeAlias = "tuple[int, int]"
-
-
-class Scan(NamedTuple):
-    """What the bytes of a function show; each list by pc, but ``jumps``."""
-
-    addresses: list[Pair]
-    """(pc, address formed)."""
-    jumps: list[Pair]
-    """(target, pc), both inside the function."""
-    calls: list[Pair]
-    """(pc, callee), or (pc, -GOT slot)."""
-    tables: list[Pair]
-    """(pc of the indirect jump, table of offsets)."""
-    stops: list[int]
-
-
-_LEA = re.compile(rb"[\x48\x4c]\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d]")
-_MOV_IMM = re.compile(rb"[\xb8-\xbf](?=...\x00)", re.DOTALL)
-_NEAR = re.compile(rb"\x0f[\x80-\x8f]|\xe9", re.DOTALL)
-_CALL = re.compile(rb"\xe8|\xff\x15")
-_INDIRECT = re.compile(rb"\xff[\xe0-\xe7]")
-_END = re.compile(rb"\xff[\xe0-\xe7]|\x0f\x0b")
-
-
-def _scan_x86(code: bytes, start: int, fixed: bool) -> Scan:
-    """By patterns, without knowing where instructions begin: what they find wrongly is no location.
-
-    Short jumps are left out: too many bytes look like one, and they lead nowhere far. ``fixed``:
-    the file is loaded where it says, and addresses may be immediates.
-    """
-    end = len(code) - 4
-    addresses, jumps, calls, tables, stops = [], [], [], [], []
-    for match in _LEA.finditer(code):
-        at = match.start()
-        if at + 3 <= end:
-            address = start + at + 7 + _I32.unpack_from(code, at + 3)[0]
-            addresses.append((start + at, address))
-            jump = _INDIRECT.search(code, at + 7, at + TABLE_DISTANCE)
-            if jump and address % 4 == 0:
-                tables.append((start + jump.start(), address))
-    if fixed:
-        addresses += [
-            (start + match.start(), _I32.unpack_from(code, match.end())[0])
-            for match in _MOV_IMM.finditer(code)
-            if match.end() <= end
-        ]
-    for match in _NEAR.finditer(code):
-        at = match.end()
-        target = at + 4 + _I32.unpack_from(code, at)[0] if at <= end else -1
-        if 0 <= target < len(code):
-            jumps.append((start + target, start + match.start()))
-            if match[0] == b"\xe9":
-                stops.append(start + at + 4)
-    stops += [start + match.end() for match in _END.finditer(code)]
-    for match in _CALL.finditer(code):
-        at = match.end()
-        if at <= end:
-            callee = start + at + 4 + _I32.unpack_from(code, at)[0]
-            calls.append((start + match.start(), callee if match[0] == b"\xe8" else -callee))
-    return Scan(addresses, jumps, calls, tables, stops)
-
-
-def _scan_aarch64(code: bytes, start: int, fixed: bool) -> Scan:  # noqa: ARG001 (always relative)
-    """ADRP and the ADD of the same register; ADR; B.cond, CBZ, TBZ, B, BL, BR, RET."""
-    found = Scan([], [], [], [], [])
-    pages: dict[int, int] = {}
-    for index, word in enumerate(array("I", code[: len(code) // 4 * 4])):
-        pc = start + 4 * index
-        if word & 0x1F000000 == 0x10000000:
-            delta = _signed(word >> 3 & 0x1FFFFC | word >> 29 & 3, 21)
-            if word >> 31:
-                pages[word & 31] = (pc & ~0xFFF) + (delta << 12)
-            else:
-                found.addresses.append((pc, pc + delta))
-        elif word & 0xFFC00000 == 0x91000000:
-            if word >> 5 & 31 in pages:
-                found.addresses.append((pc, pages[word >> 5 & 31] + (word >> 10 & 0xFFF)))
-        elif word & 0xFC000000 == 0x94000000:
-            found.calls.append((pc, pc + 4 * _signed(word & 0x3FFFFFF, 26)))
-        else:
-            bits, low = next((row[2:] for row in _JUMPS if word & row[0] == row[1]), (0, 0))
-            target = pc + 4 * _signed(word >> low & (1 << bits) - 1, bits) if bits else -1
-            if start <= target < start + len(code):
-                found.jumps.append((target, pc))
-            if bits == 26 or word & 0xFFFFFC1F in (0xD65F0000, 0xD61F0000):
-                found.stops.append(pc + 4)
-    return found
-
-
-_JUMPS = (
-    (0xFF000010, 0x54000000, 19, 5),
-    (0x7E000000, 0x34000000, 19, 5),
-    (0x7E000000, 0x36000000, 14, 5),
-    (0xFC000000, 0x14000000, 26, 0),
-)
-"""B.cond, CBZ and CBNZ, TBZ and TBNZ, B: mask, value, bits of the offset, its lowest bit."""
-
-
-def _signed(value: int, bits: int) -> int:
-    return value - (1 << bits) if value >> (bits - 1) else value
-
-
-SCANS = {EM_X86_64: _scan_x86, EM_AARCH64: _scan_aarch64}
-
-
-# --------------------------------------------------------------------------- relocations
-
-
-def relative_relocations(elf: ElfFile) -> tuple[array[int], array[int]]:
-    """(places, addends) of the relative relocations in DT_RELA, by place.
-
-    Empty without a dynamic section; FormatError where it contradicts the file.
-    """
-    kind = RELATIVE.get(elf.machine_id)
-    tags = dynamic_tags(elf)
-    if kind is None:
-        return array("Q"), array("Q")
-    size = tags.get(DT_RELASZ, 0)
-    if not size or tags.get(DT_RELAENT) != 24 or size % 24:
-        return array("Q"), array("Q")
-    if size > RELOCATION_LIMIT * 24:
-        raise FormatError(f"{elf.name}: {size // 24} relocations")
-    words = array("Q", bytes(elf.read(tags.get(DT_RELA, 0), size)))
-    kinds = words[1::3]
-    places, addends = words[0::3], words[2::3]
-    count = kinds.count(kind)  # relative ones have no symbol and come first
-    if kinds[:count].count(kind) == count:
-        places, addends = places[:count], addends[:count]
-        if all(map(int.__le__, places, places[1:])):
-            return places, addends
-    rows = sorted(
-        (place, addend)
-        for place, addend, found in zip(places, addends, kinds, strict=False)
-        if found == kind
-    )
-    return array("Q", [place for place, _ in rows]), array("Q", [addend for _, addend in rows])

@@ -1,7 +1,8 @@
-"""What the dynamic linker is told to put where: the slots through which a file calls others.
+"""What the dynamic linker is told to put where: the file's own addresses, the slots of its calls.
 
-Terms: a *slot* is 8 bytes of data (of the GOT) that a call goes through; a *tag* is an entry of the
-dynamic section. Sources: ELF gABI, "Dynamic Section"; x86-64 psABI, table 4.9; AArch64 ELF ABI,
+Terms: a *relative* relocation puts an address in the file, moved by as much as the file is, at its
+*place*; a *slot* is 8 bytes of data (of the GOT) that a call goes through; a *tag* is an entry of
+the dynamic section. Sources: ELF gABI, "Dynamic Section"; x86-64 psABI, table 4.9; AArch64 ELF ABI,
 "Dynamic relocations".
 """
 
@@ -18,7 +19,7 @@ from hud.symbols.elf import EM_AARCH64, EM_X86_64, PT_DYNAMIC, SYM
 if TYPE_CHECKING:
     from hud.symbols.elf import ElfFile
 
-DT_PLTRELSZ, DT_RELA, DT_RELASZ, DT_JMPREL = 2, 7, 8, 23
+DT_PLTRELSZ, DT_RELA, DT_RELASZ, DT_RELAENT, DT_JMPREL = 2, 7, 8, 9, 23
 RELATIVE = {EM_X86_64: 8, EM_AARCH64: 1027}
 """R_X86_64_RELATIVE, R_AARCH64_RELATIVE."""
 SYMBOLIC = {EM_X86_64: (1, 6, 7), EM_AARCH64: (257, 1025, 1026)}
@@ -92,3 +93,33 @@ class Slots:
         """The function that chooses what the slot gets; 0 = none does."""
         symbol, addend = self._rows.get(slot, (0, 0))
         return 0 if symbol else addend
+
+
+def relative_relocations(elf: ElfFile) -> tuple[array[int], array[int]]:
+    """(places, addends) of the relative relocations in DT_RELA, by place.
+
+    Empty without a dynamic section; FormatError where it contradicts the file.
+    """
+    kind = RELATIVE.get(elf.machine_id)
+    tags = dynamic_tags(elf)
+    if kind is None:
+        return array("Q"), array("Q")
+    size = tags.get(DT_RELASZ, 0)
+    if not size or tags.get(DT_RELAENT) != ROW or size % ROW:
+        return array("Q"), array("Q")
+    if size > TABLE_LIMIT * ROW:
+        raise FormatError(f"{elf.name}: {size // ROW} relocations")
+    words = array("Q", bytes(elf.read(tags.get(DT_RELA, 0), size)))
+    kinds = words[1::3]
+    places, addends = words[0::3], words[2::3]
+    count = kinds.count(kind)  # relative ones have no symbol and come first
+    if kinds[:count].count(kind) == count:
+        places, addends = places[:count], addends[:count]
+        if all(map(int.__le__, places, places[1:])):
+            return places, addends
+    rows = sorted(
+        (place, addend)
+        for place, addend, found in zip(places, addends, kinds, strict=False)
+        if found == kind
+    )
+    return array("Q", [place for place, _ in rows]), array("Q", [addend for _, addend in rows])

@@ -6,13 +6,10 @@ it never opens a file by name. A parser that is slow, fails or dies costs names,
 
 from __future__ import annotations
 
-import ctypes
-import fcntl
 import gc
 import heapq
 import importlib
 import os
-import resource
 import select
 import signal
 import socket
@@ -24,33 +21,14 @@ from typing import TYPE_CHECKING, NoReturn
 from hud.errors import FormatError, HudError
 from hud.model import Frame
 from hud.symbols import messages
+from hud.symbols.confinement import EXIT_CRASHED, drop_privileges, leave_parent
+from hud.symbols.loaded import Loaded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hud.symbols.elf import ElfFile
-    from hud.symbols.inferred import Inferred
-    from hud.symbols.kinds import Kinds
-    from hud.symbols.listing import Listings
-    from hud.symbols.module import Module
-
-NOBODY = 65534
-NICE = 5
-"""The target and the parent come first."""
-DESCRIPTOR_LIMIT = 1024
-MAPPED_LIMIT = 32 << 30
-"""Bytes of files that may be mapped: a program, its debug file and its .dwp have gigabytes."""
-EXIT_CRASHED = 70
 REQUEST_CPU_S = 20.0
 """CPU time that one request may take; then it fails, or stays without the rest of its names."""
-
-# <linux/prctl.h>, <linux/capability.h>
-PR_SET_PDEATHSIG = 1
-PR_SET_DUMPABLE = 4
-PR_SET_NO_NEW_PRIVS = 38
-PR_CAP_AMBIENT = 47
-PR_CAP_AMBIENT_CLEAR_ALL = 4
-_LINUX_CAPABILITY_VERSION_3 = 0x20080522
 
 # Bytes that others wrote may trip a slip in a parser: that costs the request, not the resolver.
 _SLIPS = (ArithmeticError, AssertionError, LookupError, ValueError, struct.error, zlib.error)
@@ -108,28 +86,6 @@ def run(
         os._exit(status)
 
 
-def leave_parent(given: socket.socket) -> socket.socket:
-    """No signal, descriptor or standard stream of the parent is left, but the socket."""
-    signal.set_wakeup_fd(-1)
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        with suppress(OSError, ValueError):
-            signal.signal(number, signal.SIG_DFL)
-    # Terminal and service managers signal the whole group; the end of the socket ends the child.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-        signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    keep = fcntl.fcntl(given.detach(), fcntl.F_DUPFD_CLOEXEC, 3)
-    null = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
-        os.dup2(null, stream)
-    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    top = 1 << 20 if soft == resource.RLIM_INFINITY else max(soft, 1 << 16)
-    os.closerange(3, keep)
-    os.closerange(keep + 1, top)
-    return socket.socket(fileno=keep)
-
-
 def _import_everything() -> None:
     """A private virtual environment or zipapp may be out of reach once root is gone."""
     import encodings.ascii
@@ -149,156 +105,10 @@ def _import_everything() -> None:
         from compression import zstd  # type: ignore[import-not-found, unused-ignore]  # noqa: F401
 
 
-def drop_privileges(memory_limit: int, file_limit: int = messages.BODY_LIMIT) -> None:
-    """Irrevocably an ordinary user without capabilities, with limits; OSError where refused.
-
-    Root becomes the user who called sudo, else nobody. ``memory_limit``: bytes besides mapped
-    files. ``file_limit``: bytes of each file that it writes; it counts for memfds, so it cannot
-    be 0.
-    """
-    libc = ctypes.CDLL(None, use_errno=True)
-
-    def prctl(*arguments: int) -> None:
-        if libc.prctl(*(ctypes.c_ulong(argument) for argument in (*arguments, 0, 0, 0, 0))):
-            code = ctypes.get_errno()
-            raise OSError(code, f"prctl {arguments[0]}: {os.strerror(code)}")
-
-    with suppress(OSError):
-        os.nice(NICE)
-    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
-        file.write("1000")
-    if os.geteuid() == 0:
-        uid, gid = _ordinary_user()
-        os.setgroups([])
-        os.setresgid(gid, gid, gid)
-        os.setresuid(uid, uid, uid)
-    with suppress(OSError):  # Linux before 4.3 has no ambient set
-        prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
-    header = struct.pack("<Ii", _LINUX_CAPABILITY_VERSION_3, 0)
-    if libc.capset(header, bytes(24)):
-        code = ctypes.get_errno()
-        raise OSError(code, f"capset: {os.strerror(code)}")
-    prctl(PR_SET_NO_NEW_PRIVS, 1)
-    prctl(PR_SET_DUMPABLE, 0)
-    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of user clears it, so it comes last
-    for kind, limit in (
-        (resource.RLIMIT_DATA, memory_limit),
-        (resource.RLIMIT_AS, memory_limit + MAPPED_LIMIT),
-        (resource.RLIMIT_NOFILE, DESCRIPTOR_LIMIT),
-        (resource.RLIMIT_FSIZE, file_limit),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        hard = resource.getrlimit(kind)[1]
-        if hard != resource.RLIM_INFINITY:
-            limit = min(limit, hard)
-        resource.setrlimit(kind, (limit, limit))
-
-
-def _ordinary_user() -> tuple[int, int]:
-    uid, gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
-    if uid.isdecimal() and gid.isdecimal() and 0 < int(uid) < 1 << 31 and 0 < int(gid) < 1 << 31:
-        return int(uid), int(gid)
-    return NOBODY, NOBODY
-
-
 # --------------------------------------------------------------------------- requests
 
 
-class _Loaded:
-    """One module: parsed when it is first asked for."""
-
-    def __init__(self, name: str, descriptor: int | None) -> None:
-        self.name = name
-        self._descriptor = descriptor
-        self._trouble = "its descriptor did not arrive"
-        self._elf: ElfFile | None = None
-        self._module: Module | None = None
-        self._inferred: Inferred | None = None
-        self._listings: Listings | None = None
-        self._kinds: tuple[Module, Kinds] | None = None
-        self._debug: ElfFile | None = None
-        self._splits: list[ElfFile] = []
-        self._crates: dict[str, str] | None = None
-        self._tokio_versions: tuple[str, ...] = ()
-
-    def elf(self) -> ElfFile:
-        from hud.symbols.elf import ElfFile
-
-        if self._descriptor is not None:
-            descriptor, self._descriptor = self._descriptor, None
-            try:
-                self._elf = ElfFile(descriptor, self.name)
-            except FormatError as why:
-                self._trouble = str(why)
-            finally:
-                os.close(descriptor)  # the map keeps its own
-        if self._elf is None:
-            raise FormatError(self._trouble)
-        return self._elf
-
-    def module(self) -> Module:
-        from hud.symbols.module import Module
-
-        if self._module is None:
-            self._module = Module(self.elf(), self._debug, self._splits)
-        return self._module
-
-    def inferred(self) -> Inferred:
-        from hud.symbols.inferred import Inferred
-
-        if self._inferred is None:
-            self._inferred = Inferred(self.elf())
-        return self._inferred
-
-    def listings(self) -> Listings:
-        from hud.symbols.listing import Listings
-
-        if self._listings is None:
-            self._listings = Listings(self.module(), self.inferred())
-        return self._listings
-
-    @property
-    def debug(self) -> ElfFile | None:
-        """Its separate debug file."""
-        return self._debug
-
-    def kinds(self) -> Kinds:
-        from hud.symbols.kinds import Kinds
-
-        module = self.module()
-        if self._kinds is None or self._kinds[0] is not module:
-            self._kinds = module, Kinds(self.elf(), module)
-        return self._kinds[1]
-
-    def add_debug(self, descriptor: int, name: str) -> None:
-        """Use one more file, if it belongs to the module; FormatError with the reason if not."""
-        from hud.symbols.debug import Part, part_of, require_same_build
-        from hud.symbols.elf import ElfFile
-
-        file = ElfFile(descriptor, name, relocatable=True)
-        if part_of(file) is Part.SPLIT:
-            why_not = self.module().add_split(file)
-            if why_not:
-                raise FormatError(why_not)
-            self._splits.append(file)
-            return
-        if self._debug is not None:
-            raise FormatError(f"{name}: {self._debug.name} is in use")
-        require_same_build(self.elf(), file)
-        self._debug, self._module, self._listings = file, None, None
-
-    def crates(self) -> tuple[dict[str, str], tuple[str, ...]]:
-        from hud.symbols import panics
-
-        if self._crates is None:
-            found = panics.scan(self.elf())
-            self.elf().release()
-            self._crates = panics.crates(found)
-            self._tokio_versions = panics.tokio_versions(found)
-        return self._crates, self._tokio_versions
-
-
-def _facts(loaded: _Loaded, request: messages.AskFacts) -> messages.Facts:
+def _facts(loaded: Loaded, request: messages.AskFacts) -> messages.Facts:
     import msgspec
 
     facts = msgspec.Raw(messages.encode(loaded.module().facts()))
@@ -306,7 +116,7 @@ def _facts(loaded: _Loaded, request: messages.AskFacts) -> messages.Facts:
     return messages.Facts(request.request, facts, crates, versions)
 
 
-def _frames(loaded: _Loaded, request: messages.AskFrames) -> messages.Frames:
+def _frames(loaded: Loaded, request: messages.AskFrames) -> messages.Frames:
     from hud.symbols.names import describe
 
     elf, module, crates = loaded.elf(), loaded.module(), loaded.crates()[0]
@@ -329,7 +139,7 @@ def _frames(loaded: _Loaded, request: messages.AskFrames) -> messages.Frames:
     return messages.Frames(request.request, answer, module.take_wanted())
 
 
-def _unwind(loaded: _Loaded, request: messages.AskUnwind) -> tuple[messages.Unwind, int | None]:
+def _unwind(loaded: Loaded, request: messages.AskUnwind) -> tuple[messages.Unwind, int | None]:
     from hud.symbols.elf import PF_X
     from hud.symbols.unwind import unwind_table
 
@@ -357,7 +167,7 @@ def _unwind(loaded: _Loaded, request: messages.AskUnwind) -> tuple[messages.Unwi
     )
 
 
-def _code(loaded: _Loaded, request: messages.AskCode) -> messages.Code:
+def _code(loaded: Loaded, request: messages.AskCode) -> messages.Code:
     vaddr = loaded.elf().vaddr_of(request.offset)
     if vaddr is None:
         raise FormatError(f"{loaded.name}: no code at offset {request.offset:#x}")
@@ -365,7 +175,7 @@ def _code(loaded: _Loaded, request: messages.AskCode) -> messages.Code:
     return messages.Code(request.request, found.rows, found.at, found.note)
 
 
-def _debug(loaded: _Loaded, request: messages.AddDebug, descriptor: int) -> messages.Debug:
+def _debug(loaded: Loaded, request: messages.AddDebug, descriptor: int) -> messages.Debug:
     try:
         loaded.add_debug(descriptor, request.name)
     except FormatError as why:
@@ -373,7 +183,7 @@ def _debug(loaded: _Loaded, request: messages.AddDebug, descriptor: int) -> mess
     return messages.Debug(request.request, "")
 
 
-def _points(loaded: _Loaded, request: messages.AskPoints) -> messages.Points:
+def _points(loaded: Loaded, request: messages.AskPoints) -> messages.Points:
     from hud.symbols.probes import find_points
     from hud.symbols.symtab import Symtab
 
@@ -383,7 +193,7 @@ def _points(loaded: _Loaded, request: messages.AskPoints) -> messages.Points:
     return messages.Points(request.request, points)
 
 
-def _kinds(loaded: _Loaded, request: messages.AskKinds) -> messages.Kinds:
+def _kinds(loaded: Loaded, request: messages.AskKinds) -> messages.Kinds:
     from hud.symbols.kinds import Functions
 
     elf, kinds = loaded.elf(), loaded.kinds()
@@ -423,7 +233,7 @@ def _rank(request: _Ask) -> tuple[int, int]:
 
 
 def _work(
-    modules: dict[int, _Loaded], request: _Ask, given: int | None
+    modules: dict[int, Loaded], request: _Ask, given: int | None
 ) -> tuple[messages.Answer, int | None]:
     loaded = modules.get(request.module)
     if loaded is None:
@@ -446,7 +256,7 @@ def _work(
 
 
 def _answer(
-    modules: dict[int, _Loaded], request: _Ask, given: int | None, alarm: _Alarm
+    modules: dict[int, Loaded], request: _Ask, given: int | None, alarm: _Alarm
 ) -> tuple[messages.Answer, int | None]:
     alarm.arm()
     try:
@@ -470,7 +280,7 @@ def _answer(
 
 def _serve(sock: socket.socket) -> None:
     """Answers requests until the parent hangs up."""
-    modules: dict[int, _Loaded] = {}
+    modules: dict[int, Loaded] = {}
     alarm = _Alarm()
     queue: list[tuple[tuple[int, int], _Ask, int | None]] = []
     while True:
@@ -482,7 +292,7 @@ def _serve(sock: socket.socket) -> None:
             brings = isinstance(request, messages.AddModule | messages.AddDebug)
             given = descriptors.pop() if descriptors and brings else None
             if isinstance(request, messages.AddModule):
-                modules[request.module] = _Loaded(request.name, given)
+                modules[request.module] = Loaded(request.name, given)
             else:
                 heapq.heappush(queue, (_rank(request), request, given))
             messages.close_all(descriptors)

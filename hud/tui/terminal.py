@@ -81,6 +81,7 @@ class Screen:
         self._shown: list[Line] | None = None
         self._shown_size = Size(0, 0)
         self._sequences: dict[str, str] = {}
+        self._moves: dict[tuple[int, int], str] = {}
         self._saved_mode: list[Any] | None = None
         self._saved_handlers: dict[signal.Signals, Any] = {}
         self._marks: set[signal.Signals] = set()
@@ -284,7 +285,7 @@ class Screen:
             return
         parts = [_SYNC_BEGIN, begin]
         for run in runs:
-            parts.append(self._term.move_yx(run.y, run.x))
+            parts.append(self._move(run.y, run.x))
             for span in run.spans:
                 if span.style:
                     parts += [self._sequence(span.style), self._encodable(span.text), self._normal]
@@ -293,6 +294,12 @@ class Screen:
         parts.append(_SYNC_END)
         whole = self._write("".join(parts), _DRAW_SECONDS)
         self._shown, self._shown_size = list(lines) if whole else None, size
+
+    def _move(self, y: int, x: int) -> str:
+        known = self._moves.get((y, x))
+        if known is None:
+            known = self._moves[y, x] = str(self._term.move_yx(y, x))
+        return known
 
     @property
     def _normal(self) -> str:

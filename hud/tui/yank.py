@@ -7,6 +7,7 @@ import os
 import re
 import tempfile
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hud.errors import ExportError
@@ -59,7 +60,7 @@ def _plain(name: str) -> str:
 
 
 class Scratch:
-    """The private file that holds what was yanked last: one for each run, mode 0600.
+    """The private file that holds what was yanked last, mode 0600; the one before is removed.
 
     In the user's runtime directory where there is one, else in the directory for temporary files.
     Under sudo it belongs to the user who called it.
@@ -71,23 +72,21 @@ class Scratch:
     def put(self, text: str) -> str:
         """The path of the file that holds ``text`` now. Raises ExportError."""
         try:
-            if not self._path:
-                descriptor, self._path = tempfile.mkstemp(".txt", "hud-yank-", _directory())
-            else:
-                descriptor = os.open(self._path, _AGAIN)
+            # Always a new one: what lies at the old path may be somebody else's by now.
+            descriptor, path = tempfile.mkstemp(".txt", "hud-yank-", _directory())
+            if self._path:
+                with contextlib.suppress(OSError):
+                    Path(self._path).unlink()
+            self._path = path
             with open(descriptor, "w", encoding="utf-8") as out:
                 with contextlib.suppress(OSError, KeyError, ValueError):
                     owner = int(os.environ["SUDO_UID"]), int(os.environ["SUDO_GID"])
                     os.fchown(descriptor, *owner)
                 out.write(text)
         except OSError as error:
-            self._path = ""
             reason = (error.strerror or type(error).__name__).lower()
             raise ExportError(f"keep what was yanked: {reason}") from error
         return self._path
-
-
-_AGAIN = os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def _directory() -> str | None:

@@ -10,10 +10,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import program
 import targets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +30,13 @@ def prebuilt_demo(need: Callable[[object, str], None]) -> Path:
     path = targets.ROOT / "prebuilt" / "demo-server-x86_64"
     need(path.exists(), "prebuilt/demo-server-x86_64 (tools/build_demo)")
     return path
+
+
+@pytest.fixture(scope="module")
+def server(prebuilt_demo: Path) -> Iterator[targets.Running]:
+    """The demo server under load, for the tests of one file that leave it alive."""
+    with (
+        targets.demo_server(prebuilt_demo, "--workers", "2") as running,
+        program.load(running.port, seconds=120),
+    ):
+        yield running

@@ -324,18 +324,23 @@ def test_hud_killed_leaves_nothing_attached(
     assert program.within(2, lambda: not alive(resolver))
 
 
+def start_demo(place: Path) -> subprocess.Popen[str]:
+    """``hud demo``, with its files in a folder that others may enter."""
+    place.chmod(0o755)
+    return subprocess.Popen(
+        [*program.COMMAND, "demo", "--duration", "60"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=program.environment(TMPDIR=str(place)),
+    )
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_the_demo_leaves_no_process(prebuilt_demo: Path, number: signal.Signals) -> None:
     """SIGKILL takes away the chance to remove files; SIGTERM does not."""
     with tempfile.TemporaryDirectory() as place:
-        Path(place).chmod(0o755)
-        with subprocess.Popen(
-            [*program.COMMAND, "demo", "--duration", "60"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=program.environment(TMPDIR=place),
-        ) as hud:
+        with start_demo(Path(place)) as hud:
             assert hud.stderr is not None
             for line in hud.stderr:
                 if program.ATTACHED in line:
@@ -354,14 +359,7 @@ def test_the_demo_leaves_no_process(prebuilt_demo: Path, number: signal.Signals)
 
 def test_the_demo_ended_before_it_attached(prebuilt_demo: Path) -> None:
     with tempfile.TemporaryDirectory() as place:
-        Path(place).chmod(0o755)
-        with subprocess.Popen(
-            [*program.COMMAND, "demo", "--duration", "60"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=program.environment(TMPDIR=place),
-        ) as hud:
+        with start_demo(Path(place)) as hud:
             assert hud.stderr is not None
             assert hud.stderr.readline().startswith("hud demo: demo server: prebuilt")
             hud.send_signal(signal.SIGTERM)

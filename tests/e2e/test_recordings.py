@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import program
@@ -16,16 +16,6 @@ from hud.model import Batch
 from hud.record.reader import Reader, open_recording
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture(scope="module")
-def server(prebuilt_demo: Path) -> Iterator[targets.Running]:
-    """Under load."""
-    with (
-        targets.demo_server(prebuilt_demo, "--workers", "2") as running,
-        program.load(running.port, seconds=120),
-    ):
-        yield running
 
 
 def without_files(summary: str) -> str:

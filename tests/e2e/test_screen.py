@@ -14,7 +14,7 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import program
@@ -27,16 +27,6 @@ pytestmark = pytest.mark.e2e
 PATIENCE_S = 20.0
 ENTER, DOWN = "\r", "\x1b[B"
 LEFT_ALTERNATE = b"\x1b[?1049l"
-
-
-@pytest.fixture(scope="module")
-def server(prebuilt_demo: Path) -> Iterator[targets.Running]:
-    """Under load, for the tests that leave it alive."""
-    with (
-        targets.demo_server(prebuilt_demo, "--workers", "2") as running,
-        program.load(running.port, seconds=120),
-    ):
-        yield running
 
 
 class Session:

@@ -98,11 +98,11 @@ class Eyes:
             for copy in found.copies
             for tid, scheduler in copy.drives.items()
         }
-        self.reader = TaskReader(pid, self._addresses, resolver)
+        self.reader = TaskReader(pid, self._addresses.modules, resolver)
         self.kinds: dict[int, TaskKind] = {}
 
     def _facts(self, path: str) -> FactsReply:
-        module = self._addresses.module_of(path)
+        module = self._addresses.modules.module_of(path)
         assert module is not None
         request = self._resolver.request_facts(module)
         while True:

@@ -19,7 +19,20 @@ from hud.probe.probe import Probe
 
 OBJECT = Path(__file__).parents[2] / "prebuilt" / f"hud-{platform.machine()}.bpf.o"
 
-PROGRAM = r"""
+CONTEXT = """
+struct core { char before[104]; unsigned tick; };
+struct scheduler { unsigned char multi; char pad[23]; struct core *core; };
+/* 40 scheduler, 48 task id, 68 budget, 70 runtime */
+struct context {
+	char a[40]; struct scheduler *scheduler; unsigned long task; char b[12];
+	unsigned char budget, c, runtime; char d[9];
+};
+static _Thread_local volatile struct context context;
+"""
+"""Thread-locals as Tokio's, for programs in C."""
+
+PROGRAM = (
+    r"""
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <linux/futex.h>
@@ -39,16 +52,9 @@ PROGRAM = r"""
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
-
-struct core { char before[104]; unsigned tick; };
-struct scheduler { unsigned char multi; char pad[23]; struct core *core; };
-/* 40 scheduler, 48 task id, 68 budget, 70 runtime */
-struct context {
-	char a[40]; struct scheduler *scheduler; unsigned long task; char b[12];
-	unsigned char budget, c, runtime; char d[9];
-};
-static _Thread_local volatile struct context context;
-
+"""
+    + CONTEXT
+    + r"""
 static unsigned long now(void) {
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC, &t);
@@ -241,6 +247,7 @@ int main(int count, char **arguments) {
 	return 0;
 }
 """
+)
 
 THRESHOLD = 5_000_000
 

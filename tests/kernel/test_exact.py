@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from polling import CONTEXT, OBJECT
 
 from hud.errors import KernelError
 from hud.kernel import attach
@@ -28,10 +29,10 @@ from hud.probe.probe import Probe
 pytestmark = pytest.mark.kernel
 
 ROOT = Path(__file__).parents[2]
-OBJECT = ROOT / "prebuilt" / f"hud-{platform.machine()}.bpf.o"
 THRESHOLD = 5_000_000
 
-PROGRAM = r"""
+PROGRAM = (
+    r"""
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <stdio.h>
@@ -39,15 +40,9 @@ PROGRAM = r"""
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-struct core { char before[104]; unsigned tick; };
-struct scheduler { unsigned char multi; char pad[23]; struct core *core; };
-struct context {
-	char a[40]; struct scheduler *scheduler; unsigned long task; char b[12];
-	unsigned char budget, c, runtime; char d[9];
-};
-static _Thread_local volatile struct context context;
-
+"""
+    + CONTEXT
+    + r"""
 struct vtable { void *functions[7]; unsigned long trailer, scheduler, id; };
 struct header { unsigned long state, next; struct vtable *vtable; unsigned long owner, sched, id; };
 static struct vtable fast = {.id = 40}, slow = {.id = 40}, inner = {.id = 40}, job = {.id = 40};
@@ -131,6 +126,7 @@ int main(void) {
 	return 0;
 }
 """
+)
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from hud.model import Batch, Code, Detection, Kind, Rung, Sample, Spot, Stack
 from hud.profiler import Options, Profiler
 from hud.profiler import run as module
 from hud.profiler.detection import Context, Copy
+from hud.profiler.stacks import REFRESH_INTERVAL_S
 from hud.runtime.context import ContextLayout
 from hud.target.find import find_target
 
@@ -302,26 +303,26 @@ def a_copy(tls_offset: int) -> Copy:
 def test_a_layout_is_judged_by_its_own_readings(child: Child) -> None:
     child.ask("sleeper api-0")
     with profiled(child, workers="api") as profiler:
-        profiler.options = Options(workers="api")
-        profiler._facts_used = profiler._image.facts
+        profiler.options = profiler._ladder._options = Options(workers="api")
+        profiler._ladder._facts_used = profiler._image.facts
         # beyond the thread's memory, so that the kernel reads nothing
         counters = profiler._probe.counters
         counters.context_unreadable += 5_000  # of an image before exec
         detection = Detection(Rung.CONTEXT, "two")
         found = Context((a_copy(-1 << 40), a_copy(-1 << 41)), detection, incomplete=False)
-        assert profiler._use_layouts(found) == list(found.copies)
+        assert profiler._ladder._use_layouts(found) == list(found.copies)
         batch = Batch()
-        profiler._judge_layout(batch)
-        assert len(profiler._copies.known) == 2
+        profiler._ladder.judge(batch)
+        assert len(profiler._ladder.copies.known) == 2
         taken = Taken(profiler)
         # the latest goes first, with a note, then the other with the rung
-        taken.until(lambda: len(profiler._copies.known) == 1)
+        taken.until(lambda: len(profiler._ladder.copies.known) == 1)
         assert "tokio at -2199023255552: no longer looked at" in profiler.notes[-1]
-        taken.until(lambda: not profiler._copies.known)
+        taken.until(lambda: not profiler._ladder.copies.known)
         assert profiler.detection.rung is Rung.NAMES
         assert "readings of CONTEXT failed" in profiler.detection.reason
         # what was refused stays so
-        assert profiler._use_layouts(found) == []
+        assert profiler._ladder._use_layouts(found) == []
         assert profiler._probe.config.layouts == 0
 
 
@@ -393,11 +394,11 @@ def test_mappings_are_not_read_at_every_strange_address(
         reads.clear()
         began = time.monotonic()
         for _ in range(200):
-            profiler._refresh_wanted = True
-            profiler._refresh()
+            profiler._stacks._refresh_wanted = True
+            profiler._stacks.refresh()
         assert len(reads) <= 1
         # one that had to wait is made up for
-        while time.monotonic() < began + 2 * module.REFRESH_INTERVAL_S:
+        while time.monotonic() < began + 2 * REFRESH_INTERVAL_S:
             profiler.pump()
             time.sleep(0.02)
         assert len(reads) == 2

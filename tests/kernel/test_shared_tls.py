@@ -20,7 +20,7 @@ import pytest
 from hud.model import Kind, Where
 from hud.probe import wire
 from hud.probe.probe import Probe
-from hud.profiler.addresses import PAGE
+from hud.profiler.modules import PAGE
 from hud.runtime.blocks import Block, bias_of, object_block, origins
 from hud.runtime.live import memory_reader, thread_pointers
 from hud.symbols.elf import ElfFile

@@ -17,7 +17,9 @@ PACKAGE = ROOT / "hud"
 
 # A layer is a package or a top-level module of hud. An entry with a dot allows that module only.
 ARROWS: dict[str, set[str]] = {
-    "cli": {"run", "request", "doctor", "demo", "recordings", "topics", "target", "model"},
+    "cli": {"arguments", "run", "streams", "doctor", "demo", "recordings", "topics", "target"},
+    "arguments": {"request", "streams"},
+    "streams": set(),
     "run": {
         "session",
         "request",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hud import cli, topics
+from hud.arguments import run_parser
 from hud.errors import UsageError
 from hud.export import FORMATS, summary
 from hud.model import Cause, Rung
@@ -129,7 +130,7 @@ def test_every_command_in_the_texts_is_understood() -> None:
             assert words[1].endswith(".hud"), command
             assert set(words[2:]) & {"-o", "--at"} or len(words) == 2, command
         else:
-            options = cli._parser().parse_args(words)
+            options = run_parser().parse_args(words)
             assert options.process == "my-app" or options.pid, command
             assert options.format in ("", *FORMATS)
 

@@ -27,7 +27,7 @@ def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Li
     """Target, verdict, tabs with the evidence, and with a fourth line the first caveat."""
     mark = state.glyphs.ellipsis
     words: Line = (Span(_sentences(verdict(snapshot), width), _verdict_style(snapshot)),)
-    evidence = _evidence(snapshot, width)
+    evidence = _evidence(snapshot, width, mark)
     tabs = _tabs(state)
     beside = width_of(words) + sum(len(i.span.text) + 2 for i in evidence) + 2 <= width
     lines = [
@@ -97,12 +97,14 @@ def _apart(items: list[Item]) -> list[Item]:
     return [Item(Span(f" {item.span.text}", item.span.style), item.drop + 1) for item in items]
 
 
-def _evidence(snapshot: Snapshot, width: int) -> list[Item]:
+def _evidence(snapshot: Snapshot, width: int, ellipsis: str) -> list[Item]:
     rung = snapshot.info.detection.rung
     known = "sees polls (CONTEXT)" if width >= _WIDE else "CONTEXT"
     sees = known if rung is Rung.CONTEXT else f"polls not seen ({rung.name})"
     sees += ", exact" if snapshot.exact else ""
-    items = [Item(Span(sees, "dim" if rung is Rung.CONTEXT else "bold"), 1)]
+    reason = cut(clean(snapshot.info.detection.reason), _WIDEST_END, ellipsis)
+    items = [Item(Span(reason, "dim"), 6)] if reason and rung is Rung.CONTEXT else []
+    items += [Item(Span(sees, "dim" if rung is Rung.CONTEXT else "bold"), 1)]
     if snapshot.stacks_total:
         whole = spoken_percent(snapshot.stacks_complete / snapshot.stacks_total)
         items.append(Item(Span(f"stacks {whole} complete", "dim"), 5))

@@ -18,8 +18,10 @@ from hud.probe import wire
 from hud.probe.probe import RawStack
 from hud.probe.unwind import UnwindTables
 from hud.profiler import addresses as module_under_test
-from hud.profiler.addresses import Addresses, Resolved, _vaddr, sites_of
+from hud.profiler import modules
+from hud.profiler.addresses import Addresses, Resolved, sites_of
 from hud.profiler.cache import Cache
+from hud.profiler.modules import PAGE, _vaddr
 from hud.symbols.client import FailedReply, FramesReply, Resolver, UnwindReply
 from hud.symbols.unwind import UnwindTable
 from hud.target.mappings import read_mappings
@@ -118,9 +120,9 @@ def test_modules_are_handed_over_once(world: World) -> None:
     world.addresses.refresh()
     assert world.reads == 2
     assert len(world.asked.modules) == 2
-    assert world.addresses.module_of("/lib/libc.so") == list(world.asked.modules)[1]
-    assert world.addresses.module_of("/none") is None
-    assert world.addresses.text_bytes == 0x10000
+    assert world.addresses.modules.module_of("/lib/libc.so") == list(world.asked.modules)[1]
+    assert world.addresses.modules.module_of("/none") is None
+    assert world.addresses.modules.text_bytes == 0x10000
 
 
 def test_callers_are_looked_up_one_byte_before_their_return_address(world: World) -> None:
@@ -325,12 +327,12 @@ def test_waiting_stack_keeps_all_its_names_when_a_library_goes(world: World) -> 
 def test_library_loaded_later_names_the_stacks_that_met_it(world: World) -> None:
     new = 0x7FFE_0000_0000
     stop = "code outside every known module"
-    assert not world.addresses.knows((new + 1, APP + 1))
+    assert not world.addresses.modules.knows((new + 1, APP + 1))
     assert world.named(1, new + 1, APP + 1, stop=stop) == ["", "/app+0x1000"]
     assert world.named(2, new + 1, APP + 1, stop=stop) == ["", "/app+0x1000"]
     world.mappings.append(code(new, "/lib/plugin.so", inode=7))
     world.addresses.refresh()
-    assert world.addresses.knows((new + 1, APP + 1))
+    assert world.addresses.modules.knows((new + 1, APP + 1))
     done = dict(world.addresses.take(world.asked.answers()))
     assert {key: functions(stack) for key, stack in done.items()} == {
         1: ["/lib/plugin.so+0x1001", "/app+0x1000"],
@@ -343,8 +345,8 @@ def test_exec_forgets_everything(world: World) -> None:
     world.addresses.want(2, RawStack((APP + 0x77,), ""))
     late = world.asked.answers()
     world.addresses.clear()
-    assert (world.addresses.pending_stacks, world.addresses.pending_unwind) == (0, 0)
-    assert not world.addresses.knows((APP + 1,))
+    assert (world.addresses.pending_stacks, world.addresses.modules.pending_unwind) == (0, 0)
+    assert not world.addresses.modules.knows((APP + 1,))
     assert world.addresses.take(late) == []
     world.mappings[:] = [code(APP, "/next", inode=5)]
     world.addresses.refresh()
@@ -366,7 +368,7 @@ def test_names_have_a_bound_and_nobody_waits_for_ever(
 
 
 def test_modules_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module_under_test, "MOST_MODULES", 2)
+    monkeypatch.setattr(modules, "MOST_MODULES", 2)
     world = World(*(code(APP + (n << 20), f"/{n}", inode=n + 1) for n in range(4)))
     assert list(world.asked.modules.values()) == ["/0", "/1"]
     assert len(world.addresses.notes) == 1
@@ -412,22 +414,22 @@ def biases(kernel: Kernel) -> list[tuple[int, int]]:
 @pytest.mark.parametrize("early", [True, False])
 def test_tables_go_to_the_kernel_whenever_they_come(world: World, early: bool) -> None:
     kernel = Kernel()
-    assert world.addresses.pending_unwind == 2
+    assert world.addresses.modules.pending_unwind == 2
     if early:
         world.addresses.take(unwind_answers(world))
-        world.addresses.use_tables(kernel.tables)
+        world.addresses.modules.use_tables(kernel.tables)
     else:
-        world.addresses.use_tables(kernel.tables)
+        world.addresses.modules.use_tables(kernel.tables)
         assert biases(kernel) == []
         world.addresses.take(unwind_answers(world))
-    assert world.addresses.pending_unwind == 0
+    assert world.addresses.modules.pending_unwind == 0
     # mapped from file offset 0x1000, where the vaddr is 0x1000
     assert biases(kernel) == [(APP, APP - 0x1000), (LIB, LIB - 0x1000)]
 
 
 def test_library_that_goes_leaves_the_kernel(world: World) -> None:
     kernel = Kernel()
-    world.addresses.use_tables(kernel.tables)
+    world.addresses.modules.use_tables(kernel.tables)
     world.addresses.take(unwind_answers(world))
     del world.mappings[1]
     world.addresses.refresh()
@@ -441,14 +443,14 @@ def test_library_that_goes_leaves_the_kernel(world: World) -> None:
 
 def test_base_of_the_table(world: World) -> None:
     kernel = Kernel()
-    world.addresses.use_tables(kernel.tables)
+    world.addresses.modules.use_tables(kernel.tables)
     world.addresses.take(unwind_answers(world, base=0x400))
     assert biases(kernel)[0] == (APP, APP - 0x1000 + 0x400)
 
 
 def test_module_without_rules_and_one_that_failed_are_told(world: World) -> None:
     kernel = Kernel()
-    world.addresses.use_tables(kernel.tables)
+    world.addresses.modules.use_tables(kernel.tables)
     first, second = world.asked.unwind
     world.addresses.take([UnwindReply(first, [], None, "no .eh_frame"), FailedReply(second, "no")])
     assert world.addresses.notes == ["/app: no .eh_frame", "/lib/libc.so: no"]
@@ -460,13 +462,10 @@ def test_table_without_room_is_told(world: World, early: bool) -> None:
     kernel = Kernel(rows=3)
     if early:
         world.addresses.take(unwind_answers(world))
-    world.addresses.use_tables(kernel.tables)
+    world.addresses.modules.use_tables(kernel.tables)
     world.addresses.take(unwind_answers(world))
     assert world.addresses.notes == ["/lib/libc.so: no room for its unwind rules"]
     assert [start for start, _ in biases(kernel)] == [APP]
-
-
-PAGE = module_under_test.PAGE
 
 
 @pytest.mark.parametrize(
@@ -513,7 +512,10 @@ def test_names_of_this_process_from_the_real_resolver() -> None:
         assert stack.frames[0].module == path
         assert stack.frames[0].address == pc
         assert stack.frames[-1] == Frame(0x10)
-        until(lambda: addresses.take(resolver.wait(0.5)), lambda _: not addresses.pending_unwind)
+        until(
+            lambda: addresses.take(resolver.wait(0.5)),
+            lambda _: not addresses.modules.pending_unwind,
+        )
         assert addresses.notes == []
 
         # a dead resolver costs names, and is said once for each request

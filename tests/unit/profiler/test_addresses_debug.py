@@ -83,18 +83,18 @@ def test_a_second_start_asks_for_nothing(tmp_path: Path, resolver: Resolver) -> 
     program = b.elf([EH_FRAME, *b.symbol_sections([Sym("f", TEXT, 0x1000)])])
     cold = World(tmp_path, resolver, program)
     cold.addresses.refresh()
-    assert cold.addresses.pending_unwind == 1
-    number = cold.addresses.module_of("/opt/app")
+    assert cold.addresses.modules.pending_unwind == 1
+    number = cold.addresses.modules.module_of("/opt/app")
     assert number is not None
-    assert not cold.addresses.is_begun(number)
+    assert not cold.addresses.modules.is_begun(number)
     cold.settle()
-    assert cold.addresses.is_begun(number)
-    assert cold.addresses.known_facts(number) is None
+    assert cold.addresses.modules.is_begun(number)
+    assert cold.addresses.modules.known_facts(number) is None
     request = resolver.request_facts(number)
     (facts,) = resolver.wait(PATIENCE_S)
     assert isinstance(facts, FactsReply)
     assert facts.request == request
-    cold.addresses.keep_facts(number, facts)
+    cold.addresses.modules.keep_facts(number, facts)
 
     warm = World(tmp_path, resolver, program)
     tables = UnwindTables(
@@ -102,14 +102,14 @@ def test_a_second_start_asks_for_nothing(tmp_path: Path, resolver: Resolver) -> 
         memoryview(bytearray(wire.MAX_MAPPINGS * wire.MAPPING.size)),
         wire.Config(),
     )
-    warm.addresses.use_tables(tables)
+    warm.addresses.modules.use_tables(tables)
     warm.addresses.refresh()
-    assert warm.addresses.pending_unwind == 0
+    assert warm.addresses.modules.pending_unwind == 0
     assert resolver.pending == 0
-    number = warm.addresses.module_of("/opt/app")
+    number = warm.addresses.modules.module_of("/opt/app")
     assert number is not None
     assert number in tables
-    known = warm.addresses.known_facts(number)
+    known = warm.addresses.modules.known_facts(number)
     assert known is not None
     assert (known.facts, known.crates) == (facts.facts, facts.crates)
     assert warm.names(START) == ["f"]
@@ -122,7 +122,7 @@ def test_another_file_is_read_anew(tmp_path: Path, resolver: Resolver) -> None:
     cold.put("/opt/app", b.elf([EH_FRAME, Sec("more", b"")]))
     again = World(tmp_path, resolver, b"")
     again.addresses.refresh()
-    assert again.addresses.pending_unwind == 1
+    assert again.addresses.modules.pending_unwind == 1
 
 
 def test_frames_wait_for_their_split_units(tmp_path: Path, resolver: Resolver) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from hud.errors import TargetError
 from hud.model import Batch, Kind, Sample, TaskCount, TaskKind, ThreadState, TimeSplit, Where
+from hud.profiler.modules import Module
 from hud.profiler.tasks import PATIENCE, Driving, TaskReader
 from hud.runtime.blocks import Block
 from hud.runtime.context import LAYOUTS, layout_of
@@ -54,12 +55,12 @@ class Runtime:
         ctypes.memmove(self.at(place), data, len(data))
 
 
-class Addresses:
+class Modules:
     def is_code(self, address: int) -> bool:
         return address == CODE
 
-    def module_at(self, address: int) -> tuple[int, int]:
-        return 3, address - 0x800
+    def locate(self, address: int) -> tuple[Module, int]:
+        return Module(3, "/app"), address - 0x800
 
 
 class Resolver:
@@ -74,7 +75,7 @@ class Resolver:
 @contextmanager
 def reader() -> Iterator[tuple[TaskReader, Resolver]]:
     resolver = Resolver()
-    opened = TaskReader(os.getpid(), Addresses(), resolver)  # type: ignore[arg-type]
+    opened = TaskReader(os.getpid(), Modules(), resolver)  # type: ignore[arg-type]
     try:
         yield opened, resolver
     finally:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from hud.symbols import messages, service
+from hud.symbols import messages
 from hud.symbols.client import (
     FactsReply,
     FailedReply,
@@ -23,6 +23,7 @@ from hud.symbols.client import (
     Resolver,
     UnwindReply,
 )
+from hud.symbols.confinement import MAPPED_LIMIT
 from hud.symbols.elf import ElfFile
 from hud.symbols.unwind import unwind_table
 
@@ -285,7 +286,7 @@ def test_no_privilege_is_left(resolver: Resolver) -> None:
     limits = Path(f"/proc/{resolver.pid}/limits").read_text()
     for name, value in (
         ("Max data size", 2 << 30),
-        ("Max address space", (2 << 30) + service.MAPPED_LIMIT),
+        ("Max address space", (2 << 30) + MAPPED_LIMIT),
         ("Max core file size", 0),
         ("Max file size", messages.BODY_LIMIT),
     ):

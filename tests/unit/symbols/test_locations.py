@@ -14,8 +14,9 @@ from hud.symbols.bounds import Bounds
 from hud.symbols.elf import EHDR, PHDR, ElfFile
 from hud.symbols.flow import Flow
 from hud.symbols.inferred import Inferred, short_path
-from hud.symbols.locations import Location, Locations, relative_relocations
+from hud.symbols.locations import Location, Locations
 from hud.symbols.names import Place
+from hud.symbols.relocations import relative_relocations
 
 TEXT, DATA, RELRO, FRAMES = 0x1000, 0x3000, 0x4000, 0x5000
 RESUMED = TEXT + 0x800

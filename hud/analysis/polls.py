@@ -1,0 +1,250 @@
+"""Episodes where polls are seen: a poll that was long, and what was seen inside it before its end.
+
+Terms: the *evidence* of a poll are the samples, sleeps and wakes inside it; its *candidates* are
+the stacks that may have been what blocked.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from hud.analysis.calls import DESCRIPTOR, STOPPED, call_name, machine_of
+from hud.analysis.drafts import Candidate, Draft
+from hud.model import (
+    BEGAN_BEFORE,
+    FILE_TYPE,
+    Cause,
+    Episode,
+    Holder,
+    Kind,
+    Method,
+    Sample,
+    SampleFlag,
+    Where,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from hud.analysis.recording import Recording
+    from hud.model import ThreadState
+
+_Sleep = tuple[int, int, int, str]
+"""Stack, system call, type of its descriptor, what it was about."""
+
+_MAX_OPEN_POLLS = 8_192
+_MAX_STACKS_PER_POLL = 64
+_MAX_WAKES = 8
+_MAX_CANDIDATES = 8
+
+
+class _Evidence:
+    """What was seen inside one poll, before its end."""
+
+    __slots__ = ("asleep_ns", "cpu", "sleeps", "stopped_ns", "wakes")
+
+    def __init__(self) -> None:
+        self.cpu: dict[int, int] = {}
+        """Samples by stack."""
+        self.sleeps: dict[_Sleep, int] = {}
+        """Nanoseconds by stack, system call, type of descriptor and what it was about."""
+        self.asleep_ns = 0
+        self.stopped_ns = 0
+        self.wakes: dict[int, Sample] = {}
+        """By the stack of the wait: what ended the longest there."""
+
+    def add(self, sample: Sample, detail: str) -> None:
+        if sample.kind == Kind.CPU:
+            if sample.stack and (sample.stack in self.cpu or len(self.cpu) < _MAX_STACKS_PER_POLL):
+                self.cpu[sample.stack] = self.cpu.get(sample.stack, 0) + 1
+            return
+        if sample.kind == Kind.WAKE:
+            known = self.wakes.get(sample.value)
+            if known.duration_ns < sample.duration_ns if known else len(self.wakes) < _MAX_WAKES:
+                self.wakes[sample.value] = sample
+            return
+        self.sleep(
+            (sample.stack, sample.info, sample.flags & FILE_TYPE, detail), sample.duration_ns
+        )
+
+    def sleep(self, key: _Sleep, duration_ns: int) -> None:
+        self.asleep_ns += duration_ns
+        if key[1] == STOPPED:
+            self.stopped_ns += duration_ns
+        elif key in self.sleeps or len(self.sleeps) < _MAX_STACKS_PER_POLL:
+            self.sleeps[key] = self.sleeps.get(key, 0) + duration_ns
+
+    def copy(self) -> _Evidence:
+        other = _Evidence()
+        other.cpu = dict(self.cpu)
+        other.sleeps = dict(self.sleeps)
+        other.asleep_ns = self.asleep_ns
+        other.stopped_ns = self.stopped_ns
+        other.wakes = dict(self.wakes)
+        return other
+
+    def candidates(self, on_cpu_ns: int, asleep_ns: int) -> tuple[Candidate, ...]:
+        """The stacks of whichever took longer, computing or sleeping; of the other in need."""
+        samples = sum(self.cpu.values())
+        computing = [
+            Candidate(stack, on_cpu_ns * count // samples, -1) for stack, count in self.cpu.items()
+        ]
+        sleeping = [
+            Candidate(stack, ns, call, file_type, detail)
+            for (stack, call, file_type, detail), ns in self.sleeps.items()
+        ]
+        first, second = (sleeping, computing) if asleep_ns > on_cpu_ns else (computing, sleeping)
+        found = sorted(first or second, key=lambda one: (-one.weight_ns, one))
+        return tuple(found[:_MAX_CANDIDATES])
+
+
+class PollDetector:
+    """Where CONTEXT is read: a POLL sample is the episode, what came before is its evidence."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._machine = machine_of(recording.info.kernel)
+        self._open: dict[tuple[int, int], _Evidence] = {}
+        self._closed: dict[int, int] = {}
+        """Start of the latest poll that ended, by tid."""
+
+    def feed(self, samples: Iterable[Sample], _now_ns: int, /) -> Iterator[Draft]:
+        threshold_ns = max(1, self._recording.info.threshold_ns)
+        for sample in samples:
+            if not sample.poll_start_ns or sample.kind == Kind.LATENCY:
+                continue
+            key = (sample.tid, sample.poll_start_ns)
+            if sample.kind != Kind.POLL:
+                self._evidence(key).add(sample, self._detail(sample))
+                continue
+            evidence = self._open.pop(key, None) or _Evidence()
+            if self._closed.get(sample.tid) == sample.poll_start_ns:
+                continue
+            self._closed[sample.tid] = sample.poll_start_ns
+            if sample.duration_ns >= threshold_ns:
+                yield self._ended(sample, evidence)
+
+    def in_progress(self, now_ns: int, /) -> Iterator[Draft]:
+        recording = self._recording
+        for state in recording.polls_in_progress():
+            length = now_ns - state.poll_start_ns
+            if length < max(1, recording.info.threshold_ns):
+                continue
+            if self._closed.get(state.tid, 0) >= state.poll_start_ns:
+                continue
+            evidence = self._open.get((state.tid, state.poll_start_ns))
+            yield self._so_far(state, evidence.copy() if evidence else _Evidence(), now_ns)
+
+    def _detail(self, sample: Sample) -> str:
+        if sample.kind != Kind.SLEEP or (not sample.value and not sample.flags & FILE_TYPE):
+            return ""
+        return self._about(sample.info, sample.tid, sample.time_ns)
+
+    def _about(self, call: int, tid: int, time_ns: int) -> str:
+        """The file or peer: known only where the call's first argument is a descriptor."""
+        if call_name(call, self._machine) not in DESCRIPTOR:
+            return ""
+        return self._recording.details.get((tid, time_ns), "")
+
+    def _evidence(self, key: tuple[int, int]) -> _Evidence:
+        evidence = self._open.get(key)
+        if evidence is None:
+            if len(self._open) >= _MAX_OPEN_POLLS:
+                for old in list(islice(self._open, _MAX_OPEN_POLLS // 4)):
+                    del self._open[old]
+            evidence = self._open[key] = _Evidence()
+        return evidence
+
+    def _ended(self, sample: Sample, evidence: _Evidence) -> Draft:
+        in_progress = bool(sample.flags & SampleFlag.IN_PROGRESS)
+        asleep = min(sample.duration_ns, evidence.asleep_ns if in_progress else sample.stack)
+        waiting = min(sample.duration_ns - asleep, sample.value)
+        return self._draft(
+            evidence,
+            tid=sample.tid,
+            start_ns=sample.poll_start_ns,
+            duration_ns=sample.duration_ns,
+            asleep_ns=asleep,
+            waiting_ns=waiting,
+            task_id=sample.task_id,
+            begin_uncertainty_ns=0 if sample.info == BEGAN_BEFORE else sample.info * 1000,
+            end_uncertainty_ns=sample.other * 1000,
+            in_progress=in_progress,
+            began_before=sample.info == BEGAN_BEFORE,
+        )
+
+    def _so_far(self, state: ThreadState, evidence: _Evidence, now_ns: int) -> Draft:
+        length = now_ns - state.poll_start_ns
+        since = now_ns - max(state.since_ns, state.poll_start_ns)
+        waiting = since if state.runnable and not state.running else 0
+        if not state.running and not state.runnable:
+            asleep = max(0, since)
+            detail = self._about(state.syscall, state.tid, state.since_ns)
+            key = (state.asleep_stack, state.syscall & 0xFFFFFFFF, state.file_type, detail)
+            evidence.sleep(key, asleep)
+        asleep = min(length, evidence.asleep_ns)
+        return self._draft(
+            evidence,
+            tid=state.tid,
+            start_ns=state.poll_start_ns,
+            duration_ns=length,
+            asleep_ns=asleep,
+            waiting_ns=max(0, min(length - asleep, waiting)),
+            task_id=state.task_id,
+            in_progress=True,
+            began_before=state.began_before,
+        )
+
+    def _draft(
+        self,
+        evidence: _Evidence,
+        *,
+        tid: int,
+        start_ns: int,
+        duration_ns: int,
+        asleep_ns: int,
+        waiting_ns: int,
+        task_id: int,
+        in_progress: bool,
+        began_before: bool,
+        begin_uncertainty_ns: int = 0,
+        end_uncertainty_ns: int = 0,
+    ) -> Draft:
+        on_cpu_ns = duration_ns - asleep_ns - waiting_ns
+        worker = self._recording.workers.get(tid)
+        episode = Episode(
+            worker_id=worker.worker_id if worker else -1,
+            tid=tid,
+            start_ns=start_ns,
+            duration_ns=duration_ns,
+            on_cpu_ns=on_cpu_ns,
+            asleep_ns=asleep_ns,
+            waiting_ns=waiting_ns,
+            method=Method.POLL,
+            cause=Cause.UNKNOWN,
+            stack=0,
+            task_id=task_id,
+            begin_uncertainty_ns=begin_uncertainty_ns,
+            end_uncertainty_ns=end_uncertainty_ns,
+            in_progress=in_progress,
+            began_before=began_before,
+        )
+        stopped_ns = min(evidence.stopped_ns, asleep_ns)
+        return Draft(
+            episode,
+            evidence.candidates(on_cpu_ns, asleep_ns - stopped_ns),
+            stopped_ns,
+            {stack: self._waker(wake) for stack, wake in evidence.wakes.items()},
+        )
+
+    def _waker(self, wake: Sample) -> Holder:
+        recording = self._recording
+        if wake.flags & SampleFlag.OTHER_PROCESS:
+            role = "other process"
+        elif wake.other in recording.workers:
+            role = "worker"
+        else:
+            role = "pool thread" if wake.where == Where.ALLOWED else "other thread"
+        name = recording.thread_names.get(wake.other, "")
+        return Holder(wake.other, name, role, wake.stack, wake.task_id)

@@ -1,0 +1,290 @@
+"""The files mapped into the target: known to the resolver, their unwind rules to the kernel.
+
+Terms: a *module* is one mapped file (or the vdso), known to the symbol resolver by a number. It is
+*begun* when its unwind table came, and with it what tells where its debug files are.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from hud.errors import HudError
+from hud.model import Mapping
+from hud.probe.unwind import Segment, UnwindTables
+from hud.profiler import remembered
+from hud.profiler.cache import Cache
+from hud.profiler.debugfiles import Place
+from hud.profiler.debuginfo import DebugInfo, Identity
+from hud.symbols.client import FactsReply, FailedReply, Resolver, UnwindReply
+from hud.target.mappings import Mappings
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+"""Alignment of file offsets in mappings."""
+
+MOST_MODULES = 1000
+FileId = tuple[str, int, str]
+"""Device, inode, path: what tells one mapped file from another."""
+
+Open = Callable[[Mapping], int]
+
+
+@dataclass(slots=True)
+class Module:
+    """One mapped file as the resolver knows it."""
+
+    number: int
+    path: str
+    segments: tuple[tuple[int, int, int], ...] = ()
+    """(p_vaddr, p_offset, p_filesz), once its unwind table came."""
+    base: int = 0
+    key: str = ""
+    """Of its entries in the cache."""
+    built_ns: int = 0
+    """When the file was written, CLOCK_REALTIME."""
+    tls: int = 0
+    """Bytes of thread-locals in each thread, once its unwind table came."""
+
+
+class Modules:
+    """Those of one program, in step with its mappings; ``notes`` gets what cannot be seen."""
+
+    def __init__(
+        self,
+        resolver: Resolver,
+        open_mapping: Open,
+        read_mappings: Callable[[], list[Mapping]],
+        *,
+        cache: Cache,
+        debug: DebugInfo | None,
+        notes: list[str],
+    ) -> None:
+        self._resolver = resolver
+        self._open = open_mapping
+        self._read = read_mappings
+        self._cache = cache
+        self._debug = debug
+        self._notes = notes
+        self._tables: UnwindTables | None = None
+        self._by_file: dict[FileId, Module | None] = {}
+        self._by_number: dict[int, Module] = {}
+        self._mappings = Mappings([])
+        self._executable: list[Mapping] = []
+        self._requests: dict[int, Module] = {}
+        self._arrived: list[tuple[Module, bytes, bytes]] = []
+        """Unwind tables for which the kernel has no place yet."""
+
+    @property
+    def text_bytes(self) -> int:
+        """Size of the executable mappings."""
+        return sum(mapping.end - mapping.start for mapping in self._executable)
+
+    @property
+    def pending_unwind(self) -> int:
+        """Modules whose unwind table has not come yet."""
+        return len(self._requests)
+
+    # ------------------------------------------------------------------- mappings
+
+    def refresh(self) -> tuple[bool, bool]:
+        """Read the mappings again; new files are handed to the resolver.
+
+        Returns whether the executable ones are others than before, and whether some are gone.
+        """
+        mappings = self._read()
+        executable = [mapping for mapping in mappings if mapping.executable]
+        if executable == self._executable or not executable:
+            # without any it is gone: what is known of it stays
+            return False, False
+        gone = set(self._executable) - set(executable)
+        self._executable = executable
+        self._mappings = Mappings(mappings)
+        for mapping in executable:
+            identity = _identity(mapping)
+            if identity is None or identity in self._by_file:
+                continue
+            if len(self._by_file) >= MOST_MODULES:
+                self._notes.append(f"more than {MOST_MODULES} files mapped: not all have names")
+                break
+            self._by_file[identity] = self._add(mapping)
+        self.show()
+        return True, bool(gone)
+
+    def find(self, address: int) -> tuple[Mapping | None, Module | None]:
+        """The mapping at an address, and the module that it is of; None where there is none."""
+        mapping = self._mappings.find(address)
+        identity = _identity(mapping)
+        return mapping, self._by_file.get(identity) if identity else None
+
+    def knows(self, addresses: Iterable[int]) -> bool:
+        """Is each of them inside a mapping read before?"""
+        return all(self._mappings.find(address) is not None for address in addresses)
+
+    def is_code(self, address: int) -> bool:
+        """Is it inside an executable mapping read before?"""
+        mapping = self._mappings.find(address)
+        return mapping is not None and mapping.executable
+
+    def locate(self, address: int) -> tuple[Module, int] | None:
+        """The module at an address and the offset in its file; None where no file is known."""
+        mapping, module = self.find(address)
+        if mapping is None or module is None:
+            return None
+        return module, address - mapping.start + mapping.offset
+
+    def module_of(self, path: str) -> int | None:
+        """The resolver's number of the module mapped from this path."""
+        for identity, module in self._by_file.items():
+            if identity[2] == path and module is not None:
+                return module.number
+        return None
+
+    def files(self) -> list[tuple[int, str]]:
+        """The resolver's number and the path of every module that is a file."""
+        found = [module for module in self._by_file.values() if module is not None]
+        return [(one.number, one.path) for one in found if one.path.startswith("/")]
+
+    def _add(self, mapping: Mapping) -> Module | None:
+        try:
+            descriptor = self._open(mapping)
+        except HudError as error:
+            self._notes.append(str(error))
+            return None
+        try:
+            module = Module(self._resolver.add_module(descriptor, mapping.path), mapping.path)
+            module.key = self._cache.key(descriptor)
+            module.built_ns = os.fstat(descriptor).st_mtime_ns
+        finally:
+            os.close(descriptor)
+        self._by_number[module.number] = module
+        known = remembered.load_unwind(self._cache, module.key)
+        if known is not None:
+            self._use_unwind(module, known)
+        else:
+            self._requests[self._resolver.request_unwind(module.number)] = module
+        return module
+
+    def with_tls(self, least: int) -> list[tuple[int, str]]:
+        """(number, path) of the modules with at least so many bytes of thread-locals."""
+        found = (module for module in self._by_file.values() if module is not None)
+        return [(module.number, module.path) for module in found if module.tls >= least]
+
+    def mappings_of(self, number: int) -> list[Mapping]:
+        """What is mapped of a module now, by address."""
+        files = {file for file, module in self._by_file.items() if module is not None
+                 and module.number == number}  # fmt: skip
+        return [mapping for mapping in self._mappings.all if _identity(mapping) in files]
+
+    def is_begun(self, number: int) -> bool:
+        """Has the resolver all that is at hand of a module, its debug files included?"""
+        return all(module.number != number for module in self._requests.values())
+
+    def known_facts(self, number: int) -> FactsReply | None:
+        """A module's facts from the cache; for one that ``is_begun``."""
+        key = self._by_number[number].key
+        return remembered.load_facts(self._cache, key, self.places(number))
+
+    def keep_facts(self, number: int, reply: FactsReply) -> None:
+        """Let the cache have a module's facts."""
+        key = self._by_number[number].key
+        remembered.store_facts(self._cache, key, self.places(number), reply)
+
+    def places(self, number: int) -> tuple[Place, ...]:
+        """Of a module's debug files."""
+        return self._debug.places(number) if self._debug is not None else ()
+
+    # ------------------------------------------------------------------- unwind tables
+
+    def use_tables(self, tables: UnwindTables) -> None:
+        """From now on unwind tables go to the kernel, those that came before included."""
+        self._tables = tables
+        arrived, self._arrived = self._arrived, []
+        for module, rows, buckets in arrived:
+            self._add_table(tables, module, rows, buckets)
+        self.show()
+
+    def _add_table(self, tables: UnwindTables, module: Module, rows: bytes, buckets: bytes) -> bool:
+        fits = tables.add(module.number, rows, buckets)
+        if not fits:
+            self._notes.append(f"{module.path}: no room for its unwind rules")
+        return fits
+
+    def show(self) -> None:
+        """Have the kernel use its tables for what is mapped now."""
+        if self._tables is None:
+            return
+        segments = []
+        for mapping in self._executable:
+            identity = _identity(mapping)
+            module = self._by_file.get(identity) if identity else None
+            if module is None or module.number not in self._tables:
+                continue
+            vaddr = _vaddr(mapping.offset, module.segments)
+            if vaddr is not None:
+                bias = mapping.start - vaddr + module.base
+                segments.append(Segment(mapping.start, mapping.end, bias, module.number))
+        self._tables.show(segments)
+
+    def take(self, reply: UnwindReply) -> bool:
+        """Use an answer of the resolver's; True where the kernel has a table more to show."""
+        module = self._requests.pop(reply.request, None)
+        if module is None:
+            return False
+        remembered.store_unwind(self._cache, module.key, reply)
+        return self._use_unwind(module, reply)
+
+    def _use_unwind(self, module: Module, reply: UnwindReply) -> bool:
+        """Begin with a module whose unwind table has come; True where the kernel has it now."""
+        if self._debug is not None:
+            about = reply.build_id, reply.debuglink, reply.has_dwarf
+            self._debug.begin(module.number, Identity(module.path, *about))
+        table = reply.table
+        if reply.note and (table is None or table.unsupported * 100 > table.count):
+            self._notes.append(f"{module.path}: {reply.note}")
+        module.segments = tuple(reply.segments)
+        module.tls = reply.tls
+        if table is None:
+            return False
+        module.base = table.base
+        if self._tables is None:
+            self._arrived.append((module, table.rows, table.buckets))
+            return False
+        return self._add_table(self._tables, module, table.rows, table.buckets)
+
+    def give_up(self, reply: FailedReply) -> bool:
+        """Was that the answer to a question for an unwind table?"""
+        module = self._requests.pop(reply.request, None)
+        if module is not None:
+            self._notes.append(f"{module.path}: {reply.message}")
+        return module is not None
+
+    def clear(self) -> None:
+        """The target runs another image: forget everything."""
+        if self._tables is not None:
+            self._tables.clear()
+        self._by_file.clear()
+        self._executable = []
+        self._mappings = Mappings([])
+        self._requests.clear()
+        self._arrived.clear()
+
+
+def _vaddr(offset: int, segments: Sequence[tuple[int, int, int]]) -> int | None:
+    """The vaddr at a file offset that begins a mapping.
+
+    Segments are mapped by whole pages, so that two of them may share a page of the file: the one
+    whose first page it is comes first.
+    """
+    found = None
+    for p_vaddr, p_offset, p_filesz in segments:
+        first = p_offset & -PAGE
+        if first == offset or (found is None and first < offset < p_offset + p_filesz):
+            found = p_vaddr + offset - p_offset
+    return found
+
+
+def _identity(mapping: Mapping | None) -> FileId | None:
+    if mapping is None or not mapping.path or (not mapping.inode and mapping.path != "[vdso]"):
+        return None
+    return mapping.device, mapping.inode, mapping.path

@@ -1,0 +1,121 @@
+"""The stacks that samples name: taken from the kernel once each, to be given their names.
+
+Terms: a stack is *told* when it has been put into a batch, named or not; what is told again comes
+with better names. Addresses that no known mapping holds are a reason to look at the mappings.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+
+from hud.errors import TargetError
+from hud.model import Batch, Kind, Sample, Stack
+from hud.probe.probe import Probe
+from hud.profiler.addresses import Addresses
+from hud.profiler.before import Before
+
+REFRESH_INTERVAL_S = 0.5
+"""Between two looks at the mappings, where a stack hints at new ones."""
+LOOK_INTERVAL_S = 1.0
+"""Where nothing hints at new ones; and LOOK_SHARE times what one look takes at least."""
+LOOK_SHARE = 500
+MOST_STACKS = 60_000
+SURVEY_S = 0.5
+SURVEY_NAMES_S = 2.0
+"""How long a survey waits for names after it."""
+
+
+class Stacks:
+    """What was told of the kernel's stacks, by key."""
+
+    def __init__(self, probe: Probe, addresses: Addresses, before: Before) -> None:
+        self._probe = probe
+        self._before = before
+        self._addresses = addresses
+        self._told: set[int] = set()
+        self._next_refresh = 0.0
+        self._next_look = 0.0
+        self._refresh_wanted = False
+        self.gone = 0
+        """How many the kernel no longer had."""
+
+    def take(self, samples: Iterable[Sample], batch: Batch) -> None:
+        """Put the new ones among the samples' stacks into the batch."""
+        keys = {sample.stack for sample in samples if sample.kind != Kind.POLL}
+        for key in keys - self._told:
+            if key:
+                self.fetch(key, batch)
+        self._addresses.ask_wanted()
+
+    def take_before(self, batch: Batch, *, last: bool = False) -> None:
+        """Those of threads that slept in a poll before the attach, as they can be had.
+
+        ``last``: there is no more time for unwind rules to come.
+        """
+        pending = bool(self._addresses.modules.pending_unwind) and not last
+        for key in self._before.read_stacks(pending=pending):
+            self.fetch(key, batch)
+        self._addresses.ask_wanted()
+
+    def fetch(self, key: int, batch: Batch) -> None:
+        """Put one into the batch, if it is new; its names wait for ``Addresses.ask_wanted``."""
+        if key in self._told or self._before.waits_for(key):
+            return
+        raw = self._before.stacks.get(key) or self._probe.stack(key)
+        if raw is None:
+            self.gone += 1
+            return
+        if len(self._told) >= MOST_STACKS:
+            self._told.clear()
+        self._told.add(key)
+        if raw.stop and not self._addresses.modules.knows(raw.addresses):
+            self._refresh_wanted = True
+            self.refresh()
+        batch.stacks[key] = self._addresses.want(key, raw, ask=False)
+
+    def refresh(self) -> None:
+        """New code may be mapped: a library was loaded."""
+        now = time.monotonic()
+        if now < (self._next_refresh if self._refresh_wanted else self._next_look):
+            return
+        self._refresh_wanted = False
+        try:
+            self._addresses.refresh()
+        except TargetError:
+            self._next_refresh = self._next_look = float("inf")  # gone; its end will be told
+            return
+        self._next_refresh = now + REFRESH_INTERVAL_S
+        self._next_look = now + max(LOOK_INTERVAL_S, LOOK_SHARE * (time.monotonic() - now))
+
+    def survey(self, take_replies: Callable[[Batch], None]) -> dict[int, list[Stack]]:
+        """The stacks of every thread of the target in SURVEY_S, by tid; blocks.
+
+        ``take_replies`` puts into a batch what the resolver has answered.
+        """
+        self._probe.config.survey = 1
+        taken: dict[int, set[int]] = {}
+        batch = Batch()
+        end = time.monotonic() + SURVEY_S
+        while time.monotonic() < end or (
+            self._addresses.pending_stacks and time.monotonic() < end + SURVEY_NAMES_S
+        ):
+            time.sleep(0.02)
+            samples = self._probe.events()
+            self.take(samples, batch)
+            for sample in samples:
+                if sample.stack and sample.kind in (Kind.CPU, Kind.SLEEP):
+                    taken.setdefault(sample.tid, set()).add(sample.stack)
+            take_replies(batch)
+            if time.monotonic() >= end:
+                self._probe.config.survey = 0
+        self._probe.config.survey = 0
+        self.tell_again()
+        return {
+            tid: [batch.stacks[key] for key in sorted(keys) if key in batch.stacks]
+            for tid, keys in taken.items()
+        }
+
+    def tell_again(self) -> None:
+        """Each when it is named next: it is named better now, or means another program's code."""
+        self._told.clear()

@@ -1,0 +1,105 @@
+"""What a child that reads others' bytes gives up: all it has of its parent, and every privilege."""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import resource
+import signal
+import socket
+import struct
+from contextlib import suppress
+
+from hud.symbols import messages
+
+NOBODY = 65534
+NICE = 5
+"""The target and the parent come first."""
+DESCRIPTOR_LIMIT = 1024
+MAPPED_LIMIT = 32 << 30
+"""Bytes of files that may be mapped: a program, its debug file and its .dwp have gigabytes."""
+EXIT_CRASHED = 70
+"""The status of a child that could not give them up, or failed later."""
+
+# <linux/prctl.h>, <linux/capability.h>
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+PR_SET_NO_NEW_PRIVS = 38
+PR_CAP_AMBIENT = 47
+PR_CAP_AMBIENT_CLEAR_ALL = 4
+_LINUX_CAPABILITY_VERSION_3 = 0x20080522
+
+
+def leave_parent(given: socket.socket) -> socket.socket:
+    """No signal, descriptor or standard stream of the parent is left, but the socket."""
+    signal.set_wakeup_fd(-1)
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        with suppress(OSError, ValueError):
+            signal.signal(number, signal.SIG_DFL)
+    # Terminal and service managers signal the whole group; the end of the socket ends the child.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    keep = fcntl.fcntl(given.detach(), fcntl.F_DUPFD_CLOEXEC, 3)
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(null, stream)
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    top = 1 << 20 if soft == resource.RLIM_INFINITY else max(soft, 1 << 16)
+    os.closerange(3, keep)
+    os.closerange(keep + 1, top)
+    return socket.socket(fileno=keep)
+
+
+def drop_privileges(memory_limit: int, file_limit: int = messages.BODY_LIMIT) -> None:
+    """Irrevocably an ordinary user without capabilities, with limits; OSError where refused.
+
+    Root becomes the user who called sudo, else nobody. ``memory_limit``: bytes besides mapped
+    files. ``file_limit``: bytes of each file that it writes; it counts for memfds, so it cannot
+    be 0.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def prctl(*arguments: int) -> None:
+        if libc.prctl(*(ctypes.c_ulong(argument) for argument in (*arguments, 0, 0, 0, 0))):
+            code = ctypes.get_errno()
+            raise OSError(code, f"prctl {arguments[0]}: {os.strerror(code)}")
+
+    with suppress(OSError):
+        os.nice(NICE)
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write("1000")
+    if os.geteuid() == 0:
+        uid, gid = _ordinary_user()
+        os.setgroups([])
+        os.setresgid(gid, gid, gid)
+        os.setresuid(uid, uid, uid)
+    with suppress(OSError):  # Linux before 4.3 has no ambient set
+        prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
+    header = struct.pack("<Ii", _LINUX_CAPABILITY_VERSION_3, 0)
+    if libc.capset(header, bytes(24)):
+        code = ctypes.get_errno()
+        raise OSError(code, f"capset: {os.strerror(code)}")
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
+    prctl(PR_SET_DUMPABLE, 0)
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of user clears it, so it comes last
+    for kind, limit in (
+        (resource.RLIMIT_DATA, memory_limit),
+        (resource.RLIMIT_AS, memory_limit + MAPPED_LIMIT),
+        (resource.RLIMIT_NOFILE, DESCRIPTOR_LIMIT),
+        (resource.RLIMIT_FSIZE, file_limit),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        hard = resource.getrlimit(kind)[1]
+        if hard != resource.RLIM_INFINITY:
+            limit = min(limit, hard)
+        resource.setrlimit(kind, (limit, limit))
+
+
+def _ordinary_user() -> tuple[int, int]:
+    uid, gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
+    if uid.isdecimal() and gid.isdecimal() and 0 < int(uid) < 1 << 31 and 0 < int(gid) < 1 << 31:
+        return int(uid), int(gid)
+    return NOBODY, NOBODY

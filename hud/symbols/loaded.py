@@ -1,0 +1,112 @@
+"""One module as the resolver has it: its file, its debug files, and what was read of them.
+
+Each part is read when it is first asked for.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from hud.errors import FormatError
+
+if TYPE_CHECKING:
+    from hud.symbols.elf import ElfFile
+    from hud.symbols.inferred import Inferred
+    from hud.symbols.kinds import Kinds
+    from hud.symbols.listing import Listings
+    from hud.symbols.module import Module
+
+
+class Loaded:
+    """``descriptor`` None: it did not arrive, and every question fails."""
+
+    def __init__(self, name: str, descriptor: int | None) -> None:
+        self.name = name
+        self._descriptor = descriptor
+        self._trouble = "its descriptor did not arrive"
+        self._elf: ElfFile | None = None
+        self._module: Module | None = None
+        self._inferred: Inferred | None = None
+        self._listings: Listings | None = None
+        self._kinds: tuple[Module, Kinds] | None = None
+        self._debug: ElfFile | None = None
+        self._splits: list[ElfFile] = []
+        self._crates: dict[str, str] | None = None
+        self._tokio_versions: tuple[str, ...] = ()
+
+    def elf(self) -> ElfFile:
+        from hud.symbols.elf import ElfFile
+
+        if self._descriptor is not None:
+            descriptor, self._descriptor = self._descriptor, None
+            try:
+                self._elf = ElfFile(descriptor, self.name)
+            except FormatError as why:
+                self._trouble = str(why)
+            finally:
+                os.close(descriptor)  # the map keeps its own
+        if self._elf is None:
+            raise FormatError(self._trouble)
+        return self._elf
+
+    def module(self) -> Module:
+        from hud.symbols.module import Module
+
+        if self._module is None:
+            self._module = Module(self.elf(), self._debug, self._splits)
+        return self._module
+
+    def inferred(self) -> Inferred:
+        from hud.symbols.inferred import Inferred
+
+        if self._inferred is None:
+            self._inferred = Inferred(self.elf())
+        return self._inferred
+
+    def listings(self) -> Listings:
+        from hud.symbols.listing import Listings
+
+        if self._listings is None:
+            self._listings = Listings(self.module(), self.inferred())
+        return self._listings
+
+    @property
+    def debug(self) -> ElfFile | None:
+        """Its separate debug file."""
+        return self._debug
+
+    def kinds(self) -> Kinds:
+        from hud.symbols.kinds import Kinds
+
+        module = self.module()
+        if self._kinds is None or self._kinds[0] is not module:
+            self._kinds = module, Kinds(self.elf(), module)
+        return self._kinds[1]
+
+    def add_debug(self, descriptor: int, name: str) -> None:
+        """Use one more file, if it belongs to the module; FormatError with the reason if not."""
+        from hud.symbols.debug import Part, part_of, require_same_build
+        from hud.symbols.elf import ElfFile
+
+        file = ElfFile(descriptor, name, relocatable=True)
+        if part_of(file) is Part.SPLIT:
+            why_not = self.module().add_split(file)
+            if why_not:
+                raise FormatError(why_not)
+            self._splits.append(file)
+            return
+        if self._debug is not None:
+            raise FormatError(f"{name}: {self._debug.name} is in use")
+        require_same_build(self.elf(), file)
+        self._debug, self._module, self._listings = file, None, None
+
+    def crates(self) -> tuple[dict[str, str], tuple[str, ...]]:
+        from hud.symbols import panics
+
+        if self._crates is None:
+            found = panics.scan(self.elf())
+            self.elf().release()
+            self._crates = panics.crates(found)
+            self._tokio_versions = panics.tokio_versions(found)
+        return self._crates, self._tokio_versions
