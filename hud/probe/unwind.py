@@ -21,6 +21,8 @@ PAIR = struct.Struct("<II")
 PUSHED, FRAME = 1 | 2 << 4 | 2 << 20, 2 | 2 << 4 | 2 << 20
 RETURN = (1 | 1 << 4, 1 | 1 << 4 | 2 << 20)
 """Rules (hud.symbols.unwind): after ``push rbp``, after ``mov rbp, rsp``, after ``pop rbp``."""
+MOST_RETURNS = 256
+"""Of one function, before the address that is looked for."""
 NEVER = (1 << 63) - 1
 """``start`` of the unused entries: above every address."""
 
@@ -126,7 +128,9 @@ class UnwindTables:
         """
         segment = self._segment(pc)
         row = None if segment is None else self._row_at(segment, pc)
-        while segment is not None and row is not None and row >= 2:
+        for _ in range(MOST_RETURNS):
+            if segment is None or row is None or row < 2:
+                break
             start, rule = self._row(row)
             before = self._row(row - 1)[1]
             if rule != FRAME:

@@ -21,7 +21,7 @@ from hud.errors import FormatError, TargetError
 from hud.model import BEGAN_BEFORE, Where
 from hud.probe import wire
 from hud.probe.probe import Probe, RawStack
-from hud.probe.walk import Rules, walk
+from hud.probe.walk import walk
 from hud.profiler.detection import Copy
 from hud.runtime.live import Read, Reading, confirm, memory_reader, tick_of
 from hud.target.procfs import read_thread_stat
@@ -65,6 +65,7 @@ class Before:
                     where = _where(reading, copy)
                     if where is not None and self._seed(reading, where, copy, index, read):
                         seeded.add(reading.tid)
+        self.read_stacks(pending=True)  # some wake soon
         return seeded
 
     def _seed(self, reading: Reading, where: Where, copy: Copy, index: int, read: Read) -> bool:
@@ -122,7 +123,7 @@ class Before:
         """Is this the key of a stack that is yet to be read?"""
         return key in self._waiting
 
-    def read_stacks(self, rules: Rules, *, pending: bool) -> list[int]:
+    def read_stacks(self, *, pending: bool) -> list[int]:
         """Walk the stacks that can be had now; returns the keys that are in ``stacks`` from now on.
 
         ``pending``: more unwind rules will come, so that an incomplete one can wait.
@@ -132,7 +133,7 @@ class Before:
         done = []
         with _memory(self._pid) as read:
             for key, seed in self._waiting.items():
-                raw = walk(seed.call.pc, seed.call.sp, rules, read)
+                raw = walk(seed.call.pc, seed.call.sp, self._probe.unwind, read)
                 if self._probe.asleep_since(seed.tid) != seed.since_ns:
                     raw = RawStack((seed.call.pc,), WENT_ON)
                 elif raw.stop and pending:

@@ -48,20 +48,20 @@ class Ladder:
         options: Options,
         *,
         probe: Probe,
+        before: Before,
         image: Image,
         objects: Objects,
         roster: Roster,
-        before: Before,
         survey: Callable[[], dict[int, list[Stack]]],
         notes: list[str],
     ) -> None:
         self._pid = pid
         self._options = options
         self._probe = probe
+        self._before = before
         self._image = image
         self._objects = objects
         self._roster = roster
-        self._before = before
         self._survey = survey
         self._notes = notes
         self.copies = Copies()

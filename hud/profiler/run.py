@@ -165,7 +165,6 @@ class Profiler:
             )
         )
         self._phase("programs loaded")
-        self._before = Before(pid, self._probe)
         self._waits = Waits(pid, self._probe.wait, self._probe.asleep_since, self.notes.append)
         self._host = HostWatch(pid)
         self._next_host = 0
@@ -176,15 +175,16 @@ class Profiler:
         if self._exact is not None:
             stack.callback(self._exact.close)
         stack.callback(self._close_tasks)
+        self._before = Before(pid, self._probe)
         self._stacks = Stacks(self._probe, self._addresses, self._before)
         self._ladder = Ladder(
             pid,
             self.options,
             probe=self._probe,
+            before=self._before,
             image=self._image,
             objects=self._objects,
             roster=self._roster,
-            before=self._before,
             survey=self._survey,
             notes=self.notes,
         )
@@ -316,7 +316,7 @@ class Profiler:
             batch.workers += self._ladder.take_entered(read.entered, read.copies)
             if self._ladder.judge(batch):
                 self._begin_exact()
-        self._stacks.take_before(batch, last=False)
+        self._stacks.take_before(batch)
         for at, state in enumerate(read.states):
             key = state.asleep_stack
             if key and state.poll_start_ns and now - state.poll_start_ns >= STUCK_NS:

@@ -31,8 +31,8 @@ class Stacks:
 
     def __init__(self, probe: Probe, addresses: Addresses, before: Before) -> None:
         self._probe = probe
-        self._addresses = addresses
         self._before = before
+        self._addresses = addresses
         self._told: set[int] = set()
         self._next_refresh = 0.0
         self._next_look = 0.0
@@ -46,6 +46,16 @@ class Stacks:
         for key in keys - self._told:
             if key:
                 self.fetch(key, batch)
+        self._addresses.ask_wanted()
+
+    def take_before(self, batch: Batch, *, last: bool = False) -> None:
+        """Those of threads that slept in a poll before the attach, as they can be had.
+
+        ``last``: there is no more time for unwind rules to come.
+        """
+        pending = bool(self._addresses.modules.pending_unwind) and not last
+        for key in self._before.read_stacks(pending=pending):
+            self.fetch(key, batch)
         self._addresses.ask_wanted()
 
     def fetch(self, key: int, batch: Batch) -> None:
@@ -63,13 +73,6 @@ class Stacks:
             self._refresh_wanted = True
             self.refresh()
         batch.stacks[key] = self._addresses.want(key, raw, ask=False)
-
-    def take_before(self, batch: Batch, *, last: bool) -> None:
-        """Those of the threads that slept in a poll before the attach, as they can be had."""
-        pending = bool(self._addresses.modules.pending_unwind) and not last
-        for key in self._before.read_stacks(self._probe.unwind, pending=pending):
-            self.fetch(key, batch)
-        self._addresses.ask_wanted()
 
     def refresh(self) -> None:
         """New code may be mapped: a library was loaded."""
