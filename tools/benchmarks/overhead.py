@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import shutil
 import socket
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import targets
 from benchmarks import running, table
@@ -19,6 +21,15 @@ from benchmarks import running, table
 REQUEST = b"GET / HTTP/1.1\r\nHost: demo\r\n\r\n"
 SETTLE_S = 2.0
 """After the attach the resolver still reads the files of the target for a second or so."""
+OFF_CPU = """
+BEGIN { printf("attached\\n"); }
+tracepoint:sched:sched_switch /pid == PID/ { @since[tid] = nsecs; @stack[tid] = ustack; }
+tracepoint:sched:sched_switch /@since[args->next_pid]/ {
+  @[@stack[args->next_pid]] = sum(nsecs - @since[args->next_pid]);
+  delete(@since[args->next_pid]);
+}
+"""
+Profiler: TypeAlias = Callable[[int], AbstractContextManager[object]]
 CLIENTS = 2
 CONNECTIONS = 16
 
@@ -43,18 +54,32 @@ def run(options: argparse.Namespace) -> int:
     seconds = 0.7 if options.quick else options.seconds
     wanted = set(options.only.split(",")) if options.only else set(MEASURES)
     hud = options.hud.split()
-    modes = [("", hud), (", exact", [*hud, "--exact"])] if options.exact else [("", hud)]
+    modes = [("", _hud(hud))]
+    if options.exact:
+        modes.append((", exact", _hud([*hud, "--exact"])))
+    if shutil.which("bpftrace"):
+        modes.append((", bpftrace", _bpftrace))
     rows: list[list[table.Cell]] = []
     for name, measure in MEASURES.items():
-        for mode, words in modes if name in wanted else ():
-            for what, found in measure(pairs, seconds, words).items():
+        for mode, profiler in modes if name in wanted else ():
+            for what, found in measure(pairs, seconds, profiler).items():
                 rows.append(_row(what + mode, found))
     table.show(
         f"without and with hud in turn ({running.load_average()})",
-        ["what", "pairs", "without", "spread", "with hud", "spread", "change", "of the pairs"],
+        ["what", "pairs", "without", "spread", "with it", "spread", "change", "of the pairs"],
         rows,
     )
     return 0
+
+
+def _hud(words: list[str]) -> Profiler:
+    return lambda pid: running.attached(pid, *words)
+
+
+def _bpftrace(pid: int) -> AbstractContextManager[object]:
+    """The nearest that it has: how long and with which stack each thread was off the CPU."""
+    script = OFF_CPU.replace("PID", str(pid))
+    return running.started(["bpftrace", "-e", script], until="attached", stream="stdout")
 
 
 def _row(what: str, found: Pairs) -> list[table.Cell]:
@@ -73,14 +98,14 @@ def _row(what: str, found: Pairs) -> list[table.Cell]:
 
 
 def _alternate(
-    pid: int, pairs: int, hud: list[str], measure: Callable[[], dict[str, float]]
+    pid: int, pairs: int, profiler: Profiler, measure: Callable[[], dict[str, float]]
 ) -> dict[str, Pairs]:
     found: dict[str, Pairs] = {}
     for _ in range(pairs):
         time.sleep(SETTLE_S)
         for name, value in measure().items():
             found.setdefault(name, Pairs([], [])).without.append(value)
-        with running.attached(pid, *hud):
+        with profiler(pid):
             time.sleep(SETTLE_S)
             for name, value in measure().items():
                 found[name].with_hud.append(value)
@@ -90,8 +115,8 @@ def _alternate(
 # --------------------------------------------------------------------------- requests
 
 
-def _requests(depth: int) -> Callable[[int, float, list[str]], dict[str, Pairs]]:
-    def measure(pairs: int, seconds: float, hud: list[str]) -> dict[str, Pairs]:
+def _requests(depth: int) -> Callable[[int, float, Profiler], dict[str, Pairs]]:
+    def measure(pairs: int, seconds: float, profiler: Profiler) -> dict[str, Pairs]:
         words = ["--workers", "2"]
         with targets.demo_server(running.DEMO_SERVER, *words, seconds=900) as server:
             counts = [multiprocessing.Value("Q", 0) for _ in range(CLIENTS)]
@@ -115,7 +140,7 @@ def _requests(depth: int) -> Callable[[int, float, list[str]], dict[str, Pairs]]
                 return {what + "per s": answered / elapsed, what + "server ns": cpu / answered}
 
             try:
-                return _alternate(server.pid, pairs, hud, interval)
+                return _alternate(server.pid, pairs, profiler, interval)
             finally:
                 for client in clients:
                     client.kill()
@@ -147,8 +172,8 @@ def _client(port: int, depth: int, answered: Synchronized[int]) -> None:
 # --------------------------------------------------------------------------- the zoo's loops
 
 
-def _loop(kind: str, unit: str) -> Callable[[int, float, list[str]], dict[str, Pairs]]:
-    def measure(pairs: int, seconds: float, hud: list[str]) -> dict[str, Pairs]:
+def _loop(kind: str, unit: str) -> Callable[[int, float, Profiler], dict[str, Pairs]]:
+    def measure(pairs: int, seconds: float, profiler: Profiler) -> dict[str, Pairs]:
         with tempfile.TemporaryDirectory() as scratch:
             truth = Path(scratch) / "truth"
             words = ["--kinds", kind, "--block-ms", "100", "--pause-ms", "1"]
@@ -164,7 +189,7 @@ def _loop(kind: str, unit: str) -> Callable[[int, float, list[str]], dict[str, P
                     rounds = per_second * seconds
                     return {f"{unit}: per s": per_second, f"{unit}: cpu ns": cpu / rounds}
 
-                return _alternate(zoo.pid, pairs, hud, interval)
+                return _alternate(zoo.pid, pairs, profiler, interval)
 
     return measure
 

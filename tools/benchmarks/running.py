@@ -46,19 +46,17 @@ def attached(pid: int, *options: str) -> Iterator[subprocess.Popen[str]]:
 
 
 @contextlib.contextmanager
-def started(command: Sequence[str | Path], until: str) -> Iterator[subprocess.Popen[str]]:
-    """A process that has said ``until`` on its standard error; ended by SIGINT."""
+def started(
+    command: Sequence[str | Path], until: str, stream: str = "stderr"
+) -> Iterator[subprocess.Popen[str]]:
+    """A process that has said ``until`` on its standard error (or output); ended by SIGINT."""
+    others = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     process = subprocess.Popen(
-        [*map(str, command)],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
+        [*map(str, command)], cwd=ROOT, text=True, **{**others, stream: subprocess.PIPE}
     )
     try:
-        assert process.stderr is not None
         said = ""
-        for line in process.stderr:
+        for line in process.stdout or process.stderr or ():
             said += line
             if until in line:
                 break

@@ -20,9 +20,9 @@ from typing import NamedTuple
 
 from hud.symbols.bounds import Bounds
 from hud.symbols.client import FramesReply, Resolver
+from hud.symbols.confinement import NICE
 from hud.symbols.elf import ElfFile
 from hud.symbols.module import Module
-from hud.symbols.service import NICE
 
 SUFFIX = re.compile(r"(\.(cold|part|isra|constprop|llvm|specialized)(\.\d+)*|\.\d+)+$")
 PATIENCE_S = 600.0

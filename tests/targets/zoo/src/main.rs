@@ -69,9 +69,19 @@ pub unsafe extern "C" fn zoo_start(arguments: *const c_char) -> i32 {
 
 fn run(options: &Options) -> std::io::Result<()> {
     let truth: &'static Truth = Box::leak(Box::new(Truth::create(options)?));
-    let until = Instant::now() + Duration::from_secs(options.seconds);
+    for round in 0..options.runtimes {
+        run_one(options, truth, round)?;
+    }
+    Ok(())
+}
+
+/// Builds a runtime, keeps it busy, and shuts it down.
+fn run_one(options: &Options, truth: &'static Truth, round: u32) -> std::io::Result<()> {
+    let until = Instant::now() + Duration::from_secs(options.seconds) / options.runtimes;
     let runtime = runtime(options)?;
-    println!("running {}", std::process::id());
+    if round == 0 {
+        println!("running {}", std::process::id());
+    }
     runtime.block_on(async {
         let tasks: Vec<_> = options
             .kinds

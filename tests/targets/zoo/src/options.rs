@@ -5,7 +5,7 @@ use std::time::Duration;
 
 pub const USAGE: &str =
     "usage: zoo --truth FILE [--seconds N] [--flavor multi_thread|current_thread] \
-[--workers N] [--thread-name NAME] [--kinds A,B,...] [--block-ms N] [--pause-ms N] [--dir DIR]";
+[--workers N] [--runtimes N] [--thread-name NAME] [--kinds A,B,...] [--block-ms N] [--pause-ms N] [--dir DIR]";
 
 pub const BLOCKING: [&str; 23] = [
     "cpu",
@@ -52,6 +52,8 @@ pub struct Options {
     pub seconds: u64,
     pub flavor: Flavor,
     pub workers: usize,
+    /// One after the other, each for its part of the time.
+    pub runtimes: u32,
     pub thread_name: Option<String>,
     pub kinds: Vec<&'static str>,
     /// How long a specimen blocks, at least.
@@ -70,6 +72,7 @@ impl Options {
             seconds: 5,
             flavor: Flavor::MultiThread,
             workers: 4,
+            runtimes: 1,
             thread_name: None,
             kinds: Vec::new(),
             block: Duration::from_millis(12),
@@ -83,6 +86,7 @@ impl Options {
                 "--seconds" => options.seconds = number(&flag, &value)?,
                 "--flavor" => options.flavor = flavor(&value)?,
                 "--workers" => options.workers = number::<usize>(&flag, &value)?.max(1),
+                "--runtimes" => options.runtimes = number::<u32>(&flag, &value)?.max(1),
                 "--thread-name" => options.thread_name = Some(value),
                 "--kinds" => {
                     options.kinds = value.split(',').map(kind).collect::<Result<_, _>>()?
