@@ -158,14 +158,19 @@ class Probe:
     def attach(self, sample_hz: int) -> None:
         """Attach everything; events flow from here on (with ``config.enabled`` set)."""
         programs = self._loaded.programs
-        self.config.period_ns = 1_000_000_000 // sample_hz
         self.config.attached_ns = time.monotonic_ns()
         self.config.enabled = 1
         for name in ("hud_switch", "hud_waking", "hud_exit"):
             self._links.enter_context(attach.attach_tp_btf(programs[name]))
-        self._links.enter_context(
-            attach.attach_perf_event(programs["hud_sample"], period=self.config.period_ns)
-        )
+        self._sampler = self._links.enter_context(ExitStack())
+        self.sample_at(sample_hz)
+
+    def sample_at(self, sample_hz: int) -> None:
+        """Of an attached probe: take CPU samples at this rate from now on."""
+        self._sampler.close()
+        self.config.period_ns = 1_000_000_000 // sample_hz
+        program = self._loaded.programs["hud_sample"]
+        self._sampler.enter_context(attach.attach_perf_event(program, period=self.config.period_ns))
 
     def detach(self) -> None:
         """No further events; what the maps hold can still be read."""

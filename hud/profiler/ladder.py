@@ -25,8 +25,12 @@ from hud.symbols.client import FactsReply
 from hud.target.mappings import read_mappings
 from hud.target.threads import list_threads
 
-CONTEXT_HZ = 997
-"""CPU samples where polls are seen: only those inside a long poll cost a stack."""
+CONTEXT_HZ = 499
+FINE_HZ = 997
+FINE_BELOW_NS = 5_000_000
+"""CPU samples where polls are seen: only those inside a long poll cost a stack, but each costs an
+interrupt (at 997 Hz 2 % of a busy virtual CPU, at 499 Hz 1 %). Two of them fit into the least
+threshold of the coarser rate."""
 SAMPLED_HZ = 99
 """CPU samples on the other rungs, where each costs a stack. A prime avoids lockstep."""
 
@@ -86,7 +90,7 @@ class Ladder:
         self.copies.clear()
         self._use_layouts(found)
         if isinstance(found, detect.Context):
-            self._attach(CONTEXT_HZ)
+            self._attach(self._context_hz())
             self._take_driving(found)
         else:
             self._attach(SAMPLED_HZ)
@@ -135,6 +139,14 @@ class Ladder:
                 copies = dict.fromkeys(copy.drives, index[copy.place])
                 workers += self.take_entered(copy.drives, copies)
         return workers + self._roster.see_polling(self._before.seed(self.copies.known))
+
+    def _context_hz(self) -> int:
+        return CONTEXT_HZ if self._probe.config.threshold_ns >= FINE_BELOW_NS else FINE_HZ
+
+    def threshold_changed(self) -> None:
+        """Sample as often as it wants."""
+        if self.copies.known:
+            self._probe.sample_at(self._options.sample_hz or self._context_hz())
 
     def _attach(self, hz: int) -> None:
         self._probe.attach(self._options.sample_hz or hz)
@@ -194,7 +206,7 @@ class Ladder:
             self._use_workers(())
             self._probe.config.every_thread = 0
             self._probe.detach()
-            self._attach(CONTEXT_HZ)
+            self._attach(self._context_hz())
         batch.workers += self._take_driving(found)
         batch.detection = self.detection
 

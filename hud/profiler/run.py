@@ -270,6 +270,7 @@ class Profiler:
             self._exact.keep_threshold()
         self.threshold_ns, self.threshold_from = threshold_ns, ""
         self._probe.set_threshold(threshold_ns)
+        self._ladder.threshold_changed()
 
     def pump(self) -> Batch:
         """Everything new. Call it every 0.1 s or so, and when a descriptor is readable."""
@@ -358,6 +359,7 @@ class Profiler:
         if batch.threshold_ns:
             self.threshold_ns, self.threshold_from = batch.threshold_ns, batch.threshold_from
             self._probe.set_threshold(batch.threshold_ns)
+            self._ladder.threshold_changed()
 
     def stack_counts(self) -> tuple[int, int]:
         """Stacks taken in the run, and how many of them reached the thread's start."""
