@@ -28,6 +28,8 @@ DRAIN_S = 0.1
 """How often the ring buffer is emptied; it holds 16,000 events."""
 STATES_S = 0.25
 """How often thread states are read, and the screen is drawn."""
+SCREEN_SHARE, RAREST_S = 0.02, 1.0
+"""Of a core for snapshots and drawing: a dear one makes the next come later, at most this late."""
 UNSEEN_STATES_S = 0.5
 """The same without a screen."""
 ABSORB_S = 1.0
@@ -243,6 +245,7 @@ class _Loop:
                 if not self._ended:
                     self._take(self._profiler.states())
                 next_states = now + (STATES_S if self._screen is not None else UNSEEN_STATES_S)
+                began = time.thread_time()
                 if self._screen is not None or now >= next_snapshot:
                     snapshot = self._snapshot()
                     next_snapshot = now + ABSORB_S
@@ -250,6 +253,8 @@ class _Loop:
                         self._progress(snapshot, self._left_s() if self._duration_ns else 0.0)
                 if self._screen is not None:
                     self._screen.draw(snapshot)
+                    dear = (time.thread_time() - began) / SCREEN_SHARE
+                    next_states = max(next_states, now + min(dear, RAREST_S))
                     if self._code and not self._ended:
                         self._profiler.want_code(spots(snapshot))
             if keys and self._screen is not None:
