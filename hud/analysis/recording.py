@@ -248,8 +248,10 @@ class Recording:
         for state in states:
             before = self._splits.get(state.tid)
             allowed = state.split.allowed_ns
-            # less than before: another thread with the same id
-            known = before.allowed_ns if before and before.allowed_ns <= allowed else 0
+            # Less in all than before: another thread with the same id. Less allowed is none: the
+            # part on a CPU is estimated by shares of samples, and may shrink.
+            same = before is not None and before.total_ns() <= state.split.total_ns()
+            known = before.allowed_ns if before is not None and same else 0
             self._allowed_ns += allowed - known
             self._splits[state.tid] = state.split
         for tid in [tid for tid in self._splits if tid not in alive and tid not in self.workers]:

@@ -68,6 +68,16 @@ def test_allowed_time_outlives_its_threads(build: ModuleType) -> None:
     assert recording.allowed_ns(0) == 400 * build.MS
 
 
+def test_an_estimate_that_shrinks_is_not_counted_twice(build: ModuleType) -> None:
+    """The part on a CPU goes by shares of samples: it may be less at the next reading."""
+    recording = build.empty_recording()
+    for second, allowed in enumerate((100, 90, 110), start=1):
+        split = TimeSplit(allowed_ns=allowed * build.MS, parked_ns=second * build.SECOND)
+        state = build.state(501, where=Where.ALLOWED, split=split)
+        recording.set_states([state], build.START_NS + second * build.SECOND)
+    assert recording.allowed_ns(0) == 110 * build.MS
+
+
 def test_dead_workers_keep_their_split(build: ModuleType) -> None:
     recording = build.empty_recording()
     tid = build.TIDS[2]
