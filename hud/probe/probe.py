@@ -163,12 +163,16 @@ class Probe:
         for name in ("hud_switch", "hud_waking", "hud_exit"):
             self._links.enter_context(attach.attach_tp_btf(programs[name]))
         self._sampler = self._links.enter_context(ExitStack())
+        self.config.period_ns = 0
         self.sample_at(sample_hz)
 
     def sample_at(self, sample_hz: int) -> None:
-        """Of an attached probe: take CPU samples at this rate from now on."""
+        """Take CPU samples at this rate from now on; nothing where the probe is not attached."""
+        period_ns = 1_000_000_000 // sample_hz
+        if not self.config.enabled or self.config.period_ns == period_ns:
+            return
         self._sampler.close()
-        self.config.period_ns = 1_000_000_000 // sample_hz
+        self.config.period_ns = period_ns
         program = self._loaded.programs["hud_sample"]
         self._sampler.enter_context(attach.attach_perf_event(program, period=self.config.period_ns))
 

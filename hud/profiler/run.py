@@ -268,7 +268,10 @@ class Profiler:
         """From the next event on."""
         if self._exact is not None:
             self._exact.keep_threshold()
-        self.threshold_ns, self.threshold_from = threshold_ns, ""
+        self._use_threshold(threshold_ns, "")
+
+    def _use_threshold(self, threshold_ns: int, source: str) -> None:
+        self.threshold_ns, self.threshold_from = threshold_ns, source
         self._probe.set_threshold(threshold_ns)
         self._ladder.threshold_changed()
 
@@ -357,9 +360,7 @@ class Profiler:
             return
         self._exact.tell(batch, last=last)
         if batch.threshold_ns:
-            self.threshold_ns, self.threshold_from = batch.threshold_ns, batch.threshold_from
-            self._probe.set_threshold(batch.threshold_ns)
-            self._ladder.threshold_changed()
+            self._use_threshold(batch.threshold_ns, batch.threshold_from)
 
     def stack_counts(self) -> tuple[int, int]:
         """Stacks taken in the run, and how many of them reached the thread's start."""

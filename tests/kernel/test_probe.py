@@ -228,6 +228,34 @@ def test_cpu_samples_of_a_spinning_thread(child: Child, probe: Probe) -> None:
     assert {raw.stop for raw in stacks if raw} <= set(wire.STOPS[1:])
 
 
+def test_the_sampling_rate_changes_and_ends_with_the_probe(child: Child) -> None:
+    """Below CONTEXT every sample is an event: they can be counted."""
+    with load(child.pid) as probe:
+        probe.config.every_thread = 1
+        probe.attach(99)
+        spinner = int(child.ask("spinner"))
+
+        def periods(count: int) -> list[int]:
+            seen: list[Sample] = []
+
+            def enough() -> bool:
+                seen.extend(s for s in probe.events() if s.kind == Kind.CPU and s.tid == spinner)
+                return len(seen) >= count
+
+            until(enough)
+            return [s.duration_ns for s in seen]
+
+        assert set(periods(5)) == {1_000_000_000 // 99}
+        probe.sample_at(499)
+        assert periods(50)[-1] == 1_000_000_000 // 499
+        probe.detach()
+        probe.events()
+        probe.sample_at(997)
+        probe.config.enabled = 1
+        time.sleep(0.2)
+        assert probe.events() == []
+
+
 def test_survey_reports_every_sleep_with_its_system_call(child: Child) -> None:
     with load(child.pid) as probe:
         probe.config.survey = 1
