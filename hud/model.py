@@ -564,6 +564,8 @@ class HolderUse(NamedTuple):
     total_ns: int
     held: bool = True
     """As in ``Holder``."""
+    inferred: bool = False
+    """As in ``Frame``; ``function`` may then be the place itself."""
 
 
 class Cause(str, Enum):

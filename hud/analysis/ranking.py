@@ -157,10 +157,10 @@ def _holders(tally: Tally, blames: Blames) -> tuple[HolderUse, ...]:
     rows: dict[tuple[str, str, str, bool], HolderUse] = {}
     for (stack, name, role, held), total_ns in largest_first(tally.holders):
         at = blames.of(stack)
-        function, where = f"thread {name}" if name else "", ""
+        function, where, inferred = f"thread {name}" if name else "", "", False
         if at.origin in (Origin.USER, Origin.DEPENDENCY):
-            function, where = at.function, at.where
+            function, where, inferred = at.function, at.where, at.inferred
         key = (function, where, role, held)
-        row = rows.get(key) or HolderUse(function, where, role, stack, 0, held)
+        row = rows.get(key) or HolderUse(function, where, role, stack, 0, held, inferred)
         rows[key] = row._replace(total_ns=row.total_ns + total_ns)
     return tuple(sorted(rows.values(), key=lambda row: (-row.total_ns, row))[:_FEW])

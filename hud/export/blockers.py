@@ -132,8 +132,11 @@ def _circumstances(blocker: Blocker) -> list[tuple[str, str]]:
 
 
 def holder_in_words(user: HolderUse) -> str:
-    """``cache::refill src/cache.rs:88, on another thread``; ``thread refiller``."""
-    what = f"{user.function} {user.where}".strip()
+    """``cache::refill src/cache.rs:88, on another thread``; ``thread refiller``; ``~`` before an
+    inferred name.
+    """
+    where = "" if user.where == user.function else user.where
+    what = f"{'~' if user.inferred else ''}{user.function} {where}".strip()
     if what.startswith("thread ") and user.role == "other thread":
         return what
     role = _ROLES.get(user.role, user.role)

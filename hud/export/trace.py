@@ -316,6 +316,8 @@ class _Faces:
             found["function"] = face.name
             if face.blame.file:
                 found |= {"file": printable(face.blame.file), "line": face.blame.line}
+            if face.blame.inferred:
+                found["inferred"] = True
         if holder.stack:
             found["stack"] = face.stack
         return found

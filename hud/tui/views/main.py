@@ -180,7 +180,7 @@ def _task(blocker: Blocker, width: int, mark: str) -> list[Line]:
         lines.append(_labelled("about", about))
     if blocker.holders:
         use = blocker.holders[0]
-        held = f"{clean(use.function) or 'not known'}  {clean(use.where)}"
+        held = f"{name(use.function or 'not known', use.inferred, width, mark)}  {clean(use.where)}"
         lines.append(_labelled("holder", (Span(held), Span(f"  {clean(use.role)}", "dim"))))
     return [clip(line, width, mark) for line in lines]
 

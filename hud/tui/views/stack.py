@@ -143,6 +143,7 @@ def tree_lines(rows: Sequence[folding.Row], width: int, mark: str) -> list[Line]
 
 def _holders(blocker: Blocker, snapshot: Snapshot, state: UiState, width: int) -> list[Line]:
     lines: list[Line] = []
+    mark = state.glyphs.ellipsis
     if not blocker.holders:
         if blocker.cause is Cause.LOCK:
             return [heading("lock holder"), (Span("   not known", "dim"),)]
@@ -155,7 +156,7 @@ def _holders(blocker: Blocker, snapshot: Snapshot, state: UiState, width: int) -
         lines.append(
             (
                 Span(f"{part:>{_WEIGHT}}  "),
-                Span(clean(use.function) or "(not known)", "user"),
+                Span(name(use.function or "(not known)", use.inferred, width, mark), "user"),
                 Span(f"{at}  {clean(use.role)}", "dim"),
             )
         )

@@ -141,16 +141,14 @@ def test_what_it_was_about_and_who_is_waited_for(snapshot: Snapshot) -> None:
         holders=(
             HolderUse("cache::refill", "src/cache.rs:88", "worker", 7, 5),
             HolderUse("thread filler", "", "other thread", 0, 4),
-            HolderUse("", "", "other process", 0, 3),
+            HolderUse("src/db.rs:27", "src/db.rs:27", "worker", 7, 3, inferred=True),
             HolderUse("jobs::send", "", "pool thread", 8, 2, held=False),
         ),
     )
     text = summary.text(replace(snapshot, blockers=(blocker,)))
     assert "about /data/0, /data/1, /data/2 and 2 more\n" in text
-    assert (
-        "held by cache::refill src/cache.rs:88, on a worker; thread filler; in another process\n"
-        in text
-    )
+    own = "cache::refill src/cache.rs:88, on a worker"
+    assert f"held by {own}; thread filler; ~src/db.rs:27, on a worker\n" in text
     assert "woken by jobs::send, on a thread of the blocking pool\n" in text
 
 
