@@ -139,12 +139,12 @@ def record(
     options want them, are read while a screen shows the run, else at its end.
     """
     loop = _Loop(profiler, ending, duration_s, window_ns, screen, progress, tape)
-    with _rare_collections():
+    with rare_collections():
         return loop.run()
 
 
 @contextmanager
-def _rare_collections() -> Iterator[None]:
+def rare_collections() -> Iterator[None]:
     """Have Python look for garbage in cycles less often, and not among what is there already.
 
     Almost nothing that a run makes is garbage, and next to nothing in a cycle.

@@ -42,7 +42,7 @@ _MAX_UNSETTLED = 20_000
 _TYPES = 8
 """How many task types of a blocker are listed."""
 _TASKS_NS = 1_000_000_000
-_TASKS_EACH_NS = 20_000
+_TASKS_EACH_NS = 50_000
 _TIMELINE = 4_096
 """How many of the latest episodes a snapshot holds one by one."""
 
