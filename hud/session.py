@@ -223,7 +223,7 @@ class _Loop:
         return self._close()
 
     def _turn(self, selector: selectors.BaseSelector) -> None:
-        next_drain = next_states = next_snapshot = 0.0
+        next_drain = next_states = next_absorb = 0.0
         snapshot = self._snapshot()
         while not self._over():
             now = time.monotonic()
@@ -246,12 +246,15 @@ class _Loop:
                     self._take(self._profiler.states())
                 next_states = now + (STATES_S if self._screen is not None else UNSEEN_STATES_S)
                 began = time.thread_time()
-                if self._screen is not None or now >= next_snapshot:
-                    snapshot = self._snapshot()
-                    next_snapshot = now + ABSORB_S
+                if self._screen is None and now >= next_absorb:
+                    next_absorb = now + ABSORB_S
                     if self._progress is not None:
-                        self._progress(snapshot, self._left_s() if self._duration_ns else 0.0)
+                        left_s = self._left_s() if self._duration_ns else 0.0
+                        self._progress(self._snapshot(), left_s)
+                    else:
+                        self._analyzer.absorb(self._look())
                 if self._screen is not None:
+                    snapshot = self._snapshot()
                     self._screen.draw(snapshot)
                     dear = (time.thread_time() - began) / SCREEN_SHARE
                     next_states = max(next_states, now + min(dear, RAREST_S))
@@ -330,12 +333,16 @@ class _Loop:
             self._tape.end(self._profiler.end_ns, reason)
 
     def _snapshot(self) -> Snapshot:
+        return self._analyzer.snapshot(self._look(), not self._ended, self._ended)
+
+    def _look(self) -> int:
+        """The moment of what is derived next; the tape is told."""
         now = self._recording.ended_ns
         if not now:
             now = time.monotonic_ns()
             if self._tape is not None:
                 self._tape.look(now)
-        return self._analyzer.snapshot(now, not self._ended, self._ended)
+        return now
 
     def _close(self) -> Outcome:
         if not self._ended:
