@@ -24,8 +24,10 @@ from hud.model import Batch, RunInfo, Snapshot
 from hud.profiler import Profiler
 from hud.wish import Clear, Quit, Threshold, Window, Wish
 
-DRAIN_S = 0.1
-"""How often the ring buffer is emptied; it holds 16,000 events."""
+DRAIN_S, CALM_DRAIN_S, MANY_EVENTS = 0.1, 0.2, 1_000
+"""How often the ring buffer is emptied, and how often while it has fewer events than many; it holds
+16,000.
+"""
 STATES_S = 0.25
 """How often thread states are read, and the screen is drawn."""
 SCREEN_SHARE, RAREST_S = 0.02, 1.0
@@ -234,8 +236,9 @@ class _Loop:
             keys = any(key.data is self._screen and self._screen for key, _ in ready)
             others = any(key.data is None for key, _ in ready)
             if not self._ended and (others or now >= next_drain):
-                self._take(self._profiler.pump())
-                next_drain = now + DRAIN_S
+                batch = self._profiler.pump()
+                self._take(batch)
+                next_drain = now + (DRAIN_S if len(batch.samples) >= MANY_EVENTS else CALM_DRAIN_S)
             if self._ended:
                 # nothing but the screen is left to wait for
                 for fileno in self._profiler.filenos():
