@@ -29,7 +29,6 @@ from hud.symbols.demangle import demangle
 from hud.symbols.elf import PF_X
 from hud.symbols.generics import first_argument, first_generic, shown, without_generics
 from hud.symbols.inferred import short_path
-from hud.symbols.locations import Locations
 from hud.symbols.names import place_of
 from hud.symbols.reach import Reach
 
@@ -99,7 +98,7 @@ class Kinds:
     def __init__(self, elf: ElfFile, module: Module) -> None:
         self._elf = elf
         self._module = module
-        self._locations = Locations(elf)
+        self._locations = module.locations
         self._reach = Reach(elf, self._locations, self._bounds_of)
         self._table: Bounds | None = None
         with suppress(FormatError):

@@ -84,7 +84,7 @@ class Locations:
     """The locations of one module; relocations are read when the first one is asked for."""
 
     def __init__(self, elf: ElfFile) -> None:
-        self._elf = elf
+        self.elf = elf
         self._relocations: tuple[array[int], array[int]] | None = None
         self._known: dict[int, Location | None] = {}
         self._resumed: dict[int, bool] = {}
@@ -103,7 +103,7 @@ class Locations:
     def _read(self, vaddr: int) -> Location | None:
         if vaddr % 8:
             return None
-        _, length, line, column = _RECORD.unpack(self._elf.read(vaddr, _RECORD.size))
+        _, length, line, column = _RECORD.unpack(self.elf.read(vaddr, _RECORD.size))
         if not len(_SUFFIX) < length <= PATH_LIMIT:
             return None
         if not (0 < line <= LINE_LIMIT and 0 < column <= COLUMN_LIMIT):
@@ -119,10 +119,10 @@ class Locations:
 
     def _constant(self, vaddr: int, size: int) -> bytes:
         """``size`` bytes of read-only data; FormatError where there are none."""
-        for load in self._elf.loads:
+        for load in self.elf.loads:
             if load.vaddr <= vaddr < load.vaddr + load.filesz and not load.flags & PF_W:
-                return bytes(self._elf.read(vaddr, size))
-        raise FormatError(f"{self._elf.name}: no constant at {vaddr:#x}")
+                return bytes(self.elf.read(vaddr, size))
+        raise FormatError(f"{self.elf.name}: no constant at {vaddr:#x}")
 
     def pointer(self, vaddr: int) -> int:
         """The pointer that the loader leaves at a vaddr; FormatError outside of the file."""
@@ -130,12 +130,12 @@ class Locations:
         at = bisect_left(places, vaddr)
         if at < len(places) and places[at] == vaddr:
             return addends[at]
-        return int.from_bytes(self._elf.read(vaddr, 8), "little")
+        return int.from_bytes(self.elf.read(vaddr, 8), "little")
 
     def _relative(self) -> tuple[array[int], array[int]]:
         if self._relocations is None:
             try:
-                self._relocations = relative_relocations(self._elf)
+                self._relocations = relative_relocations(self.elf)
             except FormatError:
                 self._relocations = array("Q"), array("Q")
         return self._relocations
@@ -158,14 +158,14 @@ class Locations:
 
         Of a function longer than CODE_LIMIT only its beginning; empty for an unknown machine.
         """
-        scan = SCANS.get(self._elf.machine_id)
+        scan = SCANS.get(self.elf.machine_id)
         if scan is None:
             return Code([], [], [])
         try:
-            code = bytes(self._elf.read(start, min(size, CODE_LIMIT)))
+            code = bytes(self.elf.read(start, min(size, CODE_LIMIT)))
         except FormatError:
             return Code([], [], [])
-        found = scan(code, start, self._elf.type == ET_EXEC)
+        found = scan(code, start, self.elf.type == ET_EXEC)
         uses: list[tuple[int, int, Location]] = []
         for at, target in sorted(found.addresses):
             location = self.at(target)
@@ -177,7 +177,7 @@ class Locations:
         stops = set(found.stops)
         for at, target, location in uses:
             call = _call_after(found.calls, at)
-            definition = call is not None and self._is_resumed(call[1])
+            definition = call is not None and self.is_resumed(call[1])
             references.append(Reference(at, target, sites[at], location, definition))
             if call is not None:  # it panics
                 stops.add(call[0] + 1)
@@ -200,32 +200,31 @@ class Locations:
                 jumps.append((table + offset, at))
         return jumps
 
-    def _is_resumed(self, callee: int) -> bool:
-        """Is it ``panic_const_async_fn_resumed`` or its like?"""
-        if callee < 0:  # through a slot of the GOT
+    def is_resumed(self, callee: int) -> bool:
+        """Is it ``panic_const_async_fn_resumed`` or its like? Negative: what a slot leads to."""
+        if callee < 0:
             callee = self.pointer_or_none(-callee)
         if callee not in self._resumed:
             if len(self._resumed) >= KEPT:
                 self._resumed.clear()
-            self._resumed[callee] = self._says_resumed(callee)
+            self._resumed[callee] = self._panics_resumed(callee)
         return self._resumed[callee]
 
-    def _says_resumed(self, callee: int) -> bool:
-        """Does a function refer to the message, or (rustc before 1.93) to a pointer to it?"""
-        scan = SCANS[self._elf.machine_id]
+    def _panics_resumed(self, callee: int) -> bool:
+        """Does a function refer first to the message, or (rustc before 1.93) to a pointer to it?"""
+        scan = SCANS[self.elf.machine_id]
         for size in (CALLEE_SIZE, 16):
             try:
-                code = bytes(self._elf.read(callee, size))
+                code = bytes(self.elf.read(callee, size))
             except FormatError:
                 continue
-            addresses = scan(code, callee, self._elf.type == ET_EXEC).addresses
-            return any(self._is_message(target) for _, target in addresses)
+            # its neighbours panic with other messages
+            first = min(scan(code, callee, self.elf.type == ET_EXEC).addresses, default=(0, 0))[1]
+            return self.says_resumed(first) or self.says_resumed(self.pointer_or_none(first))
         return False
 
-    def _is_message(self, vaddr: int) -> bool:
-        return self._says(vaddr) or self._says(self.pointer_or_none(vaddr))
-
-    def _says(self, vaddr: int) -> bool:
+    def says_resumed(self, vaddr: int) -> bool:
+        """Is the message at a vaddr?"""
         try:
             return self._constant(vaddr, len(RESUMED)) == RESUMED
         except FormatError:

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hud.errors import FormatError
+from hud.symbols.coroutines import Coroutines
 from hud.symbols.dwarf.members import structures_with
 from hud.symbols.dwarf.reader import Dwarf, RawFrame
 from hud.symbols.elf import ET_DYN, PT_GNU_EH_FRAME, STT_TLS
+from hud.symbols.locations import Locations
+from hud.symbols.names import ASYNC, is_closure
 from hud.symbols.symtab import Symtab
 from hud.symbols.tls import tls_slots
 
@@ -71,6 +74,8 @@ class Module:
     ) -> None:
         self.elf = elf
         self.debug = debug
+        self.locations = Locations(elf)
+        self._coroutines = Coroutines(elf, self.locations)
         self._notes: list[str] = []
         self._symtabs = [Symtab(file) for file in (elf, debug) if file is not None]
         self._symtabs.sort(key=lambda found: found.table != ".symtab")
@@ -117,9 +122,10 @@ class Module:
         if symbol is None:
             return tuple(frames)
         name, start, size = symbol
+        own = self.kind(symbol)
         if not frames:
-            return (RawFrame(name, "", "", 0, False, start, size),)
-        named = frames[-1]._replace(name_raw=name)
+            return (RawFrame(name, own, "", 0, False, start, size),)
+        named = frames[-1]._replace(name_raw=name, name=own)
         return tuple(
             frame._replace(
                 symbol_start=frame.symbol_start or start, symbol_size=frame.symbol_size or size
@@ -145,6 +151,13 @@ class Module:
         except FormatError as why:
             self._note(str(why))
             return ""
+
+    def kind(self, symbol: tuple[str, int, int]) -> str:
+        """ASYNC where a symbol, as ``symbol`` gives it, is the body of an async fn or block by its
+        code; empty = a closure, another function, or not known.
+        """
+        name, start, size = symbol
+        return ASYNC if is_closure(name) and self._coroutines.is_body(start, size) else ""
 
     def symbol(self, vaddr: int) -> tuple[str, int, int] | None:
         """(raw name, start, size) of the function at a vaddr, by the symbol tables alone."""
