@@ -21,6 +21,7 @@ is neither therefore looks like the user's code.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -282,7 +283,19 @@ def describe(
     ``crates``: the module's crates and versions, see `hud.symbols.panics.crates`. A raw frame that
     has a linkage name and a ``name`` gives the function's own name in the latter.
     """
-    return tuple(_frame(module, vaddr, raw, crates) for raw in raw_frames)
+    frames = [_frame(module, vaddr, raw, crates) for raw in raw_frames]
+    for outer in frames:
+        path, mark, _ = outer.function.rpartition("::{async fn}")
+        if mark:
+            # the only closure of an async fn is its body: what is in the one is in the other
+            inside = f"{path}::{{closure}}::"
+            frames = [
+                replace(one, function=f"{path}{mark}::{one.function[len(inside) :]}")
+                if one.function.startswith(inside)
+                else one
+                for one in frames
+            ]
+    return tuple(frames)
 
 
 def _frame(module: str, vaddr: int, raw: RawFrame, crates: Mapping[str, str]) -> Frame:
