@@ -139,9 +139,9 @@ def x86_64(code: bytes, pc: int) -> Instruction | None:
 def _plain(opcode: int, code: bytes, at: int, rex: int, pc: int) -> Instruction | None:
     """Instructions without a ModRM byte."""
     low = opcode & 7 | (rex & 1) << 3
-    if opcode & 0xF8 == 0x50:
+    if opcode & 0xFFF8 == 0x50:
         return Instruction(Op.NOTHING, at)
-    if opcode & 0xF8 == 0xB8:
+    if opcode & 0xFFF8 == 0xB8:
         size = 8 if rex & 8 else 4
         return Instruction(Op.SET, at + size, low, int.from_bytes(code[at : at + size], "little"))
     near = opcode in (0xE8, 0xE9) or opcode & 0xFFF0 == 0x0F80
