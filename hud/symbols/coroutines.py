@@ -11,6 +11,12 @@ inlined into has the panic too, but does or tests other things before, or gets t
 pointer. What cannot be told from a body is a closure that owns a future and does nothing but poll
 it: its code is the body's, byte for byte.
 
+Measured against debug info (rustc 1.95, release): of the functions with a closure's symbol it found
+802 of 802 async bodies and none of 323 closures in a client of cloud storage, and all and none too
+in a program of blockers (33 and 38; fat LTO, v0 names and aarch64 as well) and an HTTP server (4
+and 25; with fat LTO and panic=abort 5 of 6: one that never returns has no such panic). Code without
+optimisation is not understood.
+
 Source: rustc_mir_transform::coroutine (the state is tested first, and by one switch).
 """
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from hud.errors import FormatError
 from hud.symbols.coroutines import Coroutines
+from hud.symbols.demangle import demangle
 from hud.symbols.dwarf.members import structures_with
 from hud.symbols.dwarf.reader import Dwarf, RawFrame
 from hud.symbols.elf import ET_DYN, PT_GNU_EH_FRAME, STT_TLS
@@ -116,15 +117,16 @@ class Module:
         For a caller's frame pass the return address - 1.
         """
         frames = self._dwarf_frames(vaddr)
-        if frames and (frames[-1].name_raw or frames[-1].name):
+        if frames and _is_named(frames[-1]):
             return tuple(frames)
         symbol = self.symbol(vaddr)
-        if symbol is None:
+        if symbol is None or (frames and frames[-1].name and demangle(symbol[0]) is None):
             return tuple(frames)
         name, start, size = symbol
-        own = self.kind(symbol)
         if not frames:
-            return (RawFrame(name, own, "", 0, False, start, size),)
+            return (RawFrame(name, self.kind(symbol), "", 0, False, start, size),)
+        own = frames[-1].name
+        own = own if own.startswith("{") else "" if own else self.kind(symbol)
         named = frames[-1]._replace(name_raw=name, name=own)
         return tuple(
             frame._replace(
@@ -227,3 +229,9 @@ class Module:
 
     def _tls_symbols(self) -> list[FoundSymbol]:
         return [symbol for symbol in self._find(CONTEXT_NAMES) if symbol.type == STT_TLS]
+
+
+def _is_named(frame: RawFrame) -> bool:
+    """By itself; line tables alone have only the last part of a path, and a symbol says more."""
+    bare = frame.file.endswith(".rs") and "::" not in frame.name
+    return bool(frame.name_raw or (frame.name and not bare))

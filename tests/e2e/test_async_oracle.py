@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import capstone
 import pytest
 
+from hud.model import Origin
 from hud.symbols.elf import ElfFile
 from hud.symbols.instructions import LONGEST, x86_64
 from hud.symbols.module import Module
-from hud.symbols.names import is_closure, readable_symbol
+from hud.symbols.names import describe, is_closure, readable_symbol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -178,6 +179,28 @@ def check_sizes(path: Path, found: list[Closure]) -> None:
                     assert here.size == truth.size, truth
                     checked += 1
     assert checked > 1000
+
+
+def test_line_tables_alone_take_the_path_from_the_symbol(need: Need, tmp_path: Path) -> None:
+    need(shutil.which("rustc"), "rustc")
+    (tmp_path / "main.rs").write_text(CLOSURES)
+    command = ["rustc", "--edition=2021", "-Cdebuginfo=line-tables-only", "-Copt-level=1"]
+    subprocess.run([*command, "main.rs", "-o", "main"], cwd=tmp_path, check=True)
+    with (tmp_path / "main").open("rb") as opened, ElfFile(opened.fileno(), "main") as elf:
+        module = Module(elf)
+        found = {
+            readable_symbol(raw): describe("main", start, module.frames(start), {})[-1]
+            for raw, start, _ in module.defined(rb"4main")
+        }
+    names = {
+        "main::borrows": "main::borrows",
+        "main::borrows::{closure}": "main::borrows::{closure}",
+        "main::other::{closure}": "main::other::{async fn}",
+    }
+    for symbol, expected in names.items():
+        frame = found[symbol]
+        assert (frame.function, frame.origin) == (expected, Origin.USER)
+        assert frame.line > 1
 
 
 @pytest.mark.parametrize("level", ["1", "3", "s"])
