@@ -45,7 +45,8 @@ def test_what_only_passes_polls_on_is_folded() -> None:
 def test_a_poll_that_blocks_is_told() -> None:
     without = tuple(one for one in STACK[4:] if one.origin is not Origin.USER)
     assert rows(without) == [
-        "2 frames of libc, tokio 1.54.1",
+        "start_thread",
+        "1 frame of tokio 1.54.1",
         "hyper::serve::{async}",
         "2 frames of hyper 1.4.0, tower",
         STACK[4].function,
