@@ -122,15 +122,21 @@ class Coroutines:
             code = self._elf.read(start, min(size, CODE_LIMIT))
         except FormatError:
             return False
-        return _Walk(code, start, machine, self._locations).finds_panic()
+        return _Walk(self._elf, code, start, machine, self._locations).finds_panic()
 
 
 class _Walk:
     """The ways through one function that its state alone chooses."""
 
     def __init__(
-        self, code: memoryview, start: int, machine: _Machine, locations: Locations
+        self,
+        elf: ElfFile,
+        code: memoryview,
+        start: int,
+        machine: _Machine,
+        locations: Locations,
     ) -> None:
+        self._elf = elf
         self._code = code
         self._start = start
         self._machine = machine
@@ -207,7 +213,7 @@ class _Walk:
             _, table, width = value.row
             for place in range(table, table + width * ROWS, width):
                 try:
-                    row = bytes(self._locations.elf.read(place, width))
+                    row = bytes(self._elf.read(place, width))
                 except FormatError:
                     return
                 yield value.base + value.scale * int.from_bytes(row, "little", signed=width == 4)

@@ -84,7 +84,7 @@ class Locations:
     """The locations of one module; relocations are read when the first one is asked for."""
 
     def __init__(self, elf: ElfFile) -> None:
-        self.elf = elf
+        self._elf = elf
         self._relocations: tuple[array[int], array[int]] | None = None
         self._known: dict[int, Location | None] = {}
         self._resumed: dict[int, bool] = {}
@@ -103,7 +103,7 @@ class Locations:
     def _read(self, vaddr: int) -> Location | None:
         if vaddr % 8:
             return None
-        _, length, line, column = _RECORD.unpack(self.elf.read(vaddr, _RECORD.size))
+        _, length, line, column = _RECORD.unpack(self._elf.read(vaddr, _RECORD.size))
         if not len(_SUFFIX) < length <= PATH_LIMIT:
             return None
         if not (0 < line <= LINE_LIMIT and 0 < column <= COLUMN_LIMIT):
@@ -119,10 +119,10 @@ class Locations:
 
     def _constant(self, vaddr: int, size: int) -> bytes:
         """``size`` bytes of read-only data; FormatError where there are none."""
-        for load in self.elf.loads:
+        for load in self._elf.loads:
             if load.vaddr <= vaddr < load.vaddr + load.filesz and not load.flags & PF_W:
-                return bytes(self.elf.read(vaddr, size))
-        raise FormatError(f"{self.elf.name}: no constant at {vaddr:#x}")
+                return bytes(self._elf.read(vaddr, size))
+        raise FormatError(f"{self._elf.name}: no constant at {vaddr:#x}")
 
     def pointer(self, vaddr: int) -> int:
         """The pointer that the loader leaves at a vaddr; FormatError outside of the file."""
@@ -130,12 +130,12 @@ class Locations:
         at = bisect_left(places, vaddr)
         if at < len(places) and places[at] == vaddr:
             return addends[at]
-        return int.from_bytes(self.elf.read(vaddr, 8), "little")
+        return int.from_bytes(self._elf.read(vaddr, 8), "little")
 
     def _relative(self) -> tuple[array[int], array[int]]:
         if self._relocations is None:
             try:
-                self._relocations = relative_relocations(self.elf)
+                self._relocations = relative_relocations(self._elf)
             except FormatError:
                 self._relocations = array("Q"), array("Q")
         return self._relocations
@@ -158,14 +158,14 @@ class Locations:
 
         Of a function longer than CODE_LIMIT only its beginning; empty for an unknown machine.
         """
-        scan = SCANS.get(self.elf.machine_id)
+        scan = SCANS.get(self._elf.machine_id)
         if scan is None:
             return Code([], [], [])
         try:
-            code = bytes(self.elf.read(start, min(size, CODE_LIMIT)))
+            code = bytes(self._elf.read(start, min(size, CODE_LIMIT)))
         except FormatError:
             return Code([], [], [])
-        found = scan(code, start, self.elf.type == ET_EXEC)
+        found = scan(code, start, self._elf.type == ET_EXEC)
         uses: list[tuple[int, int, Location]] = []
         for at, target in sorted(found.addresses):
             location = self.at(target)
@@ -212,14 +212,14 @@ class Locations:
 
     def _panics_resumed(self, callee: int) -> bool:
         """Does a function refer first to the message, or (rustc before 1.93) to a pointer to it?"""
-        scan = SCANS[self.elf.machine_id]
+        scan = SCANS[self._elf.machine_id]
         for size in (CALLEE_SIZE, 16):
             try:
-                code = bytes(self.elf.read(callee, size))
+                code = bytes(self._elf.read(callee, size))
             except FormatError:
                 continue
             # its neighbours panic with other messages
-            first = min(scan(code, callee, self.elf.type == ET_EXEC).addresses, default=(0, 0))[1]
+            first = min(scan(code, callee, self._elf.type == ET_EXEC).addresses, default=(0, 0))[1]
             return self.says_resumed(first) or self.says_resumed(self.pointer_or_none(first))
         return False
 
