@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import capstone
 import pytest
+import targets
 
 from hud.model import Origin
 from hud.symbols.elf import ElfFile
 from hud.symbols.instructions import LONGEST, x86_64
+from hud.symbols.kinds import Kinds
 from hud.symbols.module import Module
 from hud.symbols.names import describe, is_closure, readable_symbol
 
@@ -179,6 +181,43 @@ def check_sizes(path: Path, found: list[Closure]) -> None:
                     assert here.size == truth.size, truth
                     checked += 1
     assert checked > 1000
+
+
+@pytest.mark.e2e
+def test_a_task_type_is_never_another(build_target: Callable[..., Path]) -> None:
+    """With fat LTO and panic=abort functions are merged, and one name stands for several types."""
+    config = ('profile.release.lto="fat"', 'profile.release.panic="abort"')
+    path = build_target("zoo", config=config)
+    with path.open("rb") as opened, ElfFile(opened.fileno(), str(path)) as elf:
+        kinds = Kinds(elf, Module(elf))
+        found = [kinds.of(vtable) for vtable in kinds._vtables()]
+    assert len(found) > 20
+    named = 0
+    for kind in found:
+        declared = Declared.of(kind.where.removeprefix("~"))
+        function = re.fullmatch(r"zoo::(\w+)::(\w+)::\{async\}", kind.name)
+        if function is None:
+            assert kind.inferred or not kind.name.startswith("zoo::"), kind
+        elif declared.module != "specimen":  # what each of them awaits first
+            assert declared == Declared(function[1], function[2]), kind
+            named += 1
+    assert named >= 5
+
+
+class Declared(NamedTuple):
+    """What is at a place in the zoo's sources."""
+
+    module: str
+    function: str
+
+    @classmethod
+    def of(cls, place: str) -> Declared:
+        file, _, line = place.partition(":")
+        path = targets.CRATES / "zoo" / file
+        if not file or not path.is_file():
+            return cls("", "")
+        found = re.search(r"async fn (\w+)", path.read_text().splitlines()[int(line) - 1])
+        return cls(path.stem, found[1] if found else "")
 
 
 def test_line_tables_alone_take_the_path_from_the_symbol(need: Need, tmp_path: Path) -> None:
