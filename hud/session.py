@@ -6,7 +6,6 @@ the end has a *reason*: the duration is over, a signal, a key, or the target's o
 
 from __future__ import annotations
 
-import gc
 import os
 import selectors
 import signal
@@ -20,6 +19,7 @@ from hud import __version__
 from hud.analysis.recording import Recording
 from hud.analysis.snapshot import Analyzer
 from hud.analysis.spots import spots
+from hud.garbage import rare_collections
 from hud.model import Batch, RunInfo, Snapshot
 from hud.profiler import Profiler
 from hud.wish import Clear, Quit, Threshold, Window, Wish
@@ -38,9 +38,6 @@ ABSORB_S = 1.0
 AGAIN_S = 0.3
 """A signal that follows another sooner is the same one: timeout(1) sends it to the process and then
 to its group."""
-
-COLLECT = (20_000, 20, 20)
-"""New objects, and rounds of younger ones, that start a garbage collection."""
 
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -139,24 +136,8 @@ def record(
     options want them, are read while a screen shows the run, else at its end.
     """
     loop = _Loop(profiler, ending, duration_s, window_ns, screen, progress, tape)
-    with _rare_collections():
+    with rare_collections():
         return loop.run()
-
-
-@contextmanager
-def _rare_collections() -> Iterator[None]:
-    """Have Python look for garbage in cycles less often, and not among what is there already.
-
-    Almost nothing that a run makes is garbage, and next to nothing in a cycle.
-    """
-    before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(*COLLECT)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
 
 
 class _Loop:
