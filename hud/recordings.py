@@ -30,6 +30,7 @@ def info(path: str) -> Iterator[str]:
     with closing(open_recording(path)) as source, rare_collections():
         reader = Reader(source)
         run = Replay(_counted(reader.tales(), counts))
+        began_ns = run.recording.info.start_unix_ns
         run.advance()
         size = source.seek(0, 2)
     snapshot = run.snapshot()
@@ -40,7 +41,7 @@ def info(path: str) -> Iterator[str]:
         ("file", f"{printable(path)}, {in_bytes(size)}, format {reader.major}.{reader.minor}"),
         ("integrity", f"{whole}{_unread(size - reader.read)}"),
         ("target", f"{target.name} (pid {target.pid}), {target.executable}"),
-        ("recorded", f"{_date(about.start_unix_ns)} by hud {about.hud_version} on {about.kernel}"),
+        ("recorded", f"{_date(began_ns)} by hud {about.hud_version} on {about.kernel}"),
         ("length", _length(run, snapshot.elapsed_ns, counts["begins"])),
         ("threshold", figures.long_duration(about.threshold_ns)),
         ("sees", f"{SEEN[found.rung]}: {found.reason}"),

@@ -512,6 +512,52 @@ def test_groups(golden: GoldenCheck) -> None:
     golden("by-type-100x24", drawn(_KNOWN, Size(100, 24), Act.GROUP, Act.GROUP))
 
 
+def test_a_group_of_several_says_which_and_what_to_do_about_the_largest(
+    golden: GoldenCheck,
+) -> None:
+    """The advice, its median and the stack are of one blocker, not of a mixture."""
+    lines = drawn(_KNOWN, Size(100, 30), Act.GROUP, Act.GROUP, Act.DOWN)
+    golden("mixed-group-100x30", lines)
+    opened = text_of(drawn(_KNOWN, Size(100, 30), Act.GROUP, Act.GROUP, Act.DOWN, Act.OPEN))
+    assert any(line.startswith(" functions  the largest") for line in opened)
+
+
+def test_hardly_any_task_held_up_is_not_told() -> None:
+    for behind, told in ((0.2, False), (0.6, True)):
+        seen = snapshot(blockers=(replace(HASH, behind=behind),))
+        text = "\n".join(text_of(drawn(seen, Size(120, 40))))
+        assert ("held up about 1 ready tasks" in text) is told
+
+
+def test_the_help_is_about_this_run_and_this_view() -> None:
+    text = text_of(drawn(snapshot(), Size(80, 60), Act.TIMELINE, Act.HELP))
+    assert "the episode before" in text[1]
+    assert not any("(replay)" in line for line in text)
+    playback = Playback(42 * S, 134 * S, 4.0, True)
+    text = text_of(drawn(snapshot(), Size(80, 60), Act.HELP, playback=playback))
+    assert "play or hold" in text[1]
+    assert not any(line.split()[:1] in (["t"], ["r"]) for line in text)
+
+
+def test_an_ended_run_still_had_workers() -> None:
+    gone = tuple(replace(use, alive=False) for use in snapshot().workers)
+    seen = snapshot(live=False, workers=gone, ended="target exited (status 0)")
+    assert f"{len(gone)} workers" in text_of(drawn(seen, Size(120, 32)))[0]
+
+
+def test_filters_are_told_where_they_hold() -> None:
+    acts = (Act.FILTER_CAUSE, Act.FILTER_WORKER)
+    assert "seen on W0" in text_of(drawn(snapshot(), Size(140, 32), *acts))[2]
+    assert "seen on W0" in text_of(drawn(snapshot(), Size(140, 32), *acts, Act.TIMELINE))[2]
+    assert "only" not in text_of(drawn(snapshot(), Size(140, 32), *acts, Act.WORKERS))[2]
+
+
+def test_the_latest_note_is_the_one_in_the_header() -> None:
+    seen = snapshot(info=replace(INFO, notes=("no debug info", "the symbol resolver died")))
+    line = text_of(drawn(seen, Size(100, 30)))[3]
+    assert line.strip() == "the symbol resolver died  (1 more: ?)"
+
+
 def test_a_replay_has_a_bar(golden: GoldenCheck) -> None:
     playback = Playback(42 * S, 134 * S, 4.0, True)
     golden("replay-80x24", drawn(_KNOWN, Size(80, 24), playback=playback))
@@ -547,5 +593,25 @@ def test_a_changed_threshold_is_told_in_the_header() -> None:
     state = settle(UiState(), before)
     lower = snapshot(info=replace(INFO, threshold_ns=MS), elapsed_ns=200 * S)
     head = text_of(compose(lower, settle(state, lower), Size(130, 32)))[0]
-    assert "at least 1 ms (5.0ms until 00:03:20)" in head
+    assert "at least 1 ms  (5 ms until 00:03:20)" in head
     assert "until" not in text_of(compose(before, state, Size(130, 32)))[0]
+
+
+def test_a_threshold_of_which_nothing_is_shown_is_not_told() -> None:
+    lower = snapshot(info=replace(INFO, threshold_ns=MS), elapsed_ns=200 * S, span_ns=200 * S)
+    changed = settle(settle(UiState(), snapshot()), lower)
+    assert changed.threshold == (MS, 5 * MS, 200 * S)
+    windowed = replace(lower, elapsed_ns=240 * S, span_ns=30 * S)
+    assert settle(changed, windowed).threshold == (MS, 0, 0), "older than the window"
+    anew = replace(lower, elapsed_ns=S, span_ns=S)
+    assert settle(changed, anew).threshold == (MS, 0, 0)
+    assert settle(changed, replace(lower, elapsed_ns=240 * S, span_ns=60 * S)) is not None
+
+
+def test_the_window_and_the_threshold_stay_on_a_narrow_terminal() -> None:
+    """They say what the figures mean; Tokio's version does not."""
+    short = snapshot(info=replace(INFO, window_ns=30 * S))
+    head = text_of(compose(short, settle(UiState(), short), Size(80, 24)))[0]
+    assert "window 30 s" in head
+    assert "at least 5 ms" in head
+    assert "tokio" not in head
