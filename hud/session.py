@@ -53,8 +53,10 @@ class Screen(Protocol):
 
 
 class Tape(Protocol):
-    """What keeps all that the run is told."""
+    """What keeps all that the run is told, until it is in trouble."""
 
+    @property
+    def trouble(self) -> Exception | None: ...
     def begin(self, info: RunInfo) -> None: ...
     def take(self, batch: Batch) -> None: ...
     def look(self, time_ns: int) -> None: ...
@@ -223,6 +225,7 @@ class _Loop:
                     if fileno in selector.get_map():
                         selector.unregister(fileno)
             if now >= next_states:
+                self._watch_tape()
                 if not self._ended:
                     self._take(self._profiler.states())
                 next_states = now + (STATES_S if self._screen is not None else UNSEEN_STATES_S)
@@ -292,6 +295,14 @@ class _Loop:
             self._take_last(self._profiler.finish())
             self._finish(batch.ended)
             self._read_code()
+
+    def _watch_tape(self) -> None:
+        """A recording that stops hours before the end must be told at once."""
+        if self._tape is None or self._tape.trouble is None:
+            return
+        note = f"the recording has stopped: {self._tape.trouble}"
+        if note not in self._profiler.notes:
+            self._profiler.notes.append(note)
 
     def _take_last(self, batch: Batch) -> None:
         """It is over already: nothing begins anew."""
