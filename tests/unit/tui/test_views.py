@@ -363,7 +363,7 @@ def test_a_stuck_worker_without_a_blocker_is_named_by_its_stack() -> None:
 def test_nothing_found_is_an_answer() -> None:
     assert verdict(snapshot(**QUIET)) == [
         "No poll of 5 ms or more in 2 min 14 s; the longest was 3.1 ms.",
-        "--threshold 1 looks closer.",
+        "t lowers the threshold.",
     ]
     assert verdict(
         snapshot(**{**QUIET, "longest_poll_ns": 0}, info=replace(INFO, threshold_ns=MS))
@@ -374,7 +374,8 @@ def test_nothing_found_is_an_answer() -> None:
 def test_without_context_polls_are_not_seen() -> None:
     for rung in (Rung.STACKS, Rung.NAMES, Rung.LATENCY):
         seen = on_rung(rung, "because", **QUIET)
-        assert caveats(seen)[0].startswith(f"Polls are not seen ({rung.name}: because).")
+        assert caveats(seen)[0].startswith(f"Polls are not seen ({rung.name}). ")
+        assert caveats(seen)[0].endswith(" Why: because.")
         assert f"polls not seen ({rung.name})" in "\n".join(text_of(drawn(seen, Size(80, 24))))
         assert "poll" not in verdict(seen)[0]
     latency = on_rung(Rung.LATENCY, "", **QUIET)
