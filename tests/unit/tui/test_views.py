@@ -544,6 +544,9 @@ def test_an_ended_run_still_had_workers() -> None:
     gone = tuple(replace(use, alive=False) for use in snapshot().workers)
     seen = snapshot(live=False, workers=gone, ended="target exited (status 0)")
     assert f"{len(gone)} workers" in text_of(drawn(seen, Size(120, 32)))[0]
+    heads = text_of(drawn(seen, Size(80, 24), Act.WORKERS))[4].split()
+    assert heads[:2] == ["tid", "poll"], "nothing is going on now"
+    assert heads[-2:] == ["time", "longest"]
 
 
 def test_filters_are_told_where_they_hold() -> None:
