@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from hud.record.format import Tale
 
 
+_LARGE = 1_000_000
+"""Bytes of a file that takes a moment to read."""
+
+
 def info(path: str) -> Iterator[str]:
     """What is in the file, a line each; the whole of it is read."""
     counts: Counter[str] = Counter()
@@ -98,6 +102,9 @@ def view(
     from hud.player import play
 
     with closing(open_recording(path)) as source, rare_collections():
+        size = source.seek(0, 2)
+        if size >= _LARGE:
+            say(f"hud: reading {printable(path)}, {in_bytes(size)}")
         film = Film(source)
         play(film, speed, at_s, film.lacks)
 

@@ -133,6 +133,13 @@ def test_playing_holding_and_seeking(film: Film) -> None:
     assert player.playback.position_ns == 3 * SECOND
     assert film.snapshot().span_ns == SECOND
 
+    there = film.snapshot()
+    player.obey(Seek(SECOND))
+    player.obey(Seek(2 * SECOND))
+    assert film.snapshot() is there, "it follows once, not for every key"
+    player.move()
+    assert film.snapshot().elapsed_ns == 2 * SECOND
+
     player.obey(Play(True))
     clock.now += 99 * SECOND
     player.move()
