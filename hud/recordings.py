@@ -88,6 +88,7 @@ def view(
     path: str,
     speed: float,
     at_s: float | None,
+    theme: str,
     say: Callable[[str], None],
     show: Callable[[str], None],
 ) -> None:
@@ -106,7 +107,7 @@ def view(
         if size >= _LARGE:
             say(f"hud: reading {printable(path)}, {in_bytes(size)}")
         film = Film(source)
-        play(film, speed, at_s, film.lacks)
+        play(film, speed, at_s, theme, film.lacks)
 
 
 def _counted(tales: Iterator[Tale], counts: Counter[str]) -> Iterator[Tale]:

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 DEPTH = 3
 POINTERS = 7
 """Functions in a vtable; then trailer_offset, scheduler_offset and id_offset."""
-VTABLE = 80
 OFFSETS = bytes((32, 0, 0, 0, 0, 0, 0, 0, 40, 0, 0, 0, 0, 0, 0, 0))
 """scheduler_offset and id_offset: behind a header of 32 bytes."""
 SEARCHED = 128 << 20
