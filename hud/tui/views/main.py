@@ -200,7 +200,8 @@ def _task(blocker: Blocker, width: int, mark: str) -> list[Line]:
     spans: list[Span] = [Span(said), Span(more, "dim")] if said else []
     if blocker.behind >= 0.5:
         gap = "   " if said else ""
-        spans.append(Span(f"{gap}held up about {blocker.behind:.0f} ready tasks each time"))
+        ready = f"{blocker.behind:.0f} ready task{'' if blocker.behind < 1.5 else 's'}"
+        spans.append(Span(f"{gap}held up about {ready} each time"))
     lines = [_labelled("task", tuple(spans))] if spans else []
     if blocker.details:
         rest = len(blocker.details) - 1
