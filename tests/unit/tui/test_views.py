@@ -620,3 +620,27 @@ def test_the_window_and_the_threshold_stay_on_a_narrow_terminal() -> None:
     assert "window 30 s" in head
     assert "at least 5 ms" in head
     assert "tokio" not in head
+
+
+@pytest.mark.parametrize(("theme", "paper"), [("light", (255, 255, 255)), ("dark", (30, 30, 30))])
+def test_causes_are_readable_on_their_background(theme: str, paper: tuple[int, int, int]) -> None:
+    """Contrast of 4.4 to 1 and more; WCAG 2.1 asks for 4.5 where text is small."""
+    levels = (0, 95, 135, 175, 215, 255)
+
+    def rgb(number: int) -> tuple[int, int, int]:
+        if number >= 232:
+            return (8 + 10 * (number - 232),) * 3
+        red, green, blue = (number - 16) // 36, (number - 16) // 6 % 6, (number - 16) % 6
+        return levels[red], levels[green], levels[blue]
+
+    def light(colour: tuple[int, int, int]) -> float:
+        parts = [value / 255 for value in colour]
+        red, green, blue = (
+            p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts
+        )
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05
+
+    for name, look in THEMES[theme].items():
+        if name.startswith("cause."):
+            pair = sorted((light(rgb(look.colour)), light(paper)))
+            assert pair[1] / pair[0] >= 4.4, name
