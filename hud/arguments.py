@@ -57,7 +57,7 @@ exit codes:
   130  interrupted before anything could be written
 
 hud help lists what there is to read: tuning, reading the screen, exports,
-troubleshooting, how it works, security.
+recordings, troubleshooting, how it works, security.
 
 A process that is named like a command (doctor, demo, info, view, export, help)
 is reached by --pid.

@@ -520,6 +520,8 @@ class Batch:
     """Set when it has changed."""
     threshold_from: str = ""
     """With it: how hud chose it."""
+    sample_period_ns: int = 0
+    """Set when it has changed, as it does with threshold and rung."""
     details: dict[tuple[int, int], str] = field(default_factory=dict)
     """(tid, ``time_ns``) of a SLEEP sample, or (tid, ``since_ns``) of a sleep that lasts -> the
     file or peer that its system call was about."""

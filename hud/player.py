@@ -38,17 +38,21 @@ class Player:
         return Playback(self._position_ns, self._film.length_ns, self.speed, self.playing)
 
     def move(self) -> None:
-        """As far as the time that has passed."""
+        """As far as the time that has passed, and to where it was sent."""
+        self._pass_time()
+        self._film.seek(self._position_ns)
+
+    def _pass_time(self) -> None:
         now = self._clock()
         if self.playing:
             passed = int((now - self._since_ns) * self.speed)
             self._position_ns = min(self._film.length_ns, self._position_ns + passed)
             self.playing = self._position_ns < self._film.length_ns
         self._since_ns = now
-        self._film.seek(self._position_ns)
 
     def obey(self, wish: Wish) -> None:
-        self.move()
+        """The film follows at the next ``move``: of several seeks only the last is worth it."""
+        self._pass_time()
         if isinstance(wish, Play):
             if wish.playing and self._position_ns >= self._film.length_ns:
                 self._position_ns = 0
@@ -59,7 +63,6 @@ class Player:
             self.speed = wish.speed
         elif isinstance(wish, Window):
             self._film.look_through(wish.window_ns)
-        self._film.seek(self._position_ns)
 
 
 def play(film: Film, speed: float, at_s: float | None, theme: str = "", lacks: str = "") -> None:

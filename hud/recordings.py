@@ -1,11 +1,7 @@
-"""``hud info``, ``hud export`` and ``hud view``: what can be done with a recording.
-
-Terms: what is read into memory once is told again from there, up to ``MOST_HELD`` bytes of file.
-"""
+"""``hud info``, ``hud export`` and ``hud view``: what can be done with a recording."""
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from contextlib import closing
@@ -16,6 +12,7 @@ from hud.deliver import deliver
 from hud.export import choose
 from hud.export.summary import SEEN, losses_in_words
 from hud.export.write import check_writable
+from hud.garbage import rare_collections
 from hud.model import Batch, RunInfo
 from hud.record.reader import Reader, open_recording
 from hud.record.replay import Film, Replay
@@ -26,15 +23,18 @@ if TYPE_CHECKING:
 
     from hud.record.format import Tale
 
-MOST_HELD = 8 << 20
+
+_LARGE = 1_000_000
+"""Bytes of a file that takes a moment to read."""
 
 
 def info(path: str) -> Iterator[str]:
     """What is in the file, a line each; the whole of it is read."""
     counts: Counter[str] = Counter()
-    with closing(open_recording(path)) as source:
+    with closing(open_recording(path)) as source, rare_collections():
         reader = Reader(source)
         run = Replay(_counted(reader.tales(), counts))
+        began_ns = run.recording.info.start_unix_ns
         run.advance()
         size = source.seek(0, 2)
     snapshot = run.snapshot()
@@ -45,7 +45,7 @@ def info(path: str) -> Iterator[str]:
         ("file", f"{printable(path)}, {in_bytes(size)}, format {reader.major}.{reader.minor}"),
         ("integrity", f"{whole}{_unread(size - reader.read)}"),
         ("target", f"{target.name} (pid {target.pid}), {target.executable}"),
-        ("recorded", f"{_date(about.start_unix_ns)} by hud {about.hud_version} on {about.kernel}"),
+        ("recorded", f"{_date(began_ns)} by hud {about.hud_version} on {about.kernel}"),
         ("length", _length(run, snapshot.elapsed_ns, counts["begins"])),
         ("threshold", figures.long_duration(about.threshold_ns)),
         ("sees", f"{SEEN[found.rung]}: {found.reason}"),
@@ -75,7 +75,7 @@ def export(
     if out is not None:
         choose(out, form)
         check_writable(out)
-    with closing(open_recording(path)) as source:
+    with closing(open_recording(path)) as source, rare_collections():
         reader = Reader(source)
         run = Replay(reader.tales())
         run.advance()
@@ -102,16 +102,12 @@ def view(
         return
     from hud.player import play
 
-    with closing(open_recording(path)) as source:
-        reader = Reader(source)
-        held = list(reader.tales()) if os.fstat(source.fileno()).st_size <= MOST_HELD else None
-    film = Film(lambda: iter(held) if held is not None else _tales(path))
-    play(film, speed, at_s, theme, reader.lacks)
-
-
-def _tales(path: str) -> Iterator[Tale]:
-    with closing(open_recording(path)) as source:
-        yield from Reader(source).tales()
+    with closing(open_recording(path)) as source, rare_collections():
+        size = source.seek(0, 2)
+        if size >= _LARGE:
+            say(f"hud: reading {printable(path)}, {in_bytes(size)}")
+        film = Film(source)
+        play(film, speed, at_s, theme, film.lacks)
 
 
 def _counted(tales: Iterator[Tale], counts: Counter[str]) -> Iterator[Tale]:

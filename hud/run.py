@@ -78,6 +78,8 @@ def run(target: Target, request: Request, say: Say, show: Say) -> int:
         if reason:
             tell(f"no screen, because {reason}: running as with --headless")
             headless = True
+    if not headless:
+        tell(f"attaching to {printable(target.name)} (pid {target.pid})")
     tape: Writer | None = None
     options = replace(options, code=request.verbose or not headless)
     with ExitStack() as stack:

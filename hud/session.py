@@ -6,7 +6,6 @@ the end has a *reason*: the duration is over, a signal, a key, or the target's o
 
 from __future__ import annotations
 
-import gc
 import os
 import selectors
 import signal
@@ -20,6 +19,7 @@ from hud import __version__
 from hud.analysis.recording import Recording
 from hud.analysis.snapshot import Analyzer
 from hud.analysis.spots import spots
+from hud.garbage import rare_collections
 from hud.model import Batch, RunInfo, Snapshot
 from hud.profiler import Profiler
 from hud.wish import Clear, Quit, Threshold, Window, Wish
@@ -41,9 +41,6 @@ AGAIN_S = 0.3
 """A signal that follows another sooner is the same one: timeout(1) sends it to the process and then
 to its group."""
 
-COLLECT = (20_000, 20, 20)
-"""New objects, and rounds of younger ones, that start a garbage collection."""
-
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -58,8 +55,10 @@ class Screen(Protocol):
 
 
 class Tape(Protocol):
-    """What keeps all that the run is told."""
+    """What keeps all that the run is told, until it is in trouble."""
 
+    @property
+    def trouble(self) -> Exception | None: ...
     def begin(self, info: RunInfo) -> None: ...
     def take(self, batch: Batch) -> None: ...
     def look(self, time_ns: int) -> None: ...
@@ -143,22 +142,6 @@ def record(
     loop = _Loop(profiler, ending, duration_s, window_ns, screen, progress, tape)
     with rare_collections():
         return loop.run()
-
-
-@contextmanager
-def rare_collections() -> Iterator[None]:
-    """Have Python look for garbage in cycles less often, and not among what is there already.
-
-    Almost nothing that a run makes is garbage, and next to nothing in a cycle.
-    """
-    before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(*COLLECT)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
 
 
 class _Loop:
@@ -245,6 +228,7 @@ class _Loop:
                     if fileno in selector.get_map():
                         selector.unregister(fileno)
             if now >= next_states:
+                self._watch_tape()
                 if not self._ended:
                     self._take(self._profiler.states())
                 next_states = now + (STATES_S if self._screen is not None else UNSEEN_STATES_S)
@@ -317,6 +301,14 @@ class _Loop:
             self._take_last(self._profiler.finish())
             self._finish(batch.ended)
             self._read_code()
+
+    def _watch_tape(self) -> None:
+        """A recording that stops hours before the end must be told at once."""
+        if self._tape is None or self._tape.trouble is None:
+            return
+        note = f"the recording has stopped: {self._tape.trouble}"
+        if note not in self._profiler.notes:
+            self._profiler.notes.append(note)
 
     def _take_last(self, batch: Batch) -> None:
         """It is over already: nothing begins anew."""

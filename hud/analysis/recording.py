@@ -6,11 +6,11 @@ of a thread at one moment, kept so that a window can subtract it.
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import fields, replace
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from hud.analysis.marks import Marks
 from hud.analysis.store import SampleStore
 from hud.model import (
     BEGAN_BEFORE,
@@ -45,14 +45,10 @@ _MAX_STACKS = 65_536
 _MAX_NAMES = 65_536
 _MAX_CODE = 512
 """About 6 KB each."""
+_MARK_NS = 500_000_000
 _MARKS_IN_WINDOW = 60
 _IN_POLL = (Where.POLL, Where.ROOT)
 _SPLIT_FIELDS = tuple(field.name for field in fields(TimeSplit))
-
-
-class _Mark(NamedTuple):
-    time_ns: int
-    split: TimeSplit
 
 
 def split_since(now: TimeSplit, before: TimeSplit) -> TimeSplit:
@@ -116,10 +112,10 @@ class Recording:
         self._outset: dict[int, TimeSplit] = {}
         """The splits at the begin, where it is not that of the attach."""
         self._cost_before = 0
-        self._marks: dict[int, deque[_Mark]] = {}
+        self._marks: dict[int, Marks[TimeSplit]] = {}
         self._marked_ns = 0
         self._allowed_ns = 0
-        self._allowed_marks: deque[tuple[int, int]] = deque()
+        self._allowed_marks: Marks[int] = Marks()
         self._numbers: dict[int, int] = {}
         """Addresses, each once: most stacks differ in a few only."""
         self._frames: dict[Frame, Frame] = {}
@@ -155,13 +151,16 @@ class Recording:
 
     def _take_totals(self, batch: Batch) -> None:
         info = self.info
-        if batch.detection or batch.target or batch.threshold_ns or batch.notes is not None:
+        period_ns = batch.sample_period_ns
+        changed = batch.detection or batch.target or batch.threshold_ns or period_ns
+        if changed or batch.notes is not None:
             self.info = replace(
                 info,
                 detection=batch.detection or info.detection,
                 target=batch.target or info.target,
                 threshold_ns=batch.threshold_ns or info.threshold_ns,
                 threshold_from=batch.threshold_from if batch.threshold_ns else info.threshold_from,
+                sample_period_ns=period_ns or info.sample_period_ns,
                 notes=info.notes if batch.notes is None else batch.notes,
             )
         if batch.losses is not None:
@@ -329,12 +328,7 @@ class Recording:
 
     def allowed_ns(self, since_ns: int) -> int:
         """Time in ``spawn_blocking`` and ``block_in_place`` after ``since_ns``, all threads."""
-        before = 0
-        for time_ns, total in self._allowed_marks:
-            if time_ns > since_ns:
-                break
-            before = total
-        return self._allowed_ns - before
+        return self._allowed_ns - self._allowed_marks.at(since_ns, 0)
 
     def polls_in_progress(self) -> Iterator[ThreadState]:
         """Workers that were inside a poll when the states were read."""
@@ -347,27 +341,20 @@ class Recording:
     # ------------------------------------------------------------------ the rolling window
 
     def _split_at(self, tid: int, since_ns: int) -> TimeSplit:
-        before = self._outset.get(tid, TimeSplit())
-        for mark in self._marks.get(tid, ()):
-            if mark.time_ns > since_ns:
-                break
-            before = mark.split
-        return before
+        outset = self._outset.get(tid, TimeSplit())
+        marks = self._marks.get(tid)
+        return marks.at(since_ns, outset) if marks else outset
 
     def _mark(self, now_ns: int) -> None:
-        window = self.info.window_ns
-        if not window or now_ns - self._marked_ns < window // _MARKS_IN_WINDOW:
+        """In any case: a window may be asked for later."""
+        often = self.info.window_ns // _MARKS_IN_WINDOW or _MARK_NS
+        if now_ns - self._marked_ns < often:
             return
         self._marked_ns = now_ns
-        horizon = now_ns - window
         for tid in self.workers:
-            marks = self._marks.setdefault(tid, deque())
-            marks.append(_Mark(now_ns, self._splits.get(tid, TimeSplit())))
-            while len(marks) > 1 and marks[1].time_ns <= horizon:
-                marks.popleft()
-        self._allowed_marks.append((now_ns, self._allowed_ns))
-        while len(self._allowed_marks) > 1 and self._allowed_marks[1][0] <= horizon:
-            self._allowed_marks.popleft()
+            marks = self._marks.setdefault(tid, Marks())
+            marks.add(now_ns, self._splits.get(tid, TimeSplit()))
+        self._allowed_marks.add(now_ns, self._allowed_ns)
 
     def _evict(self, now_ns: int) -> None:
         if not self.info.window_ns:

@@ -63,6 +63,7 @@ class Analyzer:
         self._latencies: deque[Latency] = deque()
         self._latency_durations = Durations()
         self._latencies_forgotten = 0
+        self._known_since_ns = self._run_start_ns
         self._pressure: dict[tuple[str, int], Durations] = {}
         self._quality = Quality(recording)
         self._stack_position = 0
@@ -77,7 +78,9 @@ class Analyzer:
         self.absorb(now_ns)
         info = recording.info
         elapsed = max(1, now_ns - self._run_start_ns)
-        span = min(elapsed, info.window_ns) if info.window_ns else elapsed
+        # What a smaller window forgot is not seen through a larger one.
+        span = min(info.window_ns or elapsed, now_ns - self._known_since_ns)
+        span = max(1, min(elapsed, span))
         since_ns = now_ns - span if span < elapsed else 0
         splits = recording.splits(since_ns)
         worker_time = self._worker_time(splits, now_ns, span)
@@ -172,6 +175,7 @@ class Analyzer:
             self._keep(draft)
         if recording.info.window_ns:
             horizon = now_ns - recording.info.window_ns
+            self._known_since_ns = max(self._known_since_ns, horizon)
             self._ledger.forget_before(horizon)
             self._forget_latencies(horizon)
         self._ledger.bound(_MAX_EPISODES)

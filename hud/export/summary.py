@@ -27,7 +27,7 @@ _MUCH_STOLEN = 0.001
 LOSSES: dict[str, str] = {
     "ring_full": "events lost, ring buffer full",
     "stacks_full": "stacks lost, stack map full",
-    "stacks_gone": "stacks gone before they were read",
+    "stacks_gone": "stacks gone before being read",
     "threads_full": "threads not watched, map full",
     "context_unreadable": "times CONTEXT unreadable",
     "stacks_skipped": "stacks skipped to limit the cost",
@@ -35,7 +35,7 @@ LOSSES: dict[str, str] = {
     "symbols_late": "stacks without names, resolver late",
     "polls_uncounted": "polls not counted",
 }
-"""What each field of ``Losses`` counts, after its number."""
+"""What each field of ``Losses`` counts, after its number; the noun comes first."""
 
 SEEN: dict[Rung, str] = {
     Rung.CONTEXT: "polls read from CONTEXT",
@@ -108,11 +108,11 @@ def verdict(snapshot: Snapshot) -> str:
 
 def losses_in_words(losses: Losses) -> str:
     """``nothing lost``, or each loss with its cause."""
-    found = [
-        f"{figures.count(getattr(losses, name))} {words}"
-        for name, words in LOSSES.items()
-        if getattr(losses, name)
-    ]
+    found = []
+    for name, words in LOSSES.items():
+        if number := getattr(losses, name):
+            noun, _, rest = words.partition(" ")
+            found.append(f"{figures.count(number, noun.removesuffix('s'))} {rest}")
     return ", ".join(found) or "nothing lost"
 
 

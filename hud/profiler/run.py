@@ -96,6 +96,7 @@ class Profiler:
         self._tasks: TaskReader | None = None
         self.notes: list[str] = []
         self._notes_told = 0
+        self._period_told_ns = 0
         self._cost_before = 0
         self.threshold_ns = options.threshold_ns
         """In force now."""
@@ -334,6 +335,8 @@ class Profiler:
         batch.died += [tid for tid in read.exited if tid in self._roster.by_tid]
         batch.losses = self.losses()
         batch.cost = self.cost()
+        if self.period_ns != self._period_told_ns:
+            batch.sample_period_ns = self._period_told_ns = self.period_ns
         self._tell_exact(batch)
         self._read_tasks(batch, read)
         if len(self.notes) != self._notes_told:

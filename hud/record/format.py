@@ -268,14 +268,30 @@ def _decoders() -> _Decoders:
     return _Decoders(of(RunInfo), of(_Packed), of(_columns_type()), of(int), of(tuple[int, str]))
 
 
-class Decoder:
-    """Records as tales. FormatError for what does not make sense."""
+class Known(NamedTuple):
+    """What a decoder knows at some place of a file."""
 
-    def __init__(self) -> None:
-        self._frames: list[Frame] = []
-        self._passing: _Packed | None = None
-        self.kept = 0
+    frames: list[Frame]
+    """The first so ``many``; later ones are added to the same list."""
+    many: int
+    passing: _Packed | None
+    kept: int
+
+
+class Decoder:
+    """Records as tales, from the begin or as ``known`` before. FormatError for what does not make
+    sense.
+    """
+
+    def __init__(self, known: Known | None = None) -> None:
+        self._frames: list[Frame] = known.frames[: known.many] if known else []
+        self._passing: _Packed | None = known.passing if known else None
+        self.kept = known.kept if known else 0
         """Bytes of all bodies that a reader may have to hold on to."""
+
+    @property
+    def known(self) -> Known:
+        return Known(self._frames, len(self._frames), self._passing, self.kept)
 
     def tales(self, plain: bytes) -> Iterator[Tale]:
         """Those of one inflated payload; kinds that are not known are left out."""

@@ -1,7 +1,7 @@
 """Read recording files: as far as they go, whoever wrote them.
 
 Terms: what a file *lacks* is why its tale breaks off: it was cut, is damaged, or its run had no
-end.
+end; a *place* is where a chunk begins, with all that is needed to read on from there.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import stat
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from hud.errors import FormatError, UsageError
 from hud.record.format import CHUNK, HEAD, MAGIC, MAJOR, MOST_CHUNK, Decoder, End
@@ -19,7 +19,7 @@ from hud.text import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hud.record.format import Tale
+    from hud.record.format import Known, Tale
 
 MOST_KEPT = 1 << 30
 """Bytes of records that add up in memory: a day of a busy service is far below."""
@@ -28,12 +28,22 @@ MOST_GROWTH = 100
 """Inflated, a file may have ``MOST_INFLATED`` bytes, and so many times its size. Real ones: 10."""
 
 
+class Place(NamedTuple):
+    """See the module."""
+
+    read: int
+    inflated: int
+    inflate: zlib._Decompress
+    known: Known
+
+
 class Reader:
     """The tales of one open file, in order, and what is wrong with it."""
 
     def __init__(self, source: BinaryIO) -> None:
         """Raises FormatError where it is no recording, or one of a later version."""
         self._source = source
+        source.seek(0)
         head = source.read(HEAD.size)
         if len(head) < HEAD.size or not head.startswith(MAGIC):
             raise FormatError("not a recording of hud", "hud --record FILE.hud makes one")
@@ -47,19 +57,31 @@ class Reader:
         """Bytes understood."""
         self.lacks = ""
         """Known when all tales are told; empty = the file is whole."""
+        self.place: Place | None = None
+        """Of the chunk that the tales come from; None = none is read yet."""
+        self.told = 0
+        """Tales of that chunk that were told."""
         self._inflated = 0
 
-    def tales(self) -> Iterator[Tale]:
-        """Every tale, or those before the first bytes that make no sense."""
-        inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-        decoder = Decoder()
+    def tales(self, place: Place | None = None) -> Iterator[Tale]:
+        """Every tale, or those before the first bytes that make no sense; from ``place`` on, where
+        another reader of the same file was.
+        """
+        inflate = place.inflate.copy() if place else zlib.decompressobj(-zlib.MAX_WBITS)
+        decoder = Decoder(place.known if place else None)
+        if place is not None:
+            self.read, self._inflated = place.read, place.inflated
+            self._source.seek(place.read)
         ended = False
         while True:
+            self.place = Place(self.read, self._inflated, inflate.copy(), decoder.known)
+            self.told = 0
             try:
                 payload = self._payload()
                 if payload is None:
                     break
                 for tale in decoder.tales(self._inflate(inflate, payload)):
+                    self.told += 1
                     yield tale
                     ended = ended or isinstance(tale, End)
                 if decoder.kept > MOST_KEPT:

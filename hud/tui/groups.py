@@ -6,7 +6,7 @@ the longest duration that bucket may hold, and are 0 where there is none.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, TypeVar
 
@@ -24,14 +24,32 @@ NO_TYPE = "(task type not known)"
 _FEW = 8
 
 
+_Part = tuple[Blocker, int]
+"""A blocker, and how much of its time counts here, ns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grouped(Blocker):
+    """What several blockers add up to."""
+
+    members: tuple[_Part, ...] = ()
+    """The largest, a few."""
+
+
+def members(blocker: Blocker) -> tuple[_Part, ...]:
+    """What it stands for and with how much, the largest first: itself where it is no group."""
+    found = blocker.members if isinstance(blocker, Grouped) else ()
+    return found or ((blocker, blocker.total_ns),)
+
+
 def by_file(blockers: Sequence[Blocker]) -> list[Blocker]:
     """One row per source file, the largest total first."""
-    parts: dict[str, list[Blocker]] = {}
+    parts: dict[str, list[_Part]] = {}
     for blocker in blockers:
-        parts.setdefault(blocker.file, []).append(blocker)
+        parts.setdefault(blocker.file, []).append((blocker, blocker.total_ns))
     return _ranked(
-        _merged(members, short_place(file, 0) if file else NO_FILE, _functions(members), file)
-        for file, members in parts.items()
+        _merged(pairs, short_place(file, 0) if file else NO_FILE, file)
+        for file, pairs in parts.items()
     )
 
 
@@ -41,22 +59,16 @@ def by_type(blockers: Sequence[Blocker]) -> list[Blocker]:
     A blocker that several types reach counts for each with that type's part of its time; its
     episodes are counted for the type that took most.
     """
-    parts: dict[str, list[Blocker]] = {}
-    totals: dict[str, int] = {}
+    parts: dict[str, list[_Part]] = {}
     for blocker in blockers:
         left = blocker.total_ns
         for at, (name, ns) in enumerate(blocker.types):
             left -= ns
-            totals[name] = totals.get(name, 0) + ns
-            parts.setdefault(name, []).append(blocker if not at else _part(blocker))
+            parts.setdefault(name, []).append((blocker if not at else _part(blocker), ns))
         if left > 0 or not blocker.types:
-            totals[NO_TYPE] = totals.get(NO_TYPE, 0) + max(left, 0)
-            whole = not blocker.types
-            parts.setdefault(NO_TYPE, []).append(blocker if whole else _part(blocker))
-    return _ranked(
-        _merged(members, name, _functions(members), "", totals[name])
-        for name, members in parts.items()
-    )
+            one = _part(blocker) if blocker.types else blocker
+            parts.setdefault(NO_TYPE, []).append((one, max(left, 0)))
+    return _ranked(_merged(pairs, name, "") for name, pairs in parts.items())
 
 
 def _part(blocker: Blocker) -> Blocker:
@@ -72,20 +84,19 @@ def _ranked(rows: Iterable[Blocker]) -> list[Blocker]:
     return sorted(rows, key=lambda row: (-row.total_ns, row.function))
 
 
-def _merged(
-    members: Sequence[Blocker], name: str, where: str, file: str, total_ns: int = -1
-) -> Blocker:
+def _merged(pairs: Sequence[_Part], name: str, file: str) -> Blocker:
+    members = [blocker for blocker, _ in pairs]
     durations = tuple(
         sum(column) for column in zip_longest(*(one.durations for one in members), fillvalue=0)
     )
     causes = largest_first(_added(pair for one in members for pair in one.causes))
     whole = sum(one.total_ns for one in members)
-    total = whole if total_ns < 0 else total_ns
+    total = sum(ns for _, ns in pairs)
     share = sum(one.share for one in members)
     longest = max((one.max_ns for one in members), default=0)
-    return Blocker(
+    return Grouped(
         function=name,
-        where=where,
+        where=_functions(members),
         file=file,
         line=0,
         origin=members[0].origin if members else Origin.UNKNOWN,
@@ -109,7 +120,12 @@ def _merged(
         details=largest_first(_added(pair for one in members for pair in one.details))[:_FEW],
         holders=_holders(members),
         types=largest_first(_added(pair for one in members for pair in one.types))[:_FEW],
+        members=tuple(sorted(pairs, key=_largest_first)[:_FEW]),
     )
+
+
+def _largest_first(part: _Part) -> tuple[int, str]:
+    return -part[1], part[0].function
 
 
 def _added(pairs: Iterable[tuple[_T, int]]) -> dict[_T, int]:

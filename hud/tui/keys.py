@@ -162,7 +162,7 @@ BINDINGS: tuple[Binding, ...] = (
         ("g",), Act.GROUP, (Scope.BLOCKERS,), "g group", "group by function, file or task type"
     ),
     Binding(("f",), Act.FILTER_CAUSE, (Scope.BLOCKERS,), "f cause", "only the next cause"),
-    Binding(("W",), Act.FILTER_WORKER, (Scope.BLOCKERS,), "", "only the next worker"),
+    Binding(("W",), Act.FILTER_WORKER, (Scope.BLOCKERS,), "", "only what the next worker has run"),
     Binding(("/",), Act.SEARCH, _VIEWS, "/ search", "show only what contains a text"),
     Binding(("c", "C"), Act.CLEAR, _VIEWS, "", "clear search and filters"),
     Binding(("esc",), Act.CLEAR, _LISTS),
@@ -244,9 +244,29 @@ def footer(scope: Scope, replay: bool = False) -> list[tuple[str, bool]]:
 
 def help_rows() -> list[tuple[str, str, str]]:
     """(keys, what they do, where) of every listed binding: first what holds everywhere."""
-    rows = [(_shown(row.keys), row.help, _places(row.scopes)) for row in BINDINGS if row.help]
+    rows = [_told(row) for row in BINDINGS if row.help]
     places = list(dict.fromkeys(["", *(where for _, _, where in rows)]))
     return sorted(rows, key=lambda row: places.index(row[2]))
+
+
+def help_rows_at(here: Scope, replay: bool) -> list[tuple[str, str, str]]:
+    """The same without what this run cannot do: what only a replay has, what holds ``here``, what
+    holds everywhere, and the rest.
+    """
+
+    def place(row: Binding) -> int:
+        if row.scopes == _REPLAY:
+            return 0
+        return 2 if not _places(row.scopes) else 1 if here in row.scopes else 3
+
+    rows = [row for row in BINDINGS if row.help and (replay or row.scopes != _REPLAY)]
+    if replay:
+        rows = [row for row in rows if row.act not in _LIVE_ONLY]
+    return [_told(row) for row in sorted(rows, key=place)]
+
+
+def _told(row: Binding) -> tuple[str, str, str]:
+    return _shown(row.keys), row.help, _places(row.scopes)
 
 
 def _shown(keys: tuple[str, ...]) -> str:

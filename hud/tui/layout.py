@@ -42,13 +42,14 @@ class Item(NamedTuple):
 
 
 def _fitting(items: Sequence[Item], width: int, gap: int) -> list[Item]:
-    kept = list(items)
-    while kept and sum(cells(item.span.text) + gap for item in kept) > width:
-        last = max(kept, key=lambda item: item.drop)
-        if not last.drop:
-            break
-        kept.remove(last)
-    return kept
+    """Those that stay; room that one leaves may do for a smaller one behind it."""
+    kept: set[int] = set()
+    for at in sorted(range(len(items)), key=lambda at: items[at].drop):
+        size = cells(items[at].span.text) + gap
+        if size <= width or not items[at].drop:
+            kept.add(at)
+            width -= size
+    return [items[at] for at in sorted(kept)]
 
 
 def spread(

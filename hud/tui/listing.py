@@ -44,7 +44,7 @@ class Filter(NamedTuple):
     def words(self) -> str:
         """What it leaves out, for the header; empty = nothing but by the search."""
         said = [f"only {self.cause.value}"] if self.cause is not None else []
-        said += [f"only W{self.worker}"] if self.worker is not None else []
+        said += [f"seen on W{self.worker}"] if self.worker is not None else []
         said += [f"only {self.task_type}"] if self.task_type else []
         return ", ".join(said)
 

@@ -29,7 +29,7 @@ def page_of(state: UiState, seen: Snapshot, size: Size) -> Page:
     """Of what the user is looking at."""
     body, above = body_height(size, state), header_height(size)
     if state.help:
-        return Page(max(size.height - 1, 1), len(help_view.content(seen, size.width)), 0)
+        return Page(max(size.height - 1, 1), len(help_view.content(seen, state, size.width)), 0)
     if state.view is Scope.STACKS and state.opened is not None:
         total = len(stack.document(seen, state, size.width))
         return Page(max(body - stack.HEAD, 1), total, above + stack.HEAD)

@@ -21,9 +21,16 @@ _NUMBERS = frozenset("0123456789.")
 
 def typed(prompt: Prompt, text: str) -> Prompt:
     """With one more character; a line for a number takes no others."""
-    if prompt.line is not Line.EXPORT and text not in _NUMBERS:
+    number = prompt.line is not Line.EXPORT
+    if number and text not in _NUMBERS:
         return prompt
-    return prompt._replace(text=(prompt.text + text)[:LONGEST])
+    before = "" if number and not prompt.touched else prompt.text
+    return prompt._replace(text=(before + text)[:LONGEST], touched=True)
+
+
+def shortened(prompt: Prompt) -> Prompt:
+    """Without its last character."""
+    return prompt._replace(text=prompt.text[:-1], touched=True)
 
 
 def accept(state: UiState) -> tuple[UiState, wish.Wish | None]:

@@ -60,6 +60,8 @@ class Prompt(NamedTuple):
     text: str
     payload: str = ""
     """EXPORT: what to write, as it was when the key was pressed."""
+    touched: bool = False
+    """Until then a number is what is in force, and the first key replaces it."""
 
 
 class Span(NamedTuple):
@@ -191,9 +193,11 @@ def _within(at: At, total: int) -> At:
 
 def _threshold(known: tuple[int, int, int], snapshot: Snapshot) -> tuple[int, int, int]:
     now = snapshot.info.threshold_ns
-    if now == known[0]:
-        return known
-    return (now, known[0], snapshot.elapsed_ns)
+    if now != known[0]:
+        return (now, known[0], snapshot.elapsed_ns)
+    # Nothing that the one before found is shown any more: begun anew, or out of the window.
+    started_ns = snapshot.elapsed_ns - snapshot.span_ns
+    return known if started_ns <= known[2] <= snapshot.elapsed_ns else (now, 0, 0)
 
 
 def _found(rows: Sequence[Blocker], selected: Key | None, cursor: int) -> int:

@@ -77,16 +77,16 @@ THEMES: dict[str, dict[str, Look]] = {
     | _causes(
         {
             Cause.CPU: (160, 1),
-            Cause.LOCK: (166, 3),
-            Cause.SLEEP: (136, 3),
+            Cause.LOCK: (130, 3),
+            Cause.SLEEP: (58, 3),
             Cause.FILE: (26, 4),
             Cause.SYNC: (61, 4),
-            Cause.NETWORK: (30, 6),
+            Cause.NETWORK: (23, 6),
             Cause.DNS: (29, 6),
             Cause.CHILD: (91, 5),
             Cause.PIPE: (96, 5),
             Cause.FAULT: (162, 5),
-            Cause.SYSCALL: (64, 2),
+            Cause.SYSCALL: (22, 2),
             Cause.WAITING: (241, 8),
             Cause.STOPPED: (241, 8),
         }

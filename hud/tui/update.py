@@ -54,6 +54,8 @@ def update(state: UiState, action: Action, snapshot: Snapshot, size: Size) -> Re
     match action:
         case Act.QUIT:
             return state, wish.Quit()
+        case Act.RESET | Act.THRESHOLD if not snapshot.live:
+            return replace(state, notice="the run is over"), None
         case Act.RESET:
             return replace(state, paused=None), wish.Clear()
         case Act.YANK:
@@ -115,8 +117,7 @@ def _change(state: UiState, act: Act, seen: Snapshot, live: Snapshot, size: Size
             return _clear(state, seen, everything=act is Act.CLEAR)
         case Act.ERASE:
             if state.prompt is not None:
-                kept = state.prompt._replace(text=state.prompt.text[:-1])
-                return replace(state, prompt=kept)
+                return replace(state, prompt=prompt.shortened(state.prompt))
             return _filtered(state, seen, search=state.search[:-1])
         case Act.NEXT_MATCH | Act.PREVIOUS_MATCH:
             return pages.to_match(state, seen, 1 if act is Act.NEXT_MATCH else -1)

@@ -94,7 +94,8 @@ def _nothing(snapshot: Snapshot) -> list[str]:
         waits = f"{snapshot.latencies} wait" + ("s" if snapshot.latencies > 1 else "")
         longest = spoken(snapshot.latency_max_ns)
         return [f"{waits} for a CPU of {least} or more in {time}; the longest was {longest}."]
-    closer = ["--threshold 1 looks closer."] if threshold > 1_000_000 else []
+    said = "t lowers the threshold." if snapshot.live else "--threshold 1 looks closer."
+    closer = [said] if threshold > 1_000_000 else []
     if rung is not Rung.CONTEXT:
         return [f"No function ran for {least} or more in {time}.", *closer]
     longest_poll = snapshot.longest_poll_ns
@@ -127,13 +128,14 @@ def caveats(snapshot: Snapshot) -> list[str]:
     detection = snapshot.info.detection
     said: list[str] = []
     if detection.rung is not Rung.CONTEXT:
-        reason = f": {clean(detection.reason)}" if detection.reason else ""
-        said.append(f"Polls are not seen ({detection.rung.name}{reason}). {_RUNGS[detection.rung]}")
+        # What it means comes first: the rest is what a narrow terminal cuts off.
+        why = f" Why: {clean(detection.reason)}." if detection.reason else ""
+        said.append(f"Polls are not seen ({detection.rung.name}). {_RUNGS[detection.rung]}{why}")
     return said + [clean(note) for note in snapshot.info.notes]
 
 
 _RUNGS = {
     Rung.STACKS: "Blockers are runs of CPU samples; a blocker that sleeps is missed.",
-    Rung.NAMES: "Workers go by thread names; blockers are runs of CPU samples, sleep is missed.",
+    Rung.NAMES: "Blockers are runs of CPU samples, sleep is missed; workers go by thread names.",
     Rung.LATENCY: "Only waits for a CPU are seen, of every thread.",
 }

@@ -98,6 +98,7 @@ def test_a_full_disk_ends_the_recording_and_not_the_run(
         assert f"hud: write {file}: no space left on device\n" in told.stderr
         assert "free some space" in told.stderr
         assert ", incomplete)" in told.stdout
+        assert f"note       the recording has stopped: write {file}: no space" in told.stdout
         assert "of worker time was blocked" in told.stdout
         assert program.trace(export)["otherData"]["duration_s"] >= 4
         shown = program.run("info", file).stdout

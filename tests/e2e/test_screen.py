@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import pty
 import re
@@ -21,6 +22,8 @@ import program
 import pyte
 import pytest
 import targets
+
+from hud.profiler.ladder import CONTEXT_HZ
 
 pytestmark = pytest.mark.e2e
 
@@ -187,13 +190,17 @@ def colours(recording: Path, theme: str) -> set[str]:
     return {cell.fg for cell in cells} - {"default"}
 
 
-def test_all_that_a_screen_can_be_asked(server: targets.Running, tmp_path: Path) -> None:
+def test_all_that_a_screen_can_be_asked(
+    server: targets.Running, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """Threshold, window, views, yank and export, on a real run."""
     place = {"XDG_RUNTIME_DIR": str(tmp_path)}
-    with Session("--pid", server.pid, width=140, cwd=tmp_path, **place) as hud:
+    trace = tmp_path_factory.mktemp("elsewhere") / "trace.json"
+    asked = ("--pid", server.pid, "--export", trace)
+    with Session(*asked, width=140, cwd=tmp_path, **place) as hud:
         hud.shows("handlers::hash_password")
-        hud.press("t\x7f1\r")
-        hud.shows("at least 1 ms (5.0ms until")
+        hud.press("t1\r")
+        hud.shows("at least 1 ms  (5 ms until")
         hud.press("w\x7f30\r")
         hud.shows("window 30 s")
         hud.press("3")
@@ -224,8 +231,13 @@ def test_all_that_a_screen_can_be_asked(server: targets.Running, tmp_path: Path)
         assert hud.text == said_then
         hud.press(" ")
         hud.shows("LIVE")
+        hud.press("t50\r")
+        hud.shows("at least 50 ms")
         hud.press("q")
         hud.ends()
+    data = json.loads(trace.read_text())["otherData"]
+    assert data["threshold_ms"] == 50
+    assert data["sample_period_ms"] == 1_000_000_000 // CONTEXT_HZ / 1e6, "as it was at the end"
 
 
 def test_in_tmux(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from hud.player import Player
+from hud.record import replay
 from hud.record.reader import Reader, open_recording
 from hud.record.replay import Film, Replay
 from hud.wish import Play, Playback, Seek, Speed, Window
@@ -27,8 +29,8 @@ def tales() -> list[Tale]:
 
 
 @pytest.fixture
-def film(tales: list[Tale]) -> Film:
-    return Film(lambda: iter(tales))
+def film() -> Film:
+    return Film(io.BytesIO(REAL.read_bytes()))
 
 
 def at(tales: list[Tale], position_ns: int) -> Snapshot:
@@ -57,6 +59,33 @@ def test_the_way_to_a_position_does_not_matter(film: Film, tales: list[Tale]) ->
     half = film.snapshot().episodes
     film.seek(film.length_ns)
     assert 0 < half < film.snapshot().episodes
+
+
+def test_stops_on_the_way_change_nothing(
+    tales: list[Tale], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stops in the middle of chunks, before and behind the present; and again with a window."""
+    monkeypatch.setattr(replay, "_WORK_S", 0.0)
+    monkeypatch.setattr(replay, "_DEAR", 0)
+    monkeypatch.setattr(replay, "_MOST_BYTES", 20 << 20)
+    film = Film(io.BytesIO(REAL.read_bytes()))
+    stops = film._stops
+    assert len(stops) > 10
+    assert {stop.told for stop in stops} > {0}
+    assert sum(len(stop.state) for stop in stops) <= 20 << 20
+    assert [stop.now_ns for stop in stops] == sorted({stop.now_ns for stop in stops})
+    for position_ns in range(film.length_ns, -1, -SECOND // 3):
+        film.seek(position_ns - 1)
+        assert film.snapshot() == at(tales, position_ns - 1)
+    for position_ns in (SECOND, 3 * SECOND, 2 * SECOND):
+        film.seek(position_ns)
+        assert film.snapshot() == at(tales, position_ns)
+    film.look_through(SECOND)
+    film.seek(4 * SECOND)
+    film.seek(2 * SECOND)
+    run = Replay(iter(tales), SECOND)
+    run.advance(2 * SECOND)
+    assert film.snapshot() == run.snapshot()
 
 
 def test_another_window(film: Film) -> None:
@@ -103,6 +132,13 @@ def test_playing_holding_and_seeking(film: Film) -> None:
     player.obey(Window(SECOND))
     assert player.playback.position_ns == 3 * SECOND
     assert film.snapshot().span_ns == SECOND
+
+    there = film.snapshot()
+    player.obey(Seek(SECOND))
+    player.obey(Seek(2 * SECOND))
+    assert film.snapshot() is there, "it follows once, not for every key"
+    player.move()
+    assert film.snapshot().elapsed_ns == 2 * SECOND
 
     player.obey(Play(True))
     clock.now += 99 * SECOND

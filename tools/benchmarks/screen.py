@@ -18,8 +18,8 @@ from benchmarks import table
 
 from hud.analysis.recording import Recording
 from hud.analysis.snapshot import Analyzer
+from hud.garbage import rare_collections
 from hud.model import Snapshot
-from hud.session import rare_collections
 from hud.tui import keys
 from hud.tui.frame import compose
 from hud.tui.state import Size, UiState, settle

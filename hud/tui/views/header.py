@@ -9,7 +9,7 @@ from hud.tui.keys import TABS, Scope, footer
 from hud.tui.layout import Item, block, clip, spread, width_of
 from hud.tui.listing import DEFAULT_SORT, Group
 from hud.tui.style import Line, Span
-from hud.tui.text import cells, clean, clock, count, cut, cut_left, duration, spoken, spoken_percent
+from hud.tui.text import cells, clean, clock, count, cut, cut_left, spoken, spoken_percent
 from hud.tui.verdict import caveats, is_stuck, verdict
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ TABS_LINE = 2
 _WIDEST_NAME = 32
 _WIDEST_END = 46
 _GAP = 1
+_FILTERED = (Scope.BLOCKERS, Scope.STACKS, Scope.TIMELINE)
 _WIDE = 100
 
 
@@ -55,31 +56,32 @@ def _verdict_style(snapshot: Snapshot) -> str:
 def _target(snapshot: Snapshot, state: UiState, width: int) -> Line:
     info = snapshot.info
     mark = state.glyphs.ellipsis
-    workers = sum(use.alive for use in snapshot.workers)
+    workers = sum(use.alive or not snapshot.live for use in snapshot.workers)
     left = [
         Item(Span("hud", "title"), 0),
         Item(Span(cut(clean(info.target.name), min(_WIDEST_NAME, width // 3), mark), "bold"), 0),
-        Item(Span(f"pid {info.target.pid}"), 1),
+        Item(Span(f"pid {info.target.pid}"), 3),
     ]
     if info.detection.tokio_versions:
         versions = ", ".join(clean(version) for version in info.detection.tokio_versions[:3])
-        left.append(Item(Span(f"tokio {cut(versions, 24, mark)}"), 4))
-    left.append(Item(Span("1 worker" if workers == 1 else f"{count(workers)} workers"), 3))
+        left.append(Item(Span(f"tokio {cut(versions, 24, mark)}"), 6))
+    left.append(Item(Span("1 worker" if workers == 1 else f"{count(workers)} workers"), 5))
     window = spoken(info.window_ns) if info.window_ns else "all"
     status, style = _status(snapshot, state)
     right = [
-        Item(Span(f"window {window}"), 6),
-        Item(Span(_threshold(snapshot, state)), 5),
-        Item(Span(clock(snapshot.elapsed_ns)), 2),
+        Item(Span(f"window {window}"), 2 if info.window_ns else 7),
+        Item(Span(f"at least {spoken(info.threshold_ns)}"), 4),
+        *_threshold_before(state),
+        Item(Span(clock(snapshot.elapsed_ns)), 1),
         Item(Span(cut(status, min(_WIDEST_END, width // 2), mark), style), 0),
     ]
     return spread(left, right, width, mark)
 
 
-def _threshold(snapshot: Snapshot, state: UiState) -> str:
+def _threshold_before(state: UiState) -> list[Item]:
     _, before, since_ns = state.threshold
-    was = f" ({duration(before)} until {clock(since_ns)})" if before else ""
-    return f"at least {spoken(snapshot.info.threshold_ns)}{was}"
+    said = f"({spoken(before)} until {clock(since_ns)})"
+    return [Item(Span(said, "dim"), 8)] if before else []
 
 
 def _status(snapshot: Snapshot, state: UiState) -> tuple[str, str]:
@@ -128,7 +130,7 @@ def _tabs(state: UiState) -> list[Item]:
         if state.group is not Group.FUNCTION:
             items.append(Item(Span(f"per {state.group.value}", "bold"), 0))
     left_out = state.filter.words()
-    if left_out:
+    if left_out and state.view in _FILTERED:
         items.append(Item(Span(clean(left_out)[-_WIDEST_NAME:], "bold"), 0))
     return items
 
@@ -152,9 +154,11 @@ def _caveat(snapshot: Snapshot, width: int, mark: str) -> Line:
     said = caveats(snapshot)
     if not said:
         return ()
+    # What cannot be seen at all weighs most, then what was noticed last.
+    first = said[0] if snapshot.info.detection.rung is not Rung.CONTEXT else said[-1]
     more = f"  ({len(said) - 1} more: ?)" if len(said) > 1 else ""
     room = max(width - 2 - len(more), 8)
-    return clip((Span(" "), Span(cut(said[0], room, mark)), Span(more, "dim")), width, mark)
+    return clip((Span(" "), Span(cut(first, room, mark)), Span(more, "dim")), width, mark)
 
 
 def foot(state: UiState, width: int) -> Line:

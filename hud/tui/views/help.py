@@ -6,7 +6,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from hud.model import Losses, Snapshot
-from hud.tui.keys import help_rows
+from hud.tui.keys import help_rows_at
 from hud.tui.layout import block, width_of
 from hud.tui.style import Line, Span
 from hud.tui.text import clean, pad, pieces
@@ -38,9 +38,9 @@ _WORDS = (
 )
 
 
-def content(snapshot: Snapshot, width: int) -> list[Line]:
+def content(snapshot: Snapshot, state: UiState, width: int) -> list[Line]:
     """All lines of the page; the caller clips and scrolls."""
-    lines: list[Line] = [(Span(" Keys", "title"),), *_keys(width)]
+    lines: list[Line] = [(Span(" Keys", "title"),), *_keys(state, width)]
     lines += [(), (Span(" Words", "title"),)]
     lines += [(Span(f"   {pad(word, 14)} "), Span(what)) for word, what in _WORDS]
     detection = snapshot.info.detection
@@ -59,10 +59,10 @@ def content(snapshot: Snapshot, width: int) -> list[Line]:
     return lines
 
 
-def _keys(width: int) -> list[Line]:
+def _keys(state: UiState, width: int) -> list[Line]:
     """One below the other; in two columns where these fit."""
     rows: list[Line] = []
-    for keys, what, where in help_rows():
+    for keys, what, where in help_rows_at(state.view, state.playback is not None):
         place = f"  ({where})" if where else ""
         rows.append((Span(f"   {pad(keys, 14)} "), Span(what), Span(place, "dim")))
     if width < 2 * _COLUMN:
@@ -93,6 +93,6 @@ _LOSSES = {
 
 def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Line]:
     """The page from the line it is scrolled to."""
-    lines = content(snapshot, width)
+    lines = content(snapshot, state, width)
     top = max(min(state.help_scroll, len(lines) - height), 0)
     return block(lines[top:], width, height, state.glyphs.ellipsis)

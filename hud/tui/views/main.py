@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hud.analysis.advice import advise
 from hud.model import Blocker
-from hud.tui import folding, frames
+from hud.tui import folding, frames, groups
 from hud.tui.kept import Kept
 from hud.tui.layout import Column, Table, block, clip
 from hud.tui.state import first_shown, pane_height
@@ -141,20 +141,46 @@ def _pane(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[L
     function = name(blocker.function, blocker.inferred, max(width - 14, 8), glyphs.ellipsis)
     title = f"{glyphs.rule * 2} {state.cursor + 1}  "
     rule = " " + glyphs.rule * max(width - cells(title) - cells(function) - 1, 0)
+    parts = groups.members(blocker)
+    largest = parts[0][0]
     facts = [
-        *_fix(snapshot, blocker, width, height, glyphs.ellipsis),
+        *_fix(snapshot, largest, width, height, glyphs.ellipsis),
         *_facts(blocker, width, glyphs.ellipsis),
     ]
     if height >= _ROOMY:
-        facts = [*_task(blocker, width, glyphs.ellipsis), *facts]
-    room = max(height - 1 - len(facts), min(height - 1, 2))
+        facts = [*_task(largest, width, glyphs.ellipsis), *facts]
     lines: list[Line] = [(Span(title, "dim"), Span(function, "title"), Span(rule, "dim"))]
-    lines += _stack(snapshot, blocker, width, room, glyphs.ellipsis)
+    if len(parts) > 1:
+        lines += _mostly(blocker, width, 3 if height >= _ROOMY else 1, glyphs.ellipsis)
+    room = max(height - len(lines) - len(facts), min(height - 1, 2))
+    lines += _stack(snapshot, largest, width, room, glyphs.ellipsis)
     return block([*lines, *facts], width, height, glyphs.ellipsis)
 
 
 def _labelled(label: str, spans: Line) -> Line:
     return (Span(pad(f"   {label}", _LABEL), "dim"), *spans)
+
+
+def _mostly(group: Blocker, width: int, most: int, mark: str) -> list[Line]:
+    """The largest of a group; what is below them is about the first."""
+    return [
+        clip(_labelled("" if at else "mostly", line), width, mark)
+        for at, line in enumerate(part_lines(group, mark)[:most])
+    ]
+
+
+def part_lines(group: Blocker, mark: str) -> list[Line]:
+    """The largest of a group, a line each."""
+    whole = max(group.total_ns, 1)
+    return [
+        (
+            Span(f"{percent(min(ns / whole, 1.0)):>6}  "),
+            Span(pad(one.cause.value, 8), cause_style(one.cause)),
+            Span(name(one.function, one.inferred, 90, mark)),
+            Span(f"  {clean(one.where)}" if one.where else "", "dim"),
+        )
+        for one, ns in groups.members(group)
+    ]
 
 
 def _fix(snapshot: Snapshot, blocker: Blocker, width: int, height: int, mark: str) -> list[Line]:
@@ -172,9 +198,10 @@ def _task(blocker: Blocker, width: int, mark: str) -> list[Line]:
     said = clean(blocker.types[0][0]) if blocker.types else ""
     more = f" and {len(blocker.types) - 1} more types" if len(blocker.types) > 1 else ""
     spans: list[Span] = [Span(said), Span(more, "dim")] if said else []
-    if blocker.behind >= 0:
+    if blocker.behind >= 0.5:
         gap = "   " if said else ""
-        spans.append(Span(f"{gap}held up about {blocker.behind:.0f} ready tasks each time"))
+        ready = f"{blocker.behind:.0f} ready task{'' if blocker.behind < 1.5 else 's'}"
+        spans.append(Span(f"{gap}held up about {ready} each time"))
     lines = [_labelled("task", tuple(spans))] if spans else []
     if blocker.details:
         rest = len(blocker.details) - 1

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from hud.analysis.advice import advise
 from hud.model import Blocker, Cause, Snapshot, bucket_floor_ns
-from hud.tui import folding, frames
+from hud.tui import folding, frames, groups
 from hud.tui.layout import block
 from hud.tui.style import Line, Span, cause_style
 from hud.tui.text import clean, count, cut_left, duration, name, pad, percent, pieces
-from hud.tui.views import code
+from hud.tui.views import code, main
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,6 +67,7 @@ def document(snapshot: Snapshot, state: UiState, width: int) -> list[Line]:
     if blocker is None:
         return []
     sections = (
+        _parts(blocker, state),
         _advice(blocker, snapshot, width),
         _stacks(blocker, snapshot, state, width),
         _holders(blocker, snapshot, state, width),
@@ -112,9 +113,21 @@ def heading(text: str, note: str = "") -> Line:
 # --------------------------------------------------------------------------- sections
 
 
+def _parts(blocker: Blocker, state: UiState) -> list[Line]:
+    rows = main.part_lines(blocker, state.glyphs.ellipsis)
+    return [heading("functions", "the largest"), *rows] if len(rows) > 1 else []
+
+
 def _advice(blocker: Blocker, snapshot: Snapshot, width: int) -> list[Line]:
-    advice = advise(blocker, snapshot.stacks)
-    said = (("fix", advice.text, ""), ("", advice.code, "dim"), ("why", advice.reason, "dim"))
+    parts = groups.members(blocker)
+    largest = parts[0][0]
+    advice = advise(largest, snapshot.stacks)
+    whose = f"{largest.function}: " if len(parts) > 1 and advice.text else ""
+    said = (
+        ("fix", whose + advice.text, ""),
+        ("", advice.code, "dim"),
+        ("why", advice.reason, "dim"),
+    )
     lines: list[Line] = []
     for label, text, style in said:
         for at, part in enumerate(pieces(clean(text), max(width - 8, 20)) if text else ()):

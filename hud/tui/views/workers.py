@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from hud.tui.state import UiState
 
 _MARGIN = 6
-_FIXED = (
+_WHO = (
     Column("tid", "tid", 7, right=True, drop=7),
     Column("name", "thread", 15, drop=8),
+)
+_NOW = (
     Column("state", "state now", 17),
     Column("place", "in", 20, drop=3, grow=3, widest=60),
 )
@@ -36,12 +38,13 @@ _BLIND_SPLIT = (
     Column("off", "asleep", 6, right=True),
     Column("waiting", "waiting", 7, right=True),
 )
+"""Without CONTEXT nobody knows which of the time was spent in polls."""
 _BAR_PARTS = (
-    ("poll", "in a poll, on the CPU", cause_style(Cause.CPU)),
-    ("asleep", "asleep in a poll", "bold"),
+    ("poll", "poll on CPU", cause_style(Cause.CPU)),
+    ("asleep", "poll asleep", "bold"),
     ("waiting", "no CPU", cause_style(Cause.WAITING)),
-    ("allowed", "allowed to block", ""),
-    ("runtime", "Tokio itself", ""),
+    ("allowed", "allowed", ""),
+    ("runtime", "Tokio", ""),
     ("parked", "parked", "dim"),
 )
 _BAR = "█▓▒░-·"
@@ -51,7 +54,6 @@ _END = (
     Column("longest", "longest", 7, right=True),
     Column("history", "last 60 s", 12, drop=9),
 )
-"""Without CONTEXT nobody knows which of the time was spent in polls."""
 
 
 SORTS = {
@@ -84,10 +86,12 @@ def _text(use: WorkerUse, snapshot: Snapshot) -> str:
 
 
 def table(snapshot: Snapshot, width: int) -> Table:
-    """The columns there is room for."""
+    """The columns there is room for; once the run is over there is no now."""
     sees = snapshot.info.detection.rung is Rung.CONTEXT
     end = _END if sees else [column for column in _END if column.name != "bar"]
-    return Table((*_FIXED, *(_SPLIT if sees else _BLIND_SPLIT), *end), width, _MARGIN)
+    now = _NOW if snapshot.live else ()
+    split = _SPLIT if sees else _BLIND_SPLIT
+    return Table((*_WHO, *now, *split, *end), width, _MARGIN)
 
 
 def shape(_: Snapshot, body: int) -> tuple[int, int]:

@@ -164,3 +164,34 @@ def test_a_recording_that_begins_anew_counts_from_zero(build: ModuleType) -> Non
     assert again.allowed_ns(0) == 2 * len(build.TIDS)
     assert (again.cpu_ns, again.rss_bytes) == (50, 6)
     assert again.handed_on().cost == (950, 6), "and once more"
+
+
+def test_a_window_that_is_asked_for_late(build: ModuleType) -> None:
+    """The split is known of the time before the wish too, and of hours, with fewer moments."""
+    recording = build.empty_recording()
+    tid = build.TIDS[0]
+    hour = 3_600
+    for second in range(1, 4 * hour + 1):
+        split = TimeSplit(poll_cpu_ns=second * 400 * build.MS, parked_ns=second * 600 * build.MS)
+        recording.set_states(
+            [build.state(tid, split=split)], build.START_NS + second * build.SECOND
+        )
+    now = build.START_NS + 4 * hour * build.SECOND
+    recording.set_window(WINDOW * build.SECOND)
+    split = recording.splits(now - WINDOW * build.SECOND)[tid]
+    assert (split.poll_cpu_ns, split.parked_ns) == (
+        WINDOW * 400 * build.MS,
+        WINDOW * 600 * build.MS,
+    )
+    split = recording.splits(now - hour * build.SECOND)[tid]
+    assert hour <= split.total_ns() / build.SECOND <= 1.25 * hour, "marks are sparse by then"
+
+
+def test_the_sampling_rate_follows_the_threshold(build: ModuleType) -> None:
+    recording = build.empty_recording()
+    before = recording.info.sample_period_ns
+    recording.take(Batch(threshold_ns=1_000_000))
+    assert recording.info.sample_period_ns == before
+    recording.take(Batch(sample_period_ns=before // 2))
+    assert recording.info.sample_period_ns == before // 2
+    assert recording.info.threshold_ns == 1_000_000

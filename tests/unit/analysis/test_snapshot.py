@@ -142,6 +142,21 @@ def test_the_window_forgets(build: ModuleType) -> None:
     assert empty.losses.total() == 0
 
 
+def test_a_larger_window_shows_what_the_smaller_one_left(build: ModuleType) -> None:
+    second = build.SECOND
+    recording = build.demo_recording(30, finished=False, window_ns=10 * second)
+    analyzer = Analyzer(recording)
+    now = build.START_NS + 30 * second
+    before = analyzer.snapshot(now, True)
+    recording.set_window(0)
+    wide = analyzer.snapshot(now, True)
+    assert (wide.elapsed_ns, wide.span_ns) == (30 * second, 10 * second)
+    assert (wide.episodes, wide.blocked_ns) == (before.episodes, before.blocked_ns)
+    assert wide.worker_time_ns == before.worker_time_ns, "the share stays true"
+    assert wide.waiting_ns == before.waiting_ns
+    assert analyzer.snapshot(now + 5 * second, True).span_ns == 15 * second
+
+
 def test_a_worker_counts_from_its_birth_to_its_death(build: ModuleType) -> None:
     recording = build.empty_recording()
     second = build.SECOND

@@ -198,6 +198,7 @@ def test_every_loss_has_words() -> None:
     words = summary.losses_in_words(losses)
     assert words.count("1,200 ") == len(names)
     assert summary.losses_in_words(Losses()) == "nothing lost"
+    assert summary.losses_in_words(Losses(stacks_gone=1)) == "1 stack gone before being read"
     assert set(summary.SEEN) == set(Rung)
 
 

@@ -65,6 +65,7 @@ def full_batch(build: ModuleType) -> Batch:
         notes=("no debug info",),
         threshold_ns=1_000_000,
         threshold_from="3 x p99 0.2 ms",
+        sample_period_ns=1_003_009,
         details={(7, 5_000): "/etc/hosts"},
         tasks=TasksRead(1, (TaskCount(5, 1, 2, 3, 4),), True, 3, ((7, 2),), 1, 1, 0),
         task_kinds=[TaskKind(5, "api::login", "src/main.rs:4", True)],

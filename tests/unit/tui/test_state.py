@@ -307,27 +307,37 @@ def test_the_threshold_is_typed_over_the_present_one() -> None:
     seen = snapshot()
     state, wished = typed(seen, "t")
     assert state.prompt == Prompt(Line.THRESHOLD, "5")
-    state, wished = press(state, seen, "backspace", *"1.5", "enter")
-    assert (state.prompt, wished) == (None, [Threshold(1_500_000)])
+    state, wished = press(state, seen, *"1.5", "enter")
+    assert (state.prompt, wished) == (None, [Threshold(1_500_000)]), "it replaces what was there"
+    state, wished = typed(seen, "t", "backspace", *"12", "backspace", "enter")
+    assert wished == [Threshold(1_000_000)]
+    assert typed(seen, "t", "enter")[1] == [Threshold(5_000_000)]
 
 
 @pytest.mark.parametrize("text", ["", "0", "99999", ".", "1..2"])
 def test_a_threshold_out_of_range_stays_and_is_explained(text: str) -> None:
     state, wished = typed(snapshot(), "t", "backspace", *text, "enter")
-    assert (state.prompt, wished) == (Prompt(Line.THRESHOLD, text), [])
+    assert (state.prompt, wished) == (Prompt(Line.THRESHOLD, text, touched=True), [])
     assert "0.1 to 60000 ms" in state.notice
 
 
 def test_letters_are_no_numbers_and_esc_gives_up() -> None:
     state, _ = typed(snapshot(), "t", "q", "x", "3")
-    assert state.prompt == Prompt(Line.THRESHOLD, "53")
+    assert state.prompt == Prompt(Line.THRESHOLD, "3", touched=True)
     state, wished = press(state, snapshot(), "esc")
     assert (state.prompt, state.view, wished) == (None, Scope.BLOCKERS, [])
 
 
 def test_the_window() -> None:
     assert typed(snapshot(), "w", "backspace", *"30", "enter")[1] == [Window(30 * S)]
+    assert typed(snapshot(), "w", *"30", "enter")[1] == [Window(30 * S)]
     assert typed(snapshot(), "w", "enter")[1] == [Window(0)]
+
+
+def test_a_run_that_is_over_has_no_threshold_to_change_and_nothing_to_reset() -> None:
+    for key in ("t", "r"):
+        state, wished = typed(snapshot(live=False), key)
+        assert (state.prompt, wished, state.notice) == (None, [], "the run is over")
 
 
 def test_an_export_is_what_was_selected_when_its_key_was_pressed() -> None:

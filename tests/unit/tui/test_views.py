@@ -363,7 +363,7 @@ def test_a_stuck_worker_without_a_blocker_is_named_by_its_stack() -> None:
 def test_nothing_found_is_an_answer() -> None:
     assert verdict(snapshot(**QUIET)) == [
         "No poll of 5 ms or more in 2 min 14 s; the longest was 3.1 ms.",
-        "--threshold 1 looks closer.",
+        "t lowers the threshold.",
     ]
     assert verdict(
         snapshot(**{**QUIET, "longest_poll_ns": 0}, info=replace(INFO, threshold_ns=MS))
@@ -374,7 +374,8 @@ def test_nothing_found_is_an_answer() -> None:
 def test_without_context_polls_are_not_seen() -> None:
     for rung in (Rung.STACKS, Rung.NAMES, Rung.LATENCY):
         seen = on_rung(rung, "because", **QUIET)
-        assert caveats(seen)[0].startswith(f"Polls are not seen ({rung.name}: because).")
+        assert caveats(seen)[0].startswith(f"Polls are not seen ({rung.name}). ")
+        assert caveats(seen)[0].endswith(" Why: because.")
         assert f"polls not seen ({rung.name})" in "\n".join(text_of(drawn(seen, Size(80, 24))))
         assert "poll" not in verdict(seen)[0]
     latency = on_rung(Rung.LATENCY, "", **QUIET)
@@ -512,6 +513,56 @@ def test_groups(golden: GoldenCheck) -> None:
     golden("by-type-100x24", drawn(_KNOWN, Size(100, 24), Act.GROUP, Act.GROUP))
 
 
+def test_a_group_of_several_says_which_and_what_to_do_about_the_largest(
+    golden: GoldenCheck,
+) -> None:
+    """The advice, its median and the stack are of one blocker, not of a mixture."""
+    lines = drawn(_KNOWN, Size(100, 30), Act.GROUP, Act.GROUP, Act.DOWN)
+    golden("mixed-group-100x30", lines)
+    opened = text_of(drawn(_KNOWN, Size(100, 30), Act.GROUP, Act.GROUP, Act.DOWN, Act.OPEN))
+    assert any(line.startswith(" functions  the largest") for line in opened)
+
+
+def test_hardly_any_task_held_up_is_not_told() -> None:
+    for behind, told in ((0.2, ""), (0.6, "about 1 ready task each"), (2.1, "about 2 ready tasks")):
+        seen = snapshot(blockers=(replace(HASH, behind=behind),))
+        text = "\n".join(text_of(drawn(seen, Size(120, 40))))
+        assert told in text
+        assert ("held up" in text) is bool(told)
+
+
+def test_the_help_is_about_this_run_and_this_view() -> None:
+    text = text_of(drawn(snapshot(), Size(80, 60), Act.TIMELINE, Act.HELP))
+    assert "the episode before" in text[1]
+    assert not any("(replay)" in line for line in text)
+    playback = Playback(42 * S, 134 * S, 4.0, True)
+    text = text_of(drawn(snapshot(), Size(80, 60), Act.HELP, playback=playback))
+    assert "play or hold" in text[1]
+    assert not any(line.split()[:1] in (["t"], ["r"]) for line in text)
+
+
+def test_an_ended_run_still_had_workers() -> None:
+    gone = tuple(replace(use, alive=False) for use in snapshot().workers)
+    seen = snapshot(live=False, workers=gone, ended="target exited (status 0)")
+    assert f"{len(gone)} workers" in text_of(drawn(seen, Size(120, 32)))[0]
+    heads = text_of(drawn(seen, Size(80, 24), Act.WORKERS))[4].split()
+    assert heads[:2] == ["tid", "poll"], "nothing is going on now"
+    assert heads[-2:] == ["time", "longest"]
+
+
+def test_filters_are_told_where_they_hold() -> None:
+    acts = (Act.FILTER_CAUSE, Act.FILTER_WORKER)
+    assert "seen on W0" in text_of(drawn(snapshot(), Size(140, 32), *acts))[2]
+    assert "seen on W0" in text_of(drawn(snapshot(), Size(140, 32), *acts, Act.TIMELINE))[2]
+    assert "only" not in text_of(drawn(snapshot(), Size(140, 32), *acts, Act.WORKERS))[2]
+
+
+def test_the_latest_note_is_the_one_in_the_header() -> None:
+    seen = snapshot(info=replace(INFO, notes=("no debug info", "the symbol resolver died")))
+    line = text_of(drawn(seen, Size(100, 30)))[3]
+    assert line.strip() == "the symbol resolver died  (1 more: ?)"
+
+
 def test_a_replay_has_a_bar(golden: GoldenCheck) -> None:
     playback = Playback(42 * S, 134 * S, 4.0, True)
     golden("replay-80x24", drawn(_KNOWN, Size(80, 24), playback=playback))
@@ -547,5 +598,49 @@ def test_a_changed_threshold_is_told_in_the_header() -> None:
     state = settle(UiState(), before)
     lower = snapshot(info=replace(INFO, threshold_ns=MS), elapsed_ns=200 * S)
     head = text_of(compose(lower, settle(state, lower), Size(130, 32)))[0]
-    assert "at least 1 ms (5.0ms until 00:03:20)" in head
+    assert "at least 1 ms  (5 ms until 00:03:20)" in head
     assert "until" not in text_of(compose(before, state, Size(130, 32)))[0]
+
+
+def test_a_threshold_of_which_nothing_is_shown_is_not_told() -> None:
+    lower = snapshot(info=replace(INFO, threshold_ns=MS), elapsed_ns=200 * S, span_ns=200 * S)
+    changed = settle(settle(UiState(), snapshot()), lower)
+    assert changed.threshold == (MS, 5 * MS, 200 * S)
+    windowed = replace(lower, elapsed_ns=240 * S, span_ns=30 * S)
+    assert settle(changed, windowed).threshold == (MS, 0, 0), "older than the window"
+    anew = replace(lower, elapsed_ns=S, span_ns=S)
+    assert settle(changed, anew).threshold == (MS, 0, 0)
+    assert settle(changed, replace(lower, elapsed_ns=240 * S, span_ns=60 * S)) is not None
+
+
+def test_the_window_and_the_threshold_stay_on_a_narrow_terminal() -> None:
+    """They say what the figures mean; Tokio's version does not."""
+    short = snapshot(info=replace(INFO, window_ns=30 * S))
+    head = text_of(compose(short, settle(UiState(), short), Size(80, 24)))[0]
+    assert "window 30 s" in head
+    assert "at least 5 ms" in head
+    assert "tokio" not in head
+
+
+@pytest.mark.parametrize(("theme", "paper"), [("light", (255, 255, 255)), ("dark", (30, 30, 30))])
+def test_causes_are_readable_on_their_background(theme: str, paper: tuple[int, int, int]) -> None:
+    """Contrast of 4.4 to 1 and more; WCAG 2.1 asks for 4.5 where text is small."""
+    levels = (0, 95, 135, 175, 215, 255)
+
+    def rgb(number: int) -> tuple[int, int, int]:
+        if number >= 232:
+            return (8 + 10 * (number - 232),) * 3
+        red, green, blue = (number - 16) // 36, (number - 16) // 6 % 6, (number - 16) % 6
+        return levels[red], levels[green], levels[blue]
+
+    def light(colour: tuple[int, int, int]) -> float:
+        parts = [value / 255 for value in colour]
+        red, green, blue = (
+            p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts
+        )
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05
+
+    for name, look in THEMES[theme].items():
+        if name.startswith("cause."):
+            pair = sorted((light(rgb(look.colour)), light(paper)))
+            assert pair[1] / pair[0] >= 4.4, name
