@@ -86,15 +86,13 @@ class Roster:
         renamed = self.by_tid[tid] = Worker(worker.worker_id, tid, name, worker.runtime)
         return renamed
 
-    def exited(self, tid: int) -> bool:
-        """The thread is gone; was it a worker?"""
+    def exited(self, tid: int) -> None:
+        """The thread is gone."""
         self.names.pop(tid, None)
         self._outside.discard(tid)
-        if self.by_tid.pop(tid, None) is None:
-            return False
-        self._ids.forget(tid)
-        self._ended.add(tid)
-        return True
+        if self.by_tid.pop(tid, None) is not None:
+            self._ids.forget(tid)
+            self._ended.add(tid)
 
     def last_word(self, exited: Collection[int]) -> set[int]:
         """The kernel knows too that these are gone; returns those that were told as gone before."""

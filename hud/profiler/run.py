@@ -321,11 +321,14 @@ class Profiler:
             if self._ladder.judge(batch):
                 self._begin_exact()
         self._stacks.take_before(batch)
-        for at, state in enumerate(read.states):
-            key = state.asleep_stack
-            if key and state.poll_start_ns and now - state.poll_start_ns >= STUCK_NS:
-                self._stacks.fetch(key, batch)
-                read.states[at] = self._waits.lasting(state, now, batch.details)
+        stuck = [
+            at
+            for at, state in enumerate(read.states)
+            if state.asleep_stack and 0 < state.poll_start_ns <= now - STUCK_NS
+        ]
+        self._stacks.take_lasting([read.states[at] for at in stuck], batch)
+        for at in stuck:
+            read.states[at] = self._waits.lasting(read.states[at], now, batch.details)
         self._addresses.ask_wanted()
         self._waits.join(batch.stacks)
         if now >= self._next_host:
@@ -451,8 +454,8 @@ class Profiler:
             elif isinstance(event, ThreadExited):
                 gone.add(event.tid)
                 self._ladder.forget(event.tid)
-                if self._roster.exited(event.tid):
-                    batch.died.append(event.tid)
+                self._roster.exited(event.tid)
+                batch.died.append(event.tid)
                 changed = True
             elif isinstance(event, Born):
                 self._roster.born(event.tid)
