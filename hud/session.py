@@ -35,6 +35,9 @@ UNSEEN_STATES_S = 0.5
 ABSORB_S = 1.0
 """How often a run without a screen derives what is new, so that its end has little left to do."""
 
+FORGET_S = 10.0
+"""How often a run looks for what it needs no more."""
+
 AGAIN_S = 0.3
 """A signal that follows another sooner is the same one: timeout(1) sends it to the process and then
 to its group."""
@@ -180,6 +183,7 @@ class _Loop:
         self._code = profiler.options.code
         self._ended = ""
         self._quit = False
+        self._next_forget_ns = 0
         self._begin(profiler.start_ns, Batch())
 
     def _begin(self, start_ns: int, known: Batch) -> None:
@@ -335,7 +339,11 @@ class _Loop:
             now = time.monotonic_ns()
             if self._tape is not None:
                 self._tape.look(now)
-        return self._analyzer.snapshot(now, not self._ended, self._ended)
+        snapshot = self._analyzer.snapshot(now, not self._ended, self._ended)
+        if not self._ended and now >= self._next_forget_ns:
+            self._next_forget_ns = now + int(FORGET_S * 1e9)
+            self._analyzer.forget(now)
+        return snapshot
 
     def _close(self) -> Outcome:
         if not self._ended:

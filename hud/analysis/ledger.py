@@ -53,6 +53,15 @@ class Ledger:
         """The last ``count`` of them, in the order of their ends."""
         return self._episodes[max(self._begin - self._first, len(self._episodes) - count) :]
 
+    def holds(self, at: int) -> bool:
+        """Is the episode with this number held?"""
+        return self._begin <= at < self._first + len(self._episodes)
+
+    def stacks(self) -> set[int]:
+        """Those that the episodes name."""
+        holders = (tally.holders for tally in self.tallies.values())
+        return {*self._by_stack, *(stack for found in holders for stack, *_ in found)}
+
     def add(self, episode: Episode) -> int:
         at = self._first + len(self._episodes)
         self._episodes.append(episode)
@@ -70,7 +79,7 @@ class Ledger:
         self.uncount(old)
         self._episodes[at - self._first] = episode
         if old.stack != episode.stack:
-            self._by_stack[old.stack].remove(at)
+            self._off(old.stack, at)
             self._by_stack.setdefault(episode.stack, []).append(at)
         self.count(episode)
 
@@ -130,7 +139,16 @@ class Ledger:
         start = episode.start_ns - self._run_start_ns
         self._tally_out(episode, self.blame_of(episode))
         self.blocking.remove(start, episode.duration_ns)
-        self.by_tid[episode.tid].remove(start, episode.duration_ns)
+        mine = self.by_tid[episode.tid]
+        mine.remove(start, episode.duration_ns)
+        if not mine.values:
+            del self.by_tid[episode.tid]
+
+    def _off(self, stack: int, at: int) -> None:
+        numbers = self._by_stack[stack]
+        numbers.remove(at)
+        if not numbers:
+            del self._by_stack[stack]
 
     def _count_stopped(self, episode: Episode, sign: int) -> None:
         if episode.cause is Cause.STOPPED:
@@ -156,10 +174,7 @@ class Ledger:
     def _forget(self) -> None:
         oldest = self._episodes[self._begin - self._first]
         self.uncount(oldest)
-        numbers = self._by_stack[oldest.stack]
-        numbers.remove(self._begin)
-        if not numbers:
-            del self._by_stack[oldest.stack]
+        self._off(oldest.stack, self._begin)
         self._begin += 1
         if self._begin - self._first > max(1024, len(self._episodes) // 2):
             del self._episodes[: self._begin - self._first]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import replace
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from hud.analysis.blame import Blames
@@ -18,6 +17,7 @@ from hud.analysis.episodes import RungDetector, latency_of
 from hud.analysis.ledger import Ledger
 from hud.analysis.quality import Quality
 from hud.analysis.ranking import Ranking
+from hud.analysis.recording import Used
 from hud.analysis.tally import Durations, Tally, largest_first
 from hud.analysis.tasks import task_uses
 from hud.analysis.types import type_name
@@ -43,6 +43,8 @@ _TYPES = 8
 """How many task types of a blocker are listed."""
 _TASKS_NS = 1_000_000_000
 _TASKS_EACH_NS = 20_000
+PATIENCE_NS = 60_000_000_000
+"""How long an episode waits for stacks that it names and that were not told."""
 _TIMELINE = 4_096
 """How many of the latest episodes a snapshot holds one by one."""
 
@@ -113,7 +115,7 @@ class Analyzer:
             episodes=count,
             blocked_ns=blocked,
             worker_time_ns=worker_time,
-            waiting_ns=sum(split.waiting_ns for split in splits.values()),
+            waiting_ns=sum(split.waiting_ns for split in (recording.buried, *splits.values())),
             allowed_ns=recording.allowed_ns(since_ns),
             longest_poll_ns=longest,
             losses=replace(losses, recording_full=losses.recording_full + self._forgotten()),
@@ -180,9 +182,9 @@ class Analyzer:
             self._latencies_forgotten += 1
 
     def _learn_names(self) -> None:
-        changed = self.recording.changed_stacks
-        fresh = list(dict.fromkeys(islice(changed, self._stack_position, None)))
-        self._stack_position = len(changed)
+        distinct = self.recording.distinct
+        fresh = distinct.changed_since(self._stack_position)
+        self._stack_position = distinct.changes
         for key in fresh:
             self._quality.learn(key)
         self._ledger.rename(fresh)
@@ -196,6 +198,44 @@ class Analyzer:
                     del self._unsettled[at]
                 else:
                     self._wait(at, draft, only=key)
+
+    def forget(self, now_ns: int) -> None:
+        """Forget what no episode and nothing that lasts refers to, right after a ``snapshot``.
+
+        Now and then in a run that goes on: it takes its time. Snapshots stay the same.
+        """
+        recording, ledger = self.recording, self._ledger
+        windowed = recording.info.window_ns
+        self._give_up_lost(now_ns - PATIENCE_NS)
+        self._detector.forget()
+        drafts = self._unsettled.values()
+        used = Used(
+            position=self._position,
+            stacks=ledger.stacks() | self._detector.stacks() | {0},
+            tasks={episode.task_id for episode in ledger.all()} if windowed else set(),
+            tids=ledger.by_tid.keys() | self._detector.wakers(),
+            polls={(draft.episode.tid, draft.episode.start_ns) for draft in drafts},
+        )
+        for draft in drafts:
+            used.stacks.update(candidate.stack for candidate in draft.candidates)
+            used.stacks.update(waker.stack for waker in draft.wakers.values())
+        used.stacks.update(latency.stack for latency in self._latencies)
+        gone = recording.forget(used, now_ns)
+        self._blames.stacks = recording.stacks
+        self._quality.forget(gone)
+        for key in gone:
+            self._blames.forget(key)
+            self._detector.forget_stack(key)
+
+    def _give_up_lost(self, before_ns: int) -> None:
+        """Drafts that will not be settled: forgotten, or with stacks that never came."""
+        stacks = self.recording.stacks
+        for at, draft in list(self._unsettled.items()):
+            ended_ns = draft.episode.start_ns + draft.episode.duration_ns
+            if not self._ledger.holds(at) or (
+                ended_ns < before_ns and not any(key in stacks for key in unresolved(draft, stacks))
+            ):
+                self._give_up(at)
 
     def _settle(self, draft: Draft) -> Episode:
         recording = self.recording
@@ -273,8 +313,8 @@ class Analyzer:
     # ------------------------------------------------------------------ rows
 
     def _worker_time(self, splits: Mapping[int, TimeSplit], now_ns: int, span_ns: int) -> int:
-        total = 0
         recording = self.recording
+        total = recording.buried.total_ns()
         for tid in recording.workers:
             watched = splits[tid].total_ns()
             if tid not in recording.dead:
