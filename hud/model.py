@@ -453,7 +453,8 @@ class Losses:
     stacks_skipped: int = 0
     """Stacks not taken because of the cost limit."""
     recording_full: int = 0
-    """Samples dropped because the recording reached its bound."""
+    """Samples dropped because the recording reached its bound, and episodes and waits that are not
+    held one by one any more; in totals these still count."""
     symbols_late: int = 0
     """Stacks without names because the resolver did not answer in time or died."""
     polls_uncounted: int = 0

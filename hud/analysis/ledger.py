@@ -1,7 +1,7 @@
 """Keep the books: every episode that is held, and the tallies they add up to.
 
 Terms: a *number* names an episode for as long as the run lasts; numbers stay valid when older
-episodes are forgotten.
+episodes are forgotten; an episode is *retired* when it counts, but is not held any more.
 """
 
 from __future__ import annotations
@@ -42,9 +42,14 @@ class Ledger:
         self.stopped = 0
         """Episodes that were long only because the thread was stopped; together ``stopped_ns``."""
         self.stopped_ns = 0
-        self.forgotten = 0
-        """Episodes and waits dropped because of the bound."""
+        self._retired = 0
+        self._forgotten = 0
         self._begin = 0
+
+    @property
+    def not_held(self) -> int:
+        """How many the bound has cost."""
+        return self._retired + self._forgotten
 
     def all(self) -> Sequence[Episode]:
         return self._episodes[self._begin - self._first :]
@@ -59,8 +64,11 @@ class Ledger:
 
     def stacks(self) -> set[int]:
         """Those that the episodes name."""
-        holders = (tally.holders for tally in self.tallies.values())
-        return {*self._by_stack, *(stack for found in holders for stack, *_ in found)}
+        found = set(self._by_stack)
+        for tally in self.tallies.values():
+            found.update(tally.stacks)
+            found.update(stack for stack, *_ in tally.holders)
+        return found
 
     def add(self, episode: Episode) -> int:
         at = self._first + len(self._episodes)
@@ -91,7 +99,7 @@ class Ledger:
             if before != self._blames.of(key):
                 numbers = self._by_stack.get(key, ())
                 moves += [(at, before) for at in numbers if at >= self._begin]
-        if len(moves) > _MANY_MOVES:
+        if len(moves) > _MANY_MOVES and not self._retired:
             self._rebuild()
             return
         for at, before in moves:
@@ -109,16 +117,25 @@ class Ledger:
                 self._tally_in(episode, self.blame_of(episode))
 
     def forget_before(self, time_ns: int) -> None:
+        """Those that ended earlier count no more, nor do the retired ones."""
+        if self._retired:
+            self._forgotten += self._retired
+            self._recount()
         while self._begin - self._first < len(self._episodes):
             oldest = self._episodes[self._begin - self._first]
             if oldest.start_ns + oldest.duration_ns >= time_ns:
                 break
             self._forget()
 
-    def bound(self, limit: int) -> None:
+    def bound(self, limit: int, *, retire: bool) -> None:
+        """Hold the latest ones only; the others are retired, else forgotten."""
         while len(self._episodes) - (self._begin - self._first) > limit:
-            self._forget()
-            self.forgotten += 1
+            if retire:
+                self._drop()
+                self._retired += 1
+            else:
+                self._forget()
+                self._forgotten += 1
 
     def blame_of(self, episode: Episode) -> Blame:
         return self._blames.of(episode.stack)
@@ -171,9 +188,22 @@ class Ledger:
         if not tally.durations.values:
             del self.tallies[key]
 
+    def _recount(self) -> None:
+        self._retired = 0
+        self.stopped = self.stopped_ns = 0
+        self.touched |= self.tallies.keys()
+        self.tallies.clear()
+        self.by_tid.clear()
+        self.blocking = Durations()
+        for episode in sorted(self.all(), key=lambda one: one.duration_ns):
+            self.count(episode)
+
     def _forget(self) -> None:
+        self.uncount(self._episodes[self._begin - self._first])
+        self._drop()
+
+    def _drop(self) -> None:
         oldest = self._episodes[self._begin - self._first]
-        self.uncount(oldest)
         self._off(oldest.stack, self._begin)
         self._begin += 1
         if self._begin - self._first > max(1024, len(self._episodes) // 2):

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hud.analysis import recording as module
+from hud.analysis import snapshot as snapshot_module
 from hud.analysis.recording import Recording
 from hud.analysis.snapshot import Analyzer
 from hud.model import (
@@ -297,3 +298,25 @@ def test_a_stack_without_its_names_does_not_undo_them(build: ModuleType) -> None
     other = Stack((1, 2), complete=True)
     recording.add_stack(7, other)
     assert recording.stacks[7] == other
+
+
+def test_what_is_not_held_one_by_one_still_counts(
+    build: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = build.demo_recording()
+    expected = Analyzer(whole).snapshot(whole.ended_ns, False)
+    monkeypatch.setattr(snapshot_module, "_MAX_HELD", 5)
+    analyzer = Analyzer(build.demo_recording())
+    found = analyzer.snapshot(whole.ended_ns, False)
+    assert len(analyzer.episodes()) == len(analyzer.latencies()) == 5
+    assert found.losses.recording_full == expected.episodes + 3 + expected.latencies - 10
+    same = replace(found, losses=expected.losses, timeline=expected.timeline, tasks=expected.tasks)
+    assert same == expected
+    # a window is of those that are held
+    analyzer.recording.set_window(3600 * build.SECOND)
+    found = analyzer.snapshot(whole.ended_ns, False)
+    held = [episode for episode in analyzer.episodes() if episode.cause.blames_code]
+    assert found.episodes == len(held) == sum(row.count for row in found.blockers)
+    assert found.blocked_ns == sum(episode.duration_ns for episode in held)
+    assert found.latencies == sum(row.count for row in found.pressure) == 5
+    assert found.losses.recording_full == expected.episodes + 3 + expected.latencies - 10
