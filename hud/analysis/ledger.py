@@ -13,7 +13,7 @@ from hud.analysis.tally import Durations, Tally
 from hud.model import Cause
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from hud.model import Episode
 
@@ -44,6 +44,7 @@ class Ledger:
         self.stopped_ns = 0
         self._retired = 0
         self._forgotten = 0
+        self._buried = False
         self._begin = 0
 
     @property
@@ -118,7 +119,7 @@ class Ledger:
 
     def forget_before(self, time_ns: int) -> None:
         """Those that ended earlier count no more, nor do the retired ones."""
-        if self._retired:
+        if self._retired or self._buried:
             self._forgotten += self._retired
             self._recount()
         while self._begin - self._first < len(self._episodes):
@@ -136,6 +137,19 @@ class Ledger:
             else:
                 self._forget()
                 self._forgotten += 1
+
+    def bury(self, workers: Mapping[int, int]) -> None:
+        """Count what dead workers did as that of no worker; ``workers``: tid -> id of the others.
+
+        For a run without a window: what is counted now can only be counted anew.
+        """
+        for tid in self.by_tid.keys() - workers.keys():
+            del self.by_tid[tid]
+            self._buried = True
+        ids = set(workers.values())
+        for key, tally in self.tallies.items():
+            if tally.bury(ids):
+                self.touched.add(key)
 
     def blame_of(self, episode: Episode) -> Blame:
         return self._blames.of(episode.stack)
@@ -156,10 +170,11 @@ class Ledger:
         start = episode.start_ns - self._run_start_ns
         self._tally_out(episode, self.blame_of(episode))
         self.blocking.remove(start, episode.duration_ns)
-        mine = self.by_tid[episode.tid]
-        mine.remove(start, episode.duration_ns)
-        if not mine.values:
-            del self.by_tid[episode.tid]
+        mine = self.by_tid.get(episode.tid)
+        if mine is not None and mine.has(episode.duration_ns):  # else the thread was buried
+            mine.remove(start, episode.duration_ns)
+            if not mine.values:
+                del self.by_tid[episode.tid]
 
     def _off(self, stack: int, at: int) -> None:
         numbers = self._by_stack[stack]
@@ -190,6 +205,7 @@ class Ledger:
 
     def _recount(self) -> None:
         self._retired = 0
+        self._buried = False
         self.stopped = self.stopped_ns = 0
         self.touched |= self.tallies.keys()
         self.tallies.clear()

@@ -94,11 +94,11 @@ class Recording:
         self.thread_names: dict[int, str] = {}
         self.culprits: dict[int, Culprit] = {}
         self.workers: dict[int, Worker] = {}
-        """By tid; dead ones stay as long as the window, without one the latest few."""
+        """By tid; of the dead ones in the window the latest few."""
         self.dead: dict[int, int] = {}
         """When each of those died, ns, in that order."""
         self.buried = TimeSplit()
-        """Where the time of workers went that are dead and forgotten; without a window."""
+        """Where the time of workers went that are dead and forgotten, in the window."""
         self.states: dict[int, ThreadState] = {}
         """The latest state of each living thread."""
         self.states_ns = info.start_monotonic_ns
@@ -134,6 +134,8 @@ class Recording:
         self._ended_polls: set[tuple[int, int]] = set()
         """Those of ``depths`` that had ended at the last ``forget``."""
         self._tasks_told_ns: dict[int, int] = {}
+        self._graves: deque[tuple[int, TimeSplit]] = deque()
+        """What ``buried`` adds up, with a window: when the worker died, and its time."""
         self._splits: dict[int, TimeSplit] = {}
         self._outset: dict[int, TimeSplit] = {}
         """The splits at the begin, where it is not that of the attach."""
@@ -276,6 +278,8 @@ class Recording:
 
     def set_window(self, window_ns: int) -> None:
         """From now on; what a smaller one forgets a larger one does not bring back."""
+        if window_ns and not self.info.window_ns:
+            self.buried = TimeSplit()
         self.info = replace(self.info, window_ns=window_ns)
 
     def finish(self, now_ns: int, reason: str) -> None:
@@ -386,18 +390,23 @@ class Recording:
         self.samples.forget_before(horizon)
 
     def _bury(self, now_ns: int) -> None:
-        """Workers that died before the window; without one, all but the latest of the dead."""
+        """Of the dead workers keep the latest few, as long as they are in the window."""
         window = self.info.window_ns
-        horizon = now_ns - window
-        spare = len(self.dead) if window else len(self.dead) - _MAX_DEAD
-        for tid, died_ns in list(islice(self.dead.items(), max(0, spare))):
-            if window and died_ns >= horizon:
+        horizon = now_ns - window if window else 0
+        spare = len(self.dead) - _MAX_DEAD
+        for at, (tid, died_ns) in enumerate(list(self.dead.items())):
+            if at >= spare and died_ns >= horizon:
                 break
-            if not window:
-                self.buried = _sum(self.buried, self._splits.get(tid, TimeSplit()))
+            now = self._splits.pop(tid, TimeSplit())
+            self._graves.append((died_ns, split_since(now, self._split_at(tid, horizon))))
+            self.buried = _sum(self.buried, self._graves[-1][1])
             self.withdraw_worker(tid)
-            for known in (self._splits, self._outset, self._marks):
-                known.pop(tid, None)
+            self._outset.pop(tid, None)
+            self._marks.pop(tid, None)
+        while self._graves and (not window or self._graves[0][0] < horizon):
+            _, split = self._graves.popleft()
+            if window:
+                self.buried = split_since(self.buried, split)
 
     # ------------------------------------------------------------------ what is of no use
 

@@ -205,6 +205,8 @@ class Analyzer:
         """
         recording, ledger = self.recording, self._ledger
         windowed = recording.info.window_ns
+        if not windowed:
+            ledger.bury({tid: worker.worker_id for tid, worker in recording.workers.items()})
         self._give_up_lost(now_ns - PATIENCE_NS)
         self._detector.forget()
         drafts = self._unsettled.values()

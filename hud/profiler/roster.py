@@ -6,7 +6,7 @@ until the kernel's last word of it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Set
+from collections.abc import Collection, Iterable, Mapping, Set
 
 from hud.model import Sample, Worker
 from hud.runtime.workers import COMM_BYTES, WorkerIds
@@ -90,9 +90,19 @@ class Roster:
         """The thread is gone."""
         self.names.pop(tid, None)
         self._outside.discard(tid)
-        if self.by_tid.pop(tid, None) is not None:
-            self._ids.forget(tid)
+        if self._remove(tid):
             self._ended.add(tid)
+
+    def _remove(self, tid: int) -> bool:
+        self._ids.forget(tid)
+        return self.by_tid.pop(tid, None) is not None
+
+    def buried(self, tids: Iterable[int]) -> list[int]:
+        """The kernel had its last word on these; returns those that were workers until now.
+
+        A thread that lived for a moment only is found, and told as a worker, after its end.
+        """
+        return [tid for tid in tids if self._remove(tid)]
 
     def last_word(self, exited: Collection[int]) -> set[int]:
         """The kernel knows too that these are gone; returns those that were told as gone before."""

@@ -334,7 +334,7 @@ class Profiler:
         if now >= self._next_host:
             self._next_host = now + HOST_INTERVAL_NS
             batch.host = self._host.read()
-        batch.died += [tid for tid in read.exited if tid in self._roster.by_tid]
+        batch.died += self._roster.buried(read.exited)
         batch.losses = self.losses()
         batch.cost = self.cost()
         self._tell_exact(batch)

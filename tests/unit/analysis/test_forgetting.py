@@ -272,21 +272,38 @@ def test_a_snapshot_that_is_held_keeps_its_stacks(build: ModuleType) -> None:
     assert held.stacks == build.STACKS
 
 
-def test_the_time_of_workers_that_are_forgotten_still_counts(build: ModuleType) -> None:
-    recording = Recording(build.info())
+@pytest.mark.parametrize("window_s", [0, 300])
+def test_what_forgotten_workers_did_still_counts(build: ModuleType, window_s: int) -> None:
+    recording = Recording(build.info(window_ns=window_s * build.SECOND))
     analyzer = Analyzer(recording)
-    for tid in range(1000, 3000):
-        now = build.START_NS + tid * build.SECOND
+    count = 1000
+    for number in range(count):
+        now = build.START_NS + (number + 1) * build.SECOND
+        tid = 5000 + number
         split = TimeSplit(poll_cpu_ns=700 * build.MS, waiting_ns=300 * build.MS)
-        worker = Worker(tid, tid, "short")
-        states = [build.state(tid, split=split)]
-        recording.take(Batch(now, workers=[worker], states=states))
+        batch = Batch(now, workers=[Worker(number, tid, "short")])
+        batch.states = [build.state(tid, split=split)]
+        batch.samples = [build.poll(tid, now - 700 * build.MS, 700 * build.MS)]
+        recording.take(batch)
         recording.take(Batch(now, died=[tid], states=[]))
+        snapshot = analyzer.snapshot(now, True)
+        analyzer.forget(now)
     snapshot = analyzer.snapshot(now, True)
     assert len(snapshot.workers) == 64
-    assert snapshot.workers[-1].worker.tid == 2999
-    assert snapshot.worker_time_ns == 2000 * build.SECOND
-    assert snapshot.waiting_ns == 2000 * 300 * build.MS
+    assert snapshot.workers[-1].worker.worker_id == count - 1
+    seconds = window_s or count
+    assert abs(snapshot.worker_time_ns - seconds * build.SECOND) <= build.SECOND
+    assert abs(snapshot.waiting_ns - seconds * 300 * build.MS) <= 300 * build.MS
+    (row,) = snapshot.blockers
+    assert abs(row.count - seconds) <= 1
+    assert sum(ns for _, ns in row.workers) == row.total_ns
+    if not window_s:
+        assert len(row.workers) <= 66
+        assert row.workers[0] == (-1, (count - 64) * 700 * build.MS)
+        assert len(analyzer._ledger.by_tid) <= 66
+        recording.set_window(10 * build.SECOND)
+        later = analyzer.snapshot(now, True)
+        assert sum(one.count for one in later.blockers) == later.episodes == 11
 
 
 def test_a_stack_without_its_names_does_not_undo_them(build: ModuleType) -> None:
