@@ -101,6 +101,16 @@ def process_id(text: str) -> int:
     return int(text)
 
 
+def add_theme(parser: argparse._ActionsContainer) -> None:
+    """``theme``: how the screen is coloured; empty = as environment and terminal say."""
+    parser.add_argument(
+        "--theme",
+        choices=("dark", "light", "none"),
+        default="",
+        help="colours of the screen (default: for the terminal's background; none with NO_COLOR)",
+    )
+
+
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """The options of every command that profiles; ``request_of`` reads them."""
     run = parser.add_argument_group("what to look for")
@@ -146,6 +156,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     out.add_argument(
         "--headless", action="store_true", help="no screen: print a summary at the end"
     )
+    add_theme(out)
     out.add_argument(
         "--export", metavar="FILE", help="write the run to FILE when it ends (- stdout)"
     )
@@ -224,6 +235,7 @@ def request_of(options: argparse.Namespace, *, headless: bool) -> Request:
         exact=options.exact,
         max_overhead=options.max_overhead / 100,
         headless=headless,
+        theme=options.theme,
         export=options.export,
         record=options.record,
         format=options.format,

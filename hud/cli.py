@@ -15,6 +15,7 @@ from hud.arguments import (
     SECONDS,
     Parser,
     add_run_options,
+    add_theme,
     file_parser,
     number,
     process_id,
@@ -202,11 +203,12 @@ def _view(arguments: list[str]) -> int:
         metavar="X",
         help="play X times as fast (default 1)",
     )
+    add_theme(parser)
     options = parser.parse_args(arguments)
 
     from hud import recordings
 
-    recordings.view(options.file, options.speed, options.at, say, show)
+    recordings.view(options.file, options.speed, options.at, options.theme, say, show)
     return EXIT_DONE
 
 

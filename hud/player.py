@@ -62,7 +62,7 @@ class Player:
         self._film.seek(self._position_ns)
 
 
-def play(film: Film, speed: float, at_s: float | None, lacks: str = "") -> None:
+def play(film: Film, speed: float, at_s: float | None, theme: str = "", lacks: str = "") -> None:
     """Until somebody leaves. It opens at the end, held; with ``at_s`` it plays from there.
 
     ``lacks``: what the recording lacks, empty = it is whole.
@@ -72,7 +72,7 @@ def play(film: Film, speed: float, at_s: float | None, lacks: str = "") -> None:
         player.obey(Seek(round(at_s * 1e9)))
         player.obey(Play(True))
     with (
-        LiveScreen(time.monotonic_ns, playback=player.playback) as screen,
+        LiveScreen(time.monotonic_ns, theme, player.playback) as screen,
         selectors.DefaultSelector() as selector,
     ):
         selector.register(screen.fileno(), selectors.EVENT_READ)

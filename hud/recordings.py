@@ -88,6 +88,7 @@ def view(
     path: str,
     speed: float,
     at_s: float | None,
+    theme: str,
     say: Callable[[str], None],
     show: Callable[[str], None],
 ) -> None:
@@ -104,7 +105,8 @@ def view(
     with closing(open_recording(path)) as source:
         reader = Reader(source)
         held = list(reader.tales()) if os.fstat(source.fileno()).st_size <= MOST_HELD else None
-    play(Film(lambda: iter(held) if held is not None else _tales(path)), speed, at_s, reader.lacks)
+    film = Film(lambda: iter(held) if held is not None else _tales(path))
+    play(film, speed, at_s, theme, reader.lacks)
 
 
 def _tales(path: str) -> Iterator[Tale]:

@@ -25,6 +25,8 @@ class Request:
     max_overhead: float
     """The share of the workers' CPU time that exact mode may cost."""
     headless: bool
+    theme: str
+    """Empty = as environment and terminal say."""
     export: str | None
     record: str | None
     format: str

@@ -92,7 +92,7 @@ def run(target: Target, request: Request, say: Say, show: Say) -> int:
             tape = Writer(request.record, invoking_user())
             stack.callback(tape.close)
         if not headless:
-            screen = stack.enter_context(_Live())
+            screen = stack.enter_context(_Live(request.theme))
         elif not request.quiet:
             for sentence in _greeting(profiler, request):
                 tell(sentence)
@@ -103,7 +103,7 @@ def run(target: Target, request: Request, say: Say, show: Say) -> int:
             duration_s=request.duration_s,
             window_ns=request.window_ns,
             screen=screen,
-            progress=progress.show if progress is not None else None,
+            progress=progress.show if progress is not None and progress.seen else None,
             tape=tape,
         )
     try:
@@ -156,16 +156,15 @@ def _recorded(tape: Writer) -> str:
 
 
 class Progress:
-    """The line that says how far a run is, on a terminal; nothing elsewhere."""
+    """The line that says how far a run is."""
 
     def __init__(self) -> None:
-        self._terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self.seen = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        """There is a terminal for it."""
         self._shown = False
 
     def show(self, snapshot: Snapshot, left_s: float) -> None:
         """``left_s`` 0 = without end."""
-        if not self._terminal:
-            return
         ends = f"{left_s:.0f} s left" if left_s else "Ctrl-C ends it"
         found = f"{snapshot.episodes} blocking poll{'' if snapshot.episodes == 1 else 's'}"
         line = f"{snapshot.elapsed_ns / 1e9:.0f} s, {ends}: {found}"
@@ -196,10 +195,10 @@ class Progress:
 class _Live:
     """The screen of hud.tui, and the files that it asks for."""
 
-    def __init__(self) -> None:
+    def __init__(self, theme: str) -> None:
         from hud.tui.app import LiveScreen
 
-        self._screen = LiveScreen(time.monotonic_ns)
+        self._screen = LiveScreen(time.monotonic_ns, theme)
 
     def __enter__(self) -> _Live:
         self._screen.__enter__()

@@ -24,8 +24,10 @@ from hud.model import Batch, RunInfo, Snapshot
 from hud.profiler import Profiler
 from hud.wish import Clear, Quit, Threshold, Window, Wish
 
-DRAIN_S = 0.1
-"""How often the ring buffer is emptied; it holds 16,000 events."""
+DRAIN_S, CALM_DRAIN_S, MANY_EVENTS = 0.1, 0.2, 1_000
+"""How often the ring buffer is emptied, and how often while it has fewer events than many; it holds
+16,000.
+"""
 STATES_S = 0.25
 """How often thread states are read, and the screen is drawn."""
 SCREEN_SHARE, RAREST_S = 0.02, 1.0
@@ -142,12 +144,12 @@ def record(
     options want them, are read while a screen shows the run, else at its end.
     """
     loop = _Loop(profiler, ending, duration_s, window_ns, screen, progress, tape)
-    with _rare_collections():
+    with rare_collections():
         return loop.run()
 
 
 @contextmanager
-def _rare_collections() -> Iterator[None]:
+def rare_collections() -> Iterator[None]:
     """Have Python look for garbage in cycles less often, and not among what is there already.
 
     Almost nothing that a run makes is garbage, and next to nothing in a cycle.
@@ -227,7 +229,7 @@ class _Loop:
         return self._close()
 
     def _turn(self, selector: selectors.BaseSelector) -> None:
-        next_drain = next_states = next_snapshot = 0.0
+        next_drain = next_states = next_absorb = 0.0
         snapshot = self._snapshot()
         while not self._over():
             now = time.monotonic()
@@ -238,8 +240,9 @@ class _Loop:
             keys = any(key.data is self._screen and self._screen for key, _ in ready)
             others = any(key.data is None for key, _ in ready)
             if not self._ended and (others or now >= next_drain):
-                self._take(self._profiler.pump())
-                next_drain = now + DRAIN_S
+                batch = self._profiler.pump()
+                self._take(batch)
+                next_drain = now + (DRAIN_S if len(batch.samples) >= MANY_EVENTS else CALM_DRAIN_S)
             if self._ended:
                 # nothing but the screen is left to wait for
                 for fileno in self._profiler.filenos():
@@ -250,12 +253,17 @@ class _Loop:
                     self._take(self._profiler.states())
                 next_states = now + (STATES_S if self._screen is not None else UNSEEN_STATES_S)
                 began = time.thread_time()
-                if self._screen is not None or now >= next_snapshot:
-                    snapshot = self._snapshot()
-                    next_snapshot = now + ABSORB_S
+                if self._screen is None and now >= next_absorb:
+                    next_absorb = now + ABSORB_S
                     if self._progress is not None:
-                        self._progress(snapshot, self._left_s() if self._duration_ns else 0.0)
+                        left_s = self._left_s() if self._duration_ns else 0.0
+                        self._progress(self._snapshot(), left_s)
+                    else:
+                        self._analyzer.absorb(self._look())
+                    self._forget()
                 if self._screen is not None:
+                    snapshot = self._snapshot()
+                    self._forget()
                     self._screen.draw(snapshot)
                     dear = (time.thread_time() - began) / SCREEN_SHARE
                     next_states = max(next_states, now + min(dear, RAREST_S))
@@ -334,16 +342,23 @@ class _Loop:
             self._tape.end(self._profiler.end_ns, reason)
 
     def _snapshot(self) -> Snapshot:
+        return self._analyzer.snapshot(self._look(), not self._ended, self._ended)
+
+    def _look(self) -> int:
+        """The moment of what is derived next; the tape is told."""
         now = self._recording.ended_ns
         if not now:
             now = time.monotonic_ns()
             if self._tape is not None:
                 self._tape.look(now)
-        snapshot = self._analyzer.snapshot(now, not self._ended, self._ended)
+        return now
+
+    def _forget(self) -> None:
+        """Now and then, while nothing has come since it was all looked at."""
+        now = time.monotonic_ns()
         if not self._ended and now >= self._next_forget_ns:
             self._next_forget_ns = now + int(FORGET_S * 1e9)
             self._analyzer.forget(now)
-        return snapshot
 
     def _close(self) -> Outcome:
         if not self._ended:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     TypesOf = Callable[[Tally], tuple[tuple[str, int], ...]]
 
 _ALWAYS_FRESH = 100
-_ROUND = 48
+_ROUND = 96
 """Snapshots in which every row further down is made fresh once."""
 _MANY = 4
 """Where more than this part of the rows has changed (a quarter), all are sorted anew."""

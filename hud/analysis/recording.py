@@ -176,14 +176,15 @@ class Recording:
 
     def _take_totals(self, batch: Batch) -> None:
         info = self.info
-        self.info = replace(
-            info,
-            detection=batch.detection or info.detection,
-            target=batch.target or info.target,
-            threshold_ns=batch.threshold_ns or info.threshold_ns,
-            threshold_from=batch.threshold_from if batch.threshold_ns else info.threshold_from,
-            notes=info.notes if batch.notes is None else batch.notes,
-        )
+        if batch.detection or batch.target or batch.threshold_ns or batch.notes is not None:
+            self.info = replace(
+                info,
+                detection=batch.detection or info.detection,
+                target=batch.target or info.target,
+                threshold_ns=batch.threshold_ns or info.threshold_ns,
+                threshold_from=batch.threshold_from if batch.threshold_ns else info.threshold_from,
+                notes=info.notes if batch.notes is None else batch.notes,
+            )
         if batch.losses is not None:
             self.set_losses(batch.losses)
         if batch.cost is not None:

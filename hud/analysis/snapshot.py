@@ -43,7 +43,7 @@ _MAX_UNSETTLED = 20_000
 _TYPES = 8
 """How many task types of a blocker are listed."""
 _TASKS_NS = 1_000_000_000
-_TASKS_EACH_NS = 20_000
+_TASKS_EACH_NS = 50_000
 PATIENCE_NS = 60_000_000_000
 """How long an episode waits for stacks that it names and that were not told."""
 _TIMELINE = 4_096
@@ -193,13 +193,14 @@ class Analyzer:
                 if draft is None:
                     continue
                 self._ledger.replace(at, self._settle(draft))
-                if not unresolved(draft, self.recording.stacks):
+                missing = unresolved(draft, self.recording.stacks)
+                if not missing:
                     del self._unsettled[at]
-                else:
-                    self._wait(at, draft, only=key)
+                elif key in missing:  # told again, and still without names
+                    self._waiting_for.setdefault(key, []).append(at)
 
     def forget(self, now_ns: int) -> None:
-        """Forget what no episode and nothing that lasts refers to, right after a ``snapshot``.
+        """Forget what no episode and nothing that lasts refers to, right after ``absorb``.
 
         Now and then in a run that goes on: it takes its time. Snapshots stay the same.
         """
@@ -250,16 +251,13 @@ class Analyzer:
 
     def _keep(self, draft: Draft) -> None:
         at = self._ledger.add(self._settle(draft))
-        if unresolved(draft, self.recording.stacks):
+        missing = unresolved(draft, self.recording.stacks)
+        if missing:
             if len(self._unsettled) >= _MAX_UNSETTLED:
                 self._give_up(next(iter(self._unsettled)))
             self._unsettled[at] = draft
-            self._wait(at, draft)
-
-    def _wait(self, at: int, draft: Draft, only: int | None = None) -> None:
-        for key in unresolved(draft, self.recording.stacks):
-            if only is None or key == only:
-                self._waiting_for.setdefault(key, []).append(at)
+        for key in missing:
+            self._waiting_for.setdefault(key, []).append(at)
 
     def _give_up(self, at: int) -> None:
         for key in unresolved(self._unsettled.pop(at), self.recording.stacks):

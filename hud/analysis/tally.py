@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections import deque
 from heapq import nlargest
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 from hud.model import BUCKETS
@@ -70,12 +71,12 @@ class Durations:
     def histogram(self) -> tuple[int, ...]:
         """How many there are in each bucket of ``bucket_floor_ns``, trailing zeros left out."""
         buckets = self._buckets
-        return tuple(buckets.get(at, 0) for at in range(max(buckets, default=-1) + 1))
+        return tuple(map(buckets.get, range(max(buckets, default=-1) + 1), repeat(0)))
 
     def history(self, at_ns: int) -> tuple[int, ...]:
         """The last slices up to the one that holds ``at_ns``, oldest first."""
         last = at_ns // SLICE_NS
-        return tuple(self._slices.get(last - back, 0) for back in range(SLICES - 1, -1, -1))
+        return tuple(map(self._slices.get, range(last - SLICES + 1, last + 1), repeat(0)))
 
     def _spread(self, start_ns: int, duration_ns: int, sign: int) -> None:
         slices = self._slices

@@ -22,18 +22,16 @@ def width_of(line: Iterable[Span]) -> int:
 
 
 def clip(line: Iterable[Span], width: int, ellipsis: str) -> Line:
-    """``line`` in at most ``width`` cells."""
-    kept: list[Span] = []
+    """``line`` in at most ``width`` cells; what fits stays the same tuple."""
+    line = tuple(line)
     left = width
-    for span in line:
-        size = cells(span.text)
+    for at, (text, style) in enumerate(line):
+        size = len(text) if text.isascii() else cells(text)
         if size > left:
-            if left > 0:
-                kept.append(Span(cut(span.text, left, ellipsis), span.style))
-            break
-        kept.append(span)
+            rest = (Span(cut(text, left, ellipsis), style),) if left > 0 else ()
+            return (*line[:at], *rest)
         left -= size
-    return tuple(kept)
+    return line
 
 
 class Item(NamedTuple):
@@ -77,6 +75,9 @@ def spread(
     for item in aside:
         end += [item.span, Span(" " * gap)]
     return clip((*start, *end[:-1]), width, ellipsis)
+
+
+_GAP = Span("  ")
 
 
 class Column(NamedTuple):
@@ -145,17 +146,24 @@ class Table:
 
     def row(self, marker: Span, values: Mapping[str, Line], ellipsis: str) -> Line:
         """One row; ``marker`` fills the margin, ``values`` holds a line per column name."""
-        spans: list[Span] = [Span(pad(cut(marker.text, self.margin), self.margin), marker.style)]
-        for column in self.columns:
-            spans += self._cell(
-                clip(values[column.name], self.widths[column.name], ellipsis), column
-            )
-        return clip(spans[:-1], self._total, ellipsis)
+        margin = Span(pad(cut(marker.text, self.margin), self.margin), marker.style)
+        return clip((margin, *self.cells(values, ellipsis)), self._total, ellipsis)
 
-    def _cell(self, content: Line, column: Column) -> list[Span]:
-        blanks = Span(" " * (self.widths[column.name] - width_of(content)))
-        cell = [blanks, *content] if column.right else [*content, blanks]
-        return [*(span for span in cell if span.text), Span("  ")]
+    def cells(self, values: Mapping[str, Line], ellipsis: str) -> Line:
+        """A row without its margin."""
+        spans: list[Span] = []
+        for column in self.columns:
+            content = [span for span in values[column.name] if span.text]
+            spans += self._cell(clip(content, self.widths[column.name], ellipsis), column)
+        return tuple(spans[:-1])
+
+    def _cell(self, content: Line, column: Column) -> Line:
+        spare = self.widths[column.name] - width_of(content)
+        if not spare:
+            return (*content, _GAP)
+        if column.right:
+            return (Span(" " * spare), *content, _GAP)
+        return (*content, Span(" " * (spare + len(_GAP.text))))
 
 
 def block(lines: Sequence[Line], width: int, height: int, ellipsis: str) -> list[Line]:

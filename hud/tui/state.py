@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 HELD_NS = 2_000_000_000
 _MANY = 1_000
-_PATIENCE_NS = 3_000_000_000
+_PATIENCE_NS = 5_000_000_000
 
 
 class Size(NamedTuple):
@@ -178,8 +178,9 @@ def settle(state: UiState, snapshot: Snapshot, held: bool = False) -> UiState:
 
 
 def _fresh_enough(state: UiState, snapshot: Snapshot, grouped: object) -> bool:
-    """Adding up many blockers takes its time: it need not be done at every snapshot."""
-    if state.group is Group.FUNCTION or len(snapshot.blockers) < _MANY:
+    """Searching or adding up many blockers takes its time: it need not be done each time."""
+    easy = state.group is Group.FUNCTION and not state.filter.search
+    if easy or len(snapshot.blockers) < _MANY:
         return False
     return state.grouped == grouped and 0 <= snapshot.now_ns - state.grouped_ns < _PATIENCE_NS
 

@@ -21,7 +21,7 @@ import tty
 from typing import IO, TYPE_CHECKING, Any
 
 from hud.tui import strokes
-from hud.tui.frame import diff
+from hud.tui.diff import diff
 from hud.tui.state import Size
 from hud.tui.style import THEMES, Line, Look, theme_by_background, theme_for
 from hud.tui.text import cells
@@ -81,7 +81,6 @@ class Screen:
         self._shown: list[Line] | None = None
         self._shown_size = Size(0, 0)
         self._sequences: dict[str, str] = {}
-        self._moves: dict[tuple[int, int], str] = {}
         self._saved_mode: list[Any] | None = None
         self._saved_handlers: dict[signal.Signals, Any] = {}
         self._marks: set[signal.Signals] = set()
@@ -103,6 +102,8 @@ class Screen:
         self._poll = select.epoll()
         try:
             self._term = _terminal(self._stream, self._input)
+            # As ECMA-48 has it, and nearly every terminal: terminfo's language is slow.
+            self._plain_moves = self._term.move_yx(4, 6) == "\x1b[5;7H"
             # What has no alternate screen is too old for the rest too.
             self._mouse = bool(self._term.enter_fullscreen) and self._term.kind != "linux"
             self._poll.register(self._input, select.EPOLLIN)
@@ -296,10 +297,9 @@ class Screen:
         self._shown, self._shown_size = list(lines) if whole else None, size
 
     def _move(self, y: int, x: int) -> str:
-        known = self._moves.get((y, x))
-        if known is None:
-            known = self._moves[y, x] = str(self._term.move_yx(y, x))
-        return known
+        if self._plain_moves:
+            return f"\x1b[{y + 1};{x + 1}H"
+        return str(self._term.move_yx(y, x))
 
     @property
     def _normal(self) -> str:

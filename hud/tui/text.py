@@ -111,6 +111,16 @@ def _cells(text: str) -> int:
     return sum(map(_width, text))
 
 
+def narrow(text: str) -> bool:
+    """Whether each character of clean ``text`` takes one cell."""
+    return text.isascii() or _narrow(text)
+
+
+@lru_cache(maxsize=4096)
+def _narrow(text: str) -> bool:
+    return all(_width(char) == 1 for char in text)
+
+
 def cut(text: str, width: int, ellipsis: str = "\u2026") -> str:
     """The beginning of clean ``text`` in at most ``width`` cells."""
     if width <= 0:

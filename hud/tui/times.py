@@ -113,14 +113,15 @@ def within(shown: Shown, snapshot: Snapshot) -> list[Episode]:
     """The episodes that are on the screen, the latest first."""
     found = []
     older = 0
+    start_ns, end_ns = shown.start_ns, shown.end_ns
     for episode in reversed(snapshot.timeline):
-        if episode.start_ns + episode.duration_ns <= shown.start_ns:
+        if episode.start_ns + episode.duration_ns <= start_ns:
             older += 1
             if older > _DISORDER:
                 break
         else:
             older = 0
-            if episode.start_ns < shown.end_ns:
+            if episode.start_ns < end_ns:
                 found.append(episode)
     return found
 

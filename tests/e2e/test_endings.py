@@ -107,7 +107,7 @@ def test_a_second_interrupt_ends_at_once(server: targets.Running, tmp_path: Path
         (resolver,) = children(hud.pid)
         os.kill(resolver, signal.SIGSTOP)
         try:
-            time.sleep(1)
+            time.sleep(3)  # stacks without names have come
             hud.process.send_signal(signal.SIGINT)
             time.sleep(1)
             assert hud.process.poll() is None

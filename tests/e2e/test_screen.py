@@ -172,6 +172,20 @@ def test_a_recording_is_made_behind_the_screen_and_played_again(
         hud.press("q")
         assert hud.ends() == ""
 
+    assert not colours(recording, "none")
+    dark, light = (colours(recording, theme) for theme in ("dark", "light"))
+    assert dark and light and dark != light
+
+
+def colours(recording: Path, theme: str) -> set[str]:
+    """What the screen is drawn in, whatever the environment says."""
+    with Session("view", recording, "--theme", theme, COLORFGBG="15;0") as hud:
+        hud.shows("demo_server::")
+        cells = [cell for row in hud.screen.buffer.values() for cell in row.values()]
+        hud.press("q")
+        hud.ends()
+    return {cell.fg for cell in cells} - {"default"}
+
 
 def test_all_that_a_screen_can_be_asked(server: targets.Running, tmp_path: Path) -> None:
     """Threshold, window, views, yank and export, on a real run."""

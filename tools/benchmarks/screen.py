@@ -19,6 +19,7 @@ from benchmarks import table
 from hud.analysis.recording import Recording
 from hud.analysis.snapshot import Analyzer
 from hud.model import Snapshot
+from hud.session import rare_collections
 from hud.tui import keys
 from hud.tui.frame import compose
 from hud.tui.state import Size, UiState, settle
@@ -49,9 +50,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     number = 1_000 if options.quick else options.blockers
     redraws = 10 if options.quick else options.redraws
-    rows = [
-        _in_a_terminal(lambda row=row: _measured(*row, number, redraws)) for row in VIEWS.items()
-    ]
+    with rare_collections():
+        rows = [
+            _in_a_terminal(lambda row=row: _measured(*row, number, redraws))
+            for row in VIEWS.items()
+        ]
     head = ("view", "analysis", "settle", "compose", "draw", "ms in all", "at 4/s")
     table.show(f"CPU ms per redraw: {number} blockers, {SIZE.width} x {SIZE.height}", head, rows)
     return 0

@@ -28,6 +28,7 @@ from hud.tui.text import (
 if TYPE_CHECKING:
     from hud.model import Snapshot
     from hud.tui.state import UiState
+    from hud.tui.text import Glyphs
 
 COLUMNS = (
     Column("function", "function", 28, grow=3, widest=90),
@@ -94,13 +95,17 @@ _rows: Kept[Blocker, Line] = Kept(512)
 
 def _kept_row(table: Table, blocker: Blocker, at: int, state: UiState) -> Line:
     """As ``_row``; what did not change since the last frame is not made again."""
-    more = (at, at == state.cursor, state.glyphs, table.key)
-    return _rows.get(blocker, more, lambda: _row(table, blocker, at, state))
+    chosen, glyphs = at == state.cursor, state.glyphs
+    row = _rows.get(
+        blocker, (chosen, glyphs, table.key), lambda: _row(table, blocker, chosen, glyphs)
+    )
+    rank = count(at + 1) if at >= 999 else str(at + 1)
+    marker = f" {'>' if chosen else ' '}{pad(rank, 3, right=True)}"
+    return (Span(pad(marker, table.margin), "bold" if chosen else ""), *row)
 
 
-def _row(table: Table, blocker: Blocker, at: int, state: UiState) -> Line:
-    mark = state.glyphs.ellipsis
-    chosen = at == state.cursor
+def _row(table: Table, blocker: Blocker, chosen: bool, glyphs: Glyphs) -> Line:
+    mark = glyphs.ellipsis
     room = table.widths["function"]
     values = {
         "where": (Span(cut_left(clean(blocker.where), table.widths.get("where", 0), mark)),),
@@ -111,11 +116,9 @@ def _row(table: Table, blocker: Blocker, at: int, state: UiState) -> Line:
         "max": (Span(duration(blocker.max_ns)),),
         "p99": (Span(duration(blocker.p99_ns) if blocker.p99_ns else "-"),),
         "share": (Span(percent(blocker.share)),),
-        "history": (Span(sparkline(blocker.history[-12:], state.glyphs.ramp)),),
+        "history": (Span(sparkline(blocker.history[-12:], glyphs.ramp)),),
     }
-    rank = count(at + 1) if at >= 999 else str(at + 1)
-    marker = Span(f" {'>' if chosen else ' '}{pad(rank, 3, right=True)}", "bold" if chosen else "")
-    return table.row(marker, values, mark)
+    return table.cells(values, mark)
 
 
 def _function(blocker: Blocker, room: int, joined: bool, chosen: bool, mark: str) -> Line:

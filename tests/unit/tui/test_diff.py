@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hud.tui.frame import Cell, Run, cells_of, diff
+from hud.tui.diff import Run, diff, row_of
 from hud.tui.style import Line, Span
 from hud.tui.text import cells, clean
 
@@ -27,6 +29,14 @@ def fitted(parts: list[Span]) -> Line:
 
 
 frames = st.lists(st.lists(spans, max_size=5).map(fitted), min_size=3, max_size=3)
+
+
+Cell = tuple[str, str]
+
+
+def cells_of(line: Line, width: int) -> list[Cell]:
+    row = row_of(line, width)
+    return [(cell, row.styles[bisect_right(row.ends, x)]) for x, cell in enumerate(row.cells)]
 
 
 def applied(old: list[Line] | None, runs: list[Run]) -> list[list[Cell]]:
