@@ -75,6 +75,7 @@ class Roster:
 
     def born(self, tid: int) -> None:
         """A thread whose name comes later."""
+        self._ended.discard(tid)
         self.names.setdefault(tid, "")
 
     def rename(self, tid: int, name: str) -> Worker | None:
@@ -98,7 +99,7 @@ class Roster:
         return self.by_tid.pop(tid, None) is not None
 
     def buried(self, tids: Iterable[int]) -> list[int]:
-        """The kernel had its last word on these; returns those that were workers until now.
+        """These are gone, and the kernel has no more to say; returns those that were workers.
 
         A thread that lived for a moment only is found, and told as a worker, after its end.
         """

@@ -61,7 +61,7 @@ from hud.target.life import (
 from hud.target.mappings import read_mappings
 from hud.target.namespace import require_initial_pid_namespace
 from hud.target.pressure import HostWatch
-from hud.target.threads import list_threads
+from hud.target.threads import is_alive, list_threads
 
 LAST_NAMES_S = 5.0
 """How long the end of a run waits for names that the resolver still looks up."""
@@ -285,7 +285,11 @@ class Profiler:
         samples, batch.details = self._waits.take(samples, batch.stacks)
         if self._ladder.copies.known:
             polling = {sample.tid for sample in samples if sample.kind == Kind.POLL}
-            batch.workers += self._roster.see_polling(polling)
+            found = self._roster.see_polling(polling)
+            batch.workers += found
+            batch.died += self._roster.buried(
+                worker.tid for worker in found if not is_alive(self.target.pid, worker.tid)
+            )
         samples = self._roster.inside(samples)
         batch.samples = samples
         if self._tasks is not None:

@@ -13,7 +13,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from operator import itemgetter
-from pathlib import Path
 from typing import NamedTuple
 
 from hud.model import Batch, Kind, Sample, TaskCount, TaskKind, TasksRead, ThreadState
@@ -25,6 +24,7 @@ from hud.runtime.live import memory_reader
 from hud.runtime.queues import Runtime
 from hud.runtime.tasks import Vtables, find, is_there, walk
 from hud.symbols.client import FailedReply, KindsReply, Reply, Resolver
+from hud.target.threads import is_alive
 
 SHARE = 0.003
 CREDIT_S = 0.02
@@ -112,7 +112,7 @@ class TaskReader:
         driving = {
             tid: one
             for tid, one in driving.items()
-            if one.scheduler and (tid in ran or self._lives(tid))
+            if one.scheduler and (tid in ran or is_alive(self._pid, tid))
         }
         self._find_runtimes(driving)
         runtimes = {runtime.handle: runtime for runtime in self._runtimes.values()}
@@ -139,9 +139,6 @@ class TaskReader:
         batch.task_kinds += self._fresh
         self._fresh = []
         self._spent_s += time.thread_time() - began
-
-    def _lives(self, tid: int) -> bool:
-        return Path(f"/proc/{self._pid}/task/{tid}").exists()
 
     def _affordable(self) -> bool:
         return self._spent_s <= CREDIT_S + SHARE * (time.monotonic() - self._begun)
