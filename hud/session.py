@@ -37,8 +37,8 @@ UNSEEN_STATES_S = 0.5
 ABSORB_S = 1.0
 """How often a run without a screen derives what is new, so that its end has little left to do."""
 
-FORGET_S = 10.0
-"""How often a run looks for what it needs no more."""
+FORGET_S, FORGET_SHARE = 10.0, 0.001
+"""How often a run looks for what it needs no more, and of a core at most."""
 
 AGAIN_S = 0.3
 """A signal that follows another sooner is the same one: timeout(1) sends it to the process and then
@@ -357,8 +357,10 @@ class _Loop:
         """Now and then, while nothing has come since it was all looked at."""
         now = time.monotonic_ns()
         if not self._ended and now >= self._next_forget_ns:
-            self._next_forget_ns = now + int(FORGET_S * 1e9)
+            began = time.thread_time()
             self._analyzer.forget(now)
+            dear = (time.thread_time() - began) / FORGET_SHARE
+            self._next_forget_ns = now + int(max(FORGET_S, dear) * 1e9)
 
     def _close(self) -> Outcome:
         if not self._ended:
