@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from hud.analysis.polls import PollDetector
 from hud.analysis.runs import RunDetector
@@ -13,16 +13,6 @@ if TYPE_CHECKING:
 
     from hud.analysis.drafts import Draft
     from hud.analysis.recording import Recording
-
-
-class Detector(Protocol):
-    """One way to tell episodes from samples."""
-
-    def feed(self, samples: Iterable[Sample], now_ns: int, /) -> Iterator[Draft]:
-        """Take new samples; give the episodes that have ended."""
-
-    def in_progress(self, now_ns: int, /) -> Iterator[Draft]:
-        """The episodes that would have ended now."""
 
 
 class RungDetector:

@@ -221,10 +221,6 @@ class Btf:
             return bool(self._words[record.at + 3] >> 24 & INT_SIGNED)
         return record.flag
 
-    def int_bits(self, record: Type) -> int:
-        """Width of an INT in bits."""
-        return self._words[record.at + 3] & 0xFF
-
     # ------------------------------------------------------------------- derived
 
     def bare(self, type_id: int) -> Type:
@@ -253,16 +249,6 @@ class Btf:
             else:
                 raise self._broken(f"type {type_id} has no size")
         raise self._broken("arrays without end")
-
-    def parameters(self, name: str) -> int | None:
-        """How many arguments the functions behind ``typedef ... (*name)(...)`` take."""
-        for type_id in self.named(name, (TYPEDEF,)):
-            pointer = self.bare(type_id)
-            if pointer.kind == PTR:
-                function = self.bare(pointer.size_or_type)
-                if function.kind == FUNC_PROTO:
-                    return function.vlen
-        return None
 
     def loadable(self) -> bytes:
         """The bytes with every DATASEC filled in, which clang leaves to the loader.

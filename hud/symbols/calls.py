@@ -61,7 +61,7 @@ class Callees:
         if symbol is not None:
             name, start, _ = symbol
             into = f"+0x{target - start:x}" if target != start else ""
-            return readable_symbol(name) + into
+            return readable_symbol(name, self._module.kind(symbol)) + into
         if may_be_stub:
             slot = self._stub(target)
             if slot:

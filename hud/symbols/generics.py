@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from hud.symbols.names import readable
+from hud.symbols.names import ASYNC, readable
 
 NAME_LIMIT = 400
 _GENERICS = re.compile(r"^(?:.*::)?poll(?:::)?<")
@@ -14,6 +14,13 @@ _SHORTER = (
     (re.compile(r"\b(?:alloc|core)::(?:boxed|pin|sync|rc|string|vec|option|result)::"), ""),
     (re.compile(r",(?=\S)"), ", "),
 )
+_HOLDER = re.compile(
+    r"(?:Pin|Box|tokio::time::timeout::Timeout|tokio::task::(?:coop::)?unconstrained::Unconstrained"
+    r"|tracing::instrument::(?:Instrumented|WithDispatch)|futures_util::abortable::Abortable"
+    r"|futures_util::future::future::fuse::Fuse|core::panic::unwind_safe::AssertUnwindSafe"
+    r"|sync_wrapper::SyncWrapper)<"
+)
+"""Types that are futures only if their first argument is one."""
 
 
 def first_generic(name: str) -> str:
@@ -54,8 +61,23 @@ def without_generics(name: str) -> str:
 
 
 def shown(future: str, own_name: str = "") -> str:
-    """A future's type as people read it; ``own_name``: of its function, see ``readable``."""
+    """A future's type as people read it; ``own_name``: of its function, see ``readable``.
+
+    A closure is no future: what a symbol calls so is an async fn or block where the type of a
+    future stands, also inside of one of the types that are futures of the future they hold.
+    """
     name = readable(future, own_name)
     for pattern, short in _SHORTER:
         name = pattern.sub(short, name)
-    return name[:NAME_LIMIT]
+    return _as_future(name)[:NAME_LIMIT]
+
+
+def _as_future(name: str) -> str:
+    begin = 0
+    while holder := _HOLDER.match(name, begin):
+        begin = holder.end()
+    future = first_argument(name[begin - 1 :]) if begin else name
+    if not future.endswith("::{closure}"):
+        return name
+    end = begin + len(future)
+    return name[: end - len("{closure}")] + ASYNC + name[end:]

@@ -29,7 +29,6 @@ from hud.symbols.demangle import demangle
 from hud.symbols.elf import PF_X
 from hud.symbols.generics import first_argument, first_generic, shown, without_generics
 from hud.symbols.inferred import short_path
-from hud.symbols.locations import Locations
 from hud.symbols.names import place_of
 from hud.symbols.reach import Reach
 
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
 DEPTH = 3
 POINTERS = 7
 """Functions in a vtable; then trailer_offset, scheduler_offset and id_offset."""
-VTABLE = 80
 OFFSETS = bytes((32, 0, 0, 0, 0, 0, 0, 0, 40, 0, 0, 0, 0, 0, 0, 0))
 """scheduler_offset and id_offset: behind a header of 32 bytes."""
 SEARCHED = 128 << 20
@@ -99,7 +97,7 @@ class Kinds:
     def __init__(self, elf: ElfFile, module: Module) -> None:
         self._elf = elf
         self._module = module
-        self._locations = Locations(elf)
+        self._locations = module.locations
         self._reach = Reach(elf, self._locations, self._bounds_of)
         self._table: Bounds | None = None
         with suppress(FormatError):
@@ -108,6 +106,8 @@ class Kinds:
         self._listed: tuple[Functions, ...] | None = None
         self._drops: dict[int, frozenset[str]] | None = None
         self._sure: dict[Functions, str] = {}
+        self._shared: set[tuple[int, str]] = set()
+        """Schedulers and futures that stand for several types: their functions were merged."""
         self._defined: dict[int, tuple[tuple[int, Location], ...]] = {}
         self._places: Counter[Location] = Counter()
 
@@ -127,12 +127,14 @@ class Kinds:
             return self._kind(self._sure[functions], functions)
         left = sorted(self._left(functions))
         futures = left or _nearest(self._evidence_of(functions).polled)
+        place = self._declared(functions, "").removeprefix(NOT_SURE)
+        if place and len(futures) == 1 and (functions.schedule, futures[0]) in self._shared:
+            return Kind(place, place, True)
         if futures:
             names = " | ".join(map(shown, futures[:MOST_SHOWN]))
             where = self._declared(functions, "") if all(map(_is_coroutine, futures)) else ""
             # one is left by elimination, or a merged function spoke for it
             return Kind(names, where, len(left) < 2)
-        place = self._declared(functions, "").removeprefix(NOT_SURE)
         return Kind(place, place, bool(place))
 
     def _kind(self, future: str, functions: Functions, own_name: str = "") -> Kind:
@@ -189,6 +191,8 @@ class Kinds:
         for (schedule, future), claimants in claims.items():
             if len(claimants) == 1 and (schedule, future) not in taken:
                 self._sure[claimants[0]] = future
+            else:
+                self._shared.add((schedule, future))
 
     def _drops_at(self, vaddr: int) -> frozenset[str] | None:
         """The futures whose task's cell or stage the function at a vaddr drops."""

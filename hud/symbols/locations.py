@@ -177,7 +177,7 @@ class Locations:
         stops = set(found.stops)
         for at, target, location in uses:
             call = _call_after(found.calls, at)
-            definition = call is not None and self._is_resumed(call[1])
+            definition = call is not None and self.is_resumed(call[1])
             references.append(Reference(at, target, sites[at], location, definition))
             if call is not None:  # it panics
                 stops.add(call[0] + 1)
@@ -200,32 +200,31 @@ class Locations:
                 jumps.append((table + offset, at))
         return jumps
 
-    def _is_resumed(self, callee: int) -> bool:
-        """Is it ``panic_const_async_fn_resumed`` or its like?"""
-        if callee < 0:  # through a slot of the GOT
+    def is_resumed(self, callee: int) -> bool:
+        """Is it ``panic_const_async_fn_resumed`` or its like? Negative: what a slot leads to."""
+        if callee < 0:
             callee = self.pointer_or_none(-callee)
         if callee not in self._resumed:
             if len(self._resumed) >= KEPT:
                 self._resumed.clear()
-            self._resumed[callee] = self._says_resumed(callee)
+            self._resumed[callee] = self._panics_resumed(callee)
         return self._resumed[callee]
 
-    def _says_resumed(self, callee: int) -> bool:
-        """Does a function refer to the message, or (rustc before 1.93) to a pointer to it?"""
+    def _panics_resumed(self, callee: int) -> bool:
+        """Does a function refer first to the message, or (rustc before 1.93) to a pointer to it?"""
         scan = SCANS[self._elf.machine_id]
         for size in (CALLEE_SIZE, 16):
             try:
                 code = bytes(self._elf.read(callee, size))
             except FormatError:
                 continue
-            addresses = scan(code, callee, self._elf.type == ET_EXEC).addresses
-            return any(self._is_message(target) for _, target in addresses)
+            # its neighbours panic with other messages
+            first = min(scan(code, callee, self._elf.type == ET_EXEC).addresses, default=(0, 0))[1]
+            return self.says_resumed(first) or self.says_resumed(self.pointer_or_none(first))
         return False
 
-    def _is_message(self, vaddr: int) -> bool:
-        return self._says(vaddr) or self._says(self.pointer_or_none(vaddr))
-
-    def _says(self, vaddr: int) -> bool:
+    def says_resumed(self, vaddr: int) -> bool:
+        """Is the message at a vaddr?"""
         try:
             return self._constant(vaddr, len(RESUMED)) == RESUMED
         except FormatError:

@@ -11,9 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hud.errors import FormatError
+from hud.symbols.coroutines import Coroutines
+from hud.symbols.demangle import demangle
 from hud.symbols.dwarf.members import structures_with
 from hud.symbols.dwarf.reader import Dwarf, RawFrame
 from hud.symbols.elf import ET_DYN, PT_GNU_EH_FRAME, STT_TLS
+from hud.symbols.locations import Locations
+from hud.symbols.names import ASYNC, is_closure
 from hud.symbols.symtab import Symtab
 from hud.symbols.tls import tls_slots
 
@@ -71,6 +75,8 @@ class Module:
     ) -> None:
         self.elf = elf
         self.debug = debug
+        self.locations = Locations(elf)
+        self._coroutines = Coroutines(elf, self.locations)
         self._notes: list[str] = []
         self._symtabs = [Symtab(file) for file in (elf, debug) if file is not None]
         self._symtabs.sort(key=lambda found: found.table != ".symtab")
@@ -111,15 +117,17 @@ class Module:
         For a caller's frame pass the return address - 1.
         """
         frames = self._dwarf_frames(vaddr)
-        if frames and (frames[-1].name_raw or frames[-1].name):
+        if frames and _is_named(frames[-1]):
             return tuple(frames)
         symbol = self.symbol(vaddr)
-        if symbol is None:
+        if symbol is None or (frames and frames[-1].name and demangle(symbol[0]) is None):
             return tuple(frames)
         name, start, size = symbol
         if not frames:
-            return (RawFrame(name, "", "", 0, False, start, size),)
-        named = frames[-1]._replace(name_raw=name)
+            return (RawFrame(name, self.kind(symbol), "", 0, False, start, size),)
+        own = frames[-1].name
+        own = own if own.startswith("{") else "" if own else self.kind(symbol)
+        named = frames[-1]._replace(name_raw=name, name=own)
         return tuple(
             frame._replace(
                 symbol_start=frame.symbol_start or start, symbol_size=frame.symbol_size or size
@@ -145,6 +153,13 @@ class Module:
         except FormatError as why:
             self._note(str(why))
             return ""
+
+    def kind(self, symbol: tuple[str, int, int]) -> str:
+        """ASYNC where a symbol, as ``symbol`` gives it, is the body of an async fn or block by its
+        code; empty = a closure, another function, or not known.
+        """
+        name, start, size = symbol
+        return ASYNC if is_closure(name) and self._coroutines.is_body(start, size) else ""
 
     def symbol(self, vaddr: int) -> tuple[str, int, int] | None:
         """(raw name, start, size) of the function at a vaddr, by the symbol tables alone."""
@@ -214,3 +229,9 @@ class Module:
 
     def _tls_symbols(self) -> list[FoundSymbol]:
         return [symbol for symbol in self._find(CONTEXT_NAMES) if symbol.type == STT_TLS]
+
+
+def _is_named(frame: RawFrame) -> bool:
+    """By itself; line tables alone have only the last part of a path, and a symbol says more."""
+    bare = frame.file.endswith(".rs") and "::" not in frame.name
+    return bool(frame.name_raw or (frame.name and not bare))

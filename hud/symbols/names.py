@@ -6,9 +6,10 @@ impl.
 
 Names. Hashes, disambiguators and the generics of functions go (the raw symbol keeps them), so that
 all instances of one function have one name. ``<T as Trait>::method`` stays; an inherent impl is
-``T::method``. Closures are ``{closure}``. The symbol of an async fn's body is that of a closure:
-only DWARF tells them apart, by the function's own name (``{async_fn#0}``, ``{async_block#0}``),
-and then it is ``handler::{async fn}``; without it, it stays ``handler::{closure}``.
+``T::method``. Closures are ``{closure}``. The symbol of an async fn's body is that of a closure.
+DWARF tells them apart, by the function's own name (``{async_fn#0}``, ``{async_block#0}``): then it
+is ``handler::{async fn}``. Without it the machine code may (`hud.symbols.coroutines`), though not
+an async fn from an async block: then it is ``handler::{async}``.
 
 Origins. The crate in the name decides, for a line may come from a macro of another crate; the path
 tells its version and whether a crate is the user's, and decides alone where the name has no crate.
@@ -20,6 +21,7 @@ is neither therefore looks like the user's code.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -119,7 +121,11 @@ def place_of(path: str) -> Place | None:
 
 _CLOSURE = re.compile(r"\{\{closure\}\}|\{closure(?:_env)?(?::\w+)?(?:#\d+)?\}")
 _OTHER = re.compile(r"\{\{([\w.-]+)\}\}|\{(shim:\w+|constant|constructor)(?:#\d+)?\}")
-_ASYNC = re.compile(r"\{(async_fn|async_block|async_closure|gen_block|gen_fn)(?:_env)?(?:#\d+)?\}")
+_ASYNC = re.compile(
+    r"\{(async_fn|async_block|async_closure|async|gen_block|gen_fn)(?:_env)?(?:#\d+)?\}"
+)
+ASYNC = "{async}"
+"""The own name of an async fn's or block's body where nothing tells which of the two it is."""
 _FIRST = re.compile(r"<*([A-Za-z_]\w*)::", re.ASCII)
 _TYPE_PREFIX = re.compile(r"^(?:&(?:'\w+ )?|\*|\[|\(|mut |const |dyn |for<[^>]*> )*")
 
@@ -277,7 +283,19 @@ def describe(
     ``crates``: the module's crates and versions, see `hud.symbols.panics.crates`. A raw frame that
     has a linkage name and a ``name`` gives the function's own name in the latter.
     """
-    return tuple(_frame(module, vaddr, raw, crates) for raw in raw_frames)
+    frames = [_frame(module, vaddr, raw, crates) for raw in raw_frames]
+    for outer in frames:
+        path, mark, _ = outer.function.rpartition("::{async fn}")
+        if mark:
+            # the only closure of an async fn is its body: what is in the one is in the other
+            inside = f"{path}::{{closure}}::"
+            frames = [
+                replace(one, function=f"{path}{mark}::{one.function[len(inside) :]}")
+                if one.function.startswith(inside)
+                else one
+                for one in frames
+            ]
+    return tuple(frames)
 
 
 def _frame(module: str, vaddr: int, raw: RawFrame, crates: Mapping[str, str]) -> Frame:
@@ -305,10 +323,18 @@ def _frame(module: str, vaddr: int, raw: RawFrame, crates: Mapping[str, str]) ->
     )
 
 
-def readable_symbol(raw: str) -> str:
-    """A symbol as people read it, without what only debug information tells."""
+def readable_symbol(raw: str, own_name: str = "") -> str:
+    """A symbol as people read it; ``own_name`` as for ``readable``."""
     demangled = demangle(raw, generics=False)
-    return _plain(raw) if demangled is None else readable(demangled)
+    return _plain(raw) if demangled is None else readable(demangled, own_name)
+
+
+def is_closure(raw: str) -> bool:
+    """Is it the symbol of a closure, or of the body of an async fn or block?"""
+    if "closure" not in raw and "NC" not in raw:
+        return False
+    name = demangle(raw, generics=False)
+    return name is not None and _CLOSURE.sub("", name).endswith("::")
 
 
 def _plain(name: str) -> str:

@@ -48,23 +48,6 @@ def require_initial_pid_namespace(proc: Path = PROC) -> None:
         )
 
 
-def namespace_pids(pid: int, proc: Path = PROC) -> tuple[int, ...]:
-    """The target's pid in each namespace, outermost first; empty if unknown.
-
-    The last one is what the target calls itself.
-    """
-    try:
-        status = read_text(proc / str(pid) / "status")
-    except OSError:
-        return ()
-    for line in status.split("\n"):
-        key, _, value = line.partition(":")
-        if key == "NSpid":
-            fields = value.split()
-            return tuple(int(field) for field in fields if field.isascii() and field.isdigit())
-    return ()
-
-
 def container_name(pid: int, proc: Path = PROC) -> str:
     """``docker 0123456789ab`` or the like from the target's cgroup path; empty if in none."""
     try:

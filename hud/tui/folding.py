@@ -1,12 +1,14 @@
 """A stack as people read it: outermost call first, own code in full, plumbing folded to one line.
 
 Terms: the *blocking frame* is the one that analysis blames: the innermost frame of the user's own
-code where there is any; *plumbing* is the runtime and std, and outside the user's code also the C
-library's thread start; what the blocking frame calls directly is told, whosever it is.
+code where there is any; *plumbing* is the runtime and std, around the blocking frame also what a
+dependency polls on its way to it, and outside the user's code the C library's thread start; what
+the blocking frame calls directly is told, whosever it is.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis.blame import culpable
@@ -23,6 +25,7 @@ MOST_STACKS = 50
 _PLUMBING = frozenset((Origin.RUNTIME, Origin.STD))
 _OUTSIDE = _PLUMBING | {Origin.C, Origin.KERNEL}
 
+_POLL = re.compile(r"::poll(?:_\w+)?(?:::\{\w+\})*$")
 _OWNERS = {Origin.C: "libc", Origin.RUNTIME: "tokio"}
 
 
@@ -54,7 +57,8 @@ def outline(stack: Stack, unfold: bool) -> list[Row]:
     for at in range(len(frames) - 1, -1, -1):
         frame = frames[at]
         plumbing = _OUTSIDE if at > outermost >= 0 else _PLUMBING
-        if frame.origin in plumbing and at not in (blocking, blocking - 1) and not unfold:
+        passes_on = frame.origin in plumbing or (at > blocking and _polls(frame))
+        if passes_on and at not in (blocking, blocking - 1) and not unfold:
             folded.append(frame)
             continue
         if folded:
@@ -64,6 +68,10 @@ def outline(stack: Stack, unfold: bool) -> list[Row]:
     if folded:
         rows.append(Row(None, _fold(folded)))
     return rows
+
+
+def _polls(frame: Frame) -> bool:
+    return frame.origin is Origin.DEPENDENCY and bool(_POLL.search(frame.function))
 
 
 def _frames(number: int) -> str:

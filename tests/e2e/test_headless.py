@@ -81,6 +81,17 @@ def test_the_summary_names_the_blocking_functions(result: Result) -> None:
     assert "\x1b" not in result.out + result.err
 
 
+def test_async_code_is_told_from_closures_without_debug_info(result: Result) -> None:
+    found = {
+        function
+        for event in program.begins(result.trace)
+        for function in event["args"]["stack"]
+        if function.startswith("demo_server::connection::")
+    }
+    assert found == {"demo_server::connection::{async}"}
+    assert "task demo_server::connection::{async}" in result.out
+
+
 def test_the_causes_are_told(result: Result) -> None:
     causes = {
         name: {event["args"]["cause"] for event in events}

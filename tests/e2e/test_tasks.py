@@ -44,16 +44,16 @@ LINES = {
 """Where those that are async fns and blocks are declared in tests/targets/herd/src/main.rs."""
 
 NAMES = {
-    "sleeper": "herd::sleeper::{closure}",
-    "outer": "herd::outer::{closure}",
-    "forgotten": "herd::forgotten::{closure}",
-    "waits u64": "herd::waits<u64>::{closure}",
-    "waits String": "herd::waits<String>::{closure}",
+    "sleeper": "herd::sleeper::{async}",
+    "outer": "herd::outer::{async}",
+    "forgotten": "herd::forgotten::{async}",
+    "waits u64": "herd::waits<u64>::{async}",
+    "waits String": "herd::waits<String>::{async}",
     "boxed": "Pin<Box<dyn Future+Output = ()+Send>>",
     "Timed": "herd::Timed<herd::boxed::{closure}>",
-    "spawn_herd": "herd::spawn_herd::{closure}",
-    "hog": "herd::hog::{closure}",
-    "queued": "herd::queued::{closure}",
+    "spawn_herd": "herd::spawn_herd::{async}",
+    "hog": "herd::hog::{async}",
+    "queued": "herd::queued::{async}",
 }
 WITH_DEBUG_INFO = {
     "sleeper": "herd::sleeper::{async fn}",

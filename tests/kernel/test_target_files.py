@@ -18,7 +18,7 @@ from hud.model import Mapping
 from hud.target.executable import open_executable, open_mapping, open_named, same_file
 from hud.target.find import find_target
 from hud.target.mappings import Mappings, read_mappings
-from hud.target.namespace import in_initial_pid_namespace, namespace_pids
+from hud.target.namespace import in_initial_pid_namespace
 from hud.target.threads import list_threads
 
 pytestmark = pytest.mark.kernel
@@ -106,9 +106,6 @@ def test_target_in_another_pid_and_mount_namespace(contained: int, tmp_path: Pat
     program = tmp_path / "hud-test-inner"
     assert not program.exists()
     assert find_target(None, contained).executable == str(program)
-    outer, inner = namespace_pids(contained)
-    assert outer == contained
-    assert inner < 100
     assert [thread.name for thread in list_threads(contained)] == ["hud-test-inner"]
     mapping = mapping_of(contained, program.name)
     assert not mapping.deleted

@@ -41,7 +41,8 @@ class RawFrame(NamedTuple):
     name_raw: str
     """Linkage name; empty if there is none."""
     name: str
-    """Qualified source name where there is no linkage name; else empty."""
+    """Qualified source name where there is no linkage name; beside one what it cannot say:
+    ``{async_fn#0}``, or `hud.symbols.names.ASYNC` by the function's code. Else empty."""
     file: str
     line: int
     """Of the address (innermost) or of the inlined call; 0 = unknown."""

@@ -42,11 +42,25 @@ def test_one_path_for_all_ways_to_write_it(name: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("future", "expected"),
     [
-        ("herd::hog::{{closure}}", "herd::hog::{closure}"),
+        ("herd::hog::{{closure}}", "herd::hog::{async}"),
+        ("app::run::<u64>::{closure#0}", "app::run::<u64>::{async}"),
+        ("app::run::{{closure}}::{{closure}}", "app::run::{closure}::{async}"),
         ("herd::hog::{async_fn_env#0}", "herd::hog::{async fn}"),
         ("alloc::boxed::Box<dyn core::future::future::Future, alloc::alloc::Global>",
          "Box<dyn Future>"),
-        ("herd::waits<alloc::string::String>::{{closure}}", "herd::waits<String>::{closure}"),
+        ("herd::waits<alloc::string::String>::{{closure}}", "herd::waits<String>::{async}"),
+        # types that are futures only of a future, and others, which may hold a closure
+        ("tokio::time::timeout::Timeout<core::pin::Pin<alloc::boxed::Box<a::f<u8>::{{closure}}>>>",
+         "tokio::time::timeout::Timeout<Pin<Box<a::f<u8>::{async}>>>"),
+        ("tracing::instrument::Instrumented<a::f::{{closure}},u8>",
+         "tracing::instrument::Instrumented<a::f::{async}, u8>"),
+        ("core::pin::Pin<alloc::boxed::Box<dyn core::future::future::Future>>",
+         "Pin<Box<dyn Future>>"),
+        ("herd::Timed<herd::boxed::{{closure}}>", "herd::Timed<herd::boxed::{closure}>"),
+        ("core::future::poll_fn::PollFn<a::f::{{closure}}>",
+         "core::future::poll_fn::PollFn<a::f::{closure}>"),
+        ("tokio::runtime::blocking::task::BlockingTask<a::f::{{closure}}>",
+         "tokio::runtime::blocking::task::BlockingTask<a::f::{closure}>"),
         ("app::Both<u8,u16>", "app::Both<u8, u16>"),
     ],
 )  # fmt: skip

@@ -235,6 +235,21 @@ def test_describe_a_chain() -> None:
     )
 
 
+def test_what_is_inside_of_an_async_fn_says_so() -> None:
+    inner = f"_ZN3app5login28_$u7b$$u7b$closure$u7d$$u7d$28_$u7b$$u7b$closure$u7d$$u7d${HASH}"
+    other = inner.replace("login", "logon")
+    body = f"_ZN3app5login28_$u7b$$u7b$closure$u7d$$u7d${HASH}"
+    raws = [_raw(inner, "{closure#0}"), _raw(other, "{closure#0}"), _raw(body, "{async_fn#0}")]
+    names = ["app::login::{async fn}::{closure}", "app::logon::{closure}::{closure}",
+             "app::login::{async fn}"]  # fmt: skip
+    assert [frame.function for frame in describe("app", 0, raws, {})] == names
+    # one of several closures of ``login`` is a block: which one, nobody knows
+    raws[2] = _raw(body, "{async_block#0}")
+    assert describe("app", 0, raws, {})[0].function == "app::login::{closure}::{closure}"
+    raws[2] = _raw(body, "{async}")
+    assert describe("app", 0, raws, {})[2].function == "app::login::{async}"
+
+
 def test_instances_of_one_function_have_one_name() -> None:
     one, two = describe(
         "app", 0, (_raw("_RINvCs12_3app5parsehE"), _raw("_RINvCs12_3app5parsemE")), {}

@@ -11,7 +11,6 @@ from hud.errors import KernelError
 from hud.target.namespace import (
     container_name,
     in_initial_pid_namespace,
-    namespace_pids,
     require_initial_pid_namespace,
 )
 
@@ -36,14 +35,6 @@ HEX = "0123456789ab" + "c" * 52
 def test_container_by_cgroup_path(tree: Any, cgroup: str, name: str) -> None:
     tree.add(10, "shop", extra={"cgroup": cgroup})
     assert container_name(10, tree.root) == name
-
-
-def test_pids_of_all_namespaces(tree: Any) -> None:
-    home = tree.add(10, "shop")
-    assert namespace_pids(10, tree.root) == ()
-    (home / "status").write_text("Name:\tshop\nNSpid:\t4121\t17\t1\n")
-    assert namespace_pids(10, tree.root) == (4121, 17, 1)
-    assert namespace_pids(11, tree.root) == ()
 
 
 def test_other_pid_namespace_is_refused_with_a_remedy(tmp_path: Path) -> None:
