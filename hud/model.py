@@ -453,7 +453,8 @@ class Losses:
     stacks_skipped: int = 0
     """Stacks not taken because of the cost limit."""
     recording_full: int = 0
-    """Samples dropped because the recording reached its bound."""
+    """Samples dropped because the recording reached its bound, and episodes and waits that are not
+    held one by one any more; in totals these still count."""
     symbols_late: int = 0
     """Stacks without names because the resolver did not answer in time or died."""
     polls_uncounted: int = 0
@@ -486,6 +487,11 @@ class RunInfo:
     """How the threshold was chosen, where hud chose it: ``3 x p99 0.2 ms``; empty = as asked."""
 
 
+TOLD_AGAIN_NS = 30_000_000_000
+"""A batch that names a stack or a task (id -> vtable) tells it too, unless an earlier one did so
+within this time: who takes batches may forget what it does not use, but not before."""
+
+
 @dataclass(slots=True)
 class Batch:
     """Everything that came from the target since the last batch. A recording is a row of these."""
@@ -493,13 +499,14 @@ class Batch:
     time_ns: int = 0
     samples: list[Sample] = field(default_factory=list)
     stacks: dict[int, Stack] = field(default_factory=dict)
-    """New ones, and known ones that have names now."""
+    """New ones, known ones that have names now, and those that were last told long ago."""
     workers: list[Worker] = field(default_factory=list)
     """New or renamed."""
     names: dict[int, str] = field(default_factory=dict)
     """tid -> name, of threads born or renamed."""
     culprits: list[Culprit] = field(default_factory=list)
     died: list[int] = field(default_factory=list)
+    """Threads, whether workers or not."""
     withdrawn: list[int] = field(default_factory=list)
     """tids that were taken for workers and are none; before ``workers``, where one may be again."""
     ended: str = ""
@@ -776,7 +783,7 @@ class Snapshot:
     """Stacks taken in the run (distinct stacks weighted by use)."""
     stacks_complete: int
     frames_named: float
-    """Share of distinct stacks' frames that have a name, 0..1."""
+    """Share of the frames of the stacks taken that have a name, 0..1."""
     hud_cpu_ns: int
     """hud's own CPU time since the attach, helper process included."""
     hud_rss_bytes: int

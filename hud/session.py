@@ -37,6 +37,9 @@ UNSEEN_STATES_S = 0.5
 ABSORB_S = 1.0
 """How often a run without a screen derives what is new, so that its end has little left to do."""
 
+FORGET_S, FORGET_SHARE = 10.0, 0.001
+"""How often a run looks for what it needs no more, and of a core at most."""
+
 AGAIN_S = 0.3
 """A signal that follows another sooner is the same one: timeout(1) sends it to the process and then
 to its group."""
@@ -165,6 +168,7 @@ class _Loop:
         self._code = profiler.options.code
         self._ended = ""
         self._quit = False
+        self._next_forget_ns = 0
         self._begin(profiler.start_ns, Batch())
 
     def _begin(self, start_ns: int, known: Batch) -> None:
@@ -240,8 +244,10 @@ class _Loop:
                         self._progress(self._snapshot(), left_s)
                     else:
                         self._analyzer.absorb(self._look())
+                    self._forget()
                 if self._screen is not None:
                     snapshot = self._snapshot()
+                    self._forget()
                     self._screen.draw(snapshot)
                     dear = (time.thread_time() - began) / SCREEN_SHARE
                     next_states = max(next_states, now + min(dear, RAREST_S))
@@ -338,6 +344,15 @@ class _Loop:
             if self._tape is not None:
                 self._tape.look(now)
         return now
+
+    def _forget(self) -> None:
+        """Now and then, while nothing has come since it was all looked at."""
+        now = time.monotonic_ns()
+        if not self._ended and now >= self._next_forget_ns:
+            began = time.thread_time()
+            self._analyzer.forget(now)
+            dear = (time.thread_time() - began) / FORGET_SHARE
+            self._next_forget_ns = now + int(max(FORGET_S, dear) * 1e9)
 
     def _close(self) -> Outcome:
         if not self._ended:

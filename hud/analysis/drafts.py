@@ -75,7 +75,7 @@ def settle(draft: Draft, blames: Blames, machine: str, threshold_ns: int) -> Epi
 
 def unresolved(draft: Draft, stacks: Mapping[int, Stack]) -> list[int]:
     """The candidate stacks whose names are not known yet."""
-    keys = dict.fromkeys(candidate.stack for candidate in draft.candidates)
+    keys = dict.fromkeys(candidate.stack for candidate in draft.candidates if candidate.stack)
     return [key for key in keys if (stack := stacks.get(key)) is None or stack.frames is None]
 
 

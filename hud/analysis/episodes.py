@@ -35,6 +35,23 @@ class RungDetector:
         yield from self._polls.in_progress(now_ns)
         yield from self._runs.in_progress(now_ns)
 
+    def forget(self) -> None:
+        """Forget what belongs to polls and threads that are over."""
+        self._polls.forget()
+        self._runs.forget()
+
+    def forget_stack(self, key: int) -> None:
+        """The recording has forgotten it."""
+        self._runs.forget_stack(key)
+
+    def stacks(self) -> set[int]:
+        """Those that later episodes may name."""
+        return self._polls.stacks() | self._runs.stacks()
+
+    def wakers(self) -> set[int]:
+        """The threads that they may name."""
+        return self._polls.wakers()
+
 
 def latency_of(sample: Sample, recording: Recording) -> Latency:
     """The wait that a LATENCY sample describes."""

@@ -1,7 +1,7 @@
 """Keep the books: every episode that is held, and the tallies they add up to.
 
 Terms: a *number* names an episode for as long as the run lasts; numbers stay valid when older
-episodes are forgotten.
+episodes are forgotten; an episode is *retired* when it counts, but is not held any more.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from hud.analysis.tally import Durations, Tally
 from hud.model import Cause
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from hud.model import Episode
 
@@ -42,9 +42,15 @@ class Ledger:
         self.stopped = 0
         """Episodes that were long only because the thread was stopped; together ``stopped_ns``."""
         self.stopped_ns = 0
-        self.forgotten = 0
-        """Episodes and waits dropped because of the bound."""
+        self._retired = 0
+        self._forgotten = 0
+        self._buried = False
         self._begin = 0
+
+    @property
+    def not_held(self) -> int:
+        """How many the bound has cost."""
+        return self._retired + self._forgotten
 
     def all(self) -> Sequence[Episode]:
         return self._episodes[self._begin - self._first :]
@@ -52,6 +58,18 @@ class Ledger:
     def latest(self, count: int) -> Sequence[Episode]:
         """The last ``count`` of them, in the order of their ends."""
         return self._episodes[max(self._begin - self._first, len(self._episodes) - count) :]
+
+    def holds(self, at: int) -> bool:
+        """Is the episode with this number held?"""
+        return self._begin <= at < self._first + len(self._episodes)
+
+    def stacks(self) -> set[int]:
+        """Those that the episodes name."""
+        found = set(self._by_stack)
+        for tally in self.tallies.values():
+            found.update(tally.stacks)
+            found.update(stack for stack, *_ in tally.holders)
+        return found
 
     def add(self, episode: Episode) -> int:
         at = self._first + len(self._episodes)
@@ -70,7 +88,7 @@ class Ledger:
         self.uncount(old)
         self._episodes[at - self._first] = episode
         if old.stack != episode.stack:
-            self._by_stack[old.stack].remove(at)
+            self._off(old.stack, at)
             self._by_stack.setdefault(episode.stack, []).append(at)
         self.count(episode)
 
@@ -82,7 +100,7 @@ class Ledger:
             if before != self._blames.of(key):
                 numbers = self._by_stack.get(key, ())
                 moves += [(at, before) for at in numbers if at >= self._begin]
-        if len(moves) > _MANY_MOVES:
+        if len(moves) > _MANY_MOVES and not self._retired:
             self._rebuild()
             return
         for at, before in moves:
@@ -100,16 +118,38 @@ class Ledger:
                 self._tally_in(episode, self.blame_of(episode))
 
     def forget_before(self, time_ns: int) -> None:
+        """Those that ended earlier count no more, nor do the retired ones."""
+        if self._retired or self._buried:
+            self._forgotten += self._retired
+            self._recount()
         while self._begin - self._first < len(self._episodes):
             oldest = self._episodes[self._begin - self._first]
             if oldest.start_ns + oldest.duration_ns >= time_ns:
                 break
             self._forget()
 
-    def bound(self, limit: int) -> None:
+    def bound(self, limit: int, *, retire: bool) -> None:
+        """Hold the latest ones only; the others are retired, else forgotten."""
         while len(self._episodes) - (self._begin - self._first) > limit:
-            self._forget()
-            self.forgotten += 1
+            if retire:
+                self._drop()
+                self._retired += 1
+            else:
+                self._forget()
+                self._forgotten += 1
+
+    def bury(self, workers: Mapping[int, int]) -> None:
+        """Count what dead workers did as that of no worker; ``workers``: tid -> id of the others.
+
+        For a run without a window: what is counted now can only be counted anew.
+        """
+        for tid in self.by_tid.keys() - workers.keys():
+            del self.by_tid[tid]
+            self._buried = True
+        ids = set(workers.values())
+        for key, tally in self.tallies.items():
+            if tally.bury(ids):
+                self.touched.add(key)
 
     def blame_of(self, episode: Episode) -> Blame:
         return self._blames.of(episode.stack)
@@ -130,7 +170,17 @@ class Ledger:
         start = episode.start_ns - self._run_start_ns
         self._tally_out(episode, self.blame_of(episode))
         self.blocking.remove(start, episode.duration_ns)
-        self.by_tid[episode.tid].remove(start, episode.duration_ns)
+        mine = self.by_tid.get(episode.tid)
+        if mine is not None and mine.has(episode.duration_ns):  # else the thread was buried
+            mine.remove(start, episode.duration_ns)
+            if not mine.values:
+                del self.by_tid[episode.tid]
+
+    def _off(self, stack: int, at: int) -> None:
+        numbers = self._by_stack[stack]
+        numbers.remove(at)
+        if not numbers:
+            del self._by_stack[stack]
 
     def _count_stopped(self, episode: Episode, sign: int) -> None:
         if episode.cause is Cause.STOPPED:
@@ -153,13 +203,24 @@ class Ledger:
         if not tally.durations.values:
             del self.tallies[key]
 
+    def _recount(self) -> None:
+        self._retired = 0
+        self._buried = False
+        self.stopped = self.stopped_ns = 0
+        self.touched |= self.tallies.keys()
+        self.tallies.clear()
+        self.by_tid.clear()
+        self.blocking = Durations()
+        for episode in sorted(self.all(), key=lambda one: one.duration_ns):
+            self.count(episode)
+
     def _forget(self) -> None:
+        self.uncount(self._episodes[self._begin - self._first])
+        self._drop()
+
+    def _drop(self) -> None:
         oldest = self._episodes[self._begin - self._first]
-        self.uncount(oldest)
-        numbers = self._by_stack[oldest.stack]
-        numbers.remove(self._begin)
-        if not numbers:
-            del self._by_stack[oldest.stack]
+        self._off(oldest.stack, self._begin)
         self._begin += 1
         if self._begin - self._first > max(1024, len(self._episodes) // 2):
             del self._episodes[: self._begin - self._first]

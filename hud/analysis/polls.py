@@ -84,6 +84,14 @@ class _Evidence:
         other.wakes = dict(self.wakes)
         return other
 
+    def stacks(self) -> Iterator[int]:
+        """Each one that the poll may be blamed on."""
+        yield from self.cpu
+        for stack, *_ in self.sleeps:
+            yield stack
+        for wake in self.wakes.values():
+            yield wake.stack
+
     def candidates(self, on_cpu_ns: int, asleep_ns: int) -> tuple[Candidate, ...]:
         """The stacks of whichever took longer, computing or sleeping; of the other in need."""
         samples = sum(self.cpu.values())
@@ -108,6 +116,8 @@ class PollDetector:
         self._open: dict[tuple[int, int], _Evidence] = {}
         self._closed: dict[int, int] = {}
         """Start of the latest poll that ended, by tid."""
+        self._over: set[tuple[int, int]] = set()
+        """Those of ``_open`` that were over at the last ``forget``."""
 
     def feed(self, samples: Iterable[Sample], _now_ns: int, /) -> Iterator[Draft]:
         threshold_ns = max(1, self._recording.info.threshold_ns)
@@ -135,6 +145,28 @@ class PollDetector:
                 continue
             evidence = self._open.get((state.tid, state.poll_start_ns))
             yield self._so_far(state, evidence.copy() if evidence else _Evidence(), now_ns)
+
+    def forget(self) -> None:
+        """Forget the evidence of polls that ended below the threshold: nobody tells of their end.
+
+        What is told of a longer one comes within a call of the next.
+        """
+        states = self._recording.states
+        lasting = {(tid, state.poll_start_ns) for tid, state in states.items()}
+        over = self._open.keys() - lasting
+        for key in over & self._over:
+            del self._open[key]
+        self._over = over
+        self._closed = {tid: start for tid, start in self._closed.items() if tid in states}
+
+    def stacks(self) -> set[int]:
+        """Those that later episodes may name."""
+        return {stack for evidence in self._open.values() for stack in evidence.stacks()}
+
+    def wakers(self) -> set[int]:
+        """The threads that they may name."""
+        found = (evidence.wakes.values() for evidence in self._open.values())
+        return {wake.other for wakes in found for wake in wakes}
 
     def _detail(self, sample: Sample) -> str:
         if sample.kind != Kind.SLEEP or (not sample.value and not sample.flags & FILE_TYPE):

@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hud.model import Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from hud.analysis.recording import Recording
     from hud.model import Sample, Stack
 
 _MAX_STACKS = 131_072
 
 
+class _Merits(NamedTuple):
+    """Of one stack."""
+
+    complete: int
+    frames: int
+    named: int
+
+
+_NONE = _Merits(0, 0, 0)
+
+
 class Quality:
-    """How many stacks are complete and how many of their frames have names."""
+    """The merits of the stacks taken, each as often as it was taken."""
 
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
         self._uses: dict[int, int] = {}
-        self._known: dict[int, Stack] = {}
+        self._known: dict[int, _Merits] = {}
+        self._lost: set[int] = set()
+        """Used stacks that nothing was known of at the last ``forget``."""
         self._frames = 0
         self._named = 0
         self.taken = 0
@@ -31,19 +46,31 @@ class Quality:
         self.taken += 1
         if sample.stack in self._uses or len(self._uses) < _MAX_STACKS:
             self._uses[sample.stack] = self._uses.get(sample.stack, 0) + 1
-        known = self._known.get(sample.stack)
-        if known and known.complete:
-            self.complete += 1
+            self._add(_NONE, self._known.get(sample.stack, _NONE), 1)
 
     def learn(self, key: int) -> None:
-        stack = self._recording.stacks[key]
-        before = self._known.get(key)
-        self._known[key] = stack
-        was_complete = before is not None and before.complete
-        self.complete += (stack.complete - was_complete) * self._uses.get(key, 0)
-        for frames, sign in ((before and before.frames, -1), (stack.frames, 1)):
-            self._frames += sign * len(frames or ())
-            self._named += sign * sum(1 for frame in frames or () if frame.function)
+        before = self._known.get(key, _NONE)
+        self._known[key] = _merits(self._recording.stacks[key])
+        self._add(before, self._known[key], self._uses.get(key, 0))
+
+    def forget(self, keys: Iterable[int]) -> None:
+        """The recording has forgotten these; what they were used for still counts."""
+        lost = self._uses.keys() - self._known.keys()
+        for key in (*keys, *(lost & self._lost)):
+            self._uses.pop(key, None)
+            self._known.pop(key, None)
+        self._lost = lost
 
     def named_share(self) -> float:
         return self._named / self._frames if self._frames else 0.0
+
+    def _add(self, before: _Merits, now: _Merits, times: int) -> None:
+        self.complete += times * (now.complete - before.complete)
+        self._frames += times * (now.frames - before.frames)
+        self._named += times * (now.named - before.named)
+
+
+def _merits(stack: Stack) -> _Merits:
+    frames = stack.frames or ()
+    named = sum(1 for frame in frames if frame.function)
+    return _Merits(int(stack.complete), len(frames), named)

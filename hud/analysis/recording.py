@@ -6,18 +6,20 @@ of a thread at one moment, kept so that a window can subtract it.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import fields, replace
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from hud.analysis.marks import Marks
+from hud.analysis.stacks import StackStore
 from hud.analysis.store import SampleStore
 from hud.model import (
     BEGAN_BEFORE,
+    TOLD_AGAIN_NS,
     Batch,
     Code,
     Culprit,
-    Frame,
     HostPressure,
     Kind,
     Losses,
@@ -35,20 +37,34 @@ from hud.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence, Set
 
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 
-_MAX_STACKS = 65_536
 _MAX_NAMES = 65_536
+_MAX_CULPRITS = 1_024
+_MAX_DEAD = 64
+_MANY_TASKS = 4_096
 _MAX_CODE = 512
 """About 6 KB each."""
 _MARK_NS = 500_000_000
 _MARKS_IN_WINDOW = 60
 _IN_POLL = (Where.POLL, Where.ROOT)
 _SPLIT_FIELDS = tuple(field.name for field in fields(TimeSplit))
+
+
+class Used(NamedTuple):
+    """What the analysis still refers to."""
+
+    position: int
+    """Every sample before it was looked at."""
+    stacks: set[int]
+    tasks: set[int]
+    tids: set[int]
+    polls: Set[tuple[int, int]]
+    """(tid, start) of those whose episodes may change."""
 
 
 def split_since(now: TimeSplit, before: TimeSplit) -> TimeSplit:
@@ -61,22 +77,25 @@ def split_since(now: TimeSplit, before: TimeSplit) -> TimeSplit:
 
 
 class Recording:
-    """The raw material of one run. Append-only; memory is bounded by ``limit`` samples.
+    """The raw material of one run. Memory is bounded by ``limit`` samples.
 
     With a window, samples older than it are forgotten as time passes, except those of polls that
     are still open. Without one, the oldest are forgotten beyond ``limit`` and counted as
-    ``recording_full``.
+    ``recording_full``. A run that lasts calls ``forget``, too.
     """
 
     def __init__(self, info: RunInfo, *, limit: int = 1_000_000) -> None:
         self.info = info
         self.samples = SampleStore(limit)
-        self.stacks: dict[int, Stack] = {}
+        self.distinct = StackStore()
         self.thread_names: dict[int, str] = {}
         self.culprits: dict[int, Culprit] = {}
         self.workers: dict[int, Worker] = {}
-        """By tid; the dead ones stay."""
-        self.dead: set[int] = set()
+        """By tid; of the dead ones in the window the latest few."""
+        self.dead: dict[int, int] = {}
+        """When each of those died, ns, in that order."""
+        self.buried = TimeSplit()
+        """Where the time of workers went that are dead and forgotten, in the window."""
         self.states: dict[int, ThreadState] = {}
         """The latest state of each living thread."""
         self.states_ns = info.start_monotonic_ns
@@ -86,8 +105,6 @@ class Recording:
         self.ended_ns = 0
         """0 = still running."""
         self.ended = ""
-        self.changed_stacks: list[int] = []
-        """Keys in the order in which a stack or its frames arrived; positions stay valid."""
         self.born: dict[int, int] = {}
         """When each worker was first seen, ns."""
         self.details: dict[tuple[int, int], str] = {}
@@ -107,7 +124,15 @@ class Recording:
         self.code: dict[int, Code] = {}
         """By address."""
         self._losses = Losses()
-        self._stacks_refused = 0
+        self._now_ns = info.start_monotonic_ns
+        """Of the latest batch."""
+        self._gone: dict[int, int] = {}
+        """When threads died that have a name, ns."""
+        self._ended_polls: set[tuple[int, int]] = set()
+        """Those of ``depths`` that had ended at the last ``forget``."""
+        self._tasks_told_ns: dict[int, int] = {}
+        self._graves: deque[tuple[int, TimeSplit]] = deque()
+        """What ``buried`` adds up, with a window: when the worker died, and its time."""
         self._splits: dict[int, TimeSplit] = {}
         self._outset: dict[int, TimeSplit] = {}
         """The splits at the begin, where it is not that of the attach."""
@@ -116,16 +141,12 @@ class Recording:
         self._marked_ns = 0
         self._allowed_ns = 0
         self._allowed_marks: Marks[int] = Marks()
-        self._numbers: dict[int, int] = {}
-        """Addresses, each once: most stacks differ in a few only."""
-        self._frames: dict[Frame, Frame] = {}
-        self._same: dict[int, Frame] = {}
-        """By id; each is in ``_frames`` too."""
 
     # ------------------------------------------------------------------ what comes in
 
     def take(self, batch: Batch) -> None:
         """Everything in a batch, in the order in which its parts name each other."""
+        self._now_ns = max(self._now_ns, batch.time_ns)
         for tid, name in batch.names.items():
             self.add_thread_name(tid, name)
         for tid in batch.withdrawn:
@@ -139,6 +160,7 @@ class Recording:
         _keep(self.details, batch.details)
         _keep(self.task_kinds, {kind.vtable: kind for kind in batch.task_kinds})
         _keep(self.task_ids, batch.task_ids)
+        _keep(self._tasks_told_ns, dict.fromkeys(batch.task_ids, self._now_ns))
         _keep(self.code, {code.address: code for code in batch.code}, _MAX_CODE)
         self.add_samples(batch.samples)
         for tid in batch.died:
@@ -190,53 +212,37 @@ class Recording:
 
     def add_stack(self, key: int, stack: Stack) -> None:
         """A stack's addresses, and later the same again with frames."""
-        known = self.stacks.get(key)
-        if known == stack:
-            return
-        if known is None and len(self.stacks) >= _MAX_STACKS:
-            self._stacks_refused += 1
-            return
-        share = self._numbers.setdefault
-        stack = replace(stack, addresses=tuple(share(one, one) for one in stack.addresses))
-        if stack.frames is not None:
-            stack = replace(stack, frames=tuple(map(self._shared, stack.frames)))
-        self.stacks[key] = stack
-        self.changed_stacks.append(key)
-
-    def _shared(self, frame: Frame) -> Frame:
-        """One frame for all that are equal; the very same one is known without its hash."""
-        if self._same.get(id(frame)) is frame:
-            return frame
-        shared = self._frames.setdefault(frame, frame)
-        self._same[id(shared)] = shared
-        return shared
+        self.distinct.add(key, stack, self._now_ns)
 
     def add_worker(self, worker: Worker) -> None:
         """A worker, or the same one under its new name; a reused tid is alive again."""
         if worker.tid not in self.workers:
             self.born[worker.tid] = self.states_ns
         self.workers[worker.tid] = worker
-        self.dead.discard(worker.tid)
+        self.dead.pop(worker.tid, None)
         self.add_thread_name(worker.tid, worker.name)
 
     def withdraw_worker(self, tid: int) -> None:
         """The thread was taken for a worker and is none: what it did counts no more."""
         self.workers.pop(tid, None)
         self.born.pop(tid, None)
-        self.dead.discard(tid)
+        self.dead.pop(tid, None)
 
     def add_thread_name(self, tid: int, name: str) -> None:
         if tid in self.thread_names or len(self.thread_names) < _MAX_NAMES:
             self.thread_names[tid] = name
+            self._gone.pop(tid, None)
 
     def add_culprit(self, culprit: Culprit) -> None:
         """To be called before the samples that name it."""
-        if culprit.tid in self.culprits or len(self.culprits) < _MAX_NAMES:
-            self.culprits[culprit.tid] = culprit
+        self.culprits.pop(culprit.tid, None)
+        _keep(self.culprits, {culprit.tid: culprit}, _MAX_CULPRITS)
 
     def thread_died(self, tid: int) -> None:
         if tid in self.workers:
-            self.dead.add(tid)
+            self.dead.setdefault(tid, self._now_ns)
+        if tid in self.thread_names:
+            self._gone.setdefault(tid, self._now_ns)
         self.states.pop(tid, None)
 
     def set_states(self, states: Sequence[ThreadState], now_ns: int) -> None:
@@ -260,6 +266,7 @@ class Recording:
         self.states_ns = now_ns
         self._mark(now_ns)
         self._evict(now_ns)
+        self._bury(now_ns)
 
     def set_losses(self, losses: Losses) -> None:
         """The losses that the layers below counted, in all."""
@@ -272,6 +279,8 @@ class Recording:
 
     def set_window(self, window_ns: int) -> None:
         """From now on; what a smaller one forgets a larger one does not bring back."""
+        if window_ns and not self.info.window_ns:
+            self.buried = TimeSplit()
         self.info = replace(self.info, window_ns=window_ns)
 
     def finish(self, now_ns: int, reason: str) -> None:
@@ -313,9 +322,14 @@ class Recording:
     # ------------------------------------------------------------------ what can be asked
 
     @property
+    def stacks(self) -> dict[int, Stack]:
+        """By key; another dict after each ``forget``."""
+        return self.distinct.known
+
+    @property
     def losses(self) -> Losses:
         """All losses, this recording's own included."""
-        own = self.samples.dropped + self._stacks_refused
+        own = self.samples.dropped + self.distinct.refused
         return replace(self._losses, recording_full=self._losses.recording_full + own)
 
     def splits(self, since_ns: int) -> Mapping[int, TimeSplit]:
@@ -363,6 +377,59 @@ class Recording:
         for state in self.polls_in_progress():
             horizon = min(horizon, state.poll_start_ns)
         self.samples.forget_before(horizon)
+
+    def _bury(self, now_ns: int) -> None:
+        """Of the dead workers keep the latest few, as long as they are in the window."""
+        window = self.info.window_ns
+        horizon = now_ns - window if window else 0
+        spare = len(self.dead) - _MAX_DEAD
+        for at, (tid, died_ns) in enumerate(list(self.dead.items())):
+            if at >= spare and died_ns >= horizon:
+                break
+            now = self._splits.pop(tid, TimeSplit())
+            self._graves.append((died_ns, split_since(now, self._split_at(tid, horizon))))
+            self.buried = _sum(self.buried, self._graves[-1][1])
+            self.withdraw_worker(tid)
+            self._outset.pop(tid, None)
+            self._marks.pop(tid, None)
+        while self._graves and (not window or self._graves[0][0] < horizon):
+            _, split = self._graves.popleft()
+            if window:
+                self.buried = split_since(self.buried, split)
+
+    # ------------------------------------------------------------------ what is of no use
+
+    def forget(self, used: Used, now_ns: int) -> list[int]:
+        """Forget what is not ``used`` and will be told again if it is named again.
+
+        To be called when every sample was looked at. Returns the keys of the stacks. What can be
+        asked afterwards of what is used is the same as before.
+        """
+        states = self.states.values()
+        self.samples.forget_up_to(used.position)
+        asleep = {(state.tid, state.since_ns) for state in states}
+        self.details = {sleep: self.details[sleep] for sleep in self.details.keys() & asleep}
+        ended = self.depths.keys() - used.polls - {(s.tid, s.poll_start_ns) for s in states}
+        for poll in ended & self._ended_polls:  # a second time: its end was told meanwhile
+            del self.depths[poll]
+        self._ended_polls = ended
+        for tid in [tid for tid, died_ns in self._gone.items() if died_ns < now_ns - TOLD_AGAIN_NS]:
+            if tid not in used.tids and tid not in self.workers:
+                del self.thread_names[tid], self._gone[tid]
+        if self.info.window_ns and len(self.task_ids) > _MANY_TASKS:
+            self._forget_tasks(used.tasks, now_ns - 2 * TOLD_AGAIN_NS)
+        return self.distinct.forget(used.stacks | {state.asleep_stack for state in states}, now_ns)
+
+    def _forget_tasks(self, used: Set[int], before_ns: int) -> None:
+        told = self._tasks_told_ns.items()
+        running = {state.task_id for state in self.states.values()}
+        for task in {task for task, told_ns in told if told_ns < before_ns} - used - running:
+            del self._tasks_told_ns[task]
+            self.task_ids.pop(task, None)
+
+
+def _sum(one: TimeSplit, other: TimeSplit) -> TimeSplit:
+    return TimeSplit(*(getattr(one, name) + getattr(other, name) for name in _SPLIT_FIELDS))
 
 
 def _keep(known: dict[_K, _V], new: Mapping[_K, _V], most: int = _MAX_NAMES) -> None:

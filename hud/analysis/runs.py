@@ -76,6 +76,22 @@ class RunDetector:
             if self._long_enough(run):
                 yield self._draft(tid, run, in_progress=True)
 
+    def forget(self) -> None:
+        """Forget threads that are no workers any more."""
+        recording = self._recording
+        for tid in self._queues.keys() - self._runs.keys():
+            if not self._queues[tid] and (tid in recording.dead or tid not in recording.workers):
+                del self._queues[tid]
+
+    def forget_stack(self, key: int) -> None:
+        """The recording has forgotten it."""
+        self._keys.pop(key, None)
+
+    def stacks(self) -> set[int]:
+        """Those that later episodes may name."""
+        queued = {sample.stack for queue in self._queues.values() for sample in queue}
+        return queued.union(*(run.stacks for run in self._runs.values()))
+
     def _ready(self, sample: Sample, now_ns: int) -> bool:
         stack = self._recording.stacks.get(sample.stack)
         resolved = not sample.stack or (stack is not None and stack.frames is not None)

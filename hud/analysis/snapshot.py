@@ -6,9 +6,7 @@ before that too, and moves to its right blocker when they arrive.
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import replace
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from hud.analysis.blame import Blames
@@ -16,16 +14,16 @@ from hud.analysis.calls import machine_of
 from hud.analysis.drafts import Draft, settle, unresolved
 from hud.analysis.episodes import RungDetector, latency_of
 from hud.analysis.ledger import Ledger
+from hud.analysis.pressure import Waits
 from hud.analysis.quality import Quality
 from hud.analysis.ranking import Ranking
+from hud.analysis.recording import Used
 from hud.analysis.tally import Durations, Tally, largest_first
 from hud.analysis.tasks import task_uses
 from hud.analysis.types import type_name
 from hud.model import (
     Episode,
     Kind,
-    Latency,
-    Pressure,
     Snapshot,
     TaskUse,
     WorkerUse,
@@ -35,14 +33,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hud.analysis.recording import Recording
-    from hud.model import TimeSplit
+    from hud.model import Latency, TimeSplit
 
 _MAX_EPISODES = 500_000
+_MAX_HELD = 100_000
+"""Without a window: how many episodes, and how many waits, are held one by one (about 0.6 and
+0.3 KB each); older ones still count."""
 _MAX_UNSETTLED = 20_000
 _TYPES = 8
 """How many task types of a blocker are listed."""
 _TASKS_NS = 1_000_000_000
 _TASKS_EACH_NS = 50_000
+PATIENCE_NS = 60_000_000_000
+"""How long an episode waits for stacks that it names and that were not told."""
 _TIMELINE = 4_096
 """How many of the latest episodes a snapshot holds one by one."""
 
@@ -60,11 +63,8 @@ class Analyzer:
         self._blames = Blames(recording.stacks)
         self._ledger = Ledger(self._blames, self._run_start_ns)
         self._ranking = Ranking(self._ledger, self._blames, self._types)
-        self._latencies: deque[Latency] = deque()
-        self._latency_durations = Durations()
-        self._latencies_forgotten = 0
+        self._waits = Waits()
         self._known_since_ns = self._run_start_ns
-        self._pressure: dict[tuple[str, int], Durations] = {}
         self._quality = Quality(recording)
         self._stack_position = 0
         self._tasks: tuple[TaskUse, ...] = ()
@@ -100,6 +100,7 @@ class Analyzer:
             ledger.uncount(episode)
         timeline = (*ledger.latest(_TIMELINE), *temporary)
         losses = recording.losses
+        not_held = ledger.not_held + self._waits.not_held
         return Snapshot(
             info=info,
             now_ns=now_ns,
@@ -109,17 +110,17 @@ class Analyzer:
             ended=ended or recording.ended,
             blockers=blockers,
             workers=workers,
-            pressure=self._pressures(),
-            latencies=len(self._latencies),
-            latency_total_ns=self._latency_durations.total_ns,
-            latency_max_ns=self._latency_durations.max_ns(),
+            pressure=self._waits.pressure(info.target.pid),
+            latencies=self._waits.count,
+            latency_total_ns=self._waits.total_ns,
+            latency_max_ns=self._waits.max_ns,
             episodes=count,
             blocked_ns=blocked,
             worker_time_ns=worker_time,
-            waiting_ns=sum(split.waiting_ns for split in splits.values()),
+            waiting_ns=sum(split.waiting_ns for split in (recording.buried, *splits.values())),
             allowed_ns=recording.allowed_ns(since_ns),
             longest_poll_ns=longest,
-            losses=replace(losses, recording_full=losses.recording_full + self._forgotten()),
+            losses=replace(losses, recording_full=losses.recording_full + not_held),
             stacks_total=self._quality.taken,
             stacks_complete=self._quality.complete,
             frames_named=self._quality.named_share(),
@@ -145,7 +146,7 @@ class Analyzer:
 
     def latencies(self) -> Sequence[Latency]:
         """Every wait for a CPU as of the last snapshot, in the order of their ends."""
-        return tuple(self._latencies)
+        return tuple(self._waits.held)
 
     def _task_uses(
         self, unfinished: Sequence[Episode], now_ns: int, *, fresh: bool
@@ -169,7 +170,7 @@ class Analyzer:
         self._position = recording.samples.end
         for sample in samples:
             if sample.kind == Kind.LATENCY:
-                self._add_latency(latency_of(sample, recording))
+                self._waits.add(latency_of(sample, recording))
             self._quality.take(sample)
         for draft in self._detector.feed(samples, now_ns):
             self._keep(draft)
@@ -177,16 +178,16 @@ class Analyzer:
             horizon = now_ns - recording.info.window_ns
             self._known_since_ns = max(self._known_since_ns, horizon)
             self._ledger.forget_before(horizon)
-            self._forget_latencies(horizon)
-        self._ledger.bound(_MAX_EPISODES)
-        while len(self._latencies) > _MAX_EPISODES:
-            self._forget_latency()
-            self._latencies_forgotten += 1
+            self._waits.forget_before(horizon)
+        windowed = bool(recording.info.window_ns)
+        most = _MAX_EPISODES if windowed else _MAX_HELD
+        self._ledger.bound(most, retire=not windowed)
+        self._waits.bound(most, retire=not windowed)
 
     def _learn_names(self) -> None:
-        changed = self.recording.changed_stacks
-        fresh = list(dict.fromkeys(islice(changed, self._stack_position, None)))
-        self._stack_position = len(changed)
+        distinct = self.recording.distinct
+        fresh = distinct.changed_since(self._stack_position)
+        self._stack_position = distinct.changes
         for key in fresh:
             self._quality.learn(key)
         self._ledger.rename(fresh)
@@ -201,6 +202,46 @@ class Analyzer:
                     del self._unsettled[at]
                 elif key in missing:  # told again, and still without names
                     self._waiting_for.setdefault(key, []).append(at)
+
+    def forget(self, now_ns: int) -> None:
+        """Forget what no episode and nothing that lasts refers to, right after ``absorb``.
+
+        Now and then in a run that goes on: it takes its time. Snapshots stay the same.
+        """
+        recording, ledger = self.recording, self._ledger
+        windowed = recording.info.window_ns
+        if not windowed:
+            ledger.bury({tid: worker.worker_id for tid, worker in recording.workers.items()})
+        self._give_up_lost(now_ns - PATIENCE_NS)
+        self._detector.forget()
+        drafts = self._unsettled.values()
+        used = Used(
+            position=self._position,
+            stacks=ledger.stacks() | self._detector.stacks() | {0},
+            tasks={episode.task_id for episode in ledger.all()} if windowed else set(),
+            tids=ledger.by_tid.keys() | self._detector.wakers(),
+            polls={(draft.episode.tid, draft.episode.start_ns) for draft in drafts},
+        )
+        for draft in drafts:
+            used.stacks.update(candidate.stack for candidate in draft.candidates)
+            used.stacks.update(waker.stack for waker in draft.wakers.values())
+        used.stacks.update(latency.stack for latency in self._waits.held)
+        gone = recording.forget(used, now_ns)
+        self._blames.stacks = recording.stacks
+        self._quality.forget(gone)
+        for key in gone:
+            self._blames.forget(key)
+            self._detector.forget_stack(key)
+
+    def _give_up_lost(self, before_ns: int) -> None:
+        """Drafts that will not be settled: forgotten, or with stacks that never came."""
+        stacks = self.recording.stacks
+        for at, draft in list(self._unsettled.items()):
+            ended_ns = draft.episode.start_ns + draft.episode.duration_ns
+            if not self._ledger.holds(at) or (
+                ended_ns < before_ns and not any(key in stacks for key in unresolved(draft, stacks))
+            ):
+                self._give_up(at)
 
     def _settle(self, draft: Draft) -> Episode:
         recording = self.recording
@@ -229,54 +270,11 @@ class Analyzer:
             if not waiting:
                 del self._waiting_for[key]
 
-    # ------------------------------------------------------------------ pressure
-
-    def _add_latency(self, latency: Latency) -> None:
-        self._latencies.append(latency)
-        start = latency.start_ns - self._run_start_ns
-        self._latency_durations.add(start, latency.duration_ns)
-        key = (latency.culprit, latency.culprit_pid)
-        self._pressure.setdefault(key, Durations()).add(start, latency.duration_ns)
-
-    def _forget_latencies(self, horizon_ns: int) -> None:
-        while self._latencies:
-            oldest = self._latencies[0]
-            if oldest.start_ns + oldest.duration_ns >= horizon_ns:
-                break
-            self._forget_latency()
-
-    def _forget_latency(self) -> None:
-        oldest = self._latencies.popleft()
-        start = oldest.start_ns - self._run_start_ns
-        self._latency_durations.remove(start, oldest.duration_ns)
-        key = (oldest.culprit, oldest.culprit_pid)
-        self._pressure[key].remove(start, oldest.duration_ns)
-        if not self._pressure[key].values:
-            del self._pressure[key]
-
-    def _pressures(self) -> tuple[Pressure, ...]:
-        own = self.recording.info.target.pid
-        rows = [
-            Pressure(
-                culprit=name,
-                pid=pid,
-                same_process=pid == own,
-                count=len(durations.values),
-                total_ns=durations.total_ns,
-                max_ns=durations.max_ns(),
-            )
-            for (name, pid), durations in self._pressure.items()
-        ]
-        return tuple(sorted(rows, key=lambda row: (-row.total_ns, row.culprit, row.pid)))
-
-    def _forgotten(self) -> int:
-        return self._ledger.forgotten + self._latencies_forgotten
-
     # ------------------------------------------------------------------ rows
 
     def _worker_time(self, splits: Mapping[int, TimeSplit], now_ns: int, span_ns: int) -> int:
-        total = 0
         recording = self.recording
+        total = recording.buried.total_ns()
         for tid in recording.workers:
             watched = splits[tid].total_ns()
             if tid not in recording.dead:

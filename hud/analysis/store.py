@@ -67,6 +67,11 @@ class SampleStore:
         while self._blocks and self._blocks[0].newest_ns < time_ns:
             self._forget()
 
+    def forget_up_to(self, position: int) -> None:
+        """Forget whole blocks of samples before that position."""
+        while self._blocks and self.begin + self._blocks[0].count <= position:
+            self._forget()
+
     def since(self, position: int) -> Iterator[Sample]:
         """The samples from ``position`` on that are still held, oldest first."""
         wanted = max(position, self.begin)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from hud.model import BUCKETS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence, Set
     from typing import TypeVar
 
     from hud.analysis.blame import Blame
@@ -27,6 +27,8 @@ SLICE_NS = 5_000_000_000
 SLICES = 12
 MOST_STACKS = 64
 """How many stacks of a blocker are listed."""
+NO_WORKER = -1
+"""Instead of a worker's id: it is not known, or not any more."""
 _LATEST_TASKS = 8
 
 
@@ -53,6 +55,11 @@ class Durations:
         _bump(self._buckets, bucket_of(duration_ns), -1)
         self.total_ns -= duration_ns
         self._spread(start_ns, duration_ns, -1)
+
+    def has(self, duration_ns: int) -> bool:
+        """Is there one of this length?"""
+        at = bisect_left(self.values, duration_ns)
+        return self.values[at : at + 1] == [duration_ns]
 
     def percentile(self, percent: int) -> int:
         """Nearest rank: the smallest duration that ``percent`` of all do not exceed."""
@@ -134,6 +141,13 @@ class Tally:
         if self.tasks and self.tasks[-1] == episode.task_id:
             self.tasks.pop()
 
+    def bury(self, living: Set[int]) -> bool:
+        """Count the workers with other ids as NO_WORKER; False where there are none."""
+        buried = self.workers.keys() - living - {NO_WORKER}
+        lost_ns = sum(self.workers.pop(number) for number in buried)
+        _bump(self.workers, NO_WORKER, lost_ns)
+        return bool(buried)
+
     def latest_tasks(self) -> tuple[int, ...]:
         """The latest few task ids, each once, newest first."""
         return tuple(dict.fromkeys(reversed(self.tasks)))[:_LATEST_TASKS]
@@ -145,7 +159,8 @@ class Tally:
     def _count(self, episode: Episode, at: Blame, duration_ns: int, times: int) -> None:
         _bump(self.blames, at, duration_ns)
         _bump(self.causes, episode.cause, duration_ns)
-        _bump(self.workers, episode.worker_id, duration_ns)
+        buried = times < 0 and episode.worker_id not in self.workers
+        _bump(self.workers, NO_WORKER if buried else episode.worker_id, duration_ns)
         if episode.stack:
             _bump(self.stacks, episode.stack, duration_ns)
         if episode.detail:

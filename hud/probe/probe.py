@@ -188,21 +188,30 @@ class Probe:
         return list(map(Sample._make, self._ring.drain()))
 
     def stack(self, key: int) -> RawStack | None:
-        """The stack of that key; None = it is gone. Fetch each key once."""
-        packed = key.to_bytes(8, "little")
-        value = self._stacks.lookup(packed)
+        """The stack of that key; None = it is gone."""
+        value = self._stacks.lookup(key.to_bytes(8, "little"))
         if value is None:
             return None
         self._fetched.add(key)
-        if len(self._fetched) >= STACKS_KEPT:
-            for old in self._fetched:
-                self._stacks.delete(old.to_bytes(8, "little"))
-            self._fetched.clear()
         count, stop = wire.STACK_HEAD.unpack_from(value)
         count = min(count, wire.MAX_FRAMES)
         addresses = memoryview(value)[wire.STACK_HEAD.size : wire.STACK_HEAD.size + 8 * count]
         reason = wire.STOPS[stop] if stop < len(wire.STOPS) else "unknown"
         return RawStack(tuple(addresses.cast("Q")), reason)
+
+    @property
+    def crowded(self) -> bool:
+        """Is it time to ``make_room`` for stacks?"""
+        return len(self._fetched) >= STACKS_KEPT
+
+    def make_room(self, known: Iterable[int]) -> None:
+        """Delete the ``known`` ones among the stacks that were fetched.
+
+        An event may be on its way that names one: user space must know it for a while.
+        """
+        for key in self._fetched.intersection(known):
+            self._stacks.delete(key.to_bytes(8, "little"))
+        self._fetched.clear()
 
     def wait(self, key: int) -> wire.Wait | None:
         """What the sleeps with that key (``value`` of a SLEEP) were about; None = it is gone."""

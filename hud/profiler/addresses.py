@@ -5,7 +5,7 @@ frame, as one number: twice its address, plus one for the innermost frame. Of a 
 before the return address is looked up: the call itself.
 
 Most new stacks differ from known ones in the innermost frame only, so that the frames of all
-callers together are kept too.
+callers together are kept too, while they are in use.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from operator import attrgetter
-from typing import NamedTuple
+from sys import intern
+from time import monotonic
+from typing import Any, NamedTuple
 
 from hud.model import Frame, Mapping, Stack
 from hud.probe.probe import RawStack
@@ -31,7 +33,9 @@ from hud.symbols.client import (
 )
 
 MOST_CALLERS = 20_000
-MOST_NAMED = 200_000
+CALLERS_S = 60.0
+"""How long those that are not used are kept at least, twice that at most."""
+MOST_NAMED = 50_000
 """Sites whose frames are kept; beyond it the cache starts anew."""
 MOST_HOMELESS = 1000
 MOST_IN_QUESTION = 64
@@ -82,6 +86,8 @@ class Addresses:
         self._frame_requests: dict[int, Question] = {}
         self._frames: dict[int, tuple[Frame, ...]] = {}
         self._callers: dict[tuple[int, ...], tuple[Frame, ...]] = {}
+        self._older_callers: dict[tuple[int, ...], tuple[Frame, ...]] = {}
+        self._callers_begun = monotonic()
         self._asked: set[int] = set()
         self._wanted: dict[int, None] = {}
         self._kept = KeptNames(cache, self.modules.places)
@@ -104,6 +110,8 @@ class Addresses:
 
     def refresh(self) -> None:
         """Read the mappings again; new modules are handed to the resolver."""
+        if monotonic() - self._callers_begun > CALLERS_S:
+            self._begin_callers()
         changed, gone = self.modules.refresh()
         if not changed:
             return
@@ -137,7 +145,7 @@ class Addresses:
             and not self.modules.knows(raw.addresses)
         ):
             self._homeless[key] = raw
-        if raw.addresses[1:] in self._callers:
+        if self._known_callers(raw.addresses[1:]) is not None:
             sites = [raw.addresses[0] << 1 | 1]
         else:
             sites = sites_of(raw.addresses)
@@ -189,13 +197,14 @@ class Addresses:
 
     def _name(self, site: int, frames: tuple[Frame, ...]) -> None:
         address = site >> 1
-        self._frames[site] = tuple(Frame(address, *_rest(frame)) for frame in frames)
+        self._frames[site] = tuple(Frame(address, *map(_shared, _rest(one))) for one in frames)
 
     def _forget_names(self, again: dict[int, RawStack]) -> None:
         """Start anew; the stacks that wait, and those given, are asked for again."""
         again = again | {key: raw for key, (raw, _) in self._waiting.items()}
         self._frames.clear()
-        self._callers.clear()
+        self._begin_callers()
+        self._older_callers.clear()
         self._asked.clear()
         self._frame_requests.clear()
         self._waiting.clear()
@@ -282,19 +291,35 @@ class Addresses:
 
     def _stack(self, raw: RawStack) -> Stack:
         first, callers = raw.addresses[0], raw.addresses[1:]
-        outer = self._callers.get(callers)
+        outer = self._known_callers(callers)
         if outer is None:
             found = (self._frames.get(address << 1) or (Frame(address),) for address in callers)
             outer = tuple(frame for frames in found for frame in frames)
-            if len(self._callers) < MOST_CALLERS:
-                self._callers[callers] = outer
+            if len(self._callers) >= MOST_CALLERS:
+                self._begin_callers()
+            self._callers[callers] = outer
         inner = self._frames.get(first << 1 | 1) or (Frame(first),)
         return Stack(raw.addresses, not raw.stop, raw.stop, inner + outer)
+
+    def _known_callers(self, callers: tuple[int, ...]) -> tuple[Frame, ...] | None:
+        outer = self._callers.get(callers)
+        if outer is None and callers in self._older_callers:
+            outer = self._callers[callers] = self._older_callers.pop(callers)
+        return outer
+
+    def _begin_callers(self) -> None:
+        self._older_callers, self._callers = self._callers, {}
+        self._callers_begun = monotonic()
 
 
 def sites_of(addresses: Sequence[int]) -> list[int]:
     """The sites of a stack, innermost first."""
     return [address << 1 | (not index) for index, address in enumerate(addresses)]
+
+
+def _shared(value: Any) -> Any:
+    """The same text once for all sites: a function has many."""
+    return intern(value) if type(value) is str else value  # not an ``Origin``
 
 
 def _looked_up(site: int) -> int:

@@ -11,7 +11,8 @@ from collections.abc import Container, Iterable, Mapping
 from hud.model import Kind, Sample, Stack
 from hud.runtime.stacks import ThreadClass, classify_stack, is_in_place
 
-MOST_STACKS = 60_000
+MOST_STACKS = 8192
+"""Of which the class is kept; beyond it one is learned when the stack is told again."""
 
 
 class Classes:
@@ -26,15 +27,19 @@ class Classes:
     def forget(self, tid: int) -> None:
         """The thread is gone: its tid may come back as another thread."""
         self.known.pop(tid, None)
-        for tids in self._waiting.values():
-            tids.discard(tid)
+        for key in [key for key, tids in self._waiting.items() if tid in tids]:
+            self._waiting[key].discard(tid)
+            if not self._waiting[key]:
+                del self._waiting[key]
 
     def take(
         self, samples: Iterable[Sample], stacks: Mapping[int, Stack], workers: Container[int]
     ) -> bool:
         """New samples, and stacks that have names now; whether a worker's class was learned."""
         for key, stack in stacks.items():
-            if stack.frames is not None and len(self._by_stack) < MOST_STACKS:
+            if stack.frames is not None:
+                if len(self._by_stack) >= MOST_STACKS:
+                    self._by_stack.clear()
                 self._by_stack[key] = _class_of(stack)
         for sample in samples:
             if sample.stack and sample.kind in (Kind.CPU, Kind.SLEEP) and sample.tid in workers:

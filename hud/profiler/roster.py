@@ -6,7 +6,7 @@ until the kernel's last word of it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Set
+from collections.abc import Collection, Iterable, Mapping, Set
 
 from hud.model import Sample, Worker
 from hud.runtime.workers import COMM_BYTES, WorkerIds
@@ -75,6 +75,7 @@ class Roster:
 
     def born(self, tid: int) -> None:
         """A thread whose name comes later."""
+        self._ended.discard(tid)
         self.names.setdefault(tid, "")
 
     def rename(self, tid: int, name: str) -> Worker | None:
@@ -86,15 +87,23 @@ class Roster:
         renamed = self.by_tid[tid] = Worker(worker.worker_id, tid, name, worker.runtime)
         return renamed
 
-    def exited(self, tid: int) -> bool:
-        """The thread is gone; was it a worker?"""
+    def exited(self, tid: int) -> None:
+        """The thread is gone."""
         self.names.pop(tid, None)
         self._outside.discard(tid)
-        if self.by_tid.pop(tid, None) is None:
-            return False
+        if self._remove(tid):
+            self._ended.add(tid)
+
+    def _remove(self, tid: int) -> bool:
         self._ids.forget(tid)
-        self._ended.add(tid)
-        return True
+        return self.by_tid.pop(tid, None) is not None
+
+    def buried(self, tids: Iterable[int]) -> list[int]:
+        """These are gone, and the kernel has no more to say; returns those that were workers.
+
+        A thread that lived for a moment only is found, and told as a worker, after its end.
+        """
+        return [tid for tid in tids if self._remove(tid)]
 
     def last_word(self, exited: Collection[int]) -> set[int]:
         """The kernel knows too that these are gone; returns those that were told as gone before."""

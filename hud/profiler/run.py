@@ -61,7 +61,7 @@ from hud.target.life import (
 from hud.target.mappings import read_mappings
 from hud.target.namespace import require_initial_pid_namespace
 from hud.target.pressure import HostWatch
-from hud.target.threads import list_threads
+from hud.target.threads import is_alive, list_threads
 
 LAST_NAMES_S = 5.0
 """How long the end of a run waits for names that the resolver still looks up."""
@@ -286,7 +286,11 @@ class Profiler:
         samples, batch.details = self._waits.take(samples, batch.stacks)
         if self._ladder.copies.known:
             polling = {sample.tid for sample in samples if sample.kind == Kind.POLL}
-            batch.workers += self._roster.see_polling(polling)
+            found = self._roster.see_polling(polling)
+            batch.workers += found
+            batch.died += self._roster.buried(
+                worker.tid for worker in found if not is_alive(self.target.pid, worker.tid)
+            )
         samples = self._roster.inside(samples)
         batch.samples = samples
         if self._tasks is not None:
@@ -322,17 +326,20 @@ class Profiler:
             if self._ladder.judge(batch):
                 self._begin_exact()
         self._stacks.take_before(batch)
-        for at, state in enumerate(read.states):
-            key = state.asleep_stack
-            if key and state.poll_start_ns and now - state.poll_start_ns >= STUCK_NS:
-                self._stacks.fetch(key, batch)
-                read.states[at] = self._waits.lasting(state, now, batch.details)
+        stuck = [
+            at
+            for at, state in enumerate(read.states)
+            if state.asleep_stack and 0 < state.poll_start_ns <= now - STUCK_NS
+        ]
+        self._stacks.take_lasting([read.states[at] for at in stuck], batch)
+        for at in stuck:
+            read.states[at] = self._waits.lasting(read.states[at], now, batch.details)
         self._addresses.ask_wanted()
         self._waits.join(batch.stacks)
         if now >= self._next_host:
             self._next_host = now + HOST_INTERVAL_NS
             batch.host = self._host.read()
-        batch.died += [tid for tid in read.exited if tid in self._roster.by_tid]
+        batch.died += self._roster.buried(read.exited)
         batch.losses = self.losses()
         batch.cost = self.cost()
         if self.period_ns != self._period_told_ns:
@@ -454,8 +461,8 @@ class Profiler:
             elif isinstance(event, ThreadExited):
                 gone.add(event.tid)
                 self._ladder.forget(event.tid)
-                if self._roster.exited(event.tid):
-                    batch.died.append(event.tid)
+                self._roster.exited(event.tid)
+                batch.died.append(event.tid)
                 changed = True
             elif isinstance(event, Born):
                 self._roster.born(event.tid)

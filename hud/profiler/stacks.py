@@ -1,7 +1,8 @@
-"""The stacks that samples name: taken from the kernel once each, to be given their names.
+"""The stacks that samples name: taken from the kernel, to be given their names.
 
 Terms: a stack is *told* when it has been put into a batch, named or not; what is told again comes
-with better names. Addresses that no known mapping holds are a reason to look at the mappings.
+with better names, or was last told long ago (hud.profiler.told). Addresses that no known mapping
+holds are a reason to look at the mappings.
 """
 
 from __future__ import annotations
@@ -10,17 +11,17 @@ import time
 from collections.abc import Callable, Iterable
 
 from hud.errors import TargetError
-from hud.model import Batch, Kind, Sample, Stack
+from hud.model import TOLD_AGAIN_NS, Batch, Kind, Sample, Stack, ThreadState
 from hud.probe.probe import Probe
 from hud.profiler.addresses import Addresses
 from hud.profiler.before import Before
+from hud.profiler.told import Told
 
 REFRESH_INTERVAL_S = 0.5
 """Between two looks at the mappings, where a stack hints at new ones."""
 LOOK_INTERVAL_S = 1.0
 """Where nothing hints at new ones; and LOOK_SHARE times what one look takes at least."""
 LOOK_SHARE = 500
-MOST_STACKS = 60_000
 SURVEY_S = 0.5
 SURVEY_NAMES_S = 2.0
 """How long a survey waits for names after it."""
@@ -33,7 +34,9 @@ class Stacks:
         self._probe = probe
         self._before = before
         self._addresses = addresses
-        self._told: set[int] = set()
+        self._told = Told()
+        self._lasting: set[tuple[int, int]] = set()
+        """Sleeps whose stacks were told: tid and begin."""
         self._next_refresh = 0.0
         self._next_look = 0.0
         self._refresh_wanted = False
@@ -42,11 +45,27 @@ class Stacks:
 
     def take(self, samples: Iterable[Sample], batch: Batch) -> None:
         """Put the new ones among the samples' stacks into the batch."""
+        now = time.monotonic_ns()
+        self._told.forget_old(now)
         keys = {sample.stack for sample in samples if sample.kind != Kind.POLL}
-        for key in keys - self._told:
-            if key:
+        for key in keys:
+            if key and key not in self._told:
                 self.fetch(key, batch)
+        if self._probe.crowded:
+            self._probe.make_room(self._told.since(now - TOLD_AGAIN_NS // 2))
         self._addresses.ask_wanted()
+
+    def take_lasting(self, sleeping: Iterable[ThreadState], batch: Batch) -> None:
+        """Those of all threads that sleep for long; of each sleep once, while it goes on.
+
+        To be called with all of them: whoever takes the batches keeps what states name.
+        """
+        before, self._lasting = self._lasting, set()
+        for state in sleeping:
+            sleep = state.tid, state.since_ns
+            self._lasting.add(sleep)
+            if sleep not in before:
+                self.fetch(state.asleep_stack, batch)
 
     def take_before(self, batch: Batch, *, last: bool = False) -> None:
         """Those of threads that slept in a poll before the attach, as they can be had.
@@ -66,9 +85,7 @@ class Stacks:
         if raw is None:
             self.gone += 1
             return
-        if len(self._told) >= MOST_STACKS:
-            self._told.clear()
-        self._told.add(key)
+        self._told.add(key, time.monotonic_ns())
         if raw.stop and not self._addresses.modules.knows(raw.addresses):
             self._refresh_wanted = True
             self.refresh()
@@ -119,3 +136,4 @@ class Stacks:
     def tell_again(self) -> None:
         """Each when it is named next: it is named better now, or means another program's code."""
         self._told.clear()
+        self._lasting.clear()

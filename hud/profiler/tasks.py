@@ -13,17 +13,18 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from operator import itemgetter
-from pathlib import Path
 from typing import NamedTuple
 
 from hud.model import Batch, Kind, Sample, TaskCount, TaskKind, TasksRead, ThreadState
 from hud.profiler.modules import Modules
+from hud.profiler.told import Told
 from hud.runtime import queues
 from hud.runtime.context import NONE, ContextLayout
 from hud.runtime.live import memory_reader
 from hud.runtime.queues import Runtime
 from hud.runtime.tasks import Vtables, find, is_there, walk
 from hud.symbols.client import FailedReply, KindsReply, Reply, Resolver
+from hud.target.threads import is_alive
 
 SHARE = 0.003
 CREDIT_S = 0.02
@@ -36,7 +37,6 @@ MOST_KINDS = 10_000
 MOST_WANTED = 1024
 LOOKED_UP = 8
 """Wanted tasks that are looked for at one reading."""
-MOST_TOLD = 1 << 16
 PATIENCE = 40
 """Readings without any runtime's list until that is told: ten seconds."""
 
@@ -63,7 +63,7 @@ class TaskReader:
         self._whole = True
         self._ids: dict[int, int] = {}
         self._wanted: dict[int, None] = {}
-        self._told: dict[int, None] = {}
+        self._told = Told()
         self._kinds: dict[int, TaskKind] = {}
         self._fresh: list[TaskKind] = []
         self._unnamed: dict[int, None] = {}
@@ -112,7 +112,7 @@ class TaskReader:
         driving = {
             tid: one
             for tid, one in driving.items()
-            if one.scheduler and (tid in ran or self._lives(tid))
+            if one.scheduler and (tid in ran or is_alive(self._pid, tid))
         }
         self._find_runtimes(driving)
         runtimes = {runtime.handle: runtime for runtime in self._runtimes.values()}
@@ -139,9 +139,6 @@ class TaskReader:
         batch.task_kinds += self._fresh
         self._fresh = []
         self._spent_s += time.thread_time() - began
-
-    def _lives(self, tid: int) -> bool:
-        return Path(f"/proc/{self._pid}/task/{tid}").exists()
 
     def _affordable(self) -> bool:
         return self._spent_s <= CREDIT_S + SHARE * (time.monotonic() - self._begun)
@@ -195,6 +192,8 @@ class TaskReader:
     def _look_up(self, runtimes: Sequence[Runtime], batch: Batch) -> None:
         """Types of wanted tasks: as the last walk says, else among those spawned lately."""
         looked_up = 0
+        now = time.monotonic_ns()
+        self._told.forget_old(now)
         for task_id in list(self._wanted):
             vtable = self._ids.get(task_id, 0)
             if not vtable:
@@ -205,12 +204,10 @@ class TaskReader:
                 vtable = next(filter(None, found), 0)
             # if it is not there it has ended, or is a LocalSet's: its type stays unknown
             del self._wanted[task_id]
-            self._told[task_id] = None
+            self._told.add(task_id, now)
             if vtable:
                 self._learn(vtable)
                 batch.task_ids[task_id] = vtable
-        if len(self._told) > MOST_TOLD:
-            self._told.clear()
 
     # ------------------------------------------------------------------- queues
 

@@ -12,12 +12,12 @@ import re
 import socket
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from hashlib import blake2b
 from typing import NamedTuple
 
-from hud.model import Frame, Kind, Origin, Sample, Stack, ThreadState
+from hud.model import TOLD_AGAIN_NS, Frame, Kind, Origin, Sample, Stack, ThreadState
 from hud.probe.wire import WAIT_NAME, Wait
 from hud.target.descriptors import describe
 from hud.target.kallsyms import KernelNames
@@ -71,6 +71,9 @@ class Waits:
         self._known: dict[int, Told] = {}
         self._users: dict[int, Stack] = {}
         """The stacks of user code as they were last told."""
+        self._older: dict[int, Stack] = {}
+        """Those not told since ``_users`` began anew."""
+        self._begun_ns = 0
         self._inner: dict[int, dict[int, tuple[Frame, ...]]] = {}
         """By the user stack's key, then by the joined one's: the kernel's part."""
         self._outer: dict[int, int] = {}
@@ -110,7 +113,7 @@ class Waits:
             self._fresh |= self._inner[key].keys()
         for joined in self._fresh:
             key = self._outer[joined]
-            user = self._users.get(key)
+            user = self._user(key)
             if user is not None:
                 inner = self._inner[key][joined]
                 frames = None if user.frames is None else inner + user.frames
@@ -118,9 +121,22 @@ class Waits:
         self._fresh.clear()
 
     def _remember(self, stacks: dict[int, Stack]) -> None:
-        if len(self._users) + len(stacks) > MOST_STACKS:
-            self._users.clear()
         self._users |= stacks
+        now = time.monotonic_ns()
+        if now - self._begun_ns > TOLD_AGAIN_NS or len(self._users) > MOST_STACKS:
+            self._begun_ns = now
+            self._forget(self._older.keys() - self._users.keys())
+            self._older, self._users = self._users, {}
+
+    def _user(self, key: int) -> Stack | None:
+        return self._users.get(key) or self._older.get(key)
+
+    def _forget(self, keys: Iterable[int]) -> None:
+        """They will be told again if they are named, and their joined ones with them."""
+        for key in keys:
+            for joined in self._inner.pop(key, ()):
+                del self._outer[joined]
+                self._fresh.discard(joined)
 
     def _joined(self, key: int, told: Told) -> int:
         """The key of a stack that goes on into the kernel; its own where there is no more room."""
@@ -128,7 +144,7 @@ class Waits:
         digest = blake2b(f"{key:x}\n{names}".encode(), digest_size=8).digest()
         joined = int.from_bytes(digest, "little") | 1
         if joined not in self._outer:
-            if key not in self._users or len(self._outer) >= MOST_JOINED:
+            if self._user(key) is None or len(self._outer) >= MOST_JOINED:
                 return key
             self._outer[joined] = key
             self._inner.setdefault(key, {})[joined] = told.frames

@@ -32,6 +32,11 @@ def list_threads(pid: int, proc: Path = PROC) -> list[ThreadName]:
     return [ThreadName(tid, name) for tid, name in named if name is not None]
 
 
+def is_alive(pid: int, tid: int, proc: Path = PROC) -> bool:
+    """Is it a thread of the process now?"""
+    return (proc / str(pid) / "task" / str(tid)).exists()
+
+
 class Call(NamedTuple):
     """What a thread that does not run is blocked in: proc_pid_syscall(5)."""
 

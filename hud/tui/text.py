@@ -232,6 +232,11 @@ def count(number: int) -> str:
     return "999G"
 
 
+def worker(number: int) -> str:
+    """``W3``; ``gone`` for workers that are not told apart any more."""
+    return f"W{number}" if number >= 0 else "gone"
+
+
 def percent(share: float) -> str:
     """``0.4%``, ``19.0%``, ``100%`` of a share 0..1."""
     value = _bounded(share) * 100

@@ -22,6 +22,7 @@ from hud.tui.text import (
     percent,
     sparkline,
     spoken_percent,
+    worker,
 )
 
 if TYPE_CHECKING:
@@ -218,7 +219,8 @@ def _task(blocker: Blocker, width: int, mark: str) -> list[Line]:
 def _facts(blocker: Blocker, width: int, mark: str) -> list[Line]:
     lines: list[Line] = []
     total = max(sum(ns for _, ns in blocker.workers), 1)
-    split = "   ".join(f"W{w} {spoken_percent(ns / total)}" for w, ns in blocker.workers[:32])
+    workers = blocker.workers[:32]
+    split = "   ".join(f"{worker(one)} {spoken_percent(ns / total)}" for one, ns in workers)
     if split:
         lines.append(_labelled("where", (Span(split),)))
     if len(blocker.causes) > 1:

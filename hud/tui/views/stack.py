@@ -9,7 +9,7 @@ from hud.model import Blocker, Cause, Snapshot, bucket_floor_ns
 from hud.tui import folding, frames, groups
 from hud.tui.layout import block
 from hud.tui.style import Line, Span, cause_style
-from hud.tui.text import clean, count, cut_left, duration, name, pad, percent, pieces
+from hud.tui.text import clean, count, cut_left, duration, name, pad, percent, pieces, worker
 from hud.tui.views import code, main
 
 if TYPE_CHECKING:
@@ -229,10 +229,10 @@ def _workers(blocker: Blocker, state: UiState) -> list[Line]:
     glyph = "█" if state.glyphs.unicode else "#"
     total = max(sum(ns for _, ns in blocker.workers), 1)
     lines: list[Line] = [heading("workers")]
-    for worker, ns in blocker.workers[:_FEW]:
+    for one, ns in blocker.workers[:_FEW]:
         cells = round(ns / total * _BAR)
         bar = Span(glyph * cells, "dim")
-        said = f"   {pad(f'W{worker}', 6)}{percent(ns / total):>6}  "
+        said = f"   {pad(worker(one), 6)}{percent(ns / total):>6}  "
         lines.append((Span(said), bar, Span(f" {duration(ns)}")))
     if len(blocker.workers) > _FEW:
         lines.append((Span(f"   and {len(blocker.workers) - _FEW} more", "dim"),))

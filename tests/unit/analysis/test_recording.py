@@ -85,15 +85,15 @@ def test_dead_workers_keep_their_split(build: ModuleType) -> None:
     recording.set_states([build.state(tid, split=split)], build.START_NS + 1)
     recording.thread_died(tid)
     recording.set_states([], build.START_NS + 2)
-    assert recording.dead == {tid}
+    assert set(recording.dead) == {tid}
     assert recording.splits(0)[tid] == split
     recording.add_worker(Worker(4, tid, "again"))
-    assert recording.dead == set()
+    assert not recording.dead
 
 
 def test_frames_arrive_later_and_are_shared(build: ModuleType) -> None:
     recording = build.empty_recording()
-    before = len(recording.changed_stacks)
+    before = recording.distinct.changes
     bare = Stack(addresses=(1, 2), complete=True)
     named = build.stack(build.user("a::b", "src/a.rs", 1))
     again = build.stack(build.user("a::b", "src/a.rs", 1), build.user("a::c"))
@@ -101,7 +101,8 @@ def test_frames_arrive_later_and_are_shared(build: ModuleType) -> None:
     recording.add_stack(77, bare)
     recording.add_stack(77, named)
     recording.add_stack(78, again)
-    assert recording.changed_stacks[before:] == [77, 77, 78]
+    assert recording.distinct.changed_since(before) == [77, 78]
+    assert recording.distinct.changes == before + 3
     assert recording.stacks[77] == named
     assert recording.stacks[77].frames[0] is recording.stacks[78].frames[0]
 

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hud.analysis.snapshot import Analyzer
+from hud.analysis.stacks import StackStore
 from hud.model import Cause, Pressure, Snapshot, Stack, Worker
 
 if TYPE_CHECKING:
@@ -77,8 +78,7 @@ def test_names_may_come_at_any_time(build: ModuleType, random: object) -> None:
     expected = Analyzer(whole).snapshot(whole.ended_ns, False)
     samples = build.demo_samples(6)
     recording = build.empty_recording()
-    recording.stacks.clear()
-    recording.changed_stacks.clear()
+    recording.distinct = StackStore()
     analyzer = Analyzer(recording)
     late = list(build.STACKS.items())
     random.shuffle(late)  # type: ignore[attr-defined]

@@ -9,7 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from hud.model import Frame, Kind, Origin, Sample, Stack, ThreadState, TimeSplit, Where
+from hud.model import (
+    TOLD_AGAIN_NS,
+    Frame,
+    Kind,
+    Origin,
+    Sample,
+    Stack,
+    ThreadState,
+    TimeSplit,
+    Where,
+)
 from hud.probe.wire import Wait
 from hud.profiler import waits as module
 from hud.profiler.waits import Waits
@@ -123,3 +133,44 @@ def test_proc_is_asked_once_for_a_sleep_that_goes_on(monkeypatch: pytest.MonkeyP
     assert waits.lasting(other, late + 1000, details) == other
     assert waits.lasting(replace(other, argument=1 << 40), late + 1000, details).file_type == 0
     assert len(details) == 1
+
+
+def test_joined_stacks_are_told_again_with_those_of_the_user(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Clock:
+        now_ns = TOLD_AGAIN_NS + 1
+
+        def monotonic_ns(self) -> int:
+            return self.now_ns
+
+        def monotonic(self) -> float:
+            return self.now_ns / 1e9
+
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    waits = told(FILE._replace(frames=(2,)))
+    sleep = Sample(0, 0, 5, 0, 0, 1, 1, 0, 0, Kind.SLEEP, Where.POLL, 0)
+    user = Stack((9,), complete=True, frames=(Frame(9, "main"),))
+
+    def named(stacks: dict[int, Stack]) -> dict[int, Stack]:
+        (taken,), _ = waits.take([sleep], stacks)
+        waits.join(stacks)
+        assert taken.stack != 5
+        return {key: one for key, one in stacks.items() if key == taken.stack}
+
+    first = named({5: user})
+    ((_, joined),) = first.items()
+    assert joined.frames is not None
+    assert [frame.function for frame in joined.frames] == ["xfs_file_fsync", "main"]
+    clock.now_ns += TOLD_AGAIN_NS
+    assert named({}) == {}, "it was told, and not yet long ago"
+    assert named({5: user}) == first
+    for _ in range(3):
+        clock.now_ns += TOLD_AGAIN_NS + 1
+        waits.take([], {})
+    assert not waits._users
+    assert not waits._older
+    assert not waits._inner
+    assert not waits._outer
+    assert named({5: user}) == first

@@ -1,0 +1,102 @@
+"""The distinct stacks of a run, each held once and as long as it is of use.
+
+Terms: a stack is *told* when a batch brings it (hud.model.TOLD_AGAIN_NS); a *change* is a stack
+that is new or has other frames now; changes have numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+from hud.model import TOLD_AGAIN_NS
+
+if TYPE_CHECKING:
+    from collections.abc import Set
+
+    from hud.model import Frame, Stack
+
+MOST = 65_536
+KEPT_NS = 2 * TOLD_AGAIN_NS
+"""A stack stays for so long after it was told."""
+_MANY = 1_000
+
+
+class StackStore:
+    """Stacks by key, MOST of them; equal frames and addresses are held once."""
+
+    def __init__(self) -> None:
+        self.known: dict[int, Stack] = {}
+        """Another dict after each ``forget``: snapshots share this one."""
+        self.refused = 0
+        self.changes = 0
+        """The number of the next one."""
+        self._changed: dict[int, int] = {}
+        """The last change of each stack, in their order."""
+        self._told_ns: dict[int, int] = {}
+        self._forgotten = 0
+        self._numbers: dict[int, int] = {}
+        """Addresses, each once: most stacks differ in a few only."""
+        self._frames: dict[Frame, Frame] = {}
+        self._same: dict[int, Frame] = {}
+        """By id; each is in ``_frames`` too."""
+
+    def add(self, key: int, stack: Stack, now_ns: int) -> None:
+        """A stack's addresses, and later the same again with frames."""
+        known = self.known.get(key)
+        if known is None and len(self.known) >= MOST:
+            self.refused += 1
+            return
+        self._told_ns[key] = now_ns
+        if known is not None and _says_no_more(stack, known):
+            return
+        share = self._numbers.setdefault
+        self.known[key] = replace(
+            stack,
+            addresses=tuple(share(one, one) for one in stack.addresses),
+            frames=stack.frames and tuple(map(self._shared, stack.frames)),
+        )
+        self._changed.pop(key, None)
+        self._changed[key] = self.changes
+        self.changes += 1
+
+    def changed_since(self, number: int) -> list[int]:
+        """Those whose last change has this number or a higher one, in their order."""
+        newer = takewhile(lambda key: self._changed[key] >= number, reversed(self._changed))
+        return list(newer)[::-1]
+
+    def forget(self, used: Set[int], now_ns: int) -> list[int]:
+        """Forget those that are neither ``used`` nor told lately; returns their keys."""
+        limit = now_ns - KEPT_NS
+        told_ns = self._told_ns
+        gone = [key for key in self.known if told_ns[key] < limit and key not in used]
+        if gone:
+            self.known = dict(self.known)
+            for key in gone:
+                del self.known[key], told_ns[key], self._changed[key]
+            self._forgotten += len(gone)
+        if self._forgotten > max(_MANY, len(self.known)):
+            # What is held stays as it is; only new stacks do not share with it.
+            self._forgotten = 0
+            self._numbers.clear()
+            self._frames.clear()
+            self._same.clear()
+        return gone
+
+    def _shared(self, frame: Frame) -> Frame:
+        """One frame for all that are equal; the very same one is known without its hash."""
+        if self._same.get(id(frame)) is frame:
+            return frame
+        shared = self._frames.setdefault(frame, frame)
+        self._same[id(shared)] = shared
+        return shared
+
+
+def _says_no_more(stack: Stack, known: Stack) -> bool:
+    """It is the same again, or without the names that are known."""
+    return stack == known or (
+        stack.frames is None
+        and (stack.addresses, stack.complete, stack.stop)
+        == (known.addresses, known.complete, known.stop)
+    )
