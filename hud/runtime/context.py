@@ -125,6 +125,10 @@ OLDEST = min(row.first for row in LAYOUTS)
 
 APART = ((1, 20), (1, 21))
 """First and last version whose parts lie apart and were measured, at 1.20.6 and 1.21.2."""
+APART_LIMIT = 1 << 16
+"""Bytes of thread-locals of which the parts may lie anywhere; programs have a few thousand."""
+CORE_LIMIT = 1 << 12
+"""No Core is larger."""
 _CURRENT = "5tokio7runtime({})7CURRENT3FOO.*VAL"
 _PARTS = {
     "budget": (re.compile("5tokio4coop7CURRENT.*VAL"), 2),
@@ -170,8 +174,9 @@ def propose(facts: TlsFacts, block: Block, tokio_versions: Sequence[str] = ()) -
     """
     versions = [found for found in map(parse_version, tokio_versions) if found]
     named = ", ".join(map(version_text, versions))
-    if versions and all(version[:2] < OLDEST for version in versions):
-        return _propose_apart(facts, block, max(versions))
+    apart = any(_PARTS["budget"][0].search(symbol) for symbol, _, _ in facts.tls_symbols)
+    if (versions or apart) and all(version[:2] < OLDEST for version in versions):
+        return _propose_apart(facts, block, max(versions, default=None))
     contexts = [symbol for symbol in facts.tls_symbols if is_context(symbol[0])]
     if not contexts:
         return Proposal((), _absence(facts, block, named))
@@ -194,7 +199,10 @@ def propose(facts: TlsFacts, block: Block, tokio_versions: Sequence[str] = ()) -
     return Proposal((), f"no known layout of {of} has a CONTEXT of {sizes} bytes")
 
 
-def _propose_apart(facts: TlsFacts, block: Block, version: Version) -> Proposal:
+def _propose_apart(facts: TlsFacts, block: Block, version: tuple[int, ...] | None) -> Proposal:
+    if version is None and not any("9scheduler" in symbol for symbol, _, _ in facts.tls_symbols):
+        return Proposal((), "a tokio before 1.21, whose version is not known")
+    version = version or APART[1]
     tokio = f"tokio {version_text(version)}"
     if not APART[0] <= version[:2] <= APART[1]:
         return Proposal((), f"{tokio} is older than hud knows ({APART[0][0]}.{APART[0][1]})")
@@ -204,14 +212,18 @@ def _propose_apart(facts: TlsFacts, block: Block, version: Version) -> Proposal:
         if len(found) > 1:
             return Proposal((), f"{len(found)} copies of {tokio}'s thread-local {part}")
         for _, place, length in found:
-            if length != size or not 0 <= place <= block.size - size:
+            if length != size or not 0 <= place <= min(block.size, APART_LIMIT) - size:
                 return Proposal((), f"{tokio}'s thread-local {part} is not as hud knows it")
             places[part] = place
     schedulers = [places[part] for part in ("multi_thread", "current_thread") if part in places]
     if not schedulers or not {"budget", "entered"} <= places.keys():
         return Proposal((), _absence(facts, block, version_text(version)))
     multi, current = (
-        {members["tick"] for members in facts.context_members if {name, "tick"} <= members.keys()}
+        {
+            one["tick"]
+            for one in facts.context_members
+            if name in one and 0 <= one["tick"] < CORE_LIMIT
+        }
         for name in ("lifo_slot", "unhandled_panic")
     )
     why = f"{tokio}{f' in {block.where}' if block.where else ''} without task ids"
