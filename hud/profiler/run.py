@@ -216,7 +216,7 @@ class Profiler:
             why_not = "" if copies else f"polls are not seen: {self.detection.reason}"
             apart = [copy.layout.tokio for copy in copies if copy.layout.apart]
             if apart:
-                why_not = f"the tasks of tokio {apart[0]} are laid out otherwise"
+                why_not = f"it does not know how tokio {apart[0]} lays out tasks"
             self._exact.begin(self._addresses.modules.files(), why_not)
 
     def _read_image(self) -> None:
