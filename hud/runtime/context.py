@@ -15,7 +15,6 @@ in size and alignment of everything in CONTEXT (aarch64: by the language's rules
 from __future__ import annotations
 
 import re
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
     from hud.runtime.blocks import Block
 
 NONE = -1
-
-GLOBAL_QUEUE_INTERVAL = 31
-"""tokio/src/runtime/scheduler/current_thread: the default of ``global_queue_interval``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +54,8 @@ class ContextLayout:
     tick_multi: int
     """``tick`` (u32) in the multi_thread Core; NONE = not known or not reachable."""
     tick_current: int
-    """``tick`` (u32) in the current_thread Core; NONE until ``current_tick_offset`` found it in
-    the live process: it depends on Tokio's features."""
+    """``tick`` (u32) in the current_thread Core; NONE until hud.runtime.ticks found it in the live
+    process: it depends on Tokio's features."""
     why: str
     """How it came to be proposed, for people."""
     module: int = 0
@@ -219,14 +215,11 @@ def _propose_apart(facts: TlsFacts, block: Block, version: tuple[int, ...] | Non
     if not schedulers or not {"budget", "entered"} <= places.keys():
         return Proposal((), _absence(facts, block, version_text(version)))
     multi, current = (
-        {
-            one["tick"]
-            for one in facts.context_members
-            if name in one and 0 <= one["tick"] < CORE_LIMIT
-        }
+        {one.get("tick", NONE) for one in facts.context_members if name in one}
         for name in ("lifo_slot", "unhandled_panic")
     )
     why = f"{tokio}{f' in {block.where}' if block.where else ''} without task ids"
+    why += ", its ticks as debug info says" * bool(multi or current)
     layout = ContextLayout(
         tokio=".".join(map(str, version[:2])),
         size=max(place + _PARTS[part][1] for part, place in places.items()),
@@ -237,8 +230,8 @@ def _propose_apart(facts: TlsFacts, block: Block, version: tuple[int, ...] | Non
         runtime=places["entered"],
         scheduler=schedulers[0],
         core=NONE,
-        tick_multi=multi.pop() if len(multi) == 1 else NONE,
-        tick_current=current.pop() if len(current) == 1 else NONE,
+        tick_multi=_only(multi),
+        tick_current=_only(current),
         why=why,
         module=block.module,
         current=places.get("current_thread", NONE),
@@ -246,19 +239,9 @@ def _propose_apart(facts: TlsFacts, block: Block, version: tuple[int, ...] | Non
     return Proposal((layout,), "")
 
 
-def current_tick_offset(core: bytes) -> int:
-    """The offset of ``tick`` in a copy of a current_thread Core, its first 256 bytes; or NONE.
-
-    ``global_queue_interval`` follows it and is 31 unless the program set it: 136 without the
-    features signal and process, 160 with ``full`` (their drivers are inside Core), Tokio 1.54.1.
-    Two places that look so are as bad as none. The caller should see that the number grows.
-    """
-    found = [
-        offset
-        for offset in range(0, len(core) - 7, 8)
-        if int.from_bytes(core[offset + 4 : offset + 8], sys.byteorder) == GLOBAL_QUEUE_INTERVAL
-    ]
-    return found[0] if len(found) == 1 else NONE
+def _only(ticks: set[int]) -> int:
+    """The one offset in a Core that debug info tells, if it does and can be."""
+    return ticks.pop() if len(ticks) == 1 and max(ticks) < CORE_LIMIT else NONE
 
 
 def is_context(symbol: str) -> bool:

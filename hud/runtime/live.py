@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 from hud.errors import TargetError
 from hud.model import Mapping as Region
-from hud.runtime.context import NONE, ContextLayout, current_tick_offset
-from hud.runtime.ticks import with_tick
+from hud.runtime.context import NONE, ContextLayout
+from hud.runtime.ticks import current_tick_offset, with_tick
 
 Read = Callable[[int, int], bytes]
 """(address, size) -> that many bytes, or fewer where memory ends; never raises."""
