@@ -22,7 +22,7 @@ def test_polls_are_told_apart_by_the_tick(
 ) -> None:
     ran = run(kind, 12_000, seconds=0.8, **layout)
     told = ran.of(Kind.POLL)
-    assert len(ran.polls) > 30
+    assert len(ran.polls) > 10
     assert abs(len(told) - len(ran.polls)) <= 2
     assert {(sample.where, sample.task_id) for sample in told} == {(Where.POLL, 0)}
     assert not any(sample.flags & SampleFlag.TICK_UNKNOWN for sample in told)
@@ -33,7 +33,7 @@ def test_polls_are_told_apart_by_the_tick(
 def test_root_future_drives_no_scheduler(run: Callable[..., Ran]) -> None:
     # where there is never anything but 0
     told = run("root", 12_000, seconds=0.8, **MULTI, scheduler=0).of(Kind.POLL)
-    assert len(told) > 20
+    assert len(told) > 10
     assert {(sample.where, sample.task_id) for sample in told} == {(Where.ROOT, 0)}
 
 
