@@ -65,7 +65,7 @@ struct thread {
 struct layout {
 	__s64 tls_offset; /* of CONTEXT, from the thread pointer or, with a module, from its block */
 	__s32 task_tag;   /* offsets in CONTEXT; -1 = an id of which 0 means none */
-	__s32 task_id;
+	__s32 task_id;    /* -1 = there are no ids, and each part is a thread-local of its own */
 	__s32 budget_tag;
 	__s32 runtime;
 	__s32 scheduler;
@@ -75,7 +75,7 @@ struct layout {
 	__u32 valid;
 	__u32 size; /* bytes of CONTEXT that are read, at most CONTEXT_SIZE */
 	__u32 module; /* TLS module id of a shared object; 0 = at a fixed distance */
-	__u32 pad;
+	__s32 current; /* without ids: the current_thread scheduler; -1 = there is none */
 };
 
 #define CONTEXT_SIZE 128

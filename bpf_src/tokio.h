@@ -74,17 +74,21 @@ static __always_inline int find_context(__u64 *address, const struct layout *lay
 	return 0;
 }
 
-/* scheduler::Context: tag at 0 (1 = multi_thread), the RefCell's Box<Core> at layout.core. */
-static __always_inline void read_tick(struct sight *sight, const struct layout *layout,
-				      __u64 scheduler, __u8 *scratch)
+/* The RefCell's Box<Core> of a scheduler's Context, whose first bytes are then in `scratch`; or not 0
+ * where memory could not be read. */
+static __always_inline int find_core(__u64 *core, const struct layout *layout, __u64 scheduler,
+				     __u8 *scratch)
 {
-	__u64 core;
-	__s32 at;
+	__u32 at = layout->core & (CONTEXT_SIZE / 2 - 8);
 
-	if (read_at(scratch, 8 + (layout->core & (CONTEXT_SIZE / 2 - 8)), scheduler))
-		return;
-	core = word_at(scratch, layout->core & (CONTEXT_SIZE / 2 - 8));
-	at = scratch[0] ? layout->tick_multi : layout->tick_current;
+	if (read_at(scratch, 8 + at, scheduler))
+		return -1;
+	*core = word_at(scratch, at);
+	return 0;
+}
+
+static __always_inline void read_tick(struct sight *sight, __u64 core, __s32 at)
+{
 	if (core && at >= 0 && !read_at(&sight->tick, 4, core + at))
 		sight->tick_known = 1;
 }
@@ -95,11 +99,55 @@ enum copy_sight {
 	UNREADABLE,
 };
 
+/* Before Tokio 1.22: thread-locals at `address` plus their offsets, and no id. What tells one poll from
+ * the next is the tick. */
+static __always_inline int look_apart(struct sight *sight, struct thread *thread,
+				      const struct layout *layout, __u64 address, __u8 *scratch)
+{
+	__s32 tick_at = layout->tick_current;
+	__u64 scheduler = 0, core;
+	__u8 runtime, budget;
+
+	if (read_at(&runtime, 1, address + layout->runtime) ||
+	    read_at(&budget, 1, address + layout->budget_tag) ||
+	    (layout->current >= 0 && read_at(&scheduler, 8, address + layout->current)))
+		return UNREADABLE;
+	if (!scheduler && layout->scheduler != layout->current) {
+		tick_at = layout->tick_multi;
+		if (read_at(&scheduler, 8, address + layout->scheduler))
+			return UNREADABLE;
+	}
+	if (runtime > 2 || budget > 1)
+		return UNREADABLE;
+	if (runtime == 2) {
+		if (scheduler) /* block_in_place; a blocking job looks like any other thread */
+			sight->where = WHERE_ALLOWED;
+		return OUTSIDE;
+	}
+	thread->entered = 1;
+	thread->scheduler = scheduler;
+	if (!budget) {
+		sight->where = WHERE_RUNTIME;
+	} else if (!scheduler) {
+		sight->where = WHERE_ROOT;
+	} else if (find_core(&core, layout, scheduler, scratch)) {
+		return UNREADABLE;
+	} else if (!core) { /* since block_in_place another thread is the worker */
+		sight->where = WHERE_ALLOWED;
+	} else if (tick_at < 0) {
+		sight->where = WHERE_UNKNOWN;
+	} else {
+		sight->where = WHERE_POLL;
+		read_tick(sight, core, tick_at);
+	}
+	return INSIDE;
+}
+
 /* What one copy of Tokio says of the current thread. `context` is scratch. */
 static __always_inline int look_at(struct sight *sight, struct thread *thread,
 				   const struct layout *layout, __u64 pointer, __u8 *context)
 {
-	__u64 address, tag = 1, id, scheduler = 0;
+	__u64 address, tag = 1, id, scheduler = 0, core;
 	__u32 size = layout->size;
 	__u8 runtime, budget;
 
@@ -107,6 +155,8 @@ static __always_inline int look_at(struct sight *sight, struct thread *thread,
 		return UNREADABLE;
 	if (!address)
 		return OUTSIDE;
+	if (layout->task_id < 0)
+		return look_apart(sight, thread, layout, address, context);
 	/* all at once: each read costs far more than the bytes it moves */
 	if (size > CONTEXT_SIZE || read_at(context, size, address))
 		return UNREADABLE;
@@ -141,8 +191,10 @@ static __always_inline int look_at(struct sight *sight, struct thread *thread,
 		/* no budget and another id than the parked one: task::unconstrained */
 		sight->where = id ? WHERE_POLL : WHERE_ROOT;
 		sight->task_id = id;
-		if (scheduler)
-			read_tick(sight, layout, scheduler, context);
+		/* the Context begins with a tag: 1 = multi_thread */
+		if (scheduler && !find_core(&core, layout, scheduler, context))
+			read_tick(sight, core,
+				  context[0] ? layout->tick_multi : layout->tick_current);
 	}
 	/* a CONTEXT that was never touched is all zero, which reads as entered */
 	if (!(scheduler || budget || id))

@@ -140,6 +140,8 @@ class Probe:
         for place, layout in enumerate(layouts[: wire.MAX_LAYOUTS]):
             words = (layout.task_tag, layout.task_id, layout.scheduler)
             layout.size = 8 + max(*words, layout.budget_tag, layout.runtime)
+            if layout.task_id < 0:
+                layout.size = 0  # its parts are read one by one
             layout.valid = 0  # until all the rest is there
             self.config.layout[place] = layout
             self.config.layout[place].valid = int(layout.size <= wire.CONTEXT_SIZE)

@@ -76,7 +76,9 @@ class Before:
             return False
         now = time.monotonic_ns()
         key = _key(tid, now)
-        tick = tick_of(copy.layout, reading.scheduler, read)
+        tick = tick_of(copy.layout, reading, read)
+        if copy.layout.apart and reading.scheduler and tick is None:
+            return False  # it polls, but holds up no worker
         # before 1.29 the scheduler is not in CONTEXT
         driven = reading.scheduler if copy.layout.scheduler >= 0 else int(reading.task_id > 0)
         thread = wire.decode_thread(bytes(wire.THREAD.size))._replace(
@@ -151,7 +153,8 @@ def _where(reading: Reading, copy: Copy) -> Where | None:
         return None
     if copy.layout.scheduler >= 0 and not reading.scheduler and reading.task_id:
         return None  # a block_on inside a spawn_blocking job
-    return Where.POLL if reading.task_id else Where.ROOT
+    task = reading.scheduler if copy.layout.apart else reading.task_id
+    return Where.POLL if task else Where.ROOT
 
 
 def _key(tid: int, since_ns: int) -> int:

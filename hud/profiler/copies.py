@@ -107,4 +107,5 @@ def _wire_layout(layout: ContextLayout) -> wire.Layout:
         tick_multi=layout.tick_multi,
         tick_current=layout.tick_current,
         module=layout.module,
+        current=layout.current,
     )

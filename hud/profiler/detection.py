@@ -60,7 +60,7 @@ class Copy(NamedTuple):
     @property
     def place(self) -> tuple[int, int]:
         """What tells it from the others."""
-        return self.layout.module, self.layout.tls_offset
+        return self.layout.module, self.layout.tls_offset + self.layout.runtime
 
 
 class Context(NamedTuple):
@@ -185,7 +185,7 @@ def _copies_in(source: SharedObject | FactsReply, live: _Live, missing: list[str
     copies = []
     for _, rows in groupby(proposal.layouts, key=lambda layout: layout.tls_offset):
         layouts = tuple(rows)
-        if not pointers:
+        if not pointers and layouts[0].tells_polls:
             # another C library, or no thread has used the object yet: the kernel's own readings
             # have to do
             why = "no thread uses it yet" if block.module else "no thread descriptor found"
@@ -194,7 +194,14 @@ def _copies_in(source: SharedObject | FactsReply, live: _Live, missing: list[str
             continue
         chosen = choose(layouts, pointers, live.read)
         if chosen is not None:
-            copies.append(_copy(*chosen, name, pointers, live.read))
+            copy = _copy(*chosen, name, pointers, live.read)
+            if copy.layout.tells_polls:
+                copies.append(copy)
+                continue
+            driven = "not found" if copy.drives else "not yet seen"
+            missing.append(
+                f"{layouts[0].why}, and the tick that would tell polls apart is {driven}"
+            )
         else:
             missing.append(
                 f"the layout of CONTEXT{f' in {name}' if name else ''} does not fit what the "

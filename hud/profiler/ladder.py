@@ -124,6 +124,12 @@ class Ladder:
         if new or not self.copies.known:
             self._probe.set_layouts(self.copies.layouts)
             self._judge_from_now()
+        for copy in new:
+            if copy.layout.apart:
+                self._notes.append(
+                    f"tokio {copy.layout.tokio} has no task ids: tasks that a worker polls in one "
+                    "turn count as one poll"
+                )
         if new and isinstance(found, detect.Context):
             self.detection = found.detection
             if len(found.copies) > wire.MAX_LAYOUTS:

@@ -213,8 +213,11 @@ class Profiler:
 
     def _begin_exact(self) -> None:
         if self._exact is not None:
-            seen = bool(self._ladder.copies.known)
-            why_not = "" if seen else f"polls are not seen: {self.detection.reason}"
+            copies = self._ladder.copies.known
+            why_not = "" if copies else f"polls are not seen: {self.detection.reason}"
+            apart = [copy.layout.tokio for copy in copies if copy.layout.apart]
+            if apart:
+                why_not = f"it does not know how tokio {apart[0]} lays out tasks"
             self._exact.begin(self._addresses.modules.files(), why_not)
 
     def _read_image(self) -> None:

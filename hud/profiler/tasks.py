@@ -146,7 +146,9 @@ class TaskReader:
     # ------------------------------------------------------------------- runtimes
 
     def _find_runtimes(self, driving: Mapping[int, Driving]) -> None:
-        known_place = (one for one in driving.values() if one.layout.scheduler != NONE)
+        known_place = (
+            one for one in driving.values() if one.layout.scheduler != NONE and not one.layout.apart
+        )
         schedulers = {one.scheduler for one in known_place}
         for known in self._runtimes.keys() - schedulers:
             del self._runtimes[known]

@@ -4,6 +4,9 @@ Terms: ``CONTEXT`` is the thread-local of ``tokio::runtime::context``; a *row* i
 measured; a *proposal* is a hypothesis that the live process has to confirm before it is trusted.
 Offsets are bytes from the start of CONTEXT unless said otherwise.
 
+Before Tokio 1.22 there is no such object: its parts are thread-locals of their own, which lie
+*apart*, and no task has an id there. Offsets then count from the begin of the file's thread-locals.
+
 Cargo features change the layout: every row is of a program with ``rt-multi-thread`` or of one with
 ``rt`` alone, and one size can be of both. No row depends on the machine: x86_64 and aarch64 agree
 in size and alignment of everything in CONTEXT (aarch64: by the language's rules, not measured).
@@ -12,7 +15,6 @@ in size and alignment of everything in CONTEXT (aarch64: by the language's rules
 from __future__ import annotations
 
 import re
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -24,9 +26,6 @@ if TYPE_CHECKING:
     from hud.runtime.blocks import Block
 
 NONE = -1
-
-GLOBAL_QUEUE_INTERVAL = 31
-"""tokio/src/runtime/scheduler/current_thread: the default of ``global_queue_interval``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +41,37 @@ class ContextLayout:
     task_tag: int
     """The Option tag of ``current_task_id``; NONE = no tag, an id of 0 means none."""
     task_id: int
-    """8 bytes."""
+    """8 bytes; NONE = there are no ids, and the parts lie apart."""
     budget_tag: int
     """1 byte: 1 = in a poll with a budget."""
     runtime: int
     """1 byte: 0 = entered (current_thread), 1 = entered (multi_thread), 2 = not entered."""
     scheduler: int
-    """Pointer to the scheduler's Context while the thread drives one; NONE = not in CONTEXT."""
+    """Pointer to the scheduler's Context while the thread drives one; NONE = not in CONTEXT. Where
+    the parts lie apart that of multi_thread, or of current_thread if there is no other."""
     core: int
     """The pointer to Core inside the scheduler's Context; NONE = not known."""
     tick_multi: int
     """``tick`` (u32) in the multi_thread Core; NONE = not known or not reachable."""
     tick_current: int
-    """``tick`` (u32) in the current_thread Core; NONE until ``current_tick_offset`` found it in
-    the live process: it depends on Tokio's features."""
+    """``tick`` (u32) in the current_thread Core; NONE until hud.runtime.ticks found it in the live
+    process: it depends on Tokio's features."""
     why: str
     """How it came to be proposed, for people."""
     module: int = 0
     """TLS module id of a shared object; 0 = at a fixed distance from the thread pointer."""
+    current: int = NONE
+    """Where the parts lie apart, the pointer to the current_thread scheduler's Context."""
+
+    @property
+    def apart(self) -> bool:
+        return self.task_id == NONE
+
+    @property
+    def tells_polls(self) -> bool:
+        """Whether two polls of a thread can be told apart: by a task's id, else by the tick."""
+        ticks = max(self.tick_multi, self.tick_current) != NONE
+        return not self.apart or (self.core != NONE and ticks)
 
 
 class Row(NamedTuple):
@@ -107,6 +119,27 @@ LAYOUTS: tuple[Row, ...] = _MULTI + _SINGLE
 NEWEST = max(row.last for row in LAYOUTS)
 OLDEST = min(row.first for row in LAYOUTS)
 
+APART = ((1, 20), (1, 21))
+"""First and last version whose parts lie apart and were measured, at 1.20.6 and 1.21.2."""
+APART_LIMIT = 1 << 16
+"""Bytes of thread-locals of which the parts may lie anywhere; programs have a few thousand."""
+CORE_LIMIT = 1 << 12
+"""No Core is larger."""
+_CURRENT = "5tokio7runtime({})7CURRENT3FOO.*VAL"
+_PARTS = {
+    "budget": (re.compile("5tokio4coop7CURRENT.*VAL"), 2),
+    "entered": (re.compile("5tokio7runtime5enter7ENTERED.*VAL"), 1),
+    "multi_thread": (
+        re.compile(_CURRENT.format("11thread_pool6worker|9scheduler12multi_thread6worker")),
+        8,
+    ),
+    "current_thread": (
+        re.compile(_CURRENT.format("15basic_scheduler|9scheduler14current_thread")),
+        8,
+    ),
+}
+"""Symbol and bytes of each; without ``rt-multi-thread`` there is no such scheduler."""
+
 
 class TlsFacts(Protocol):
     """What is read from the file; ``hud.symbols.module.ModuleFacts`` has it."""
@@ -137,10 +170,9 @@ def propose(facts: TlsFacts, block: Block, tokio_versions: Sequence[str] = ()) -
     """
     versions = [found for found in map(parse_version, tokio_versions) if found]
     named = ", ".join(map(version_text, versions))
-    if versions and all(version[:2] < OLDEST for version in versions):
-        # its budget, runtime and scheduler are thread-locals of their own, and polls without a
-        # number cannot be told apart
-        return Proposal((), f"tokio {named} has no task id in CONTEXT (1.22 and later have)")
+    apart = any(_PARTS["budget"][0].search(symbol) for symbol, _, _ in facts.tls_symbols)
+    if (versions or apart) and all(version[:2] < OLDEST for version in versions):
+        return _propose_apart(facts, block, max(versions, default=None))
     contexts = [symbol for symbol in facts.tls_symbols if is_context(symbol[0])]
     if not contexts:
         return Proposal((), _absence(facts, block, named))
@@ -163,19 +195,53 @@ def propose(facts: TlsFacts, block: Block, tokio_versions: Sequence[str] = ()) -
     return Proposal((), f"no known layout of {of} has a CONTEXT of {sizes} bytes")
 
 
-def current_tick_offset(core: bytes) -> int:
-    """The offset of ``tick`` in a copy of a current_thread Core, its first 256 bytes; or NONE.
+def _propose_apart(facts: TlsFacts, block: Block, version: tuple[int, ...] | None) -> Proposal:
+    if version is None and not any("9scheduler" in symbol for symbol, _, _ in facts.tls_symbols):
+        return Proposal((), "a tokio before 1.21, whose version is not known")
+    version = version or APART[1]
+    tokio = f"tokio {version_text(version)}"
+    if not APART[0] <= version[:2] <= APART[1]:
+        return Proposal((), f"{tokio} is older than hud knows ({APART[0][0]}.{APART[0][1]})")
+    places: dict[str, int] = {}
+    for part, (symbol, size) in _PARTS.items():
+        found = [one for one in facts.tls_symbols if symbol.search(one[0])]
+        if len(found) > 1:
+            return Proposal((), f"{len(found)} copies of {tokio}'s thread-local {part}")
+        for _, place, length in found:
+            if length != size or not 0 <= place <= min(block.size, APART_LIMIT) - size:
+                return Proposal((), f"{tokio}'s thread-local {part} is not as hud knows it")
+            places[part] = place
+    schedulers = [places[part] for part in ("multi_thread", "current_thread") if part in places]
+    if not schedulers or not {"budget", "entered"} <= places.keys():
+        return Proposal((), _absence(facts, block, version_text(version)))
+    multi, current = (
+        {one.get("tick", NONE) for one in facts.context_members if name in one}
+        for name in ("lifo_slot", "unhandled_panic")
+    )
+    why = f"{tokio}{f' in {block.where}' if block.where else ''} without task ids"
+    why += ", its ticks as debug info says" * bool(multi or current)
+    layout = ContextLayout(
+        tokio=".".join(map(str, version[:2])),
+        size=max(place + _PARTS[part][1] for part, place in places.items()),
+        tls_offset=block.start,
+        task_tag=NONE,
+        task_id=NONE,
+        budget_tag=places["budget"],
+        runtime=places["entered"],
+        scheduler=schedulers[0],
+        core=NONE,
+        tick_multi=_only(multi),
+        tick_current=_only(current),
+        why=why,
+        module=block.module,
+        current=places.get("current_thread", NONE),
+    )
+    return Proposal((layout,), "")
 
-    ``global_queue_interval`` follows it and is 31 unless the program set it: 136 without the
-    features signal and process, 160 with ``full`` (their drivers are inside Core), Tokio 1.54.1.
-    Two places that look so are as bad as none. The caller should see that the number grows.
-    """
-    found = [
-        offset
-        for offset in range(0, len(core) - 7, 8)
-        if int.from_bytes(core[offset + 4 : offset + 8], sys.byteorder) == GLOBAL_QUEUE_INTERVAL
-    ]
-    return found[0] if len(found) == 1 else NONE
+
+def _only(ticks: set[int]) -> int:
+    """The one offset in a Core that debug info tells, if it does and can be."""
+    return ticks.pop() if len(ticks) == 1 and max(ticks) < CORE_LIMIT else NONE
 
 
 def is_context(symbol: str) -> bool:

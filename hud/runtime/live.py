@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from hud.errors import TargetError
 from hud.model import Mapping as Region
-from hud.runtime.context import NONE, ContextLayout, current_tick_offset
+from hud.runtime.context import NONE, ContextLayout
+from hud.runtime.ticks import current_tick_offset, with_tick
 
 Read = Callable[[int, int], bytes]
 """(address, size) -> that many bytes, or fewer where memory ends; never raises."""
@@ -57,6 +58,8 @@ class Reading(NamedTuple):
     """The scheduler's Context, 0 = the thread drives none."""
     task_id: int
     in_budget: bool
+    current: bool = False
+    """The scheduler is a current_thread one, where CONTEXT's parts lie apart; else its tag says."""
 
 
 class Confirmation(NamedTuple):
@@ -183,7 +186,13 @@ def with_current_tick(
     """The layout with ``tick_current`` filled in, if a thread drives a current_thread runtime.
 
     The place of ``tick`` in its Core depends on Cargo features: it is found in the Core itself.
+    Where the parts lie apart, that holds for all that is reached from a scheduler.
     """
+    if layout.apart:
+        for reading in readings:
+            if reading.scheduler:
+                layout = with_tick(layout, reading.scheduler, reading.current, read)
+        return layout
     if layout.core == NONE:
         return layout
     for reading in readings:
@@ -196,24 +205,31 @@ def with_current_tick(
     return layout
 
 
-def tick_of(layout: ContextLayout, scheduler: int, read: Read) -> int | None:
+def tick_of(layout: ContextLayout, reading: Reading, read: Read) -> int | None:
     """How many polls the scheduler of a thread has begun, modulo 2^32; None = not known."""
-    if not scheduler or layout.core == NONE:
+    if not reading.scheduler or layout.core == NONE:
         return None
-    tag = read(scheduler, 1)
-    at = layout.tick_multi if tag == b"\1" else layout.tick_current
-    core = int.from_bytes(read(scheduler + layout.core, 8), "little")
-    data = read(core + at, 4) if tag and core and at != NONE else b""
+    at = layout.tick_current if _is_current(layout, reading, read) else layout.tick_multi
+    core = _word(read, reading.scheduler + layout.core)
+    data = read(core + at, 4) if core and at != NONE else b""
     return int.from_bytes(data, "little") if len(data) == 4 else None
+
+
+def _is_current(layout: ContextLayout, reading: Reading, read: Read) -> bool:
+    return reading.current if layout.apart else read(reading.scheduler, 1) == b"\0"
 
 
 def _reading(tid: int, data: bytes, layout: ContextLayout) -> Reading | None:
     """None if these bytes are no CONTEXT."""
     runtime, budget = data[layout.runtime], data[layout.budget_tag]
-    (task_id,) = struct.unpack_from("<Q", data, layout.task_id)
-    scheduler = 0
+    task_id = scheduler = current = 0
+    if not layout.apart:
+        (task_id,) = struct.unpack_from("<Q", data, layout.task_id)
     if layout.scheduler != NONE:
         (scheduler,) = struct.unpack_from("<Q", data, layout.scheduler)
+    if layout.current != NONE:
+        (current,) = struct.unpack_from("<Q", data, layout.current)
+        scheduler = current or scheduler
     if layout.task_tag != NONE:
         (tag,) = struct.unpack_from("<Q", data, layout.task_tag)
         if tag > 1:
@@ -222,4 +238,4 @@ def _reading(tid: int, data: bytes, layout: ContextLayout) -> Reading | None:
     if runtime > NOT_ENTERED or budget > 1 or task_id >= TASK_ID_LIMIT or scheduler & 7:
         return None
     entered = runtime != NOT_ENTERED and bool(scheduler or budget or task_id)
-    return Reading(tid, entered, scheduler, task_id, bool(budget))
+    return Reading(tid, entered, scheduler, task_id, bool(budget), bool(current))

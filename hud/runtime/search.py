@@ -60,6 +60,9 @@ def search(
     versions = sorted(filter(None, map(parse_version, tokio_versions)), reverse=True)
     if not versions:
         return f"no version of tokio in {block.where or 'the executable'}"
+    rows = _rows(versions)
+    if not rows:
+        return f"tokio {version_text(versions[0])} keeps its parts apart"
     if not 0 < block.size <= TLS_LIMIT:
         return f"a TLS segment of {block.size} bytes"
     if not pointers:
@@ -67,7 +70,7 @@ def search(
     some = dict(sorted(pointers.items())[:THREAD_LIMIT])
     layouts = [
         layout_of(row, block, offset, _why(version, block, offset))
-        for version, row in _rows(versions)
+        for version, row in rows
         for offset in range(0, block.size - row.size + 1, 8)
     ]
     writable = _Writable(mappings)

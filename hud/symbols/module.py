@@ -22,7 +22,7 @@ from hud.symbols.symtab import Symtab
 from hud.symbols.tls import tls_slots
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from hud.symbols.elf import ElfFile, TlsSegment
     from hud.symbols.symtab import FoundSymbol
@@ -30,8 +30,13 @@ if TYPE_CHECKING:
 
 __all__ = ["CONTEXT_NAMES", "Module", "ModuleFacts", "RawFrame"]
 
-CONTEXT_NAMES = rb"5tokio7runtime7context7CONTEXT"
-"""Tokio's thread-local ``tokio::runtime::context::CONTEXT``: legacy and v0 mangling agree here."""
+CONTEXT_NAMES = (
+    rb"5tokio(?:7runtime7context7CONTEXT|4coop7CURRENT|7runtime5enter7ENTERED"
+    rb"|7runtime(?:11thread_pool6worker|15basic_scheduler)7CURRENT3FOO"
+    rb"|7runtime9scheduler(?:12multi_thread6worker|14current_thread)7CURRENT3FOO)"
+)
+"""Tokio's thread-local ``tokio::runtime::context::CONTEXT``, and those that were what it is now
+before 1.22: legacy and v0 mangling agree here."""
 MAX_TLS_SYMBOLS = 64
 MAX_NOTES = 16
 
@@ -64,7 +69,8 @@ class ModuleFacts:
     tls_slots: tuple[Slot, ...] = ()
     """Where the loader says which thread-local block is this file's; of shared objects."""
     context_members: tuple[dict[str, int], ...] = ()
-    """Member -> offset of Tokio's Context, where debug info has types; of each copy."""
+    """Member -> offset of Tokio's Context, where debug info has types; of each copy. Before 1.22 of
+    the Core of each scheduler."""
 
 
 class Module:
@@ -211,7 +217,7 @@ class Module:
             debuglink=link[0] if link is not None else "",
             notes=tuple(notes)[:MAX_NOTES],
             tls_slots=self._tls_slots(),
-            context_members=self._context_members() if contexts else (),
+            context_members=self._context_members(contexts) if contexts else (),
         )
 
     def _tls_slots(self) -> tuple[Slot, ...]:
@@ -221,11 +227,16 @@ class Module:
             self._note(str(why))
             return ()
 
-    def _context_members(self) -> tuple[dict[str, int], ...]:
+    def _context_members(
+        self, contexts: Iterable[tuple[str, int, int]]
+    ) -> tuple[dict[str, int], ...]:
         if self._dwarf is None:
             return ()
-        found = structures_with(self._dwarf.units, "current_task_id")
-        return tuple(members for members in found if "budget" in members)[:MAX_TLS_SYMBOLS]
+        apart = any("4coop7CURRENT" in name for name, _, _ in contexts)
+        names = ("lifo_slot", "unhandled_panic") if apart else ("current_task_id",)
+        beside = "tick" if apart else "budget"
+        found = (one for name in names for one in structures_with(self._dwarf.units, name))
+        return tuple(one for one in found if beside in one)[:MAX_TLS_SYMBOLS]
 
     def _tls_symbols(self) -> list[FoundSymbol]:
         return [symbol for symbol in self._find(CONTEXT_NAMES) if symbol.type == STT_TLS]

@@ -56,9 +56,9 @@ def program(need: Callable[[object, str], None], tmp_path_factory: pytest.TempPa
 
 @pytest.fixture
 def run(program: Path) -> Callable[[str, int], Ran]:
-    def ran(kind: str, us: int, *more: str, seconds: float = 1.5) -> Ran:
+    def ran(kind: str, us: int, *more: str, seconds: float = 1.5, **fields: int) -> Ran:
         samples: list[Sample] = []
-        with started(program, kind, us, *more) as (process, probe):
+        with started(program, kind, us, *more, **fields) as (process, probe):
             end = time.monotonic() + seconds
             while time.monotonic() < end:
                 samples += probe.events()
@@ -75,8 +75,9 @@ def run(program: Path) -> Callable[[str, int], Ran]:
                 if line[0] == "poll" and len(line) == 6
             ]
             assert probe.counters.ring_full == 0
+            states = probe.threads(time.monotonic_ns()).states
             keys = {s.value for s in samples if s.kind == Kind.SLEEP and s.value}
             waits = {key: wait for key in keys if (wait := probe.wait(key)) is not None}
-            return Ran(samples, polls, probe, waits, said)
+            return Ran(samples, polls, probe, waits, said, states)
 
     return ran

@@ -1,7 +1,7 @@
 """A C program that keeps a CONTEXT as Tokio does, so that begin and end of each poll are known.
 
-Its bytes are where ``wire.Layout`` says. The fixtures ``program`` and ``run`` (conftest.py) build
-and watch it.
+Its bytes are where ``wire.Layout`` says, of which ``fields`` are told otherwise. The fixtures
+``program`` and ``run`` (conftest.py) build and watch it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hud.model import Kind, Sample
+from hud.model import Kind, Sample, ThreadState
 from hud.probe import wire
 from hud.probe.probe import Probe
 
@@ -183,6 +183,17 @@ static void *run(void *arg) {
 		if (!strcmp(kind, "time out")) poll(++task, time_out);
 		if (path) poll(++task, wait_for_answer);
 		if (!strcmp(kind, "same task")) poll(task, spin);
+		if (!strcmp(kind, "back to back")) {
+			poll(++task, spin);
+			poll(++task, spin);
+		}
+		if (!strcmp(kind, "without core")) {  /* after block_in_place */
+			context.budget = 1;
+			scheduler.core = 0;
+			nap(us);
+			scheduler.core = &core;
+			context.budget = 0;
+		}
 		if (!strcmp(kind, "naps")) {  /* many short sleeps in one poll */
 			context.task = ++task;
 			context.budget = 1;
@@ -264,6 +275,7 @@ class Ran:
     """What the sleeps were about, by ``value``."""
     said: list[str]
     """The program's lines."""
+    states: list[ThreadState]
 
     def of(self, kind: Kind) -> list[Sample]:
         return [sample for sample in self.samples if sample.kind == kind]
@@ -271,7 +283,7 @@ class Ran:
 
 @contextmanager
 def started(
-    program: Path, kind: str, us: int, *more: str
+    program: Path, kind: str, us: int, *more: str, **fields: int
 ) -> Iterator[tuple[subprocess.Popen[str], Probe]]:
     with subprocess.Popen(
         [program, kind, str(us), *more], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -296,6 +308,8 @@ def started(
                     tick_current=-1,
                     size=80,
                 )
+                for name, value in fields.items():
+                    setattr(layout, name, value)
                 probe.set_layouts([layout])
                 probe.attach(997)
                 process.stdin.write("\n")

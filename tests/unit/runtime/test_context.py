@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from typing import NamedTuple
 
 import pytest
@@ -12,7 +11,6 @@ from hud.runtime.context import (
     LAYOUTS,
     NONE,
     Proposal,
-    current_tick_offset,
     is_context,
 )
 from hud.runtime.context import propose as propose_in
@@ -164,7 +162,8 @@ def test_offset_from_the_thread_pointer(machine: int | str, tls: Tls, offset: in
         (facts(112), "x86_64", ["1.54.1"], "no known layout of tokio 1.54.1 has a CONTEXT of 112"),
         (facts(104), "x86_64", ["1.54.1"], "no known layout of tokio 1.54.1 has a CONTEXT of 104"),
         (facts(112), "x86_64", [], "no known layout of any version of tokio"),
-        (facts(32), "x86_64", ["1.20.0"], "tokio 1.20.0 has no task id in CONTEXT"),
+        (facts(32), "x86_64", ["1.20.0"], "no symbol of tokio's CONTEXT, though there is tokio"),
+        (facts(32), "x86_64", ["1.19.2"], "tokio 1.19.2 is older than hud knows (1.20)"),
         (Facts(Tls(0, 64, 8), [], False), "x86_64", [], "CONTEXT: the executable is stripped"),
         (Facts(Tls(0, 64, 8), []), "x86_64", [], "no tokio in the executable"),
         (Facts(Tls(0, 64, 8), []), "x86_64", ["1.54.1"], "CONTEXT, though there is tokio 1.54.1"),
@@ -177,6 +176,82 @@ def test_no_proposal_has_a_reason(
     seen: Facts, machine: str, versions: list[str], reason: str
 ) -> None:
     proposal = propose(seen, machine, versions)
+    assert proposal.layouts == ()
+    assert reason in proposal.reason
+
+
+# --------------------------------------------------------------------------- 1.20 and 1.21
+
+VAL = "29_$u7b$$u7b$constant$u7d$$u7d$28_$u7b$$u7b$closure$u7d$$u7d$23__RUST_STD_INTERNAL_VAL"
+BUDGET = ("_ZN5tokio4coop7CURRENT" + VAL, 0x50, 2)
+ENTERED = ("_ZN5tokio7runtime5enter7ENTERED" + VAL, 0x20, 1)
+POOL = ("_ZN5tokio7runtime11thread_pool6worker7CURRENT3FOO" + VAL, 0x68, 8)
+BASIC = ("_ZN5tokio7runtime15basic_scheduler7CURRENT3FOO7__getit3VAL17h01E", 0x60, 8)
+MULTI = ("_ZN5tokio7runtime9scheduler12multi_thread6worker7CURRENT3FOO" + VAL, 0x48, 8)
+SINGLE = ("_ZN5tokio7runtime9scheduler14current_thread7CURRENT3FOO" + VAL, 0x58, 8)
+CONTEXT = (LEGACY, 0, 32)
+
+
+def symbols(*found: tuple[str, int, int]) -> Facts:
+    return Facts(BLOCK, [CONTEXT, *found])
+
+
+@pytest.mark.parametrize(
+    ("found", "versions", "tokio", "scheduler", "current"),
+    [
+        ((BUDGET, ENTERED, POOL, BASIC), ["1.20.6"], "1.20", 0x68, 0x60),
+        ((BUDGET, ENTERED, BASIC), ["1.20.0"], "1.20", 0x60, 0x60),
+        ((BUDGET, ENTERED, MULTI, SINGLE), ["1.21.2"], "1.21", 0x48, 0x58),
+        ((BUDGET, ENTERED, SINGLE), [], "1.21", 0x58, 0x58),
+        ((BUDGET, ENTERED, POOL), ["1.20.6"], "1.20", 0x68, NONE),
+    ],
+)
+def test_parts_that_lie_apart(
+    found: tuple[tuple[str, int, int], ...],
+    versions: list[str],
+    tokio: str,
+    scheduler: int,
+    current: int,
+) -> None:
+    (layout,) = propose(symbols(*found), "x86_64", versions).layouts
+    assert layout.apart
+    assert not layout.tells_polls  # before a scheduler was seen
+    assert layout.why == f"tokio {versions[0] if versions else '1.21'} without task ids"
+    assert (layout.tokio, layout.tls_offset) == (tokio, -0x200)
+    assert layout.size == max(place + size for _, place, size in found)
+    assert (layout.runtime, layout.budget_tag) == (0x20, 0x50)
+    assert (layout.scheduler, layout.current) == (scheduler, current)
+    assert (layout.core, layout.tick_multi, layout.tick_current) == (NONE, NONE, NONE)
+
+
+def test_debug_info_tells_the_ticks() -> None:
+    members = ({"lifo_slot": 0, "tick": 24}, {"unhandled_panic": 100, "tick": 96}, {"tick": 8})
+    seen = symbols(BUDGET, ENTERED, MULTI, SINGLE)._replace(context_members=members)
+    (layout,) = propose(seen, "x86_64", ["1.21.2"]).layouts
+    assert (layout.tick_multi, layout.tick_current) == (24, 96)
+    assert layout.why == "tokio 1.21.2 without task ids, its ticks as debug info says"
+    seen = seen._replace(context_members=(*members, {"lifo_slot": 8, "tick": 32}))
+    (layout,) = propose(seen, "x86_64", ["1.21.2"]).layouts
+    assert layout.tick_multi == NONE  # two say two
+
+
+@pytest.mark.parametrize(
+    ("found", "versions", "reason"),
+    [
+        ((BUDGET, ENTERED, POOL, BASIC), [], "a tokio before 1.21, whose version is not known"),
+        ((BUDGET, POOL, BASIC), ["1.20.6"], "no symbol of tokio's CONTEXT, though there is tokio"),
+        ((ENTERED, POOL, BASIC), ["1.20.6"], "no symbol of tokio's CONTEXT, though there is tokio"),
+        ((BUDGET, ENTERED), ["1.20.6"], "no symbol of tokio's CONTEXT, though there is tokio 1.20"),
+        ((BUDGET, ENTERED, POOL, MULTI), ["1.20.6"], "2 copies of tokio 1.20.6's thread-local"),
+        ((BUDGET, (ENTERED[0], 9, 2), POOL), ["1.20.6"], "is not as hud knows it"),
+        ((BUDGET, (ENTERED[0], 0x1F8, 1), POOL), ["1.20.6"], "is not as hud knows it"),
+        ((BUDGET, ENTERED, POOL, BASIC), ["1.19.2"], "tokio 1.19.2 is older than hud knows (1.20)"),
+    ],
+)
+def test_parts_that_are_not_proposed(
+    found: tuple[tuple[str, int, int], ...], versions: list[str], reason: str
+) -> None:
+    proposal = propose(symbols(*found), "x86_64", versions)
     assert proposal.layouts == ()
     assert reason in proposal.reason
 
@@ -221,18 +296,3 @@ def test_every_row_fits_in_its_size() -> None:
         assert {row.budget_tag, row.runtime} <= set(range(row.size))
         assert row.scheduler <= row.size - 8
         assert (row.scheduler == NONE) == (row.core == NONE)
-
-
-@pytest.mark.parametrize("offset", [136, 160])
-def test_tick_of_a_current_thread_core_is_before_its_interval(offset: int) -> None:
-    core = bytearray(200)
-    struct.pack_into("=II", core, offset, 199, 31)
-    struct.pack_into("=II", core, 8, 31, 0)  # 31 in the first word of a pair is something else
-    assert current_tick_offset(bytes(core)) == offset
-    struct.pack_into("=II", core, 64, 7, 31)
-    assert current_tick_offset(bytes(core)) == NONE
-
-
-def test_no_tick_in_a_core_with_another_interval() -> None:
-    assert current_tick_offset(bytes(200)) == NONE
-    assert current_tick_offset(b"") == NONE

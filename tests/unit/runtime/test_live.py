@@ -22,6 +22,7 @@ from hud.runtime.live import (
     PTHREAD_TID,
     TAIL,
     WHOLE,
+    Reading,
     choose,
     confirm,
     memory_reader,
@@ -232,11 +233,11 @@ def test_readings(memory: Memory, layout: ContextLayout) -> None:
     assert found.insane == 0
     assert found.sane
     assert [tuple(reading) for reading in found.readings] == [
-        (1, False, 0, 0, False),
-        (2, True, 0x7000, 0, False),
-        (3, True, 0x7008, 12, True),
-        (4, False, 0, 0, False),
-        (5, False, 0, 9, False),
+        (1, False, 0, 0, False, False),
+        (2, True, 0x7000, 0, False, False),
+        (3, True, 0x7008, 12, True, False),
+        (4, False, 0, 0, False, False),
+        (5, False, 0, 9, False, False),
     ]
     assert found.entered == 2
 
@@ -349,8 +350,64 @@ def test_tick_of_a_scheduler(
 ) -> None:
     current_thread(memory, tag=tag)
     memory.write(0x20000 + 136, struct.pack("<I", 7))
-    assert tick_of(layout, 0x10000, memory.read) == tick
-    assert tick_of(layout, 0, memory.read) is None
+    reading = Reading(1, True, 0x10000, 3, in_budget=True)
+    assert tick_of(layout, reading, memory.read) == tick
+    assert tick_of(layout, reading._replace(scheduler=0), memory.read) is None
+
+
+# --------------------------------------------------------------------------- parts that lie apart
+
+APART = replace(
+    LAYOUT, size=72, task_id=NONE, budget_tag=50, runtime=3, scheduler=64, current=16, core=NONE,
+    tick_multi=NONE,
+)  # fmt: skip
+
+
+def apart(*, runtime: int, budget: int = 0, scheduler: int = 0, current: int = 0) -> bytes:
+    data = bytearray(b"\xaa" * APART.size)
+    data[APART.runtime], data[APART.budget_tag] = runtime, budget
+    struct.pack_into("<Q", data, APART.scheduler, scheduler)
+    struct.pack_into("<Q", data, APART.current, current)
+    return bytes(data)
+
+
+def test_readings_without_ids(memory: Memory) -> None:
+    pointers = threads_with(
+        memory,
+        APART,
+        apart(runtime=2),
+        apart(runtime=1, scheduler=0x7000),
+        apart(runtime=0, current=0x7008, budget=1),
+        apart(runtime=0, scheduler=0x7000, current=0x7008, budget=1),  # the inner one counts
+        apart(runtime=1, budget=1),  # block_on, by another thread than the workers
+        apart(runtime=2, scheduler=0x7000),  # block_in_place
+    )
+    found = confirm(APART, pointers, memory.read)
+    assert found.sane
+    assert [tuple(reading) for reading in found.readings] == [
+        (1, False, 0, 0, False, False),
+        (2, True, 0x7000, 0, False, False),
+        (3, True, 0x7008, 0, True, True),
+        (4, True, 0x7008, 0, True, True),
+        (5, True, 0, 0, True, False),
+        (6, False, 0x7000, 0, False, False),
+    ]
+    pointers = threads_with(memory, APART, apart(runtime=1, current=0x7001))
+    assert confirm(APART, pointers, memory.read).insane == 1
+
+
+def test_ticks_of_both_schedulers_are_found_where_the_parts_lie_apart(memory: Memory) -> None:
+    shared, core, context = (memory.region(at, 0x200).start for at in (0x10000, 0x20000, 0x30000))
+    memory.write(context, struct.pack("<3Q", shared, 0, core))
+    memory.write(core + 80, struct.pack("<QIB", shared, 7, 0))
+    pointers = threads_with(memory, APART, apart(runtime=0, current=context, budget=1))
+    layout = with_tick(memory, APART, pointers)
+    assert layout == replace(APART, core=16, tick_current=88)
+    assert layout.tells_polls
+    assert not APART.tells_polls
+    (reading,) = confirm(layout, pointers, memory.read).readings
+    assert tick_of(layout, reading, memory.read) == 7
+    assert tick_of(layout, reading._replace(current=False), memory.read) is None
 
 
 # --------------------------------------------------------------------------- the reader

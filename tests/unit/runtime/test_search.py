@@ -87,6 +87,10 @@ def test_a_newer_tokio_is_searched_for_as_the_newest_known() -> None:
     assert found.layout.tls_offset == PLACE - SIZE
 
 
+def test_parts_that_lie_apart_are_not_searched_for() -> None:
+    assert Process().search("1.21.2") == "tokio 1.21.2 keeps its parts apart"
+
+
 def test_one_thread_that_contradicts_is_enough_to_refuse() -> None:
     process = Process()
     process.block(3)[PLACE + 70] = 3
