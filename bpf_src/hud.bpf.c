@@ -157,7 +157,8 @@ static __always_inline void end_poll(struct thread *thread, __u64 now)
 	__u64 end = thread->poll_last_ns + doubt;
 	struct event *event;
 
-	if (end - thread->poll_start_ns >= config.threshold_ns) {
+	/* not one that user space has read of and that is over before it was seen here */
+	if (thread->poll_last_ns && end - thread->poll_start_ns >= config.threshold_ns) {
 		event = begin_event(thread, EVENT_POLL, end);
 		if (event) {
 			event->duration_ns = end - thread->poll_start_ns;
@@ -360,7 +361,8 @@ static __always_inline void switched_in(struct thread *thread, struct task_struc
 	if (thread->poll_start_ns) {
 		thread->poll_asleep_ns += asleep;
 		thread->poll_waiting_ns += waited;
-		thread->poll_last_ns = now;
+		if (thread->poll_last_ns)
+			thread->poll_last_ns = now;
 		if (asleep) {
 			thread->slept_ns = asleep;
 			asleep = untold_sleep(thread);

@@ -223,6 +223,8 @@ class Probe:
         layout_known = bool(self.config.layouts)
         for key, value in self._threads.items():
             thread = wire.decode_thread(value)
+            if thread.sched == wire.SCHED_UNSEEN:
+                continue  # no more than what ``seed_thread`` said
             states.append(state_of(thread, now_ns, layout_known))
             if thread.entered:
                 entered[thread.tid] = thread.scheduler
@@ -240,10 +242,17 @@ class Probe:
         thread = wire.decode_thread(value)
         return thread.since_ns if thread.sched == wire.SCHED_ASLEEP else 0
 
+    def unseen(self, tid: int) -> bool:
+        """Is all that the kernel knows of this thread what ``seed_thread`` told?"""
+        value = self._threads.lookup(tid.to_bytes(4, "little"))
+        return value is not None and wire.decode_thread(value).sched == wire.SCHED_UNSEEN
+
     def seed_thread(self, thread: wire.Thread) -> bool:
         """Tell the kernel of a thread that it has not seen; False if it has, or has no room.
 
         Of an attached probe: a thread that was not seen has not come to a CPU since the attach.
+        Without a ``poll_last_ns`` the poll that it tells of counts only if the kernel finds the
+        thread in the very same.
         """
         key = thread.tid.to_bytes(4, "little")
         try:
@@ -305,7 +314,7 @@ def state_of(thread: wire.Thread, now_ns: int, layout_known: bool) -> ThreadStat
         running=thread.sched == wire.SCHED_RUNNING,
         runnable=thread.sched == wire.SCHED_RUNNABLE,
         since_ns=thread.since_ns,
-        poll_start_ns=thread.poll_start_ns,
+        poll_start_ns=thread.poll_start_ns if thread.poll_last_ns else 0,
         task_id=thread.task_id,
         split=TimeSplit(
             poll_cpu_ns=poll,

@@ -92,7 +92,7 @@ def encode_thread(thread: Thread) -> bytes:
 STACK_SAVED_NS = 400_000
 """``credit_ns`` at the most: bpf_src/hud.bpf.c."""
 
-SCHED_RUNNING, SCHED_ASLEEP, SCHED_RUNNABLE = 1, 2, 3
+SCHED_UNSEEN, SCHED_RUNNING, SCHED_ASLEEP, SCHED_RUNNABLE = range(4)
 """``enum scheduling``."""
 
 MAPPING = struct.Struct("<QQQIIII")

@@ -191,7 +191,7 @@ def test_config_and_counters_are_variables_that_user_space_maps(name: str) -> No
             "scheduling",
             "SCHED_",
             {
-                "UNSEEN": 0,
+                "UNSEEN": wire.SCHED_UNSEEN,
                 "RUNNING": wire.SCHED_RUNNING,
                 "ASLEEP": wire.SCHED_ASLEEP,
                 "RUNNABLE": wire.SCHED_RUNNABLE,
