@@ -74,8 +74,9 @@ static __always_inline int find_context(__u64 *address, const struct layout *lay
 	return 0;
 }
 
-/* scheduler::Context: tag at 0 (1 = multi_thread), the RefCell's Box<Core> at layout.core. */
-static __always_inline void read_tick(struct sight *sight, const struct layout *layout,
+/* scheduler::Context: tag at 0 (1 = multi_thread), the RefCell's Option<Box<Core>> at layout.core.
+ * A worker without one is in block_in_place, or past it: the core has gone to another thread. */
+static __always_inline void read_core(struct sight *sight, const struct layout *layout,
 				      __u64 scheduler, __u8 *scratch)
 {
 	__u64 core;
@@ -85,6 +86,8 @@ static __always_inline void read_tick(struct sight *sight, const struct layout *
 		return;
 	core = word_at(scratch, layout->core & (CONTEXT_SIZE / 2 - 8));
 	at = scratch[0] ? layout->tick_multi : layout->tick_current;
+	if (!core && scratch[0] && layout->core >= 0)
+		sight->where = WHERE_ALLOWED;
 	if (core && at >= 0 && !read_at(&sight->tick, 4, core + at))
 		sight->tick_known = 1;
 }
@@ -142,7 +145,7 @@ static __always_inline int look_at(struct sight *sight, struct thread *thread,
 		sight->where = id ? WHERE_POLL : WHERE_ROOT;
 		sight->task_id = id;
 		if (scheduler)
-			read_tick(sight, layout, scheduler, context);
+			read_core(sight, layout, scheduler, context);
 	}
 	/* a CONTEXT that was never touched is all zero, which reads as entered */
 	if (!(scheduler || budget || id))
