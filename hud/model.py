@@ -248,13 +248,15 @@ class TimeSplit:
     waiting_ns: int = 0
     """Runnable, not running."""
     parked_ns: int = 0
-    """Asleep outside polls."""
+    """Asleep outside polls, inside a runtime."""
     allowed_ns: int = 0
     runtime_ns: int = 0
     """On CPU outside polls."""
     unknown_cpu_ns: int = 0
     """On CPU, CONTEXT unreadable."""
     unknown_asleep_ns: int = 0
+    outside_ns: int = 0
+    """Asleep outside every runtime: a worker that has become an idle thread of the pool."""
 
     def total_ns(self) -> int:
         return (
@@ -266,7 +268,12 @@ class TimeSplit:
             + self.runtime_ns
             + self.unknown_cpu_ns
             + self.unknown_asleep_ns
+            + self.outside_ns
         )
+
+    def no_worker_ns(self) -> int:
+        """When the thread drove no scheduler: another thread may have been the worker."""
+        return self.allowed_ns + self.outside_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +299,10 @@ class ThreadState:
     """``stat.S_IFMT`` of that as a descriptor, of sleeps that have lasted; 0 = none or unknown."""
     began_before: bool = False
     """Its poll began before the attach; ``poll_start_ns`` is the attach then."""
+    slept_ns: int = 0
+    """Asleep in its poll, in the sleeps that are over."""
+    waited_ns: int = 0
+    """Runnable and not running in its poll, likewise."""
 
 
 # --------------------------------------------------------------------------- tasks

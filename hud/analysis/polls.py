@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 _Sleep = tuple[int, int, int, str]
 """Stack, system call, type of its descriptor, what it was about."""
 
-_MAX_OPEN_POLLS = 8_192
+_MAX_THREADS = 8_192
+_MAX_OPEN_POLLS = 4
+"""Of one thread."""
 _MAX_STACKS_PER_POLL = 64
 _MAX_WAKES = 8
 _MAX_CANDIDATES = 8
@@ -105,7 +107,8 @@ class PollDetector:
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
         self._machine = machine_of(recording.info.kernel)
-        self._open: dict[tuple[int, int], _Evidence] = {}
+        self._open: dict[int, dict[int, _Evidence]] = {}
+        """By tid and start, of the latest polls: those of one thread follow each other."""
         self._closed: dict[int, int] = {}
         """Start of the latest poll that ended, by tid."""
 
@@ -114,14 +117,14 @@ class PollDetector:
         for sample in samples:
             if not sample.poll_start_ns or sample.kind == Kind.LATENCY:
                 continue
-            key = (sample.tid, sample.poll_start_ns)
+            tid, start_ns = sample.tid, sample.poll_start_ns
             if sample.kind != Kind.POLL:
-                self._evidence(key).add(sample, self._detail(sample))
+                self._gather(tid, start_ns).add(sample, self._detail(sample))
                 continue
-            evidence = self._open.pop(key, None) or _Evidence()
-            if self._closed.get(sample.tid) == sample.poll_start_ns:
+            evidence = self._open.get(tid, {}).pop(start_ns, None) or _Evidence()
+            if self._closed.get(tid) == start_ns:
                 continue
-            self._closed[sample.tid] = sample.poll_start_ns
+            self._closed[tid] = start_ns
             if sample.duration_ns >= threshold_ns:
                 yield self._ended(sample, evidence)
 
@@ -133,7 +136,7 @@ class PollDetector:
                 continue
             if self._closed.get(state.tid, 0) >= state.poll_start_ns:
                 continue
-            evidence = self._open.get((state.tid, state.poll_start_ns))
+            evidence = self._open.get(state.tid, {}).get(state.poll_start_ns)
             yield self._so_far(state, evidence.copy() if evidence else _Evidence(), now_ns)
 
     def _detail(self, sample: Sample) -> str:
@@ -147,18 +150,24 @@ class PollDetector:
             return ""
         return self._recording.details.get((tid, time_ns), "")
 
-    def _evidence(self, key: tuple[int, int]) -> _Evidence:
-        evidence = self._open.get(key)
-        if evidence is None:
-            if len(self._open) >= _MAX_OPEN_POLLS:
-                for old in list(islice(self._open, _MAX_OPEN_POLLS // 4)):
+    def _gather(self, tid: int, start_ns: int) -> _Evidence:
+        polls = self._open.get(tid)
+        if polls is None:
+            if len(self._open) >= _MAX_THREADS:
+                for old in list(islice(self._open, _MAX_THREADS // 4)):
                     del self._open[old]
-            evidence = self._open[key] = _Evidence()
+            polls = self._open[tid] = {}
+        evidence = polls.get(start_ns)
+        if evidence is None:
+            if len(polls) >= _MAX_OPEN_POLLS:
+                del polls[min(polls)]  # too short to be told of
+            evidence = polls[start_ns] = _Evidence()
         return evidence
 
     def _ended(self, sample: Sample, evidence: _Evidence) -> Draft:
         in_progress = bool(sample.flags & SampleFlag.IN_PROGRESS)
-        asleep = min(sample.duration_ns, evidence.asleep_ns if in_progress else sample.stack)
+        slept = max(sample.stack, evidence.asleep_ns) if in_progress else sample.stack
+        asleep = min(sample.duration_ns, slept)
         waiting = min(sample.duration_ns - asleep, sample.value)
         return self._draft(
             evidence,
@@ -177,20 +186,24 @@ class PollDetector:
     def _so_far(self, state: ThreadState, evidence: _Evidence, now_ns: int) -> Draft:
         length = now_ns - state.poll_start_ns
         since = now_ns - max(state.since_ns, state.poll_start_ns)
-        waiting = since if state.runnable and not state.running else 0
-        if not state.running and not state.runnable:
+        waiting = state.waited_ns
+        slept = state.slept_ns
+        if state.runnable:
+            waiting += max(0, since)
+        elif not state.running:
             asleep = max(0, since)
+            slept += asleep
             detail = self._about(state.syscall, state.tid, state.since_ns)
             key = (state.asleep_stack, state.syscall & 0xFFFFFFFF, state.file_type, detail)
             evidence.sleep(key, asleep)
-        asleep = min(length, evidence.asleep_ns)
+        asleep = min(length, max(slept, evidence.asleep_ns))
         return self._draft(
             evidence,
             tid=state.tid,
             start_ns=state.poll_start_ns,
             duration_ns=length,
             asleep_ns=asleep,
-            waiting_ns=max(0, min(length - asleep, waiting)),
+            waiting_ns=min(length - asleep, waiting),
             task_id=state.task_id,
             in_progress=True,
             began_before=state.began_before,

@@ -279,7 +279,7 @@ class Analyzer:
             watched = splits[tid].total_ns()
             if tid not in recording.dead:
                 watched = max(watched, now_ns - recording.born[tid])
-            total += max(0, min(span_ns, watched))
+            total += max(0, min(span_ns, watched) - splits[tid].no_worker_ns())
         return total
 
     def _types(self, tally: Tally) -> tuple[tuple[str, int], ...]:

@@ -300,6 +300,7 @@ def state_of(thread: wire.Thread, now_ns: int, layout_known: bool) -> ThreadStat
         waiting += lasting
     else:
         asleep[where] += lasting
+    begun = bool(thread.poll_start_ns and thread.poll_last_ns)
     samples = thread.samples
     seen = sum(samples)
     if not seen:
@@ -314,22 +315,25 @@ def state_of(thread: wire.Thread, now_ns: int, layout_known: bool) -> ThreadStat
         running=thread.sched == wire.SCHED_RUNNING,
         runnable=thread.sched == wire.SCHED_RUNNABLE,
         since_ns=thread.since_ns,
-        poll_start_ns=thread.poll_start_ns if thread.poll_last_ns else 0,
+        poll_start_ns=thread.poll_start_ns if begun else 0,
         task_id=thread.task_id,
         split=TimeSplit(
             poll_cpu_ns=poll,
             poll_asleep_ns=asleep[Where.POLL] + asleep[Where.ROOT],
             waiting_ns=waiting,
-            parked_ns=asleep[Where.RUNTIME] + asleep[Where.FOREIGN],
+            parked_ns=asleep[Where.RUNTIME],
             allowed_ns=allowed + asleep[Where.ALLOWED],
             runtime_ns=cpu - poll - allowed - unknown,
             unknown_cpu_ns=unknown,
             unknown_asleep_ns=asleep[Where.UNKNOWN],
+            outside_ns=asleep[Where.FOREIGN],
         ),
         asleep_stack=thread.stack if thread.sched == wire.SCHED_ASLEEP else 0,
         syscall=-1 if thread.syscall == wire.NOT_A_SYSCALL else thread.syscall,
         argument=thread.argument,
-        began_before=bool(thread.poll_start_ns) and thread.begin_uncertain_us == BEGAN_BEFORE,
+        began_before=begun and thread.begin_uncertain_us == BEGAN_BEFORE,
+        slept_ns=thread.poll_asleep_ns if begun else 0,
+        waited_ns=thread.poll_waiting_ns if begun else 0,
     )
 
 

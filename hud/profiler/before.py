@@ -1,10 +1,10 @@
 """Polls that began before the attach, in threads that sleep in them since, or compute.
 
-The kernel programs learn of a thread when it comes to a CPU, or leaves it; a deadlocked worker never
-does. They are told of it instead, with the attach as the begin of its poll and of its sleep: from
-then on it is a thread like others, and wakes, ends its poll or exits as they do. Of a thread that
-computes they are told before the attach: if they find it in the very same poll (task and tick), it
-began before, else what was told is void.
+The kernel programs learn of a thread when it comes to a CPU, or leaves it; a deadlocked worker
+never does. They are told of it instead, with the attach as the begin of its poll and of its sleep:
+from then on it is a thread like others, and wakes, ends its poll or exits as they do. Of a thread
+that computes they are told before the attach: if they find it in the very same poll (task and
+tick), it began before, else what was told is void.
 
 Terms: a *seed* is a thread's entry in the kernel's map, made by user space. That of a sleeping
 thread is made only if there is none, with the programs attached: then the thread has not run since,

@@ -309,6 +309,41 @@ def test_a_stuck_worker_is_shown_while_it_is_stuck_and_counted_once(build: Modul
     assert [row.count for row in snapshot.blockers] == [1]
 
 
+def test_what_a_stuck_poll_has_waited_is_not_its_computing(build: ModuleType) -> None:
+    """Neither while it lasts nor as the run ends in the middle of it."""
+    recording = build.empty_recording()
+    tid, start = build.TIDS[1], build.START_NS
+    now = start + build.SECOND
+    stuck = replace(
+        build.state(tid, where=Where.POLL, runnable=True, poll_start_ns=start),
+        since_ns=now - 100 * build.MS,
+        slept_ns=50 * build.MS,
+        waited_ns=700 * build.MS,
+    )
+    recording.set_states([stuck], now)
+    analyzer = Analyzer(recording, machine="x86_64")
+    (shown,) = analyzer.snapshot(now, True).timeline
+    recording.finish(now, "stopped")
+    analyzer.snapshot(now, False)
+    (stored,) = analyzer.episodes()
+    for one in (shown, stored):
+        split = one.on_cpu_ns, one.asleep_ns, one.waiting_ns
+        assert split == (150 * build.MS, 50 * build.MS, 800 * build.MS)
+
+
+def test_a_long_poll_keeps_its_evidence_while_short_ones_come_and_go(build: ModuleType) -> None:
+    recording = build.empty_recording()
+    stuck, busy = build.TIDS[:2]
+    start, step = build.START_NS, build.MS // 10
+    short = [build.cpu(busy, start + n * step, build.NAP, start + n * step) for n in range(20_000)]
+    recording.add_samples([build.cpu(stuck, start, build.HASH, start), *short])
+    recording.add_samples([build.poll(stuck, start, 3 * build.SECOND)])
+    analyzer = Analyzer(recording, machine="x86_64")
+    analyzer.snapshot(start + 3 * build.SECOND, True)
+    (stored,) = analyzer.episodes()
+    assert stored.stack == build.HASH
+
+
 def test_a_poll_that_ended_after_the_states_were_read_is_not_shown_twice(
     build: ModuleType,
 ) -> None:
