@@ -26,7 +26,7 @@ from hud.probe import wire
 from hud.probe.probe import Probe, RawStack
 from hud.probe.walk import walk
 from hud.profiler.detection import Copy
-from hud.runtime.live import Read, Reading, confirm, memory_reader, tick_of
+from hud.runtime.live import Read, Reading, confirm, lent_core, memory_reader, tick_of
 from hud.target.procfs import read_thread_stat
 from hud.target.threads import Call, read_call
 
@@ -66,7 +66,7 @@ class Before:
         with _memory(self._pid) as read:
             for index, copy in enumerate(copies):
                 for reading in confirm(copy.layout, copy.origins, read).readings:
-                    where = _where(reading, copy)
+                    where = _where(reading, copy, read)
                     if where is None or self._state(reading.tid) != RUNNABLE:
                         continue
                     tick = tick_of(copy.layout, reading.scheduler, read)
@@ -91,7 +91,7 @@ class Before:
         with _memory(self._pid) as read:
             for index, copy in enumerate(copies):
                 for reading in confirm(copy.layout, copy.origins, read).readings:
-                    where = _where(reading, copy)
+                    where = _where(reading, copy, read)
                     if where is not None and self._seed(reading, where, copy, index, read):
                         seeded.add(reading.tid)
         self.read_stacks(pending=True)  # some wake soon
@@ -162,12 +162,14 @@ class Before:
         return done
 
 
-def _where(reading: Reading, copy: Copy) -> Where | None:
+def _where(reading: Reading, copy: Copy, read: Read) -> Where | None:
     """As the kernel judges a thread that it sees for the first time (bpf_src/tokio.h)."""
     if not reading.entered or not reading.in_budget:
         return None
     if copy.layout.scheduler >= 0 and not reading.scheduler and reading.task_id:
         return None  # a block_on inside a spawn_blocking job
+    if lent_core(copy.layout, reading.scheduler, read):
+        return None
     return Where.POLL if reading.task_id else Where.ROOT
 
 

@@ -207,6 +207,13 @@ def tick_of(layout: ContextLayout, scheduler: int, read: Read) -> int | None:
     return int.from_bytes(data, "little") if len(data) == 4 else None
 
 
+def lent_core(layout: ContextLayout, scheduler: int, read: Read) -> bool:
+    """Whether a multi_thread worker has given its core to another thread, by block_in_place."""
+    if not scheduler or layout.core == NONE:
+        return False
+    return read(scheduler, 1) == b"\1" and read(scheduler + layout.core, 8) == bytes(8)
+
+
 def _reading(tid: int, data: bytes, layout: ContextLayout) -> Reading | None:
     """None if these bytes are no CONTEXT."""
     runtime, budget = data[layout.runtime], data[layout.budget_tag]

@@ -204,6 +204,17 @@ static void *run(void *arg) {
 			context.runtime = 1;
 			context.task = 0;
 		}
+		if (!strcmp(kind, "lent")) {  /* block_on inside block_in_place: its polls and its parks */
+			context.task = ++task;
+			scheduler.core = 0;
+			context.budget = 1;
+			nap(us / 4);
+			spin(us / 4);
+			context.budget = 0;
+			nap(us);
+			context.task = 0;
+			scheduler.core = &core;
+		}
 		if (!strcmp(kind, "parked")) nap(us);
 		if (!strcmp(kind, "driver")) spin(us);
 		nap(3000);
