@@ -44,7 +44,7 @@ struct name {
 	char comm[16];
 };
 
-/* Names of the threads that LATENCY events blame: they may be gone when user space looks. */
+/* Names of the threads that LATENCY and WAKE events name: they may be gone when user space looks. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1024);
@@ -425,7 +425,9 @@ static __always_inline void note_waker(struct thread *sleeper, __u64 now)
 	__u32 operation = second_argument(regs) & 127;
 	struct thread *waker = 0;
 	struct sight sight = {};
+	struct name name = {};
 	struct event *event;
+	__u32 tid = task->pid;
 	__u64 stack = 0;
 
 	if (call_number(regs) != CALL_FUTEX)
@@ -447,10 +449,13 @@ static __always_inline void note_waker(struct thread *sleeper, __u64 now)
 	if (!event)
 		return;
 	count(wakers);
+	name.tgid = task->tgid;
+	bpf_probe_read_kernel(name.comm, sizeof(name.comm), task->comm);
+	bpf_map_update_elem(&culprits, &tid, &name, 0);
 	event->duration_ns = now - sleeper->since_ns;
 	event->stack = stack;
 	event->value = sleeper->stack;
-	event->other = task->pid;
+	event->other = tid;
 	event->task_id = sight.task_id;
 	event->where = sight.where;
 	event->flags = waker ? 0 : FLAG_OTHER_PROCESS;

@@ -398,7 +398,7 @@ def quantile_ns(stats: PollStats, share: float) -> int:
 
 
 class Culprit(NamedTuple):
-    """A thread that ran while a worker waited."""
+    """A thread that ran while a worker waited for a CPU, or that ended its sleep."""
 
     tid: int
     pid: int

@@ -255,9 +255,10 @@ class PollDetector:
         recording = self._recording
         if wake.flags & SampleFlag.OTHER_PROCESS:
             role = "other process"
-        elif wake.other in recording.workers:
-            role = "worker"
+        elif wake.where == Where.ALLOWED:
+            role = "pool thread"  # also one that has been a worker, or is one in block_in_place
         else:
-            role = "pool thread" if wake.where == Where.ALLOWED else "other thread"
-        name = recording.thread_names.get(wake.other, "")
+            role = "worker" if wake.other in recording.workers else "other thread"
+        known = recording.culprits.get(wake.other)
+        name = known.name if known else recording.thread_names.get(wake.other, "")
         return Holder(wake.other, name, role, wake.stack, wake.task_id)

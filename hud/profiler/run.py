@@ -413,7 +413,8 @@ class Profiler:
     # ------------------------------------------------------------------- what came
 
     def _culprits(self, samples: Iterable[Sample]) -> list[Culprit]:
-        tids = {one.other for one in samples if one.kind == Kind.LATENCY and one.other}
+        blaming = (Kind.LATENCY, Kind.WAKE)
+        tids = {one.other for one in samples if one.kind in blaming and one.other}
         found = (self._probe.culprit(tid) for tid in tids)
         return [culprit for culprit in found if culprit is not None]
 

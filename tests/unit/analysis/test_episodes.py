@@ -11,6 +11,7 @@ from hud.analysis.snapshot import Analyzer
 from hud.model import (
     Batch,
     Cause,
+    Culprit,
     Detection,
     Episode,
     Holder,
@@ -80,6 +81,7 @@ def waited_for_a_lock(build: ModuleType, library: str, **wake: int) -> Episode:
         1, build.stack(build.c("syscall"), build.std(library), build.user("app::f"))
     )
     recording.add_thread_name(77, "refiller")
+    recording.add_culprit(Culprit(79, 5, "short-lived"))
     tid, start = build.TIDS[2], build.START_NS
     end = start + 20 * build.MS
     other = build.wake(tid, end - 12 * build.MS, 2 * build.MS, start, waker=78, sleeper_stack=1)
@@ -106,14 +108,18 @@ def test_the_holder_is_who_ended_the_longest_wait(build: ModuleType) -> None:
     ("wake", "role"),
     [
         ({"where": Where.ALLOWED}, "pool thread"),
+        ({"where": Where.ALLOWED, "other": 22971}, "pool thread"),
         ({"flags": SampleFlag.OTHER_PROCESS}, "other process"),
         ({"other": 22971, "task_id": 5}, "worker"),
+        ({"other": 79}, "other thread"),
     ],
 )
 def test_roles(build: ModuleType, wake: dict[str, int], role: str) -> None:
     one = waited_for_a_lock(build, "std::sys::sync::rwlock::futex::RwLock::read_contended", **wake)
     assert one.holder
     assert (one.holder.role, one.holder.task_id) == (role, wake.get("task_id", 0))
+    named = {77: "refiller", 79: "short-lived", 22971: "tokio-rt-worker"}
+    assert one.holder.name == named[one.holder.tid]
 
 
 @pytest.mark.parametrize(
