@@ -649,6 +649,13 @@ class Episode:
     """The task's type, a key of ``Recording.task_kinds``; 0 = unknown when it was settled."""
     behind: float = -1.0
     """Ready tasks in the worker's own queue meanwhile, on average; -1 = not read."""
+    stopped_ns: int = 0
+    """Of ``asleep_ns``: stopped by a signal or a tracer."""
+
+    @property
+    def charged_ns(self) -> int:
+        """What counts against the code."""
+        return self.duration_ns - self.stopped_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -796,7 +803,7 @@ class Snapshot:
     tasks_read: TasksRead | None = None
     host: HostPressure = HostPressure()
     stopped: int = 0
-    """Episodes that were long only because the thread was stopped."""
+    """Episodes in which the thread was stopped by a signal or a tracer."""
     stopped_ns: int = 0
     exact: str = ""
     """Exact mode's state; empty = off."""

@@ -40,7 +40,7 @@ class Ledger:
         self.by_tid: dict[int, Durations] = {}
         self.blocking = Durations()
         self.stopped = 0
-        """Episodes that were long only because the thread was stopped; together ``stopped_ns``."""
+        """Episodes in which the thread was stopped; together for ``stopped_ns``."""
         self.stopped_ns = 0
         self.forgotten = 0
         """Episodes and waits dropped because of the bound."""
@@ -95,7 +95,7 @@ class Ledger:
         """Add everything up anew: cheaper than many single moves."""
         self.touched |= self.tallies.keys()
         self.tallies.clear()
-        for episode in sorted(self.all(), key=lambda one: one.duration_ns):
+        for episode in sorted(self.all(), key=lambda one: one.charged_ns):
             if episode.cause.blames_code:
                 self._tally_in(episode, self.blame_of(episode))
 
@@ -115,27 +115,27 @@ class Ledger:
         return self._blames.of(episode.stack)
 
     def count(self, episode: Episode) -> None:
+        self._count_stopped(episode, 1)
         if not episode.cause.blames_code:
-            self._count_stopped(episode, 1)
             return
         start = episode.start_ns - self._run_start_ns
         self._tally_in(episode, self.blame_of(episode))
-        self.blocking.add(start, episode.duration_ns)
-        self.by_tid.setdefault(episode.tid, Durations()).add(start, episode.duration_ns)
+        self.blocking.add(start, episode.charged_ns)
+        self.by_tid.setdefault(episode.tid, Durations()).add(start, episode.charged_ns)
 
     def uncount(self, episode: Episode) -> None:
+        self._count_stopped(episode, -1)
         if not episode.cause.blames_code:
-            self._count_stopped(episode, -1)
             return
         start = episode.start_ns - self._run_start_ns
         self._tally_out(episode, self.blame_of(episode))
-        self.blocking.remove(start, episode.duration_ns)
-        self.by_tid[episode.tid].remove(start, episode.duration_ns)
+        self.blocking.remove(start, episode.charged_ns)
+        self.by_tid[episode.tid].remove(start, episode.charged_ns)
 
     def _count_stopped(self, episode: Episode, sign: int) -> None:
-        if episode.cause is Cause.STOPPED:
+        if episode.stopped_ns:
             self.stopped += sign
-            self.stopped_ns += sign * episode.duration_ns
+            self.stopped_ns += sign * episode.stopped_ns
 
     def _tally_in(self, episode: Episode, at: Blame) -> None:
         key = (at.function, at.file, episode.cause)

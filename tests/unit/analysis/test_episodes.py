@@ -154,10 +154,15 @@ def test_long_only_because_it_was_stopped(build: ModuleType) -> None:
             build.poll(tid, start + 1000 * ms, 520 * ms, asleep_ns=490 * ms),
         ]
     )
-    stopped, busy = episodes(recording, start + 2 * build.SECOND)
+    analyzer = Analyzer(recording, machine="x86_64")
+    snapshot = analyzer.snapshot(start + 2 * build.SECOND, True)
+    stopped, busy = analyzer.episodes()
     assert (stopped.cause, stopped.stack) == (Cause.STOPPED, 0)
     assert not stopped.cause.blames_code
     assert (busy.cause, busy.stack, busy.evidence) == (Cause.CPU, build.HASH, "on the CPU")
+    assert (snapshot.stopped, snapshot.stopped_ns) == (2, (890 + 490) * ms)
+    assert (snapshot.episodes, snapshot.blocked_ns) == (1, 30 * ms)
+    assert [row.total_ns for row in snapshot.blockers] == [30 * ms]
 
 
 def test_what_a_sleep_was_about(build: ModuleType) -> None:
