@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Thread
 
@@ -61,6 +61,7 @@ from hud.target.life import (
 from hud.target.mappings import read_mappings
 from hud.target.namespace import require_initial_pid_namespace
 from hud.target.pressure import HostWatch
+from hud.target.procfs import read_stat
 from hud.target.threads import list_threads
 
 LAST_NAMES_S = 5.0
@@ -190,12 +191,20 @@ class Profiler:
         )
         self._detect()
         self._begin_exact()
+        self._note_stopped()
         self._phase("attached")
         self.start_ns = time.monotonic_ns()
         self._cost_before = self.cost()[0]
         # pyroute2 takes a while to import: /proc does until it is there
         self._preparing = Thread(target=connector.prepare, daemon=True)
         self._preparing.start()
+
+    def _note_stopped(self) -> None:
+        with suppress(OSError, HudError):
+            stat = read_stat(self.target.pid)
+            if stat is not None and stat.state in ("T", "t"):
+                who = "a signal" if stat.state == "T" else "a tracer"
+                self.notes.append(f"{who} had stopped the target when hud attached")
 
     def _make_exact(self) -> Exact | None:
         if self._probe.exact is None:
