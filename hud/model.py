@@ -809,5 +809,7 @@ class Snapshot:
     """Exact mode's state; empty = off."""
     code: dict[int, Code] = field(default_factory=dict)
     """By address, of the heaviest blockers (shared; do not change)."""
+    before: tuple[Episode, ...] = ()
+    """Those that began before the attach."""
     timeline: tuple[Episode, ...] = ()
     """The latest episodes, those in progress included, by start; bounded."""

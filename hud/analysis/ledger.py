@@ -42,6 +42,8 @@ class Ledger:
         self.stopped = 0
         """Episodes in which the thread was stopped; together for ``stopped_ns``."""
         self.stopped_ns = 0
+        self.before: list[Episode] = []
+        """Those that began before the attach: one of each thread at the most."""
         self.forgotten = 0
         """Episodes and waits dropped because of the bound."""
         self._begin = 0
@@ -57,6 +59,8 @@ class Ledger:
         at = self._first + len(self._episodes)
         self._episodes.append(episode)
         self._by_stack.setdefault(episode.stack, []).append(at)
+        if episode.began_before:
+            self.before.append(episode)
         self.count(episode)
         return at
 
@@ -156,6 +160,8 @@ class Ledger:
     def _forget(self) -> None:
         oldest = self._episodes[self._begin - self._first]
         self.uncount(oldest)
+        if oldest.began_before:
+            del self.before[0]
         numbers = self._by_stack[oldest.stack]
         numbers.remove(self._begin)
         if not numbers:

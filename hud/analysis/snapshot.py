@@ -130,6 +130,7 @@ class Analyzer:
             stopped_ns=ledger.stopped_ns,
             exact=recording.exact,
             code=recording.code,
+            before=(*ledger.before, *(one for one in temporary if one.began_before)),
             timeline=timeline,
         )
 

@@ -9,6 +9,7 @@ import pytest
 
 from hud.analysis.snapshot import Analyzer
 from hud.model import (
+    BEGAN_BEFORE,
     Batch,
     Cause,
     Culprit,
@@ -353,6 +354,20 @@ def test_a_long_poll_keeps_its_evidence_while_short_ones_come_and_go(build: Modu
     analyzer.snapshot(start + 3 * build.SECOND, True)
     (stored,) = analyzer.episodes()
     assert stored.stack == build.HASH
+
+
+def test_polls_that_began_before_are_remembered_as_long_as_the_window(build: ModuleType) -> None:
+    recording = build.empty_recording()
+    tid, start, ms = build.TIDS[1], build.START_NS, build.MS
+    first = build.poll(tid, start, 9 * ms)._replace(info=BEGAN_BEFORE)
+    later = [build.poll(tid, start + n * 10 * ms, 6 * ms) for n in range(1, 5000)]
+    recording.add_samples([first, *later])
+    analyzer = Analyzer(recording, machine="x86_64")
+    snapshot = analyzer.snapshot(start + 60 * build.SECOND, False)
+    assert snapshot.episodes == 5000
+    assert [one.duration_ns for one in snapshot.before] == [9 * ms]
+    recording.set_window(20 * build.SECOND)
+    assert analyzer.snapshot(start + 60 * build.SECOND, False).before == ()
 
 
 def test_a_poll_that_ended_after_the_states_were_read_is_not_shown_twice(
