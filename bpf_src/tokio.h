@@ -86,7 +86,7 @@ static __always_inline void read_core(struct sight *sight, const struct layout *
 		return;
 	core = word_at(scratch, layout->core & (CONTEXT_SIZE / 2 - 8));
 	at = scratch[0] ? layout->tick_multi : layout->tick_current;
-	if (!core && scratch[0] && layout->core >= 0)
+	if (!core && scratch[0] && layout->core > 0)
 		sight->where = WHERE_ALLOWED;
 	if (core && at >= 0 && !read_at(&sight->tick, 4, core + at))
 		sight->tick_known = 1;

@@ -140,6 +140,8 @@ class Recording:
             self.add_culprit(culprit)
         for key, stack in batch.stacks.items():
             self.add_stack(key, stack)
+        if batch.target is not None:  # another program: its tasks are numbered from 1 again
+            self.task_ids.clear()
         _keep(self.details, batch.details)
         _keep(self.task_kinds, {kind.vtable: kind for kind in batch.task_kinds})
         _keep(self.task_ids, batch.task_ids)

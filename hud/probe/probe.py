@@ -140,9 +140,14 @@ class Probe:
         for place, layout in enumerate(layouts[: wire.MAX_LAYOUTS]):
             words = (layout.task_tag, layout.task_id, layout.scheduler)
             layout.size = 8 + max(*words, layout.budget_tag, layout.runtime)
-            layout.valid = 0  # until all the rest is there
+            layout.valid = int(layout.size <= wire.CONTEXT_SIZE)
+            known = self.config.layout[place]
+            if bytes(known) == bytes(layout):
+                continue  # polls go on under it
+            known.valid = 0  # until all the rest is there
+            layout.valid, valid = 0, layout.valid
             self.config.layout[place] = layout
-            self.config.layout[place].valid = int(layout.size <= wire.CONTEXT_SIZE)
+            known.valid = valid
         for place in range(len(layouts), wire.MAX_LAYOUTS):
             self.config.layout[place].valid = 0
         self.config.layouts = sum(layout.valid for layout in self.config.layout)

@@ -327,6 +327,9 @@ class Profiler:
             read.entered.pop(tid, None)  # a thread that is gone is no new worker
         if self._ladder.copies.known:
             batch.workers += self._ladder.take_entered(read.entered, read.copies)
+            # block_on in a thread that drives no scheduler, and may never end
+            lasting = (one for one in read.states if 0 < one.poll_start_ns <= now - STUCK_NS)
+            batch.workers += self._roster.see_polling({one.tid for one in lasting})
             if self._ladder.judge(batch):
                 self._begin_exact()
         self._stacks.take_before(batch)

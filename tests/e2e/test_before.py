@@ -170,3 +170,17 @@ def test_short_polls_without_a_pause_did_not_begin_before(
         for _ in range(3):
             done = program.run("--pid", zoo.pid, "--headless", "--duration", 0.3, "--threshold", 1)
             assert "began before" not in done.stdout
+
+
+def test_a_root_future_that_hangs_from_now_on(
+    build_target: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Its thread drives no scheduler, and nothing ends."""
+    options = ("--kinds", "root", "--pause-ms", "4000", "--block-ms", "60000", "--seconds", "60")
+    with (
+        targets.zoo(build_target("zoo"), tmp_path / "truth", *options) as zoo,
+        Session("--pid", zoo.pid) as session,
+    ):
+        session.shows("has been in one poll for ")
+        session.press("q")
+        session.ends()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hud.analysis.recording import Recording
@@ -164,3 +165,11 @@ def test_a_recording_that_begins_anew_counts_from_zero(build: ModuleType) -> Non
     assert again.allowed_ns(0) == 2 * len(build.TIDS)
     assert (again.cpu_ns, again.rss_bytes) == (50, 6)
     assert again.handed_on().cost == (950, 6), "and once more"
+
+
+def test_tasks_of_another_program_are_others(build: ModuleType) -> None:
+    recording = build.empty_recording()
+    recording.take(Batch(build.START_NS, task_ids={7: 0x70, 8: 0x80}))
+    target = replace(recording.info.target, name="next")
+    recording.take(Batch(build.START_NS + 1, target=target, task_ids={8: 0x88}))
+    assert recording.task_ids == {8: 0x88}
