@@ -174,13 +174,13 @@ static __always_inline void end_poll(struct thread *thread, __u64 now)
 }
 
 /* `thread` is the current one and was on a CPU since seen_ns or since_ns. */
-static __always_inline void see(struct thread *thread, struct task_struct *task, __u32 which,
+static __always_inline void see(struct thread *thread, struct task_struct *task, __u32 looking,
 				__u64 now)
 {
 	struct sight sight;
 	int other;
 
-	if (look(&sight, thread, thread_pointer(task), which))
+	if (look(&sight, thread, thread_pointer(task), looking))
 		return;
 	exact_settle(thread, sight.where);
 	other = sight.where != thread->where || sight.task_id != thread->task_id ||
@@ -283,7 +283,7 @@ static __always_inline void switched_out(struct thread *thread, struct task_stru
 		earn(thread, now - thread->since_ns);
 	}
 	thread->since_ns = now; /* at once: user space may read between */
-	see(thread, task, 0, now);
+	see(thread, task, preempted ? LOOK_SWITCH : LOOK_DROWSY, now);
 	thread->preempted = preempted;
 	thread->stack = 0;
 	late = thread->late_ns && !thread->late_stack;
@@ -439,7 +439,7 @@ static __always_inline void note_waker(struct thread *sleeper, __u64 now)
 		if (first_argument(regs) != sleeper->argument || !runs_code(task))
 			return;
 		waker = thread_of(task->pid);
-		if (!waker || look(&sight, waker, thread_pointer(task), 0))
+		if (!waker || look(&sight, waker, thread_pointer(task), LOOK_SWITCH))
 			return;
 		stack = afford_stack(waker, 0, 0);
 	} else if (sleeper->operation & FUTEX_PRIVATE_FLAG) {
@@ -555,7 +555,7 @@ int hud_sample(void *ctx)
 	} else if (thread->sched != SCHED_RUNNING) {
 		switched_in(thread, 0, 0, now);
 	}
-	see(thread, task, 1, now);
+	see(thread, task, LOOK_SAMPLE, now);
 	add_by_where(thread->samples, thread->where, 1);
 	cpu = untold_cpu(thread, now);
 	if (cpu || (thread->late_ns && !thread->late_stack))

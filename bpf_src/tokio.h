@@ -75,21 +75,21 @@ static __always_inline int find_context(__u64 *address, const struct layout *lay
 }
 
 /* scheduler::Context: tag at 0 (1 = multi_thread), the RefCell's Option<Box<Core>> at layout.core.
- * A worker without one is in block_in_place, or past it: the core has gone to another thread. */
-static __always_inline void read_core(struct sight *sight, const struct layout *layout,
+ * Returns whether a worker is without one: it is in block_in_place, or past it, and another thread
+ * has the core. */
+static __always_inline int read_core(struct sight *sight, const struct layout *layout,
 				      __u64 scheduler, __u8 *scratch)
 {
 	__u64 core;
 	__s32 at;
 
 	if (read_at(scratch, 8 + (layout->core & (CONTEXT_SIZE / 2 - 8)), scheduler))
-		return;
+		return 0;
 	core = word_at(scratch, layout->core & (CONTEXT_SIZE / 2 - 8));
 	at = scratch[0] ? layout->tick_multi : layout->tick_current;
-	if (!core && scratch[0] && layout->core > 0)
-		sight->where = WHERE_ALLOWED;
 	if (core && at >= 0 && !read_at(&sight->tick, 4, core + at))
 		sight->tick_known = 1;
+	return !core && scratch[0] && layout->core > 0;
 }
 
 enum copy_sight {
@@ -100,10 +100,12 @@ enum copy_sight {
 
 /* What one copy of Tokio says of the current thread. `context` is scratch. */
 static __always_inline int look_at(struct sight *sight, struct thread *thread,
-				   const struct layout *layout, __u64 pointer, __u8 *context)
+				   const struct layout *layout, __u64 pointer, __u8 *context,
+				   int drowsy)
 {
 	__u64 address, tag = 1, id, scheduler = 0;
 	__u32 size = layout->size;
+	int parked, lent = 0;
 	__u8 runtime, budget;
 
 	if (find_context(&address, layout, pointer))
@@ -134,18 +136,21 @@ static __always_inline int look_at(struct sight *sight, struct thread *thread,
 		thread->scheduler = scheduler;
 	else if (id)
 		thread->scheduler = 1;
-	if (layout->scheduler >= 0 && !scheduler && id) {
-		/* a block_on inside a spawn_blocking job */
+	/* no budget and another id than the parked one: task::unconstrained */
+	parked = !budget && (!thread->parked_id || id == thread->parked_id || !id);
+	if (scheduler && !(parked && id == thread->parked_id))
+		lent = read_core(sight, layout, scheduler, context);
+	/* between polls a worker has its core at hand, and does not sleep */
+	if ((lent && (drowsy || !parked)) || (layout->scheduler >= 0 && !scheduler && id)) {
+		/* or a block_on inside a spawn_blocking job */
 		sight->where = WHERE_ALLOWED;
-	} else if (!budget && (!thread->parked_id || id == thread->parked_id || !id)) {
+	} else if (parked) {
 		sight->where = WHERE_RUNTIME;
-		thread->parked_id = id;
+		if (!lent)
+			thread->parked_id = id;
 	} else {
-		/* no budget and another id than the parked one: task::unconstrained */
 		sight->where = id ? WHERE_POLL : WHERE_ROOT;
 		sight->task_id = id;
-		if (scheduler)
-			read_core(sight, layout, scheduler, context);
 	}
 	/* a CONTEXT that was never touched is all zero, which reads as entered */
 	if (!(scheduler || budget || id))
@@ -154,14 +159,21 @@ static __always_inline int look_at(struct sight *sight, struct thread *thread,
 	return INSIDE;
 }
 
-/* `pointer` is the current thread's. 0 = `sight` is filled; else the memory could not be read just
+enum looking {
+	LOOK_SWITCH = 0,
+	LOOK_SAMPLE = 1,
+	LOOK_DROWSY = 2, /* a switch: the thread falls asleep */
+};
+
+/* `pointer` is the current thread's, `looking` an enum. 0 = `sight` is filled; else the memory could not be read just
  * now, as happens while the kernel moves a page: that says nothing. Of several copies of Tokio the one
  * that the thread was last inside of is asked first. A global function: the verifier checks it once,
  * and what follows it once. */
 __attribute__((noinline)) int look(struct sight *sight, struct thread *thread, __u64 pointer,
-				   __u32 which)
+				   __u32 looking)
 {
-	int unreadable = 0;
+	int unreadable = 0, drowsy = looking == LOOK_DROWSY;
+	__u32 which = looking == LOOK_SAMPLE;
 	__u8 *context;
 	__u32 i;
 
@@ -186,7 +198,7 @@ __attribute__((noinline)) int look(struct sight *sight, struct thread *thread, _
 
 		if (!layout->valid)
 			continue;
-		found = look_at(sight, thread, layout, pointer, context);
+		found = look_at(sight, thread, layout, pointer, context, drowsy);
 		if (found == INSIDE) {
 			count(context_read);
 			thread->copy = copy;

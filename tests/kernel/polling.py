@@ -212,8 +212,9 @@ static void *run(void *arg) {
 			spin(us / 4);
 			context.budget = 0;
 			nap(us);
-			context.task = 0;
 			scheduler.core = &core;
+			context.task = 7;  /* the job that launched the worker: parked */
+			nap(us);
 		}
 		if (!strcmp(kind, "parked")) nap(us);
 		if (!strcmp(kind, "driver")) spin(us);
