@@ -75,7 +75,7 @@ struct layout {
 	__u32 valid;
 	__u32 size; /* bytes of CONTEXT that are read, at most CONTEXT_SIZE */
 	__u32 module; /* TLS module id of a shared object; 0 = at a fixed distance */
-	__u32 pad;
+	__u32 cores;  /* set here: a multi_thread worker was seen with its core, where `core` says */
 };
 
 #define CONTEXT_SIZE 128

@@ -74,10 +74,11 @@ static __always_inline int find_context(__u64 *address, const struct layout *lay
 	return 0;
 }
 
-/* scheduler::Context: tag at 0 (1 = multi_thread), the RefCell's Option<Box<Core>> at layout.core.
+/* scheduler::Context: tag at 0 (1 = multi_thread; none in a Tokio without it, whose tick_multi is
+ * -1), the RefCell's Option<Box<Core>> at layout.core.
  * Returns whether a worker is without one: it is in block_in_place, or past it, and another thread
  * has the core. */
-static __always_inline int read_core(struct sight *sight, const struct layout *layout,
+static __always_inline int read_core(struct sight *sight, struct layout *layout,
 				      __u64 scheduler, __u8 *scratch)
 {
 	__u64 core;
@@ -89,7 +90,11 @@ static __always_inline int read_core(struct sight *sight, const struct layout *l
 	at = scratch[0] ? layout->tick_multi : layout->tick_current;
 	if (core && at >= 0 && !read_at(&sight->tick, 4, core + at))
 		sight->tick_known = 1;
-	return !core && scratch[0] && layout->core > 0;
+	if (scratch[0] != 1 || layout->tick_multi < 0)
+		return 0;
+	if (core && !layout->cores)
+		layout->cores = 1;
+	return !core && layout->cores;
 }
 
 enum copy_sight {
@@ -100,7 +105,7 @@ enum copy_sight {
 
 /* What one copy of Tokio says of the current thread. `context` is scratch. */
 static __always_inline int look_at(struct sight *sight, struct thread *thread,
-				   const struct layout *layout, __u64 pointer, __u8 *context,
+				   struct layout *layout, __u64 pointer, __u8 *context,
 				   int drowsy)
 {
 	__u64 address, tag = 1, id, scheduler = 0;
@@ -146,7 +151,8 @@ static __always_inline int look_at(struct sight *sight, struct thread *thread,
 		sight->where = WHERE_ALLOWED;
 	} else if (parked) {
 		sight->where = WHERE_RUNTIME;
-		if (!lent)
+		/* one that does not sleep may be in a task::unconstrained poll */
+		if (drowsy)
 			thread->parked_id = id;
 	} else {
 		sight->where = id ? WHERE_POLL : WHERE_ROOT;
@@ -193,7 +199,7 @@ __attribute__((noinline)) int look(struct sight *sight, struct thread *thread, _
 		return -1;
 	for (i = 0; i < MAX_LAYOUTS; i++) {
 		__u32 copy = (thread->copy + i) & (MAX_LAYOUTS - 1);
-		const struct layout *layout = &config.layout[copy];
+		struct layout *layout = &config.layout[copy];
 		int found;
 
 		if (!layout->valid)

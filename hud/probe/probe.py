@@ -142,10 +142,11 @@ class Probe:
             layout.size = 8 + max(*words, layout.budget_tag, layout.runtime)
             layout.valid = int(layout.size <= wire.CONTEXT_SIZE)
             known = self.config.layout[place]
+            layout.cores = known.cores
             if bytes(known) == bytes(layout):
                 continue  # polls go on under it
             known.valid = 0  # until all the rest is there
-            layout.valid, valid = 0, layout.valid
+            layout.valid, layout.cores, valid = 0, 0, layout.valid
             self.config.layout[place] = layout
             known.valid = valid
         for place in range(len(layouts), wire.MAX_LAYOUTS):

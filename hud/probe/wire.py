@@ -162,7 +162,7 @@ class Layout(ctypes.LittleEndianStructure):
         ("valid", ctypes.c_uint32),
         ("size", ctypes.c_uint32),
         ("module", ctypes.c_uint32),
-        ("pad", ctypes.c_uint32),
+        ("cores", ctypes.c_uint32),
     )
 
 

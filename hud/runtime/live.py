@@ -209,7 +209,7 @@ def tick_of(layout: ContextLayout, scheduler: int, read: Read) -> int | None:
 
 def lent_core(layout: ContextLayout, scheduler: int, read: Read) -> bool:
     """Whether a multi_thread worker has given its core to another thread, by block_in_place."""
-    if not scheduler or layout.core == NONE:
+    if not scheduler or NONE in (layout.core, layout.tick_multi):
         return False
     return read(scheduler, 1) == b"\1" and read(scheduler + layout.core, 8) == bytes(8)
 

@@ -177,6 +177,10 @@ static void *run(void *arg) {
 	(void)arg;
 	context.scheduler = &scheduler;
 	context.runtime = 1;
+	if (!strcmp(kind, "lent")) {
+		context.task = 7; /* the job that launched the worker: parked */
+		nap(us);
+	}
 	for (int round = 0; round < 400; round++) {
 		if (!strcmp(kind, "sleep")) poll(++task, nap);
 		if (!strcmp(kind, "spin")) poll(++task, spin);
@@ -213,7 +217,7 @@ static void *run(void *arg) {
 			context.budget = 0;
 			nap(us);
 			scheduler.core = &core;
-			context.task = 7;  /* the job that launched the worker: parked */
+			context.task = 7;
 			nap(us);
 		}
 		if (!strcmp(kind, "parked")) nap(us);

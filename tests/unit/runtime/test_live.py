@@ -334,6 +334,8 @@ def test_a_worker_that_has_lent_its_core(memory: Memory) -> None:
     memory.write(scheduler, b"\1")
     assert lent_core(LAYOUT, scheduler, memory.read)
     assert not lent_core(replace(LAYOUT, core=NONE), scheduler, memory.read)
+    # a Tokio without rt-multi-thread keeps no tag
+    assert not lent_core(replace(LAYOUT, tick_multi=NONE), scheduler, memory.read)
     assert not lent_core(LAYOUT, 0, memory.read)
     assert not lent_core(LAYOUT, 0xDEAD_0000, memory.read)
 
