@@ -44,7 +44,7 @@ struct name {
 	char comm[16];
 };
 
-/* Names of the threads that LATENCY events blame: they may be gone when user space looks. */
+/* Names of the threads that LATENCY and WAKE events name: they may be gone when user space looks. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1024);
@@ -157,7 +157,8 @@ static __always_inline void end_poll(struct thread *thread, __u64 now)
 	__u64 end = thread->poll_last_ns + doubt;
 	struct event *event;
 
-	if (end - thread->poll_start_ns >= config.threshold_ns) {
+	/* not one that user space has read of and that is over before it was seen here */
+	if (thread->poll_last_ns && end - thread->poll_start_ns >= config.threshold_ns) {
 		event = begin_event(thread, EVENT_POLL, end);
 		if (event) {
 			event->duration_ns = end - thread->poll_start_ns;
@@ -173,13 +174,13 @@ static __always_inline void end_poll(struct thread *thread, __u64 now)
 }
 
 /* `thread` is the current one and was on a CPU since seen_ns or since_ns. */
-static __always_inline void see(struct thread *thread, struct task_struct *task, __u32 which,
+static __always_inline void see(struct thread *thread, struct task_struct *task, __u32 looking,
 				__u64 now)
 {
 	struct sight sight;
 	int other;
 
-	if (look(&sight, thread, thread_pointer(task), which))
+	if (look(&sight, thread, thread_pointer(task), looking))
 		return;
 	exact_settle(thread, sight.where);
 	other = sight.where != thread->where || sight.task_id != thread->task_id ||
@@ -282,7 +283,7 @@ static __always_inline void switched_out(struct thread *thread, struct task_stru
 		earn(thread, now - thread->since_ns);
 	}
 	thread->since_ns = now; /* at once: user space may read between */
-	see(thread, task, 0, now);
+	see(thread, task, preempted ? LOOK_SWITCH : LOOK_DROWSY, now);
 	thread->preempted = preempted;
 	thread->stack = 0;
 	late = thread->late_ns && !thread->late_stack;
@@ -360,7 +361,8 @@ static __always_inline void switched_in(struct thread *thread, struct task_struc
 	if (thread->poll_start_ns) {
 		thread->poll_asleep_ns += asleep;
 		thread->poll_waiting_ns += waited;
-		thread->poll_last_ns = now;
+		if (thread->poll_last_ns)
+			thread->poll_last_ns = now;
 		if (asleep) {
 			thread->slept_ns = asleep;
 			asleep = untold_sleep(thread);
@@ -423,7 +425,9 @@ static __always_inline void note_waker(struct thread *sleeper, __u64 now)
 	__u32 operation = second_argument(regs) & 127;
 	struct thread *waker = 0;
 	struct sight sight = {};
+	struct name name = {};
 	struct event *event;
+	__u32 tid = task->pid;
 	__u64 stack = 0;
 
 	if (call_number(regs) != CALL_FUTEX)
@@ -435,7 +439,7 @@ static __always_inline void note_waker(struct thread *sleeper, __u64 now)
 		if (first_argument(regs) != sleeper->argument || !runs_code(task))
 			return;
 		waker = thread_of(task->pid);
-		if (!waker || look(&sight, waker, thread_pointer(task), 0))
+		if (!waker || look(&sight, waker, thread_pointer(task), LOOK_SWITCH))
 			return;
 		stack = afford_stack(waker, 0, 0);
 	} else if (sleeper->operation & FUTEX_PRIVATE_FLAG) {
@@ -445,10 +449,13 @@ static __always_inline void note_waker(struct thread *sleeper, __u64 now)
 	if (!event)
 		return;
 	count(wakers);
+	name.tgid = task->tgid;
+	bpf_probe_read_kernel(name.comm, sizeof(name.comm), task->comm);
+	bpf_map_update_elem(&culprits, &tid, &name, 0);
 	event->duration_ns = now - sleeper->since_ns;
 	event->stack = stack;
 	event->value = sleeper->stack;
-	event->other = task->pid;
+	event->other = tid;
 	event->task_id = sight.task_id;
 	event->where = sight.where;
 	event->flags = waker ? 0 : FLAG_OTHER_PROCESS;
@@ -548,7 +555,7 @@ int hud_sample(void *ctx)
 	} else if (thread->sched != SCHED_RUNNING) {
 		switched_in(thread, 0, 0, now);
 	}
-	see(thread, task, 1, now);
+	see(thread, task, LOOK_SAMPLE, now);
 	add_by_where(thread->samples, thread->where, 1);
 	cpu = untold_cpu(thread, now);
 	if (cpu || (thread->late_ns && !thread->late_stack))

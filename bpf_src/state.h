@@ -22,7 +22,7 @@ struct thread {
 	__u64 waking_ns;     /* last wake-up sent to it */
 	__u64 seen_ns;       /* last time CONTEXT was looked at, or it was switched in */
 	__u64 poll_start_ns; /* estimated begin of the poll it is in, 0 = none */
-	__u64 poll_last_ns;  /* last sight inside that poll */
+	__u64 poll_last_ns;  /* last sight inside that poll, 0 = user space says that it is in one */
 	__u64 poll_asleep_ns;
 	__u64 poll_waiting_ns;
 	__u64 evidence_cpu_ns; /* CPU time of this poll that CPU events were sent for */
@@ -76,6 +76,8 @@ struct layout {
 	__u32 size; /* bytes of CONTEXT that are read, at most CONTEXT_SIZE */
 	__u32 module; /* TLS module id of a shared object; 0 = at a fixed distance */
 	__s32 current; /* without ids: the current_thread scheduler; -1 = there is none */
+	__u32 cores;  /* set here: a multi_thread worker was seen with its core, where `core` says */
+	__u32 pad;
 };
 
 #define CONTEXT_SIZE 128

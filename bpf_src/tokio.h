@@ -93,6 +93,24 @@ static __always_inline void read_tick(struct sight *sight, __u64 core, __s32 at)
 		sight->tick_known = 1;
 }
 
+/* scheduler::Context begins with a tag: 1 = multi_thread; none in a Tokio without it, whose tick_multi
+ * is -1. Returns whether a worker is without a core: it is in block_in_place, or past it, and another
+ * thread has the core. */
+static __always_inline int read_core(struct sight *sight, struct layout *layout, __u64 scheduler,
+				     __u8 *scratch)
+{
+	__u64 core;
+
+	if (find_core(&core, layout, scheduler, scratch))
+		return 0;
+	read_tick(sight, core, scratch[0] ? layout->tick_multi : layout->tick_current);
+	if (scratch[0] != 1 || layout->tick_multi < 0)
+		return 0;
+	if (core && !layout->cores)
+		layout->cores = 1;
+	return !core && layout->cores;
+}
+
 enum copy_sight {
 	OUTSIDE, /* of this copy's runtimes, as far as can be told */
 	INSIDE,
@@ -145,10 +163,12 @@ static __always_inline int look_apart(struct sight *sight, struct thread *thread
 
 /* What one copy of Tokio says of the current thread. `context` is scratch. */
 static __always_inline int look_at(struct sight *sight, struct thread *thread,
-				   const struct layout *layout, __u64 pointer, __u8 *context)
+				   struct layout *layout, __u64 pointer, __u8 *context,
+				   int drowsy)
 {
-	__u64 address, tag = 1, id, scheduler = 0, core;
+	__u64 address, tag = 1, id, scheduler = 0;
 	__u32 size = layout->size;
+	int parked, lent = 0;
 	__u8 runtime, budget;
 
 	if (find_context(&address, layout, pointer))
@@ -181,20 +201,22 @@ static __always_inline int look_at(struct sight *sight, struct thread *thread,
 		thread->scheduler = scheduler;
 	else if (id)
 		thread->scheduler = 1;
-	if (layout->scheduler >= 0 && !scheduler && id) {
-		/* a block_on inside a spawn_blocking job */
+	/* no budget and another id than the parked one: task::unconstrained */
+	parked = !budget && (!thread->parked_id || id == thread->parked_id || !id);
+	if (scheduler && !(parked && id == thread->parked_id))
+		lent = read_core(sight, layout, scheduler, context);
+	/* between polls a worker has its core at hand, and does not sleep */
+	if ((lent && (drowsy || !parked)) || (layout->scheduler >= 0 && !scheduler && id)) {
+		/* or a block_on inside a spawn_blocking job */
 		sight->where = WHERE_ALLOWED;
-	} else if (!budget && (!thread->parked_id || id == thread->parked_id || !id)) {
+	} else if (parked) {
 		sight->where = WHERE_RUNTIME;
-		thread->parked_id = id;
+		/* one that does not sleep may be in a task::unconstrained poll */
+		if (drowsy)
+			thread->parked_id = id;
 	} else {
-		/* no budget and another id than the parked one: task::unconstrained */
 		sight->where = id ? WHERE_POLL : WHERE_ROOT;
 		sight->task_id = id;
-		/* the Context begins with a tag: 1 = multi_thread */
-		if (scheduler && !find_core(&core, layout, scheduler, context))
-			read_tick(sight, core,
-				  context[0] ? layout->tick_multi : layout->tick_current);
 	}
 	/* a CONTEXT that was never touched is all zero, which reads as entered */
 	if (!(scheduler || budget || id))
@@ -203,14 +225,21 @@ static __always_inline int look_at(struct sight *sight, struct thread *thread,
 	return INSIDE;
 }
 
-/* `pointer` is the current thread's. 0 = `sight` is filled; else the memory could not be read just
- * now, as happens while the kernel moves a page: that says nothing. Of several copies of Tokio the one
- * that the thread was last inside of is asked first. A global function: the verifier checks it once,
- * and what follows it once. */
+enum looking {
+	LOOK_SWITCH = 0,
+	LOOK_SAMPLE = 1,
+	LOOK_DROWSY = 2, /* a switch: the thread falls asleep */
+};
+
+/* `pointer` is the current thread's, `looking` an enum. 0 = `sight` is filled; else the memory could not
+ * be read just now, as happens while the kernel moves a page: that says nothing. Of several copies of
+ * Tokio the one that the thread was last inside of is asked first. A global function: the verifier
+ * checks it once, and what follows it once. */
 __attribute__((noinline)) int look(struct sight *sight, struct thread *thread, __u64 pointer,
-				   __u32 which)
+				   __u32 looking)
 {
-	int unreadable = 0;
+	int unreadable = 0, drowsy = looking == LOOK_DROWSY;
+	__u32 which = looking == LOOK_SAMPLE;
 	__u8 *context;
 	__u32 i;
 
@@ -230,12 +259,12 @@ __attribute__((noinline)) int look(struct sight *sight, struct thread *thread, _
 		return -1;
 	for (i = 0; i < MAX_LAYOUTS; i++) {
 		__u32 copy = (thread->copy + i) & (MAX_LAYOUTS - 1);
-		const struct layout *layout = &config.layout[copy];
+		struct layout *layout = &config.layout[copy];
 		int found;
 
 		if (!layout->valid)
 			continue;
-		found = look_at(sight, thread, layout, pointer, context);
+		found = look_at(sight, thread, layout, pointer, context, drowsy);
 		if (found == INSIDE) {
 			count(context_read);
 			thread->copy = copy;

@@ -248,13 +248,15 @@ class TimeSplit:
     waiting_ns: int = 0
     """Runnable, not running."""
     parked_ns: int = 0
-    """Asleep outside polls."""
+    """Asleep outside polls, inside a runtime."""
     allowed_ns: int = 0
     runtime_ns: int = 0
     """On CPU outside polls."""
     unknown_cpu_ns: int = 0
     """On CPU, CONTEXT unreadable."""
     unknown_asleep_ns: int = 0
+    outside_ns: int = 0
+    """Asleep outside every runtime: a worker that has become an idle thread of the pool."""
 
     def total_ns(self) -> int:
         return (
@@ -266,7 +268,12 @@ class TimeSplit:
             + self.runtime_ns
             + self.unknown_cpu_ns
             + self.unknown_asleep_ns
+            + self.outside_ns
         )
+
+    def no_worker_ns(self) -> int:
+        """When the thread drove no scheduler: another thread may have been the worker."""
+        return self.allowed_ns + self.outside_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +299,10 @@ class ThreadState:
     """``stat.S_IFMT`` of that as a descriptor, of sleeps that have lasted; 0 = none or unknown."""
     began_before: bool = False
     """Its poll began before the attach; ``poll_start_ns`` is the attach then."""
+    slept_ns: int = 0
+    """Asleep in its poll, in the sleeps that are over."""
+    waited_ns: int = 0
+    """Runnable and not running in its poll, likewise."""
 
 
 # --------------------------------------------------------------------------- tasks
@@ -387,7 +398,7 @@ def quantile_ns(stats: PollStats, share: float) -> int:
 
 
 class Culprit(NamedTuple):
-    """A thread that ran while a worker waited."""
+    """A thread that ran while a worker waited for a CPU, or that ended its sleep."""
 
     tid: int
     pid: int
@@ -647,6 +658,13 @@ class Episode:
     """The task's type, a key of ``Recording.task_kinds``; 0 = unknown when it was settled."""
     behind: float = -1.0
     """Ready tasks in the worker's own queue meanwhile, on average; -1 = not read."""
+    stopped_ns: int = 0
+    """Of ``asleep_ns``: stopped by a signal or a tracer."""
+
+    @property
+    def charged_ns(self) -> int:
+        """What counts against the code."""
+        return self.duration_ns - self.stopped_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -794,11 +812,13 @@ class Snapshot:
     tasks_read: TasksRead | None = None
     host: HostPressure = HostPressure()
     stopped: int = 0
-    """Episodes that were long only because the thread was stopped."""
+    """Episodes in which the thread was stopped by a signal or a tracer."""
     stopped_ns: int = 0
     exact: str = ""
     """Exact mode's state; empty = off."""
     code: dict[int, Code] = field(default_factory=dict)
     """By address, of the heaviest blockers (shared; do not change)."""
+    before: tuple[Episode, ...] = ()
+    """Those that began before the attach."""
     timeline: tuple[Episode, ...] = ()
     """The latest episodes, those in progress included, by start; bounded."""

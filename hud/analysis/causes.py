@@ -77,7 +77,7 @@ SIGNATURES: tuple[Signature, ...] = (
 _KERNEL: tuple[tuple[Cause, re.Pattern[str]], ...] = (
     (Cause.STOPPED, re.compile(r"^(do_freezer_trap|__refrigerator|ptrace_stop|do_signal_stop)$")),
     (Cause.SYNC, re.compile(r"^(vfs_fsync|file_write_and_wait|jbd2_log_wait|xfs_log_force)")),
-    (Cause.PIPE, re.compile(r"^(anon_)?(pipe|fifo)_|^n_tty_|^tty_")),
+    (Cause.PIPE, re.compile(r"^(anon_)?(pipe|fifo)_|^wait_for_partner$|^n_tty_|^tty_")),
     (Cause.NETWORK, re.compile(r"^(tcp|udp|inet6?|unix|sock|sk_wait|netlink)_")),
     (Cause.CHILD, re.compile(r"^(do_wait|kernel_wait4|wait_for_vfork_done)")),
     (
@@ -163,6 +163,8 @@ def _asleep(
             return Finding(shown, "frozen outside every system call")
         return Finding(Cause.FAULT, "asleep outside every system call, in a page fault")
     name = call_name(syscall, machine) if syscall >= 0 else ""
+    if shown is Cause.PIPE and name.startswith("open"):
+        return Finding(shown, f"asleep in {name} of a fifo, which has no other side yet")
     found = _matching(library, overruling=True)
     if found:
         return _seen(found, name)

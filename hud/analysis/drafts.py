@@ -70,6 +70,7 @@ def settle(draft: Draft, blames: Blames, machine: str, threshold_ns: int) -> Epi
         holder=holder and holder._replace(held=holds_lock(frames)),
         detail=chosen.detail,
         evidence=intern(found.evidence),
+        stopped_ns=draft.stopped_ns,
     )
 
 

@@ -40,11 +40,13 @@ class Ledger:
         self.by_tid: dict[int, Durations] = {}
         self.blocking = Durations()
         self.stopped = 0
-        """Episodes that were long only because the thread was stopped; together ``stopped_ns``."""
+        """Episodes in which the thread was stopped; together for ``stopped_ns``."""
         self.stopped_ns = 0
         self._retired = 0
         self._forgotten = 0
         self._buried = False
+        self.before: list[Episode] = []
+        """Those that began before the attach: one of each thread at the most."""
         self._begin = 0
 
     @property
@@ -75,6 +77,8 @@ class Ledger:
         at = self._first + len(self._episodes)
         self._episodes.append(episode)
         self._by_stack.setdefault(episode.stack, []).append(at)
+        if episode.began_before:
+            self.before.append(episode)
         self.count(episode)
         return at
 
@@ -113,7 +117,7 @@ class Ledger:
         """Add everything up anew: cheaper than many single moves."""
         self.touched |= self.tallies.keys()
         self.tallies.clear()
-        for episode in sorted(self.all(), key=lambda one: one.duration_ns):
+        for episode in sorted(self.all(), key=lambda one: one.charged_ns):
             if episode.cause.blames_code:
                 self._tally_in(episode, self.blame_of(episode))
 
@@ -155,24 +159,24 @@ class Ledger:
         return self._blames.of(episode.stack)
 
     def count(self, episode: Episode) -> None:
+        self._count_stopped(episode, 1)
         if not episode.cause.blames_code:
-            self._count_stopped(episode, 1)
             return
         start = episode.start_ns - self._run_start_ns
         self._tally_in(episode, self.blame_of(episode))
-        self.blocking.add(start, episode.duration_ns)
-        self.by_tid.setdefault(episode.tid, Durations()).add(start, episode.duration_ns)
+        self.blocking.add(start, episode.charged_ns)
+        self.by_tid.setdefault(episode.tid, Durations()).add(start, episode.charged_ns)
 
     def uncount(self, episode: Episode) -> None:
+        self._count_stopped(episode, -1)
         if not episode.cause.blames_code:
-            self._count_stopped(episode, -1)
             return
         start = episode.start_ns - self._run_start_ns
         self._tally_out(episode, self.blame_of(episode))
-        self.blocking.remove(start, episode.duration_ns)
+        self.blocking.remove(start, episode.charged_ns)
         mine = self.by_tid.get(episode.tid)
-        if mine is not None and mine.has(episode.duration_ns):  # else the thread was buried
-            mine.remove(start, episode.duration_ns)
+        if mine is not None and mine.has(episode.charged_ns):  # else the thread was buried
+            mine.remove(start, episode.charged_ns)
             if not mine.values:
                 del self.by_tid[episode.tid]
 
@@ -183,9 +187,9 @@ class Ledger:
             del self._by_stack[stack]
 
     def _count_stopped(self, episode: Episode, sign: int) -> None:
-        if episode.cause is Cause.STOPPED:
+        if episode.stopped_ns:
             self.stopped += sign
-            self.stopped_ns += sign * episode.duration_ns
+            self.stopped_ns += sign * episode.stopped_ns
 
     def _tally_in(self, episode: Episode, at: Blame) -> None:
         key = (at.function, at.file, episode.cause)
@@ -211,11 +215,15 @@ class Ledger:
         self.tallies.clear()
         self.by_tid.clear()
         self.blocking = Durations()
-        for episode in sorted(self.all(), key=lambda one: one.duration_ns):
+        self.before = [episode for episode in self.all() if episode.began_before]
+        for episode in sorted(self.all(), key=lambda one: one.charged_ns):
             self.count(episode)
 
     def _forget(self) -> None:
-        self.uncount(self._episodes[self._begin - self._first])
+        oldest = self._episodes[self._begin - self._first]
+        self.uncount(oldest)
+        if oldest.began_before:
+            del self.before[0]
         self._drop()
 
     def _drop(self) -> None:

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 _Sleep = tuple[int, int, int, str]
 """Stack, system call, type of its descriptor, what it was about."""
 
-_MAX_OPEN_POLLS = 8_192
+_MAX_THREADS = 8_192
+_MAX_OPEN_POLLS = 4
+"""Of one thread."""
 _MAX_STACKS_PER_POLL = 64
 _MAX_WAKES = 8
 _MAX_CANDIDATES = 8
@@ -113,7 +115,8 @@ class PollDetector:
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
         self._machine = machine_of(recording.info.kernel)
-        self._open: dict[tuple[int, int], _Evidence] = {}
+        self._open: dict[int, dict[int, _Evidence]] = {}
+        """By tid and start, of the latest polls: those of one thread follow each other."""
         self._closed: dict[int, int] = {}
         """Start of the latest poll that ended, by tid."""
         self._over: set[tuple[int, int]] = set()
@@ -124,14 +127,14 @@ class PollDetector:
         for sample in samples:
             if not sample.poll_start_ns or sample.kind == Kind.LATENCY:
                 continue
-            key = (sample.tid, sample.poll_start_ns)
+            tid, start_ns = sample.tid, sample.poll_start_ns
             if sample.kind != Kind.POLL:
-                self._evidence(key).add(sample, self._detail(sample))
+                self._gather(tid, start_ns).add(sample, self._detail(sample))
                 continue
-            evidence = self._open.pop(key, None) or _Evidence()
-            if self._closed.get(sample.tid) == sample.poll_start_ns:
+            evidence = self._open.get(tid, {}).pop(start_ns, None) or _Evidence()
+            if self._closed.get(tid) == start_ns:
                 continue
-            self._closed[sample.tid] = sample.poll_start_ns
+            self._closed[tid] = start_ns
             if sample.duration_ns >= threshold_ns:
                 yield self._ended(sample, evidence)
 
@@ -143,7 +146,7 @@ class PollDetector:
                 continue
             if self._closed.get(state.tid, 0) >= state.poll_start_ns:
                 continue
-            evidence = self._open.get((state.tid, state.poll_start_ns))
+            evidence = self._open.get(state.tid, {}).get(state.poll_start_ns)
             yield self._so_far(state, evidence.copy() if evidence else _Evidence(), now_ns)
 
     def forget(self) -> None:
@@ -153,20 +156,26 @@ class PollDetector:
         """
         states = self._recording.states
         lasting = {(tid, state.poll_start_ns) for tid, state in states.items()}
-        over = self._open.keys() - lasting
-        for key in over & self._over:
-            del self._open[key]
-        self._over = over
+        over = {(tid, start) for tid, polls in self._open.items() for start in polls} - lasting
+        for tid, start in over & self._over:
+            del self._open[tid][start]
+            if not self._open[tid]:
+                del self._open[tid]
+        self._over = over - self._over
         self._closed = {tid: start for tid, start in self._closed.items() if tid in states}
 
     def stacks(self) -> set[int]:
         """Those that later episodes may name."""
-        return {stack for evidence in self._open.values() for stack in evidence.stacks()}
+        return {stack for evidence in self._evidences() for stack in evidence.stacks()}
 
     def wakers(self) -> set[int]:
         """The threads that they may name."""
-        found = (evidence.wakes.values() for evidence in self._open.values())
+        found = (evidence.wakes.values() for evidence in self._evidences())
         return {wake.other for wakes in found for wake in wakes}
+
+    def _evidences(self) -> Iterator[_Evidence]:
+        for polls in self._open.values():
+            yield from polls.values()
 
     def _detail(self, sample: Sample) -> str:
         if sample.kind != Kind.SLEEP or (not sample.value and not sample.flags & FILE_TYPE):
@@ -179,18 +188,24 @@ class PollDetector:
             return ""
         return self._recording.details.get((tid, time_ns), "")
 
-    def _evidence(self, key: tuple[int, int]) -> _Evidence:
-        evidence = self._open.get(key)
-        if evidence is None:
-            if len(self._open) >= _MAX_OPEN_POLLS:
-                for old in list(islice(self._open, _MAX_OPEN_POLLS // 4)):
+    def _gather(self, tid: int, start_ns: int) -> _Evidence:
+        polls = self._open.get(tid)
+        if polls is None:
+            if len(self._open) >= _MAX_THREADS:
+                for old in list(islice(self._open, _MAX_THREADS // 4)):
                     del self._open[old]
-            evidence = self._open[key] = _Evidence()
+            polls = self._open[tid] = {}
+        evidence = polls.get(start_ns)
+        if evidence is None:
+            if len(polls) >= _MAX_OPEN_POLLS:
+                del polls[min(polls)]  # too short to be told of
+            evidence = polls[start_ns] = _Evidence()
         return evidence
 
     def _ended(self, sample: Sample, evidence: _Evidence) -> Draft:
         in_progress = bool(sample.flags & SampleFlag.IN_PROGRESS)
-        asleep = min(sample.duration_ns, evidence.asleep_ns if in_progress else sample.stack)
+        slept = max(sample.stack, evidence.asleep_ns) if in_progress else sample.stack
+        asleep = min(sample.duration_ns, slept)
         waiting = min(sample.duration_ns - asleep, sample.value)
         return self._draft(
             evidence,
@@ -209,20 +224,24 @@ class PollDetector:
     def _so_far(self, state: ThreadState, evidence: _Evidence, now_ns: int) -> Draft:
         length = now_ns - state.poll_start_ns
         since = now_ns - max(state.since_ns, state.poll_start_ns)
-        waiting = since if state.runnable and not state.running else 0
-        if not state.running and not state.runnable:
+        waiting = state.waited_ns
+        slept = state.slept_ns
+        if state.runnable:
+            waiting += max(0, since)
+        elif not state.running:
             asleep = max(0, since)
+            slept += asleep
             detail = self._about(state.syscall, state.tid, state.since_ns)
             key = (state.asleep_stack, state.syscall & 0xFFFFFFFF, state.file_type, detail)
             evidence.sleep(key, asleep)
-        asleep = min(length, evidence.asleep_ns)
+        asleep = min(length, max(slept, evidence.asleep_ns))
         return self._draft(
             evidence,
             tid=state.tid,
             start_ns=state.poll_start_ns,
             duration_ns=length,
             asleep_ns=asleep,
-            waiting_ns=max(0, min(length - asleep, waiting)),
+            waiting_ns=min(length - asleep, waiting),
             task_id=state.task_id,
             in_progress=True,
             began_before=state.began_before,
@@ -274,9 +293,10 @@ class PollDetector:
         recording = self._recording
         if wake.flags & SampleFlag.OTHER_PROCESS:
             role = "other process"
-        elif wake.other in recording.workers:
-            role = "worker"
+        elif wake.where == Where.ALLOWED:
+            role = "pool thread"  # also one that has been a worker, or is one in block_in_place
         else:
-            role = "pool thread" if wake.where == Where.ALLOWED else "other thread"
-        name = recording.thread_names.get(wake.other, "")
+            role = "worker" if wake.other in recording.workers else "other thread"
+        known = recording.culprits.get(wake.other)
+        name = known.name if known else recording.thread_names.get(wake.other, "")
         return Holder(wake.other, name, role, wake.stack, wake.task_id)

@@ -157,6 +157,8 @@ class Recording:
             self.add_culprit(culprit)
         for key, stack in batch.stacks.items():
             self.add_stack(key, stack)
+        if batch.target is not None:  # another program: its tasks are numbered from 1 again
+            self.task_ids.clear()
         _keep(self.details, batch.details)
         _keep(self.task_kinds, {kind.vtable: kind for kind in batch.task_kinds})
         _keep(self.task_ids, batch.task_ids)
@@ -292,13 +294,19 @@ class Recording:
             length = now_ns - state.poll_start_ns
             if not in_poll(state) or length < self.info.threshold_ns:
                 continue
+            since = max(0, now_ns - max(state.since_ns, state.poll_start_ns))
+            asleep, waiting = state.slept_ns, state.waited_ns
+            if state.runnable:
+                waiting += since
+            elif not state.running:
+                asleep += since
             if state.asleep_stack and not state.running and not state.runnable:
-                asleep = now_ns - max(state.since_ns, state.poll_start_ns)
-                closing.append(_closing(Kind.SLEEP, state, now_ns, max(0, asleep)))
+                closing.append(_closing(Kind.SLEEP, state, now_ns, since))
                 detail = self.details.get((state.tid, state.since_ns))
                 if detail:
                     _keep(self.details, {(state.tid, now_ns): detail})
-            closing.append(_closing(Kind.POLL, state, now_ns, length))
+            poll = _closing(Kind.POLL, state, now_ns, length)
+            closing.append(poll._replace(stack=asleep, value=waiting))
         self.add_samples(closing)
         self.ended_ns = now_ns
         self.ended = reason

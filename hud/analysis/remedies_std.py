@@ -42,6 +42,14 @@ REST: tuple[Remedy, ...] = (
     ),
     # ------------------------------------------------------------- asleep in std
     row(
+        "asleep in a library",
+        frozenset((Cause.SLEEP, Cause.DNS, Cause.CHILD)),
+        re.escape(LIBRARY),
+        "call {what} in spawn_blocking",
+        MOVE,
+        "the library sleeps, resolves names or waits for a child in the thread that calls it",
+    ),
+    row(
         "sleep",
         Cause.SLEEP,
         WHATEVER,
@@ -131,6 +139,14 @@ REST: tuple[Remedy, ...] = (
         "let go of DashMap's guards before anything slow",
         "let value = map.get(&key).map(|entry| entry.value().clone());",
         "a guard locks its whole shard; one kept across .await can stop the runtime",
+    ),
+    row(
+        "file lock",
+        Cause.LOCK,
+        r"^(?:flock|fcntl|lockf)\b|fs::File::lock(?:_shared)?$|" + crates("fs2 fs3 fs4 fd_lock"),
+        "take the file lock in spawn_blocking",
+        "tokio::task::spawn_blocking(move || file.lock()).await",
+        "another process may hold it for any time, and the worker sleeps so long",
     ),
     row(
         "lock",

@@ -134,6 +134,7 @@ class Analyzer:
             stopped_ns=ledger.stopped_ns,
             exact=recording.exact,
             code=recording.code,
+            before=(*ledger.before, *(one for one in temporary if one.began_before)),
             timeline=timeline,
         )
 
@@ -279,7 +280,7 @@ class Analyzer:
             watched = splits[tid].total_ns()
             if tid not in recording.dead:
                 watched = max(watched, now_ns - recording.born[tid])
-            total += max(0, min(span_ns, watched))
+            total += max(0, min(span_ns, watched) - splits[tid].no_worker_ns())
         return total
 
     def _types(self, tally: Tally) -> tuple[tuple[str, int], ...]:

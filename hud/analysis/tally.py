@@ -130,14 +130,14 @@ class Tally:
         """Ready tasks behind it, summed over the episodes that this is known of."""
 
     def add(self, episode: Episode, at: Blame, run_start_ns: int) -> None:
-        self.durations.add(episode.start_ns - run_start_ns, episode.duration_ns)
-        self._count(episode, at, episode.duration_ns, 1)
+        self.durations.add(episode.start_ns - run_start_ns, episode.charged_ns)
+        self._count(episode, at, episode.charged_ns, 1)
         if episode.task_id:
             self.tasks.append(episode.task_id)
 
     def remove(self, episode: Episode, at: Blame, run_start_ns: int) -> None:
-        self.durations.remove(episode.start_ns - run_start_ns, episode.duration_ns)
-        self._count(episode, at, -episode.duration_ns, -1)
+        self.durations.remove(episode.start_ns - run_start_ns, episode.charged_ns)
+        self._count(episode, at, -episode.charged_ns, -1)
         if self.tasks and self.tasks[-1] == episode.task_id:
             self.tasks.pop()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hud.model import Cause, TaskKind, TaskUse
+from hud.model import TaskKind, TaskUse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,7 +28,7 @@ def task_uses(recording: Recording, episodes: Iterable[Episode]) -> tuple[TaskUs
     blocked: dict[int, list[Episode]] = {}
     for episode in episodes:
         vtable = recording.task_ids.get(episode.task_id)
-        if vtable is not None and episode.cause is not Cause.WAITING:
+        if vtable is not None and episode.cause.blames_code:
             blocked.setdefault(vtable, []).append(episode)
     rows = []
     for vtable in {*counts, *recording.polls, *blocked}:
@@ -40,8 +40,8 @@ def task_uses(recording: Recording, episodes: Iterable[Episode]) -> tuple[TaskUs
                 count=counts.get(vtable),
                 polls=recording.polls.get(vtable),
                 episodes=len(mine),
-                blocked_ns=sum(episode.duration_ns for episode in mine),
-                max_ns=max((episode.duration_ns for episode in mine), default=0),
+                blocked_ns=sum(episode.charged_ns for episode in mine),
+                max_ns=max((episode.charged_ns for episode in mine), default=0),
                 task_ids=tuple(ids)[:LATEST],
             )
         )

@@ -179,7 +179,7 @@ def _rest(snapshot: Snapshot, written: str) -> list[tuple[str, str]]:
 
 def _before(snapshot: Snapshot) -> str:
     """Polls whose length nobody knows."""
-    episodes = [episode for episode in snapshot.timeline if episode.began_before]
+    episodes = snapshot.before
     workers = sorted({episode.worker_id for episode in episodes})
     if not workers:
         return ""

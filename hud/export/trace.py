@@ -393,9 +393,12 @@ class _Faces:
 
 
 def _split(episode: Episode) -> Event:
-    return {
+    split = {
         "cause": episode.cause.value,
         "on_cpu_us": episode.on_cpu_ns / 1000,
         "asleep_us": episode.asleep_ns / 1000,
         "waiting_us": episode.waiting_ns / 1000,
     }
+    if episode.stopped_ns:
+        split["stopped_us"] = episode.stopped_ns / 1000
+    return split

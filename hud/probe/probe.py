@@ -142,9 +142,15 @@ class Probe:
             layout.size = 8 + max(*words, layout.budget_tag, layout.runtime)
             if layout.task_id < 0:
                 layout.size = 0  # its parts are read one by one
-            layout.valid = 0  # until all the rest is there
+            layout.valid = int(layout.size <= wire.CONTEXT_SIZE)
+            known = self.config.layout[place]
+            layout.cores = known.cores
+            if bytes(known) == bytes(layout):
+                continue  # polls go on under it
+            known.valid = 0  # until all the rest is there
+            layout.valid, layout.cores, valid = 0, 0, layout.valid
             self.config.layout[place] = layout
-            self.config.layout[place].valid = int(layout.size <= wire.CONTEXT_SIZE)
+            known.valid = valid
         for place in range(len(layouts), wire.MAX_LAYOUTS):
             self.config.layout[place].valid = 0
         self.config.layouts = sum(layout.valid for layout in self.config.layout)
@@ -234,6 +240,8 @@ class Probe:
         layout_known = bool(self.config.layouts)
         for key, value in self._threads.items():
             thread = wire.decode_thread(value)
+            if thread.sched == wire.SCHED_UNSEEN:
+                continue  # no more than what ``seed_thread`` said
             states.append(state_of(thread, now_ns, layout_known))
             if thread.entered:
                 entered[thread.tid] = thread.scheduler
@@ -251,10 +259,17 @@ class Probe:
         thread = wire.decode_thread(value)
         return thread.since_ns if thread.sched == wire.SCHED_ASLEEP else 0
 
+    def unseen(self, tid: int) -> bool:
+        """Is all that the kernel knows of this thread what ``seed_thread`` told?"""
+        value = self._threads.lookup(tid.to_bytes(4, "little"))
+        return value is not None and wire.decode_thread(value).sched == wire.SCHED_UNSEEN
+
     def seed_thread(self, thread: wire.Thread) -> bool:
         """Tell the kernel of a thread that it has not seen; False if it has, or has no room.
 
         Of an attached probe: a thread that was not seen has not come to a CPU since the attach.
+        Without a ``poll_last_ns`` the poll that it tells of counts only if the kernel finds the
+        thread in the very same.
         """
         key = thread.tid.to_bytes(4, "little")
         try:
@@ -302,6 +317,7 @@ def state_of(thread: wire.Thread, now_ns: int, layout_known: bool) -> ThreadStat
         waiting += lasting
     else:
         asleep[where] += lasting
+    begun = bool(thread.poll_start_ns and thread.poll_last_ns)
     samples = thread.samples
     seen = sum(samples)
     if not seen:
@@ -316,22 +332,25 @@ def state_of(thread: wire.Thread, now_ns: int, layout_known: bool) -> ThreadStat
         running=thread.sched == wire.SCHED_RUNNING,
         runnable=thread.sched == wire.SCHED_RUNNABLE,
         since_ns=thread.since_ns,
-        poll_start_ns=thread.poll_start_ns,
+        poll_start_ns=thread.poll_start_ns if begun else 0,
         task_id=thread.task_id,
         split=TimeSplit(
             poll_cpu_ns=poll,
             poll_asleep_ns=asleep[Where.POLL] + asleep[Where.ROOT],
             waiting_ns=waiting,
-            parked_ns=asleep[Where.RUNTIME] + asleep[Where.FOREIGN],
+            parked_ns=asleep[Where.RUNTIME],
             allowed_ns=allowed + asleep[Where.ALLOWED],
             runtime_ns=cpu - poll - allowed - unknown,
             unknown_cpu_ns=unknown,
             unknown_asleep_ns=asleep[Where.UNKNOWN],
+            outside_ns=asleep[Where.FOREIGN],
         ),
         asleep_stack=thread.stack if thread.sched == wire.SCHED_ASLEEP else 0,
         syscall=-1 if thread.syscall == wire.NOT_A_SYSCALL else thread.syscall,
         argument=thread.argument,
-        began_before=bool(thread.poll_start_ns) and thread.begin_uncertain_us == BEGAN_BEFORE,
+        began_before=begun and thread.begin_uncertain_us == BEGAN_BEFORE,
+        slept_ns=thread.poll_asleep_ns if begun else 0,
+        waited_ns=thread.poll_waiting_ns if begun else 0,
     )
 
 

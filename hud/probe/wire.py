@@ -92,7 +92,7 @@ def encode_thread(thread: Thread) -> bytes:
 STACK_SAVED_NS = 400_000
 """``credit_ns`` at the most: bpf_src/hud.bpf.c."""
 
-SCHED_RUNNING, SCHED_ASLEEP, SCHED_RUNNABLE = 1, 2, 3
+SCHED_UNSEEN, SCHED_RUNNING, SCHED_ASLEEP, SCHED_RUNNABLE = range(4)
 """``enum scheduling``."""
 
 MAPPING = struct.Struct("<QQQIIII")
@@ -163,6 +163,8 @@ class Layout(ctypes.LittleEndianStructure):
         ("size", ctypes.c_uint32),
         ("module", ctypes.c_uint32),
         ("current", ctypes.c_int32),
+        ("cores", ctypes.c_uint32),
+        ("pad", ctypes.c_uint32),
     )
 
 

@@ -1,11 +1,14 @@
-"""Threads that fell asleep inside a poll before the attach, and so far sleep on.
+"""Polls that began before the attach, in threads that sleep in them since, or compute.
 
-The kernel programs learn of a thread when it comes to a CPU; a deadlocked worker never does. They
-are told of it instead, with the attach as the begin of its poll and of its sleep: from then on it
-is a thread like others, and wakes, ends its poll or exits as they do.
+The kernel programs learn of a thread when it comes to a CPU, or leaves it; a deadlocked worker
+never does. They are told of it instead, with the attach as the begin of its poll and of its sleep:
+from then on it is a thread like others, and wakes, ends its poll or exits as they do. Of a thread
+that computes they are told before the attach: if they find it in the very same poll (task and
+tick), it began before, else what was told is void.
 
-Terms: a *seed* is such a thread's entry in the kernel's map. It is made only if there is none, with
-the programs attached: then the thread has not run since, and what was read of it is still so.
+Terms: a *seed* is a thread's entry in the kernel's map, made by user space. That of a sleeping
+thread is made only if there is none, with the programs attached: then the thread has not run since,
+and what was read of it is still so.
 """
 
 from __future__ import annotations
@@ -23,12 +26,12 @@ from hud.probe import wire
 from hud.probe.probe import Probe, RawStack
 from hud.probe.walk import walk
 from hud.profiler.detection import Copy
-from hud.runtime.live import Read, Reading, confirm, memory_reader, tick_of
+from hud.runtime.live import Read, Reading, confirm, lent_core, memory_reader, tick_of
 from hud.target.procfs import read_thread_stat
 from hud.target.threads import Call, read_call
 
 MOST_SEEDS = 1024
-ASLEEP, STOPPED = "SD", "Tt"
+RUNNABLE, ASLEEP, STOPPED = "R", "SD", "Tt"
 """States of proc_pid_stat(5)."""
 WENT_ON = "it went on before the stack was read"
 
@@ -47,10 +50,35 @@ class Before:
     def __init__(self, pid: int, probe: Probe) -> None:
         self._pid = pid
         self._probe = probe
+        self._busy: list[int] = []
+        """Threads told of by ``note_busy``."""
         self._waiting: dict[int, Seed] = {}
         """By the key of the stack, which the seed names before it is read."""
         self.stacks: dict[int, RawStack] = {}
         """By key; the others are the kernel's."""
+
+    def note_busy(self, copies: Sequence[Copy]) -> None:
+        """Tell the kernel of the threads that compute in a poll now.
+
+        ``copies`` in the order of the kernel's layouts; to be called before the attach.
+        """
+        self._busy = []
+        with _memory(self._pid) as read:
+            for index, copy in enumerate(copies):
+                for reading in confirm(copy.layout, copy.origins, read).readings:
+                    where = _where(reading, copy, read)
+                    if where is None or self._state(reading.tid) != RUNNABLE:
+                        continue
+                    tick = tick_of(copy.layout, reading, read)
+                    thread = _thread(reading, where, tick, index)
+                    if len(self._busy) < MOST_SEEDS and self._probe.seed_thread(thread):
+                        self._busy.append(reading.tid)
+
+    def _forget_drowsy(self) -> None:
+        """Those that ceased to compute before the attach: nobody will come to see."""
+        drowsy = [tid for tid in self._busy if self._state(tid) != RUNNABLE]
+        self._probe.forget_threads(tid for tid in drowsy if self._probe.unseen(tid))
+        self._busy = []
 
     def seed(self, copies: Sequence[Copy]) -> set[int]:
         """Tell the kernel of the threads that sleep in a poll and that it has not seen.
@@ -59,10 +87,11 @@ class Before:
         their tids.
         """
         seeded = set()
+        self._forget_drowsy()
         with _memory(self._pid) as read:
             for index, copy in enumerate(copies):
                 for reading in confirm(copy.layout, copy.origins, read).readings:
-                    where = _where(reading, copy)
+                    where = _where(reading, copy, read)
                     if where is not None and self._seed(reading, where, copy, index, read):
                         seeded.add(reading.tid)
         self.read_stacks(pending=True)  # some wake soon
@@ -74,33 +103,19 @@ class Before:
         call = read_call(self._pid, tid) if state and state in ASLEEP + STOPPED else None
         if call is None or len(self._waiting) + len(self.stacks) >= MOST_SEEDS:
             return False
-        now = time.monotonic_ns()
-        key = _key(tid, now)
         tick = tick_of(copy.layout, reading, read)
-        if copy.layout.apart and reading.scheduler and tick is None:
-            return False  # it polls, but holds up no worker
-        # before 1.29 the scheduler is not in CONTEXT
-        driven = reading.scheduler if copy.layout.scheduler >= 0 else int(reading.task_id > 0)
-        thread = wire.decode_thread(bytes(wire.THREAD.size))._replace(
+        thread = _thread(reading, where, tick, index)
+        now = thread.poll_start_ns
+        key = _key(tid, now)
+        thread = thread._replace(
             since_ns=now,
-            seen_ns=now,
-            poll_start_ns=now,
             poll_last_ns=now,
-            begin_uncertain_us=BEGAN_BEFORE,
-            task_id=reading.task_id,
-            scheduler=driven,
             stack=key,
-            credit_ns=wire.STACK_SAVED_NS,
             argument=call.arguments[0] if call.arguments else 0,
             operation=call.arguments[1] & 0xFFFFFFFF if call.arguments else 0,
-            tick=tick or 0,
-            tick_known=int(tick is not None),
             syscall=wire.STOPPED if state in STOPPED else call.number & 0xFFFFFFFF,
-            tid=tid,
-            where=where,
             sched=wire.SCHED_ASLEEP,
             entered=1,
-            copy=index,
         )
         if not self._probe.seed_thread(thread):
             return False
@@ -147,14 +162,38 @@ class Before:
         return done
 
 
-def _where(reading: Reading, copy: Copy) -> Where | None:
+def _where(reading: Reading, copy: Copy, read: Read) -> Where | None:
     """As the kernel judges a thread that it sees for the first time (bpf_src/tokio.h)."""
     if not reading.entered or not reading.in_budget:
         return None
     if copy.layout.scheduler >= 0 and not reading.scheduler and reading.task_id:
         return None  # a block_on inside a spawn_blocking job
-    task = reading.scheduler if copy.layout.apart else reading.task_id
-    return Where.POLL if task else Where.ROOT
+    if copy.layout.apart:
+        if reading.scheduler and tick_of(copy.layout, reading, read) is None:
+            return None  # it polls, but holds up no worker
+        return Where.POLL if reading.scheduler else Where.ROOT
+    if lent_core(copy.layout, reading.scheduler, read):
+        return None
+    return Where.POLL if reading.task_id else Where.ROOT
+
+
+def _thread(reading: Reading, where: Where, tick: int | None, copy: int) -> wire.Thread:
+    """What is known of a thread in a poll, whether it sleeps or not."""
+    now = time.monotonic_ns()
+    return wire.decode_thread(bytes(wire.THREAD.size))._replace(
+        seen_ns=now,
+        poll_start_ns=now,
+        begin_uncertain_us=BEGAN_BEFORE,
+        task_id=reading.task_id,
+        # before 1.29 the scheduler is not in CONTEXT
+        scheduler=reading.scheduler or int(reading.task_id > 0),
+        credit_ns=wire.STACK_SAVED_NS,
+        tick=tick or 0,
+        tick_known=int(tick is not None),
+        tid=reading.tid,
+        where=where,
+        copy=copy,
+    )
 
 
 def _key(tid: int, since_ns: int) -> int:

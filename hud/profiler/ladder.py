@@ -90,6 +90,7 @@ class Ladder:
         self.copies.clear()
         self._use_layouts(found)
         if isinstance(found, detect.Context):
+            self._before.note_busy(self.copies.known)
             self._attach(self._context_hz())
             self._take_driving(found)
         else:

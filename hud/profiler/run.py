@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Thread
 
@@ -61,6 +61,7 @@ from hud.target.life import (
 from hud.target.mappings import read_mappings
 from hud.target.namespace import require_initial_pid_namespace
 from hud.target.pressure import HostWatch
+from hud.target.procfs import read_stat
 from hud.target.threads import is_alive, list_threads
 
 LAST_NAMES_S = 5.0
@@ -191,12 +192,20 @@ class Profiler:
         )
         self._detect()
         self._begin_exact()
+        self._note_stopped()
         self._phase("attached")
         self.start_ns = time.monotonic_ns()
         self._cost_before = self.cost()[0]
         # pyroute2 takes a while to import: /proc does until it is there
         self._preparing = Thread(target=connector.prepare, daemon=True)
         self._preparing.start()
+
+    def _note_stopped(self) -> None:
+        with suppress(OSError, HudError):
+            stat = read_stat(self.target.pid)
+            if stat is not None and stat.state in ("T", "t"):
+                who = "a signal" if stat.state == "T" else "a tracer"
+                self.notes.append(f"{who} had stopped the target when hud attached")
 
     def _make_exact(self) -> Exact | None:
         if self._probe.exact is None:
@@ -326,6 +335,9 @@ class Profiler:
             read.entered.pop(tid, None)  # a thread that is gone is no new worker
         if self._ladder.copies.known:
             batch.workers += self._ladder.take_entered(read.entered, read.copies)
+            # block_on in a thread that drives no scheduler, and may never end
+            lasting = (one for one in read.states if 0 < one.poll_start_ns <= now - STUCK_NS)
+            batch.workers += self._roster.see_polling({one.tid for one in lasting})
             if self._ladder.judge(batch):
                 self._begin_exact()
         self._stacks.take_before(batch)
@@ -426,7 +438,8 @@ class Profiler:
     # ------------------------------------------------------------------- what came
 
     def _culprits(self, samples: Iterable[Sample]) -> list[Culprit]:
-        tids = {one.other for one in samples if one.kind == Kind.LATENCY and one.other}
+        blaming = (Kind.LATENCY, Kind.WAKE)
+        tids = {one.other for one in samples if one.kind in blaming and one.other}
         found = (self._probe.culprit(tid) for tid in tids)
         return [culprit for culprit in found if culprit is not None]
 

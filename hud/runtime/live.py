@@ -219,6 +219,13 @@ def _is_current(layout: ContextLayout, reading: Reading, read: Read) -> bool:
     return reading.current if layout.apart else read(reading.scheduler, 1) == b"\0"
 
 
+def lent_core(layout: ContextLayout, scheduler: int, read: Read) -> bool:
+    """Whether a multi_thread worker has given its core to another thread, by block_in_place."""
+    if not scheduler or NONE in (layout.core, layout.tick_multi):
+        return False
+    return read(scheduler, 1) == b"\1" and read(scheduler + layout.core, 8) == bytes(8)
+
+
 def _reading(tid: int, data: bytes, layout: ContextLayout) -> Reading | None:
     """None if these bytes are no CONTEXT."""
     runtime, budget = data[layout.runtime], data[layout.budget_tag]

@@ -1,4 +1,5 @@
-"""hud attaches to a service whose workers hang already: they sleep in a poll and never wake."""
+"""hud attaches to a service whose workers hang already: in a poll they sleep and never wake, or
+compute."""
 
 from __future__ import annotations
 
@@ -109,4 +110,77 @@ def test_parked_workers_do_not_hang(build_target: Callable[..., Path], tmp_path:
         assert program.within(20, lambda: len(calls(zoo.pid)) == 4)
         done = program.run("--pid", zoo.pid, "--headless", "--duration", 1, "--export", trace)
     assert program.begins(program.trace(trace)) == []
-    assert "No poll of 5 ms or more in 1.0 s" in done.stdout
+    assert re.search(r"No poll of 5 ms or more in 1\.\d s", done.stdout)
+
+
+@contextlib.contextmanager
+def computing(binary: Path, place: Path, block_ms: int) -> Iterator[targets.Running]:
+    """The zoo with more workers in a loop than there are CPUs."""
+    options = ("--kinds", "deflate,json,sort", "--block-ms", str(block_ms), "--seconds", "1")
+    with targets.zoo(binary, place, *options) as zoo:
+        assert program.within(20, lambda: busy(zoo.pid) == 3)
+        yield zoo
+
+
+def busy(pid: int) -> int:
+    """How many of its threads are running or runnable."""
+    stats = [(task / "stat").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
+    return [stat.rpartition(")")[2].split()[0] for stat in stats].count("R")
+
+
+COMPUTING = {"compress_text", "parse_document", "sort_numbers"}
+
+
+def test_workers_that_compute_since_before(
+    build_target: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Also those that wait for a CPU as hud attaches."""
+    trace = tmp_path / "trace.json"
+    with computing(build_target("zoo"), tmp_path / "truth", 60_000) as zoo:
+        done = program.run("--pid", zoo.pid, "--headless", "--duration", 1.5, "--export", trace)
+    said = r"3 polls began before hud attached \(W\d, W\d, W\d\), they took longer than told"
+    assert re.search(rf"^  before     {said}, 3 not ended yet$", done.stdout, re.MULTILINE)
+    found = program.blocked_in(program.trace(trace))
+    assert found.keys() == COMPUTING
+    for (event,) in found.values():
+        args = event["args"]
+        assert args["in_progress"]
+        assert args["began_before_attach"]
+        assert args["cause"] == "cpu"
+        assert event["ts"] == 0
+
+
+def test_a_computation_that_ends(build_target: Callable[..., Path], tmp_path: Path) -> None:
+    trace = tmp_path / "trace.json"
+    with computing(build_target("zoo"), tmp_path / "truth", 5_000) as zoo:
+        program.run("--pid", zoo.pid, "--headless", "--duration", 30, "--export", trace)
+    found = program.blocked_in(program.trace(trace))
+    assert found.keys() == COMPUTING
+    for (event,) in found.values():
+        assert event["args"]["began_before_attach"]
+        assert "in_progress" not in event["args"]
+
+
+def test_short_polls_without_a_pause_did_not_begin_before(
+    build_target: Callable[..., Path], tmp_path: Path
+) -> None:
+    options = ("--kinds", "yield_now", "--pause-ms", "0", "--seconds", "60")
+    with targets.zoo(build_target("zoo"), tmp_path / "truth", *options) as zoo:
+        assert program.within(20, lambda: busy(zoo.pid) > 0)
+        for _ in range(3):
+            done = program.run("--pid", zoo.pid, "--headless", "--duration", 0.3, "--threshold", 1)
+            assert "began before" not in done.stdout
+
+
+def test_a_root_future_that_hangs_from_now_on(
+    build_target: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Its thread drives no scheduler, and nothing ends."""
+    options = ("--kinds", "root", "--pause-ms", "4000", "--block-ms", "60000", "--seconds", "60")
+    with (
+        targets.zoo(build_target("zoo"), tmp_path / "truth", *options) as zoo,
+        Session("--pid", zoo.pid) as session,
+    ):
+        session.shows("has been in one poll for ")
+        session.press("q")
+        session.ends()

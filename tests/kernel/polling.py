@@ -177,6 +177,10 @@ static void *run(void *arg) {
 	(void)arg;
 	context.scheduler = &scheduler;
 	context.runtime = 1;
+	if (!strcmp(kind, "lent")) {
+		context.task = 7; /* the job that launched the worker: parked */
+		nap(us);
+	}
 	for (int round = 0; round < 400; round++) {
 		if (!strcmp(kind, "sleep")) poll(++task, nap);
 		if (!strcmp(kind, "spin")) poll(++task, spin);
@@ -214,6 +218,18 @@ static void *run(void *arg) {
 			nap(us);
 			context.runtime = 1;
 			context.task = 0;
+		}
+		if (!strcmp(kind, "lent")) {  /* block_on inside block_in_place: its polls and its parks */
+			context.task = ++task;
+			scheduler.core = 0;
+			context.budget = 1;
+			nap(us / 4);
+			spin(us / 4);
+			context.budget = 0;
+			nap(us);
+			scheduler.core = &core;
+			context.task = 7;
+			nap(us);
 		}
 		if (!strcmp(kind, "parked")) nap(us);
 		if (!strcmp(kind, "driver")) spin(us);

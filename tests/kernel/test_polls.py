@@ -66,6 +66,7 @@ def test_a_thread_that_is_told_of_by_user_space(program: Path) -> None:
             tid=absent,
             since_ns=now,
             poll_start_ns=now,
+            poll_last_ns=now,
             begin_uncertain_us=BEGAN_BEFORE,
             sched=wire.SCHED_ASLEEP,
             where=Where.POLL,
@@ -80,6 +81,12 @@ def test_a_thread_that_is_told_of_by_user_space(program: Path) -> None:
         assert absent in read.entered
         assert not any(state.began_before for state in read.states if state.tid != absent)
         assert probe.asleep_since(absent) == now
+        other = next(tid for tid in range(absent + 1, 1 << 22) if tid not in before)
+        assert not probe.unseen(other)
+        assert probe.seed_thread(seed._replace(tid=other, sched=wire.SCHED_UNSEEN, poll_last_ns=0))
+        assert probe.unseen(other)
+        assert not probe.unseen(absent)
+        assert other not in {state.tid for state in probe.threads(now + 5).states}
         process.kill()
 
 
@@ -147,7 +154,7 @@ def test_root_future(run: Callable[[str, int], Ran]) -> None:
     assert {(sample.where, sample.task_id) for sample in told} == {(Where.ROOT, 0)}
 
 
-@pytest.mark.parametrize("kind", ["allowed", "parked", "driver"])
+@pytest.mark.parametrize("kind", ["allowed", "lent", "parked", "driver"])
 def test_what_is_no_blocker_is_not_told(run: Callable[[str, int], Ran], kind: str) -> None:
     ran = run(kind, 12_000)
     assert {Kind(s.kind) for s in ran.samples} <= {Kind.LATENCY}

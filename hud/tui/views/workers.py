@@ -62,7 +62,7 @@ SORTS = {
     "poll": lambda use: (-use.split.poll_cpu_ns, use.worker.worker_id),
     "asleep": lambda use: (-use.split.poll_asleep_ns, use.worker.worker_id),
     "waiting": lambda use: (-use.split.waiting_ns, use.worker.worker_id),
-    "parked": lambda use: (-use.split.parked_ns, use.worker.worker_id),
+    "parked": lambda use: (-use.split.parked_ns - use.split.outside_ns, use.worker.worker_id),
     "name": lambda use: (use.worker.name, use.worker.worker_id),
 }
 """By column name; ``id`` is the margin."""
@@ -151,11 +151,11 @@ def _parts(split: TimeSplit) -> dict[str, int]:
         "poll": split.poll_cpu_ns,
         "asleep": split.poll_asleep_ns,
         "waiting": split.waiting_ns,
-        "parked": split.parked_ns,
+        "parked": split.parked_ns + split.outside_ns,
         "runtime": split.runtime_ns,
         "allowed": split.allowed_ns,
         "cpu": split.poll_cpu_ns + split.runtime_ns + split.unknown_cpu_ns,
-        "off": split.poll_asleep_ns + split.parked_ns + split.unknown_asleep_ns,
+        "off": split.poll_asleep_ns + split.parked_ns + split.outside_ns + split.unknown_asleep_ns,
     }
 
 

@@ -405,6 +405,19 @@ EXAMPLES = (
     Example("own code", Cause.CPU, "zoo::specimen::Specimen::blocked"),
     Example("own code", Cause.CPU, "stats::sum > core::iter::traits::iterator::Iterator::fold"),
     Example("library", Cause.CPU, "api::due > chrono::format::parse::parse_rfc3339", "due(..)"),
+    Example("file lock", Cause.LOCK, "store::open > __flock", "spawn_blocking"),
+    Example("file lock", Cause.LOCK, "store::open > std::fs::File::lock > flock"),
+    Example(
+        "asleep in a library",
+        Cause.SLEEP,
+        "api::get > chrono::doze > std::thread::sleep > clock_nanosleep",
+        "get(..)",
+    ),
+    Example(
+        "asleep in a library",
+        Cause.DNS,
+        "api::get > chrono::ask > std::net::socket_addr::to_socket_addrs > getaddrinfo",
+    ),
     Example("system call", Cause.SYSCALL, "device::ask > ioctl", "ask(..)"),
     Example("no name", Cause.CPU, "server+0x1234", "CARGO_PROFILE_RELEASE_DEBUG=1"),
 )

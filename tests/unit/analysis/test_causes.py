@@ -161,6 +161,8 @@ def test_resolving_a_name_reads_from_a_socket(build: ModuleType) -> None:
     ("call", "function", "expected"),
     [
         ("ioctl", "pipe_read", Cause.PIPE),
+        ("openat", "wait_for_partner", Cause.PIPE),
+        ("openat", "ext4_lookup", Cause.FILE),
         ("ioctl", "tcp_sendmsg_locked", Cause.NETWORK),
         ("close", "ext4_evict_inode", Cause.FILE),
         ("close", "fuse_flush", Cause.FILE),

@@ -9,8 +9,10 @@ import pytest
 
 from hud.analysis.snapshot import Analyzer
 from hud.model import (
+    BEGAN_BEFORE,
     Batch,
     Cause,
+    Culprit,
     Detection,
     Episode,
     Holder,
@@ -80,6 +82,7 @@ def waited_for_a_lock(build: ModuleType, library: str, **wake: int) -> Episode:
         1, build.stack(build.c("syscall"), build.std(library), build.user("app::f"))
     )
     recording.add_thread_name(77, "refiller")
+    recording.add_culprit(Culprit(79, 5, "short-lived"))
     tid, start = build.TIDS[2], build.START_NS
     end = start + 20 * build.MS
     other = build.wake(tid, end - 12 * build.MS, 2 * build.MS, start, waker=78, sleeper_stack=1)
@@ -106,14 +109,18 @@ def test_the_holder_is_who_ended_the_longest_wait(build: ModuleType) -> None:
     ("wake", "role"),
     [
         ({"where": Where.ALLOWED}, "pool thread"),
+        ({"where": Where.ALLOWED, "other": 22971}, "pool thread"),
         ({"flags": SampleFlag.OTHER_PROCESS}, "other process"),
         ({"other": 22971, "task_id": 5}, "worker"),
+        ({"other": 79}, "other thread"),
     ],
 )
 def test_roles(build: ModuleType, wake: dict[str, int], role: str) -> None:
     one = waited_for_a_lock(build, "std::sys::sync::rwlock::futex::RwLock::read_contended", **wake)
     assert one.holder
     assert (one.holder.role, one.holder.task_id) == (role, wake.get("task_id", 0))
+    named = {77: "refiller", 79: "short-lived", 22971: "tokio-rt-worker"}
+    assert one.holder.name == named[one.holder.tid]
 
 
 @pytest.mark.parametrize(
@@ -148,10 +155,15 @@ def test_long_only_because_it_was_stopped(build: ModuleType) -> None:
             build.poll(tid, start + 1000 * ms, 520 * ms, asleep_ns=490 * ms),
         ]
     )
-    stopped, busy = episodes(recording, start + 2 * build.SECOND)
+    analyzer = Analyzer(recording, machine="x86_64")
+    snapshot = analyzer.snapshot(start + 2 * build.SECOND, True)
+    stopped, busy = analyzer.episodes()
     assert (stopped.cause, stopped.stack) == (Cause.STOPPED, 0)
     assert not stopped.cause.blames_code
     assert (busy.cause, busy.stack, busy.evidence) == (Cause.CPU, build.HASH, "on the CPU")
+    assert (snapshot.stopped, snapshot.stopped_ns) == (2, (890 + 490) * ms)
+    assert (snapshot.episodes, snapshot.blocked_ns) == (1, 30 * ms)
+    assert [row.total_ns for row in snapshot.blockers] == [30 * ms]
 
 
 def test_what_a_sleep_was_about(build: ModuleType) -> None:
@@ -307,6 +319,55 @@ def test_a_stuck_worker_is_shown_while_it_is_stuck_and_counted_once(build: Modul
     assert (stored.stack, stored.cause) == (build.SAVE, Cause.SYNC)
     assert snapshot.ended == "stopped"
     assert [row.count for row in snapshot.blockers] == [1]
+
+
+def test_what_a_stuck_poll_has_waited_is_not_its_computing(build: ModuleType) -> None:
+    """Neither while it lasts nor as the run ends in the middle of it."""
+    recording = build.empty_recording()
+    tid, start = build.TIDS[1], build.START_NS
+    now = start + build.SECOND
+    stuck = replace(
+        build.state(tid, where=Where.POLL, runnable=True, poll_start_ns=start),
+        since_ns=now - 100 * build.MS,
+        slept_ns=50 * build.MS,
+        waited_ns=700 * build.MS,
+    )
+    recording.set_states([stuck], now)
+    analyzer = Analyzer(recording, machine="x86_64")
+    (shown,) = analyzer.snapshot(now, True).timeline
+    recording.finish(now, "stopped")
+    analyzer.snapshot(now, False)
+    (stored,) = analyzer.episodes()
+    for one in (shown, stored):
+        split = one.on_cpu_ns, one.asleep_ns, one.waiting_ns
+        assert split == (150 * build.MS, 50 * build.MS, 800 * build.MS)
+
+
+def test_a_long_poll_keeps_its_evidence_while_short_ones_come_and_go(build: ModuleType) -> None:
+    recording = build.empty_recording()
+    stuck, busy = build.TIDS[:2]
+    start, step = build.START_NS, build.MS // 10
+    short = [build.cpu(busy, start + n * step, build.NAP, start + n * step) for n in range(20_000)]
+    recording.add_samples([build.cpu(stuck, start, build.HASH, start), *short])
+    recording.add_samples([build.poll(stuck, start, 3 * build.SECOND)])
+    analyzer = Analyzer(recording, machine="x86_64")
+    analyzer.snapshot(start + 3 * build.SECOND, True)
+    (stored,) = analyzer.episodes()
+    assert stored.stack == build.HASH
+
+
+def test_polls_that_began_before_are_remembered_as_long_as_the_window(build: ModuleType) -> None:
+    recording = build.empty_recording()
+    tid, start, ms = build.TIDS[1], build.START_NS, build.MS
+    first = build.poll(tid, start, 9 * ms)._replace(info=BEGAN_BEFORE)
+    later = [build.poll(tid, start + n * 10 * ms, 6 * ms) for n in range(1, 5000)]
+    recording.add_samples([first, *later])
+    analyzer = Analyzer(recording, machine="x86_64")
+    snapshot = analyzer.snapshot(start + 60 * build.SECOND, False)
+    assert snapshot.episodes == 5000
+    assert [one.duration_ns for one in snapshot.before] == [9 * ms]
+    recording.set_window(20 * build.SECOND)
+    assert analyzer.snapshot(start + 60 * build.SECOND, False).before == ()
 
 
 def test_a_poll_that_ended_after_the_states_were_read_is_not_shown_twice(

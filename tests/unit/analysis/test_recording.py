@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hud.analysis.recording import Recording
@@ -196,3 +197,11 @@ def test_the_sampling_rate_follows_the_threshold(build: ModuleType) -> None:
     recording.take(Batch(sample_period_ns=before // 2))
     assert recording.info.sample_period_ns == before // 2
     assert recording.info.threshold_ns == 1_000_000
+
+
+def test_tasks_of_another_program_are_others(build: ModuleType) -> None:
+    recording = build.empty_recording()
+    recording.take(Batch(build.START_NS, task_ids={7: 0x70, 8: 0x80}))
+    target = replace(recording.info.target, name="next")
+    recording.take(Batch(build.START_NS + 1, target=target, task_ids={8: 0x88}))
+    assert recording.task_ids == {8: 0x88}

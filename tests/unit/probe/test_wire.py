@@ -191,7 +191,7 @@ def test_config_and_counters_are_variables_that_user_space_maps(name: str) -> No
             "scheduling",
             "SCHED_",
             {
-                "UNSEEN": 0,
+                "UNSEEN": wire.SCHED_UNSEEN,
                 "RUNNING": wire.SCHED_RUNNING,
                 "ASLEEP": wire.SCHED_ASLEEP,
                 "RUNNABLE": wire.SCHED_RUNNABLE,
@@ -288,7 +288,7 @@ def test_time_of_the_present_state_is_added() -> None:
     assert (state.asleep_stack, state.syscall, state.running) == (9, 35, False)
     assert state.argument == 6
     assert state.split == TimeSplit(
-        poll_cpu_ns=50, poll_asleep_ns=4 + 8 + 30, parked_ns=1 + 2, allowed_ns=16
+        poll_cpu_ns=50, poll_asleep_ns=4 + 8 + 30, parked_ns=2, allowed_ns=16, outside_ns=1
     )
     runnable = state_of(asleep._replace(sched=3), 130, True)
     assert (runnable.runnable, runnable.asleep_stack) == (True, 0)

@@ -25,6 +25,7 @@ from hud.runtime.live import (
     Reading,
     choose,
     confirm,
+    lent_core,
     memory_reader,
     thread_pointers,
     tick_of,
@@ -324,6 +325,20 @@ def test_tick_of_current_thread_is_found_in_its_core(memory: Memory) -> None:
 @pytest.mark.parametrize("settings", [{"tag": 1}, {"interval_at": 300}])
 def test_tick_that_is_not_to_be_found(memory: Memory, settings: dict[str, int]) -> None:
     assert with_tick(memory, LAYOUT, current_thread(memory, **settings)) is LAYOUT
+
+
+def test_a_worker_that_has_lent_its_core(memory: Memory) -> None:
+    scheduler = confirm(LAYOUT, current_thread(memory), memory.read).readings[0].scheduler
+    assert not lent_core(LAYOUT, scheduler, memory.read)  # it has one, and is current_thread
+    memory.write(scheduler + LAYOUT.core, bytes(8))
+    assert not lent_core(LAYOUT, scheduler, memory.read)
+    memory.write(scheduler, b"\1")
+    assert lent_core(LAYOUT, scheduler, memory.read)
+    assert not lent_core(replace(LAYOUT, core=NONE), scheduler, memory.read)
+    # a Tokio without rt-multi-thread keeps no tag
+    assert not lent_core(replace(LAYOUT, tick_multi=NONE), scheduler, memory.read)
+    assert not lent_core(LAYOUT, 0, memory.read)
+    assert not lent_core(LAYOUT, 0xDEAD_0000, memory.read)
 
 
 def test_tick_without_a_core_or_with_a_wild_pointer(memory: Memory) -> None:
