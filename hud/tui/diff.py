@@ -26,7 +26,7 @@ class Row(NamedTuple):
 
     cells: Sequence[str]
     """Characters with their marks; the second cell of a wide one is empty."""
-    ends: tuple[int, ...]
+    ends: Sequence[int]
     """The columns where each style ends, ascending."""
     styles: tuple[str, ...]
 
@@ -43,14 +43,17 @@ class Run(NamedTuple):
 def row_of(line: Line, width: int) -> Row:
     """``line`` as ``width`` cells; what is beyond them is left out."""
     texts, styles = zip(*line, strict=True) if line else ((), ())
-    ends = accumulate(map(cells, texts))
     whole = "".join(texts)
     if all(map(narrow, texts)):
         row: Sequence[str] = whole.ljust(width)
+        ends = [*accumulate(map(len, texts)), width]
     else:
         row = _spread(whole)
         row += " " * (width - len(row))
-    return Row(row[:width], (*(min(end, width) for end in ends), width), (*styles, ""))
+        ends = [*accumulate(map(cells, texts)), width]
+    if max(ends) > width:
+        ends = [min(end, width) for end in ends]
+    return Row(row[:width], ends, (*styles, ""))
 
 
 def _spread(text: str) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hud.tui.keys import Scope
-from hud.tui.layout import block
 from hud.tui.state import SMALLEST, Size, UiState, footer_height, header_height
 from hud.tui.views import header, main, playback, pressure, small, stack, tasks, timeline, workers
 from hud.tui.views import help as help_view
@@ -40,4 +39,4 @@ def compose(snapshot: Snapshot, state: UiState, size: Size) -> list[Line]:
     body = _BODIES[state.view](seen, state, width, height - above - below)
     top = header.view(seen, state, width, above)
     bar = [playback.view(state, width)] if state.playback is not None else []
-    return block([*top, *body, *bar, foot], width, height, state.glyphs.ellipsis)
+    return [*top, *body, *bar, foot]

@@ -75,9 +75,7 @@ def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Li
     if not state.rows:
         lines += [(), (Span(f"   {_empty(state)}", "dim"),)]
     lines = block(lines, width, height - pane, mark)
-    if pane:
-        lines += _pane(snapshot, state, width, pane)
-    return block(lines, width, height, mark)
+    return lines + _pane(snapshot, state, width, pane) if pane else lines
 
 
 def _empty(state: UiState) -> str:
