@@ -23,7 +23,7 @@ from hud.record.format import Look, Tale
 from hud.record.reader import Reader, open_recording
 from hud.record.writer import Writer
 
-SECONDS = 4
+SECONDS = 8
 MADE = ROOT / "tests" / "data" / "demo.hud"
 PLACE = re.compile(r"^.*/(?=demo-server$)")
 
