@@ -303,8 +303,7 @@ class _Loop:
             self._begin_anew(batch.threshold_ns)
         self._tell(batch)
         if batch.ended and not self._ended:
-            self._take_last(self._profiler.states())
-            self._take_last(self._profiler.finish())
+            self._take_rest()
             self._finish(batch.ended)
             self._read_code()
 
@@ -316,12 +315,13 @@ class _Loop:
         if note not in self._profiler.notes:
             self._profiler.notes.append(note)
 
-    def _take_last(self, batch: Batch) -> None:
+    def _take_rest(self) -> None:
         """It is over already: nothing begins anew."""
-        batch.ended = ""
-        if batch.threshold_ns != self._recording.info.threshold_ns:
-            batch.threshold_ns, batch.threshold_from = 0, ""
-        self._take(batch)
+        for batch in self._profiler.finish():
+            batch.ended = ""
+            if batch.threshold_ns != self._recording.info.threshold_ns:
+                batch.threshold_ns, batch.threshold_from = 0, ""
+            self._take(batch)
 
     def _read_code(self) -> None:
         if self._code:
@@ -356,9 +356,8 @@ class _Loop:
 
     def _close(self) -> Outcome:
         if not self._ended:
-            self._take_last(self._profiler.states())
             self._ended = reason = self._why()
-            self._take_last(self._profiler.finish())
+            self._take_rest()
             self._finish(reason)
             if self._screen is None:
                 self._read_code()

@@ -132,8 +132,11 @@ class PollDetector:
                 self._gather(tid, start_ns).add(sample, self._detail(sample))
                 continue
             evidence = self._open.get(tid, {}).pop(start_ns, None) or _Evidence()
-            if self._closed.get(tid) == start_ns:
-                continue
+            closed = self._closed.get(tid)
+            if closed == start_ns or (
+                closed and sample.flags & SampleFlag.IN_PROGRESS and closed > start_ns
+            ):
+                continue  # told already, or not by the states: they are older than its end
             self._closed[tid] = start_ns
             if sample.duration_ns >= threshold_ns:
                 yield self._ended(sample, evidence)

@@ -286,15 +286,18 @@ class Recording:
         self.info = replace(self.info, window_ns=window_ns)
 
     def finish(self, now_ns: int, reason: str) -> None:
-        """The run is over: polls still open are closed with it, as samples that say so."""
+        """The run is over: polls still open when the states were read last are closed with it, as
+        samples that say so; whether they lasted longer is not known.
+        """
         if self.ended_ns:
             return
         closing: list[Sample] = []
+        seen_ns = min(now_ns, self.states_ns)
         for state in self.states.values():
-            length = now_ns - state.poll_start_ns
+            length = seen_ns - state.poll_start_ns
             if not in_poll(state) or length < self.info.threshold_ns:
                 continue
-            since = max(0, now_ns - max(state.since_ns, state.poll_start_ns))
+            since = max(0, seen_ns - max(state.since_ns, state.poll_start_ns))
             asleep, waiting = state.slept_ns, state.waited_ns
             if state.runnable:
                 waiting += since

@@ -418,10 +418,13 @@ class Profiler:
             time.sleep(0.002)  # lines may be all that is left to wait for
         return batch
 
-    def finish(self) -> Batch:
-        """Detach, drain once more, wait a little for names that are still looked up."""
+    def finish(self) -> tuple[Batch, Batch]:
+        """Every thread once more, as by ``states``; and what is left: detach, drain, wait a little
+        for names that are still looked up.
+        """
         if self._exact is not None:
-            self._exact.close()
+            self._exact.close()  # with many probes some tenths of a second
+        states = self.states()
         self._probe.detach()
         self.end_ns = time.monotonic_ns()
         batch = self.pump()
@@ -433,7 +436,7 @@ class Profiler:
         while self._addresses.pending_stacks and time.monotonic() < until:
             self._take_replies(self._resolver.wait(0.1), batch)
         self._waits.join(batch.stacks)
-        return batch
+        return states, batch
 
     # ------------------------------------------------------------------- what came
 

@@ -341,7 +341,8 @@ def test_end_of_the_target(child: Child, end: str, reason: str) -> None:
             child.tell("exit")
         taken.until(lambda: any(batch.ended for batch in taken.batches))
         assert next(batch.ended for batch in taken.batches if batch.ended) == reason
-        taken.take(profiler.finish())
+        for batch in profiler.finish():
+            taken.take(batch)
         assert profiler.pump().samples == []
 
 

@@ -304,12 +304,12 @@ def test_a_stuck_worker_is_shown_while_it_is_stuck_and_counted_once(build: Modul
         )
         return analyzer.snapshot(now, True)
 
-    for seconds in (1, 2, 3):
+    for seconds in (1, 2, 3, 4):
         (row,) = look(seconds).blockers
         assert (row.function, row.cause) == ("store::Index::save", Cause.SYNC)
         assert (row.count, row.total_ns) == (1, seconds * build.SECOND)
     assert list(analyzer.episodes()) == []
-    end = start + 4 * build.SECOND
+    end = start + 4 * build.SECOND + build.MS
     recording.finish(end, "stopped")
     snapshot = analyzer.snapshot(end, False)
     (stored,) = analyzer.episodes()
@@ -319,6 +319,35 @@ def test_a_stuck_worker_is_shown_while_it_is_stuck_and_counted_once(build: Modul
     assert (stored.stack, stored.cause) == (build.SAVE, Cause.SYNC)
     assert snapshot.ended == "stopped"
     assert [row.count for row in snapshot.blockers] == [1]
+
+
+def test_the_end_of_a_run_makes_nothing_last_longer_than_it_was_seen(build: ModuleType) -> None:
+    """The states are read before the programs are detached, and that may take a while."""
+    recording = build.empty_recording()
+    one, two, three = build.TIDS[:3]
+    now = build.START_NS + build.SECOND
+    states = [
+        build.state(
+            one, where=Where.POLL, since_ns=now - 8 * build.MS, poll_start_ns=now - 8 * build.MS
+        ),
+        build.state(two, where=Where.POLL, since_ns=now - build.MS, poll_start_ns=now - build.MS),
+        build.state(
+            three, where=Where.POLL, since_ns=now - 9 * build.MS, poll_start_ns=now - 9 * build.MS
+        ),
+    ]
+    recording.set_states(states, now)
+    later = now + 20 * build.MS
+    recording.add_samples(
+        [
+            build.poll(one, now - 8 * build.MS, 12 * build.MS),
+            build.poll(one, later, 10 * build.MS),
+        ]
+    )
+    recording.finish(now + 400 * build.MS, "duration over")
+    analyzer = Analyzer(recording, machine="x86_64")
+    analyzer.snapshot(recording.ended_ns, False)
+    told = [(e.tid, e.duration_ns // build.MS, e.in_progress) for e in analyzer.episodes()]
+    assert sorted(told) == sorted([(one, 12, False), (one, 10, False), (three, 9, True)])
 
 
 def test_what_a_stuck_poll_has_waited_is_not_its_computing(build: ModuleType) -> None:
