@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import collections
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ HEAD = [
     "deeds",
     "pressure",
     "recall",
+    "nameable",
     "blamed",
     "in-stack",
     "cause",
@@ -89,7 +91,17 @@ def measure(
 
             (place / f"{stem}.json").write_text(json.dumps(trace))
         at_least = int(max(7.0, options.threshold * 1.4) * 1e6)
-        return judge(read_deeds(truth), trace, at_least_ns=at_least), trace
+        known = nameable(binary)
+        return judge(read_deeds(truth), trace, at_least_ns=at_least, nameable=known), trace
+
+
+def nameable(binary: Path) -> Callable[[str], bool]:
+    """By the names in the symbols (mangled: each has its length before it); with debug info inlined
+    calls have names too.
+    """
+    data = binary.read_bytes()
+    described = b".debug_info\0" in data
+    return lambda function: described or f"{len(function)}{function}".encode() in data
 
 
 def show(name: str, verdict: Verdict, trace: dict[str, Any]) -> None:
@@ -135,8 +147,9 @@ def _row(name: str, score: Score, verdict: Verdict | None) -> list[table.Cell]:
         score.deeds,
         score.pressed,
         table.percent(score.found, score.expected),
-        table.percent(score.blamed, score.found),
-        table.percent(score.in_stack, score.found),
+        table.percent(score.nameable, score.found),
+        table.percent(score.blamed, score.nameable),
+        table.percent(score.in_stack, score.nameable),
         table.percent(score.cause, score.found),
         table.percent(score.holder, score.woken),
         table.percent(score.exact, score.timed),

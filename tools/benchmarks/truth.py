@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -57,6 +57,7 @@ COUNTS = (
     "deeds",
     "found",
     "pressed",
+    "nameable",
     "blamed",
     "in_stack",
     "cause",
@@ -104,6 +105,8 @@ class Score:
     deeds: int = 0
     found: int = 0
     pressed: int = 0
+    nameable: int = 0
+    """Those found whose function the binary has a name for: it is not inlined, or described."""
     blamed: int = 0
     in_stack: int = 0
     cause: int = 0
@@ -190,8 +193,11 @@ def judge(
     *,
     at_least_ns: int = 7_000_000,
     margin_ns: int = 20_000_000,
+    nameable: Callable[[str], bool] = lambda _: True,
 ) -> Verdict:
-    """Compare; deeds that hud could not see from begin to end are left out."""
+    """Compare; deeds that hud could not see from begin to end are left out. Whether the right
+    function is blamed is asked only where it is ``nameable``.
+    """
     other = trace["otherData"]
     start = other["start_monotonic_ns"] + margin_ns
     end = other["start_monotonic_ns"] + int(other["duration_s"] * 1e9) - margin_ns
@@ -218,22 +224,24 @@ def judge(
             score.pressed += 1
             continue
         used[id(best)] = used.get(id(best), 0) + 1
-        _grade(score, deed, best, period_ns)
+        _grade(score, deed, best, period_ns, nameable(deed.function))
     verdict.merged = sum(count > 1 for count in used.values())
     _alarms(verdict, deeds, [find for find in finds if not find.pressed])
     return verdict
 
 
-def _grade(score: Score, deed: Deed, find: Find, period_ns: int) -> None:
+def _grade(score: Score, deed: Deed, find: Find, period_ns: int, nameable: bool) -> None:
     score.found += 1
     if not find.args.get("in_progress"):
         error = find.end - find.begin - deed.length
         score.timed += 1
         score.errors_ms.append(error / 1e6)
         score.exact += abs(error) <= period_ns + deed.length // 20
-    right = deed.function in find.function
-    score.blamed += right
-    score.in_stack += any(deed.function in frame for frame in find.stack)
+    right = deed.function in find.function or not nameable
+    if nameable:
+        score.nameable += 1
+        score.blamed += right
+        score.in_stack += any(deed.function in frame for frame in find.stack)
     score.cause += find.cause in EXPECTED_CAUSE[deed.kind]
     if deed.kind in HOLDER:
         score.woken += 1
