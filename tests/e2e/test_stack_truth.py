@@ -152,8 +152,8 @@ def test_workers_that_slept_before_the_attach_equal_gdbs(
                 for state in states
                 if state.began_before
             }
-            # nobody steals a task from the LIFO slot of a worker that blocks: it never runs
-            if len(found) >= len(kinds) - 2 * (time.monotonic() > begin + 10):
+            # where the worker that drives the timers blocks first, the others may stay parked
+            if len(found) == len(kinds) or (found and time.monotonic() > begin + 5):
                 break
         truth = gdb_truth.stacks(zoo.pid)
         for tid, raw in found.items():
