@@ -760,7 +760,7 @@ class Blocker:
     """Episodes that have not ended: in all figures with their time so far, in the percentiles only
     where no other is."""
     lasting_ns: int = 0
-    """The longest of them so far."""
+    """How long the longest of them is so far, waits for a CPU included."""
     standoff: bool = False
     """It waits for a lock in a ``Standoff``."""
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _Key = tuple[str, str, int]
 """Of what ran instead: the name of the thread, that of its process, and its pid."""
-_NUMBERED = re.compile(r"(?<=.)[-_ #.]?\d+$")
+_NUMBERED = re.compile(r"(?<=.)[-_ #./]?\d+$")
 
 
 def _key(latency: Latency) -> _Key:

@@ -149,7 +149,7 @@ class Ranking:
             waiting_ns=tally.waiting_ns,
             pressed=tally.pressed,
             lasting=len(tally.lasting),
-            lasting_ns=max(tally.lasting, default=0),
+            lasting_ns=max((length for _, length in tally.lasting), default=0),
         )
 
 

@@ -19,7 +19,7 @@ from hud.model import Rung
 from hud.text import printable
 
 if TYPE_CHECKING:
-    from hud.model import Episode, RuntimeUse, Snapshot
+    from hud.model import Episode, RuntimeUse, Snapshot, WorkerUse
 
 _MOST_OTHERS = 2
 """Runtimes beside the worst one that are named."""
@@ -89,16 +89,19 @@ def stuck(snapshot: Snapshot, room: int = 0) -> list[str]:
 
 def _longest(found: list[Episode], snapshot: Snapshot, room: int) -> str:
     worst = found[0]
-    verb = "has" if snapshot.live else "had"
-    who = f"W{worst.worker_id} {verb} been in one poll"
+    who = f"W{worst.worker_id}"
     if len(found) > 1:
-        who = f"{len(found)} workers {'are' if snapshot.live else 'were'} stuck: {who}"
+        who = (
+            f"{figures.count(len(found))} workers {'are' if snapshot.live else 'were'} stuck: {who}"
+        )
     time = figures.long_duration(worst.duration_ns)
-    lasted = f"since before hud attached, {time} ago" if worst.began_before else f"for {time}"
-    ended = "" if snapshot.live else ", which has not ended"
+    since = ", since before hud attached" if worst.began_before else ""
+    said = f"has been in one poll for {time}{since}"
+    if not snapshot.live:
+        said = f"was in a poll that has not ended, {time} so far{since}"
     at = blame(snapshot.stacks.get(worst.stack))
     name = ("~" if at.inferred else "") + printable(at.function)
-    head, tail = f"{who} {lasted}{ended}: ", f" ({worst.cause.value})"
+    head, tail = f"{who} {said}: ", f" ({worst.cause.value})"
     spare = room - len(head) - len(tail)
     if room and spare < min(len(name), _SHORTEST_NAME):
         return head.removesuffix(": ")
@@ -125,17 +128,17 @@ def blocked(snapshot: Snapshot) -> str:
     worst, *others = snapshot.runtimes
     share = figures.percent(worst.share)
     if not others:
-        said = f"{share} of worker time was blocked, in {count(snapshot.episodes)}"
-        return f"{said}{_most(worst)}."
+        return f"{share} of worker time was blocked{_most(worst)}, in {count(worst.episodes)}."
     said = f"{share} of the worker time of runtime {printable(worst.name)} was blocked"
-    return f"{said}, in {count(worst.episodes)}{_most(worst)}; {_others(others)}."
+    return f"{said}{_most(worst, named=True)}, in {count(worst.episodes)}; {_others(others)}."
 
 
-def _most(runtime: RuntimeUse) -> str:
-    """The worker that stands out."""
-    if runtime.workers < 2 or runtime.worst_share < _STANDS_OUT * runtime.share:
+def _most(runtime: RuntimeUse, *, named: bool = False) -> str:
+    """The worker that stands out; ``named`` = in any case."""
+    stands_out = runtime.workers > 1 and runtime.worst_share >= _STANDS_OUT * runtime.share
+    if runtime.worst < 0 or not (stands_out or named):
         return ""
-    return f", W{runtime.worst} for {figures.percent(runtime.worst_share)}"
+    return f" (W{runtime.worst}: {figures.percent(runtime.worst_share)})"
 
 
 def _others(others: list[RuntimeUse]) -> str:
@@ -207,14 +210,12 @@ def _pool(snapshot: Snapshot) -> str:
 
 
 def _busy(snapshot: Snapshot) -> str:
-    """Workers whose time went into polls that are each too short to count."""
+    """Workers whose time went into polls that are each too short to count; of the time that they
+    did not wait for a CPU.
+    """
     if snapshot.info.detection.rung is not Rung.CONTEXT:
         return ""
-    shares = {
-        use.worker.worker_id: (use.split.poll_cpu_ns - use.blocked_ns) / use.time_ns
-        for use in snapshot.workers
-        if use.time_ns and use.worker.runtime
-    }
+    shares = {use.worker.worker_id: _short_polls(use) for use in snapshot.workers}
     found = sorted((number for number in shares if shares[number] >= _BUSY), key=shares.__getitem__)
     if not found:
         return ""
@@ -222,10 +223,18 @@ def _busy(snapshot: Snapshot) -> str:
     more = len(found) - len(names)
     who = ", ".join(names) + (f" and {more} more" if more else "")
     verb = "was" if len(found) == 1 else "were"
-    most = figures.percent(min(1.0, shares[found[-1]]))
     up_to = "" if len(found) == 1 else "up to "
+    most = f"{up_to}{figures.percent(shares[found[-1]])}"
+    had = "the time that it had a CPU" if len(found) == 1 else "the time that they had a CPU"
+    of = had if _waiting(snapshot) else "the time"
     threshold = figures.long_duration(snapshot.info.threshold_ns)
-    return f"{who} {verb} busy for {up_to}{most} of the time with polls shorter than {threshold}."
+    return f"{who} {verb} busy for {most} of {of}, with polls shorter than {threshold}."
+
+
+def _short_polls(use: WorkerUse) -> float:
+    time_ns = use.time_ns - use.split.waiting_ns
+    short_ns = use.split.poll_cpu_ns - use.blocked_ns
+    return min(1.0, short_ns / time_ns) if time_ns > _MUCH_WAITING * use.time_ns else 0.0
 
 
 def _children(snapshot: Snapshot) -> str:

@@ -59,7 +59,8 @@ def descendants(pid: int, proc: Path = PROC) -> list[int]:
     found: list[int] = []
     parents = [pid]
     for _ in range(_DEEPEST):
-        parents = [child for parent in parents for child in _children(parent, proc)]
+        born = [child for parent in parents for child in _children(parent, proc)]
+        parents = [one for one in dict.fromkeys(born) if one != pid and one not in found]
         parents = parents[: MOST - len(found)]
         found += parents
     return found

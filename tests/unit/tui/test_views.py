@@ -330,7 +330,7 @@ def test_a_stuck_worker_takes_the_verdict() -> None:
     ]
     before = replace(STUCK[2], state=replace(STUCK[2].state, began_before=True))
     assert verdict(snapshot(workers=(before,)))[0] == (
-        "W2 has been in one poll since before hud attached, 4.2 s ago: store::Index::save (fsync)"
+        "W2 has been in one poll for 4.2 s, since before hud attached: store::Index::save (fsync)"
     )
 
 
@@ -360,9 +360,7 @@ def test_who_is_stuck(use: Any, stuck: bool) -> None:
 
 def test_who_was_stuck_at_the_end_is_told() -> None:
     said = verdict(snapshot(workers=STUCK, live=False, ended="detached"))[0]
-    assert said == (
-        "W2 had been in one poll for 4.2 s, which has not ended: store::Index::save (fsync)"
-    )
+    assert said == ("W2 was in a poll that has not ended, 4.2 s so far: store::Index::save (fsync)")
 
 
 def test_nobody_is_stuck_below_the_threshold() -> None:
