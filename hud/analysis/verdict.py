@@ -128,9 +128,9 @@ def blocked(snapshot: Snapshot) -> str:
     worst, *others = snapshot.runtimes
     share = figures.percent(worst.share)
     if not others:
-        return f"{share} of worker time was blocked{_most(worst)}, in {count(worst.episodes)}."
+        return f"{share} of worker time was blocked, in {count(worst.episodes)}{_most(worst)}."
     said = f"{share} of the worker time of runtime {printable(worst.name)} was blocked"
-    return f"{said}{_most(worst, named=True)}, in {count(worst.episodes)}; {_others(others)}."
+    return f"{said}, in {count(worst.episodes)}{_most(worst, named=True)}; {_others(others)}."
 
 
 def _most(runtime: RuntimeUse, *, named: bool = False) -> str:
