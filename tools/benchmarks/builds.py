@@ -44,7 +44,7 @@ class Build(NamedTuple):
     after: tuple[str, ...] = ()
     """A command on the finished file, which comes as its last word."""
     start: str = "program"
-    """``program``, ``loader`` (by ld.so), ``object`` or ``late`` (Python's, before hud or after)."""
+    """``program``, ``loader`` (by ld.so); in Python: ``object`` (before hud), ``late`` (after)."""
     needs: str = ""
     """A command, beside the compiler."""
 
