@@ -25,11 +25,11 @@ EM_X86_64, EM_AARCH64 = 62, 183
 MACHINES = {EM_X86_64: "x86_64", EM_AARCH64: "aarch64"}
 
 PT_LOAD, PT_DYNAMIC, PT_NOTE, PT_TLS = 1, 2, 4, 7
-PT_GNU_EH_FRAME = 0x6474E550
+PT_GNU_EH_FRAME, PT_GNU_RELRO = 0x6474E550, 0x6474E552
 PF_X, PF_W, PF_R = 1, 2, 4
 
-SHT_STRTAB, SHT_NOBITS = 3, 8
-SHF_EXECINSTR, SHF_COMPRESSED = 0x4, 0x800
+SHT_PROGBITS, SHT_STRTAB, SHT_NOBITS = 1, 3, 8
+SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR, SHF_COMPRESSED = 0x1, 0x2, 0x4, 0x800
 
 STT_NOTYPE, STT_OBJECT, STT_FUNC, STT_TLS, STT_GNU_IFUNC = 0, 1, 2, 6, 10
 STB_LOCAL, STB_GLOBAL, STB_WEAK = 0, 1, 2
@@ -47,6 +47,9 @@ PHDR = struct.Struct("<IIQQQQQQ")
 SHDR = struct.Struct("<IIQQQQIIQQ")
 SYM = struct.Struct("<IBBHQQ")
 NHDR = struct.Struct("<III")
+
+_UNWIND_DATA = frozenset((".eh_frame", ".eh_frame_hdr", ".gcc_except_table"))
+"""Sections whose bytes are nobody's strings or constants."""
 
 Buffer: TypeAlias = "bytes | bytearray | memoryview | mmap.mmap"
 
@@ -273,6 +276,44 @@ class ElfFile:
                 if size >= 0 and start + size <= len(self.data):
                     return self.data[start : start + size]
         raise self._bad(f"no {size} bytes at {vaddr:#x}")
+
+    def data_pieces(self, limit: int, *, writable: bool) -> Iterator[tuple[int, memoryview]]:
+        """(vaddr, bytes) of the program's data in the file, ``limit`` bytes in all.
+
+        Strings and constants lie in what is not ``writable``, tables of pointers in what is as
+        well. By the sections' kinds, not their names: mold keeps strings in ``.rodata.str``. Where
+        there are no sections by segment; one that data and code share counts.
+        """
+        ranges = list(self._data_sections(writable)) or [
+            (s.vaddr, s.filesz) for s in self.loads if writable or not s.flags & PF_W
+        ]
+        for vaddr, size in ranges:
+            piece = min(size, limit)
+            with suppress(FormatError):
+                if piece > 0:
+                    yield vaddr, self.read(vaddr, piece)
+            limit -= piece
+
+    def _data_sections(self, writable: bool) -> Iterator[tuple[int, int]]:
+        barred = SHF_EXECINSTR | SHF_COMPRESSED | (0 if writable else SHF_WRITE)
+        for section in self.sections:
+            if (
+                section.type == SHT_PROGBITS
+                and section.flags & (SHF_ALLOC | barred) == SHF_ALLOC
+                and section.name not in _UNWIND_DATA
+            ):
+                yield section.addr, section.size
+
+    def is_constant(self, vaddr: int) -> bool:
+        """Is it in data that the program does not change once it runs?"""
+        relro = self.segment(PT_GNU_RELRO)
+        if relro is not None and relro.vaddr <= vaddr < relro.vaddr + relro.memsz:
+            return True
+        return any(
+            load.vaddr <= vaddr < load.vaddr + load.filesz
+            for load in self.loads
+            if not load.flags & PF_W
+        )
 
     # ------------------------------------------------------------------ sections
 

@@ -26,7 +26,6 @@ from hud.errors import FormatError
 from hud.model import Origin
 from hud.symbols.bounds import Bounds
 from hud.symbols.demangle import demangle
-from hud.symbols.elf import PF_X
 from hud.symbols.generics import first_argument, first_generic, shown, without_generics
 from hud.symbols.inferred import short_path
 from hud.symbols.names import place_of
@@ -43,7 +42,7 @@ POINTERS = 7
 OFFSETS = bytes((32, 0, 0, 0, 0, 0, 0, 0, 40, 0, 0, 0, 0, 0, 0, 0))
 """scheduler_offset and id_offset: behind a header of 32 bytes."""
 SEARCHED = 128 << 20
-"""Bytes of a segment that are searched for vtables."""
+"""Bytes of data that are searched for vtables."""
 MOST_VTABLES = 4096
 MOST_SYMBOLS = 20_000
 NOT_SURE = "~"
@@ -148,13 +147,11 @@ class Kinds:
         """Those in the file's data, found by their offsets and pointers."""
         if self._listed is None:
             found: list[Functions] = []
-            for load in self._elf.loads:
-                if load.flags & PF_X:
-                    continue
-                data = bytes(self._elf.read(load.vaddr, min(load.filesz, SEARCHED)))
+            for vaddr, piece in self._elf.data_pieces(SEARCHED, writable=True):
+                data = bytes(piece)
                 at = data.find(OFFSETS)
                 while at >= 0 and len(found) < MOST_VTABLES:
-                    start = load.vaddr + at - 8 * (POINTERS + 1)
+                    start = vaddr + at - 8 * (POINTERS + 1)
                     functions = self._functions_at(start) if start % 8 == 0 else None
                     if functions is not None:
                         found.append(functions)
