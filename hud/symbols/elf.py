@@ -41,6 +41,7 @@ NT_GNU_BUILD_ID = 3
 MAX_SECTIONS = 1 << 18
 MAX_SEGMENTS = 1 << 12
 MAX_NAME = 1 << 16
+MAX_NOTE_RANGES = 64
 
 EHDR = struct.Struct("<16sHHIQQQIHHHHHH")
 PHDR = struct.Struct("<IIQQQQQQ")
@@ -350,26 +351,33 @@ class ElfFile:
 
     def build_id(self) -> str:
         """The GNU build id in lower-case hex; empty if there is none."""
-        ranges = []
-        note = self._by_name.get(".note.gnu.build-id")
-        if note is not None and note.type != SHT_NOBITS:
-            ranges.append((note.offset, note.size, 4))
-        ranges += [(s.offset, s.filesz, s.align) for s in self.segments if s.type == PT_NOTE]
-        for offset, size, align in ranges:
-            for kind, owner, payload in self._notes(offset, size, align):
-                if kind == NT_GNU_BUILD_ID and owner == b"GNU\0":
-                    return payload.hex()
+        for kind, owner, payload in self.elf_notes():
+            if kind == NT_GNU_BUILD_ID and owner == b"GNU\0":
+                return payload.hex()
         return ""
 
-    def _notes(self, offset: int, size: int, align: int) -> Iterator[tuple[int, bytes, bytes]]:
+    def elf_notes(self, limit: int = 256) -> Iterator[tuple[int, bytes, bytes]]:
+        """(type, owner, content) of each note in the file whose content has at most ``limit``
+        bytes."""
+        ranges = [
+            (s.offset, s.size, 4)
+            for s in self.sections
+            if s.name.startswith(".note") and s.type != SHT_NOBITS
+        ]
+        ranges += [(s.offset, s.filesz, s.align) for s in self.segments if s.type == PT_NOTE]
+        for offset, size, align in ranges[:MAX_NOTE_RANGES]:
+            yield from self._notes_in(offset, size, 8 if align == 8 else 4, limit)
+
+    def _notes_in(
+        self, offset: int, size: int, step: int, limit: int
+    ) -> Iterator[tuple[int, bytes, bytes]]:
         end = min(offset + size, len(self.data))
-        step = 8 if align == 8 else 4
         while offset + NHDR.size <= end:
             name_size, desc_size, kind = NHDR.unpack_from(self.data, offset)
             name_at = offset + NHDR.size
             desc_at = offset + _round_up(NHDR.size + name_size, step)
             offset = desc_at + _round_up(desc_size, step)
-            if name_size > 256 or desc_size > 256:
+            if name_size > 256 or desc_size > limit:
                 continue
             if desc_at + desc_size > end:
                 return

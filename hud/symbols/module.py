@@ -18,6 +18,7 @@ from hud.symbols.dwarf.reader import Dwarf, RawFrame
 from hud.symbols.elf import ET_DYN, PT_GNU_EH_FRAME, STT_TLS
 from hud.symbols.locations import Locations
 from hud.symbols.names import ASYNC, is_closure
+from hud.symbols.packages import package
 from hud.symbols.symtab import Symtab
 from hud.symbols.tls import tls_slots
 
@@ -71,6 +72,8 @@ class ModuleFacts:
     context_members: tuple[dict[str, int], ...] = ()
     """Member -> offset of Tokio's Context, where debug info has types; of each copy. Before 1.22 of
     the Core of each scheduler."""
+    package: str = ""
+    """``rpm ripgrep 14.1.0-3.fc40``, as the file itself says; empty = nothing."""
 
 
 class Module:
@@ -218,6 +221,7 @@ class Module:
             notes=tuple(notes)[:MAX_NOTES],
             tls_slots=self._tls_slots(),
             context_members=self._context_members(contexts) if contexts else (),
+            package=package(elf),
         )
 
     def _tls_slots(self) -> tuple[Slot, ...]:
