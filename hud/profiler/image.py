@@ -10,7 +10,6 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from hud.errors import TargetError, UsageError
 from hud.model import Mapping, Target
@@ -19,9 +18,6 @@ from hud.symbols.client import FactsReply, FailedReply, Reply, Resolver
 from hud.target.executable import open_executable, open_mapping, open_named, same_file
 from hud.target.find import same_process
 from hud.text import printable
-
-if TYPE_CHECKING:
-    from hud.symbols.module import ModuleFacts
 
 FACTS_TIMEOUT_S = 10.0
 UNWIND_TIMEOUT_S = 5.0
@@ -151,8 +147,8 @@ class Image:
             self._notes += [f"{self._path}: {note}" for note in reply.facts.notes]
             if not reply.crates:
                 pass  # no Rust in it, so nothing of it to be blamed
-            elif not reply.facts.has_symtab:
-                self._notes.append(_stripped(reply.facts))
+            elif not reply.facts.has_names:
+                self._notes.append(_stripped(reply))
             elif not reply.facts.has_dwarf:
                 self._notes.append("no debug info: functions without file and line")
         elif isinstance(reply, FailedReply):
@@ -160,7 +156,8 @@ class Image:
         self._request = 0
 
 
-def _stripped(facts: ModuleFacts) -> str:
+def _stripped(reply: FactsReply) -> str:
+    facts = reply.facts
     known = [f"build id {facts.build_id}"] * bool(facts.build_id)
     known += [f"package {printable(facts.package)}"] * bool(facts.package)
     of = f" ({', '.join(known)})" if known else ""

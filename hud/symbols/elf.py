@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import mmap
 import struct
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from hud.errors import FormatError
-from hud.symbols.inflate import NewerPythonError, inflate
+from hud.symbols.inflate import NotReadableError, inflate, inflate_gnu, inflate_xz
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +49,7 @@ SHDR = struct.Struct("<IIQQQQIIQQ")
 SYM = struct.Struct("<IBBHQQ")
 NHDR = struct.Struct("<III")
 
+_GNU_COMPRESSED = ".zdebug_"
 _UNWIND_DATA = frozenset((".eh_frame", ".eh_frame_hdr", ".gcc_except_table"))
 """Sections whose bytes are nobody's strings or constants."""
 
@@ -68,7 +69,10 @@ class Segment(NamedTuple):
 
 
 class Section(NamedTuple):
-    """One Elf64_Shdr; ``size`` is the size in the file (compressed, if it is)."""
+    """One Elf64_Shdr; ``size`` is the size in the file (compressed, if it is).
+
+    GNU's ``.zdebug_info`` is ``.debug_info``, ``gnu_compressed``.
+    """
 
     name: str
     type: int
@@ -80,6 +84,11 @@ class Section(NamedTuple):
     info: int
     align: int
     entsize: int
+    gnu_compressed: bool = False
+
+    @property
+    def compressed(self) -> bool:
+        return self.gnu_compressed or bool(self.flags & SHF_COMPRESSED)
 
 
 class Symbol(NamedTuple):
@@ -221,7 +230,7 @@ class ElfFile:
             offset, size = rows[names_index][4:6]
             if offset + size <= len(self.data):
                 names = bytes(self.data[offset : offset + min(size, 1 << 24)])
-        self.sections = tuple(Section(c_string(names, row[0]), *row[1:]) for row in rows)
+        self.sections = tuple(_section(c_string(names, row[0]), row) for row in rows)
         self._by_name = {row.name: row for row in reversed(self.sections)}
 
     def _read_segments(self, phoff: int, entsize: int, count: int) -> None:
@@ -325,21 +334,38 @@ class ElfFile:
         """The bytes of a section, decompressed; empty if it is absent or NOBITS.
 
         Raises FormatError where it lies outside of the file, or its compression is damaged or of a
-        kind that this Python cannot read (then ``notes`` says so as well).
+        kind that nothing here reads (then ``notes`` says so as well).
         """
         section = self.section(name)
         if section is None or section.type == SHT_NOBITS:
             return memoryview(b"")
-        if section.flags & SHF_COMPRESSED:
+        if section.compressed:
             if name not in self._inflated:
-                try:
-                    self._inflated[name] = inflate(self._raw(section), name)
-                except NewerPythonError as why:
-                    if why.message not in self.notes:
-                        self.notes.append(why.message)
-                    raise
+                open_ = inflate_gnu if section.gnu_compressed else inflate
+                with self._told():
+                    self._inflated[name] = open_(self._raw(section), name)
             return memoryview(self._inflated[name])
         return self._raw(section)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """What cannot be read for want of a library goes to ``notes`` too."""
+        try:
+            yield
+        except NotReadableError as why:
+            if why.message not in self.notes:
+                self.notes.append(why.message)
+            raise
+
+    def mini_debug(self) -> ElfFile | None:
+        """The file inside ``.gnu_debugdata``, as Fedora's programs have it: symbols of functions
+        that the dynamic table lacks. None without one; FormatError where it is damaged."""
+        data = self.section_data(".gnu_debugdata")
+        if not data:
+            return None
+        with self._told():
+            inner = inflate_xz(data, ".gnu_debugdata")
+        return ElfFile(inner, f"{self.name} (.gnu_debugdata)")
 
     def _raw(self, section: Section) -> memoryview:
         end = section.offset + section.size
@@ -414,7 +440,7 @@ class ElfFile:
         if section is None or not 0 < section.link < len(self.sections):
             return memoryview(b"")
         strings = self.sections[section.link]
-        if strings.type == SHT_NOBITS or strings.flags & SHF_COMPRESSED:
+        if strings.type == SHT_NOBITS or strings.compressed:
             return memoryview(b"")
         return self._raw(strings)
 
@@ -425,6 +451,12 @@ class ElfFile:
     def symbol_name(self, offset: int, table: str = ".symtab") -> str:
         """The name at an offset of the table's strings; empty if it lies outside."""
         return c_string(self.string_bytes(table), offset)
+
+
+def _section(name: str, row: tuple[int, ...]) -> Section:
+    gnu_compressed = name.startswith(_GNU_COMPRESSED)
+    name = "." + name[2:] if gnu_compressed else name
+    return Section._make((name, *row[1:], gnu_compressed))
 
 
 def _round_up(value: int, step: int) -> int:

@@ -74,6 +74,13 @@ class ModuleFacts:
     the Core of each scheduler."""
     package: str = ""
     """``rpm ripgrep 14.1.0-3.fc40``, as the file itself says; empty = nothing."""
+    has_mini_debug: bool = False
+    """No symbol table, but the names of functions in ``.gnu_debugdata``."""
+
+    @property
+    def has_names(self) -> bool:
+        """Of its functions."""
+        return self.has_symtab or self.has_mini_debug
 
 
 class Module:
@@ -88,10 +95,22 @@ class Module:
         self._coroutines = Coroutines(elf, self.locations)
         self._notes: list[str] = []
         self._symtabs = [Symtab(file) for file in (elf, debug) if file is not None]
+        self._has_symtab = any(found.table == ".symtab" for found in self._symtabs)
+        mini = None if self._has_symtab else self._mini_debug()
+        self._has_mini_debug = mini is not None
+        if mini is not None:
+            self._symtabs.append(Symtab(mini))
         self._symtabs.sort(key=lambda found: found.table != ".symtab")
         self._dwarf = self._open_dwarf()
         for file in splits:
             self.add_split(file)
+
+    def _mini_debug(self) -> ElfFile | None:
+        try:
+            return self.elf.mini_debug()
+        except FormatError as why:
+            self._note(str(why))
+            return None
 
     def _open_dwarf(self) -> Dwarf | None:
         for file in (self.debug, self.elf):
@@ -212,7 +231,7 @@ class Module:
             segments=tuple((s.vaddr, s.offset, s.filesz, s.flags) for s in elf.loads),
             tls=elf.tls,
             tls_symbols=tuple(sorted(contexts)[:MAX_TLS_SYMBOLS]),
-            has_symtab=any(symtab.table == ".symtab" for symtab in self._symtabs),
+            has_symtab=self._has_symtab,
             has_dwarf=self._dwarf is not None,
             dwarf_versions=versions,
             has_eh_frame=elf.segment(PT_GNU_EH_FRAME) is not None
@@ -222,6 +241,7 @@ class Module:
             tls_slots=self._tls_slots(),
             context_members=self._context_members(contexts) if contexts else (),
             package=package(elf),
+            has_mini_debug=self._has_mini_debug,
         )
 
     def _tls_slots(self) -> tuple[Slot, ...]:
