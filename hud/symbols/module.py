@@ -201,6 +201,17 @@ class Module:
                 return found
         return None
 
+    def function_starts(self) -> set[int]:
+        """Where the functions of the symbol tables begin."""
+        return {start for symtab in self._symtabs for start in self._starts_of(symtab)}
+
+    def _starts_of(self, symtab: Symtab) -> Iterable[int]:
+        try:
+            return symtab.starts()
+        except FormatError as why:
+            self._note(str(why))
+            return ()
+
     def defined(self, name_regex: bytes) -> list[tuple[str, int, int]]:
         """(raw name, vaddr, size) of the defined symbols whose name the pattern is found in."""
         return sorted({(s.name, s.value, s.size) for s in self._find(name_regex)})
