@@ -17,6 +17,7 @@ from hud.profiler import remembered
 from hud.profiler.cache import Cache
 from hud.profiler.debugfiles import Place
 from hud.profiler.debuginfo import DebugInfo, Identity
+from hud.profiler.types import KeptTypes
 from hud.symbols.client import FactsReply, FailedReply, Resolver, UnwindReply
 from hud.target.mappings import Mappings
 
@@ -72,6 +73,7 @@ class Modules:
         self._mappings = Mappings([])
         self._executable: list[Mapping] = []
         self._requests: dict[int, Module] = {}
+        self.types = KeptTypes(cache)
         self._arrived: list[tuple[Module, bytes, bytes]] = []
         """Unwind tables for which the kernel has no place yet."""
 

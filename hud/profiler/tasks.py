@@ -18,6 +18,7 @@ from typing import NamedTuple
 from hud.model import Batch, Kind, Sample, TaskCount, TaskKind, TasksRead, ThreadState
 from hud.profiler.modules import Modules
 from hud.profiler.told import Told
+from hud.profiler.types import Asked
 from hud.runtime import queues
 from hud.runtime.context import NONE, ContextLayout
 from hud.runtime.live import memory_reader
@@ -67,7 +68,7 @@ class TaskReader:
         self._kinds: dict[int, TaskKind] = {}
         self._fresh: list[TaskKind] = []
         self._unnamed: dict[int, None] = {}
-        self._asked: dict[int, list[int]] = {}
+        self._asked: dict[int, Asked] = {}
         self._busiest = -1
         self._begun = time.monotonic()
         self._next_walk = 0.0
@@ -256,32 +257,43 @@ class TaskReader:
             self._unnamed[vtable] = None
 
     def _ask_kinds(self) -> None:
-        """Ask for the names of new types, one request for each file that their code is in."""
-        vtables: dict[int, list[int]] = {}
-        offsets: dict[int, list[tuple[int, ...]]] = {}
+        """Have the names of new types, by one request for each file that their code is in."""
+        wanted: dict[int, Asked] = {}
         for address in self._unnamed:
             vtable = self._vtables.at(address)
             places = [self._modules.locate(one) for one in vtable.functions] if vtable else []
             known = [place for place in places if place is not None]
-            numbers = {module.number for module, _ in known}
-            if len(known) < len(places) or len(numbers) != 1:
+            if len(known) < len(places) or len({module.number for module, _ in known}) != 1:
                 continue
-            (number,) = numbers
-            vtables.setdefault(number, []).append(address)
-            offsets.setdefault(number, []).append(tuple(offset for _, offset in known))
-        for number, asked in vtables.items():
-            self._asked[self._resolver.request_kinds(number, offsets[number])] = asked
+            module = known[0][0]
+            if module.number not in wanted:
+                debug = self._modules.places(module.number)
+                wanted[module.number] = Asked(module.key, debug, {})
+            wanted[module.number].vtables[address] = tuple(offset for _, offset in known)
+        for number, asked in wanted.items():
+            kept = self._modules.types.of(asked.key, asked.places)
+            for address, offsets in list(asked.vtables.items()):
+                if offsets in kept:
+                    self._name(address, kept[offsets])
+                    del asked.vtables[address]
+            if asked.vtables:
+                question = list(asked.vtables.values())
+                self._asked[self._resolver.request_kinds(number, question)] = asked
         self._unnamed = {}
+
+    def _name(self, vtable: int, kind: tuple[str, str, bool]) -> None:
+        self._kinds[vtable] = TaskKind(vtable, *kind)
+        self._fresh.append(self._kinds[vtable])
 
     def take(self, reply: Reply) -> None:
         """An answer of the resolver, if it is to a question for types."""
-        vtables = self._asked.pop(reply.request, None)
-        if vtables is None or isinstance(reply, FailedReply):
+        asked = self._asked.pop(reply.request, None)
+        if asked is None or isinstance(reply, FailedReply):
             return
         assert isinstance(reply, KindsReply)
-        for vtable, kind in zip(vtables, reply.kinds, strict=False):
-            self._kinds[vtable] = TaskKind(vtable, *kind)
-            self._fresh.append(self._kinds[vtable])
+        for vtable, kind in zip(asked.vtables, reply.kinds, strict=False):
+            self._name(vtable, kind)
+        self._modules.types.add(asked, reply.kinds)
 
 
 def _long_poll(state: ThreadState, now_ns: int, threshold_ns: int) -> bool:

@@ -70,6 +70,10 @@ class Bounds:
         size = self._size(self._base + fde, self._base + start)
         return (self._base + start, size) if wanted - start < size else None
 
+    def starts(self) -> list[int]:
+        """Where the functions begin, by address."""
+        return [self._base + start for start, _ in _ROW.iter_unpack(self._rows)]
+
     def __iter__(self) -> Iterator[tuple[int, int]]:
         """Every function (start, size) whose FDE can be read, by address."""
         for start, fde in _ROW.iter_unpack(self._rows):

@@ -256,6 +256,8 @@ class Resolver:
                 packet, descriptors = messages.receive(self._socket, wait=False)
             except (BlockingIOError, InterruptedError):
                 break
+            except ConnectionResetError:
+                continue  # said once, where it died with requests unread: its words come after
             except OSError:
                 packet, descriptors = b"", []
             if not packet:

@@ -102,10 +102,10 @@ class Loaded:
         self._debug, self._module, self._listings = file, None, None
 
     def crates(self) -> tuple[dict[str, str], tuple[str, ...]]:
-        from hud.symbols import panics
+        from hud.symbols import packages, panics
 
         if self._crates is None:
-            found = panics.scan(self.elf())
+            found = packages.with_listed(panics.scan(self.elf()), packages.listed(self.elf()))
             self.elf().release()
             self._crates = panics.crates(found)
             self._tokio_versions = panics.tokio_versions(found)

@@ -1,7 +1,7 @@
 """The panic locations that a function refers to, and from where: source places without symbols.
 
 Terms: a *location* is a ``core::panic::Location``, {path pointer u64, path length u64, line u32,
-column u32}, in ``.data.rel.ro`` or ``.rodata``; a *reference* is an instruction that forms the
+column u32}, in ``.data.rel.ro`` or ``.rodata*``; a *reference* is an instruction that forms the
 address of one. It stands in cold code, away from the line that it is about; its *sites* are the
 pcs of the function from which a jump leads there (its own pc, where none does). A *definition* is
 the location of an async fn or block itself: what polling it once too often panics with.
@@ -20,7 +20,7 @@ from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.errors import FormatError
-from hud.symbols.elf import ET_EXEC, PF_W
+from hud.symbols.elf import ET_EXEC
 from hud.symbols.relocations import relative_relocations
 from hud.symbols.scan import SCANS, Pair, Scan
 
@@ -119,10 +119,9 @@ class Locations:
 
     def _constant(self, vaddr: int, size: int) -> bytes:
         """``size`` bytes of read-only data; FormatError where there are none."""
-        for load in self._elf.loads:
-            if load.vaddr <= vaddr < load.vaddr + load.filesz and not load.flags & PF_W:
-                return bytes(self._elf.read(vaddr, size))
-        raise FormatError(f"{self._elf.name}: no constant at {vaddr:#x}")
+        if not self._elf.is_constant(vaddr):
+            raise FormatError(f"{self._elf.name}: no constant at {vaddr:#x}")
+        return bytes(self._elf.read(vaddr, size))
 
     def pointer(self, vaddr: int) -> int:
         """The pointer that the loader leaves at a vaddr; FormatError outside of the file."""

@@ -97,6 +97,7 @@ def _import_everything() -> None:
     import hud.symbols.listing
     import hud.symbols.module
     import hud.symbols.names
+    import hud.symbols.packages
     import hud.symbols.panics
     import hud.symbols.probes
     import hud.symbols.unwind  # noqa: F401

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,6 +79,19 @@ def test_blockers_are_placed_without_any_symbol(
     assert len(caught) >= 0.9 * len(begins)
     cut_off = [args["stack"] for args in caught if not args["stack_complete"]]
     assert len(cut_off) <= 0.01 * len(caught), cut_off
+
+
+def test_a_default_release_build_of_mold_is_seen(
+    build_target: Callable[..., Path], need: Callable[[object, str], None]
+) -> None:
+    """It takes the symbols away where rustc asks for no debug info, and names sections its own."""
+    need(shutil.which("mold"), "mold")
+    binary = build_target("nap", rustflags="-C link-arg=-fuse-ld=mold", features="multi")
+    with targets.nap(binary) as running:
+        done = program.run("--headless", "--pid", running.pid, "--duration", 2)
+    assert "polls read from CONTEXT" in done.stdout
+    row = r"sleep +~src/main\.rs:\d+ +src/main\.rs:\d+\n +in ~std/"
+    assert re.search(row, done.stdout), done.stdout
 
 
 def test_each_inferred_name_has_one_mark(build_target: Callable[..., Path], tmp_path: Path) -> None:

@@ -8,13 +8,17 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from hud.errors import TargetError
 from hud.model import Batch, Kind, Sample, TaskCount, TaskKind, ThreadState, TimeSplit, Where
+from hud.profiler.cache import Cache
+from hud.profiler.debugfiles import Place
 from hud.profiler.modules import Module
 from hud.profiler.tasks import PATIENCE, Driving, TaskReader
+from hud.profiler.types import KeptTypes
 from hud.runtime.blocks import Block
 from hud.runtime.context import LAYOUTS, layout_of
 from hud.symbols.client import FailedReply, KindsReply
@@ -56,11 +60,18 @@ class Runtime:
 
 
 class Modules:
+    def __init__(self, cache: Cache, key: str) -> None:
+        self.types = KeptTypes(cache)
+        self.key = key
+
+    def places(self, number: int) -> tuple[Place, ...]:
+        return ()
+
     def is_code(self, address: int) -> bool:
         return address == CODE
 
     def locate(self, address: int) -> tuple[Module, int]:
-        return Module(3, "/app"), address - 0x800
+        return Module(3, "/app", key=self.key), address - 0x800
 
 
 class Resolver:
@@ -73,9 +84,10 @@ class Resolver:
 
 
 @contextmanager
-def reader() -> Iterator[tuple[TaskReader, Resolver]]:
+def reader(cache: Cache | None = None) -> Iterator[tuple[TaskReader, Resolver]]:
     resolver = Resolver()
-    opened = TaskReader(os.getpid(), Modules(), resolver)  # type: ignore[arg-type]
+    modules = Modules(cache or Cache(None), "k" if cache is not None else "")
+    opened = TaskReader(os.getpid(), modules, resolver)  # type: ignore[arg-type]
     try:
         yield opened, resolver
     finally:
@@ -115,6 +127,17 @@ def test_what_a_batch_is_told() -> None:
         assert len(resolver.asked) == 2, "debug information came late"
         opened.take(FailedReply(2, "died"))
         assert opened.pending == 0
+
+
+def test_a_second_run_does_not_ask_for_types_again(tmp_path: Path) -> None:
+    runtime = Runtime({1: IDLE})
+    with reader(Cache(tmp_path / "kept")) as (opened, _):
+        filled(opened, runtime)
+        opened.take(KindsReply(1, [("app::run", "src/main.rs:1", True)]))
+    with reader(Cache(tmp_path / "kept")) as (opened, resolver):
+        named = TaskKind(runtime.at(VTABLE), "app::run", "src/main.rs:1", inferred=True)
+        assert filled(opened, runtime).task_kinds[-1] == named
+        assert resolver.asked == []
 
 
 def test_types_of_tasks_that_samples_and_states_name() -> None:
