@@ -61,7 +61,7 @@ from hud.target.life import (
 from hud.target.mappings import read_mappings
 from hud.target.namespace import require_initial_pid_namespace
 from hud.target.pressure import HostWatch
-from hud.target.procfs import read_stat
+from hud.target.procfs import living_thread, read_thread_stat
 from hud.target.threads import is_alive, list_threads
 
 LAST_NAMES_S = 5.0
@@ -202,7 +202,7 @@ class Profiler:
 
     def _note_stopped(self) -> None:
         with suppress(OSError, HudError):
-            stat = read_stat(self.target.pid)
+            stat = read_thread_stat(self.target.pid, living_thread(self.target.pid) or 0)
             if stat is not None and stat.state in ("T", "t"):
                 who = "a signal" if stat.state == "T" else "a tracer"
                 self.notes.append(f"{who} had stopped the target when hud attached")

@@ -7,7 +7,6 @@ thread is inside a runtime. Reads only (/proc/PID/mem).
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +17,7 @@ from hud.errors import TargetError
 from hud.model import Mapping as Region
 from hud.runtime.context import NONE, ContextLayout
 from hud.runtime.ticks import current_tick_offset, with_tick
+from hud.target.procfs import open_memory, reader_of
 
 Read = Callable[[int, int], bytes]
 """(address, size) -> that many bytes, or fewer where memory ends; never raises."""
@@ -84,20 +84,13 @@ def memory_reader(pid: int, proc: Path = Path("/proc")) -> tuple[int, Read]:
     Raises TargetError if the memory may not be read.
     """
     try:
-        descriptor = os.open(proc / str(pid) / "mem", os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = open_memory(pid, proc)
     except OSError as error:
         raise TargetError(
             f"memory of process {pid}: {(error.strerror or 'unreadable').lower()}",
             "run as root, or grant CAP_SYS_PTRACE",
         ) from error
-
-    def read(address: int, size: int) -> bytes:
-        try:
-            return os.pread(descriptor, size, address)
-        except (OSError, OverflowError):
-            return b""
-
-    return descriptor, read
+    return descriptor, reader_of(descriptor)
 
 
 def thread_pointers(tids: Iterable[int], mappings: Sequence[Region], read: Read) -> dict[int, int]:

@@ -207,9 +207,12 @@ def zoo(binary: Path, truth: Path, *options: str) -> Iterator[Running]:
 
 
 @contextlib.contextmanager
-def nap(binary: Path, *arguments: str) -> Iterator[Running]:
-    """The smallest program whose task blocks: 12 ms at a time, for a minute."""
-    with _started([binary, *arguments]) as (process, _):
+def nap(binary: Path, *arguments: str, loader: tuple[str, ...] = ()) -> Iterator[Running]:
+    """The smallest program whose task blocks: 12 ms at a time, for a minute.
+
+    ``loader``: a dynamic loader that is started in its place, with its options.
+    """
+    with _started([*loader, binary, *arguments]) as (process, _):
         yield Running(process, port=0)
 
 
