@@ -1,4 +1,4 @@
-"""What the cache keeps of a module: its unwind table, facts and names, as bytes that are checked.
+"""What the cache keeps of a module: its unwind table, facts, names and seams, as checked bytes.
 
 Terms: see `hud.profiler.cache`; an entry that does not hold together is None, as if it were absent.
 """
@@ -17,7 +17,7 @@ from hud.profiler.debugfiles import Place
 from hud.symbols.client import FactsReply, UnwindReply, decode_facts
 from hud.symbols.unwind import UnwindTable
 
-UNWIND, FACTS, NAMES = "unwind", "facts", "names"
+UNWIND, FACTS, NAMES, SEAMS = "unwind", "facts", "names", "seams"
 
 
 class _Unwind(msgspec.Struct, frozen=True, array_like=True):
@@ -128,6 +128,28 @@ def store_names(
 ) -> None:
     """Keep the encoded frames of a module with these debug files for the next start."""
     cache.store(key, _kind(NAMES, places), _encode(names))
+
+
+def load_seams(cache: Cache, key: str) -> dict[str, dict[int, msgspec.Raw]]:
+    """Key of the inner frame's file -> both offsets -> what is between, encoded."""
+    content = cache.load(key, SEAMS)
+    if content is None:
+        return {}
+    try:
+        return msgspec.msgpack.decode(content, type=dict[str, dict[int, msgspec.Raw]])
+    except msgspec.MsgspecError:
+        cache.remove(f"{key}.{SEAMS}")
+        return {}
+
+
+def store_seams(cache: Cache, key: str, seams: dict[str, dict[int, msgspec.Raw]]) -> None:
+    """Keep what is between frames whose caller is in this module, for the next start."""
+    cache.store(key, SEAMS, _encode(seams))
+
+
+def state(key: str, places: tuple[Place, ...]) -> str:
+    """A module as it is now with these debug files; empty where it is not kept."""
+    return f"{key}.{_kind(NAMES, places)}" if key else ""
 
 
 def _kind(what: str, places: tuple[Place, ...]) -> str:
