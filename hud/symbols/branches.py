@@ -69,10 +69,12 @@ _INDIRECT = re.compile(
     rb"\xff(?:[\xe0-\xe7\x20-\x23\x26\x27\x60-\x63\x65-\x67\xa0-\xa3\xa5-\xa7]|[\x24\x64\xa4].)",
     re.DOTALL,
 )
-_OFFSET_LOADED = re.compile(rb"[\x48-\x4f]\x63", re.DOTALL)
-"""MOVSXD, as a row of a table of offsets is read."""
-TABLE_DISTANCE = 24
-"""Bytes from there to the jump of a ``switch``, at most."""
+_SWITCH = re.compile(rb"[\x48-\x4f]\x63.{2,12}?[\x48-\x4f][\x01\x03].", re.DOTALL)
+"""MOVSXD and ADD: a row of a table of offsets, and where the table is."""
+SWITCH_DISTANCE = 24
+"""Bytes from there to the jump, at most."""
+_TAKES_MODRM = b"\x01\x03\x29\x2b\x31\x33\x39\x3b\x63\x81\x83\x85\x89\x8b\x8d\xff"
+"""Instructions that are often seen with an operand that begins with or is 0xff."""
 _ENDBR64 = b"\xf3\x0f\x1e\xfa"
 _BND = b"\xf2"
 
@@ -101,21 +103,24 @@ def _exits_x86(code: bytes, start: int) -> Exits:
 def _leaves(code: bytes, match: re.Match[bytes]) -> bool:
     """Is it an indirect jump, and no ``switch``'s?"""
     at = match.start()
-    four, five = code[max(at - 4, 0) : at], code[max(at - 5, 0) : at]
-    if match.end() > len(code) or (len(four) == 4 and _ends_displacement(four[0], five[0])):
+    if match.end() > len(code) or _is_operand(code[max(at - 5, 0) : at].rjust(5, b"\x90")):
         return False
     if match[0][1] & 0xF8 == 0xE0:
-        return _OFFSET_LOADED.search(code, max(at - TABLE_DISTANCE, 0), at) is None
+        return _SWITCH.search(code, max(at - SWITCH_DISTANCE, 0), at) is None
     # the other kind of switch: a table of addresses, at an absolute one
     return not (match[0][1] == 0x24 and match[0][2] & 7 == 5)
 
 
-def _ends_displacement(opcode: int, before: int) -> bool:
-    """Is the 0xff the last byte of a negative displacement, by what stands four and five bytes
-    before it: CALL, JMP, Jcc, or an operand relative to RIP?"""
-    return (
-        opcode in (0xE8, 0xE9) or opcode & 0xC7 == 5 or (before == 0x0F and opcode & 0xF0 == 0x80)
-    )
+def _is_operand(before: bytes) -> bool:
+    """Is a 0xff no instruction, by the five bytes before it?
+
+    It may be a register as an operand (XOR EDI, EDI), the first or last byte of a displacement
+    (CALL, JMP, Jcc, relative to RIP), or in the middle of a constant.
+    """
+    five, four, _, two, one = before
+    near = four in (0xE8, 0xE9) or one in (0xE8, 0xE9) or (five == 0x0F and four & 0xF0 == 0x80)
+    relative = four & 0xC7 == 5 or (one & 0xC7 == 5 and two in _TAKES_MODRM)
+    return near or relative or one == 0xFF or one in _TAKES_MODRM
 
 
 def _stub_x86(code: bytes, pc: int) -> int:
