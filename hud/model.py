@@ -148,6 +148,11 @@ class Frame:
     """True = inlined into the next (outer) frame."""
     inferred: bool = False
     """True = guessed from panic locations, never shown as a fact."""
+    recovered: bool = False
+    """True = a tail call had removed it from the stack, and the machine code tells it. ``address``
+    is then the jump's own, or the function's where it is not known which jump it was."""
+    gap: bool = False
+    """True = it was left by a jump, and others may be between it and the next inner frame."""
 
 
 @dataclass(frozen=True, slots=True)

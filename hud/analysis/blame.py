@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from hud.analysis.tails import counts
 from hud.model import Frame, Origin, Stack
 
 if TYPE_CHECKING:
@@ -34,9 +35,12 @@ NOT_RESOLVED = Blame("(names not resolved)")
 _PLUMBING = re.compile(
     r"""core::ops::function | core::panic:: | std::panic | core::iter:: | core::option:: |
         core::result:: | core::pin:: | core::future:: | core::task:: | std::thread::local:: |
-        core::mem:: | core::convert:: | alloc::boxed:: | __rust_begin_short_backtrace""",
+        core::mem:: | core::convert:: | alloc::boxed:: | __rust_begin_short_backtrace |
+        ^__rustc:: | ^__r(ust|dl|g)_""",
     re.VERBOSE,
 )
+_SLOW_PATH = re.compile(r"^(?:<?parking_lot|lock_api|parking_lot_core)::.*_slow$")
+"""Of a lock, behind the fast one that is inlined."""
 _RANKS = 7
 _LIBRARY = re.compile(r"\.so(\.|$)|^\[")
 
@@ -131,11 +135,13 @@ def short_place(file: str, line: int) -> str:
 
 
 def _rank(frame: Frame) -> int:
-    """Below _RANKS; 0 = the best there can be."""
+    """0 = the best there can be; _RANKS = never."""
+    if not counts(frame):
+        return _RANKS
     if frame.origin is Origin.USER:
         return 0
     if frame.origin is Origin.DEPENDENCY:
-        return 1
+        return 4 if _SLOW_PATH.search(frame.function) else 1
     if frame.origin is Origin.UNKNOWN:
         if frame.function:
             return 2
@@ -159,4 +165,6 @@ def _operation(inner: Sequence[Frame]) -> str:
 
 
 def _plumbing(frame: Frame) -> bool:
-    return frame.origin is Origin.STD and bool(_PLUMBING.search(frame.function))
+    if frame.origin is Origin.STD:
+        return bool(_PLUMBING.search(frame.function))
+    return bool(_SLOW_PATH.search(frame.function))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from hud.analysis.tails import counts
 from hud.model import Kind
 
 if TYPE_CHECKING:
@@ -71,6 +72,6 @@ class Quality:
 
 
 def _merits(stack: Stack) -> _Merits:
-    frames = stack.frames or ()
+    frames = [frame for frame in stack.frames or () if counts(frame)]
     named = sum(1 for frame in frames if frame.function)
     return _Merits(int(stack.complete), len(frames), named)

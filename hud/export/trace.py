@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from hud.analysis.advice import advise_stack
 from hud.analysis.blame import Blame, Blames, frame_name
 from hud.analysis.calls import NO_CALL, call_name, machine_of
+from hud.analysis.tails import remark
 from hud.analysis.types import type_name
 from hud.export.polls import poll_data
-from hud.model import Cause, Method, Origin
+from hud.model import Cause, Frame, Method, Origin
 from hud.text import printable
 
 if TYPE_CHECKING:
@@ -384,12 +385,15 @@ class _Faces:
         elif stack.frames is None:
             lines = [f"0x{address:x}" for address in stack.addresses]
         else:
-            lines = [
-                ("~" if frame.inferred else "") + printable(frame_name(frame))
-                for frame in stack.frames
-            ]
+            lines = [told_frame(frame) for frame in stack.frames]
         raw = msgspec.Raw(msgspec.json.encode(lines))
         return _Face(at, printable(at.function), raw, stack is not None and stack.complete)
+
+
+def told_frame(frame: Frame) -> str:
+    """A frame of ``args.stack``."""
+    mark = "~" if frame.inferred else ""
+    return f"{mark}{printable(frame_name(frame))} {remark(frame)}".rstrip()
 
 
 def _split(episode: Episode) -> Event:

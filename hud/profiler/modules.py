@@ -178,6 +178,25 @@ class Modules:
                  and module.number == number}  # fmt: skip
         return [mapping for mapping in self._mappings.all if _identity(mapping) in files]
 
+    def address_of(self, number: int, offset: int) -> int:
+        """Where the code at an offset in a module's file is mapped; 0 = it is not any more."""
+        for mapping in self.mappings_of(number):
+            if mapping.executable and 0 <= offset - mapping.offset < mapping.end - mapping.start:
+                return mapping.start + offset - mapping.offset
+        return 0
+
+    def key(self, number: int) -> str:
+        """Of a module's entries in the cache; empty = it is not kept."""
+        return self._by_number[number].key
+
+    def state(self, number: int) -> str:
+        """A module with its debug files as they are now; empty = it is not kept."""
+        return remembered.state(self.key(number), self.places(number))
+
+    def numbers(self) -> list[int]:
+        """Of all modules."""
+        return list(self._by_number)
+
     def is_begun(self, number: int) -> bool:
         """Has the resolver all that is at hand of a module, its debug files included?"""
         return all(module.number != number for module in self._requests.values())

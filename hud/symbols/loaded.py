@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from hud.errors import FormatError
 
 if TYPE_CHECKING:
+    from hud.model import Frame
     from hud.symbols.elf import ElfFile
     from hud.symbols.inferred import Inferred
     from hud.symbols.kinds import Kinds
+    from hud.symbols.landings import Landings
     from hud.symbols.listing import Listings
     from hud.symbols.module import Module
 
@@ -30,6 +32,7 @@ class Loaded:
         self._inferred: Inferred | None = None
         self._listings: Listings | None = None
         self._kinds: tuple[Module, Kinds] | None = None
+        self._landings: tuple[Module, Landings] | None = None
         self._debug: ElfFile | None = None
         self._splits: list[ElfFile] = []
         self._crates: dict[str, str] | None = None
@@ -83,6 +86,24 @@ class Loaded:
         if self._kinds is None or self._kinds[0] is not module:
             self._kinds = module, Kinds(self.elf(), module)
         return self._kinds[1]
+
+    def landings(self) -> Landings:
+        from hud.symbols.landings import Landings
+
+        module = self.module()
+        if self._landings is None or self._landings[0] is not module:
+            self._landings = module, Landings(module)
+        return self._landings[1]
+
+    def frames(self, vaddr: int) -> tuple[Frame, ...]:
+        """The calls at a vaddr as people read them, innermost first; empty where nothing is known.
+
+        For a caller's frame pass the return address - 1.
+        """
+        from hud.symbols.names import describe
+
+        frames = describe(self.name, vaddr, self.module().frames(vaddr), self.crates()[0])
+        return frames or self.inferred().frames(vaddr)
 
     def add_debug(self, descriptor: int, name: str) -> None:
         """Use one more file, if it belongs to the module; FormatError with the reason if not."""

@@ -32,6 +32,8 @@ def user(name: str, **more: object) -> Frame:
         ((LEAF, user("<app::Timed<T> as core::future::future::Future>::poll"), POLL),
          "app::Timed<T>"),
         ((LEAF, user("src/a.rs:3", inferred=True), POLL), "~src/a.rs:3"),
+        ((LEAF, user("app::serve::{closure}", recovered=True), POLL), "app::serve::{closure}"),
+        ((LEAF, user("a::{async fn}"), Frame(0, recovered=True), POLL), "a::{async fn}"),
         ((LEAF, POLL, RUN), ""),
         ((LEAF, user("app::main::{closure}"), RUN), ""),
         ((), ""),

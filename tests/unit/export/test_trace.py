@@ -385,3 +385,14 @@ def test_jq_lines_that_users_have(
         ["/bin/sh", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == expected
+
+
+def test_frames_that_a_tail_call_removed_are_marked(build: ModuleType) -> None:
+    nap = replace(build.user("app::nap"), recovered=True)
+    told = [nap, replace(nap, inferred=True), replace(nap, gap=True), build.user("app::main")]
+    assert [trace.told_frame(frame) for frame in told] == [
+        "app::nap (tail call)",
+        "~app::nap (tail call)",
+        "app::nap (via)",
+        "app::main",
+    ]

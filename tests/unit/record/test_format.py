@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -47,7 +47,11 @@ def full_batch(build: ModuleType) -> Batch:
     return Batch(
         time_ns=9_000_000_000,
         samples=[cpu, cpu._replace(info=0xFFFFFFFF, task_id=LAST_64)],
-        stacks={**build.STACKS, LAST_64: build.stack(build.unnamed(), complete=False)},
+        stacks={
+            **build.STACKS,
+            LAST_64: build.stack(build.unnamed(), complete=False),
+            9: build.stack(replace(build.user("app::nap"), recovered=True, gap=True)),
+        },
         workers=[Worker(0, 7, "tokio-rt-worker", "main")],
         names={7: "tokio-rt-worker", 8: "ünï\x1b[31m"},
         culprits=[Culprit(9, 8, "stress-ng")],
