@@ -665,11 +665,14 @@ class Episode:
     """Ready tasks in the worker's own queue meanwhile, on average; -1 = not read."""
     stopped_ns: int = 0
     """Of ``asleep_ns``: stopped by a signal or a tracer."""
+    pressed: bool = False
+    """Its own time is below the threshold: most of it was asleep in a call, and after that it had
+    to wait for a CPU."""
 
     @property
     def charged_ns(self) -> int:
-        """What counts against the code."""
-        return self.duration_ns - self.stopped_ns
+        """Its own time, which counts against the code: on a CPU and asleep, but not stopped."""
+        return self.duration_ns - self.waiting_ns - self.stopped_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -706,6 +709,7 @@ class Blocker:
     """The cause with the largest total."""
     count: int
     total_ns: int
+    """Like all figures of a blocker: of its episodes' own time (``Episode.charged_ns``)."""
     max_ns: int
     p50_ns: int
     p99_ns: int
@@ -731,6 +735,27 @@ class Blocker:
     """(task type, ns), largest first, a few."""
     behind: float = -1.0
     """Ready tasks that waited in the same worker's queue, on average; -1 = unknown."""
+    waiting_ns: int = 0
+    """Without a CPU in these episodes: in no other figure."""
+    pressed: int = 0
+    """Episodes that were long only because such a wait followed a sleep."""
+    lasting: int = 0
+    """Episodes that have not ended: in all figures with their time so far, in the percentiles only
+    where no other is."""
+    lasting_ns: int = 0
+    """The longest of them so far."""
+    standoff: bool = False
+    """It waits for a lock in a ``Standoff``."""
+
+
+class Standoff(NamedTuple):
+    """Workers that wait for locks which none of them lets go of: each seems to hold what another
+    one wants. Inferred: nobody knows who holds a lock before it is let go."""
+
+    workers: tuple[int, ...]
+    locks: int
+    lasted_ns: int
+    """The shortest of the waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -827,3 +852,6 @@ class Snapshot:
     """Those that began before the attach."""
     timeline: tuple[Episode, ...] = ()
     """The latest episodes, those in progress included, by start; bounded."""
+    lasting: tuple[Episode, ...] = ()
+    """Those that have not ended, or had not when the run did; the longest first."""
+    standoff: Standoff | None = None

@@ -47,14 +47,18 @@ class Draft(NamedTuple):
 def settle(draft: Draft, blames: Blames, machine: str, threshold_ns: int) -> Episode:
     """Choose the stack that explains most of the draft, and with it the cause.
 
-    Stacks that blame the same function count together, as far as names are known.
+    Stacks that blame the same function count together, as far as names are known. What waited for
+    a CPU until its own time fell below the threshold is pressure, and blames no code; but a call
+    that it slept in for most of it is why it had to wait.
     """
     episode = draft.episode
     chosen = _choose(draft.candidates, blames)
     stack = blames.stacks.get(chosen.stack)
     frames = stack.frames if stack else None
     outside = episode.waiting_ns + draft.stopped_ns
-    if outside and episode.duration_ns - outside < threshold_ns:
+    short = outside > 0 and episode.duration_ns - outside < threshold_ns
+    slept = episode.asleep_ns - draft.stopped_ns >= max(episode.on_cpu_ns, outside)
+    if short and not slept:
         found = _STOPPED if draft.stopped_ns > episode.waiting_ns else _WAITING
     else:
         asleep = episode.asleep_ns - draft.stopped_ns
@@ -71,6 +75,7 @@ def settle(draft: Draft, blames: Blames, machine: str, threshold_ns: int) -> Epi
         detail=chosen.detail,
         evidence=intern(found.evidence),
         stopped_ns=draft.stopped_ns,
+        pressed=short and slept,
     )
 
 

@@ -132,8 +132,8 @@ class Ranking:
             count=len(durations.values),
             total_ns=durations.total_ns,
             max_ns=durations.max_ns(),
-            p50_ns=durations.percentile(50),
-            p99_ns=durations.percentile(99),
+            p50_ns=tally.percentile(50),
+            p99_ns=tally.percentile(99),
             share=_share(durations.total_ns, worker_time_ns),
             workers=largest_first(tally.workers),
             stacks=heaviest(tally.stacks),
@@ -145,6 +145,10 @@ class Ranking:
             holders=_holders(tally, self._blames),
             types=self._types(tally),
             behind=tally.mean_behind(),
+            waiting_ns=tally.waiting_ns,
+            pressed=tally.pressed,
+            lasting=len(tally.lasting),
+            lasting_ns=max(tally.lasting, default=0),
         )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from hud.analysis import standoff
 from hud.analysis.blame import Blames
 from hud.analysis.calls import machine_of
 from hud.analysis.drafts import Draft, settle, unresolved
@@ -98,7 +99,12 @@ class Analyzer:
         longest = ledger.blocking.max_ns()
         for episode in reversed(temporary):
             ledger.uncount(episode)
-        timeline = (*ledger.latest(_TIMELINE), *temporary)
+        latest = ledger.latest(_TIMELINE)
+        timeline = (*latest, *temporary)
+        lasting = self._lasting(latest, temporary)
+        facing = standoff.find(lasting, recording.stacks, recording.states)
+        if facing is not None:
+            blockers = standoff.marked(blockers, lasting, recording.stacks)
         losses = recording.losses
         not_held = ledger.not_held + self._waits.not_held
         return Snapshot(
@@ -136,6 +142,8 @@ class Analyzer:
             code=recording.code,
             before=(*ledger.before, *(one for one in temporary if one.began_before)),
             timeline=timeline,
+            lasting=lasting,
+            standoff=facing,
         )
 
     def episodes(self) -> Sequence[Episode]:
@@ -148,6 +156,14 @@ class Analyzer:
     def latencies(self) -> Sequence[Latency]:
         """Every wait for a CPU as of the last snapshot, in the order of their ends."""
         return tuple(self._waits.held)
+
+    def _lasting(
+        self, latest: Sequence[Episode], temporary: Sequence[Episode]
+    ) -> tuple[Episode, ...]:
+        """Those in progress: now, or, as the last samples say, at the end."""
+        ended = self.recording.ended_ns
+        closed = (one for one in latest if one.in_progress and one.cause.blames_code)
+        return tuple(sorted(closed if ended else temporary, key=lambda one: -one.duration_ns))
 
     def _task_uses(
         self, unfinished: Sequence[Episode], now_ns: int, *, fresh: bool

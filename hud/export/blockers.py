@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from hud.analysis import figures
+from hud.analysis import figures, lasting
 from hud.analysis.advice import advise
 from hud.export import code
 from hud.export.wrap import wrapped
@@ -53,19 +53,24 @@ class _Column(NamedTuple):
     """Its turn to go where the terminal is narrow; 0 = it stays."""
 
 
+def _duration(ns: int) -> str:
+    return figures.duration(ns) if ns else ""
+
+
 def _name(blocker: Blocker) -> str:
     return ("~" if blocker.inferred else "") + printable(blocker.function)
 
 
 _COLUMNS = (
     _Column("share", lambda one: figures.share(one.share), True, 0),
-    _Column("count", lambda one: figures.count(one.count), True, 3),
+    _Column("count", lambda one: figures.count(one.count), True, 4),
     _Column("total", lambda one: figures.duration(one.total_ns), True, 0),
-    _Column("max", lambda one: figures.duration(one.max_ns), True, 2),
-    _Column("p99", lambda one: figures.duration(one.p99_ns), True, 1),
+    _Column("max", lambda one: figures.duration(one.max_ns), True, 3),
+    _Column("p99", lambda one: figures.duration(one.p99_ns), True, 2),
+    _Column("no CPU", lambda one: _duration(one.waiting_ns), True, 1),
     _Column("cause", lambda one: one.cause.value, False, 0),
     _Column("function", _name, False, 0),
-    _Column("where", lambda one: printable(one.where), False, 4),
+    _Column("where", lambda one: printable(one.where), False, 5),
 )
 
 
@@ -99,6 +104,8 @@ def blocker_table(
         if blocker.operation:
             call = "in " + printable(blocker.operation)
             lines.append(inset + (call if width is None else _tail(call, width - len(inset))))
+        for said in lasting.in_words(blocker):
+            lines += wrapped(inset, said, width)
         task = _task(blocker)
         if task:
             lines.append(inset + (task if width is None else _tail(task, width - len(inset))))

@@ -238,14 +238,8 @@ def _evidence(snapshot: Snapshot) -> str:
         parts[0] += f" ({printable(snapshot.info.detection.reason)})"
     if snapshot.stacks_total:
         share = snapshot.stacks_complete / snapshot.stacks_total
-        parts.append(f"{_floor_percent(share)} of stacks complete")
+        parts.append(f"{figures.percent(share)} of stacks complete")
     parts.append(losses_in_words(snapshot.losses))
     cost = figures.percent(snapshot.hud_cpu_ns / snapshot.elapsed_ns)
     parts.append(f"hud used {cost} of a core")
     return "; ".join(parts)
-
-
-def _floor_percent(share: float) -> str:
-    """Rounded down, so that 100 % means all."""
-    tenths = int(share * 1000)
-    return f"{tenths // 10} %" if tenths % 10 == 0 else f"{tenths / 10:.1f} %"

@@ -402,7 +402,10 @@ def _split(episode: Episode) -> Event:
         "on_cpu_us": episode.on_cpu_ns / 1000,
         "asleep_us": episode.asleep_ns / 1000,
         "waiting_us": episode.waiting_ns / 1000,
+        "own_us": episode.charged_ns / 1000,
     }
+    if episode.pressed:
+        split["pressed"] = True
     if episode.stopped_ns:
         split["stopped_us"] = episode.stopped_ns / 1000
     return split

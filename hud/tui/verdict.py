@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from hud.analysis import figures
 from hud.model import Cause, Origin, Rung, Snapshot, Where, WorkerUse
-from hud.tui.text import clean, spoken, spoken_percent
+from hud.tui.text import clean, spoken
 
 STUCK_NS = 1_000_000_000
 _POLLS = (Where.POLL, Where.ROOT)
@@ -67,7 +68,7 @@ def verdict(snapshot: Snapshot) -> list[str]:
     if not snapshot.episodes:
         return _nothing(snapshot)
     share = snapshot.blocked_ns / max(snapshot.worker_time_ns, 1)
-    return [f"{spoken_percent(share)} of worker time is blocked.", *_concentration(snapshot)]
+    return [f"{figures.percent(share)} of worker time is blocked.", *_concentration(snapshot)]
 
 
 def _stuck(stuck: list[WorkerUse], snapshot: Snapshot) -> str:
@@ -115,7 +116,7 @@ def _concentration(snapshot: Snapshot) -> list[str]:
             break
     if not number:
         return []
-    share = spoken_percent(min(sum_ns / total, 1.0))
+    share = figures.percent(min(sum_ns / total, 1.0))
     if number == 1:
         return [f"One function makes up {share} of it."]
     if sum_ns < _MOST * total:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hud.analysis import figures
 from hud.model import Rung, Snapshot
 from hud.tui.keys import TABS, Scope, footer
 from hud.tui.layout import Item, block, clip, spread, width_of
 from hud.tui.listing import DEFAULT_SORT, Group
 from hud.tui.style import Line, Span
-from hud.tui.text import cells, clean, clock, count, cut, cut_left, spoken, spoken_percent
+from hud.tui.text import cells, clean, clock, count, cut, cut_left, spoken
 from hud.tui.verdict import caveats, is_stuck, verdict
 
 if TYPE_CHECKING:
@@ -108,12 +109,12 @@ def _evidence(snapshot: Snapshot, width: int, ellipsis: str) -> list[Item]:
     items = [Item(Span(reason, "dim"), 6)] if reason and rung is Rung.CONTEXT else []
     items += [Item(Span(sees, "dim" if rung is Rung.CONTEXT else "bold"), 1)]
     if snapshot.stacks_total:
-        whole = spoken_percent(snapshot.stacks_complete / snapshot.stacks_total)
+        whole = figures.percent(snapshot.stacks_complete / snapshot.stacks_total)
         items.append(Item(Span(f"stacks {whole} complete", "dim"), 5))
-        items.append(Item(Span(f"named {spoken_percent(snapshot.frames_named)}", "dim"), 4))
+        items.append(Item(Span(f"named {figures.percent(snapshot.frames_named)}", "dim"), 4))
     lost = snapshot.losses.total()
     items.append(Item(Span(f"lost {count(lost)}", "bold" if lost else "dim"), 2))
-    own = spoken_percent(snapshot.hud_cpu_ns / max(snapshot.elapsed_ns, 1))
+    own = figures.percent(snapshot.hud_cpu_ns / max(snapshot.elapsed_ns, 1))
     items.append(Item(Span(f"hud {own}", "dim"), 3))
     return items
 

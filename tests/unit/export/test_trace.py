@@ -161,6 +161,7 @@ def test_one_pair_in_full(build: ModuleType) -> None:
             "on_cpu_us": 1999.501,
             "asleep_us": 28000.0,
             "waiting_us": 0.5,
+            "own_us": 29999.501,
             "operation": "std::fs::File::sync_all",
             "advice": "write and sync in one spawn_blocking",
             "file": "/home/me/demo-server/src/store.rs",
