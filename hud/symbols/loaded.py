@@ -12,6 +12,7 @@ from hud.errors import FormatError
 
 if TYPE_CHECKING:
     from hud.symbols.elf import ElfFile
+    from hud.symbols.home import Home
     from hud.symbols.inferred import Inferred
     from hud.symbols.kinds import Kinds
     from hud.symbols.listing import Listings
@@ -34,6 +35,7 @@ class Loaded:
         self._splits: list[ElfFile] = []
         self._crates: dict[str, str] | None = None
         self._tokio_versions: tuple[str, ...] = ()
+        self._home: Home | None = None
 
     def elf(self) -> ElfFile:
         from hud.symbols.elf import ElfFile
@@ -110,3 +112,13 @@ class Loaded:
             self._crates = panics.crates(found)
             self._tokio_versions = panics.tokio_versions(found)
         return self._crates, self._tokio_versions
+
+    def home(self) -> Home:
+        """Which of its crates are the user's."""
+        from hud.symbols import home
+
+        if self._home is None:
+            mains = [name for name, _, _ in self.module().defined(home.MAIN_SYMBOL)]
+            self._home = home.find(self.elf(), mains)
+            self.elf().release()
+        return self._home

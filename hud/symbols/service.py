@@ -92,6 +92,7 @@ def _import_everything() -> None:
     import encodings.latin_1  # noqa: F401
 
     import hud.symbols.debug
+    import hud.symbols.home
     import hud.symbols.inferred
     import hud.symbols.kinds
     import hud.symbols.listing
@@ -117,9 +118,9 @@ def _facts(loaded: Loaded, request: messages.AskFacts) -> messages.Facts:
 
 
 def _frames(loaded: Loaded, request: messages.AskFrames) -> messages.Frames:
-    from hud.symbols.names import describe
+    from hud.symbols.names import adopt, describe
 
-    elf, module, crates = loaded.elf(), loaded.module(), loaded.crates()[0]
+    elf, module, crates, home = loaded.elf(), loaded.module(), loaded.crates()[0], loaded.home()
     answer: list[tuple[Frame, ...]] = []
     in_time = True
     for offset in request.offsets:
@@ -128,8 +129,10 @@ def _frames(loaded: Loaded, request: messages.AskFrames) -> messages.Frames:
         if vaddr is not None and in_time:
             # one damaged unit must not cost the names of all the other addresses
             try:
-                frames = describe(loaded.name, vaddr, module.frames(vaddr), crates)
-                frames = frames or loaded.inferred().frames(vaddr)
+                frames = describe(loaded.name, vaddr, module.frames(vaddr), crates, home)
+                frames = frames or tuple(
+                    adopt(one, home) for one in loaded.inferred().frames(vaddr)
+                )
             except _TooLong:
                 in_time = False
             except (HudError, *_SLIPS):
