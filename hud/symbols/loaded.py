@@ -13,6 +13,7 @@ from hud.errors import FormatError
 if TYPE_CHECKING:
     from hud.model import Frame
     from hud.symbols.elf import ElfFile
+    from hud.symbols.home import Home
     from hud.symbols.inferred import Inferred
     from hud.symbols.kinds import Kinds
     from hud.symbols.landings import Landings
@@ -37,6 +38,7 @@ class Loaded:
         self._splits: list[ElfFile] = []
         self._crates: dict[str, str] | None = None
         self._tokio_versions: tuple[str, ...] = ()
+        self._home: Home | None = None
 
     def elf(self) -> ElfFile:
         from hud.symbols.elf import ElfFile
@@ -100,10 +102,11 @@ class Loaded:
 
         For a caller's frame pass the return address - 1.
         """
-        from hud.symbols.names import describe
+        from hud.symbols.names import adopt, describe
 
-        frames = describe(self.name, vaddr, self.module().frames(vaddr), self.crates()[0])
-        return frames or self.inferred().frames(vaddr)
+        crates, home = self.crates()[0], self.home()
+        frames = describe(self.name, vaddr, self.module().frames(vaddr), crates, home)
+        return frames or tuple(adopt(one, home) for one in self.inferred().frames(vaddr))
 
     def add_debug(self, descriptor: int, name: str) -> None:
         """Use one more file, if it belongs to the module; FormatError with the reason if not."""
@@ -131,3 +134,13 @@ class Loaded:
             self._crates = panics.crates(found)
             self._tokio_versions = panics.tokio_versions(found)
         return self._crates, self._tokio_versions
+
+    def home(self) -> Home:
+        """Which of its crates are the user's."""
+        from hud.symbols import home
+
+        if self._home is None:
+            mains = [name for name, _, _ in self.module().defined(home.MAIN_SYMBOL)]
+            self._home = home.find(self.elf(), mains)
+            self.elf().release()
+        return self._home

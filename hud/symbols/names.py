@@ -14,8 +14,10 @@ an async fn from an async block: then it is ``handler::{async}``.
 Origins. The crate in the name decides, for a line may come from a macro of another crate; the path
 tells its version and whether a crate is the user's, and decides alone where the name has no crate.
 Without debug info a crate is a dependency if a panic location in the binary names it (see
-`hud.symbols.panics`), or if it is widely used; else it is taken for the user's. A dependency that
-is neither therefore looks like the user's code.
+`hud.symbols.panics`), or if it is widely used. Of the others those are the user's that belong to
+the program's home (see `hud.symbols.home`): all of them where that is not known. The crate of
+``main`` and its family are the user's even where they came from a registry. Generic code is its
+crate's, whatever it was instantiated for.
 """
 
 from __future__ import annotations
@@ -27,10 +29,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hud.model import Frame, Origin
 from hud.symbols.demangle import demangle
+from hud.symbols.home import NO_HOME
+from hud.symbols.implementors import code_crate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from hud.symbols.home import Home
     from hud.symbols.module import RawFrame
 
 RUNTIME_CRATES = frozenset(("tokio", "tokio_util", "mio"))
@@ -224,21 +229,35 @@ def _first_crate(path: str) -> str:
 # --------------------------------------------------------------------------- origins
 
 
-def _crate_place(crate: str, crates: Mapping[str, str]) -> Place:
-    """What is known of a crate by its name."""
+def _crate_place(crate: str, crates: Mapping[str, str], home: Home, name: str) -> Place:
+    """What is known of a crate by its name; ``name`` is that of one of its functions."""
     if crate in STD_CRATES or (crate in STD_PARTS and crate not in crates):
         return Place(Origin.STD, crate)
-    origin = (
-        Origin.RUNTIME
-        if crate in RUNTIME_CRATES
-        else Origin.DEPENDENCY
-        if crate in crates or crate in WIDELY_USED
-        else Origin.USER
-    )
+    if crate in RUNTIME_CRATES:
+        origin = Origin.RUNTIME
+    elif crate in crates or crate in WIDELY_USED:
+        origin = Origin.USER if home.owns(crate) else Origin.DEPENDENCY
+    else:
+        origin = Origin.USER if home.holds(crate, _module_in(name, crate)) else Origin.DEPENDENCY
     return Place(origin, crate, crates.get(crate, ""))
 
 
+def _module_in(name: str, crate: str) -> str:
+    """What follows the crate in a path: its module there, or the function itself."""
+    found = re.search(rf"\b{crate}::(\w+)", name)
+    return found[1] if found else ""
+
+
+def adopted(place: Place, home: Home) -> Place:
+    """The user's if it is the home's own, wherever it was compiled."""
+    if place.origin is Origin.DEPENDENCY and home.owns(place.crate):
+        return place._replace(origin=Origin.USER)
+    return place
+
+
 _PREFERENCE = (Origin.USER, Origin.DEPENDENCY, Origin.RUNTIME, Origin.STD)
+_CARGO_PATH = re.compile(r"/registry/src/|/git/checkouts/|(?:^|/)vendor/")
+"""C code of a crate; ``Python-3.11.2/Objects/call.c`` is none."""
 
 
 def _same_crate(one: str, two: str) -> bool:
@@ -247,43 +266,67 @@ def _same_crate(one: str, two: str) -> bool:
     return one == two or (min(len(one), len(two)) >= 4 and (one in two or two in one))
 
 
-def whose(name: str, path: str, module: str, crates: Mapping[str, str], *, rust: bool) -> Place:
-    """The origin of a frame with a readable name. ``rust``: the name was a Rust symbol's."""
+def whose(
+    name: str,
+    path: str,
+    module: str,
+    crates: Mapping[str, str],
+    *,
+    rust: bool,
+    home: Home = NO_HOME,
+    implementor: str = "",
+) -> Place:
+    """The origin of a frame with a readable name.
+
+    ``rust``: the name was a Rust symbol's; ``implementor``: the crate that its code is in for sure.
+    """
     place = place_of(path)
+    if place is not None:
+        place = adopted(place, home)
     if not rust:
-        if name.startswith(("__rust_", "rust_", "__rdl_", "__rg_")):
-            return Place(Origin.STD, "std")
-        if place is not None and place.crate:
-            return place
-        named = name or _C_MODULE.search(module)
-        return Place(Origin.C) if named else Place(Origin.UNKNOWN)
-    known = crates_of(name)
+        return _whose_c(name, place, path, module, crates)
+    known = (implementor,) if implementor else crates_of(name)
     if not known:
         return place or Place(Origin.UNKNOWN)
-    by_name = [_crate_place(crate, crates) for crate in known]
+    by_name = [_crate_place(crate, crates, home, name) for crate in known]
     if place is not None and place.crate:
         for one in by_name:
             if _same_crate(one.crate, place.crate):
                 return place
     best = min(by_name, key=lambda one: _PREFERENCE.index(one.origin))
-    trait = len(known) > 1 or name.startswith("<")
+    trait = not implementor and (len(known) > 1 or name.startswith("<"))
     if trait and place is not None and place.origin is not Origin.STD:
         return best if place.origin is Origin.USER and best.origin is Origin.USER else place
     return best
+
+
+def _whose_c(
+    name: str, place: Place | None, path: str, module: str, crates: Mapping[str, str]
+) -> Place:
+    if name.startswith(("__rust_", "rust_", "__rdl_", "__rg_")):
+        return Place(Origin.STD, "std")
+    if place is not None and place.crate and (place.crate in crates or _CARGO_PATH.search(path)):
+        return place
+    named = name or _C_MODULE.search(module)
+    return Place(Origin.C) if named else Place(Origin.UNKNOWN)
 
 
 # --------------------------------------------------------------------------- frames
 
 
 def describe(
-    module: str, vaddr: int, raw_frames: Iterable[RawFrame], crates: Mapping[str, str]
+    module: str,
+    vaddr: int,
+    raw_frames: Iterable[RawFrame],
+    crates: Mapping[str, str],
+    home: Home = NO_HOME,
 ) -> tuple[Frame, ...]:
     """The frames of one address, innermost first; ``address`` is left to the caller.
 
     ``crates``: the module's crates and versions, see `hud.symbols.panics.crates`. A raw frame that
     has a linkage name and a ``name`` gives the function's own name in the latter.
     """
-    frames = [_frame(module, vaddr, raw, crates) for raw in raw_frames]
+    frames = [_frame(module, vaddr, raw, crates, home) for raw in raw_frames]
     for outer in frames:
         path, mark, _ = outer.function.rpartition("::{async fn}")
         if mark:
@@ -298,7 +341,14 @@ def describe(
     return tuple(frames)
 
 
-def _frame(module: str, vaddr: int, raw: RawFrame, crates: Mapping[str, str]) -> Frame:
+def adopt(frame: Frame, home: Home) -> Frame:
+    """A frame that was told by a path: the user's if it is of the home."""
+    crate, _, version = frame.crate.partition(" ")
+    origin = adopted(Place(frame.origin, crate, version), home).origin
+    return frame if origin is frame.origin else replace(frame, origin=origin)
+
+
+def _frame(module: str, vaddr: int, raw: RawFrame, crates: Mapping[str, str], home: Home) -> Frame:
     demangled = demangle(raw.name_raw, generics=False) if raw.name_raw else None
     if demangled is not None:
         function, rust = readable(demangled, raw.name), True
@@ -307,7 +357,8 @@ def _frame(module: str, vaddr: int, raw: RawFrame, crates: Mapping[str, str]) ->
     else:
         function = readable(_without_generics(raw.name))
         rust = "::" in function and raw.file.endswith(".rs")
-    place = whose(function, raw.file, module, crates, rust=rust)
+    own = code_crate(raw.name_raw, demangled) if demangled is not None else ""
+    place = whose(function, raw.file, module, crates, rust=rust, home=home, implementor=own)
     crate = f"{place.crate} {place.version}" if place.version else place.crate
     return Frame(
         address=0,

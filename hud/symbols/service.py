@@ -94,6 +94,7 @@ def _import_everything() -> None:
     import encodings.latin_1  # noqa: F401
 
     import hud.symbols.debug
+    import hud.symbols.home
     import hud.symbols.inferred
     import hud.symbols.kinds
     import hud.symbols.landings
