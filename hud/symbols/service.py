@@ -100,7 +100,7 @@ def _import_everything() -> None:
     import hud.symbols.packages
     import hud.symbols.panics
     import hud.symbols.probes
-    import hud.symbols.unwind  # noqa: F401
+    import hud.symbols.tableless  # noqa: F401
 
     with suppress(ImportError):
         from compression import zstd  # type: ignore[import-not-found, unused-ignore]  # noqa: F401
@@ -142,11 +142,11 @@ def _frames(loaded: Loaded, request: messages.AskFrames) -> messages.Frames:
 
 def _unwind(loaded: Loaded, request: messages.AskUnwind) -> tuple[messages.Unwind, int | None]:
     from hud.symbols.elf import PF_X
-    from hud.symbols.unwind import unwind_table
+    from hud.symbols.tableless import complete_table
 
     elf = loaded.elf()
     segments = [(s.vaddr, s.offset, s.filesz) for s in elf.loads if s.flags & PF_X]
-    table = unwind_table(elf)
+    table = complete_table(elf)
     elf.release()
     link = elf.debuglink()
     info = elf.section(".debug_info")
