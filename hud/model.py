@@ -822,3 +822,5 @@ class Snapshot:
     """Those that began before the attach."""
     timeline: tuple[Episode, ...] = ()
     """The latest episodes, those in progress included, by start; bounded."""
+    stacks_end: str = ""
+    """Where and why most incomplete stacks end: ``no unwind rule in libfoo.so``."""
