@@ -855,3 +855,5 @@ class Snapshot:
     lasting: tuple[Episode, ...] = ()
     """Those that have not ended, or had not when the run did; the longest first."""
     standoff: Standoff | None = None
+    stacks_end: str = ""
+    """Where and why most incomplete stacks end: ``no unwind rule in libfoo.so``."""

@@ -129,6 +129,7 @@ class Analyzer:
             losses=replace(losses, recording_full=losses.recording_full + not_held),
             stacks_total=self._quality.taken,
             stacks_complete=self._quality.complete,
+            stacks_end=self._quality.usual_end(),
             frames_named=self._quality.named_share(),
             hud_cpu_ns=recording.cpu_ns,
             hud_rss_bytes=recording.rss_bytes,

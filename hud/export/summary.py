@@ -24,6 +24,9 @@ _MOST_WORKERS = 8
 _MUCH_STOLEN = 0.001
 """Of the time of one CPU: less is not worth a word."""
 
+_FEW_COMPLETE = 0.95
+"""Of the stacks: if fewer are complete it is said why."""
+
 LOSSES: dict[str, str] = {
     "ring_full": "events lost, ring buffer full",
     "stacks_full": "stacks lost, stack map full",
@@ -238,7 +241,9 @@ def _evidence(snapshot: Snapshot) -> str:
         parts[0] += f" ({printable(snapshot.info.detection.reason)})"
     if snapshot.stacks_total:
         share = snapshot.stacks_complete / snapshot.stacks_total
-        parts.append(f"{figures.percent(share)} of stacks complete")
+        why = f", others: {printable(snapshot.stacks_end)}" if share < _FEW_COMPLETE else ""
+        complete = f"{figures.percent(share)} of stacks complete"
+        parts.append(complete + (why if snapshot.stacks_end else ""))
     parts.append(losses_in_words(snapshot.losses))
     cost = figures.percent(snapshot.hud_cpu_ns / snapshot.elapsed_ns)
     parts.append(f"hud used {cost} of a core")

@@ -105,6 +105,7 @@ def _import_everything() -> None:
     import hud.symbols.panics
     import hud.symbols.probes
     import hud.symbols.recovered
+    import hud.symbols.tableless
     import hud.symbols.tailcalls
     import hud.symbols.unwind  # noqa: F401
 
@@ -159,11 +160,11 @@ def _tails(
 
 def _unwind(loaded: Loaded, request: messages.AskUnwind) -> tuple[messages.Unwind, int | None]:
     from hud.symbols.elf import PF_X
-    from hud.symbols.unwind import unwind_table
+    from hud.symbols.tableless import complete_table
 
     elf = loaded.elf()
     segments = [(s.vaddr, s.offset, s.filesz) for s in elf.loads if s.flags & PF_X]
-    table = unwind_table(elf)
+    table = complete_table(elf)
     elf.release()
     link = elf.debuglink()
     info = elf.section(".debug_info")

@@ -94,6 +94,16 @@ def test_a_default_release_build_of_mold_is_seen(
     assert re.search(row, done.stdout), done.stdout
 
 
+def test_stacks_are_complete_without_unwind_tables(build_target: Callable[..., Path]) -> None:
+    """Of the program's own code; std and libc have theirs."""
+    flags = "-C force-unwind-tables=no -C panic=abort"
+    binary = build_target("nap", rustflags=flags, features="multi")
+    with targets.nap(binary) as running:
+        done = program.run("--headless", "--pid", running.pid, "--duration", 2)
+    assert "; 100 % of stacks complete;" in done.stdout, done.stdout
+    assert re.search(r" sleep .*\n +in std::thread::|task nap::main", done.stdout), done.stdout
+
+
 def test_each_inferred_name_has_one_mark(build_target: Callable[..., Path], tmp_path: Path) -> None:
     binary = build_target("demo-server", tokio=targets.TOKIO_VERSIONS[-1], strip=True, config=LTO)
     with targets.demo_server(binary, "--workers", "2") as server, program.load(server.port):
