@@ -37,6 +37,7 @@ KEPT = 1 << 15
 VDSO = "[vdso]"
 """The dynamic linker does not look there."""
 COLD = ".cold"
+"""In the names of parts (`hud.symbols.bounds`), as GCC and LLVM have it."""
 
 
 class Place(NamedTuple):
@@ -102,7 +103,8 @@ class TailCalls:
             return ()
         found = self._search(callee, goal)
         if found.paths:
-            return tuple(reversed(list(_certain(found))))
+            steps = [one for one in _certain(found) if not self._is_cold(one.module, one.start)]
+            return tuple(reversed(steps))
         if found.is_whole or self._is_in_the_linker(named, caller, callee, goal):
             return ()
         return (Step(callee.module, (), callee.vaddr, gap=True),)
@@ -139,12 +141,15 @@ class TailCalls:
         landings = self._landings(goal.module)
         if callee == goal or landings.returns_from_signal(goal.vaddr):
             return True
-        name, start = landings.name(inner.vaddr)
-        if COLD in name:  # a part of a function, which jumps there and back
+        if landings.is_part(goal.vaddr) or self._is_cold(goal.module, goal.vaddr):
             return True
-        return (
-            callee.module == goal.module and start != 0 and start == landings.name(callee.vaddr)[1]
-        )
+        _, start = landings.name(inner.vaddr)
+        same_file = callee.module == goal.module and start != 0
+        return same_file and start == landings.name(callee.vaddr)[1]
+
+    def _is_cold(self, module: int, start: int) -> bool:
+        """By its name, where it has no stack frame to tell by."""
+        return COLD in self._landings(module).name(start)[0]
 
     def _is_in_the_linker(
         self, named: int | Wanted | None, caller: Place, callee: Place, goal: Place
