@@ -74,6 +74,9 @@ class TailCalls:
     def __init__(self, modules: Mapping[int, Loaded]) -> None:
         self._modules = modules
         self._known: dict[tuple[Place, Place], tuple[Step, ...]] = {}
+        self._named: dict[Wanted, Place | None] = {}
+        self._count = 0
+        """Of the modules that these hold for."""
 
     def between(self, caller: Place, inner: Place) -> tuple[Step, ...]:
         """The functions between two frames, innermost first.
@@ -81,8 +84,11 @@ class TailCalls:
         ``caller``: the return address. ``inner``: the pc, of a caller the byte before its return
         address. Raises FormatError where a module cannot be read.
         """
-        landings = self._landings(inner.module)
-        bounds = landings.function_at(inner.vaddr)
+        if self._count != len(self._modules):
+            self._count = len(self._modules)
+            self._known.clear()
+            self._named.clear()
+        bounds = self._landings(inner.module).function_at(inner.vaddr)
         if bounds is None:
             return ()
         goal = Place(inner.module, bounds[0])
@@ -115,10 +121,17 @@ class TailCalls:
             return None
         if not isinstance(to, Wanted):
             return Place(module, to)
+        if to not in self._named:
+            if len(self._named) >= KEPT:
+                self._named.clear()
+            self._named[to] = self._find(to)
+        return self._named[to]
+
+    def _find(self, wanted: Wanted) -> Place | None:
         found = [
             (number, offered)
-            for number in list(self._modules)
-            if (offered := self._offered(number, to)) is not None
+            for number in self._modules
+            if (offered := self._offered(number, wanted)) is not None
         ]
         if len(found) != 1:  # which one of several the dynamic linker takes is not known here
             return None
