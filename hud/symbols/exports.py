@@ -28,6 +28,7 @@ HIDDEN = 0x8000
 MOST_IN_BUCKET = 4096
 MOST_VERSIONS = 4096
 STRINGS_LIMIT = 64 << 20
+KEPT = 1 << 14
 
 _HASH_HEAD = struct.Struct("<4I")
 _VERDEF = struct.Struct("<4H3I")
@@ -79,6 +80,8 @@ class Exports:
     def find(self, wanted: Wanted) -> Offered | None:
         """The function of a name here, of its version where it has one; None = there is none."""
         if wanted not in self._found:
+            if len(self._found) >= KEPT:
+                self._found.clear()
             try:
                 self._found[wanted] = self._find(wanted)
             except FormatError:

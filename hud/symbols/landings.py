@@ -89,6 +89,12 @@ class Landings:
         found = self.function_at(vaddr)
         return found is not None and found[0] == vaddr
 
+    def is_part(self, start: int) -> bool:
+        """Is what begins there no function, but code that a compiler has moved out of one?"""
+        with suppress(FormatError):
+            return self._table is not None and self._table.is_part(start)
+        return False
+
     def name(self, vaddr: int) -> tuple[str, int]:
         """The raw name and start of the function at a vaddr by its symbol; ("", 0) = none."""
         symbol = self._module.symbol(vaddr)
@@ -146,7 +152,9 @@ class Landings:
         slot = way.target if way.through else self._stub(way.target)
         if slot:
             return self._behind(slot)
-        return way.target if self.begins(way.target) else None
+        if not self.begins(way.target) or self.is_part(way.target):
+            return None
+        return way.target
 
     def _stub(self, vaddr: int) -> int:
         """The slot of the stub at a vaddr; 0 = none is there."""

@@ -37,6 +37,7 @@ KEPT = 1 << 15
 VDSO = "[vdso]"
 """The dynamic linker does not look there."""
 COLD = ".cold"
+"""In the names of parts (`hud.symbols.bounds`), as GCC and LLVM have it."""
 
 
 class Place(NamedTuple):
@@ -73,6 +74,9 @@ class TailCalls:
     def __init__(self, modules: Mapping[int, Loaded]) -> None:
         self._modules = modules
         self._known: dict[tuple[Place, Place], tuple[Step, ...]] = {}
+        self._named: dict[Wanted, Place | None] = {}
+        self._count = 0
+        """Of the modules that these hold for."""
 
     def between(self, caller: Place, inner: Place) -> tuple[Step, ...]:
         """The functions between two frames, innermost first.
@@ -80,8 +84,11 @@ class TailCalls:
         ``caller``: the return address. ``inner``: the pc, of a caller the byte before its return
         address. Raises FormatError where a module cannot be read.
         """
-        landings = self._landings(inner.module)
-        bounds = landings.function_at(inner.vaddr)
+        if self._count != len(self._modules):
+            self._count = len(self._modules)
+            self._known.clear()
+            self._named.clear()
+        bounds = self._landings(inner.module).function_at(inner.vaddr)
         if bounds is None:
             return ()
         goal = Place(inner.module, bounds[0])
@@ -102,7 +109,8 @@ class TailCalls:
             return ()
         found = self._search(callee, goal)
         if found.paths:
-            return tuple(reversed(list(_certain(found))))
+            steps = [one for one in _certain(found) if not self._is_cold(one.module, one.start)]
+            return tuple(reversed(steps))
         if found.is_whole or self._is_in_the_linker(named, caller, callee, goal):
             return ()
         return (Step(callee.module, (), callee.vaddr, gap=True),)
@@ -113,10 +121,17 @@ class TailCalls:
             return None
         if not isinstance(to, Wanted):
             return Place(module, to)
+        if to not in self._named:
+            if len(self._named) >= KEPT:
+                self._named.clear()
+            self._named[to] = self._find(to)
+        return self._named[to]
+
+    def _find(self, wanted: Wanted) -> Place | None:
         found = [
             (number, offered)
-            for number in list(self._modules)
-            if (offered := self._offered(number, to)) is not None
+            for number in self._modules
+            if (offered := self._offered(number, wanted)) is not None
         ]
         if len(found) != 1:  # which one of several the dynamic linker takes is not known here
             return None
@@ -139,12 +154,15 @@ class TailCalls:
         landings = self._landings(goal.module)
         if callee == goal or landings.returns_from_signal(goal.vaddr):
             return True
-        name, start = landings.name(inner.vaddr)
-        if COLD in name:  # a part of a function, which jumps there and back
+        if landings.is_part(goal.vaddr) or self._is_cold(goal.module, goal.vaddr):
             return True
-        return (
-            callee.module == goal.module and start != 0 and start == landings.name(callee.vaddr)[1]
-        )
+        _, start = landings.name(inner.vaddr)
+        same_file = callee.module == goal.module and start != 0
+        return same_file and start == landings.name(callee.vaddr)[1]
+
+    def _is_cold(self, module: int, start: int) -> bool:
+        """By its name, where it has no stack frame to tell by."""
+        return COLD in self._landings(module).name(start)[0]
 
     def _is_in_the_linker(
         self, named: int | Wanted | None, caller: Place, callee: Place, goal: Place

@@ -22,7 +22,7 @@ SOURCE = r"""
 #include <pthread.h>
 #include <string.h>
 #include <unistd.h>
-#define APART __attribute__((noinline, noclone))
+#define APART __attribute__((noinline))
 struct timespec when;
 APART int nap(unsigned n) { return usleep(n); }
 APART int chain2(unsigned n) { return n > 5 ? nap(n) : getpid(); }
@@ -31,6 +31,18 @@ APART int timed(pthread_cond_t *c, pthread_mutex_t *m) {
     return pthread_cond_timedwait(c, m, &when);
 }
 APART void *copy(void *to, void *from, unsigned long n) { return memcpy(to, from, n); }
+#ifdef __x86_64__
+__asm__(".section .text.splits,\"ax\"\n .type splits,@function\n splits: .cfi_startproc\n"
+        "sub $24, %rsp\n .cfi_def_cfa_offset 32\n cmp $7, %edi\n jne moved_out\n"
+        "add $24, %rsp\n .cfi_def_cfa_offset 8\n ret\n .cfi_endproc\n .size splits, . - splits\n"
+        ".section .text.apart,\"ax\"\n .type moved_out,@function\n moved_out: .cfi_startproc\n"
+        ".cfi_def_cfa_offset 32\n call usleep@PLT\n ud2\n .cfi_endproc\n"
+        ".size moved_out, . - moved_out\n .text");
+int splits(unsigned n);
+#else
+APART int splits(unsigned n) { return n; }
+#endif
+APART int calls_splits(unsigned n) { return splits(n) + 1; }
 APART int calls_nap(void) { return nap(9) + 1; }
 APART int calls_chain(void) { return chain3(9) + 1; }
 APART int calls_timed(pthread_cond_t *c, pthread_mutex_t *m) { return timed(c, m) + 1; }
@@ -43,8 +55,8 @@ APART int calls_copy(char *to, char *from, unsigned long n) {
 APART int calls_memcpy(char *to, char *from, unsigned long n) {
     return 1 + *(char *)memcpy(to, from, n);
 }
-int main(void) { return calls_nap() + calls_chain() + calls_timed(0, 0) + calls_it(0, 0)
-                 + calls_copy(0, 0, 0) + calls_memcpy(0, 0, 0); }
+int main(void) { return calls_splits(1) + calls_nap() + calls_chain() + calls_timed(0, 0)
+                 + calls_it(0, 0) + calls_copy(0, 0, 0) + calls_memcpy(0, 0, 0); }
 """
 
 
@@ -59,19 +71,28 @@ class Compiled:
         self.tails = TailCalls(self.modules)
         self.libc = Exports(self.modules[LIBC].elf())
 
-    def between(self, caller: str, inner: str, version: str = "") -> list[str]:
-        """The functions between the first call in ``caller`` and one of libc."""
-        module = self.modules[PROGRAM].module()
-        ((_, start, size),) = module.defined(rf"^{caller}$".encode())
+    def defined(self, name: str) -> tuple[int, int]:
+        """Start and size of a function of the program."""
+        ((_, start, size),) = self.modules[PROGRAM].module().defined(rf"^{name}$".encode())
+        return start, size
+
+    def between(self, caller: str, inner: str, *, part: bool = False) -> list[str]:
+        """The functions between the first call in ``caller`` and one of libc, or a ``part``."""
+        start, size = self.defined(caller)
         landings = self.modules[PROGRAM].landings()
         call = next(at for at in range(start, start + size) if landings.called(at + 1) is not None)
-        goal = self.libc.find(Wanted(inner, version))
-        assert goal is not None
         place = self.modules[PROGRAM].elf().offset_of(call)
-        to = self.modules[LIBC].elf().offset_of(goal.vaddr)
+        if part:
+            goal = self.defined(inner)[0]
+        else:
+            offered = self.libc.find(Wanted(inner, ""))
+            assert offered is not None
+            goal = offered.vaddr
+        file = PROGRAM if part else LIBC
+        to = self.modules[file].elf().offset_of(goal)
         assert place is not None
         assert to is not None
-        found = recovered(self.modules, self.tails, PROGRAM, place, LIBC, to)
+        found = recovered(self.modules, self.tails, PROGRAM, place, file, to)
         return [one.frames[0].function + ".." * one.frames[0].gap for one in found][::-1]
 
 
@@ -120,6 +141,14 @@ def test_nobody_knows_what_an_ifunc_has_chosen(compiled: Compiled) -> None:
     assert compiled.between("calls_copy", "memmove") == ["copy.."]
 
 
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="its machine code")
+def test_part_of_a_function_is_no_tail_call(compiled: Compiled) -> None:
+    landings = compiled.modules[PROGRAM].landings()
+    starts = [compiled.defined(name)[0] for name in ("splits", "moved_out")]
+    assert [landings.is_part(start) for start in starts] == [False, True]
+    assert compiled.between("calls_splits", "moved_out", part=True) == []
+
+
 def test_versions_of_glibc(compiled: Compiled) -> None:
     find = compiled.libc.find
     default = find(Wanted("pthread_cond_timedwait", ""))
@@ -148,7 +177,7 @@ def test_names_that_a_file_wants(compiled: Compiled) -> None:
 def test_callee_with_two_definitions_is_not_known(compiled: Compiled) -> None:
     modules = {**compiled.modules, 3: compiled.modules[LIBC]}
     landings = compiled.modules[PROGRAM].landings()
-    ((_, start, size),) = compiled.modules[PROGRAM].module().defined(b"^calls_it$")
+    start, size = compiled.defined("calls_it")
     call = next(at for at in range(start, start + size) if landings.called(at) is not None)
     inner = compiled.libc.find(Wanted("usleep", ""))
     assert inner is not None
