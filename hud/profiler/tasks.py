@@ -222,9 +222,9 @@ class TaskReader:
         waiting = [queues.injected(self._read, runtime) for runtime in runtimes]
         pools = [found for one in runtimes if (found := queues.pool(self._read, one)) is not None]
         queued = [
-            (tid, queues.queued(self._read, one.layout, one.scheduler))
+            (tid, queues.queued(self._read, one.layout, one.scheduler, runtime))
             for tid, one in sorted(driving.items(), key=itemgetter(0))
-            if one.scheduler in self._runtimes
+            if (runtime := self._runtimes.get(one.scheduler)) is not None
         ]
         reading = TasksRead(
             time_ns=now_ns,

@@ -16,7 +16,14 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.runtime.context import NONE
-from hud.runtime.schedulers import chunk_bytes, handle_of, is_arc, scheduler_at
+from hud.runtime.schedulers import (
+    ARC_DATA,
+    chunk_bytes,
+    handle_of,
+    is_arc,
+    scheduler_at,
+    words_of,
+)
 from hud.runtime.tasks import Owned, Place, find_owned
 
 if TYPE_CHECKING:
@@ -24,10 +31,13 @@ if TYPE_CHECKING:
 
     from hud.runtime.context import ContextLayout
     from hud.runtime.live import Read
+    from hud.runtime.schedulers import Scheduler
     from hud.runtime.tasks import Vtables
 
 HANDLE_BYTES = 2048
 """1,280 was the most, and 128 before it."""
+CORE_BYTES = 288
+"""Of a multi_thread Core, up to its tick."""
 LOCAL_CAPACITY = 256
 """LOCAL_QUEUE_CAPACITY of multi_thread/queue.rs."""
 MOST = 1 << 32
@@ -52,6 +62,8 @@ class Runtime(NamedTuple):
     owned: Owned
     workers: int
     """Of a multi_thread runtime; 0 for current_thread."""
+    remotes: int
+    """What the workers of such a runtime show each other, by their index: {queue, unpark} each."""
     injected: int
     """The length of the shared queue."""
     pool: int
@@ -71,15 +83,15 @@ def find_runtime(read: Read, vtables: Vtables, scheduler: int) -> Runtime | str:
     owned, at, proven, _ = places[0]
     data = read(handle, size)
     length = 56 if owned.added else 48
-    workers = injected = 0
+    workers = remotes = injected = 0
     if found.current:
         injected = _current_thread(data, at, length)
     else:
-        workers, injected = _multi_thread(data, at, length, owned.shards)
+        workers, remotes, injected = _multi_thread(data, at, length, owned.shards)
     pool = _find_pool(read, data, at + length, workers)
     if not (proven or pool[0] or workers):
         return "no task is in the list, and nothing else proves it"
-    return Runtime(handle, owned, workers, injected and handle + injected, *pool)
+    return Runtime(handle, owned, workers, remotes, injected and handle + injected, *pool)
 
 
 def _lists(read: Read, vtables: Vtables, handle: int) -> tuple[int, list[Place]]:
@@ -114,18 +126,19 @@ _MULTI = (
 """``multi_thread::worker::Shared`` of 1.38 to 1.53, of 1.54, and of 1.54 with taskdump."""
 
 
-def _multi_thread(data: bytes, at: int, size: int, shards: int) -> tuple[int, int]:
-    """(workers, offset of the shared queue's length); 0 = not found."""
+def _multi_thread(data: bytes, at: int, size: int, shards: int) -> tuple[int, int, int]:
+    """(workers, address of ``remotes``, offset of the shared queue's length); 0 = not found."""
     found = []
     for row in _MULTI:
         remotes, metrics = at + row.remotes, at + row.metrics + size * row.past
         if min(remotes, metrics) < 0:
             continue
-        workers, same = (_words(data[place + 8 : place + 16], 1)[0] for place in (remotes, metrics))
+        slices = (_words(data[place : place + 16], 2) for place in (remotes, metrics))
+        (pointer, workers), (_, same) = slices
         # a shard list has four shards for each worker, rounded up to a power of two
         if 0 < workers == same and shards == 4 << (workers - 1).bit_length():
-            found.append((workers, row.injected or metrics + 16))
-    return found[0] if len(found) == 1 else (0, 0)
+            found.append((workers, pointer, row.injected or metrics + 16))
+    return found[0] if len(found) == 1 else (0, 0, 0)
 
 
 def _current_thread(data: bytes, at: int, size: int) -> int:
@@ -220,7 +233,7 @@ def injected(read: Read, runtime: Runtime) -> int:
     return length if len(data) == 8 and length < MOST else -1
 
 
-def queued(read: Read, layout: ContextLayout, scheduler: int) -> int:
+def queued(read: Read, layout: ContextLayout, scheduler: int, runtime: Runtime) -> int:
     """Ready tasks in the own queue of the thread with this scheduler; -1 = unknown.
 
     A worker whose core is elsewhere (``block_in_place``) has none.
@@ -229,23 +242,32 @@ def queued(read: Read, layout: ContextLayout, scheduler: int) -> int:
     if found is None or not found.core:
         return -1
     if not found.current:
-        return _run_queue(read, found.core)
+        return _run_queue(read, found, layout.tick_multi, runtime)
     if layout.tick_current != NONE:
         return _deque(read, found.core, layout.tick_current)
     return -1
 
 
-def _run_queue(read: Read, core: int) -> int:
-    """``multi_thread::worker::Core`` {lifo_slot 0, run_queue 24}, ``queue::Inner`` in its Arc at 16
-    {buffer 0, head 8: the real one in its low half, tail 16}; the same in 1.38 to 1.54.
+def _run_queue(read: Read, scheduler: Scheduler, tick: int, runtime: Runtime) -> int:
+    """``queue::Inner`` in its Arc at 16 {buffer 0, head 8: the real one in its low half, tail 16}.
+
+    The Core has the same Arc. Before its ``park``, which is 16 bytes before that or before its
+    tick, is the LIFO slot; a worker that is parked has nothing there (1.38 to 1.54; in 1.51.0 and
+    1.52.0 it is outside of Core).
     """
-    lifo, _, _, inner = _words(read(core, 32), 4)
-    data = read(inner + 24, 12) if inner else b""
-    if len(data) != 12:
+    handle, index = _words(read(scheduler.arc + ARC_DATA, 16), 2)
+    if not runtime.remotes or handle != runtime.handle or index >= runtime.workers:
+        return -1
+    inner, unpark = _words(read(runtime.remotes + 16 * index, 16), 2)
+    data = read(inner + ARC_DATA + 8, 12) if inner else b""
+    core = words_of(read(scheduler.core, CORE_BYTES))
+    if len(data) != 12 or inner not in core:
         return -1
     head, _, tail = struct.unpack("<3I", data)
     waiting = (tail - head) % (1 << 32)
-    return waiting + bool(lifo) if waiting <= LOCAL_CAPACITY else -1
+    places = (core.index(inner) - 2, tick // 8 - 2)
+    lifo = any(at > 0 and core[at : at + 1] == (unpark,) and core[at - 1] for at in places)
+    return waiting + lifo if waiting <= LOCAL_CAPACITY else -1
 
 
 def _deque(read: Read, core: int, tick: int) -> int:

@@ -24,6 +24,7 @@ TID = 77
 IDLE, READY, RUNNING = 4 << 6 | 8, 3 << 6 | 4, 3 << 6 | 1
 CODE = 0x1000
 HANDLE, LISTS, SCHEDULER, WORKER, CORE, QUEUE, VTABLE, TASKS = (4096 * at for at in range(8))
+REMOTES = WORKER + 1024
 
 
 class Runtime:
@@ -35,9 +36,10 @@ class Runtime:
         self.size = len(states)
         workers, shards = 3, 16
         self.put(SCHEDULER, 1, self.at(WORKER), 0, self.at(CORE))
-        self.put(WORKER, 2, 1, self.at(HANDLE))
+        self.put(WORKER, 2, 1, self.at(HANDLE), 1)
+        self.put(REMOTES + 16, self.at(QUEUE), 8)
         self.put(HANDLE, 4, 1)
-        self.put(HANDLE + 128 + 320, 8, workers, 8, workers)
+        self.put(HANDLE + 128 + 320, self.at(REMOTES), workers, 8, workers)
         self.put(HANDLE + 128 + 32, 5)
         self.put(HANDLE + 128 + 368, self.at(LISTS), shards, 9, len(states), shards - 1, 1)
         self.put(CORE, 0, 0, 0, self.at(QUEUE))

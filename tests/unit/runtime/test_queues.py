@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hud.runtime.blocks import Block
-from hud.runtime.context import LAYOUTS, NONE, ContextLayout, layout_of
+from hud.runtime.context import LAYOUTS, NONE, layout_of
 from hud.runtime.queues import (
     Pool,
     Runtime,
@@ -24,7 +25,7 @@ from hud.runtime.tasks import Vtables
 
 SCHEDULER, WORKER, ARC, LISTS, INNER, CORE, QUEUE = (0x10_000 * at for at in range(1, 8))
 VTABLE, TASK = 0x90_000, 0x91_000
-NAME, BUFFER = 0xA0_000, 0xA1_000
+NAME, BUFFER, REMOTES, UNPARK = 0xA0_000, 0xA1_000, 0xA2_000, 0xA3_000
 
 
 class Row(NamedTuple):
@@ -42,6 +43,10 @@ class Row(NamedTuple):
     cap: int
     pool_metrics: int
     keep_alive: int
+    run_queue: int = 24
+    """In the Core."""
+    park: int = 8
+    tick: int = 104
 
 
 ROWS = {
@@ -49,10 +54,10 @@ ROWS = {
     "1.44": Row(True, 16, 120, True, 104, 176, 192, 440, 216, 224, 16),
     "1.47": Row(True, 16, 112, True, 96, 168, 184, 440, 216, 224, 16),
     "1.54": Row(True, 128, 368, True, 320, 336, 32, 832, 984, 1000, 920),
-    "1.44 unstable": Row(True, 16, 208, True, 192, 264, 280, 592, 216, 224, 16),
+    "1.44 unstable": Row(True, 16, 208, True, 192, 264, 280, 592, 216, 224, 16, 192, 208, 224),
     "1.47 parking_lot": Row(True, 16, 112, True, 96, 168, 184, 440, 224, 232, 16),
-    "1.52.0": Row(True, 16, 112, True, 96, 168, 184, 496, 848, 856, 16),
-    "1.54 unstable": Row(True, 128, 592, True, 544, 560, 32, 1072, 984, 1000, 920),
+    "1.52.0": Row(True, 16, 112, True, 96, 168, 184, 496, 848, 856, 16, 16, 0, 96),
+    "1.54 unstable": Row(True, 128, 592, True, 544, 560, 32, 1072, 984, 1000, 920, 192, 256, 272),
     "1.54 taskdump": Row(True, 128, 560, True, 304, 320, 32, 1200, 992, 1008, 928),
     "1.38 current": Row(False, 16, 72, False, 0, 0, 152, 288, 216, 224, 16),
     "1.47 current": Row(False, 128, 224, True, 0, 0, 312, 576, 216, 224, 16),
@@ -70,13 +75,16 @@ class Memory:
         handle = ARC + row.data
         first = WORKER if row.multi else ARC
         self.put(SCHEDULER, int(row.multi), first, 0, CORE)
-        self.put(WORKER, 2, 1, ARC)
+        self.put(WORKER, 2, 1, ARC, 1)
         self.put(ARC, 4, 1)
         self.put(CORE, 0)
         numbers = [9, 1] if row.added else [1]
         self.put(handle + row.owned, LISTS, shards, *numbers, shards - 1, 1)
         if row.multi:
-            self.put(handle + row.remotes, NAME, workers)
+            self.put(handle + row.remotes, REMOTES, workers)
+            self.put(REMOTES + 16, QUEUE, UNPARK)
+            self.put(CORE + row.run_queue, QUEUE)
+            self.put(QUEUE + 16, BUFFER, 0, 0)
             self.put(handle + row.metrics, 1, workers)
             self.put(handle + row.inject, 258)
         else:
@@ -238,33 +246,43 @@ def test_the_pool_ends_with_its_chunk() -> None:
         (0, 0, 257, -1),
     ],
 )
-def test_a_workers_own_queue(lifo: int, head: int, tail: int, expected: int) -> None:
-    memory = Memory(ROWS["1.54"])
-    memory.put(CORE, lifo, 0, 0, QUEUE)
+@pytest.mark.parametrize("version", ["1.47", "1.44 unstable", "1.54 unstable", "1.52.0"])
+def test_a_workers_own_queue(version: str, lifo: int, head: int, tail: int, expected: int) -> None:
+    row = ROWS[version]
+    memory = Memory(row)
+    layout = replace(LAYOUT, tick_multi=row.tick)
+    runtime = found_in(memory)
+    if row.park:
+        memory.put(CORE + row.park - 8, lifo)
     # the upper half of the head is where stealers are
     memory.put(QUEUE + 16, BUFFER, (77 << 32) | head, tail)
-    assert queued(memory.read, LAYOUT, SCHEDULER) == expected
+    waiting = expected - bool(lifo)
+    assert queued(memory.read, layout, SCHEDULER, runtime) == waiting, "it is parked"
+    memory.put(CORE + row.park, UNPARK)
+    seen = expected if row.park else waiting
+    assert queued(memory.read, layout, SCHEDULER, runtime) == seen
+    memory.put(WORKER + 24, 3)
+    assert queued(memory.read, layout, SCHEDULER, runtime) == -1, "no worker has this index"
 
 
 @pytest.mark.parametrize("before", [72, 32])
 def test_a_current_thread_runtimes_own_queue(before: int) -> None:
     memory = Memory(ROWS["1.54 current"])
-    layout = ContextLayout(
-        **{name: getattr(LAYOUT, name) for name in LAYOUT.__slots__ if name != "tick_current"},
-        tick_current=136,
-    )
+    layout = replace(LAYOUT, tick_current=136)
+    runtime = found_in(memory)
     memory.put(CORE + 136 - before, 64, BUFFER, 3, 50)
-    assert queued(memory.read, layout, SCHEDULER) == 50
+    assert queued(memory.read, layout, SCHEDULER, runtime) == 50
     memory.put(CORE + 136 - before, 64, BUFFER, 3, 65)
-    assert queued(memory.read, layout, SCHEDULER) == -1
+    assert queued(memory.read, layout, SCHEDULER, runtime) == -1
     assert LAYOUT.tick_current == NONE
-    assert queued(memory.read, LAYOUT, SCHEDULER) == -1
+    assert queued(memory.read, LAYOUT, SCHEDULER, runtime) == -1
 
 
 def test_a_worker_without_its_core_has_no_queue() -> None:
     memory = Memory(ROWS["1.54"])
+    runtime = found_in(memory)
     memory.put(SCHEDULER + 24, 0)
-    assert queued(memory.read, LAYOUT, SCHEDULER) == -1
+    assert queued(memory.read, LAYOUT, SCHEDULER, runtime) == -1
 
 
 @settings(deadline=None)
@@ -276,7 +294,7 @@ def test_garbage_never_raises(data: st.DataObject) -> None:
         place = data.draw(st.sampled_from(sorted(memory.words)))
         memory.put(place, data.draw(st.integers(0, (1 << 64) - 1) | st.sampled_from([0, ARC])))
     find_runtime(memory.read, memory.vtables(), SCHEDULER)
-    assert queued(memory.read, LAYOUT, SCHEDULER) >= -1
     if isinstance(found, Runtime):
+        assert queued(memory.read, LAYOUT, SCHEDULER, found) >= -1
         assert injected(memory.read, found) >= -1
         pool(memory.read, found)
