@@ -95,8 +95,9 @@ class Profiler:
         self._roster = Roster(options.workers)
         self._preparing: Thread | None = None
         self._tasks: TaskReader | None = None
+        self._tasks_trouble = ""
         self.notes: list[str] = []
-        self._notes_told = 0
+        self._notes_told: tuple[str, ...] = ()
         self._period_told_ns = 0
         self._cost_before = 0
         self.threshold_ns = options.threshold_ns
@@ -361,9 +362,8 @@ class Profiler:
             batch.sample_period_ns = self._period_told_ns = self.period_ns
         self._tell_exact(batch)
         self._read_tasks(batch, read)
-        if len(self.notes) != self._notes_told:
-            self._notes_told = len(self.notes)
-            batch.notes = tuple(self.notes)
+        if tuple(self.notes) != self._notes_told:
+            self._notes_told = batch.notes = tuple(self.notes)
         return batch
 
     def losses(self) -> Losses:
@@ -508,8 +508,10 @@ class Profiler:
                 return
         driving = self._ladder.copies.driving(read.entered, read.copies)
         self._tasks.fill(batch, driving, int(self._probe.config.threshold_ns))
-        if self._tasks.trouble:
-            self.notes += [self._tasks.trouble] * (self._tasks.trouble not in self.notes)
+        before, self._tasks_trouble = self._tasks_trouble, self._tasks.trouble
+        if before != self._tasks_trouble:
+            kept = [note for note in self.notes if note != before]
+            self.notes[:] = [*kept, *[self._tasks_trouble] * bool(self._tasks_trouble)]
 
     def _close_tasks(self) -> None:
         if self._tasks is not None:

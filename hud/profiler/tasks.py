@@ -23,6 +23,7 @@ from hud.runtime import queues
 from hud.runtime.context import NONE, ContextLayout
 from hud.runtime.live import memory_reader
 from hud.runtime.queues import Runtime
+from hud.runtime.schedulers import handle_of
 from hud.runtime.tasks import Vtables, find, is_there, walk
 from hud.symbols.client import FailedReply, KindsReply, Reply, Resolver
 from hud.target.threads import is_alive
@@ -39,7 +40,7 @@ MOST_WANTED = 1024
 LOOKED_UP = 8
 """Wanted tasks that are looked for at one reading."""
 PATIENCE = 40
-"""Readings without any runtime's list until that is told: ten seconds."""
+"""Readings without any runtime's list until that is told: ten seconds. The search goes on."""
 
 
 class Driving(NamedTuple):
@@ -74,8 +75,7 @@ class TaskReader:
         self._next_walk = 0.0
         self._spent_s = 0.0
         self._misses = 0
-        self.trouble = ""
-        """Why nothing is read, once that is certain."""
+        self._reason = ""
 
     def close(self) -> None:
         os.close(self._descriptor)
@@ -84,6 +84,12 @@ class TaskReader:
     def pending(self) -> int:
         """Questions for names that have no answer yet."""
         return len(self._asked)
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing is read, once it has been so for a while; empty as soon as something is."""
+        patient = self._misses < PATIENCE or not self._reason
+        return "" if patient else f"the runtime's tasks are not read so far: {self._reason}"
 
     def walk_now(self) -> None:
         """The next ``fill`` walks, whatever it costs."""
@@ -160,17 +166,14 @@ class TaskReader:
         if not self._affordable():
             missing = set()
         for scheduler in sorted(missing)[: MOST_RUNTIMES - len(self._runtimes)]:
-            handle = queues.handle_of(self._read, scheduler)
-            same: list[Runtime | None] = [
-                one for one in self._runtimes.values() if one.handle == handle
-            ]
-            if not same:
-                same = [queues.find_runtime(self._read, self._vtables, scheduler)]
-            if same[0] is not None:
-                self._runtimes[scheduler] = same[0]
+            handle = handle_of(scheduler, self._read)
+            same = next((one for one in self._runtimes.values() if one.handle == handle), None)
+            found = same or queues.find_runtime(self._read, self._vtables, scheduler)
+            if isinstance(found, Runtime):
+                self._runtimes[scheduler] = found
+            else:
+                self._reason = found
         self._misses = 0 if self._runtimes or not driving else self._misses + 1
-        if self._misses >= PATIENCE and not self.trouble:
-            self.trouble = "the runtime's tasks are not read: no list of them as in tokio 1.38-1.54"
 
     # ------------------------------------------------------------------- tasks
 
@@ -220,9 +223,9 @@ class TaskReader:
         waiting = [queues.injected(self._read, runtime) for runtime in runtimes]
         pools = [found for one in runtimes if (found := queues.pool(self._read, one)) is not None]
         queued = [
-            (tid, queues.queued(self._read, one.layout, one.scheduler))
+            (tid, queues.queued(self._read, one.layout, one.scheduler, runtime))
             for tid, one in sorted(driving.items(), key=itemgetter(0))
-            if one.scheduler in self._runtimes
+            if (runtime := self._runtimes.get(one.scheduler)) is not None
         ]
         reading = TasksRead(
             time_ns=now_ns,

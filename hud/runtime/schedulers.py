@@ -22,6 +22,8 @@ LEAST_ADDRESS = 1 << 16
 ARC_DATA = 16
 """Of an Arc, behind its two counts; more where the data's alignment is."""
 CONTEXT_BYTES = 32
+LEAST_CHUNK, MOST_CHUNK = 32, 1 << 16
+"""Of glibc; what is looked into has a few thousand bytes at the most."""
 
 
 class Scheduler(NamedTuple):
@@ -58,6 +60,14 @@ def handle_of(address: int, read: Read) -> int:
         return scheduler.arc
     words = words_of(read(scheduler.arc + ARC_DATA, 8))
     return words[0] if words and is_arc(words[0], read) else 0
+
+
+def chunk_bytes(address: int, read: Read) -> int:
+    """Usable bytes of what glibc's malloc gave out there, by the size before it (malloc/malloc.c,
+    struct malloc_chunk); 0 = another allocator, or none that could be told."""
+    words = words_of(read(address - 8, 8)) if address else ()
+    size = words[0] & ~7 if words else 0
+    return size - 8 if size % 16 == 0 and LEAST_CHUNK <= size <= MOST_CHUNK else 0
 
 
 def is_arc(word: int, read: Read) -> bool:

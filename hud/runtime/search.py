@@ -25,11 +25,13 @@ from hud.runtime.context import (
     NONE,
     UNKNOWN,
     VARIANTS,
+    ContextLayout,
     Row,
     layout_of,
     merged,
 )
 from hud.runtime.live import NOT_ENTERED, Confirmation, confirm
+from hud.runtime.motion import Watcher
 from hud.runtime.schedulers import scheduler_at
 from hud.runtime.versions import minor_between, parse_version, version_text
 
@@ -38,7 +40,6 @@ if TYPE_CHECKING:
 
     from hud.model import Mapping as Region
     from hud.runtime.blocks import Block
-    from hud.runtime.context import ContextLayout
     from hud.runtime.live import Read, Reading
     from hud.runtime.schedulers import Scheduler
     from hud.runtime.versions import Version
@@ -79,7 +80,8 @@ def search(
     """The layout that the live threads agree on; else why there is none, for people.
 
     ``within``: offset and size of what is CONTEXT by its symbol; None = there is no symbol. Takes
-    READINGS readings, PAUSE_S seconds apart, for the rows of these versions, then for all others.
+    READINGS readings, PAUSE_S seconds apart, for the rows of these versions, then for all others;
+    last, where there is a scheduler that no row fits, it watches (hud.runtime.motion).
     """
     versions = sorted(filter(None, map(parse_version, tokio_versions)), reverse=True)
     if versions and versions[0] < min(row.first for row in LAYOUTS):
@@ -103,7 +105,43 @@ def search(
         if isinstance(found, Found):
             return found
         reason = reason or found
-    return reason
+    return _watched(block, offsets, live, versions) if len(offsets) == 1 else reason
+
+
+def _watched(
+    block: Block, offsets: Sequence[int], live: Live, versions: Sequence[Version]
+) -> Found | str:
+    """The layout around the one pointer to a scheduler that fits no row, by what changes there."""
+    (at,) = offsets
+    code = [region for region in live.mappings if region.executable]
+    watcher = Watcher(
+        live.read, live.pointers, lambda word: any(one.start <= word < one.end for one in code)
+    )
+    fields = watcher.watch(block.start, block.start + block.size, block.start + at, live.sleep)
+    if isinstance(fields, str):
+        return f"of a scheduler at tls{block.start + at:+d} {fields}"
+    start = min(one for one in (*fields, block.start + at) if one != NONE) & -8
+    task_tag, task_id, budget_tag, runtime = (
+        NONE if field == NONE else field - start for field in fields
+    )
+    scheduler = block.start + at - start
+    layout = ContextLayout(
+        tokio="of no known layout",
+        size=max(task_id, scheduler, runtime & -8, budget_tag & -8) + 8,
+        tls_offset=start,
+        task_tag=task_tag,
+        task_id=task_id,
+        budget_tag=budget_tag,
+        runtime=runtime,
+        scheduler=scheduler,
+        core=NONE,
+        tick_multi=NONE,
+        tick_current=NONE,
+        why=f"{_named(versions)}; of no known layout, CONTEXT told by what changes at "
+        f"tls{start:+d}{f' of {block.where}' if block.where else ''}",
+        module=block.module,
+    )
+    return _Judge(live).one_of([layout])
 
 
 def decide(layouts: Sequence[ContextLayout], live: Live) -> Found | str:
@@ -126,12 +164,16 @@ def _tries(versions: Sequence[Version]) -> Iterator[list[tuple[str, Row]]]:
         if minor_between(min(version, (*NEWEST, 0)), row.first, row.last)
     ]
     yield sorted(known, key=lambda pair: not pair[1].multi_thread)
-    named = f"tokio {', '.join(map(version_text, versions))}" if versions else UNKNOWN
+    named = _named(versions)
     rows = (row for row in (*reversed(LAYOUTS), *VARIANTS) if row.scheduler != NONE)
     yield [
         (f"{named}; layout as in {row.tokio}", row)
         for row in sorted(merged(rows), key=lambda row: not row.multi_thread)
     ]
+
+
+def _named(versions: Sequence[Version]) -> str:
+    return f"tokio {', '.join(map(version_text, versions))}" if versions else UNKNOWN
 
 
 def _why(named: str, row: Row, block: Block, at: int, within: tuple[int, int] | None) -> str:

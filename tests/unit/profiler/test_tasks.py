@@ -28,6 +28,7 @@ TID = 77
 IDLE, READY, RUNNING = 4 << 6 | 8, 3 << 6 | 4, 3 << 6 | 1
 CODE = 0x1000
 HANDLE, LISTS, SCHEDULER, WORKER, CORE, QUEUE, VTABLE, TASKS = (4096 * at for at in range(8))
+REMOTES = WORKER + 1024
 
 
 class Runtime:
@@ -39,8 +40,10 @@ class Runtime:
         self.size = len(states)
         workers, shards = 3, 16
         self.put(SCHEDULER, 1, self.at(WORKER), 0, self.at(CORE))
-        self.put(WORKER + 16, self.at(HANDLE))
-        self.put(HANDLE + 128 + 320, 8, workers, 8, workers)
+        self.put(WORKER, 2, 1, self.at(HANDLE), 1)
+        self.put(REMOTES + 16, self.at(QUEUE), 8)
+        self.put(HANDLE, 4, 1)
+        self.put(HANDLE + 128 + 320, self.at(REMOTES), workers, 8, workers)
         self.put(HANDLE + 128 + 32, 5)
         self.put(HANDLE + 128 + 368, self.at(LISTS), shards, 9, len(states), shards - 1, 1)
         self.put(CORE, 0, 0, 0, self.at(QUEUE))
@@ -203,12 +206,21 @@ def test_a_runtime_that_is_gone_is_forgotten() -> None:
         assert filled(opened, runtime).tasks is None
 
 
-def test_that_nothing_is_found_is_told_once_it_is_certain() -> None:
+def test_that_nothing_is_found_is_told_as_long_as_it_is_so() -> None:
+    runtime = Runtime({1: IDLE})
+    runtime.put(HANDLE + 128 + 368, 0)
     with reader() as (opened, _):
         for _ in range(PATIENCE):
             assert opened.trouble == ""
-            opened.fill(Batch(1), {os.getpid(): Driving(8, LAYOUT)}, 5_000_000)
-        assert opened.trouble.startswith("the runtime's tasks are not read")
+            assert filled(opened, runtime).tasks is None
+        assert opened.trouble == (
+            "the runtime's tasks are not read so far: of the list of tasks none as in tokio 1.38 "
+            "to 1.54"
+        )
+        runtime.put(HANDLE + 128 + 368, runtime.at(LISTS))
+        opened.walk_now()
+        assert filled(opened, runtime).tasks is not None
+        assert opened.trouble == ""
 
 
 def test_memory_that_may_not_be_read() -> None:
