@@ -361,6 +361,11 @@ class TasksRead:
     """``max_blocking_threads``."""
     pool_busiest: int = -1
     """Most threads of the pool that were busy at one reading of this run."""
+    pool_full: int = 0
+    """The threads of a pool that at some reading of this run were all busy while jobs waited; 0 =
+    none was that full."""
+    pool_waited: int = 0
+    """Most jobs that waited then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,6 +413,8 @@ class Culprit(NamedTuple):
     tid: int
     pid: int
     name: str
+    process: str = ""
+    """The name of its process; empty = not known."""
 
 
 class Spot(NamedTuple):
@@ -439,9 +446,20 @@ class Code:
     """Why something is missing."""
 
 
+class Child(NamedTuple):
+    """A process that the target, or a child of it, has started."""
+
+    pid: int
+    name: str
+    cpu_ns: int
+    """On CPUs since the attach."""
+
+
 @dataclass(frozen=True, slots=True)
 class HostPressure:
-    """What kept the target off the CPUs that no thread is to blame for, since the attach."""
+    """What kept the target off the CPUs that no thread is to blame for, since the attach; and who
+    may do its work.
+    """
 
     throttled_ns: int = 0
     """Sum over its threads' cgroup: time stopped by a CPU quota."""
@@ -450,6 +468,8 @@ class HostPressure:
     """Taken by the hypervisor, all CPUs."""
     quota: str = ""
     """``0.5 CPUs in /system.slice/x`` or empty."""
+    children: tuple[Child, ...] = ()
+    """Those that are alive, the busiest first; a few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -689,6 +709,8 @@ class Latency:
     """Name of the thread that ran instead; empty = the CPU was idle or it is unknown."""
     culprit_pid: int
     preempted: bool
+    process: str = ""
+    """The name of the thread's process; empty = not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -714,7 +736,7 @@ class Blocker:
     p50_ns: int
     p99_ns: int
     share: float
-    """Of all worker time in the window, 0..1."""
+    """Of the worker time of the runtimes it was seen in, in the window, 0..1."""
     workers: tuple[tuple[int, int], ...]
     """(worker_id, ns), largest first."""
     stacks: tuple[tuple[int, int], ...]
@@ -743,7 +765,7 @@ class Blocker:
     """Episodes that have not ended: in all figures with their time so far, in the percentiles only
     where no other is."""
     lasting_ns: int = 0
-    """The longest of them so far."""
+    """How long the longest of them is so far, waits for a CPU included."""
     standoff: bool = False
     """It waits for a lock in a ``Standoff``."""
 
@@ -756,6 +778,29 @@ class Standoff(NamedTuple):
     locks: int
     lasted_ns: int
     """The shortest of the waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeUse:
+    """One runtime: how many threads drive it, and where their time went in the span."""
+
+    name: str
+    """What its threads are called; several of one name are told apart as ``name #2``."""
+    workers: int
+    """Those that drive it now, or did when the run ended."""
+    time_ns: int
+    """Sum over all workers, idle ones too, of the time that they were its workers."""
+    blocked_ns: int
+    waiting_ns: int
+    episodes: int
+    worst: int = -1
+    """The worker that was blocked for the largest part of its time; -1 = none was."""
+    worst_share: float = 0.0
+
+    @property
+    def share(self) -> float:
+        """The part of its time for which it was blocked, 0..1."""
+        return min(1.0, self.blocked_ns / self.time_ns) if self.time_ns else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -786,18 +831,29 @@ class WorkerUse:
     episodes: int
     history: tuple[int, ...]
     """Blocked ns in each of the last 12 slices of 5 s, oldest first."""
+    time_ns: int = 0
+    """For how long it was a worker, in the span."""
+    blocked_ns: int = 0
+    doing: Episode | None = None
+    """What it is in now, or was when the run ended, if that has lasted for the threshold."""
+    drives: bool = True
+    """It is a worker still, or was when the run ended: no thread that has ended, or that handed its
+    scheduler to another."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pressure:
-    """Who ran while workers waited."""
+    """Who ran while workers waited: other processes by their names, own threads by theirs."""
 
     culprit: str
     pid: int
+    """0 = several processes, or none."""
     same_process: bool
     count: int
     total_ns: int
     max_ns: int
+    processes: int = 1
+    """How many have that name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -822,7 +878,8 @@ class Snapshot:
     episodes: int
     blocked_ns: int
     worker_time_ns: int
-    """Sum over the workers of the time they were watched, in the span."""
+    """Sum over the workers of the time that they were such, in the span; without runtimes that
+    never ran."""
     waiting_ns: int
     allowed_ns: int
     longest_poll_ns: int
@@ -857,3 +914,5 @@ class Snapshot:
     standoff: Standoff | None = None
     stacks_end: str = ""
     """Where and why most incomplete stacks end: ``no unwind rule in libfoo.so``."""
+    runtimes: tuple[RuntimeUse, ...] = ()
+    """Those that ran, by (-share, name)."""

@@ -56,7 +56,7 @@ def settle(draft: Draft, blames: Blames, machine: str, threshold_ns: int) -> Epi
     stack = blames.stacks.get(chosen.stack)
     frames = stack.frames if stack else None
     outside = episode.waiting_ns + draft.stopped_ns
-    short = outside > 0 and episode.duration_ns - outside < threshold_ns
+    short = outside > 0 and episode.duration_ns - outside < max(1, threshold_ns)
     slept = episode.asleep_ns - draft.stopped_ns >= max(episode.on_cpu_ns, outside)
     if short and not slept:
         found = _STOPPED if draft.stopped_ns > episode.waiting_ns else _WAITING

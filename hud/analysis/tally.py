@@ -129,8 +129,8 @@ class Tally:
         """Ready tasks behind it, summed over the episodes that this is known of."""
         self.waiting_ns = 0
         self.pressed = 0
-        self.lasting: list[int] = []
-        """How long those last that have not ended, in order."""
+        self.lasting: list[tuple[int, int]] = []
+        """Of those that have not ended, own time and length so far, in order."""
 
     def add(self, episode: Episode, at: Blame, run_start_ns: int) -> None:
         self.durations.add(episode.start_ns - run_start_ns, episode.charged_ns)
@@ -165,18 +165,18 @@ class Tally:
         if len(self.lasting) == len(values):
             return nearest_rank(values, percent)
         place = rank(len(values) - len(self.lasting), percent)
-        for number, duration_ns in enumerate(self.lasting):
-            same = number - bisect_left(self.lasting, duration_ns)
-            place += bisect_left(values, duration_ns) + same <= place
+        for number, (own_ns, _) in enumerate(self.lasting):
+            same = number - bisect_left(self.lasting, (own_ns, 0))
+            place += bisect_left(values, own_ns) + same <= place
         return values[place]
 
     def _count(self, episode: Episode, at: Blame, duration_ns: int, times: int) -> None:
         self.waiting_ns += episode.waiting_ns * times
         self.pressed += episode.pressed * times
         if episode.in_progress and times > 0:
-            insort(self.lasting, episode.charged_ns)
+            insort(self.lasting, (episode.charged_ns, episode.duration_ns))
         elif episode.in_progress:
-            self.lasting.remove(episode.charged_ns)
+            self.lasting.remove((episode.charged_ns, episode.duration_ns))
         _bump(self.blames, at, duration_ns)
         _bump(self.causes, episode.cause, duration_ns)
         buried = times < 0 and episode.worker_id not in self.workers

@@ -19,6 +19,7 @@ from hud.analysis.blame import Blame, Blames, frame_name
 from hud.analysis.calls import NO_CALL, call_name, machine_of
 from hud.analysis.tails import remark
 from hud.analysis.types import type_name
+from hud.analysis.verdict import sentences
 from hud.export.polls import poll_data
 from hud.model import Cause, Frame, Method, Origin
 from hud.text import printable
@@ -41,6 +42,8 @@ PRESSURE = "scheduling"
 """Category of the waits for a CPU."""
 _NOT_ON_CPU = "(waiting for a CPU)"
 _FLUSH_EVENTS = 1_000
+_MOST = 20
+"""Rows of ``otherData.pressure``."""
 
 
 class _Bar(NamedTuple):
@@ -95,6 +98,24 @@ def other_data(snapshot: Snapshot, bars: Iterable[_Bar]) -> Event:
             "tokio_versions": list(info.detection.tokio_versions),
         },
         "notes": [printable(note) for note in info.notes],
+        "verdict": sentences(snapshot),
+        "runtimes": [
+            {
+                "name": printable(use.name),
+                "workers": use.workers,
+                "worker_time_ns": use.time_ns,
+                "blocked_ns": use.blocked_ns,
+                "blocked_share": round(use.share, 6),
+                "waiting_ns": use.waiting_ns,
+                "episodes": use.episodes,
+                "worst_worker_id": use.worst,
+                "worst_worker_share": round(use.worst_share, 6),
+            }
+            for use in snapshot.runtimes
+        ],
+        "pressure": [
+            {**asdict(row), "culprit": printable(row.culprit)} for row in snapshot.pressure[:_MOST]
+        ],
         "workers": [
             {
                 "worker_id": use.worker.worker_id,
@@ -102,6 +123,8 @@ def other_data(snapshot: Snapshot, bars: Iterable[_Bar]) -> Event:
                 "name": printable(use.worker.name),
                 **({"runtime": printable(use.worker.runtime)} if use.worker.runtime else {}),
                 "alive": use.alive,
+                "worker_time_ns": use.time_ns,
+                "blocked_ns": use.blocked_ns,
                 "split_ns": asdict(use.split),
             }
             for use in snapshot.workers
@@ -113,7 +136,13 @@ def other_data(snapshot: Snapshot, bars: Iterable[_Bar]) -> Event:
         "allowed_ns": snapshot.allowed_ns,
         "stopped": snapshot.stopped,
         "stopped_ns": snapshot.stopped_ns,
-        "host": asdict(snapshot.host),
+        "host": {
+            **asdict(snapshot.host),
+            "children": [
+                {"pid": one.pid, "name": printable(one.name), "cpu_ns": one.cpu_ns}
+                for one in snapshot.host.children
+            ],
+        },
         "exact": printable(snapshot.exact),
         "polls": poll_data(snapshot),
         "losses": asdict(snapshot.losses),

@@ -20,6 +20,7 @@ from hud.profiler.image import Image
 from hud.profiler.objects import Objects
 from hud.profiler.options import Options
 from hud.profiler.roster import Roster
+from hud.profiler.runtimes import Runtimes
 from hud.runtime.workers import find_workers
 from hud.symbols.client import FactsReply
 from hud.target.mappings import read_mappings
@@ -71,6 +72,7 @@ class Ladder:
         self.copies = Copies()
         """Those of Tokio that the kernel looks at; none below rung CONTEXT."""
         self.detection = Detection(Rung.LATENCY, "")
+        self._runtimes = Runtimes(pid)
         self._classes = Classes()
         self._refusal = detect.Refusal("", ())
         self._facts_used: FactsReply | None = None
@@ -88,6 +90,7 @@ class Ladder:
             versions = self._image.facts.tokio_versions if self._image.facts else ()
             found = detect.Refusal("switched off", versions)
         self.copies.clear()
+        self._runtimes.begin()
         self._use_layouts(found)
         if isinstance(found, detect.Context):
             self._before.note_busy(self.copies.known)
@@ -192,8 +195,18 @@ class Ladder:
     def take_entered(self, entered: Mapping[int, int], copies: Mapping[int, int]) -> list[Worker]:
         """Threads inside a runtime, as CONTEXT says: tid -> scheduler (0 = it drives none), and
         tid -> index of the copy of Tokio. Returns the workers that are new or known better."""
-        driving = (tid for tid, scheduler in entered.items() if scheduler)
-        return self._roster.enter({tid: self.copies.runtime(copies[tid]) for tid in driving})
+        return self._roster.enter(
+            {
+                tid: self._runtime(tid, scheduler, copies[tid])
+                for tid, scheduler in entered.items()
+                if scheduler
+            }
+        )
+
+    def _runtime(self, tid: int, scheduler: int, copy: int) -> str:
+        name = self._runtimes.of(tid, self._roster.names.get(tid, ""), scheduler)
+        whose = self.copies.runtime(copy)
+        return f"{whose}: {name}" if whose else name
 
     def look_again(self, batch: Batch) -> None:
         """A Tokio that was loaded since, or could not be found yet."""
@@ -256,6 +269,10 @@ class Ladder:
     def forget(self, tid: int) -> None:
         """The thread is gone: its tid may come back as another thread."""
         self._classes.forget(tid)
+        self._runtimes.forget(tid)
+
+    def close(self) -> None:
+        self._runtimes.close()
 
     def choose_again(self, batch: Batch, gone: Set[int] = frozenset()) -> None:
         """The threads, or what their stacks say, changed: below CONTEXT workers go by them.

@@ -41,6 +41,7 @@ from hud.profiler.image import Image
 from hud.profiler.ladder import Ladder
 from hud.profiler.objects import Objects
 from hud.profiler.options import Options
+from hud.profiler.programs import Programs
 from hud.profiler.roster import Roster
 from hud.profiler.stacks import Stacks
 from hud.profiler.tasks import TaskReader
@@ -96,6 +97,7 @@ class Profiler:
         self._preparing: Thread | None = None
         self._tasks: TaskReader | None = None
         self._tasks_trouble = ""
+        self._programs = Programs()
         self.notes: list[str] = []
         self._notes_told: tuple[str, ...] = ()
         self._period_told_ns = 0
@@ -191,6 +193,7 @@ class Profiler:
             survey=self._survey,
             notes=self.notes,
         )
+        stack.callback(self._ladder.close)
         self._detect()
         self._begin_exact()
         self._note_stopped()
@@ -430,7 +433,7 @@ class Profiler:
         batch = self.pump()
         self._tell_exact(batch, last=True)
         batch.losses = self.losses()
-        batch.host = self._host.read()
+        batch.host = self._host.read(last=True)
         self._stacks.take_before(batch, last=True)
         until = time.monotonic() + LAST_NAMES_S
         while self._addresses.pending_stacks and time.monotonic() < until:
@@ -444,7 +447,7 @@ class Profiler:
         blaming = (Kind.LATENCY, Kind.WAKE)
         tids = {one.other for one in samples if one.kind in blaming and one.other}
         found = (self._probe.culprit(tid) for tid in tids)
-        return [culprit for culprit in found if culprit is not None]
+        return self._programs.named(culprit for culprit in found if culprit is not None)
 
     def _take_replies(self, replies: list[Reply], batch: Batch) -> None:
         for reply in replies:

@@ -71,6 +71,8 @@ class TaskReader:
         self._unnamed: dict[int, None] = {}
         self._asked: dict[int, Asked] = {}
         self._busiest = -1
+        self._full = 0, 0
+        """The threads of a pool that was full, and how many jobs waited then."""
         self._begun = time.monotonic()
         self._next_walk = 0.0
         self._spent_s = 0.0
@@ -238,6 +240,9 @@ class TaskReader:
             return reading
         threads, idle, queue, limit = map(sum, zip(*pools, strict=True))
         self._busiest = max(self._busiest, threads - idle)
+        for pool in pools:
+            if pool.queue > self._full[1] and pool.threads - pool.idle >= pool.limit:
+                self._full = pool.limit, pool.queue
         return replace(
             reading,
             pool_threads=threads,
@@ -245,6 +250,8 @@ class TaskReader:
             pool_queue=queue,
             pool_limit=limit,
             pool_busiest=self._busiest,
+            pool_full=self._full[0],
+            pool_waited=self._full[1],
         )
 
     # ------------------------------------------------------------------- types

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hud.analysis import figures
+from hud.analysis.verdict import living, stuck_episodes
 from hud.model import Rung, Snapshot
 from hud.tui.keys import TABS, Scope, footer
 from hud.tui.layout import Item, block, clip, spread, width_of
 from hud.tui.listing import DEFAULT_SORT, Group
 from hud.tui.style import Line, Span
 from hud.tui.text import cells, clean, clock, count, cut, cut_left, spoken
-from hud.tui.verdict import caveats, is_stuck, verdict
+from hud.tui.verdict import caveats, verdict
 
 if TYPE_CHECKING:
     from hud.tui.state import UiState
@@ -28,7 +29,7 @@ _WIDE = 100
 def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Line]:
     """Target, verdict, tabs with the evidence, and with a fourth line the first caveat."""
     mark = state.glyphs.ellipsis
-    words: Line = (Span(_sentences(verdict(snapshot), width), _verdict_style(snapshot)),)
+    words: Line = (Span(_sentences(verdict(snapshot, width), width), _verdict_style(snapshot)),)
     evidence = _evidence(snapshot, width, mark)
     tabs = _tabs(state)
     beside = width_of(words) + sum(len(i.span.text) + 2 for i in evidence) + 2 <= width
@@ -51,13 +52,13 @@ def _sentences(said: list[str], width: int) -> str:
 
 
 def _verdict_style(snapshot: Snapshot) -> str:
-    return "warn" if any(is_stuck(use, snapshot) for use in snapshot.workers) else "bold"
+    return "warn" if stuck_episodes(snapshot) else "bold"
 
 
 def _target(snapshot: Snapshot, state: UiState, width: int) -> Line:
     info = snapshot.info
     mark = state.glyphs.ellipsis
-    workers = sum(use.alive or not snapshot.live for use in snapshot.workers)
+    workers = living(snapshot)
     left = [
         Item(Span("hud", "title"), 0),
         Item(Span(cut(clean(info.target.name), min(_WIDEST_NAME, width // 3), mark), "bold"), 0),

@@ -112,6 +112,8 @@ def _row(table: Table, one: Pressure, whole: int, chosen: bool, mark: str) -> Li
 def _whose(one: Pressure) -> str:
     if one.same_process:
         return "the same process"
+    if one.processes > 1:
+        return f"{one.processes} processes"
     return "another process" if one.pid else ""
 
 

@@ -197,7 +197,7 @@ def _doing(use: WorkerUse, snapshot: Snapshot) -> tuple[str, str]:
 def _where(use: WorkerUse, snapshot: Snapshot) -> Place | None:
     if use.state is None or not poll_ns(use, snapshot.now_ns) or not snapshot.live:
         return None
-    return place_of(use.state.asleep_stack, snapshot)
+    return place_of(use, snapshot)
 
 
 def _task(use: WorkerUse, snapshot: Snapshot) -> str:
