@@ -19,7 +19,7 @@ from hud.analysis.blame import Blame, Blames, frame_name
 from hud.analysis.calls import NO_CALL, call_name, machine_of
 from hud.analysis.types import type_name
 from hud.export.polls import poll_data
-from hud.model import Cause, Method, Origin
+from hud.model import Cause, Method, Origin, Precision
 from hud.text import printable
 
 if TYPE_CHECKING:
@@ -276,6 +276,7 @@ class _Faces:
             args["file"] = printable(face.blame.file)
         if face.blame.line:
             args["line"] = face.blame.line
+        args |= _precision(face.blame)
         if face.blame.inferred:
             args["inferred"] = True
         if episode.evidence:
@@ -316,6 +317,7 @@ class _Faces:
             found["function"] = face.name
             if face.blame.file:
                 found |= {"file": printable(face.blame.file), "line": face.blame.line}
+                found |= _precision(face.blame)
             if face.blame.inferred:
                 found["inferred"] = True
         if holder.stack:
@@ -390,6 +392,12 @@ class _Faces:
             ]
         raw = msgspec.Raw(msgspec.json.encode(lines))
         return _Face(at, printable(at.function), raw, stack is not None and stack.complete)
+
+
+def _precision(blame: Blame) -> Event:
+    """How well file and line are known, where they are not the call's own."""
+    exact = not blame.file or blame.precision is Precision.EXACT
+    return {} if exact else {"place": blame.precision.value}
 
 
 def _split(episode: Episode) -> Event:

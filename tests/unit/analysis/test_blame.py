@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hud.analysis.blame import NO_STACK, NOT_RESOLVED, Blames, blame, short_place, user_part
-from hud.model import Origin, Stack
+from hud.model import Frame, Origin, Precision, Stack
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -95,3 +95,22 @@ def test_a_parked_or_idle_worker_has_no_user_part(build: ModuleType) -> None:
 )
 def test_short_place(file: str, line: int, expected: str) -> None:
     assert short_place(file, line) == expected
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "precision", "expected"),
+    [
+        ("/home/me/api/src/db.rs", 171, Precision.NEAR, "src/db.rs ~:171"),
+        ("/home/me/api/src/db.rs", 156, Precision.DEFINITION, "src/db.rs:156 (async)"),
+        ("/home/me/api/src/db.rs", 0, Precision.FILE, "~src/db.rs"),
+        ("", 0, Precision.FILE, ""),
+        ("", 9, Precision.NEAR, ""),
+    ],
+)
+def test_a_place_that_is_not_the_calls_line_says_so(
+    file: str, line: int, precision: Precision, expected: str
+) -> None:
+    assert short_place(file, line, precision) == expected
+    frame = Frame(1, "app::db", file=file, line=line, origin=Origin.USER, precision=precision)
+    found = blame(Stack((1,), True, "", (frame,)))
+    assert (found.where, found.precision) == (expected, precision)
