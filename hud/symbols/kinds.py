@@ -31,6 +31,7 @@ from hud.symbols.generics import first_argument, first_generic, shown, without_g
 from hud.symbols.inferred import short_path
 from hud.symbols.names import place_of
 from hud.symbols.reach import Reach
+from hud.symbols.references import References
 
 if TYPE_CHECKING:
     from hud.symbols.elf import ElfFile
@@ -98,6 +99,7 @@ class Kinds:
         self._elf = elf
         self._module = module
         self._locations = module.locations
+        self._references = References(elf, self._locations)
         self._reach = Reach(elf, self._locations, self._bounds_of)
         self._table: Bounds | None = None
         with suppress(FormatError):
@@ -250,7 +252,7 @@ class Kinds:
     def _definitions(self, function: int, depth: int) -> list[tuple[int, int, Location]]:
         if function not in self._defined:
             bounds = self._bounds_of(function)
-            references = self._locations.references(*bounds) if bounds is not None else ()
+            references = self._references.of(*bounds) if bounds is not None else ()
             self._defined[function] = tuple(
                 (one.sites[0], one.location)
                 for one in references

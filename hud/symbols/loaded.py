@@ -9,13 +9,16 @@ import os
 from typing import TYPE_CHECKING
 
 from hud.errors import FormatError
+from hud.model import Origin
 
 if TYPE_CHECKING:
+    from hud.model import Frame
     from hud.symbols.elf import ElfFile
     from hud.symbols.inferred import Inferred
     from hud.symbols.kinds import Kinds
     from hud.symbols.listing import Listings
     from hud.symbols.module import Module
+    from hud.symbols.places import Places
 
 
 class Loaded:
@@ -28,6 +31,7 @@ class Loaded:
         self._elf: ElfFile | None = None
         self._module: Module | None = None
         self._inferred: Inferred | None = None
+        self._places: Places | None = None
         self._listings: Listings | None = None
         self._kinds: tuple[Module, Kinds] | None = None
         self._debug: ElfFile | None = None
@@ -63,6 +67,28 @@ class Loaded:
         if self._inferred is None:
             self._inferred = Inferred(self.elf())
         return self._inferred
+
+    def places(self) -> Places:
+        from hud.symbols.places import Places
+
+        if self._places is None:
+            module, inferred = self.module(), self.inferred()
+            self._places = Places(
+                inferred.locations, inferred.references, module.coroutines, module.symbol
+            )
+        return self._places
+
+    def placed(self, vaddr: int, frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
+        """The frames of a vaddr, with what can be inferred where the symbols alone, or nothing at
+        all, said what they are.
+        """
+        if not frames:
+            return self.inferred().frames(vaddr)
+        outer = frames[-1]
+        symbol = None if outer.file or outer.origin is Origin.C else self.module().symbol(vaddr)
+        if symbol is None or symbol[0] != outer.raw:
+            return frames
+        return *frames[:-1], *self.places().placed(outer, vaddr, symbol)
 
     def listings(self) -> Listings:
         from hud.symbols.listing import Listings

@@ -98,6 +98,7 @@ def _import_everything() -> None:
     import hud.symbols.module
     import hud.symbols.names
     import hud.symbols.panics
+    import hud.symbols.places
     import hud.symbols.probes
     import hud.symbols.unwind  # noqa: F401
 
@@ -129,7 +130,7 @@ def _frames(loaded: Loaded, request: messages.AskFrames) -> messages.Frames:
             # one damaged unit must not cost the names of all the other addresses
             try:
                 frames = describe(loaded.name, vaddr, module.frames(vaddr), crates)
-                frames = frames or loaded.inferred().frames(vaddr)
+                frames = loaded.placed(vaddr, frames)
             except _TooLong:
                 in_time = False
             except (HudError, *_SLIPS):
