@@ -25,9 +25,11 @@ from hud.symbols.bodies import is_users
 from hud.symbols.flow import Flow, within
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hud.symbols.coroutines import Coroutines
     from hud.symbols.locations import Location
-    from hud.symbols.references import Code
+    from hud.symbols.references import Code, Reference
 
 BACK = 14
 """Instructions from a branch back to the load of the state, at most."""
@@ -45,31 +47,33 @@ class Definition(NamedTuple):
 
 
 class Definitions:
-    """The definitions of one module's functions."""
+    """The definitions of one module's functions; ``counts`` says whose are looked for."""
 
-    def __init__(self, coroutines: Coroutines) -> None:
+    def __init__(
+        self, coroutines: Coroutines, counts: Callable[[Location], bool] = is_users
+    ) -> None:
         self._coroutines = coroutines
+        self._counts = counts
 
     def of(self, start: int, size: int, code: Code) -> Definition | None:
         """That of the function [start, start + size), whose ``code`` is known; None = not sure."""
         found = self._coroutines.declared(start, size)
-        if found is not None and is_users(found):
+        if found is not None and self._counts(found):
             return Definition(found, ())
-        own = [one for one in code.references if one.definition and is_users(one.location)]
+        own = [one for one in code.references if one.definition and self._counts(one.location)]
         if not own or len(own) > MOST_DEFINITIONS:
             return None
         if found is not None:  # a dependency's body; it polls the user's first
             return Definition(min(own, key=lambda one: one.sites[0]).location, ())
-        return _dominant(start, code)
+        return _dominant(start, code, own)
 
 
-def _dominant(start: int, code: Code) -> Definition | None:
+def _dominant(start: int, code: Code, own: list[Reference]) -> Definition | None:
     flow = Flow(code.jumps, code.stops)
     all_calls = _calls_in(code, flow.reached(start))
     barriers: dict[Location, set[int]] = {}
-    for one in code.references:
-        if one.definition and is_users(one.location):
-            barriers.setdefault(one.location, set()).update(_barrier(code, one.sites))
+    for one in own:
+        barriers.setdefault(one.location, set()).update(_barrier(code, one.sites))
     outer = {}
     for location, barrier in barriers.items():
         if barrier and all_calls:

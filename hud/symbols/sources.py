@@ -5,7 +5,8 @@ of a function are the parts of its path between the crate and its type or its ow
 say is told only where a panic location names that very file.
 
 A crate's first file may have any name, and where a library and a program of one name have both one
-it cannot be told which of them a function is from. Derived impls (``crate::_``) have no module.
+it cannot be told which of them a function is from. A derived impl (``crate::_``) is where its type
+is.
 
 Measured against debug info in four services and a server: 348 right, 35 wrong, 91 not known; all
 the wrong ones were in first files, of which nothing is said now.
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _FIRST_FILES = ("main.rs", "lib.rs")
 _IMPL = re.compile(r"^<(?:&(?:'\w+ )?|mut |\*const |\*mut |dyn )*(.+?) as ")
 _INHERENT = re.compile(r"^((?:\w+::)+)<impl ")
+_DERIVED = re.compile(r"::_::<impl .+? for (\w+(?:::\w+)+)")
 _PART = re.compile(r"[a-z_]\w*\Z", re.ASCII)
 
 
@@ -41,6 +43,10 @@ class ModulePath(NamedTuple):
 def module_path(raw: str) -> ModulePath | None:
     """That of a symbol; None where it does not say."""
     name = demangle(raw, generics=False) or ""
+    derived = _DERIVED.search(name)
+    if derived:
+        found = _modules(derived[1].split("::")[:-1])
+        return found if found is not None and found.modules else None
     inherent = _INHERENT.match(name)
     if inherent:
         parts = inherent[1].split("::")[:-1]
@@ -50,6 +56,10 @@ def module_path(raw: str) -> ModulePath | None:
         parts = without_generics(inner).split("::")[:-1]
     else:
         parts = without_generics(name.partition("::{")[0]).split("::")[:-1]
+    return _modules(parts)
+
+
+def _modules(parts: list[str]) -> ModulePath | None:
     while len(parts) > 1 and parts[-1][:1].isupper():
         parts.pop()
     if not parts or "_" in parts or not all(map(_PART.match, parts)):

@@ -27,6 +27,11 @@ def legacy(*parts: str) -> str:
         (legacy("_$LT$app..db..Db$u20$as$u20$core..ops..Drop$GT$", "drop"), "app", ("db",)),
         (legacy("_$LT$$RF$app..db..Db$LT$T$GT$$u20$as$u20$app..Get$GT$", "get"), "app", ("db",)),
         (legacy("app", "cmd", "_$LT$impl$u20$app..db..Db$GT$", "get"), "app", ("cmd",)),
+        (
+            legacy("app", "db", "_", "_$LT$impl$u20$serde..Ser$u20$for$u20$app..db..Db$GT$", "ser"),
+            "app",
+            ("db",),
+        ),
         ("_RNvNtCs1234_3app2db3get", "app", ("db",)),
         ("_RNvMNtCs1234_3app2dbNtB2_2Db3get", "app", ("db",)),
         ("_RNCNvNtCs1234_3app2db5purge0B5_", "app", ("db",)),
