@@ -112,6 +112,10 @@ class Locations:
                 self._relocations = array("Q"), array("Q")
         return self._relocations
 
+    def pointers(self) -> Iterator[tuple[int, int]]:
+        """(place, what is pointed to) of every relative relocation, by place."""
+        return zip(*self._relative(), strict=True)
+
     def all(self) -> Iterator[tuple[int, Location]]:
         """Every location that a relative relocation fills, by address; for figures."""
         for place in self._relative()[0]:
@@ -126,7 +130,10 @@ class Locations:
         for load in self._elf.loads:
             low = bisect_left(places, load.vaddr)
             high = bisect_left(places, load.vaddr + max(0, load.filesz - _RECORD.size + 1))
-            data = self._elf.read(load.vaddr, load.filesz)
+            try:
+                data = self._elf.read(load.vaddr, load.filesz)
+            except FormatError:
+                continue
             for row in range(low, min(high, low + MOST_SEARCHED)):
                 rest = _BEHIND_POINTER.unpack_from(data, places[row] - load.vaddr + 8)
                 if _may_be(*rest):

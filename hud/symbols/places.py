@@ -118,7 +118,7 @@ class Places:
 
     def _known(self) -> Sources:
         if self._sources is None:
-            self._sources = Sources(self._locations.paths())
+            self._sources = Sources(self._references.paths())
         return self._sources
 
     def _function(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hud.errors import FormatError
 from hud.symbols.bounds import Bounds
+from hud.symbols.callsites import Callsites
 from hud.symbols.elf import ET_EXEC
 from hud.symbols.scan import GLANCES, SCANS, Pair, Scan
 
@@ -85,6 +86,7 @@ class References:
     def __init__(self, elf: ElfFile, locations: Locations) -> None:
         self._elf = elf
         self._locations = locations
+        self._callsites = Callsites(elf, locations)
         self._bounds: Bounds | None = None
         self._unbounded = False
         self._returning: dict[int, bool] = {}
@@ -102,8 +104,16 @@ class References:
     def glance(self, start: int, size: int) -> set[Location]:
         """The locations that the function [start, start + size) may refer to; that is cheap."""
         glance = GLANCES.get(self._elf.machine_id)
-        found = glance(self._read(start, size), start, self._fixed) if glance else []
-        return {one for one in map(self._locations.at, found) if one is not None}
+        found = glance(self._read(start, size), start, self._fixed) if glance else ([], [])
+        targets = [*found[0], *map(self._locations.pointer_or_none, found[1])]
+        return {one for one in map(self._at, targets) if one is not None}
+
+    def _at(self, vaddr: int) -> Location | None:
+        return self._locations.at(vaddr) or self._callsites.at(vaddr)
+
+    def paths(self) -> set[str]:
+        """Of all source files that can be referred to."""
+        return self._locations.paths() | self._callsites.paths()
 
     def of(self, start: int, size: int) -> list[Reference]:
         """The uses of locations by the function [start, start + size), by address."""
@@ -120,8 +130,9 @@ class References:
         code = self._read(start, size)
         found = scan(code, start, self._fixed)
         uses: list[tuple[int, int, Location]] = []
-        for at, target in sorted(found.addresses):
-            location = self._locations.at(target)
+        held = [(at, self._locations.pointer_or_none(slot)) for at, slot in found.slots]
+        for at, target in sorted([*found.addresses, *held]):
+            location = self._at(target)
             if location is not None and len(uses) < REFERENCE_LIMIT:
                 uses.append((at, target, location))
         jumps = sorted(found.jumps + self._table_jumps(found, code, start))

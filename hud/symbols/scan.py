@@ -164,23 +164,27 @@ _FOLLOWED = {opcode: follow for follow, opcodes in _OPCODES for opcode in opcode
 
 _LEA = re.compile(rb"[\x48\x4c]\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d]")
 
+_MOV = re.compile(rb"[\x48\x4c]\x8b[\x05\x0d\x15\x1d\x25\x2d\x35\x3d]")
 _MOV_IMM = re.compile(rb"[\xb8-\xbf](?=...\x00)", re.DOTALL)
 
 
-def _glance_x86(code: bytes, start: int, fixed: bool) -> list[int]:
+def _glance_x86(code: bytes, start: int, fixed: bool) -> tuple[list[int], list[int]]:
     end = len(code) - 4
-    found = [
-        start + at + 7 + _I32.unpack_from(code, at + 3)[0]
-        for at in (match.start() for match in _LEA.finditer(code))
-        if at + 3 <= end
-    ]
+    found, slots = (
+        [
+            start + at + 7 + _I32.unpack_from(code, at + 3)[0]
+            for at in (match.start() for match in pattern.finditer(code))
+            if at + 3 <= end
+        ]
+        for pattern in (_LEA, _MOV)
+    )
     if fixed:
         found += [
             _I32.unpack_from(code, match.end())[0]
             for match in _MOV_IMM.finditer(code)
             if match.end() <= end
         ]
-    return found
+    return found, slots
 
 
 # --------------------------------------------------------------------------- aarch64
@@ -249,12 +253,14 @@ def _signed(value: int, bits: int) -> int:
     return value - (1 << bits) if value >> (bits - 1) else value
 
 
-def _glance_aarch64(code: bytes, start: int, fixed: bool) -> list[int]:
-    return [address for _, address in _scan_aarch64(code, start, fixed).addresses]
+def _glance_aarch64(code: bytes, start: int, fixed: bool) -> tuple[list[int], list[int]]:
+    found = _scan_aarch64(code, start, fixed)
+    return [address for _, address in found.addresses], [slot for _, slot in found.slots]
 
 
 SCANS = {EM_X86_64: _scan_x86, EM_AARCH64: _scan_aarch64}
 """By machine: of the code of a function, where that begins, and whether the file is loaded where it
 says."""
 GLANCES = {EM_X86_64: _glance_x86, EM_AARCH64: _glance_aarch64}
-"""Likewise the addresses that it may form, and some more: by patterns, without decoding it."""
+"""Likewise the addresses that it may form and the slots that it may read, and some more: by
+patterns, without decoding it."""

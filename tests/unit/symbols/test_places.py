@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import struct
-
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hud.model import Frame, Origin, Precision
 from hud.symbols.coroutines import Coroutines
+from hud.symbols.elf import ElfFile
 from hud.symbols.locations import Locations
 from hud.symbols.places import Places
 from hud.symbols.references import References
 
 from .test_definitions import BY_POINTER, COLD, SIZE, near, panics
 from .test_definitions import TEST as TESTED
-from .test_locations import STATE, TEXT, TOKIO, call, lea, program, record
+from .test_locations import DATA, RELRO, STATE, TEXT, TOKIO, call, lea, program, record
 from .test_sources import legacy
 
 DB, MAIN = "src/db.rs", "src/main.rs"
@@ -35,9 +36,15 @@ def told(
     raw: str = GET,
     origin: Origin = Origin.USER,
 ) -> tuple[Frame, ...]:
+    return placed(made(pieces, locations), vaddr, raw, origin)
+
+
+def made(pieces: dict[int, bytes], locations: list[tuple[str | bytes, int, int]]) -> ElfFile:
     bounds = [(TEXT, SIZE), (PARK, 0x20), (WRITE, 0x20)]
-    returning = {PARK: b"\xc3", WRITE: b"\xc3"}
-    elf = program({**returning, **pieces}, locations, bounds).elf
+    return program({PARK: b"\xc3", WRITE: b"\xc3", **pieces}, locations, bounds).elf
+
+
+def placed(elf: ElfFile, vaddr: int, raw: str, origin: Origin) -> tuple[Frame, ...]:
     known = Locations(elf)
 
     def symbol_at(vaddr: int) -> tuple[str, int, int] | None:
@@ -167,7 +174,14 @@ def test_a_dependency_without_the_users_code_is_left_as_it_is() -> None:
     assert place(frame) == ("", 0, Precision.EXACT)
 
 
-def test_damage_ends_in_a_frame() -> None:
-    noise = {TEXT: struct.pack("<Q", 0x4141_0662_D6D6_0F0B) * 32}
-    (frame,) = told({**noise, **AFTER}, LINES, TEXT + 3)
-    assert frame.function == "its name"
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_hostile_bytes_end_in_frames(data: st.DataObject) -> None:
+    image = bytearray(made({**inlined(WRITE), **AFTER}, [(DB, 15, 30), *LINES]).data)
+    for _ in range(data.draw(st.integers(1, 12))):
+        at = data.draw(st.sampled_from((64, TEXT, AT, COLD, DATA, RELRO)))
+        image[at + data.draw(st.integers(0, 200))] = data.draw(st.integers(0, 255))
+    for raw, origin in ((GET, Origin.USER), (BODY, Origin.USER), (POLL, Origin.RUNTIME)):
+        frames = placed(ElfFile(bytes(image), "app"), AT, raw, origin)
+        assert frames[-1].function == "its name"
+        assert len(frames) <= 2
