@@ -120,6 +120,19 @@ class Origin(str, Enum):
     UNKNOWN = "unknown"
 
 
+class Precision(str, Enum):
+    """How well a frame's ``file`` and ``line`` tell where its code is."""
+
+    EXACT = "exact"
+    """The line of the call, as debug info has it."""
+    NEAR = "near"
+    """Inferred: a line that its way comes to behind or before the call."""
+    DEFINITION = "definition"
+    """The line where the async fn or block begins that the code is in; the call is below."""
+    FILE = "file"
+    """Inferred: the file, no line."""
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One logical call of a stack, as people read it.
@@ -136,7 +149,7 @@ class Frame:
     """The symbol as in the file."""
     file: str = ""
     line: int = 0
-    """Line of the call (or of the pc, innermost); 0 = unknown."""
+    """Line of the call (or of the pc, innermost), see ``precision``; 0 = unknown."""
     module: str = ""
     """Path of the mapped file, ``[vdso]`` or empty."""
     offset: int = 0
@@ -153,6 +166,7 @@ class Frame:
     is then the jump's own, or the function's where it is not known which jump it was."""
     gap: bool = False
     """True = it was left by a jump, and others may be between it and the next inner frame."""
+    precision: Precision = Precision.EXACT
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis.tails import counts
-from hud.model import Frame, Origin, Stack
+from hud.model import Frame, Origin, Precision, Stack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,12 +21,13 @@ class Blame(NamedTuple):
 
     function: str
     where: str = ""
-    """``src/login.rs:88`` or empty."""
+    """``src/login.rs:88``, as ``short_place`` has it; may be empty."""
     file: str = ""
     line: int = 0
     origin: Origin = Origin.UNKNOWN
     inferred: bool = False
     operation: str = ""
+    precision: Precision = Precision.EXACT
 
 
 NO_STACK = Blame("(no stack caught)")
@@ -77,12 +78,13 @@ def blame(stack: Stack | None) -> Blame:
     frame = frames[at]
     return Blame(
         function=frame_name(frame),
-        where=short_place(frame.file, frame.line),
+        where=short_place(frame.file, frame.line, frame.precision),
         file=frame.file,
         line=frame.line,
         origin=frame.origin,
         inferred=frame.inferred,
         operation=_operation(frames[:at]),
+        precision=frame.precision,
     )
 
 
@@ -123,15 +125,28 @@ def frame_name(frame: Frame) -> str:
     return f"0x{frame.address:x}"
 
 
-def short_place(file: str, line: int) -> str:
-    """``src/login.rs:88`` from a full path: from its last ``src`` on, else its last two parts."""
+def short_place(file: str, line: int, precision: Precision = Precision.EXACT) -> str:
+    """``src/login.rs:88`` from a full path: from its last ``src`` on, else its last two parts.
+
+    Where that is not the line of the call: ``src/login.rs ~:88`` near it, ``src/login.rs:80
+    (async)`` for the async fn or block that it is in, ``~src/login.rs`` for the file alone.
+    """
     parts = file.split("/")
     if "src" in parts[:-1]:
         start = len(parts) - 2 - parts[-2::-1].index("src")
     else:
         start = max(0, len(parts) - 2)
     short = "/".join(parts[start:])
-    return f"{short}:{line}" if short and line else short
+    if not short or precision is Precision.FILE:
+        return f"~{short}" if short else ""
+    return short + _LINES[precision].format(line) if line else short
+
+
+_LINES = {
+    Precision.EXACT: ":{}",
+    Precision.NEAR: " ~:{}",
+    Precision.DEFINITION: ":{} (async)",
+}
 
 
 def _rank(frame: Frame) -> int:

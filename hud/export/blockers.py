@@ -142,7 +142,8 @@ def holder_in_words(user: HolderUse) -> str:
     """``cache::refill src/cache.rs:88, on another thread``; ``thread refiller``; ``~`` before an
     inferred name.
     """
-    where = "" if user.where == user.function else user.where
+    place = user.where.replace(" ~:", ":").removesuffix(" (async)")
+    where = "" if place == user.function else user.where
     what = f"{'~' if user.inferred else ''}{user.function} {where}".strip()
     if what.startswith("thread ") and user.role == "other thread":
         return what

@@ -21,7 +21,7 @@ from hud.analysis.tails import remark
 from hud.analysis.types import type_name
 from hud.analysis.verdict import sentences
 from hud.export.polls import poll_data
-from hud.model import Cause, Frame, Method, Origin
+from hud.model import Cause, Frame, Method, Origin, Precision
 from hud.text import printable
 
 if TYPE_CHECKING:
@@ -306,6 +306,7 @@ class _Faces:
             args["file"] = printable(face.blame.file)
         if face.blame.line:
             args["line"] = face.blame.line
+        args |= _precision(face.blame)
         if face.blame.inferred:
             args["inferred"] = True
         if episode.evidence:
@@ -346,6 +347,7 @@ class _Faces:
             found["function"] = face.name
             if face.blame.file:
                 found |= {"file": printable(face.blame.file), "line": face.blame.line}
+                found |= _precision(face.blame)
             if face.blame.inferred:
                 found["inferred"] = True
         if holder.stack:
@@ -423,6 +425,12 @@ def told_frame(frame: Frame) -> str:
     """A frame of ``args.stack``."""
     mark = "~" if frame.inferred else ""
     return f"{mark}{printable(frame_name(frame))} {remark(frame)}".rstrip()
+
+
+def _precision(blame: Blame) -> Event:
+    """How well file and line are known, where they are not the call's own."""
+    exact = not blame.file or blame.precision is Precision.EXACT
+    return {} if exact else {"place": blame.precision.value}
 
 
 def _split(episode: Episode) -> Event:

@@ -9,6 +9,7 @@ import os
 from typing import TYPE_CHECKING
 
 from hud.errors import FormatError
+from hud.model import Origin
 
 if TYPE_CHECKING:
     from hud.model import Frame
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from hud.symbols.landings import Landings
     from hud.symbols.listing import Listings
     from hud.symbols.module import Module
+    from hud.symbols.places import Places
 
 
 class Loaded:
@@ -31,6 +33,7 @@ class Loaded:
         self._elf: ElfFile | None = None
         self._module: Module | None = None
         self._inferred: Inferred | None = None
+        self._places: Places | None = None
         self._listings: Listings | None = None
         self._kinds: tuple[Module, Kinds] | None = None
         self._landings: tuple[Module, Landings] | None = None
@@ -69,6 +72,16 @@ class Loaded:
             self._inferred = Inferred(self.elf())
         return self._inferred
 
+    def places(self) -> Places:
+        from hud.symbols.places import Places
+
+        if self._places is None:
+            module, inferred = self.module(), self.inferred()
+            self._places = Places(
+                inferred.locations, inferred.references, module.coroutines, module.symbol
+            )
+        return self._places
+
     def listings(self) -> Listings:
         from hud.symbols.listing import Listings
 
@@ -106,7 +119,17 @@ class Loaded:
 
         crates, home = self.crates()[0], self.home()
         frames = describe(self.name, vaddr, self.module().frames(vaddr), crates, home)
-        return frames or tuple(adopt(one, home) for one in self.inferred().frames(vaddr))
+        if frames:
+            return self._placed(vaddr, frames)
+        return tuple(adopt(one, home) for one in self.inferred().frames(vaddr))
+
+    def _placed(self, vaddr: int, frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
+        """With the place of the outermost, where it can be inferred."""
+        outer = frames[-1]
+        symbol = None if outer.file or outer.origin is Origin.C else self.module().symbol(vaddr)
+        if symbol is None or symbol[0] != outer.raw:
+            return frames
+        return *frames[:-1], *self.places().placed(outer, vaddr, symbol)
 
     def add_debug(self, descriptor: int, name: str) -> None:
         """Use one more file, if it belongs to the module; FormatError with the reason if not."""

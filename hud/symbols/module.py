@@ -92,7 +92,7 @@ class Module:
         self.elf = elf
         self.debug = debug
         self.locations = Locations(elf)
-        self._coroutines = Coroutines(elf, self.locations)
+        self.coroutines = Coroutines(elf, self.locations)
         self._notes: list[str] = []
         self._symtabs = [Symtab(file) for file in (elf, debug) if file is not None]
         self._has_symtab = any(found.table == ".symtab" for found in self._symtabs)
@@ -187,7 +187,7 @@ class Module:
         code; empty = a closure, another function, or not known.
         """
         name, start, size = symbol
-        return ASYNC if is_closure(name) and self._coroutines.is_body(start, size) else ""
+        return ASYNC if is_closure(name) and self.coroutines.is_body(start, size) else ""
 
     def symbol(self, vaddr: int) -> tuple[str, int, int] | None:
         """(raw name, start, size) of the function at a vaddr, by the symbol tables alone."""

@@ -103,6 +103,7 @@ def _import_everything() -> None:
     import hud.symbols.names
     import hud.symbols.packages
     import hud.symbols.panics
+    import hud.symbols.places
     import hud.symbols.probes
     import hud.symbols.recovered
     import hud.symbols.tableless

@@ -81,7 +81,7 @@ def _remark(row: folding.Row, width: int) -> str:
 
 def place(frame: Frame) -> str:
     """Where a frame's code is: file and line of own code, else the crate; clean text."""
-    at = blame.short_place(frame.file, frame.line)
+    at = blame.short_place(frame.file, frame.line, frame.precision)
     if frame.origin is Origin.USER:
         return clean(at or frame.crate)
     return clean(frame.crate or at or frame.module.rpartition("/")[2])

@@ -32,7 +32,7 @@ _WORDS = (
     ("long", "of a task type: polls of the threshold or more; stuck: nothing can wake it any more"),
     ("STUCK +", "in one poll since before hud attached: for longer than is shown"),
     ("share", "total, as a part of all worker time in the window"),
-    ("~", "a name inferred from the program's messages, not read from its symbols"),
+    ("~", "a name or a place inferred from the program's messages and machine code"),
     (
         "(tail call)",
         "it left by a jump, its frame was gone; the machine code tells of it",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hud.analysis.blame import NO_STACK, NOT_RESOLVED, Blames, blame, short_place, user_part
-from hud.model import Origin, Stack
+from hud.model import Frame, Origin, Precision, Stack
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -120,3 +120,22 @@ def test_wrappers_of_the_allocator_and_slow_paths_are_no_operation(build: Module
     reader = build.dependency("librqbit::storage::pread_exact", "librqbit 8.0.0")
     at = blame(build.stack(build.c("syscall"), slow, reader, outer=()))
     assert (at.function, at.operation) == ("librqbit::storage::pread_exact", "syscall")
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "precision", "expected"),
+    [
+        ("/home/me/api/src/db.rs", 171, Precision.NEAR, "src/db.rs ~:171"),
+        ("/home/me/api/src/db.rs", 156, Precision.DEFINITION, "src/db.rs:156 (async)"),
+        ("/home/me/api/src/db.rs", 0, Precision.FILE, "~src/db.rs"),
+        ("", 0, Precision.FILE, ""),
+        ("", 9, Precision.NEAR, ""),
+    ],
+)
+def test_a_place_that_is_not_the_calls_line_says_so(
+    file: str, line: int, precision: Precision, expected: str
+) -> None:
+    assert short_place(file, line, precision) == expected
+    frame = Frame(1, "app::db", file=file, line=line, origin=Origin.USER, precision=precision)
+    found = blame(Stack((1,), True, "", (frame,)))
+    assert (found.where, found.precision) == (expected, precision)
