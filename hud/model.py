@@ -683,6 +683,16 @@ class Latency:
     preempted: bool
 
 
+class Case(NamedTuple):
+    """What the code of one blocker was held up by: a cause, and the call it was in."""
+
+    cause: Cause
+    operation: str
+    total_ns: int
+    stack: int
+    """The heaviest of it; 0 = none was caught."""
+
+
 @dataclass(frozen=True, slots=True)
 class Blocker:
     """Episodes grouped by the code responsible."""
@@ -698,7 +708,7 @@ class Blocker:
     operation: str
     """The library call right below it: ``bcrypt::hash``, ``std::fs::read``; may be empty."""
     cause: Cause
-    """The cause with the largest total."""
+    """That of its main case; see ``cases``."""
     count: int
     total_ns: int
     max_ns: int
@@ -726,6 +736,15 @@ class Blocker:
     """(task type, ns), largest first, a few."""
     behind: float = -1.0
     """Ready tasks that waited in the same worker's queue, on average; -1 = unknown."""
+    key: tuple[str, str, str] = ("", "", "")
+    """What makes it the same blocker in the next snapshot: see `hud.analysis.blame`."""
+    cases: tuple[Case, ...] = ()
+    """Largest first, a few; ``cause`` and ``operation`` are the first's: the main case's."""
+
+    @property
+    def example(self) -> int:
+        """The heaviest stack of the main case; 0 = none was caught."""
+        return self.cases[0].stack if self.cases else 0
 
 
 @dataclass(frozen=True, slots=True)

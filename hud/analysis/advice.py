@@ -59,9 +59,8 @@ class Match(NamedTuple):
 
 
 def advise(blocker: Blocker, stacks: Mapping[int, Stack]) -> Advice:
-    """What to do about ``blocker``, by the frames of its heaviest stack and its median time."""
-    key = blocker.stacks[0][0] if blocker.stacks else 0
-    return advise_stack(blocker.cause, stacks.get(key), blocker.p50_ns, blocker.count)
+    """What to do about ``blocker``, by the frames of its main case and its median time."""
+    return advise_stack(blocker.cause, stacks.get(blocker.example), blocker.p50_ns, blocker.count)
 
 
 def advise_stack(cause: Cause, stack: Stack | None, typical_ns: int = 0, count: int = 0) -> Advice:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis.blame import culpable
 from hud.analysis.calls import LIKELY, NO_CALL, SURE, call_name, descriptor_cause
+from hud.analysis.frameworks import runs_handler, runs_task
 from hud.model import Cause, Frame, Origin
 
 if TYPE_CHECKING:
@@ -194,11 +195,13 @@ def _by_kernel(kernel: list[str]) -> Cause | None:
 
 
 def _library_frames(frames: Sequence[Frame] | None) -> list[str]:
-    """The names inside the blamed frame, outermost first."""
+    """The names inside the blamed frame, a library's own included, outermost first."""
     if not frames:
         return []
     at = culpable(frames)
-    if frames[at].origin is not Origin.USER:
+    if frames[at].origin is Origin.DEPENDENCY and not runs_handler(frames[at]):
+        at += 1  # its own name says what it does
+    elif frames[at].origin not in (Origin.USER, Origin.DEPENDENCY) and not runs_task(frames[at]):
         at = min(len(frames), _DEEPEST)
     return [
         frame.function

@@ -102,8 +102,7 @@ class Tally:
     __slots__ = (
         "behind",
         "behind_count",
-        "blames",
-        "causes",
+        "cases",
         "details",
         "durations",
         "holders",
@@ -115,10 +114,9 @@ class Tally:
 
     def __init__(self) -> None:
         self.durations = Durations()
-        self.blames: dict[Blame, int] = {}
-        self.causes: dict[Cause, int] = {}
+        self.cases: dict[tuple[Cause, Blame], int] = {}
         self.workers: dict[int, int] = {}
-        self.stacks: dict[int, int] = {}
+        self.stacks: dict[tuple[int, Cause], int] = {}
         self.details: dict[str, int] = {}
         self.holders: dict[tuple[int, str, str, bool], int] = {}
         """By the stack where they let go, thread name, role, and whether they held a lock."""
@@ -157,12 +155,11 @@ class Tally:
         return max(0.0, self.behind / self.behind_count) if self.behind_count else -1.0
 
     def _count(self, episode: Episode, at: Blame, duration_ns: int, times: int) -> None:
-        _bump(self.blames, at, duration_ns)
-        _bump(self.causes, episode.cause, duration_ns)
+        _bump(self.cases, (episode.cause, at), duration_ns)
         buried = times < 0 and episode.worker_id not in self.workers
         _bump(self.workers, NO_WORKER if buried else episode.worker_id, duration_ns)
         if episode.stack:
-            _bump(self.stacks, episode.stack, duration_ns)
+            _bump(self.stacks, (episode.stack, episode.cause), duration_ns)
         if episode.detail:
             _bump(self.details, episode.detail, duration_ns)
         if episode.holder:
@@ -187,6 +184,14 @@ def nearest_rank(values: Sequence[int], percent: int) -> int:
     if not values:
         return 0
     return values[max(0, -(-percent * len(values) // 100) - 1)]
+
+
+def added(pairs: Iterable[tuple[_Key, int]]) -> dict[_Key, int]:
+    """The sum of what comes with each key."""
+    totals: dict[_Key, int] = {}
+    for key, amount in pairs:
+        totals[key] = totals.get(key, 0) + amount
+    return totals
 
 
 def largest_first(weights: Mapping[_Key, int]) -> tuple[tuple[_Key, int], ...]:

@@ -120,6 +120,8 @@ def _merged(pairs: Sequence[_Part], name: str, file: str) -> Blocker:
         details=largest_first(_added(pair for one in members for pair in one.details))[:_FEW],
         holders=_holders(members),
         types=largest_first(_added(pair for one in members for pair in one.types))[:_FEW],
+        key=(name, file, ""),
+        cases=members[0].cases if members else (),
         members=tuple(sorted(pairs, key=_largest_first)[:_FEW]),
     )
 

@@ -11,7 +11,7 @@ import pytest
 from hud.analysis.advice import ADVICE, LONGEST, NO_ADVICE, advise, advise_stack, match
 from hud.analysis.remedies_libraries import PUBLIC
 from hud.analysis.remedy import ASYNC, LIBRARY, NAMELESS, OPAQUE, OWN, Remedy
-from hud.model import Blocker, Cause, Frame, Origin, Stack
+from hud.model import Blocker, Case, Cause, Frame, Origin, Stack
 from hud.symbols.names import readable, whose
 
 MS = 1_000_000
@@ -550,7 +550,7 @@ def test_only_plain_functions_are_moved_by_name(function: str, work: str) -> Non
     assert advise_stack(Cause.CPU, Stack((), True, frames=guessed)).code == MOVED.format("{ .. }")
 
 
-def test_a_blocker_is_judged_by_its_heaviest_stack() -> None:
+def test_a_blocker_is_judged_by_the_stack_of_its_main_case() -> None:
     stacks = {1: stack("api::f > bcrypt::hash"), 2: stack("api::f > scrypt::scrypt::scrypt")}
     blocker = Blocker(
         function="api::f",
@@ -572,12 +572,13 @@ def test_a_blocker_is_judged_by_its_heaviest_stack() -> None:
         causes=(),
         task_ids=(),
         history=(),
+        cases=(Case(Cause.CPU, "", 60 * MS, 2),),
     )
     assert advise(blocker, stacks).text == (
         "call scrypt::scrypt in spawn_blocking (costs a worker 40 ms each time)"
     )
     assert advise(blocker, {}) == NO_ADVICE
-    assert advise(replace(blocker, stacks=()), stacks) == NO_ADVICE
+    assert advise(replace(blocker, cases=()), stacks) == NO_ADVICE
 
 
 def test_tables_are_well_formed() -> None:
