@@ -42,7 +42,9 @@ class Blame(NamedTuple):
 
     @property
     def key(self) -> Key:
-        return self.function, self.file, self.symbol
+        # one function that is told by its places has a name at each of them
+        told_by_place = self.inferred and self.symbol
+        return ("", "", self.symbol) if told_by_place else (self.function, self.file, self.symbol)
 
 
 NO_STACK = Blame("(no stack caught)")
@@ -88,17 +90,40 @@ def blame(stack: Stack | None) -> Blame:
     if at < 0:
         return NO_STACK
     frame = frames[at]
+    host = _host_of(frames, at)
     return Blame(
-        function=frame_name(frame),
+        function=frame_name(frame) + (f" in {_belonging(host)}" if host else ""),
         where=short_place(frame.file, frame.line),
         file=frame.file,
         line=frame.line,
         origin=frame.origin,
         inferred=frame.inferred,
         operation=operation(frames, at),
-        symbol="" if _has_own_name(frame) else frame.raw,
+        symbol=host.raw if host else "" if _has_own_name(frame) else frame.raw,
         hosted=runs_task(frame),
     )
+
+
+def _host_of(frames: Sequence[Frame], at: int) -> Frame | None:
+    """Whose function the blamed code was inlined into, where it has no name but its place."""
+    inner = frames[at]
+    if not (inner.inferred and inner.inlined) or at + 1 == len(frames):
+        return None
+    host = frames[at + 1]
+    return host if host.raw and host.origin is Origin.DEPENDENCY else None
+
+
+_PATH_HEAD = re.compile(r"(?:[a-z_]\w*::)+")
+_TRAIT = re.compile(r"^<.* as ([^<>]+)(?:<.*>)?>::([\w:]+)")
+
+
+def _belonging(host: Frame) -> str:
+    """``axum's Handler::call`` of ``<F as axum::handler::Handler<M,S>>::call::{async}``."""
+    crate = host.crate.partition(" ")[0]
+    bare = re.sub(r"::\{.*", "", host.function)
+    found = _TRAIT.match(bare)
+    path = f"{found[1]}::{found[2]}" if found else bare
+    return f"{crate}'s {_PATH_HEAD.sub('', path, count=1)}"
 
 
 def _has_own_name(frame: Frame) -> bool:

@@ -15,7 +15,7 @@ from hud.model import Blocker, Cause, HolderUse, Snapshot
 from hud.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 MOST_ROWS = 20
 _NARROWEST_NAME = 24
@@ -109,6 +109,9 @@ def blocker_table(
         if blocker.operation:
             call = "in " + printable(blocker.operation)
             lines.append(inset + (call if width is None else _tail(call, width - len(inset))))
+        alike = _alike(blocker, blockers)
+        if alike:
+            lines.append(inset + alike)
         task = _task(blocker)
         if task:
             lines.append(inset + (task if width is None else _tail(task, width - len(inset))))
@@ -139,6 +142,12 @@ def _circumstances(blocker: Blocker, snapshot: Snapshot) -> list[tuple[str, str]
         if users:
             found.append((verb, "; ".join(holder_in_words(user) for user in users[:_MOST_DETAILS])))
     return found
+
+
+def _alike(blocker: Blocker, blockers: Sequence[Blocker]) -> str:
+    """Where other code has the same readable name: that it is other code; else empty."""
+    number = sum(one.function == blocker.function for one in blockers)
+    return f"one of {number} functions of this name, each a row of its own" if number > 1 else ""
 
 
 def _besides(blocker: Blocker, snapshot: Snapshot) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hud.analysis import figures
+from hud.analysis import figures, inlining
 from hud.export.blockers import blocker_table
 from hud.export.polls import poll_table
 from hud.export.wrap import wrapped
@@ -65,6 +65,9 @@ def text(
     exported (``trace.json (341 episodes)``). ``verbose`` adds raw symbols and code.
     """
     lines = [_title(snapshot), "", f"  {verdict(snapshot)}", ""]
+    hidden = inlining.advice(snapshot)
+    if hidden:
+        lines += [*wrapped("  ", hidden, width), ""]
     if snapshot.blockers:
         lines += [*blocker_table(snapshot, color=color, width=width, verbose=verbose), ""]
     polls = poll_table(snapshot, width=width)
