@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis.blame import culpable
 from hud.analysis.calls import LIKELY, NO_CALL, SURE, call_name, descriptor_cause
-from hud.analysis.frameworks import runs_handler, runs_task
+from hud.analysis.frameworks import is_sealed, runs_handler, runs_task
 from hud.model import Cause, Frame, Origin
 
 if TYPE_CHECKING:
@@ -203,11 +203,13 @@ def _library_frames(frames: Sequence[Frame] | None) -> list[str]:
         at += 1  # its own name says what it does
     elif frames[at].origin not in (Origin.USER, Origin.DEPENDENCY) and not runs_task(frames[at]):
         at = min(len(frames), _DEEPEST)
-    return [
-        frame.function
-        for frame in reversed(frames[:at])
-        if frame.function and frame.origin is not Origin.KERNEL
-    ]
+    names = []
+    for frame in reversed(frames[:at]):
+        if frame.function and frame.origin is not Origin.KERNEL:
+            names.append(frame.function)
+        if is_sealed(frame) and at < len(frames):
+            break
+    return names
 
 
 @lru_cache(maxsize=16_384)

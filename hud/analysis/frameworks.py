@@ -20,10 +20,14 @@ _CRATES = re.compile(
     r"|tracing|tracing_futures|tracing_core|sync_wrapper|matchit|bytes|http|httpdate|httparse)"
     r"(?: .*)?"
 )
-_TASK = re.compile(
-    r"tokio::runtime::(?:task::(?:raw|harness|core)::|\S*worker::Context::run_task)"
-    r"|tokio::runtime::(?:park::CachedParkThread|context::blocking::BlockingRegionGuard"
+_TASK = re.compile(r"tokio::runtime::(?:task::(?:raw|harness|core)::|\S*worker::Context::run_task)")
+_ROOT = re.compile(
+    r"tokio::runtime::(?:park::CachedParkThread|context::blocking::BlockingRegionGuard"
     r"|scheduler::current_thread::CoreGuard)::block_on"
+)
+_SEALED = re.compile(
+    r"^<?(?:mio::|tokio::(?:time::(?!timeout)|io::|net::|signal::|sync::"
+    r"|runtime::(?:io|time|driver|signal)::))"
 )
 _TASK_FILE = re.compile(r"tokio-[\w.+-]+/src/runtime/task/(?:raw|harness|core)\.rs$")
 _HANDLER = re.compile(
@@ -45,9 +49,21 @@ def is_framework(frame: Frame) -> bool:
     return frame.origin is Origin.DEPENDENCY and _is_framework(frame.crate)
 
 
+def polls_task(frame: Frame) -> bool:
+    """Tokio's frames around the future of a task."""
+    return frame.origin is Origin.RUNTIME and _polls_task(frame.function, frame.file)
+
+
 def runs_task(frame: Frame) -> bool:
-    """Tokio's frames around the future of a task: a host where that is inlined."""
-    return frame.origin is Origin.RUNTIME and _runs_task(frame.function, frame.file)
+    """Those, and its frames around what a thread blocks on: a host where that is inlined."""
+    return polls_task(frame) or (
+        frame.origin is Origin.RUNTIME and bool(_ROOT.search(frame.function))
+    )
+
+
+def is_sealed(frame: Frame) -> bool:
+    """A call of Tokio's that runs no code but its own: what is inside is nobody's to change."""
+    return frame.origin is Origin.RUNTIME and bool(_SEALED.search(frame.function))
 
 
 def runs_handler(frame: Frame) -> bool:
@@ -70,7 +86,7 @@ def _is_framework(crate: str) -> bool:
 
 
 @lru_cache(maxsize=_KEPT)
-def _runs_task(function: str, file: str) -> bool:
+def _polls_task(function: str, file: str) -> bool:
     return bool(_TASK.search(function) or _TASK_FILE.search(file))
 
 

@@ -48,26 +48,27 @@ STD_PARTS = frozenset(("hashbrown", "gimli", "addr2line", "object", "rustc_deman
 """Crates inside std; they are dependencies where a panic location names them."""
 _WIDELY_USED = """
 actix_http actix_rt actix_server actix_web adler adler2 aes ahash anstream anyhow argon2 arrayvec
-async_trait aws_lc_rs aws_sdk_s3 aws_smithy_runtime axum axum_core base64 bcrypt bitflags blake2
-blake3 blowfish brotli bstr bytes chacha20 chrono cipher clap clap_builder cookie crc32fast
-crossbeam_channel crossbeam_deque crossbeam_epoch crossbeam_queue crossbeam_utils csv dashmap
-deadpool diesel digest dotenvy either encoding_rs env_logger fastrand flate2 flume form_urlencoded
-futures futures_channel futures_core futures_executor futures_io futures_sink futures_task
-futures_util generic_array getrandom glob h2 hex hkdf hmac http http_body http_body_util httparse
-httpdate hyper hyper_rustls hyper_tls hyper_util idna indexmap itertools itoa jsonwebtoken
-lazy_static libc libloading lock_api log lru lz4_flex md5 memchr memmap2 mime miniz_oxide moka
-multer native_tls nix nom num_bigint num_cpus num_traits once_cell openssl opentelemetry
-parking_lot parking_lot_core pbkdf2 percent_encoding pest pin_project_lite pin_utils
-postgres_protocol postgres_types ppv_lite86 prometheus prost quinn quinn_proto r2d2 rand
-rand_chacha rand_core rayon rayon_core rdkafka redis regex regex_automata regex_syntax reqwest
-ring rocksdb rsa rusqlite rustix rustls rustls_pki_types ryu scopeguard sea_orm secrecy semver
-serde serde_core serde_derive serde_json serde_path_to_error serde_qs serde_urlencoded serde_yaml
-sha1 sha2 sharded_slab signal_hook_registry simd_adler32 simd_json slab smallvec socket2 spin sqlx
-sqlx_core sqlx_postgres ssri strsim subtle sync_wrapper tar tempfile termcolor thiserror
-thread_local tinyvec tokio_native_tls tokio_openssl tokio_postgres tokio_rustls tokio_stream
-tokio_tungstenite toml toml_edit tonic tower tower_http tower_layer tower_service tracing
-tracing_core tracing_log tracing_subscriber tungstenite typenum unicode_normalization url uuid
-walkdir warp webpki winnow xz2 zerocopy zeroize zip zlib_rs zmij zstd zstd_safe zstd_sys
+async_channel async_trait aws_lc_rs aws_sdk_s3 aws_smithy_runtime axum axum_core base64 bcrypt
+bitflags blake2 blake3 blowfish brotli bstr bytes chacha20 chrono cipher clap clap_builder cookie
+crc32fast crossbeam crossbeam_channel crossbeam_deque crossbeam_epoch crossbeam_queue
+crossbeam_utils csv dashmap deadpool diesel digest dotenvy either encoding_rs env_logger fastrand
+flate2 flume form_urlencoded futures futures_channel futures_core futures_executor futures_io
+futures_sink futures_task futures_util generic_array getrandom glob h2 hex hkdf hmac http http_body
+http_body_util httparse httpdate hyper hyper_rustls hyper_tls hyper_util idna indexmap itertools
+itoa jsonwebtoken kanal lazy_static libc libloading lock_api log lru lz4_flex md5 memchr memmap2
+metrics_exporter_prometheus mime miniz_oxide moka multer native_tls nix nom num_bigint num_cpus
+num_traits once_cell openssl opentelemetry parking_lot parking_lot_core pbkdf2 percent_encoding pest
+pin_project_lite pin_utils postgres_protocol postgres_types ppv_lite86 prometheus prost pyo3
+pyo3_async_runtimes pyo3_ffi quinn quinn_proto r2d2 rand rand_chacha rand_core rayon rayon_core
+rdkafka redis regex regex_automata regex_syntax reqwest ring rocksdb rsa rusqlite rustix rustls
+rustls_pki_types ryu scopeguard sea_orm secrecy semver serde serde_core serde_derive serde_json
+serde_path_to_error serde_qs serde_urlencoded serde_yaml sha1 sha2 sharded_slab signal_hook_registry
+simd_adler32 simd_json slab smallvec socket2 spin sqlx sqlx_core sqlx_postgres ssri strsim subtle
+sync_wrapper tar tempfile termcolor thiserror thread_local tinyvec tokio_native_tls tokio_openssl
+tokio_postgres tokio_rustls tokio_stream tokio_tungstenite toml toml_edit tonic tower tower_http
+tower_layer tower_service tracing tracing_core tracing_log tracing_subscriber tungstenite typenum
+unicode_normalization url uuid walkdir warp webpki winnow xz2 zerocopy zeroize zip zlib_rs zmij zstd
+zstd_safe zstd_sys
 """
 WIDELY_USED = frozenset(_WIDELY_USED.split())
 """Names that nobody would give a crate of their own; ``config`` or ``metrics`` are not here."""
