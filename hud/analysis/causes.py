@@ -91,7 +91,7 @@ _KERNEL: tuple[tuple[Cause, re.Pattern[str]], ...] = (
 )
 """Kernel functions that tell where system call and user frames do not; the first row decides."""
 
-_HELD = re.compile(r"Mutex|RwLock|ReentrantLock|rwlock|mutex|__lll_lock_wait")
+_HELD = re.compile(r"Mutex|RwLock|ReentrantLock|rwlock|mutex|lll_lock_wait")
 _AWAITED = re.compile(
     r"[Cc]ondvar|mpsc|mpmc|channel|[Oo]nce\b|OnceLock|LazyLock|Barrier|JoinHandle|JoinInner"
     r"|thread::(\w+::)*park|Parker|pthread_(cond|join)|crossbeam|Semaphore|WaitGroup"

@@ -28,6 +28,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.model import Frame, Origin
+from hud.symbols.cnames import known_as
 from hud.symbols.demangle import demangle
 from hud.symbols.home import NO_HOME
 from hud.symbols.implementors import code_crate
@@ -354,7 +355,8 @@ def _frame(module: str, vaddr: int, raw: RawFrame, crates: Mapping[str, str], ho
     if demangled is not None:
         function, rust = readable(demangled, raw.name), True
     elif raw.name_raw:
-        function, rust = _plain(raw.name_raw), False
+        library = bool(_C_MODULE.search(module))
+        function, rust = known_as(_plain(raw.name_raw), library=library), False
     else:
         function = readable(_without_generics(raw.name))
         rust = "::" in function and raw.file.endswith(".rs")
