@@ -20,7 +20,7 @@ from hud.analysis.ranking import Ranking
 from hud.analysis.recording import Used
 from hud.analysis.tally import Durations, Tally, largest_first
 from hud.analysis.tasks import task_uses
-from hud.analysis.types import type_name
+from hud.analysis.types import joined, type_name
 from hud.model import (
     Episode,
     Kind,
@@ -296,7 +296,7 @@ class Analyzer:
             name = type_name(kind, recording.stacks.get(stack))
             if name:
                 found[name] = found.get(name, 0) + total
-        return largest_first(found)[:_TYPES]
+        return largest_first(joined(found))[:_TYPES]
 
     def _workers(self, splits: Mapping[int, TimeSplit], now_ns: int) -> tuple[WorkerUse, ...]:
         recording = self.recording

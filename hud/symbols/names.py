@@ -32,6 +32,7 @@ from hud.symbols.cnames import known_as
 from hud.symbols.demangle import demangle
 from hud.symbols.home import NO_HOME
 from hud.symbols.implementors import code_crate
+from hud.symbols.shorten import LONGEST, fitting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -340,7 +341,10 @@ def describe(
                 else one
                 for one in frames
             ]
-    return tuple(frames)
+    return tuple(
+        one if len(one.function) <= LONGEST else replace(one, function=fitting(one.function))
+        for one in frames
+    )
 
 
 def adopt(frame: Frame, home: Home) -> Frame:
