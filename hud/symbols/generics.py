@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from hud.symbols.names import ASYNC, readable
+from hud.symbols.names import asynchronous, readable
 from hud.symbols.shorten import fitting
 
 _GENERICS = re.compile(r"^(?:.*::)?poll(?:::)?<")
@@ -86,5 +86,5 @@ def _as_future(name: str) -> str:
             break
         future = inner
     if future.endswith("::{closure}"):
-        return future[: -len("{closure}")] + ASYNC
+        return asynchronous(future)
     return future

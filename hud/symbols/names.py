@@ -9,7 +9,7 @@ all instances of one function have one name. ``<T as Trait>::method`` stays; an 
 ``T::method``. Closures are ``{closure}``. The symbol of an async fn's body is that of a closure.
 DWARF tells them apart, by the function's own name (``{async_fn#0}``, ``{async_block#0}``): then it
 is ``handler::{async fn}``. Without it the machine code may (`hud.symbols.coroutines`), though not
-an async fn from an async block: then it is ``handler::{async}``.
+an async fn from an async block: then it is ``handler::{async}``, unless it stands below a closure.
 
 Origins. The crate in the name decides, for a line may come from a macro of another crate; the path
 tells its version and whether a crate is the user's, and decides alone where the name has no crate.
@@ -134,6 +134,7 @@ _ASYNC = re.compile(
 )
 ASYNC = "{async}"
 """The own name of an async fn's or block's body where nothing tells which of the two it is."""
+BLOCK = "{async block}"
 _FIRST = re.compile(r"<*([A-Za-z_]\w*)::", re.ASCII)
 _TYPE_PREFIX = re.compile(r"^(?:&(?:'\w+ )?|\*|\[|\(|mut |const |dyn |for<[^>]*> )*")
 
@@ -145,8 +146,19 @@ def readable(name: str, own_name: str = "") -> str:
     name = _ASYNC.sub(lambda match: "{" + match[1].replace("_", " ") + "}", name)
     own = _ASYNC.match(own_name)
     if own and name.endswith("{closure}"):
-        name = name[: -len("{closure}")] + "{" + own[1].replace("_", " ") + "}"
+        known = own[0] != ASYNC
+        name = asynchronous(name, "{" + own[1].replace("_", " ") + "}" if known else ASYNC)
     return _impl(name)
+
+
+def asynchronous(name: str, mark: str = ASYNC) -> str:
+    """A name that ends in ``{closure}``, with what that is.
+
+    The body of an async fn stands right below a named function: what is async below a closure or
+    another body is a block.
+    """
+    head = name[: -len("{closure}")]
+    return head + (BLOCK if mark == ASYNC and head.endswith("}::") else mark)
 
 
 def _impl(name: str) -> str:

@@ -24,6 +24,8 @@ RUSTC = "/rustc/59807616e1fa2540724bfbac14d7976d7e4a3860/library"
         ("app::handler::{closure#0}", "{async_block#1}", "app::handler::{async block}"),
         ("app::handler::{{closure}}", "{closure#0}", "app::handler::{closure}"),
         ("app::f::{{closure}}::{{closure}}", "{async_block#0}", "app::f::{closure}::{async block}"),
+        ("app::handler::{{closure}}", "{async}", "app::handler::{async}"),
+        ("app::f::{{closure}}::{{closure}}", "{async}", "app::f::{closure}::{async block}"),
         ("app::handler", "{async_fn#0}", "app::handler"),
         ("app::handler::{async_fn#0}", "", "app::handler::{async fn}"),
         ("app::handler::{async_block_env#0}", "", "app::handler::{async block}"),
