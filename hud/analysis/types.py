@@ -20,7 +20,7 @@ _POLL_FRAME = re.compile(
 )
 _POLL_FILE = re.compile(r"tokio-[\w.+-]+/src/runtime/task/(?:raw|harness|core)\.rs$")
 _TRAIT_METHOD = re.compile(r"<(.+) as core::future::future::Future>::poll")
-_BOXED = re.compile(r"~?(?:Pin<)?Box<dyn ")
+_BOXED = re.compile(r"~?(?:Pin<)?Box<\(?dyn ")
 _GENERICS = re.compile(r"(?<=\w)<.*>(?=::\{)")
 _SEEN_THROUGH = re.compile(
     r"<(?:tracing(?:_futures)?::instrument|futures_util|sync_wrapper|tokio_util::task|tower"

@@ -82,7 +82,7 @@ def _as_future(name: str) -> str:
     future = name
     while _HOLDER.match(future):
         inner = first_argument(future)
-        if not inner or inner.startswith("dyn "):
+        if not inner or inner.lstrip("(").startswith("dyn "):
             break
         future = inner
     if future.endswith("::{closure}"):
