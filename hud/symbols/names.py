@@ -379,18 +379,25 @@ def _frame(module: str, vaddr: int, raw: RawFrame, crates: Mapping[str, str], ho
     own = code_crate(raw.name_raw, demangled) if demangled is not None else ""
     place = whose(function, raw.file, module, crates, rust=rust, home=home, implementor=own)
     crate = f"{place.crate} {place.version}" if place.version else place.crate
+    elsewhere = place.origin is Origin.USER and _is_foreign(raw.file, home)
     return Frame(
         address=0,
         function=function,
         raw=raw.name_raw or raw.name,
-        file=raw.file,
-        line=raw.line,
+        file="" if elsewhere else raw.file,
+        line=0 if elsewhere else raw.line,
         module=module,
         offset=vaddr,
         origin=place.origin,
         crate=crate,
         inlined=raw.inlined,
     )
+
+
+def _is_foreign(path: str, home: Home) -> bool:
+    """Is it another package's file? A line of the user's code in it is one of a macro's there."""
+    place = place_of(path)
+    return place is not None and adopted(place, home).origin is not Origin.USER
 
 
 def readable_symbol(raw: str, own_name: str = "") -> str:
