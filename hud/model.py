@@ -727,6 +727,16 @@ class Latency:
     """The name of the thread's process; empty = not known."""
 
 
+class Case(NamedTuple):
+    """What the code of one blocker was held up by: a cause, and the call it was in."""
+
+    cause: Cause
+    operation: str
+    total_ns: int
+    stack: int
+    """The heaviest of it; 0 = none was caught."""
+
+
 @dataclass(frozen=True, slots=True)
 class Blocker:
     """Episodes grouped by the code responsible."""
@@ -742,7 +752,7 @@ class Blocker:
     operation: str
     """The library call right below it: ``bcrypt::hash``, ``std::fs::read``; may be empty."""
     cause: Cause
-    """The cause with the largest total."""
+    """That of its main case; see ``cases``."""
     count: int
     total_ns: int
     """Like all figures of a blocker: of its episodes' own time (``Episode.charged_ns``)."""
@@ -782,6 +792,15 @@ class Blocker:
     """How long the longest of them is so far, waits for a CPU included."""
     standoff: bool = False
     """It waits for a lock in a ``Standoff``."""
+    key: tuple[str, str, str] = ("", "", "")
+    """What makes it the same blocker in the next snapshot: see `hud.analysis.blame`."""
+    cases: tuple[Case, ...] = ()
+    """Largest first, a few; ``cause`` and ``operation`` are the first's: the main case's."""
+
+    @property
+    def example(self) -> int:
+        """The heaviest stack of the main case; 0 = none was caught."""
+        return self.cases[0].stack if self.cases else 0
 
 
 class Standoff(NamedTuple):

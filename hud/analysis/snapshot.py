@@ -22,7 +22,7 @@ from hud.analysis.recording import Used
 from hud.analysis.runtimes import Buried
 from hud.analysis.tally import Durations, Tally, largest_first
 from hud.analysis.tasks import task_uses
-from hud.analysis.types import type_name
+from hud.analysis.types import joined, type_name
 from hud.model import (
     Episode,
     Kind,
@@ -324,7 +324,7 @@ class Analyzer:
             name = type_name(kind, recording.stacks.get(stack))
             if name:
                 found[name] = found.get(name, 0) + total
-        return largest_first(found)[:_TYPES]
+        return largest_first(joined(found))[:_TYPES]
 
     def _workers(
         self,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hud.analysis import figures
+from hud.analysis import figures, inlining
 from hud.analysis.verdict import living, nothing_else, sentences
 from hud.export.blockers import blocker_table
 from hud.export.polls import poll_table
@@ -73,6 +73,9 @@ def text(
     for sentence in verdict(snapshot):
         lines += wrapped("  ", sentence, width)
     lines.append("")
+    hidden = inlining.advice(snapshot)
+    if hidden:
+        lines += [*wrapped("  ", hidden, width), ""]
     if snapshot.blockers:
         lines += [*blocker_table(snapshot, color=color, width=width, verbose=verbose), ""]
     polls = poll_table(snapshot, width=width)

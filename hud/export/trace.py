@@ -332,7 +332,8 @@ class _Faces:
         args["end_uncertainty_us"] = episode.end_uncertainty_ns / 1000
         args["stack_complete"] = face.complete
         args["stack"] = face.stack
-        return {**self._event(face.name, BLOCKING, "B", bar.begin_ns, episode.tid), "args": args}
+        name = self._name(episode, face)
+        return {**self._event(name, BLOCKING, "B", bar.begin_ns, episode.tid), "args": args}
 
     def _holder(self, holder: Holder) -> Event:
         face = self._face(holder.stack)
@@ -356,7 +357,8 @@ class _Faces:
 
     def end(self, bar: _Bar) -> Event:
         face = self._face(bar.of.stack)
-        return self._event(face.name, BLOCKING, "E", bar.end_ns, bar.of.tid)
+        name = self._name(bar.of, face)
+        return self._event(name, BLOCKING, "E", bar.end_ns, bar.of.tid)
 
     def wait(self, bar: _Bar) -> Event:
         one: Any = bar.of
@@ -393,6 +395,10 @@ class _Faces:
         if face is None:
             face = self._faces[key] = self._make(key)
         return face
+
+    def _name(self, episode: Any, face: _Face) -> str:
+        """The blocking function; where it was inlined into Tokio's frame, the task's type."""
+        return (face.blame.hosted and printable(self._task_type(episode))) or face.name
 
     def _task_type(self, episode: Episode) -> str:
         recording = self._recording

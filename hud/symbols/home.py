@@ -33,7 +33,7 @@ MAIN_SYMBOL = (
 
 _PATH_BEFORE = 400
 _SOURCE = re.compile(rb"src/([\w-]{1,64})([\w/-]{0,200})\.rs", re.ASCII)
-_TAIL = re.compile(rb"[\w./@+~-]*\Z", re.ASCII)
+_PATH = re.compile(rb"[\w./@+~-]*", re.ASCII)
 _FOREIGN = re.compile(rb"/(?:registry/src|git/checkouts|rustc|vendor|library|deps)/")
 _PACKAGE = re.compile(r"(?P<name>[A-Za-z][\w-]*?)-\d+\.\d+\.\d+[\w.+-]*")
 _ROOTS = frozenset(("main", "lib", "mod", "bin", "build"))
@@ -119,8 +119,9 @@ def _sources(data: memoryview) -> Iterator[tuple[list[str], str, str]]:
         if count >= MATCH_LIMIT:
             return
         start = match.start()
-        tail = _TAIL.search(bytes(data[max(0, start - _PATH_BEFORE) : start]))
-        before = (tail[0] if tail else b"").rpartition(b".rs")[2]
+        backwards = bytes(data[max(0, start - _PATH_BEFORE) : start])[::-1]
+        path = _PATH.match(backwards)
+        before = (path[0][::-1] if path else b"").rpartition(b".rs")[2]
         if not before.endswith(b"/"):  # the text before it, which has no end mark
             before = b""
         foreign = _FOREIGN.search(b"/" + before + b"/")

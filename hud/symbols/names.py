@@ -9,7 +9,7 @@ all instances of one function have one name. ``<T as Trait>::method`` stays; an 
 ``T::method``. Closures are ``{closure}``. The symbol of an async fn's body is that of a closure.
 DWARF tells them apart, by the function's own name (``{async_fn#0}``, ``{async_block#0}``): then it
 is ``handler::{async fn}``. Without it the machine code may (`hud.symbols.coroutines`), though not
-an async fn from an async block: then it is ``handler::{async}``.
+an async fn from an async block: then it is ``handler::{async}``, unless it stands below a closure.
 
 Origins. The crate in the name decides, for a line may come from a macro of another crate; the path
 tells its version and whether a crate is the user's, and decides alone where the name has no crate.
@@ -28,9 +28,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.model import Frame, Origin
+from hud.symbols.cnames import known_as
 from hud.symbols.demangle import demangle
 from hud.symbols.home import NO_HOME
 from hud.symbols.implementors import code_crate
+from hud.symbols.shorten import LONGEST, fitting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -48,26 +50,27 @@ STD_PARTS = frozenset(("hashbrown", "gimli", "addr2line", "object", "rustc_deman
 """Crates inside std; they are dependencies where a panic location names them."""
 _WIDELY_USED = """
 actix_http actix_rt actix_server actix_web adler adler2 aes ahash anstream anyhow argon2 arrayvec
-async_trait aws_lc_rs aws_sdk_s3 aws_smithy_runtime axum axum_core base64 bcrypt bitflags blake2
-blake3 blowfish brotli bstr bytes chacha20 chrono cipher clap clap_builder cookie crc32fast
-crossbeam_channel crossbeam_deque crossbeam_epoch crossbeam_queue crossbeam_utils csv dashmap
-deadpool diesel digest dotenvy either encoding_rs env_logger fastrand flate2 flume form_urlencoded
-futures futures_channel futures_core futures_executor futures_io futures_sink futures_task
-futures_util generic_array getrandom glob h2 hex hkdf hmac http http_body http_body_util httparse
-httpdate hyper hyper_rustls hyper_tls hyper_util idna indexmap itertools itoa jsonwebtoken
-lazy_static libc libloading lock_api log lru lz4_flex md5 memchr memmap2 mime miniz_oxide moka
-multer native_tls nix nom num_bigint num_cpus num_traits once_cell openssl opentelemetry
-parking_lot parking_lot_core pbkdf2 percent_encoding pest pin_project_lite pin_utils
-postgres_protocol postgres_types ppv_lite86 prometheus prost quinn quinn_proto r2d2 rand
-rand_chacha rand_core rayon rayon_core rdkafka redis regex regex_automata regex_syntax reqwest
-ring rocksdb rsa rusqlite rustix rustls rustls_pki_types ryu scopeguard sea_orm secrecy semver
-serde serde_core serde_derive serde_json serde_path_to_error serde_qs serde_urlencoded serde_yaml
-sha1 sha2 sharded_slab signal_hook_registry simd_adler32 simd_json slab smallvec socket2 spin sqlx
-sqlx_core sqlx_postgres ssri strsim subtle sync_wrapper tar tempfile termcolor thiserror
-thread_local tinyvec tokio_native_tls tokio_openssl tokio_postgres tokio_rustls tokio_stream
-tokio_tungstenite toml toml_edit tonic tower tower_http tower_layer tower_service tracing
-tracing_core tracing_log tracing_subscriber tungstenite typenum unicode_normalization url uuid
-walkdir warp webpki winnow xz2 zerocopy zeroize zip zlib_rs zmij zstd zstd_safe zstd_sys
+async_channel async_trait aws_lc_rs aws_sdk_s3 aws_smithy_runtime axum axum_core base64 bcrypt
+bitflags blake2 blake3 blowfish brotli bstr bytes chacha20 chrono cipher clap clap_builder cookie
+crc32fast crossbeam crossbeam_channel crossbeam_deque crossbeam_epoch crossbeam_queue
+crossbeam_utils csv dashmap deadpool diesel digest dotenvy either encoding_rs env_logger fastrand
+flate2 flume form_urlencoded futures futures_channel futures_core futures_executor futures_io
+futures_sink futures_task futures_util generic_array getrandom glob h2 hex hkdf hmac http http_body
+http_body_util httparse httpdate hyper hyper_rustls hyper_tls hyper_util idna indexmap itertools
+itoa jsonwebtoken kanal lazy_static libc libloading lock_api log lru lz4_flex md5 memchr memmap2
+metrics_exporter_prometheus mime miniz_oxide moka multer native_tls nix nom num_bigint num_cpus
+num_traits once_cell openssl opentelemetry parking_lot parking_lot_core pbkdf2 percent_encoding pest
+pin_project_lite pin_utils postgres_protocol postgres_types ppv_lite86 prometheus prost pyo3
+pyo3_async_runtimes pyo3_ffi quinn quinn_proto r2d2 rand rand_chacha rand_core rayon rayon_core
+rdkafka redis regex regex_automata regex_syntax reqwest ring rocksdb rsa rusqlite rustix rustls
+rustls_pki_types ryu scopeguard sea_orm secrecy semver serde serde_core serde_derive serde_json
+serde_path_to_error serde_qs serde_urlencoded serde_yaml sha1 sha2 sharded_slab signal_hook_registry
+simd_adler32 simd_json slab smallvec socket2 spin sqlx sqlx_core sqlx_postgres ssri strsim subtle
+sync_wrapper tar tempfile termcolor thiserror thread_local tinyvec tokio_native_tls tokio_openssl
+tokio_postgres tokio_rustls tokio_stream tokio_tungstenite toml toml_edit tonic tower tower_http
+tower_layer tower_service tracing tracing_core tracing_log tracing_subscriber tungstenite typenum
+unicode_normalization url uuid walkdir warp webpki winnow xz2 zerocopy zeroize zip zlib_rs zmij zstd
+zstd_safe zstd_sys
 """
 WIDELY_USED = frozenset(_WIDELY_USED.split())
 """Names that nobody would give a crate of their own; ``config`` or ``metrics`` are not here."""
@@ -131,6 +134,7 @@ _ASYNC = re.compile(
 )
 ASYNC = "{async}"
 """The own name of an async fn's or block's body where nothing tells which of the two it is."""
+BLOCK = "{async block}"
 _FIRST = re.compile(r"<*([A-Za-z_]\w*)::", re.ASCII)
 _TYPE_PREFIX = re.compile(r"^(?:&(?:'\w+ )?|\*|\[|\(|mut |const |dyn |for<[^>]*> )*")
 
@@ -142,8 +146,19 @@ def readable(name: str, own_name: str = "") -> str:
     name = _ASYNC.sub(lambda match: "{" + match[1].replace("_", " ") + "}", name)
     own = _ASYNC.match(own_name)
     if own and name.endswith("{closure}"):
-        name = name[: -len("{closure}")] + "{" + own[1].replace("_", " ") + "}"
+        known = own[0] != ASYNC
+        name = asynchronous(name, "{" + own[1].replace("_", " ") + "}" if known else ASYNC)
     return _impl(name)
+
+
+def asynchronous(name: str, mark: str = ASYNC) -> str:
+    """A name that ends in ``{closure}``, with what that is.
+
+    The body of an async fn stands right below a named function: what is async below a closure or
+    another body is a block.
+    """
+    head = name[: -len("{closure}")]
+    return head + (BLOCK if mark == ASYNC and head.endswith("}::") else mark)
 
 
 def _impl(name: str) -> str:
@@ -338,7 +353,10 @@ def describe(
                 else one
                 for one in frames
             ]
-    return tuple(frames)
+    return tuple(
+        one if len(one.function) <= LONGEST else replace(one, function=fitting(one.function))
+        for one in frames
+    )
 
 
 def adopt(frame: Frame, home: Home) -> Frame:
@@ -353,25 +371,33 @@ def _frame(module: str, vaddr: int, raw: RawFrame, crates: Mapping[str, str], ho
     if demangled is not None:
         function, rust = readable(demangled, raw.name), True
     elif raw.name_raw:
-        function, rust = _plain(raw.name_raw), False
+        library = bool(_C_MODULE.search(module))
+        function, rust = known_as(_plain(raw.name_raw), library=library), False
     else:
         function = readable(_without_generics(raw.name))
         rust = "::" in function and raw.file.endswith(".rs")
     own = code_crate(raw.name_raw, demangled) if demangled is not None else ""
     place = whose(function, raw.file, module, crates, rust=rust, home=home, implementor=own)
     crate = f"{place.crate} {place.version}" if place.version else place.crate
+    elsewhere = place.origin is Origin.USER and _is_foreign(raw.file, home)
     return Frame(
         address=0,
         function=function,
         raw=raw.name_raw or raw.name,
-        file=raw.file,
-        line=raw.line,
+        file="" if elsewhere else raw.file,
+        line=0 if elsewhere else raw.line,
         module=module,
         offset=vaddr,
         origin=place.origin,
         crate=crate,
         inlined=raw.inlined,
     )
+
+
+def _is_foreign(path: str, home: Home) -> bool:
+    """Is it another package's file? A line of the user's code in it is one of a macro's there."""
+    place = place_of(path)
+    return place is not None and adopted(place, home).origin is not Origin.USER
 
 
 def readable_symbol(raw: str, own_name: str = "") -> str:
