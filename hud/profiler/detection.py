@@ -17,13 +17,14 @@ from hud.model import Detection, Rung, Stack, ThreadName, Worker
 from hud.model import Mapping as Region
 from hud.runtime.blocks import Block, bias_of, executable_block, object_block, origins
 from hud.runtime.context import ContextLayout, propose
+from hud.runtime.cores import unproven
 from hud.runtime.live import (
     Confirmation,
     Read,
     choose,
     memory_reader,
     thread_pointers,
-    with_current_tick,
+    with_cores,
 )
 from hud.runtime.search import search
 from hud.runtime.stacks import ThreadClass, classify_stack, stronger
@@ -56,6 +57,8 @@ class Copy(NamedTuple):
     """tid -> scheduler of the threads that drive one now."""
     origins: Mapping[int, int] = {}
     """tid -> the address that ``layout.tls_offset`` counts from, of the threads that have it."""
+    guess: ContextLayout | None = None
+    """What ``layout`` was before its places in Cores were proven, or proven wrong."""
 
     @property
     def place(self) -> tuple[int, int]:
@@ -190,7 +193,7 @@ def _copies_in(source: SharedObject | FactsReply, live: _Live, missing: list[str
             # have to do
             why = "no thread uses it yet" if block.module else "no thread descriptor found"
             reason = f"{layouts[0].why}; not confirmed: {why}"
-            copies.append(Copy(layouts[0], name, reason, {}))
+            copies.append(Copy(unproven(layouts[0]), name, reason, {}, guess=layouts[0]))
             continue
         chosen = choose(layouts, pointers, live.read)
         if chosen is not None:
@@ -217,7 +220,6 @@ def _copy(
     pointers: Mapping[int, int],
     read: Read,
 ) -> Copy:
-    layout = with_current_tick(layout, confirmation.readings, read)
     reason = f"{layout.why}, confirmed in {_threads(confirmation)}"
     drives = {
         # before 1.29 the scheduler is not in CONTEXT, and only workers have a task's id
@@ -225,7 +227,8 @@ def _copy(
         for reading in confirmation.readings
         if reading.entered
     }
-    return Copy(layout, name, reason, drives, pointers)
+    proven = with_cores(layout, confirmation.readings, read)
+    return Copy(proven, name, reason, drives, pointers, layout)
 
 
 def _threads(confirmation: Confirmation) -> str:
