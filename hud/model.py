@@ -96,6 +96,8 @@ class SampleFlag(IntEnum):
     """POLL: not ended, reported because the run ended."""
     OTHER_PROCESS = 8
     """WAKE: the waker is not of the target's process."""
+    AWAITED = 16
+    """POLL: something was awaited in it: it may be two of one task in one turn of a worker."""
 
 
 BEGAN_BEFORE = 0xFFFFFFFF
@@ -322,6 +324,8 @@ class ThreadState:
     """Asleep in its poll, in the sleeps that are over."""
     waited_ns: int = 0
     """Runnable and not running in its poll, likewise."""
+    doubts: int = 0
+    """Whether its poll is one: bits of ``SampleFlag``."""
 
 
 # --------------------------------------------------------------------------- tasks

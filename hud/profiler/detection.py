@@ -16,13 +16,14 @@ from hud.model import Detection, Rung, Stack, ThreadName, Worker
 from hud.model import Mapping as Region
 from hud.runtime.blocks import Block, bias_of, executable_block, object_block, origins
 from hud.runtime.context import ContextLayout, propose
+from hud.runtime.cores import unproven
 from hud.runtime.live import (
     Confirmation,
     Read,
     choose,
     memory_reader,
     thread_pointers,
-    with_current_tick,
+    with_cores,
 )
 from hud.runtime.queues import HANDLE_BYTES
 from hud.runtime.schedulers import handle_of
@@ -60,6 +61,8 @@ class Copy(NamedTuple):
     """tid -> scheduler of the threads that drive one now."""
     origins: Mapping[int, int] = {}
     """tid -> the address that ``layout.tls_offset`` counts from, of the threads that have it."""
+    guess: ContextLayout | None = None
+    """What ``layout`` was before its places in Cores were proven, or proven wrong."""
 
     @property
     def place(self) -> tuple[int, int]:
@@ -253,8 +256,9 @@ def _copy(found: Found, name: str, block: Block, live: Live) -> Copy | str:
     """What the kernel can look at; else why polls cannot be told apart."""
     layout, confirmation = found
     if not live.pointers:
-        return Copy(layout, name, f"{layout.why}; not confirmed: {_unseen(block)}", {})
-    layout = with_current_tick(layout, confirmation.readings, live.read)
+        reason = f"{layout.why}; not confirmed: {_unseen(block)}"
+        return Copy(unproven(layout), name, reason, {}, guess=layout)
+    proven = with_cores(layout, confirmation.readings, live.read)
     reason = f"{layout.why}, confirmed in {_threads(confirmation)}"
     drives = {
         # before 1.29 the scheduler is not in CONTEXT, and only workers have a task's id
@@ -262,10 +266,10 @@ def _copy(found: Found, name: str, block: Block, live: Live) -> Copy | str:
         for reading in confirmation.readings
         if reading.entered
     }
-    if layout.tells_polls:
-        return Copy(layout, name, reason, drives, live.pointers)
+    if proven.tells_polls:
+        return Copy(proven, name, reason, drives, live.pointers, layout)
     driven = "not found" if drives else "not yet seen"
-    return f"{found.layout.why}, and the tick that would tell polls apart is {driven}"
+    return f"{layout.why}, and the tick that would tell polls apart is {driven}"
 
 
 def _threads(confirmation: Confirmation) -> str:

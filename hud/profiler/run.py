@@ -335,6 +335,7 @@ class Profiler:
         if self.options.use_context and not batch.ended:
             self._objects.ask(self.target.executable)
             self._ladder.look_again(batch)
+            self._ladder.see_turns(read)
         for tid in self._roster.last_word(read.exited):
             read.entered.pop(tid, None)  # a thread that is gone is no new worker
         if self._ladder.copies.known:

@@ -52,16 +52,25 @@ class ContextLayout:
     core: int
     """The pointer to Core inside the scheduler's Context; NONE = not known."""
     tick_multi: int
-    """``tick`` (u32) in the multi_thread Core; NONE = not known or not reachable."""
+    """``tick`` (u32) in the multi_thread Core; NONE = not known or not reachable. Of a proposal it
+    is a guess, as ``core`` is, until hud.runtime.cores has proven it in the live process."""
     tick_current: int
-    """``tick`` (u32) in the current_thread Core; NONE until hud.runtime.ticks found it in the live
-    process: it depends on Tokio's features."""
+    """``tick`` (u32) in the current_thread Core; NONE until it is found in the live process."""
     why: str
     """How it came to be proposed, for people."""
     module: int = 0
     """TLS module id of a shared object; 0 = at a fixed distance from the thread pointer."""
     current: int = NONE
     """Where the parts lie apart, the pointer to the current_thread scheduler's Context."""
+    untagged: bool = False
+    """The scheduler's Context has no tag: a Tokio without ``rt-multi-thread``."""
+    park: int = NONE
+    """``park`` (u64) in the multi_thread Core, 0 while the worker is parked; NONE = not known."""
+    driver: int = NONE
+    """``driver`` in the current_thread Core, taken out while its thread is parked; NONE = not
+    known."""
+    flags: bool = False
+    """A worker's bools are behind its tick and the interval after that."""
 
     @property
     def apart(self) -> bool:
