@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from hud.errors import FormatError
 from hud.symbols import inflate
-from hud.symbols.elf import PT_GNU_EH_FRAME, ElfFile, Symbol, TlsSegment
+from hud.symbols.elf import PT_GNU_EH_FRAME, PT_GNU_RELRO, ElfFile, Symbol, TlsSegment
 from hud.symbols.inflate import XZ_LIMIT
 
 from .elfbuild import TEXT, Sec, Seg, Sym, compressed, elf, note, symbol_sections
@@ -80,6 +80,26 @@ def test_without_section_headers() -> None:
     assert file.section(".text") is None
     assert bytes(file.section_data(".text")) == b""
     assert file.loads[0].vaddr == TEXT
+
+
+def test_data_is_all_that_no_code_is() -> None:
+    at = TEXT + 0x1000
+    sections = [
+        Sec(".rodata.cst", b"cst", flags=2, addr=at),
+        Sec(".eh_frame", b"eh", flags=2, addr=at + 3),
+        Sec(".data.rel.ro", b"relro", flags=3, addr=at + 5),
+        Sec(".bss", b"", type=8, flags=3, addr=at + 10),
+    ]
+    loads = [Seg(1, 6, at, at, 10, 10), Seg(PT_GNU_RELRO, 4, at + 5, at + 5, 5, 5)]
+    file = ElfFile(elf(sections, segments=loads))
+
+    def pieces(limit: int, *, writable: bool) -> list[tuple[int, bytes]]:
+        return [(vaddr, bytes(one)) for vaddr, one in file.data_pieces(limit, writable=writable)]
+
+    assert pieces(100, writable=False) == [(at, b"cst")]
+    assert pieces(100, writable=True) == [(at, b"cst"), (at + 5, b"relro")]
+    assert pieces(5, writable=True) == [(at, b"cst"), (at + 5, b"re")]
+    assert [file.is_constant(vaddr) for vaddr in (TEXT, at, at + 5)] == [True, False, True]
 
 
 def test_damaged_section_headers_count_as_none() -> None:
