@@ -29,7 +29,7 @@ STOPS = (
 )
 """Why a stack ends, by ``enum stack_stop``."""
 
-THREAD = struct.Struct("<21Q6Q6Q8I16s8B")
+THREAD = struct.Struct("<21Q6Q6Q8I16s9B7x")
 """``struct thread``; ``Thread`` names the fields."""
 
 
@@ -76,6 +76,7 @@ class Thread(NamedTuple):
     tick_known: int
     late_preempted: int
     copy: int
+    caught: int
 
 
 def decode_thread(value: bytes) -> Thread:
