@@ -15,6 +15,12 @@ enum scheduling {
 	SCHED_RUNNABLE = 3, /* preempted, or woken and not yet running */
 };
 
+enum caught {
+	CAUGHT_NOTHING = 0,
+	CAUGHT_STACK = 1,   /* an event with a stack was sent */
+	CAUGHT_IN_VAIN = 2, /* one was due at any price, and could not be had */
+};
+
 /* Sleep time is exact and split by what the thread was in when it fell asleep; CPU time is exact in
  * sum, and split by the share of CPU samples in each `where`. */
 struct thread {
@@ -60,6 +66,8 @@ struct thread {
 	__u8 turn_known;
 	__u8 late_preempted;
 	__u8 copy; /* of Tokio that it was last seen inside of: index in config.layout */
+	__u8 caught; /* of this poll: enum caught */
+	__u8 pad[7];
 };
 
 #define NO_BUDGET 0xffff /* a poll has 128 at the most; none if task::unconstrained */

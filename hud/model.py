@@ -513,6 +513,8 @@ class Losses:
     """Stacks without names because the resolver did not answer in time or died."""
     polls_uncounted: int = 0
     """Exact mode: polls left out because their kind did not fit the map, or could not be read."""
+    polls_bare: int = 0
+    """Polls of at least the threshold without any stack: nobody knows what they did."""
 
     def total(self) -> int:
         return sum(getattr(self, name) for name in self.__slots__)

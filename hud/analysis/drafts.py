@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from hud.model import Stack
 
 _WAITING = Finding(Cause.WAITING, "ready to run, without a CPU")
+MOST_SPOKEN_FOR = 10
+"""How many times its own weight a stack may explain of what no stack was caught of."""
 _STOPPED = Finding(Cause.STOPPED, "stopped by a signal or a tracer")
 
 
@@ -88,8 +90,13 @@ def unresolved(draft: Draft, stacks: Mapping[int, Stack]) -> list[int]:
 
 def _choose(candidates: tuple[Candidate, ...], blames: Blames) -> Candidate:
     caught = [candidate for candidate in candidates if candidate.stack]
+    missed = [candidate for candidate in candidates if not candidate.stack]
     if not caught:
-        return candidates[0] if candidates else Candidate(0, 0, -1)
+        return missed[0] if missed else Candidate(0, 0, -1)
+    if sum(one.weight_ns for one in missed) > MOST_SPOKEN_FOR * sum(
+        one.weight_ns for one in caught
+    ):
+        return missed[0]
     if len(caught) == 1:
         return caught[0]
     weights: dict[Key, int] = {}

@@ -39,6 +39,7 @@ LOSSES: dict[str, str] = {
     "recording_full": "no longer held one by one, recording full",
     "symbols_late": "stacks without names, resolver late",
     "polls_uncounted": "polls not counted",
+    "polls_bare": "polls without any stack",
 }
 """What each field of ``Losses`` counts, after its number; the noun comes first."""
 

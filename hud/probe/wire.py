@@ -29,7 +29,7 @@ STOPS = (
 )
 """Why a stack ends, by ``enum stack_stop``."""
 
-THREAD = struct.Struct("<22Q6Q6QI2H6I16s8B")
+THREAD = struct.Struct("<22Q6Q6QI2H6I16s9B7x")
 """``struct thread``; ``Thread`` names the fields."""
 
 
@@ -78,6 +78,7 @@ class Thread(NamedTuple):
     turn_known: int
     late_preempted: int
     copy: int
+    caught: int
 
 
 def decode_thread(value: bytes) -> Thread:

@@ -44,6 +44,7 @@ from hud.profiler.options import Options
 from hud.profiler.programs import Programs
 from hud.profiler.roster import Roster
 from hud.profiler.stacks import Stacks
+from hud.profiler.stuck import LONG_NS, Stuck
 from hud.profiler.tasks import TaskReader
 from hud.profiler.waits import Waits
 from hud.symbols.client import FactsReply, FailedReply, PointsReply, Reply, Resolver
@@ -181,7 +182,8 @@ class Profiler:
             stack.callback(self._exact.close)
         stack.callback(self._close_tasks)
         self._before = Before(pid, self._probe)
-        self._stacks = Stacks(self._probe, self._addresses, self._before)
+        self._stuck = Stuck(pid, self._probe)
+        self._stacks = Stacks(self._probe, self._addresses, self._before, self._stuck)
         self._ladder = Ladder(
             pid,
             self.options,
@@ -296,7 +298,7 @@ class Profiler:
         """Everything new. Call it every 0.1 s or so, and when a descriptor is readable."""
         batch = Batch(time.monotonic_ns())
         self._take_life(batch)
-        samples = self._probe.events()
+        samples = self._stuck.take(self._probe.events())
         self._stacks.take(samples, batch)
         batch.culprits += self._culprits(samples)
         samples, batch.details = self._waits.take(samples, batch.stacks)
@@ -308,6 +310,7 @@ class Profiler:
                 worker.tid for worker in found if not is_alive(self.target.pid, worker.tid)
             )
         samples = self._roster.inside(samples)
+        self._stuck.count_bare(samples, self.threshold_ns)
         batch.samples = samples
         if self._tasks is not None:
             self._tasks.note(samples)
@@ -324,13 +327,18 @@ class Profiler:
                 self.notes.append(f"thread events from /proc: {self._life.reason}")
         return batch
 
-    def states(self) -> Batch:
-        """Every thread of the target now, and what follows from it; a few times a second."""
+    def states(self, *, last: bool = False) -> Batch:
+        """Every thread of the target now, and what follows from it; a few times a second.
+
+        ``last``: whoever sleeps in a poll that is to be told is looked at.
+        """
         now = time.monotonic_ns()
         batch = Batch(now)
         if not self._addresses.modules.pending_unwind:
             self.notes += self._debug.unused()
         read = self._probe.threads(now)
+        long_ns = min(LONG_NS, self.threshold_ns) if last else LONG_NS
+        read = read._replace(states=self._stuck.see(read.states, now, long_ns=long_ns))
         batch.states = read.states
         if self.options.use_context and not batch.ended:
             self._objects.ask(self.target.executable)
@@ -349,7 +357,8 @@ class Profiler:
         stuck = [
             at
             for at, state in enumerate(read.states)
-            if state.asleep_stack and 0 < state.poll_start_ns <= now - STUCK_NS
+            if state.asleep_stack
+            and 0 < state.poll_start_ns <= now - (long_ns if last else STUCK_NS)
         ]
         self._stacks.take_lasting([read.states[at] for at in stuck], batch)
         for at in stuck:
@@ -382,6 +391,7 @@ class Profiler:
             stacks_skipped=counters.stacks_skipped,
             symbols_late=self._addresses.unnamed,
             polls_uncounted=self._exact.uncounted() if self._exact is not None else 0,
+            polls_bare=self._stuck.bare,
         )
 
     def _tell_exact(self, batch: Batch, *, last: bool = False) -> None:
@@ -428,7 +438,7 @@ class Profiler:
         """
         if self._exact is not None:
             self._exact.close()  # with many probes some tenths of a second
-        states = self.states()
+        states = self.states(last=True)
         self._probe.detach()
         self.end_ns = time.monotonic_ns()
         batch = self.pump()
