@@ -96,6 +96,8 @@ class SampleFlag(IntEnum):
     """POLL: not ended, reported because the run ended."""
     OTHER_PROCESS = 8
     """WAKE: the waker is not of the target's process."""
+    AWAITED = 16
+    """POLL: something was awaited in it: it may be two of one task in one turn of a worker."""
 
 
 BEGAN_BEFORE = 0xFFFFFFFF
@@ -120,6 +122,19 @@ class Origin(str, Enum):
     UNKNOWN = "unknown"
 
 
+class Precision(str, Enum):
+    """How well a frame's ``file`` and ``line`` tell where its code is."""
+
+    EXACT = "exact"
+    """The line of the call, as debug info has it."""
+    NEAR = "near"
+    """Inferred: a line that its way comes to behind or before the call."""
+    DEFINITION = "definition"
+    """The line where the async fn or block begins that the code is in; the call is below."""
+    FILE = "file"
+    """Inferred: the file, no line."""
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One logical call of a stack, as people read it.
@@ -136,7 +151,7 @@ class Frame:
     """The symbol as in the file."""
     file: str = ""
     line: int = 0
-    """Line of the call (or of the pc, innermost); 0 = unknown."""
+    """Line of the call (or of the pc, innermost), see ``precision``; 0 = unknown."""
     module: str = ""
     """Path of the mapped file, ``[vdso]`` or empty."""
     offset: int = 0
@@ -148,6 +163,12 @@ class Frame:
     """True = inlined into the next (outer) frame."""
     inferred: bool = False
     """True = guessed from panic locations, never shown as a fact."""
+    recovered: bool = False
+    """True = a tail call had removed it from the stack, and the machine code tells it. ``address``
+    is then the jump's own, or the function's where it is not known which jump it was."""
+    gap: bool = False
+    """True = it was left by a jump, and others may be between it and the next inner frame."""
+    precision: Precision = Precision.EXACT
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +324,8 @@ class ThreadState:
     """Asleep in its poll, in the sleeps that are over."""
     waited_ns: int = 0
     """Runnable and not running in its poll, likewise."""
+    doubts: int = 0
+    """Whether its poll is one: bits of ``SampleFlag``."""
 
 
 # --------------------------------------------------------------------------- tasks
@@ -490,6 +513,8 @@ class Losses:
     """Stacks without names because the resolver did not answer in time or died."""
     polls_uncounted: int = 0
     """Exact mode: polls left out because their kind did not fit the map, or could not be read."""
+    polls_bare: int = 0
+    """Polls of at least the threshold without any stack: nobody knows what they did."""
 
     def total(self) -> int:
         return sum(getattr(self, name) for name in self.__slots__)
@@ -708,6 +733,16 @@ class Latency:
     """The name of the thread's process; empty = not known."""
 
 
+class Case(NamedTuple):
+    """What the code of one blocker was held up by: a cause, and the call it was in."""
+
+    cause: Cause
+    operation: str
+    total_ns: int
+    stack: int
+    """The heaviest of it; 0 = none was caught."""
+
+
 @dataclass(frozen=True, slots=True)
 class Blocker:
     """Episodes grouped by the code responsible."""
@@ -723,7 +758,7 @@ class Blocker:
     operation: str
     """The library call right below it: ``bcrypt::hash``, ``std::fs::read``; may be empty."""
     cause: Cause
-    """The cause with the largest total."""
+    """That of its main case; see ``cases``."""
     count: int
     total_ns: int
     """Like all figures of a blocker: of its episodes' own time (``Episode.charged_ns``)."""
@@ -763,6 +798,15 @@ class Blocker:
     """How long the longest of them is so far, waits for a CPU included."""
     standoff: bool = False
     """It waits for a lock in a ``Standoff``."""
+    key: tuple[str, str, str] = ("", "", "")
+    """What makes it the same blocker in the next snapshot: see `hud.analysis.blame`."""
+    cases: tuple[Case, ...] = ()
+    """Largest first, a few; ``cause`` and ``operation`` are the first's: the main case's."""
+
+    @property
+    def example(self) -> int:
+        """The heaviest stack of the main case; 0 = none was caught."""
+        return self.cases[0].stack if self.cases else 0
 
 
 class Standoff(NamedTuple):
@@ -907,5 +951,7 @@ class Snapshot:
     lasting: tuple[Episode, ...] = ()
     """Those that have not ended, or had not when the run did; the longest first."""
     standoff: Standoff | None = None
+    stacks_end: str = ""
+    """Where and why most incomplete stacks end: ``no unwind rule in libfoo.so``."""
     runtimes: tuple[RuntimeUse, ...] = ()
     """Those that ran, by (-share, name)."""

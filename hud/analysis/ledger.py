@@ -10,16 +10,12 @@ from typing import TYPE_CHECKING
 
 from hud.analysis.blame import Blame, Blames
 from hud.analysis.tally import Durations, Tally
-from hud.model import Cause
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from hud.analysis.blame import Key
     from hud.model import Episode
-
-Key = tuple[str, str, Cause]
-"""Function, file and cause: what makes two episodes the same blocker. One function that sleeps here
-and resolves a name there has two problems, with two remedies."""
 
 _MANY_MOVES = 2_000
 
@@ -74,7 +70,7 @@ class Ledger:
         """Those that the episodes name."""
         found = set(self._by_stack)
         for tally in self.tallies.values():
-            found.update(tally.stacks)
+            found.update(stack for stack, _ in tally.stacks)
             found.update(stack for stack, *_ in tally.holders)
         return found
 
@@ -203,7 +199,7 @@ class Ledger:
             self.stopped_ns += sign * episode.stopped_ns
 
     def _tally_in(self, episode: Episode, at: Blame) -> None:
-        key = (at.function, at.file, episode.cause)
+        key = at.key
         self.touched.add(key)
         tally = self.tallies.get(key)
         if tally is None:
@@ -211,7 +207,7 @@ class Ledger:
         tally.add(episode, at, self._run_start_ns)
 
     def _tally_out(self, episode: Episode, at: Blame) -> None:
-        key = (at.function, at.file, episode.cause)
+        key = at.key
         self.touched.add(key)
         tally = self.tallies[key]
         tally.remove(episode, at, self._run_start_ns)

@@ -11,16 +11,17 @@ from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from hud.analysis.tally import SLICE_NS, heaviest, largest_first
-from hud.model import Blocker, HolderUse, Origin
+from hud.analysis.tally import SLICE_NS, added, heaviest, largest_first
+from hud.model import Blocker, Case, HolderUse, Origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from hud.analysis.blame import Blames
-    from hud.analysis.ledger import Key, Ledger
+    from hud.analysis.blame import Blame, Blames, Key
+    from hud.analysis.ledger import Ledger
     from hud.analysis.runtimes import Shares
     from hud.analysis.tally import Tally
+    from hud.model import Cause
 
     TypesOf = Callable[[Tally], tuple[tuple[str, int], ...]]
 
@@ -114,22 +115,27 @@ class Ranking:
         types = row.types
         if at < _TYPED or not tolerance:
             types = self._types(self._ledger.tallies[self._order[at][1]])
-        if history != row.history or types != row.types or abs(share - row.share) > tolerance:
-            self._rows[at] = replace(row, share=share, history=history, types=types)
+        if types != row.types:  # one of them may name the row
+            tally = self._ledger.tallies[self._order[at][1]]
+            self._rows[at] = self._blocker(tally, shares, at_ns)
+        elif history != row.history or abs(share - row.share) > tolerance:
+            self._rows[at] = replace(row, share=share, history=history)
 
     def _blocker(self, tally: Tally, shares: Shares, at_ns: int) -> Blocker:
         durations = tally.durations
-        at = largest_first(tally.blames)[0][0]
-        causes = largest_first(tally.causes)
+        cases = _cases(tally, self._blames)
+        at = _speaker(tally, cases[0])
+        types = self._types(tally)
+        function, inferred = _name(at, types)
         return Blocker(
-            function=at.function,
+            function=function,
             where=at.where,
             file=at.file,
             line=at.line,
             origin=at.origin,
-            inferred=at.inferred,
+            inferred=inferred,
             operation=at.operation,
-            cause=causes[0][0],
+            cause=cases[0].cause,
             count=len(durations.values),
             total_ns=durations.total_ns,
             max_ns=durations.max_ns(),
@@ -137,20 +143,56 @@ class Ranking:
             p99_ns=tally.percentile(99),
             share=shares.share(durations.total_ns, tally.workers),
             workers=largest_first(tally.workers),
-            stacks=heaviest(tally.stacks),
-            causes=causes,
+            stacks=heaviest(added((stack, ns) for (stack, _), ns in tally.stacks.items())),
+            causes=largest_first(added((cause, ns) for (cause, _), ns in tally.cases.items())),
             task_ids=tally.latest_tasks(),
             history=durations.history(at_ns),
             durations=durations.histogram(),
             details=largest_first(tally.details)[:_FEW],
             holders=_holders(tally, self._blames),
-            types=self._types(tally),
+            types=types,
             behind=tally.mean_behind(),
             waiting_ns=tally.waiting_ns,
             pressed=tally.pressed,
             lasting=len(tally.lasting),
             lasting_ns=max((length for _, length in tally.lasting), default=0),
+            key=at.key,
+            cases=cases,
         )
+
+
+def _cases(tally: Tally, blames: Blames) -> tuple[Case, ...]:
+    """What it was held up by, largest first, a few."""
+    sums = added(((cause, at.operation), ns) for (cause, at), ns in tally.cases.items())
+    stacks: dict[tuple[Cause, str], tuple[int, int]] = {}
+    for (stack, cause), ns in sorted(tally.stacks.items()):
+        of = cause, blames.of(stack).operation
+        stacks[of] = max(stacks.get(of, (0, 0)), (ns, stack))
+    return tuple(
+        Case(cause, operation, ns, stacks.get((cause, operation), (0, 0))[1])
+        for (cause, operation), ns in largest_first(sums)[:_FEW]
+    )
+
+
+def _speaker(tally: Tally, main: Case) -> Blame:
+    """The heaviest blame of the main case: others differ in their lines."""
+    inside = {
+        at: ns
+        for (cause, at), ns in tally.cases.items()
+        if (cause, at.operation) == (main.cause, main.operation)
+    }
+    return largest_first(inside)[0][0]
+
+
+def _name(at: Blame, types: tuple[tuple[str, int], ...]) -> tuple[str, bool]:
+    """The code responsible, and whether that is inferred.
+
+    Where it is Tokio's frame around a task the future is inlined there: the task's type says it.
+    """
+    if not at.hosted or not types:
+        return at.function, at.inferred
+    name = types[0][0]
+    return name.removeprefix("~"), name.startswith("~")
 
 
 def _holders(tally: Tally, blames: Blames) -> tuple[HolderUse, ...]:

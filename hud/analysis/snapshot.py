@@ -22,7 +22,7 @@ from hud.analysis.recording import Used
 from hud.analysis.runtimes import Buried
 from hud.analysis.tally import Durations, Tally, largest_first
 from hud.analysis.tasks import task_uses
-from hud.analysis.types import type_name
+from hud.analysis.types import joined, type_name
 from hud.model import (
     Episode,
     Kind,
@@ -131,6 +131,7 @@ class Analyzer:
             losses=replace(losses, recording_full=losses.recording_full + not_held),
             stacks_total=self._quality.taken,
             stacks_complete=self._quality.complete,
+            stacks_end=self._quality.usual_end(),
             frames_named=self._quality.named_share(),
             hud_cpu_ns=recording.cpu_ns,
             hud_rss_bytes=recording.rss_bytes,
@@ -323,7 +324,7 @@ class Analyzer:
             name = type_name(kind, recording.stacks.get(stack))
             if name:
                 found[name] = found.get(name, 0) + total
-        return largest_first(found)[:_TYPES]
+        return largest_first(joined(found))[:_TYPES]
 
     def _workers(
         self,

@@ -98,8 +98,7 @@ class Tally:
     __slots__ = (
         "behind",
         "behind_count",
-        "blames",
-        "causes",
+        "cases",
         "details",
         "durations",
         "holders",
@@ -114,10 +113,9 @@ class Tally:
 
     def __init__(self) -> None:
         self.durations = Durations()
-        self.blames: dict[Blame, int] = {}
-        self.causes: dict[Cause, int] = {}
+        self.cases: dict[tuple[Cause, Blame], int] = {}
         self.workers: dict[int, int] = {}
-        self.stacks: dict[int, int] = {}
+        self.stacks: dict[tuple[int, Cause], int] = {}
         self.details: dict[str, int] = {}
         self.holders: dict[tuple[int, str, str, bool], int] = {}
         """By the stack where they let go, thread name, role, and whether they held a lock."""
@@ -177,12 +175,11 @@ class Tally:
             insort(self.lasting, (episode.charged_ns, episode.duration_ns))
         elif episode.in_progress:
             self.lasting.remove((episode.charged_ns, episode.duration_ns))
-        _bump(self.blames, at, duration_ns)
-        _bump(self.causes, episode.cause, duration_ns)
+        _bump(self.cases, (episode.cause, at), duration_ns)
         buried = times < 0 and episode.worker_id not in self.workers
         _bump(self.workers, NO_WORKER if buried else episode.worker_id, duration_ns)
         if episode.stack:
-            _bump(self.stacks, episode.stack, duration_ns)
+            _bump(self.stacks, (episode.stack, episode.cause), duration_ns)
         if episode.detail:
             _bump(self.details, episode.detail, duration_ns)
         if episode.holder:
@@ -210,6 +207,14 @@ def nearest_rank(values: Sequence[int], percent: int) -> int:
 def rank(count: int, percent: int) -> int:
     """The place of that value among ``count`` ascending ones."""
     return max(0, -(-percent * count // 100) - 1)
+
+
+def added(pairs: Iterable[tuple[_Key, int]]) -> dict[_Key, int]:
+    """The sum of what comes with each key."""
+    totals: dict[_Key, int] = {}
+    for key, amount in pairs:
+        totals[key] = totals.get(key, 0) + amount
+    return totals
 
 
 def largest_first(weights: Mapping[_Key, int]) -> tuple[tuple[_Key, int], ...]:

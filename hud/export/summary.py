@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hud.analysis import figures
+from hud.analysis import figures, inlining
 from hud.analysis.verdict import living, nothing_else, sentences
 from hud.export.blockers import blocker_table
 from hud.export.polls import poll_table
@@ -26,6 +26,9 @@ _MOST_CULPRITS = 3
 _MUCH_STOLEN = 0.001
 """Of the time of one CPU: less is not worth a word."""
 
+_FEW_COMPLETE = 0.95
+"""Of the stacks: if fewer are complete it is said why."""
+
 LOSSES: dict[str, str] = {
     "ring_full": "events lost, ring buffer full",
     "stacks_full": "stacks lost, stack map full",
@@ -36,6 +39,7 @@ LOSSES: dict[str, str] = {
     "recording_full": "no longer held one by one, recording full",
     "symbols_late": "stacks without names, resolver late",
     "polls_uncounted": "polls not counted",
+    "polls_bare": "polls without any stack",
 }
 """What each field of ``Losses`` counts, after its number; the noun comes first."""
 
@@ -70,6 +74,9 @@ def text(
     for sentence in verdict(snapshot):
         lines += wrapped("  ", sentence, width)
     lines.append("")
+    hidden = inlining.advice(snapshot)
+    if hidden:
+        lines += [*wrapped("  ", hidden, width), ""]
     if snapshot.blockers:
         lines += [*blocker_table(snapshot, color=color, width=width, verbose=verbose), ""]
     polls = poll_table(snapshot, width=width)
@@ -232,7 +239,9 @@ def _evidence(snapshot: Snapshot) -> str:
         parts[0] += f" ({printable(snapshot.info.detection.reason)})"
     if snapshot.stacks_total:
         share = snapshot.stacks_complete / snapshot.stacks_total
-        parts.append(f"{figures.percent(share)} of stacks complete")
+        why = f", others: {printable(snapshot.stacks_end)}" if share < _FEW_COMPLETE else ""
+        complete = f"{figures.percent(share)} of stacks complete"
+        parts.append(complete + (why if snapshot.stacks_end else ""))
     parts.append(losses_in_words(snapshot.losses))
     cost = figures.percent(snapshot.hud_cpu_ns / snapshot.elapsed_ns)
     parts.append(f"hud used {cost} of a core")

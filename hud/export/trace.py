@@ -18,10 +18,11 @@ from hud.analysis import standoff
 from hud.analysis.advice import advise_stack
 from hud.analysis.blame import Blame, Blames, frame_name
 from hud.analysis.calls import NO_CALL, call_name, machine_of
+from hud.analysis.tails import remark
 from hud.analysis.types import type_name
 from hud.analysis.verdict import sentences
 from hud.export.polls import poll_data
-from hud.model import Cause, Method, Origin
+from hud.model import Cause, Frame, Method, Origin, Precision
 from hud.text import printable
 
 if TYPE_CHECKING:
@@ -307,6 +308,7 @@ class _Faces:
             args["file"] = printable(face.blame.file)
         if face.blame.line:
             args["line"] = face.blame.line
+        args |= _precision(face.blame)
         if face.blame.inferred:
             args["inferred"] = True
         if episode.evidence:
@@ -332,7 +334,8 @@ class _Faces:
         args["end_uncertainty_us"] = episode.end_uncertainty_ns / 1000
         args["stack_complete"] = face.complete
         args["stack"] = face.stack
-        return {**self._event(face.name, BLOCKING, "B", bar.begin_ns, episode.tid), "args": args}
+        name = self._name(episode, face)
+        return {**self._event(name, BLOCKING, "B", bar.begin_ns, episode.tid), "args": args}
 
     def _holder(self, holder: Holder) -> Event:
         face = self._face(holder.stack)
@@ -347,6 +350,7 @@ class _Faces:
             found["function"] = face.name
             if face.blame.file:
                 found |= {"file": printable(face.blame.file), "line": face.blame.line}
+                found |= _precision(face.blame)
             if face.blame.inferred:
                 found["inferred"] = True
         if holder.stack:
@@ -355,7 +359,8 @@ class _Faces:
 
     def end(self, bar: _Bar) -> Event:
         face = self._face(bar.of.stack)
-        return self._event(face.name, BLOCKING, "E", bar.end_ns, bar.of.tid)
+        name = self._name(bar.of, face)
+        return self._event(name, BLOCKING, "E", bar.end_ns, bar.of.tid)
 
     def wait(self, bar: _Bar) -> Event:
         one: Any = bar.of
@@ -393,6 +398,10 @@ class _Faces:
             face = self._faces[key] = self._make(key)
         return face
 
+    def _name(self, episode: Any, face: _Face) -> str:
+        """The blocking function; where it was inlined into Tokio's frame, the task's type."""
+        return (face.blame.hosted and printable(self._task_type(episode))) or face.name
+
     def _task_type(self, episode: Episode) -> str:
         recording = self._recording
         vtable = recording.task_ids.get(episode.task_id, episode.vtable)
@@ -418,12 +427,21 @@ class _Faces:
         elif stack.frames is None:
             lines = [f"0x{address:x}" for address in stack.addresses]
         else:
-            lines = [
-                ("~" if frame.inferred else "") + printable(frame_name(frame))
-                for frame in stack.frames
-            ]
+            lines = [told_frame(frame) for frame in stack.frames]
         raw = msgspec.Raw(msgspec.json.encode(lines))
         return _Face(at, printable(at.function), raw, stack is not None and stack.complete)
+
+
+def told_frame(frame: Frame) -> str:
+    """A frame of ``args.stack``."""
+    mark = "~" if frame.inferred else ""
+    return f"{mark}{printable(frame_name(frame))} {remark(frame)}".rstrip()
+
+
+def _precision(blame: Blame) -> Event:
+    """How well file and line are known, where they are not the call's own."""
+    exact = not blame.file or blame.precision is Precision.EXACT
+    return {} if exact else {"place": blame.precision.value}
 
 
 def _split(episode: Episode) -> Event:

@@ -7,11 +7,12 @@ a scheduler is a worker; below it, workers go by the classes and names of thread
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Set
+from contextlib import suppress
 
 from hud.errors import HudError, TargetError
 from hud.model import Batch, Detection, Rung, Sample, Stack, Worker
 from hud.probe import wire
-from hud.probe.probe import Probe
+from hud.probe.probe import Probe, Threads
 from hud.profiler import detection as detect
 from hud.profiler.before import Before
 from hud.profiler.classes import Classes
@@ -21,6 +22,7 @@ from hud.profiler.objects import Objects
 from hud.profiler.options import Options
 from hud.profiler.roster import Roster
 from hud.profiler.runtimes import Runtimes
+from hud.profiler.turns import Turns
 from hud.runtime.workers import find_workers
 from hud.symbols.client import FactsReply
 from hud.target.mappings import read_mappings
@@ -71,6 +73,7 @@ class Ladder:
         self._notes = notes
         self.copies = Copies()
         """Those of Tokio that the kernel looks at; none below rung CONTEXT."""
+        self._turns = Turns(pid)
         self.detection = Detection(Rung.LATENCY, "")
         self._runtimes = Runtimes(pid)
         self._classes = Classes()
@@ -91,6 +94,7 @@ class Ladder:
             found = detect.Refusal("switched off", versions)
         self.copies.clear()
         self._runtimes.begin()
+        self._turns = Turns(self._pid)
         self._use_layouts(found)
         if isinstance(found, detect.Context):
             self._before.note_busy(self.copies.known)
@@ -229,6 +233,12 @@ class Ladder:
             self._attach(self._context_hz())
         batch.workers += self._take_driving(found)
         batch.detection = self.detection
+
+    def see_turns(self, threads: Threads) -> None:
+        """Where the schedulers count their turns, if that was not known, or was wrong."""
+        with suppress(TargetError):  # gone; its end will be told
+            if self._turns.look(self.copies, threads, self._notes):
+                self._probe.set_layouts(self.copies.layouts)
 
     def _judge_from_now(self) -> None:
         counters = self._probe.counters

@@ -3,7 +3,7 @@
 The threads of a runtime share its handle, to which the scheduler in their CONTEXT leads. It is
 called by what the names of its threads begin with.
 
-Terms: see `hud.runtime.queues`.
+Terms: see `hud.runtime.schedulers`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import os
 from contextlib import suppress
 
 from hud.errors import TargetError
-from hud.runtime import queues
 from hud.runtime.live import Read, memory_reader
+from hud.runtime.schedulers import handle_of
 from hud.runtime.workers import base_name
 
 MOST_NAMES = 256
@@ -49,7 +49,7 @@ class Runtimes:
         name = self._by_tid.get(tid)
         if name is None:
             base = base_name(thread_name) or UNNAMED
-            name = self._by_tid[tid] = self._named(handle_of(self._read, scheduler) or base, base)
+            name = self._by_tid[tid] = self._named(handle_of(scheduler, self._read) or base, base)
         return name
 
     def forget(self, tid: int) -> None:
@@ -67,18 +67,6 @@ class Runtimes:
             name = f"{base} #{number}"
         self._by_handle[key] = name
         return name
-
-
-def handle_of(read: Read, scheduler: int) -> int:
-    """What tells the runtime of a thread from others; 0 = not known.
-
-    Where there is no multi_thread scheduler, the enum ``scheduler::Context`` has no tag, and the
-    handle comes first.
-    """
-    first = int.from_bytes(read(scheduler, 8), "little")
-    if first > queues.MULTI_THREAD:
-        return first
-    return queues.handle_of(read, scheduler)
 
 
 def _nothing(_address: int, _size: int) -> bytes:

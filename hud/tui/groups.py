@@ -124,6 +124,8 @@ def _merged(pairs: Sequence[_Part], name: str, file: str) -> Blocker:
         pressed=sum(one.pressed for one in members),
         lasting=sum(one.lasting for one in members),
         lasting_ns=max((one.lasting_ns for one in members), default=0),
+        key=(name, file, ""),
+        cases=members[0].cases if members else (),
         members=tuple(sorted(pairs, key=_largest_first)[:_FEW]),
     )
 

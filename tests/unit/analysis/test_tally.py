@@ -73,7 +73,7 @@ def test_what_is_taken_away_leaves_no_trace(
     assert both.durations.values == kept.durations.values
     assert both.durations.total_ns == kept.durations.total_ns
     assert both.durations.history(10**11) == kept.durations.history(10**11)
-    for name in ("blames", "causes", "workers", "stacks"):
+    for name in ("cases", "workers", "stacks"):
         assert getattr(both, name) == getattr(kept, name), name
 
 

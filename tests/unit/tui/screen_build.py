@@ -7,6 +7,7 @@ from typing import Any
 
 from hud.model import (
     Blocker,
+    Case,
     Cause,
     Code,
     Detection,
@@ -91,6 +92,10 @@ SAVE_STACK = poll_stack(
 )
 
 
+def _heaviest(made: Blocker) -> int:
+    return made.stacks[0][0] if made.stacks else 0
+
+
 def blocker(function: str, where: str, cause: Cause, total_ns: int, **changes: Any) -> Blocker:
     file, _, line = where.partition(":")
     made = Blocker(
@@ -114,7 +119,12 @@ def blocker(function: str, where: str, cause: Cause, total_ns: int, **changes: A
         task_ids=(17,),
         history=(0, 0, 0, 1, 0, 0, 0, 0, 2, 0, 0, 0),
     )
-    return replace(made, **changes)
+    made = replace(made, **changes)
+    return replace(
+        made,
+        key=(made.function, made.file, ""),
+        cases=tuple(Case(one, made.operation, ns, _heaviest(made)) for one, ns in made.causes),
+    )
 
 
 HASH = blocker(
@@ -346,6 +356,7 @@ RICH_BLOCKERS = (
     replace(
         HASH,
         file="/home/u/api/src/login.rs",
+        key=(HASH.function, "/home/u/api/src/login.rs", ""),
         durations=histogram(b102=12, b103=80, b104=100, b105=22),
         types=((LOGIN, 13_000 * MS), ("api::admin::{async fn}", 1_200 * MS)),
         behind=11.6,
@@ -353,6 +364,7 @@ RICH_BLOCKERS = (
     replace(
         SAVE,
         file="/home/u/store/src/store.rs",
+        key=(SAVE.function, "/home/u/store/src/store.rs", ""),
         durations=histogram(b105=6, b108=10, b112=15),
         details=(("/data/index", 3_000 * MS), ("/data/index.\x1b[2Jtmp", 1_100 * MS)),
         types=(("store::{async fn}", 4_100 * MS),),
@@ -360,8 +372,10 @@ RICH_BLOCKERS = (
     replace(
         GET,
         file="/home/u/cache/src/cache.rs",
+        key=(GET.function, "/home/u/cache/src/cache.rs", ""),
         durations=histogram(b98=30, b100=60, b104=6),
         stacks=((4, 3_000 * MS),),
+        cases=(Case(GET.cause, GET.operation, GET.total_ns, 4),),
         holders=(
             HolderUse("cache::refresh", "src/cache.rs:88", "worker", 5, 2_000 * MS),
             HolderUse("", "", "pool thread", 0, 1_000 * MS),
