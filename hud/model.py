@@ -664,6 +664,8 @@ class Episode:
     """Ready tasks in the worker's own queue meanwhile, on average; -1 = not read."""
     stopped_ns: int = 0
     """Of ``asleep_ns``: stopped by a signal or a tracer."""
+    doubts: int = 0
+    """Why it may be several polls of one task: bits of ``SampleFlag``; 0 = it is one."""
 
     @property
     def charged_ns(self) -> int:
@@ -824,5 +826,9 @@ class Snapshot:
     """By address, of the heaviest blockers (shared; do not change)."""
     before: tuple[Episode, ...] = ()
     """Those that began before the attach."""
+    tick_unknown: int = 0
+    """Of ``episodes``: those that may be several polls in a row, as the tick is not known."""
+    awaited: int = 0
+    """Of ``episodes``, those left out: which may be two polls in one turn of a worker."""
     timeline: tuple[Episode, ...] = ()
     """The latest episodes, those in progress included, by start; bounded."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hud.analysis import figures
+from hud.analysis.doubts import in_words, several
 from hud.export.blockers import blocker_table
 from hud.export.polls import poll_table
 from hud.export.wrap import wrapped
@@ -99,7 +100,7 @@ def verdict(snapshot: Snapshot) -> str:
     noun = "poll" if polls else "stretch of CPU samples"
     many = "polls" if polls else "stretches of CPU samples"
     number = figures.count(snapshot.episodes)
-    where = f"in {number} {noun if snapshot.episodes == 1 else many}"
+    where = f"in {number} {noun if snapshot.episodes == 1 else many}{several(snapshot)}"
     if not snapshot.worker_time_ns:
         return f"Workers were blocked for {figures.long_duration(snapshot.blocked_ns)}, {where}."
     part = min(1.0, snapshot.blocked_ns / snapshot.worker_time_ns)
@@ -239,6 +240,7 @@ def _evidence(snapshot: Snapshot) -> str:
     if snapshot.stacks_total:
         share = snapshot.stacks_complete / snapshot.stacks_total
         parts.append(f"{_floor_percent(share)} of stacks complete")
+    parts += in_words(snapshot)
     parts.append(losses_in_words(snapshot.losses))
     cost = figures.percent(snapshot.hud_cpu_ns / snapshot.elapsed_ns)
     parts.append(f"hud used {cost} of a core")

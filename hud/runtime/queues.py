@@ -25,6 +25,7 @@ CURRENT_THREAD, MULTI_THREAD = 0, 1
 """Tag of the enum ``scheduler::Context``; the worker's or the handle's Arc follows."""
 WORKER_HANDLE = 16
 """``multi_thread::worker::Worker`` in its Arc: the handle comes first."""
+LEAST_ADDRESS = 1 << 16
 HANDLE_BYTES = 1024
 LOCAL_CAPACITY = 256
 """LOCAL_QUEUE_CAPACITY of multi_thread/queue.rs."""
@@ -59,7 +60,7 @@ class Runtime(NamedTuple):
 
 def find_runtime(read: Read, vtables: Vtables, scheduler: int) -> Runtime | None:
     """The runtime of a thread whose CONTEXT has this scheduler; None if its list is not found."""
-    (tag,) = _words(read(scheduler, 8), 1)
+    tag, _ = _head(read, scheduler)
     handle = handle_of(read, scheduler)
     places = find_owned(read, vtables, handle, HANDLE_BYTES) if handle else []
     if len(places) != 1:
@@ -80,10 +81,17 @@ def find_runtime(read: Read, vtables: Vtables, scheduler: int) -> Runtime | None
 
 def handle_of(read: Read, scheduler: int) -> int:
     """The handle of a thread whose CONTEXT has this scheduler; 0 = there is none."""
-    tag, arc = _words(read(scheduler, 16), 2)
+    tag, arc = _head(read, scheduler)
     if tag == MULTI_THREAD and arc:
         (arc,) = _words(read(arc + WORKER_HANDLE, 8), 1)
     return arc if tag in (CURRENT_THREAD, MULTI_THREAD) else 0
+
+
+def _head(read: Read, scheduler: int) -> tuple[int, int]:
+    """The tag of a scheduler's Context and the Arc after it; without ``rt-multi-thread`` there is
+    no tag, and an Arc of the handle comes first."""
+    tag, arc = _words(read(scheduler, 16), 2)
+    return (CURRENT_THREAD, tag) if tag >= LEAST_ADDRESS else (tag, arc)
 
 
 def _words(data: bytes, count: int) -> tuple[int, ...]:
@@ -203,7 +211,7 @@ def queued(read: Read, layout: ContextLayout, scheduler: int) -> int:
     """
     if layout.core == NONE:
         return -1
-    (tag,) = _words(read(scheduler, 8), 1)
+    tag, _ = _head(read, scheduler)
     (core,) = _words(read(scheduler + layout.core, 8), 1)
     if not core:
         return -1

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from hud.analysis.doubts import in_words, several
 from hud.model import Cause, Origin, Rung, Snapshot, Where, WorkerUse
 from hud.tui.text import clean, spoken, spoken_percent
 
@@ -67,7 +68,13 @@ def verdict(snapshot: Snapshot) -> list[str]:
     if not snapshot.episodes:
         return _nothing(snapshot)
     share = snapshot.blocked_ns / max(snapshot.worker_time_ns, 1)
-    return [f"{spoken_percent(share)} of worker time is blocked.", *_concentration(snapshot)]
+    said = f"{spoken_percent(share)} of worker time is blocked{_doubt(snapshot)}."
+    return [said, *_concentration(snapshot)]
+
+
+def _doubt(snapshot: Snapshot) -> str:
+    words = several(snapshot)
+    return f", in {snapshot.episodes:,} poll{'s' * (snapshot.episodes > 1)}{words}" if words else ""
 
 
 def _stuck(stuck: list[WorkerUse], snapshot: Snapshot) -> str:
@@ -131,6 +138,7 @@ def caveats(snapshot: Snapshot) -> list[str]:
         # What it means comes first: the rest is what a narrow terminal cuts off.
         why = f" Why: {clean(detection.reason)}." if detection.reason else ""
         said.append(f"Polls are not seen ({detection.rung.name}). {_RUNGS[detection.rung]}{why}")
+    said += [f"{sentence}." for sentence in in_words(snapshot)]
     return said + [clean(note) for note in snapshot.info.notes]
 
 

@@ -1,7 +1,8 @@
 //! A runtime in which one task blocks its thread for 12 ms, again and again.
 //!
 //! With the feature `multi` it has two workers; without, or with the argument `current`, the main
-//! thread drives it. The other thread of the program runs no runtime. Ends after a minute.
+//! thread drives it. With the argument `yield` another task computes in many short polls. The other
+//! thread of the program runs no runtime. Ends after a minute.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,9 @@ use tokio::runtime::{Builder, Runtime};
 
 fn main() -> std::io::Result<()> {
     std::thread::spawn(|| std::thread::sleep(Duration::from_secs(60)));
-    let runtime = runtime(std::env::args().nth(1).as_deref() == Some("current"))?;
+    let asked = |word| std::env::args().skip(1).any(|argument| argument == word);
+    let runtime = runtime(asked("current"))?;
+    let yields = asked("yield");
     println!("running {}", std::process::id());
     runtime.block_on(async {
         let until = Instant::now() + Duration::from_secs(60);
@@ -19,6 +22,9 @@ fn main() -> std::io::Result<()> {
                 tokio::time::sleep(Duration::from_millis(3)).await;
             }
         });
+        if yields {
+            tokio::spawn(take_many_steps());
+        }
         task.await.expect("a task that ends well");
     });
     Ok(())
@@ -35,6 +41,23 @@ fn runtime(current: bool) -> std::io::Result<Runtime> {
 #[cfg(not(feature = "multi"))]
 fn runtime(_current: bool) -> std::io::Result<Runtime> {
     Builder::new_current_thread().enable_time().build()
+}
+
+/// Sixteen milliseconds at a time, and none of its polls is long.
+async fn take_many_steps() {
+    loop {
+        for _ in 0..400 {
+            take_a_step();
+            tokio::task::yield_now().await;
+        }
+        tokio::time::sleep(Duration::from_millis(40)).await;
+    }
+}
+
+#[inline(never)]
+fn take_a_step() {
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_micros(40) {}
 }
 
 #[inline(never)]
