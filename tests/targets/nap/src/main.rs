@@ -1,8 +1,8 @@
 //! A runtime in which one task blocks its thread for 12 ms, again and again.
 //!
 //! With the feature `multi` it has two workers; without, or with the argument `current`, the main
-//! thread drives it. With the argument `yield` another task computes in many short polls. The other
-//! thread of the program runs no runtime. Ends after a minute.
+//! thread drives it. With the argument `yield` it blocks more rarely, and another task computes in
+//! many short polls. The other thread of the program runs no runtime. Ends after a minute.
 
 use std::time::{Duration, Instant};
 
@@ -13,13 +13,14 @@ fn main() -> std::io::Result<()> {
     let asked = |word| std::env::args().skip(1).any(|argument| argument == word);
     let runtime = runtime(asked("current"))?;
     let yields = asked("yield");
+    let pause = Duration::from_millis(if yields { 60 } else { 3 });
     println!("running {}", std::process::id());
     runtime.block_on(async {
         let until = Instant::now() + Duration::from_secs(60);
         let task = tokio::spawn(async move {
             while Instant::now() < until {
                 take_a_nap();
-                tokio::time::sleep(Duration::from_millis(3)).await;
+                tokio::time::sleep(pause).await;
             }
         });
         if yields {
