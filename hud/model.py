@@ -708,6 +708,8 @@ class Episode:
     pressed: bool = False
     """Its own time is below the threshold: most of it was asleep in a call, and after that it had
     to wait for a CPU."""
+    doubts: int = 0
+    """Why it may be several polls of one task: bits of ``SampleFlag``; 0 = it is one."""
 
     @property
     def charged_ns(self) -> int:
@@ -946,6 +948,10 @@ class Snapshot:
     """By address, of the heaviest blockers (shared; do not change)."""
     before: tuple[Episode, ...] = ()
     """Those that began before the attach."""
+    tick_unknown: int = 0
+    """Of ``episodes``: those that may be several polls in a row, as the tick is not known."""
+    awaited: int = 0
+    """Of ``episodes``, those left out: which may be two polls in one turn of a worker."""
     timeline: tuple[Episode, ...] = ()
     """The latest episodes, those in progress included, by start; bounded."""
     lasting: tuple[Episode, ...] = ()

@@ -18,6 +18,7 @@ from hud.analysis import standoff
 from hud.analysis.advice import advise_stack
 from hud.analysis.blame import Blame, Blames, frame_name
 from hud.analysis.calls import NO_CALL, call_name, machine_of
+from hud.analysis.doubts import REASONS
 from hud.analysis.tails import remark
 from hud.analysis.types import type_name
 from hud.analysis.verdict import sentences
@@ -131,6 +132,8 @@ def other_data(snapshot: Snapshot, bars: Iterable[_Bar]) -> Event:
             for use in snapshot.workers
         ],
         "episodes": sum(1 for bar in bars if bar.blocking),
+        "episodes_tick_unknown": snapshot.tick_unknown,
+        "episodes_awaited": snapshot.awaited,
         "blocked_ns": snapshot.blocked_ns,
         "worker_time_ns": snapshot.worker_time_ns,
         "waiting_ns": snapshot.waiting_ns,
@@ -328,6 +331,10 @@ class _Faces:
             args["syscall"] = call_name(episode.syscall, self._machine)
         if episode.in_progress:
             args["in_progress"] = True
+        if episode.doubts:
+            args["maybe_several_polls"] = [
+                REASONS[flag] for flag in REASONS if episode.doubts & flag
+            ]
         if episode.began_before:
             args["began_before_attach"] = True
         args["begin_uncertainty_us"] = episode.begin_uncertainty_ns / 1000

@@ -79,6 +79,19 @@ def test_polls_of_each_tokio_are_seen(
         assert not written["otherData"]["losses"]["context_unreadable"]
 
 
+@pytest.mark.parametrize(("features", "tokio"), [("multi", "1.52.0"), ("", "1.54.1")])
+def test_a_task_that_yields_is_no_blocker_wherever_the_tick_is(
+    build_target: Callable[..., Path], tmp_path: Path, features: str, tokio: str
+) -> None:
+    """In 1.52.0 it is elsewhere than in 1.52.2; with ``rt`` alone the scheduler has no tag."""
+    binary = build_target("nap", tokio=tokio, features=features, profile="dev")
+    written = profile(binary, tmp_path / "trace.json", "yield")
+    functions = Counter(event["name"] for event in program.begins(written))
+    assert functions["nap::take_a_nap"] >= 10
+    assert set(functions) == {"nap::take_a_nap"}, functions
+    assert written["otherData"]["episodes_tick_unknown"] == 0
+
+
 def naps(written: dict[str, Any], *, ids: bool) -> list[float]:
     """Milliseconds that each poll of the napping task lasted."""
     return [
