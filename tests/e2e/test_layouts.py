@@ -5,7 +5,9 @@ Some versions by default; HUD_ALL_TOKIO=1 builds all of them (70 builds, some 15
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,3 +106,34 @@ def naps(written: dict[str, Any], *, ids: bool) -> list[float]:
 def test_the_newest_tokio_is_in_the_matrix() -> None:
     assert NEWEST_PATCHES[-1].startswith(".".join(map(str, NEWEST)))
     assert len(NEWEST_PATCHES) == NEWEST[1] - 20 + 1
+
+
+def unversioned() -> str:
+    """What leaves Tokio's version out of the panic locations, as a vendored copy does."""
+    asked = ["cargo", "metadata", "--format-version", "1", "--locked", "--features", "multi"]
+    done = subprocess.run(
+        asked, cwd=targets.CRATES / "nap", check=True, capture_output=True, text=True
+    )
+    packages = json.loads(done.stdout)["packages"]
+    (manifest,) = (one["manifest_path"] for one in packages if one["name"] == "tokio")
+    return f"--remap-path-prefix={Path(manifest).parent}=there"
+
+
+@pytest.mark.parametrize("build", ["no version, stripped", "taskdump"])
+def test_layouts_that_no_version_and_no_size_tells(
+    build_target: Callable[..., Path], tmp_path: Path, build: str
+) -> None:
+    if build == "taskdump":
+        flags = "--cfg tokio_unstable"
+        binary = build_target("nap", features="multi,tokio/taskdump", rustflags=flags)
+    else:
+        binary = build_target("nap", features="multi", rustflags=unversioned(), strip=True)
+    written = profile(binary, tmp_path / "trace.json")
+    detection = written["otherData"]["detection"]
+    assert detection["rung"] == "context", detection
+    wanted = "with taskdump" if build == "taskdump" else "layout as in 1.40 to 1.54, CONTEXT found"
+    assert wanted in detection["reason"]
+    assert bool(written["otherData"]["detection"].get("tokio_versions")) == (build == "taskdump")
+    lengths = naps(written, ids=True)
+    assert len(lengths) >= 20
+    assert sum(length < 12 for length in lengths) <= 2, lengths
