@@ -531,6 +531,21 @@ static __always_inline void switched_in(struct thread *thread, struct task_struc
 		thread->seen_ns = now;
 }
 
+/* Wakes user space where the target has mapped other code than before: an object is being loaded. */
+static __always_inline void note_code(struct task_struct *task, __u64 now)
+{
+	__u64 pages = task->mm->exec_vm;
+	void *nothing;
+
+	if (!pages || pages == counters.code_pages || now < config.code_after_ns)
+		return;
+	nothing = bpf_ringbuf_reserve(&events, sizeof(struct event), 0);
+	if (!nothing)
+		return;
+	counters.code_pages = pages;
+	bpf_ringbuf_discard(nothing, BPF_RB_FORCE_WAKEUP);
+}
+
 SEC("tp_btf/sched_switch")
 int hud_switch(__u64 *ctx)
 {
@@ -555,6 +570,7 @@ int hud_switch(__u64 *ctx)
 		if (thread)
 			switched_out(thread, prev, next, (ctx[0] & 1) || !task_state(prev), now);
 		read_lasting(0, now);
+		note_code(prev, now);
 	}
 	if (coming) {
 		thread = thread_of(next->pid);

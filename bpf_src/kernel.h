@@ -28,6 +28,7 @@ typedef signed long long __s64;
 #define BPF_NOEXIST 1
 #define BPF_F_MMAPABLE 1024
 #define BPF_RB_NO_WAKEUP 1
+#define BPF_RB_FORCE_WAKEUP 2
 
 static void *(*const bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
 static long (*const bpf_map_update_elem)(void *map, const void *key, const void *value,
@@ -39,6 +40,7 @@ static long (*const bpf_probe_read_user)(void *dst, __u32 size, const void *src)
 static long (*const bpf_probe_read_kernel)(void *dst, __u32 size, const void *src) = (void *)113;
 static void *(*const bpf_ringbuf_reserve)(void *ring, __u64 size, __u64 flags) = (void *)131;
 static void (*const bpf_ringbuf_submit)(void *data, __u64 flags) = (void *)132;
+static void (*const bpf_ringbuf_discard)(void *data, __u64 flags) = (void *)133;
 static long (*const bpf_probe_read_kernel_str)(void *dst, __u32 size,
 					       const void *src) = (void *)115;
 static struct task_struct *(*const bpf_get_current_task_btf)(void) = (void *)158;
@@ -141,12 +143,17 @@ struct socket {
 	struct sock *sk;
 };
 
+struct mm_struct {
+	unsigned long exec_vm; /* pages that are mapped executable */
+};
+
 struct task_struct {
 	unsigned int __state; /* 5.14: was `state` */
 	__u32 pid;
 	__u32 tgid;
 	unsigned int flags;
 	char comm[16];
+	struct mm_struct *mm;
 	struct files_struct *files;
 	struct thread_struct thread;
 };

@@ -125,6 +125,7 @@ struct config {
 	__u64 evidence_ns;   /* less sleep, or time on a CPU below twice that, is not worth an event */
 	__u64 period_ns;     /* of the CPU samples */
 	__u64 attached_ns;
+	__u64 code_after_ns; /* new code before that is not worth a wake-up */
 	__u32 tgid;
 	__u32 enabled;
 	__u32 every_thread;  /* no worker is known: report latency of every thread */
@@ -147,6 +148,7 @@ struct counters {
 	__u64 switches; /* of the target */
 	__u64 wakers;   /* WAKE events */
 	__u64 kernel_stacks;
+	__u64 code_pages; /* of the target, mapped executable, as user space was last woken for */
 };
 
 /* One page that user space maps: it may change the configuration at any time. */

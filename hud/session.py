@@ -28,6 +28,8 @@ DRAIN_S, CALM_DRAIN_S, MANY_EVENTS = 0.1, 0.2, 1_000
 """How often the ring buffer is emptied, and how often while it has fewer events than many; it holds
 16,000.
 """
+HURRIED_DRAIN_S = 0.01
+"""The same where hud learns of a library that was just loaded: its polls are not seen before."""
 STATES_S = 0.25
 """How often thread states are read, and the screen is drawn."""
 SCREEN_SHARE, RAREST_S = 0.02, 1.0
@@ -211,6 +213,12 @@ class _Loop:
             self._turn(selector)
         return self._close()
 
+    def _pause_s(self, events: int) -> float:
+        """Until the next drain."""
+        if self._profiler.hurried:
+            return HURRIED_DRAIN_S
+        return DRAIN_S if events >= MANY_EVENTS else CALM_DRAIN_S
+
     def _turn(self, selector: selectors.BaseSelector) -> None:
         next_drain = next_states = next_absorb = 0.0
         snapshot = self._snapshot()
@@ -225,7 +233,7 @@ class _Loop:
             if not self._ended and (others or now >= next_drain):
                 batch = self._profiler.pump()
                 self._take(batch)
-                next_drain = now + (DRAIN_S if len(batch.samples) >= MANY_EVENTS else CALM_DRAIN_S)
+                next_drain = now + self._pause_s(len(batch.samples))
             if self._ended:
                 # nothing but the screen is left to wait for
                 for fileno in self._profiler.filenos():

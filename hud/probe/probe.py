@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import select
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -86,6 +87,7 @@ class Probe:
         exact: bool = False,
     ) -> None:
         self._fetched: set[int] = set()
+        self._code_pages = 0
         with ExitStack() as stack:
             self._loaded = stack.enter_context(_load(data, btf, text_bytes, exact=exact))
             maps = self._loaded.maps
@@ -97,6 +99,10 @@ class Probe:
             self.config = wire.Config.from_buffer(self._variable("config", wire.Config))
             self.counters = wire.Counters.from_buffer(self._variable("counters", wire.Counters))
             self._ring = stack.enter_context(RingBuffer(maps["events"], wire.EVENT))
+            self._woken = select.epoll(flags=select.EPOLL_CLOEXEC)
+            stack.callback(self._woken.close)
+            # by its edges: events wait without a wake-up
+            self._woken.register(self._ring.fileno(), select.EPOLLIN | select.EPOLLET)
             self.unwind = UnwindTables(
                 maps["rows"].memory(),
                 maps["buckets"].memory(),
@@ -202,6 +208,21 @@ class Probe:
     def events(self) -> list[Sample]:
         """Everything since the last call, in the order of the kernel's reservations."""
         return list(map(Sample._make, self._ring.drain()))
+
+    def fileno(self) -> int:
+        """Readable when ``code_changed`` would be true; not for events."""
+        return self._woken.fileno()
+
+    def code_changed(self) -> bool:
+        """Has the target mapped other code since the last call, as when it loads a library?
+
+        Told within some milliseconds, but not before ``config.code_after_ns``.
+        """
+        self._woken.poll(
+            0
+        )  # no more to be readable; it may have said nothing, if events were taken
+        before, self._code_pages = self._code_pages, int(self.counters.code_pages)
+        return self._code_pages != before
 
     def stack(self, key: int) -> RawStack | None:
         """The stack of that key; None = it is gone."""

@@ -190,6 +190,7 @@ class Config(ctypes.LittleEndianStructure):
         ("evidence_ns", ctypes.c_uint64),
         ("period_ns", ctypes.c_uint64),
         ("attached_ns", ctypes.c_uint64),
+        ("code_after_ns", ctypes.c_uint64),
         ("tgid", ctypes.c_uint32),
         ("enabled", ctypes.c_uint32),
         ("every_thread", ctypes.c_uint32),
@@ -218,5 +219,6 @@ class Counters(ctypes.LittleEndianStructure):
             "switches",
             "wakers",
             "kernel_stacks",
+            "code_pages",
         )
     )

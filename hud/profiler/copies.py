@@ -18,6 +18,9 @@ FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 60.0
 """Between two looks for a Tokio that is there, but has not been found: each takes some 20 ms."""
 
+HURRIED_PAUSE_S = 0.05
+"""The first one where a library was just loaded: its first thread enters it soon."""
+
 
 class Copies:
     """The known ones, by index; empty below rung CONTEXT."""
@@ -26,7 +29,7 @@ class Copies:
         self.known: tuple[Copy, ...] = ()
         self._refused: set[tuple[int, int]] = set()
         self._missing = False
-        self._pause_s = FIRST_PAUSE_S
+        self._pause_s = self._first_s = FIRST_PAUSE_S
         self._next = float("inf")
 
     @property
@@ -41,15 +44,24 @@ class Copies:
         new = new[: wire.MAX_LAYOUTS - len(self.known)]
         self.known += tuple(new)
         if new or not self._missing:
-            self._pause_s = FIRST_PAUSE_S
+            self._pause_s, self._first_s = self._first_s, FIRST_PAUSE_S
         self._missing = found.incomplete
         self._next = time.monotonic() + self._pause_s if found.incomplete else float("inf")
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
         return new
 
+    @property
+    def missing(self) -> bool:
+        """Is there a Tokio that was not found?"""
+        return self._missing
+
     def due(self) -> bool:
         """Is it time to look again for what was missing?"""
         return time.monotonic() >= self._next
+
+    def hurry(self) -> None:
+        """A library was just loaded."""
+        self._first_s = HURRIED_PAUSE_S
 
     def clear(self) -> None:
         """Another program, or none."""

@@ -83,6 +83,11 @@ class Modules:
         return sum(mapping.end - mapping.start for mapping in self._executable)
 
     @property
+    def count(self) -> int:
+        """How many files were seen mapped."""
+        return len(self._by_file)
+
+    @property
     def pending_unwind(self) -> int:
         """Modules whose unwind table has not come yet."""
         return len(self._requests)

@@ -34,6 +34,11 @@ class Objects:
         self.changed = False
         """One more has come since the caller set this to False."""
 
+    @property
+    def pending(self) -> int:
+        """Files whose facts have not come yet."""
+        return len(self._requests)
+
     def clear(self) -> None:
         """The target runs another program."""
         self._asked.clear()

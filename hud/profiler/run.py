@@ -74,6 +74,8 @@ LAST_CODE_S = 3.0
 STUCK_NS = 100_000_000
 """A worker in one poll for so long is looked at before the poll ends."""
 HOST_INTERVAL_NS = 2_000_000_000
+HURRY_S = 1.0
+"""How long a library that was loaded is worth haste."""
 
 
 class Profiler:
@@ -102,6 +104,7 @@ class Profiler:
         self.notes: list[str] = []
         self._notes_told: tuple[str, ...] = ()
         self._period_told_ns = 0
+        self._hurried_until = 0.0
         self._cost_before = 0
         self.threshold_ns = options.threshold_ns
         """In force now."""
@@ -281,7 +284,7 @@ class Profiler:
 
     def filenos(self) -> tuple[int, ...]:
         """Readable when ``pump`` should be called before its time; names can wait for it."""
-        return (self._life.fileno(),)
+        return self._life.fileno(), self._probe.fileno()
 
     def set_threshold(self, threshold_ns: int) -> None:
         """From the next event on."""
@@ -314,8 +317,14 @@ class Profiler:
         batch.samples = samples
         if self._tasks is not None:
             self._tasks.note(samples)
-        self._stacks.refresh()
+        self._stacks.refresh(changed=self._probe.code_changed())
+        if self._stacks.new_file:
+            self._stacks.new_file = False
+            self._hurried_until = time.monotonic() + HURRY_S
+            self._ladder.copies.hurry()
         self._take_replies(self._resolver.replies(), batch)
+        if self.hurried:
+            self._look_for_objects(batch)
         self._waits.join(batch.stacks)
         self._ladder.learn_classes(samples, batch)
         if self._exact is not None and not batch.ended:
@@ -341,8 +350,7 @@ class Profiler:
         read = read._replace(states=self._stuck.see(read.states, now, long_ns=long_ns))
         batch.states = read.states
         if self.options.use_context and not batch.ended:
-            self._objects.ask(self.target.executable)
-            self._ladder.look_again(batch)
+            self._look_for_objects(batch)
             self._ladder.see_turns(read)
         for tid in self._roster.last_word(read.exited):
             read.entered.pop(tid, None)  # a thread that is gone is no new worker
@@ -378,6 +386,25 @@ class Profiler:
         if tuple(self.notes) != self._notes_told:
             self._notes_told = batch.notes = tuple(self.notes)
         return batch
+
+    @property
+    def hurried(self) -> bool:
+        """A library was just loaded: ``pump`` should be called every hundredth of a second."""
+        return time.monotonic() < self._hurried_until
+
+    def _look_for_objects(self, batch: Batch) -> None:
+        known = self._ladder.copies.known
+        self._objects.ask(self.target.executable)
+        self._ladder.look_again(batch)
+        after_s = (time.monotonic_ns() - self.start_ns) / 1e9
+        for copy in self._ladder.copies.known[len(known) :]:
+            name = copy.name or "the executable"
+            self.notes.append(
+                f"{name}: polls before {after_s:.1f} s are not seen, it was found then"
+            )
+        reading = self._addresses.modules.pending_unwind or self._objects.pending
+        if not reading and not self._ladder.copies.missing:
+            self._hurried_until = 0.0
 
     def losses(self) -> Losses:
         """What was not seen so far."""

@@ -23,6 +23,8 @@ REFRESH_INTERVAL_S = 0.5
 LOOK_INTERVAL_S = 1.0
 """Where nothing hints at new ones; and LOOK_SHARE times what one look takes at least."""
 LOOK_SHARE = 500
+NEXT_FILE_S = 0.03
+"""A library that was loaded is followed by those that it needs."""
 SURVEY_S = 0.5
 SURVEY_NAMES_S = 2.0
 """How long a survey waits for names after it."""
@@ -42,6 +44,9 @@ class Stacks:
         self._next_refresh = 0.0
         self._next_look = 0.0
         self._refresh_wanted = False
+        self._code_pause_s = NEXT_FILE_S
+        self.new_file = False
+        """One more was mapped since the caller set this to False."""
         self.gone = 0
         """How many the kernel no longer had."""
 
@@ -94,19 +99,33 @@ class Stacks:
             self.refresh()
         batch.stacks[key] = self._addresses.want(key, raw, ask=False)
 
-    def refresh(self) -> None:
-        """New code may be mapped: a library was loaded."""
+    def refresh(self, *, changed: bool = False) -> None:
+        """New code may be mapped: a library was loaded.
+
+        ``changed``: the kernel says so.
+        """
         now = time.monotonic()
-        if now < (self._next_refresh if self._refresh_wanted else self._next_look):
+        due = now >= (self._next_refresh if self._refresh_wanted else self._next_look)
+        if not due and not (changed and self._next_look < float("inf")):
             return
         self._refresh_wanted = False
+        modules = self._addresses.modules
+        known = modules.count
         try:
             self._addresses.refresh()
         except TargetError:
             self._next_refresh = self._next_look = float("inf")  # gone; its end will be told
             return
+        pause = max(LOOK_INTERVAL_S, LOOK_SHARE * (time.monotonic() - now))
         self._next_refresh = now + REFRESH_INTERVAL_S
-        self._next_look = now + max(LOOK_INTERVAL_S, LOOK_SHARE * (time.monotonic() - now))
+        self._next_look = now + pause
+        if modules.count != known:
+            self.new_file = True
+            self._code_pause_s = NEXT_FILE_S
+        elif changed:
+            # where code is made rather than loaded it changes all the time
+            self._code_pause_s = min(2 * self._code_pause_s, pause)
+        self._probe.config.code_after_ns = time.monotonic_ns() + int(self._code_pause_s * 1e9)
 
     def survey(self, take_replies: Callable[[Batch], None]) -> dict[int, list[Stack]]:
         """The stacks of every thread of the target in SURVEY_S, by tid; blocks.

@@ -217,14 +217,15 @@ def nap(binary: Path, *arguments: str, loader: tuple[str, ...] = ()) -> Iterator
 
 
 GUEST = """
-import ctypes, sys, threading, time
+import ctypes, os, sys, threading, time
 def visit(arguments):
     library, *rest = arguments
     ctypes.CDLL(library).zoo_start("\\n".join(rest).encode())
 sleeper = threading.Thread(target=time.sleep, args=(3600,), daemon=True)
 sleeper.start()
 print("host", flush=True)
-time.sleep(float(sys.argv[1]))
+while sys.argv[1] and not os.path.exists(sys.argv[1]):
+    time.sleep(0.02)
 visits, arguments = [], []
 for word in sys.argv[2:] + ["--and"]:
     if word != "--and":
@@ -235,12 +236,12 @@ for word in sys.argv[2:] + ["--and"]:
 [visit.start() for visit in visits]
 [visit.join() for visit in visits]
 """
-"""Python as the host of shared objects of the zoo: seconds until it loads them, then for each its
-path and the zoo's options, ``--and`` between two."""
+"""Python as the host of shared objects of the zoo: a file that it waits for before it loads them,
+or an empty word; then for each its path and the zoo's options, ``--and`` between two."""
 
 
 @contextlib.contextmanager
-def hosted_zoo(visits: list[list[str | Path]], after: float = 0) -> Iterator[Running]:
+def hosted_zoo(visits: list[list[str | Path]], after: Path | str = "") -> Iterator[Running]:
     """Python with a zoo in a thread for each of ``visits``: the shared object and its options."""
     with tempfile.TemporaryDirectory() as scratch:
         words: list[str | Path] = []

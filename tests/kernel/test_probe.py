@@ -6,6 +6,7 @@ import gc
 import os
 import platform
 import re
+import select
 import subprocess
 import sys
 import time
@@ -27,7 +28,8 @@ OBJECT = Path(__file__).parents[2] / "prebuilt" / f"hud-{platform.machine()}.bpf
 
 # Reads one command per line and answers each with a line.
 CHILD = """
-import os, sys, threading, time
+import mmap, os, sys, threading, time
+made = []
 stop = threading.Event()
 def sleeper(ms):
     print(threading.get_native_id(), flush=True)
@@ -48,6 +50,9 @@ for line in sys.stdin:
             thread = threading.Thread(target=int)
             thread.start()
             thread.join()
+        print("done", flush=True)
+    elif command == "code":
+        made.append(mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_EXEC))
         print("done", flush=True)
     elif command == "pin":
         os.sched_setaffinity(0, {int(rest)})
@@ -472,3 +477,22 @@ def test_stacks_that_were_fetched_make_room(child: Child, monkeypatch: pytest.Mo
         until(enough)
         assert len(list(probe._stacks.items())) <= len(met)
     assert len(met) > 12
+
+
+def test_new_code_is_told_at_once_and_not_too_often(probe: Probe, child: Child) -> None:
+    poll = select.poll()
+    poll.register(probe.fileno(), select.POLLIN)
+    child.ask("sleeper 20")
+    until(probe.code_changed)  # what it had at the attach
+    assert not probe.code_changed()
+    probe.events()
+    child.ask("code")
+    assert poll.poll(20_000)  # woken
+    assert probe.code_changed()
+    assert not poll.poll(0)
+    probe.config.code_after_ns = time.monotonic_ns() + 300_000_000
+    child.ask("code")
+    assert not poll.poll(150)
+    assert poll.poll(20_000)
+    probe.events()
+    assert probe.code_changed()

@@ -88,3 +88,7 @@ def test_what_is_missing_is_looked_for_again_ever_less_often(
     copies.learn(found(copy(3)))
     now += 1e6
     assert not copies.due()
+    copies.hurry()
+    copies.learn(Refusal("nobody has entered it", ("1.54.1",), incomplete=True))
+    now += 0.06
+    assert copies.due()
