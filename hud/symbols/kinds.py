@@ -28,7 +28,6 @@ from hud.model import Origin
 from hud.symbols.bounds import Bounds
 from hud.symbols.definitions import Definitions
 from hud.symbols.demangle import demangle
-from hud.symbols.elf import PF_X
 from hud.symbols.generics import first_argument, first_generic, shown, without_generics
 from hud.symbols.inferred import short_path
 from hud.symbols.names import Place, place_of
@@ -46,9 +45,12 @@ POINTERS = 7
 OFFSETS = bytes((32, 0, 0, 0, 0, 0, 0, 0, 40, 0, 0, 0, 0, 0, 0, 0))
 """scheduler_offset and id_offset: behind a header of 32 bytes."""
 SEARCHED = 128 << 20
-"""Bytes of a segment that are searched for vtables."""
+"""Bytes of data that are searched for vtables."""
 MOST_VTABLES = 4096
 MOST_SYMBOLS = 20_000
+MOST_REACHED = 200_000
+"""Functions that all vtables together reach and are compared by; a second of CPU time. Beyond it
+what is not sure by itself stays so."""
 NOT_SURE = "~"
 MOST_SHOWN = 4
 """Types that are told where it may be any of them."""
@@ -102,10 +104,14 @@ class Kinds:
         self._module = module
         self._locations = module.locations
         self._references = References(elf, self._locations)
-        self._reach = Reach(elf, self._locations, self._bounds_of)
+        self._reach = Reach(elf, self._locations, self._starting_at)
         self._table: Bounds | None = None
         with suppress(FormatError):
             self._table = Bounds(elf)
+        self._starts: frozenset[int] | None = None
+        self._bounds: dict[int, tuple[int, int] | None] = {}
+        self._futures: dict[int, str] = {}
+        self._reached = 0
         self._evidence: dict[Functions, _Evidence] = {}
         self._listed: tuple[Functions, ...] | None = None
         self._drops: dict[int, frozenset[str]] | None = None
@@ -153,13 +159,11 @@ class Kinds:
         """Those in the file's data, found by their offsets and pointers."""
         if self._listed is None:
             found: list[Functions] = []
-            for load in self._elf.loads:
-                if load.flags & PF_X:
-                    continue
-                data = bytes(self._elf.read(load.vaddr, min(load.filesz, SEARCHED)))
+            for vaddr, piece in self._elf.data_pieces(SEARCHED, writable=True):
+                data = bytes(piece)
                 at = data.find(OFFSETS)
                 while at >= 0 and len(found) < MOST_VTABLES:
-                    start = load.vaddr + at - 8 * (POINTERS + 1)
+                    start = vaddr + at - 8 * (POINTERS + 1)
                     functions = self._functions_at(start) if start % 8 == 0 else None
                     if functions is not None:
                         found.append(functions)
@@ -183,6 +187,8 @@ class Kinds:
         if self._evidence:
             return
         for one in dict.fromkeys([*self._vtables(), functions]):
+            if self._reached > MOST_REACHED:
+                return
             evidence = self._evidence_of(one)
             self._places.update({place for _, place in evidence.definitions if place})
             own = _own(evidence)
@@ -199,6 +205,11 @@ class Kinds:
             else:
                 self._shared.add((schedule, future))
 
+    def _has_drops(self) -> bool:
+        """Are any drop functions known by name?"""
+        self._drops_at(0)
+        return bool(self._drops)
+
     def _drops_at(self, vaddr: int) -> frozenset[str] | None:
         """The futures whose task's cell or stage the function at a vaddr drops."""
         if self._drops is None:
@@ -213,6 +224,17 @@ class Kinds:
         return self._drops.get(vaddr)
 
     # ------------------------------------------------------------------ one vtable
+
+    def _starting_at(self, vaddr: int) -> tuple[int, int] | None:
+        """(start, size) of the function that begins at a vaddr; None where none does."""
+        if self._starts is None:
+            table = self._table.starts() if self._table is not None else ()
+            self._starts = frozenset((*table, *self._module.function_starts()))
+        if vaddr not in self._starts:
+            return None
+        if vaddr not in self._bounds:
+            self._bounds[vaddr] = self._bounds_of(vaddr)
+        return self._bounds[vaddr]
 
     def _bounds_of(self, vaddr: int) -> tuple[int, int] | None:
         symbol = self._module.symbol(vaddr)
@@ -237,25 +259,37 @@ class Kinds:
         some: frozenset[str] = frozenset()
         polled: dict[str, int] = {}
         definitions: list[tuple[int, Location | None]] = []
-        for root in dict.fromkeys(functions):
-            for function, depth in self._reach.of(root, DEPTH).items():
+        # the others tell a type by the names of drop functions alone
+        roots = functions if self._has_drops() else functions[:1]
+        for root in dict.fromkeys(roots):
+            reached = self._reach.of(root, DEPTH)
+            self._reached += len(reached)
+            for function, depth in reached.items():
                 dropped = self._drops_at(function)
                 if dropped is not None:
                     futures = futures & dropped if some else dropped
                     some |= dropped
                 if root != functions.poll:
                     continue
-                symbol = self._module.symbol(function)
-                name = (demangle(symbol[0]) or "") if symbol is not None else ""
-                if _OWN_POLL.search(name) and not _is_library(name):
-                    polled.setdefault(name, depth)
+                future = self._future_at(function)
+                if future:
+                    polled.setdefault(future, depth)
                 definitions += [(depth, place) for place in self._define(function)]
         return _Evidence(futures, some, polled, sorted(definitions, key=itemgetter(0)))
+
+    def _future_at(self, function: int) -> str:
+        """The future of no library whose own poll a function is; empty = none's."""
+        if function not in self._futures:
+            symbol = self._module.symbol(function)
+            name = (demangle(symbol[0]) or "") if symbol is not None else ""
+            own = _OWN_POLL.search(name) and not _is_library(name)
+            self._futures[function] = name if own else ""
+        return self._futures[function]
 
     def _define(self, function: int) -> tuple[Location | None, ...]:
         """Where the async fn or block is declared that a function runs; empty = it runs none."""
         if function not in self._defined:
-            bounds = self._bounds_of(function)
+            bounds = self._starting_at(function)
             self._defined[function] = self._read_definition(*bounds) if bounds is not None else ()
         return self._defined[function]
 

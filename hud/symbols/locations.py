@@ -1,7 +1,7 @@
 """The panic locations of a file: source places that are there without symbols.
 
 Terms: a *location* is a ``core::panic::Location``, {path pointer u64, path length u64, line u32,
-column u32}, in ``.data.rel.ro`` or ``.rodata``. Code forms the address of one where it is about to
+column u32}, in ``.data.rel.ro`` or ``.rodata*``. Code forms the address of one where it is about to
 panic; what polls an async fn or block once too often panics with the location of that itself, by
 the *resumed panic*. Which functions do: `hud.symbols.references`.
 
@@ -19,7 +19,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.errors import FormatError
-from hud.symbols.elf import ET_EXEC, PF_W
+from hud.symbols.elf import ET_EXEC
 from hud.symbols.relocations import relative_relocations
 from hud.symbols.scan import SCANS
 
@@ -91,10 +91,9 @@ class Locations:
 
     def constant(self, vaddr: int, size: int) -> bytes:
         """``size`` bytes of read-only data; FormatError where there are none."""
-        for load in self._elf.loads:
-            if load.vaddr <= vaddr < load.vaddr + load.filesz and not load.flags & PF_W:
-                return bytes(self._elf.read(vaddr, size))
-        raise FormatError(f"{self._elf.name}: no constant at {vaddr:#x}")
+        if not self._elf.is_constant(vaddr):
+            raise FormatError(f"{self._elf.name}: no constant at {vaddr:#x}")
+        return bytes(self._elf.read(vaddr, size))
 
     def pointer(self, vaddr: int) -> int:
         """The pointer that the loader leaves at a vaddr; FormatError outside of the file."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hud.analysis import blame
+from hud.analysis.tails import remark
 from hud.model import Frame, Origin
 from hud.tui.style import Line, Span
 from hud.tui.text import cells, clean, cut_left, name, pad
@@ -73,6 +74,8 @@ def _remark(row: folding.Row, width: int) -> str:
         remarks.append("< your code blocks here" if own else "< blocked here")
     if row.frame is not None and row.frame.inlined:
         remarks.append("(inlined)")
+    if row.frame is not None and row.frame.recovered:
+        remarks.append(remark(row.frame))
     return " ".join(remarks)
 
 

@@ -30,7 +30,7 @@ from hud.symbols.elf import ET_EXEC, ElfFile
 from hud.symbols.inferred import Inferred
 from hud.symbols.loaded import Loaded
 from hud.symbols.module import Module
-from hud.symbols.names import describe, place_of
+from hud.symbols.names import place_of
 from hud.symbols.scan import SCANS
 
 if TYPE_CHECKING:
@@ -149,9 +149,9 @@ def _end(file: str, begin: int) -> int:
 
 def _told(loaded: Loaded, vaddr: int) -> Frame | None:
     """The innermost frame of the user's, if it has a file."""
-    frames = describe("bare", vaddr, loaded.module().frames(vaddr), loaded.crates()[0])
-    frames = loaded.placed(vaddr, frames)
-    return next((one for one in frames if one.origin is Origin.USER and one.file), None)
+    return next(
+        (one for one in loaded.frames(vaddr) if one.origin is Origin.USER and one.file), None
+    )
 
 
 def _judge(score: Score, call: Call, truth: list[Truth], frame: Frame | None) -> None:

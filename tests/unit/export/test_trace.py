@@ -161,6 +161,7 @@ def test_one_pair_in_full(build: ModuleType) -> None:
             "on_cpu_us": 1999.501,
             "asleep_us": 28000.0,
             "waiting_us": 0.5,
+            "own_us": 29999.501,
             "operation": "std::fs::File::sync_all",
             "advice": "write and sync in one spawn_blocking",
             "file": "/home/me/demo-server/src/store.rs",
@@ -414,3 +415,14 @@ def test_jq_lines_that_users_have(
         ["/bin/sh", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == expected
+
+
+def test_frames_that_a_tail_call_removed_are_marked(build: ModuleType) -> None:
+    nap = replace(build.user("app::nap"), recovered=True)
+    told = [nap, replace(nap, inferred=True), replace(nap, gap=True), build.user("app::main")]
+    assert [trace.told_frame(frame) for frame in told] == [
+        "app::nap (tail call)",
+        "~app::nap (tail call)",
+        "app::nap (via)",
+        "app::main",
+    ]

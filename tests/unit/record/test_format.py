@@ -53,6 +53,7 @@ def full_batch(build: ModuleType) -> Batch:
         stacks={
             **build.STACKS,
             LAST_64: build.stack(build.unnamed(), complete=False),
+            9: build.stack(replace(build.user("app::nap"), recovered=True, gap=True)),
             5: build.stack(PLACED),
         },
         workers=[Worker(0, 7, "tokio-rt-worker", "main")],
