@@ -42,18 +42,20 @@ class Blame(NamedTuple):
 
     @property
     def key(self) -> Key:
-        # one function that is told by its places has a name at each of them
-        told_by_place = self.inferred and self.symbol
-        return ("", "", self.symbol) if told_by_place else (self.function, self.file, self.symbol)
+        if self.inferred and self.symbol:  # told by its places: it has a name at each of them
+            return ("", "", self.symbol)
+        # a path says which function it is; its file may be a macro's, or not known
+        return self.function, "" if "::" in self.function else self.file, self.symbol
 
 
 NO_STACK = Blame("(no stack caught)")
 NOT_RESOLVED = Blame("(names not resolved)")
 
 _PLUMBING = re.compile(
-    r"""core::ops::function | core::panic:: | std::panic | core::iter:: | core::option:: |
+    r"""^<?(?:&(?:mut\ )?)?(?:[A-Z]\w*\ as\ )?
+        (?:core::ops::function | core::panic:: | std::panic | core::iter:: | core::option:: |
         core::result:: | core::pin:: | core::future:: | core::task:: | std::thread::local:: |
-        core::mem:: | core::convert:: | alloc::boxed:: | __rust_begin_short_backtrace""",
+        core::mem:: | core::convert:: | alloc::boxed:: ) | __rust_begin_short_backtrace""",
     re.VERBOSE,
 )
 _RANKS = 7
@@ -277,7 +279,7 @@ def operation(frames: Sequence[Frame], at: int) -> str:
         return _named(last)
     if last is first or not (is_framework(first) or passes_on(first)):
         return _named(first)
-    return f"{_named(first)} ... {_named(last)}"
+    return f"{_briefly(first)} ... {_briefly(last)}"
 
 
 def _last(calls: Sequence[Frame]) -> Frame:
@@ -293,6 +295,28 @@ def _last(calls: Sequence[Frame]) -> Frame:
 
 def _named(call: Frame) -> str:
     return ("~" if call.inferred else "") + call.function
+
+
+_INNERMOST_GENERICS = re.compile(r"<[^<>]*>")
+
+
+def _briefly(call: Frame) -> str:
+    """``tokio::time::timeout::Timeout::poll`` of ``<..Timeout<T> as ..Future>::poll``."""
+    name, before = call.function.replace("->", ""), ""
+    if name.startswith("<"):
+        name = _of_its_type(name)
+    while before != name and not name.startswith("<"):
+        before, name = name, _INNERMOST_GENERICS.sub("", name)
+    return ("~" if call.inferred else "") + name.replace("::::", "::")
+
+
+def _of_its_type(name: str) -> str:
+    """``T::method`` of ``<T as Trait>::method``."""
+    for found in re.finditer(" as ", name):
+        kind = name[1 : found.start()].removeprefix("&").removeprefix("mut ")
+        if kind.count("<") == kind.count(">"):
+            return f"{kind}::{name.rpartition('>::')[2]}"
+    return name
 
 
 def _plumbing(frame: Frame) -> bool:

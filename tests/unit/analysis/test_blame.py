@@ -217,6 +217,18 @@ def test_a_future_inlined_into_tokios_own_frame_is_told_by_its_type(build: Modul
         assert at.operation == call.function
 
 
+def test_a_types_own_iterator_is_no_plumbing(build: ModuleType) -> None:
+    step = "core::iter::traits::iterator::Iterator>::next"
+    stack = build.stack(
+        build.c("readdir"),
+        build.std(f"<std::fs::ReadDir as {step}"),
+        build.std(f"<core::iter::adapters::map::Map<I,F> as {step}"),
+        build.std(f"<&mut I as {step}"),
+        build.user("app::list"),
+    )
+    assert blame(stack).operation == f"<std::fs::ReadDir as {step}"
+
+
 def test_both_ends_of_a_call_that_passes_the_poll_on(build: ModuleType) -> None:
     stack = build.stack(
         build.c("memcpy"),
@@ -226,6 +238,15 @@ def test_both_ends_of_a_call_that_passes_the_poll_on(build: ModuleType) -> None:
         build.user("app::read::{async}"),
     )
     assert blame(stack).operation == (
-        "<tokio::time::timeout::Timeout<T> as core::future::future::Future>::poll"
-        " ... bytes::bytes_mut::BytesMut::reserve_inner"
+        "tokio::time::timeout::Timeout::poll ... bytes::bytes_mut::BytesMut::reserve_inner"
     )
+
+
+def test_both_ends_without_what_is_in_their_types(build: ModuleType) -> None:
+    future = "as core::future::future::Future>::poll"
+    stack = build.stack(
+        named(build, "a::B<C<u8>>::d::{async}"),
+        named(build, f"<hyper::X<<T as z::Y>::Z> {future}", "hyper 1.0"),
+        build.user("app::f"),
+    )
+    assert blame(stack).operation == "hyper::X::poll ... a::B::d::{async}"
