@@ -267,7 +267,7 @@ _INSIDE_STD = re.compile(
 
 def operation(frames: Sequence[Frame], at: int) -> str:
     """The call that the blamed frame made, ``~`` before an inferred name. Where that only passes a
-    poll on, ``first ... last``; of a dependency without the user's code above it the last.
+    call on, ``first ... last``; of a dependency without the user's code above it the last.
     """
     calls = [frame for frame in frames[:at] if frame.function and frame.origin is not Origin.KERNEL]
     telling = [frame for frame in calls if not _plumbing(frame)]
@@ -277,9 +277,12 @@ def operation(frames: Sequence[Frame], at: int) -> str:
     blamed = frames[at]
     if blamed.origin is Origin.DEPENDENCY and not runs_handler(blamed):
         return _named(last)
-    if last is first or not (is_framework(first) or passes_on(first)):
-        return _named(first)
-    return f"{_briefly(first)} ... {_briefly(last)}"
+    if first.origin is Origin.STD:  # its generic code, which calls a library
+        foreign = (one for one in reversed(telling) if one.origin is Origin.DEPENDENCY)
+        last = next(foreign, first)
+    elif not (is_framework(first) or passes_on(first)):
+        last = first
+    return _named(first) if last is first else f"{_briefly(first)} ... {_briefly(last)}"
 
 
 def _last(calls: Sequence[Frame]) -> Frame:

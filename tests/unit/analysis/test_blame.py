@@ -250,3 +250,13 @@ def test_both_ends_without_what_is_in_their_types(build: ModuleType) -> None:
         build.user("app::f"),
     )
     assert blame(stack).operation == "hyper::X::poll ... a::B::d::{async}"
+
+
+def test_a_library_that_std_calls_is_told(build: ModuleType) -> None:
+    stack = build.stack(
+        named(build, "miniz_oxide::deflate::core::compress_inner"),
+        named(build, "<flate2::zio::Writer<W,D> as std::io::Write>::write"),
+        build.std("std::io::Write::write_all"),
+        build.user("app::pack"),
+    )
+    assert blame(stack).operation == "std::io::Write::write_all ... flate2::zio::Writer::write"
