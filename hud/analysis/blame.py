@@ -94,7 +94,8 @@ def blame(stack: Stack | None) -> Blame:
     frame = frames[at]
     host = _host_of(frames, at)
     return Blame(
-        function=frame_name(frame) + (f" in {_belonging(host)}" if host else ""),
+        function=_handler_in(frame)
+        or frame_name(frame) + (f" in {_belonging(host)}" if host else ""),
         where=short_place(frame.file, frame.line),
         file=frame.file,
         line=frame.line,
@@ -113,6 +114,17 @@ def _host_of(frames: Sequence[Frame], at: int) -> Frame | None:
         return None
     host = frames[at + 1]
     return host if host.raw and host.origin is Origin.DEPENDENCY else None
+
+
+_ITS_HANDLER = re.compile(r"^<([a-z_]\w*(?:::\w+)*::[a-z_]\w*) as \S*?handler::Handler<")
+
+
+def _handler_in(frame: Frame) -> str:
+    """``app::prices in axum's Handler::call``, where the symbol says for which handler that was
+    compiled, as v0 mangling does; else empty.
+    """
+    found = _ITS_HANDLER.match(frame.function) if runs_handler(frame) else None
+    return f"{found[1]} in {_belonging(frame)}" if found else ""
 
 
 _PATH_HEAD = re.compile(r"(?:[a-z_]\w*::)+")

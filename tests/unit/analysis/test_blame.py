@@ -260,3 +260,12 @@ def test_a_library_that_std_calls_is_told(build: ModuleType) -> None:
         build.user("app::pack"),
     )
     assert blame(stack).operation == "std::io::Write::write_all ... flate2::zio::Writer::write"
+
+
+def test_a_symbol_that_says_which_handler_it_was_compiled_for(build: ModuleType) -> None:
+    """As v0 mangling does."""
+    name = "<app::price::table as axum::handler::Handler<(M, T1), S>>::call::{async}"
+    host = named(build, name, "axum 0.8.4", "_RNC1")
+    at = blame(build.stack(build.std("std::fs::read"), host))
+    assert at.function == "app::price::table in axum's Handler::call"
+    assert (at.operation, at.symbol) == ("std::fs::read", "_RNC1")
