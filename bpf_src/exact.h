@@ -136,10 +136,9 @@ static __always_inline void exact_adopt(struct thread *thread)
 	thread->begin_uncertain_us = 0;
 }
 
-/* The address that a call whose frame ends at `sp` really returns to. */
-static __always_inline __u64 exact_return(__u64 pc, __u64 sp)
+/* The address that a call of thread `tid` whose frame ends at `sp` really returns to. */
+static __always_inline __u64 exact_return(__u64 pc, __u64 sp, __u32 tid)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
 	struct exact_thread *known;
 
 	if (!exact.trampoline || pc != exact.trampoline)

@@ -18,6 +18,12 @@ char _license[] SEC("license") = "Dual MIT/GPL";
 #define STACK_COST_NS 8000
 #define STACK_EARN 128
 #define STACK_SAVED_NS 400000
+/* A poll that has lasted so long without any stack gets one, whatever it costs: 20 a second at most. */
+#define OVERDUE_NS 50000000
+/* A sleep in a poll whose stack was not afforded, and that lasts so long after all, has it read by
+ * another thread of the process that comes by: the memory is the same. */
+#define STACKLESS_NS 20000000
+#define STACKLESS 16 /* threads that are remembered; a power of two */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -38,6 +44,14 @@ struct {
 	__type(key, __u32);
 	__type(value, __u32);
 } workers SEC(".maps");
+
+/* Those that fell asleep in a poll without a stack, by tid modulo their number: the latest of each. */
+struct stackless {
+	__u64 since_ns; /* 0 = none */
+	struct place at;
+};
+struct stackless stackless[STACKLESS];
+__u64 stackless_due; /* when to look at them, 0 = there are none */
 
 struct name {
 	__u32 tgid;
@@ -99,17 +113,25 @@ static __always_inline int matters(struct thread *thread)
 	return config.every_thread || config.survey || bpf_map_lookup_elem(&workers, &tid);
 }
 
-/* `left` must remain for stacks that matter more. */
-static __always_inline __u64 afford_stack(struct thread *thread, __u32 which, __u64 left)
+static __always_inline int overdue(struct thread *thread, __u64 now)
+{
+	return thread->poll_start_ns && thread->caught == CAUGHT_NOTHING &&
+	       now - thread->poll_start_ns >= OVERDUE_NS;
+}
+
+/* `left` must remain for stacks that matter more; `due`: it is taken at any price. */
+static __always_inline __u64 afford_stack(struct thread *thread, __u32 which, __u64 left, int due)
 {
 	__u64 began, cost, stack;
 
-	if (thread->credit_ns < STACK_COST_NS + left)
+	if (!due && thread->credit_ns < STACK_COST_NS + left)
 		return 0;
 	began = bpf_ktime_get_ns();
 	stack = take_stack(which);
 	cost = bpf_ktime_get_ns() - began;
 	thread->credit_ns -= cost < thread->credit_ns ? cost : thread->credit_ns;
+	if (due && !stack)
+		thread->caught = CAUGHT_IN_VAIN;
 	return stack;
 }
 
@@ -166,11 +188,23 @@ static __always_inline void end_poll(struct thread *thread, __u64 now)
 			event->value = thread->poll_waiting_ns;
 			event->info = thread->begin_uncertain_us;
 			event->other = doubt / 1000;
-			event->flags = thread->tick_known ? 0 : FLAG_TICK_UNKNOWN;
+			event->flags = thread->doubts;
 			bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
 		}
 	}
 	thread->poll_start_ns = 0;
+}
+
+/* Two sights that look like one poll: may it have ended between them, and begun anew? */
+static __always_inline __u32 doubts(const struct thread *thread, const struct sight *sight)
+{
+	if (!sight->turn_known || !thread->turn_known)
+		return FLAG_TICK_UNKNOWN;
+	/* whoever is polled a second time in one turn was woken by the other: that takes an await */
+	if (sight->multi && sight->budget != thread->budget && sight->budget != NO_BUDGET &&
+	    thread->budget != NO_BUDGET)
+		return FLAG_AWAITED;
+	return 0;
 }
 
 /* `thread` is the current one and was on a CPU since seen_ns or since_ns. */
@@ -178,23 +212,26 @@ static __always_inline void see(struct thread *thread, struct task_struct *task,
 				__u64 now)
 {
 	struct sight sight;
-	int other;
+	int other, same;
 
 	if (look(&sight, thread, thread_pointer(task), looking))
 		return;
 	exact_settle(thread, sight.where);
 	other = sight.where != thread->where || sight.task_id != thread->task_id ||
 		/* a tick that cannot be read just now says nothing */
-		(sight.tick_known && thread->tick_known && sight.tick != thread->tick);
-	if (other && exact_same(thread, sight.where))
+		(sight.turn_known && thread->turn_known && sight.turn != thread->turn);
+	same = exact_same(thread, sight.where);
+	if (same)
 		other = 0;
 	if (other && thread->poll_start_ns)
 		end_poll(thread, now);
+	else if (!same)
+		thread->doubts |= doubts(thread, &sight);
 	thread->where = sight.where;
 	thread->task_id = sight.task_id;
-	if (other || sight.tick_known) {
-		thread->tick = sight.tick;
-		thread->tick_known = sight.tick_known;
+	if (other || sight.turn_known) {
+		thread->turn = sight.turn;
+		thread->turn_known = sight.turn_known;
 	}
 	if (in_poll(sight.where)) {
 		if (!thread->poll_start_ns) {
@@ -206,13 +243,16 @@ static __always_inline void see(struct thread *thread, struct task_struct *task,
 				doubt = now - config.attached_ns;
 			thread->begin_uncertain_us = doubt / 1000;
 			exact_adopt(thread);
+			thread->doubts = 0;
 			thread->poll_asleep_ns = 0;
 			thread->poll_waiting_ns = 0;
+			thread->caught = CAUGHT_NOTHING;
 			thread->evidence_cpu_ns = 0;
 			thread->evidence_asleep_ns = 0;
 			thread->slept_ns = 0;
 		}
 		thread->poll_last_ns = now;
+		thread->budget = sight.budget;
 	}
 	thread->seen_ns = now;
 }
@@ -272,10 +312,108 @@ static __always_inline int may_be_told(struct thread *thread)
 	       untold_sleep(thread) + 4 * thread->slept_ns >= config.evidence_ns;
 }
 
+/* Time on a CPU that an event is due for now, 0 = none. */
+static __always_inline __u64 untold_cpu(struct thread *thread, int due, __u64 now)
+{
+	__u64 cpu, pending, step;
+
+	if (!config.layouts)
+		return matters(thread) ? config.period_ns : 0;
+	if (!thread->poll_start_ns)
+		return 0;
+	cpu = now - thread->poll_start_ns - thread->poll_asleep_ns - thread->poll_waiting_ns;
+	pending = cpu - thread->evidence_cpu_ns;
+	/* the longer it lasts, the rarer: a minute on CPU is some hundred events */
+	step = cpu / 4;
+	if (!due && (cpu < 2 * config.evidence_ns ||
+		     pending < (step < 200000000 ? step : 200000000)))
+		return 0;
+	thread->evidence_cpu_ns = cpu;
+	return pending + !pending;
+}
+
+static __always_inline void report_cpu(struct thread *thread, __u64 cpu, __u64 stack, __u64 now)
+{
+	struct event *event = begin_event(thread, EVENT_CPU, now);
+
+	if (!event)
+		return;
+	event->duration_ns = cpu;
+	event->stack = stack;
+	if (stack)
+		thread->caught = CAUGHT_STACK;
+	else
+		count(stacks_skipped);
+	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+}
+
+/* The thread falls asleep in a poll, and its stack was not taken. */
+static __always_inline void note_stackless(struct thread *thread, struct pt_regs *regs)
+{
+	struct stackless *slot = &stackless[thread->tid & (STACKLESS - 1)];
+
+	*(volatile __u64 *)&slot->since_ns = 0;
+	user_registers(&slot->at, regs);
+	slot->at.tid = thread->tid;
+	*(volatile __u64 *)&slot->since_ns = thread->since_ns;
+	if (!stackless_due)
+		stackless_due = thread->since_ns + STACKLESS_NS;
+}
+
+static __always_inline int sleeps_since(struct thread *thread, __u64 since)
+{
+	return *(volatile __u8 *)&thread->sched == SCHED_ASLEEP &&
+	       *(volatile __u64 *)&thread->since_ns == since;
+}
+
+/* The current thread reads the stack of the sleeper in that slot, if one is there for so long: they are
+ * of one process. `which` as in take_stack_at. */
+static __always_inline void read_stackless(struct stackless *slot, __u32 which, __u64 least, __u64 now)
+{
+	__u64 since = *(volatile __u64 *)&slot->since_ns, stack;
+	struct thread *sleeper;
+	struct place at;
+	__u32 tid;
+
+	if (!since || now - since < least)
+		return;
+	at = slot->at;
+	asm volatile("" ::: "memory");
+	if (*(volatile __u64 *)&slot->since_ns != since) /* `at` may be half of another sleep's */
+		return;
+	*(volatile __u64 *)&slot->since_ns = 0;
+	tid = at.tid;
+	sleeper = bpf_map_lookup_elem(&threads, &tid);
+	if (!sleeper || sleeper->stack || !sleeps_since(sleeper, since))
+		return;
+	stack = take_stack_at(which, &at);
+	if (sleeps_since(sleeper, since)) /* it has not run meanwhile */
+		sleeper->stack = stack;
+}
+
+/* The current thread is the target's: it reads those that have slept for long. */
+static __always_inline void read_lasting(__u32 which, __u64 now)
+{
+	__u64 due = *(volatile __u64 *)&stackless_due, since, next = 0;
+
+	if (!due || now < due)
+		return;
+	stackless_due = 0;
+	for (__u32 i = 0; i < STACKLESS; i++) {
+		since = *(volatile __u64 *)&stackless[i].since_ns;
+		if (since && now < since + STACKLESS_NS)
+			next = now + STACKLESS_NS;
+		else if (since)
+			read_stackless(&stackless[i], which, STACKLESS_NS, now);
+	}
+	if (next)
+		stackless_due = next;
+}
+
 static __always_inline void switched_out(struct thread *thread, struct task_struct *task,
 					 struct task_struct *next, int preempted, __u64 now)
 {
-	int late, asleep = 0;
+	int late, due, asleep = 0;
 	__u64 stack = 0;
 
 	if (thread->sched == SCHED_RUNNING) {
@@ -299,11 +437,14 @@ static __always_inline void switched_out(struct thread *thread, struct task_stru
 		thread->argument = 0;
 		asleep = in_poll(thread->where) || (!config.layouts && matters(thread));
 	}
-	if (late || asleep)
+	due = overdue(thread, now);
+	if (late || asleep || due)
 		stack = afford_stack(thread, 0,
-				     late || may_be_told(thread) ? 0 : STACK_SAVED_NS / 2);
+				     late || may_be_told(thread) ? 0 : STACK_SAVED_NS / 2, due);
 	if (thread->late_ns)
 		report_latency(thread, stack);
+	if (due && stack && !asleep)
+		report_cpu(thread, untold_cpu(thread, 1, now), stack, now);
 	if (asleep) {
 		struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
 
@@ -313,6 +454,8 @@ static __always_inline void switched_out(struct thread *thread, struct task_stru
 		if (task_state(task) & (__TASK_STOPPED | __TASK_TRACED))
 			thread->syscall = STOPPED;
 		thread->stack = stack;
+		if (!stack && thread->poll_start_ns)
+			note_stackless(thread, regs);
 	}
 }
 
@@ -333,6 +476,8 @@ static __always_inline void report_sleep(struct thread *thread, struct task_stru
 	event->stack = thread->stack;
 	if (!thread->stack)
 		count(stacks_skipped);
+	else
+		thread->caught = CAUGHT_STACK;
 	event->value = wait;
 	event->flags = type;
 	event->other = thread->other;
@@ -367,7 +512,8 @@ static __always_inline void switched_in(struct thread *thread, struct task_struc
 			thread->slept_ns = asleep;
 			asleep = untold_sleep(thread);
 			if (thread->slept_ns >= config.evidence_ns ||
-			    (asleep >= config.evidence_ns && thread->stack)) {
+			    (thread->stack &&
+			     (asleep >= config.evidence_ns || overdue(thread, now)))) {
 				thread->evidence_asleep_ns = thread->poll_asleep_ns;
 				report_sleep(thread, task, asleep, woken);
 			}
@@ -380,7 +526,9 @@ static __always_inline void switched_in(struct thread *thread, struct task_struc
 	earn(thread, now - thread->since_ns);
 	thread->sched = SCHED_RUNNING;
 	thread->since_ns = now;
-	thread->seen_ns = now;
+	/* a switch that the kernel did not tell: it may have run for a while, and into a poll */
+	if (prev || thread->poll_start_ns)
+		thread->seen_ns = now;
 }
 
 SEC("tp_btf/sched_switch")
@@ -406,6 +554,7 @@ int hud_switch(__u64 *ctx)
 		/* preempted, or about to sleep but not yet asleep: still runnable */
 		if (thread)
 			switched_out(thread, prev, next, (ctx[0] & 1) || !task_state(prev), now);
+		read_lasting(0, now);
 	}
 	if (coming) {
 		thread = thread_of(next->pid);
@@ -441,7 +590,7 @@ static __always_inline void note_waker(struct thread *sleeper, __u64 now)
 		waker = thread_of(task->pid);
 		if (!waker || look(&sight, waker, thread_pointer(task), LOOK_SWITCH))
 			return;
-		stack = afford_stack(waker, 0, 0);
+		stack = afford_stack(waker, 0, 0, 0);
 	} else if (sleeper->operation & FUTEX_PRIVATE_FLAG) {
 		return;
 	}
@@ -477,6 +626,14 @@ int hud_waking(__u64 *ctx)
 	if (!thread)
 		return 0;
 	now = bpf_ktime_get_ns();
+	/* it has not run yet: its stack is still that of the sleep */
+	if (thread->sched == SCHED_ASLEEP && thread->poll_start_ns && !thread->stack) {
+		struct task_struct *waker = bpf_get_current_task_btf();
+		struct stackless *slot = &stackless[tid & (STACKLESS - 1)];
+
+		if (slot->at.tid == tid && waker->tgid == config.tgid && runs_code(waker))
+			read_stackless(slot, 0, config.evidence_ns, now);
+	}
 	if (thread->sched == SCHED_ASLEEP && thread->poll_start_ns &&
 	    thread->syscall == CALL_FUTEX && now - thread->since_ns >= config.evidence_ns)
 		note_waker(thread, now);
@@ -516,32 +673,13 @@ int hud_exit(__u64 *ctx)
 	return 0;
 }
 
-/* Time on a CPU that an event is due for now, 0 = none. */
-static __always_inline __u64 untold_cpu(struct thread *thread, __u64 now)
-{
-	__u64 cpu, pending, step;
-
-	if (!config.layouts)
-		return matters(thread) ? config.period_ns : 0;
-	if (!thread->poll_start_ns)
-		return 0;
-	cpu = now - thread->poll_start_ns - thread->poll_asleep_ns - thread->poll_waiting_ns;
-	pending = cpu - thread->evidence_cpu_ns;
-	/* the longer it lasts, the rarer: a minute on CPU is some hundred events */
-	step = cpu / 4;
-	if (cpu < 2 * config.evidence_ns || pending < (step < 200000000 ? step : 200000000))
-		return 0;
-	thread->evidence_cpu_ns = cpu;
-	return pending;
-}
-
 SEC("perf_event")
 int hud_sample(void *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct thread *thread;
-	struct event *event;
 	__u64 now, cpu, stack = 0;
+	int due;
 
 	if (task->tgid != config.tgid || !config.enabled || !runs_code(task))
 		return 0;
@@ -557,21 +695,15 @@ int hud_sample(void *ctx)
 	}
 	see(thread, task, LOOK_SAMPLE, now);
 	add_by_where(thread->samples, thread->where, 1);
-	cpu = untold_cpu(thread, now);
+	due = overdue(thread, now);
+	cpu = untold_cpu(thread, due, now);
 	if (cpu || (thread->late_ns && !thread->late_stack))
-		stack = afford_stack(thread, 1, 0);
+		stack = afford_stack(thread, 1, 0, due);
 	if (thread->late_ns)
 		report_latency(thread, stack);
-	if (!cpu)
-		return 0;
-	event = begin_event(thread, EVENT_CPU, now);
-	if (!event)
-		return 0;
-	event->duration_ns = cpu;
-	event->stack = stack;
-	if (!stack)
-		count(stacks_skipped);
-	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+	if (cpu)
+		report_cpu(thread, cpu, stack, now);
+	read_lasting(1, now);
 	return 0;
 }
 

@@ -58,8 +58,16 @@ struct walk {
 	__u32 frames;     /* so far */
 	__u32 caller;     /* 1 = pc is a return address */
 	__u32 by_pointer; /* a frame pointer was followed */
-	__u32 pad;
+	__u32 tid;        /* whose stack it is */
 	struct stack stack;
+};
+
+/* Where a thread is in user code. */
+struct place {
+	__u64 pc, sp, fp;
+	__u64 lr; /* arm64 */
+	__u32 tid;
+	__u32 pad;
 };
 
 /* The sched_switch program runs with interrupts off, the CPU sample interrupts anything else: two
@@ -169,11 +177,12 @@ static __always_inline int frame_pointer_step(struct walk *walk)
 
 #if defined(__TARGET_ARCH_x86)
 
-static __always_inline void user_registers(struct walk *walk, struct pt_regs *from)
+static __always_inline void user_registers(struct place *at, struct pt_regs *from)
 {
-	walk->pc = from->ip;
-	walk->sp = from->sp;
-	walk->fp = from->bp;
+	at->pc = from->ip;
+	at->sp = from->sp;
+	at->fp = from->bp;
+	at->lr = 0;
 }
 
 static __always_inline int return_address(struct walk *walk, __u64 cfa, __u64 slot, int leaf)
@@ -208,12 +217,12 @@ static __always_inline int signal_step(struct walk *walk)
 /* Pointer authentication codes live above the 48-bit address. */
 #define ADDRESS(value) ((value) & ((1ULL << 48) - 1))
 
-static __always_inline void user_registers(struct walk *walk, struct pt_regs *from)
+static __always_inline void user_registers(struct place *at, struct pt_regs *from)
 {
-	walk->pc = from->pc;
-	walk->sp = from->sp;
-	walk->fp = from->regs[29];
-	walk->lr = from->regs[30];
+	at->pc = from->pc;
+	at->sp = from->sp;
+	at->fp = from->regs[29];
+	at->lr = from->regs[30];
 }
 
 static __always_inline int return_address(struct walk *walk, __u64 cfa, __u64 slot, int leaf)
@@ -323,26 +332,30 @@ __attribute__((noinline)) int unwind_frame(struct walk *walk)
 		walk->stack.stop = done == 2 ? STOP_COMPLETE : STOP_UNREADABLE;
 		return 1;
 	}
-	walk->pc = exact_return(walk->pc, walk->sp);
+	walk->pc = exact_return(walk->pc, walk->sp, walk->tid);
 	if (walk->pc)
 		return 0;
 	walk->stack.stop = walk->by_pointer ? STOP_FRAME_POINTER : STOP_COMPLETE;
 	return 1;
 }
 
-/* Takes the current thread's user stack; returns its key in `stacks`, 0 = none could be had.
- * which: 0 in sched_switch, 1 in a CPU sample. Global, as unwind_frame is. */
-__attribute__((noinline)) __u64 take_stack(__u32 which)
+/* Takes the user stack from a place in the current process on; returns its key in `stacks`, 0 = none
+ * could be had. which: 0 in sched_switch, 1 in a CPU sample. Global, as unwind_frame is. */
+__attribute__((noinline)) __u64 take_stack_at(__u32 which, const struct place *at)
 {
 	struct walk *walk = bpf_map_lookup_elem(&scratch, &which);
 	struct stack *stack;
 	__u64 hash;
 	int done = 0;
 
-	if (!walk)
+	if (!walk || !at)
 		return 0;
 	stack = &walk->stack;
-	user_registers(walk, (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf()));
+	walk->pc = at->pc;
+	walk->sp = at->sp;
+	walk->fp = at->fp;
+	walk->lr = at->lr;
+	walk->tid = at->tid;
 	walk->mapping.end = 0;
 	walk->hash = 0x9e3779b97f4a7c15ULL;
 	walk->frames = 0;
@@ -369,6 +382,17 @@ __attribute__((noinline)) __u64 take_stack(__u32 which)
 		return 0;
 	}
 	return hash;
+}
+
+/* The current thread's. */
+static __always_inline __u64 take_stack(__u32 which)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct place at = {};
+
+	user_registers(&at, (struct pt_regs *)bpf_task_pt_regs(task));
+	at.tid = task->pid;
+	return take_stack_at(which, &at);
 }
 
 #endif

@@ -9,11 +9,11 @@ Terms: see `hud.analysis.remedy`.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from hud.analysis import figures
+from hud.analysis import figures, lasting, standoff
 from hud.analysis.blame import culpable
 from hud.analysis.frameworks import is_framework, is_sealed, polls_task, runs_handler, runs_task
 from hud.analysis.remedies_libraries import ASYNC_LIBRARIES, LIBRARIES, PUBLIC
@@ -61,7 +61,15 @@ class Match(NamedTuple):
 
 def advise(blocker: Blocker, stacks: Mapping[int, Stack]) -> Advice:
     """What to do about ``blocker``, by the frames of its main case and its median time."""
-    return advise_stack(blocker.cause, stacks.get(blocker.example), blocker.p50_ns, blocker.count)
+    if blocker.standoff:
+        return Advice(standoff.FIX, standoff.WHY)
+    stack = stacks.get(blocker.example)
+    if standoff.is_kept(blocker, stack):
+        return Advice(standoff.kept_fix(blocker), standoff.KEPT_WHY)
+    typical_ns = 0 if lasting.all_last(blocker) else blocker.p50_ns
+    found = advise_stack(blocker.cause, stack, typical_ns, blocker.count)
+    cost = lasting.cost(blocker)
+    return replace(found, text=f"{found.text} ({cost})") if found and cost else found
 
 
 def advise_stack(cause: Cause, stack: Stack | None, typical_ns: int = 0, count: int = 0) -> Advice:

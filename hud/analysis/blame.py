@@ -14,7 +14,8 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis.frameworks import is_framework, passes_on, runs_handler, runs_task
-from hud.model import Frame, Origin, Stack
+from hud.analysis.tails import counts
+from hud.model import Frame, Origin, Precision, Stack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,12 +29,13 @@ class Blame(NamedTuple):
 
     function: str
     where: str = ""
-    """``src/login.rs:88`` or empty."""
+    """``src/login.rs:88``, as ``short_place`` has it; may be empty."""
     file: str = ""
     line: int = 0
     origin: Origin = Origin.UNKNOWN
     inferred: bool = False
     operation: str = ""
+    precision: Precision = Precision.EXACT
     symbol: str = ""
     """As in the file, of code whose readable name others have too; else empty."""
     hosted: bool = False
@@ -55,9 +57,12 @@ _PLUMBING = re.compile(
     r"""^<?(?:&(?:mut\ )?)?(?:[A-Z]\w*\ as\ )?
         (?:core::ops::function | core::panic:: | std::panic | core::iter:: | core::option:: |
         core::result:: | core::pin:: | core::future:: | core::task:: | std::thread::local:: |
-        core::mem:: | core::convert:: | alloc::boxed:: ) | __rust_begin_short_backtrace""",
+        core::mem:: | core::convert:: | alloc::boxed:: )
+        | __rust_begin_short_backtrace | ^__rustc:: | ^__r(ust|dl|g)_""",
     re.VERBOSE,
 )
+_SLOW_PATH = re.compile(r"^(?:<?parking_lot|lock_api|parking_lot_core)::.*_slow$")
+"""Of a lock, behind the fast one that is inlined."""
 _RANKS = 7
 _LIBRARY = re.compile(r"\.so(\.|$)|^\[")
 
@@ -96,12 +101,13 @@ def blame(stack: Stack | None) -> Blame:
     return Blame(
         function=_handler_in(frame)
         or frame_name(frame) + (f" in {_belonging(host)}" if host else ""),
-        where=short_place(frame.file, frame.line),
+        where=short_place(frame.file, frame.line, frame.precision),
         file=frame.file,
         line=frame.line,
         origin=frame.origin,
         inferred=frame.inferred,
         operation=operation(frames, at),
+        precision=frame.precision,
         symbol=host.raw if host else "" if _has_own_name(frame) else frame.raw,
         hosted=runs_task(frame),
     )
@@ -148,7 +154,8 @@ def _has_own_name(frame: Frame) -> bool:
 
 def culpable(frames: Sequence[Frame]) -> int:
     """Index of the frame to blame; -1 = there are no frames."""
-    own = next((at for at, one in enumerate(frames) if one.origin is Origin.USER), -1)
+    users = (at for at, one in enumerate(frames) if one.origin is Origin.USER and counts(one))
+    own = next(users, -1)
     inside = frames[:own] if own >= 0 else frames
     host = next((at for at, one in enumerate(inside) if runs_handler(one)), -1)
     if host >= 0 and _hosts(frames, host):
@@ -195,7 +202,7 @@ def _outermost_dependency(frames: Sequence[Frame], end: int) -> int:
     inmost = next((at for at in framework if frames[at].origin is Origin.DEPENDENCY), end)
     for at in range(end - 1, -1, -1):
         frame = frames[at]
-        if frame.origin is Origin.DEPENDENCY and not is_framework(frame):
+        if frame.origin is Origin.DEPENDENCY and counts(frame) and not is_framework(frame):
             if at > inmost and passes_on(frame):
                 continue
             return at
@@ -244,21 +251,36 @@ def frame_name(frame: Frame) -> str:
     return f"0x{frame.address:x}"
 
 
-def short_place(file: str, line: int) -> str:
-    """``src/login.rs:88`` from a full path: from its last ``src`` on, else its last two parts."""
+def short_place(file: str, line: int, precision: Precision = Precision.EXACT) -> str:
+    """``src/login.rs:88`` from a full path: from its last ``src`` on, else its last two parts.
+
+    Where that is not the line of the call: ``src/login.rs ~:88`` near it, ``src/login.rs:80
+    (async)`` for the async fn or block that it is in, ``~src/login.rs`` for the file alone.
+    """
     parts = file.split("/")
     if "src" in parts[:-1]:
         start = len(parts) - 2 - parts[-2::-1].index("src")
     else:
         start = max(0, len(parts) - 2)
     short = "/".join(parts[start:])
-    return f"{short}:{line}" if short and line else short
+    if not short or precision is Precision.FILE:
+        return f"~{short}" if short else ""
+    return short + _LINES[precision].format(line) if line else short
+
+
+_LINES = {
+    Precision.EXACT: ":{}",
+    Precision.NEAR: " ~:{}",
+    Precision.DEFINITION: ":{} (async)",
+}
 
 
 def _rank(frame: Frame) -> int:
     """Below _RANKS; 0 = the best there can be. For what is no crate's."""
+    if not counts(frame):
+        return _RANKS
     if frame.origin is Origin.DEPENDENCY:
-        return 0
+        return 4 if _SLOW_PATH.search(frame.function) else 0
     if frame.origin is Origin.UNKNOWN:
         if frame.function:
             return 1
@@ -335,4 +357,6 @@ def _of_its_type(name: str) -> str:
 
 
 def _plumbing(frame: Frame) -> bool:
-    return frame.origin is Origin.STD and bool(_PLUMBING.search(frame.function))
+    if frame.origin is Origin.STD:
+        return bool(_PLUMBING.search(frame.function))
+    return bool(_SLOW_PATH.search(frame.function))

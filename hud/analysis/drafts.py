@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from hud.model import Stack
 
 _WAITING = Finding(Cause.WAITING, "ready to run, without a CPU")
+MOST_SPOKEN_FOR = 10
+"""How many times its own weight a stack may explain of what no stack was caught of."""
 _STOPPED = Finding(Cause.STOPPED, "stopped by a signal or a tracer")
 
 
@@ -48,14 +50,18 @@ class Draft(NamedTuple):
 def settle(draft: Draft, blames: Blames, machine: str, threshold_ns: int) -> Episode:
     """Choose the stack that explains most of the draft, and with it the cause.
 
-    Stacks that blame the same code count together, as far as names are known.
+    Stacks that blame the same code count together, as far as names are known. What waited for
+    a CPU until its own time fell below the threshold is pressure, and blames no code; but a call
+    that it slept in for most of it is why it had to wait.
     """
     episode = draft.episode
     chosen = _choose(draft.candidates, blames)
     stack = blames.stacks.get(chosen.stack)
     frames = stack.frames if stack else None
     outside = episode.waiting_ns + draft.stopped_ns
-    if outside and episode.duration_ns - outside < threshold_ns:
+    short = outside > 0 and episode.duration_ns - outside < max(1, threshold_ns)
+    slept = episode.asleep_ns - draft.stopped_ns >= max(episode.on_cpu_ns, outside)
+    if short and not slept:
         found = _STOPPED if draft.stopped_ns > episode.waiting_ns else _WAITING
     else:
         asleep = episode.asleep_ns - draft.stopped_ns
@@ -72,6 +78,7 @@ def settle(draft: Draft, blames: Blames, machine: str, threshold_ns: int) -> Epi
         detail=chosen.detail,
         evidence=intern(found.evidence),
         stopped_ns=draft.stopped_ns,
+        pressed=short and slept,
     )
 
 
@@ -83,8 +90,13 @@ def unresolved(draft: Draft, stacks: Mapping[int, Stack]) -> list[int]:
 
 def _choose(candidates: tuple[Candidate, ...], blames: Blames) -> Candidate:
     caught = [candidate for candidate in candidates if candidate.stack]
+    missed = [candidate for candidate in candidates if not candidate.stack]
     if not caught:
-        return candidates[0] if candidates else Candidate(0, 0, -1)
+        return missed[0] if missed else Candidate(0, 0, -1)
+    if sum(one.weight_ns for one in missed) > MOST_SPOKEN_FOR * sum(
+        one.weight_ns for one in caught
+    ):
+        return missed[0]
     if len(caught) == 1:
         return caught[0]
     weights: dict[Key, int] = {}

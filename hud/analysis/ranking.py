@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from hud.analysis.blame import Blame, Blames, Key
     from hud.analysis.ledger import Ledger
+    from hud.analysis.runtimes import Shares
     from hud.analysis.tally import Tally
     from hud.model import Cause
 
@@ -53,7 +54,7 @@ class Ranking:
         self._turn = 0
         self._fresh = False
 
-    def rows(self, worker_time_ns: int, at_ns: int, *, fresh: bool) -> tuple[Blocker, ...]:
+    def rows(self, shares: Shares, at_ns: int, *, fresh: bool) -> tuple[Blocker, ...]:
         """All blockers at ``at_ns`` of the run; ``fresh`` = every one of them as of now."""
         touched = self._ledger.touched
         if fresh and not self._fresh:
@@ -61,10 +62,10 @@ class Ranking:
             touched |= self._ledger.tallies.keys()
         self._fresh = fresh
         if _MANY * len(touched) > len(self._order):
-            self._sort(worker_time_ns, at_ns)
+            self._sort(shares, at_ns)
         else:
             for key in touched:
-                self._place(key, worker_time_ns, at_ns)
+                self._place(key, shares, at_ns)
         touched.clear()
         self._turn = (self._turn + 1) % _ROUND
         total = len(self._rows)
@@ -74,10 +75,10 @@ class Ranking:
             rest = range(_ALWAYS_FRESH + self._turn, total, _ROUND)
             due = chain(range(min(_ALWAYS_FRESH, total)), rest)
         for at in due:
-            self._refresh(at, worker_time_ns, at_ns, 0.0 if fresh else _SAME_SHARE)
+            self._refresh(at, shares, at_ns, 0.0 if fresh else _SAME_SHARE)
         return tuple(self._rows)
 
-    def _sort(self, worker_time_ns: int, at_ns: int) -> None:
+    def _sort(self, shares: Shares, at_ns: int) -> None:
         kept = {key: row for (_, key), row in zip(self._order, self._rows, strict=True)}
         self._slices = [-1] * len(self._ledger.tallies)
         touched, tallies = self._ledger.touched, self._ledger.tallies
@@ -86,11 +87,11 @@ class Ranking:
         self._rows = [
             kept[key]
             if key in kept and key not in touched
-            else self._blocker(tallies[key], worker_time_ns, at_ns)
+            else self._blocker(tallies[key], shares, at_ns)
             for _, key in self._order
         ]
 
-    def _place(self, key: Key, worker_time_ns: int, at_ns: int) -> None:
+    def _place(self, key: Key, shares: Shares, at_ns: int) -> None:
         before = self._totals.pop(key, None)
         if before is not None:
             at = bisect_left(self._order, (before, key))
@@ -101,26 +102,26 @@ class Ranking:
         total = self._totals[key] = -tally.durations.total_ns
         at = bisect_left(self._order, (total, key))
         self._order.insert(at, (total, key))
-        self._rows.insert(at, self._blocker(tally, worker_time_ns, at_ns))
+        self._rows.insert(at, self._blocker(tally, shares, at_ns))
         self._slices.insert(at, at_ns // SLICE_NS)
 
-    def _refresh(self, at: int, worker_time_ns: int, at_ns: int, tolerance: float) -> None:
+    def _refresh(self, at: int, shares: Shares, at_ns: int, tolerance: float) -> None:
         row = self._rows[at]
         history = row.history
         if self._slices[at] != at_ns // SLICE_NS:
             self._slices[at] = at_ns // SLICE_NS
             history = self._ledger.tallies[self._order[at][1]].durations.history(at_ns)
-        share = _share(row.total_ns, worker_time_ns)
+        share = shares.share(row.total_ns, (number for number, _ in row.workers))
         types = row.types
         if at < _TYPED or not tolerance:
             types = self._types(self._ledger.tallies[self._order[at][1]])
         if types != row.types:  # one of them may name the row
             tally = self._ledger.tallies[self._order[at][1]]
-            self._rows[at] = self._blocker(tally, worker_time_ns, at_ns)
+            self._rows[at] = self._blocker(tally, shares, at_ns)
         elif history != row.history or abs(share - row.share) > tolerance:
             self._rows[at] = replace(row, share=share, history=history)
 
-    def _blocker(self, tally: Tally, worker_time_ns: int, at_ns: int) -> Blocker:
+    def _blocker(self, tally: Tally, shares: Shares, at_ns: int) -> Blocker:
         durations = tally.durations
         cases = _cases(tally, self._blames)
         at = _speaker(tally, cases[0])
@@ -138,9 +139,9 @@ class Ranking:
             count=len(durations.values),
             total_ns=durations.total_ns,
             max_ns=durations.max_ns(),
-            p50_ns=durations.percentile(50),
-            p99_ns=durations.percentile(99),
-            share=_share(durations.total_ns, worker_time_ns),
+            p50_ns=tally.percentile(50),
+            p99_ns=tally.percentile(99),
+            share=shares.share(durations.total_ns, tally.workers),
             workers=largest_first(tally.workers),
             stacks=heaviest(added((stack, ns) for (stack, _), ns in tally.stacks.items())),
             causes=largest_first(added((cause, ns) for (cause, _), ns in tally.cases.items())),
@@ -151,6 +152,10 @@ class Ranking:
             holders=_holders(tally, self._blames),
             types=types,
             behind=tally.mean_behind(),
+            waiting_ns=tally.waiting_ns,
+            pressed=tally.pressed,
+            lasting=len(tally.lasting),
+            lasting_ns=max((length for _, length in tally.lasting), default=0),
             key=at.key,
             cases=cases,
         )
@@ -189,10 +194,6 @@ def _name(at: Blame, types: tuple[tuple[str, int], ...]) -> tuple[str, bool]:
         return at.function, at.inferred
     name = types[0][0]
     return name.removeprefix("~"), name.startswith("~")
-
-
-def _share(total_ns: int, worker_time_ns: int) -> float:
-    return min(1.0, total_ns / worker_time_ns) if worker_time_ns else 0.0
 
 
 def _holders(tally: Tally, blames: Blames) -> tuple[HolderUse, ...]:

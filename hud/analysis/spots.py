@@ -29,7 +29,8 @@ def spot_of(blocker: Blocker, stacks: Mapping[int, Stack]) -> Spot | None:
     if frame is None or not frame.address or frame.origin is Origin.KERNEL:
         return None
     innermost = stacks[blocker.example].addresses[:1]
-    return Spot(frame.address, (frame.address,) != innermost, frame.file, frame.line)
+    is_caller = (frame.address,) != innermost and not frame.recovered
+    return Spot(frame.address, is_caller, frame.file, frame.line)
 
 
 def spots(snapshot: Snapshot) -> list[Spot]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from hud.analysis.tails import counts
 from hud.model import Origin
 
 if TYPE_CHECKING:
@@ -69,7 +70,12 @@ def type_of(frames: Sequence[Frame]) -> str:
     for frame in reversed(frames):
         if _POLL_FRAME.search(frame.function) or _POLL_FILE.search(frame.file):
             polled = True
-        elif polled and frame.origin not in _PLUMBING and not _SEEN_THROUGH.match(frame.function):
+        elif (
+            polled
+            and frame.origin not in _PLUMBING
+            and counts(frame)
+            and not _SEEN_THROUGH.match(frame.function)
+        ):
             return _future(frame)
     return ""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from hud.analysis import figures
+from hud.analysis import figures, lasting
 from hud.analysis.advice import advise, advise_stack
 from hud.export import code
 from hud.export.wrap import wrapped
@@ -56,6 +56,10 @@ class _Column(NamedTuple):
     """Its turn to go where the terminal is narrow; 0 = it stays."""
 
 
+def _duration(ns: int) -> str:
+    return figures.duration(ns) if ns else ""
+
+
 def _name(blocker: Blocker) -> str:
     return ("~" if blocker.inferred else "") + printable(blocker.function)
 
@@ -69,13 +73,14 @@ def _causes(blocker: Blocker) -> str:
 
 _COLUMNS = (
     _Column("share", lambda one: figures.share(one.share), True, 0),
-    _Column("count", lambda one: figures.count(one.count), True, 3),
+    _Column("count", lambda one: figures.count(one.count), True, 4),
     _Column("total", lambda one: figures.duration(one.total_ns), True, 0),
-    _Column("max", lambda one: figures.duration(one.max_ns), True, 2),
-    _Column("p99", lambda one: figures.duration(one.p99_ns), True, 1),
+    _Column("max", lambda one: figures.duration(one.max_ns), True, 3),
+    _Column("p99", lambda one: figures.duration(one.p99_ns), True, 2),
+    _Column("no CPU", lambda one: _duration(one.waiting_ns), True, 1),
     _Column("cause", lambda one: _causes(one), False, 0),
     _Column("function", _name, False, 0),
-    _Column("where", lambda one: printable(one.where), False, 4),
+    _Column("where", lambda one: printable(one.where), False, 5),
 )
 
 
@@ -109,6 +114,8 @@ def blocker_table(
         if blocker.operation:
             call = "in " + printable(blocker.operation)
             lines.append(inset + (call if width is None else _tail(call, width - len(inset))))
+        for said in lasting.in_words(blocker):
+            lines += wrapped(inset, said, width)
         alike = _alike(blocker, blockers)
         if alike:
             lines.append(inset + alike)
@@ -168,7 +175,8 @@ def holder_in_words(user: HolderUse) -> str:
     """``cache::refill src/cache.rs:88, on another thread``; ``thread refiller``; ``~`` before an
     inferred name.
     """
-    where = "" if user.where == user.function else user.where
+    place = user.where.replace(" ~:", ":").removesuffix(" (async)")
+    where = "" if place == user.function else user.where
     what = f"{'~' if user.inferred else ''}{user.function} {where}".strip()
     if what.startswith("thread ") and user.role == "other thread":
         return what

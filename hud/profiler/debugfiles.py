@@ -18,7 +18,7 @@ from typing import NamedTuple
 from hud.errors import TargetError, UsageError
 from hud.target.executable import open_named
 from hud.target.files import open_inside
-from hud.target.procfs import PROC
+from hud.target.procfs import PROC, home
 
 DEBUG_DIRECTORY = "/usr/lib/debug"
 MOST_OBJECTS = 2_000
@@ -51,7 +51,7 @@ class DebugFiles:
         self, pid: int, named: Iterable[str] = (), proc: Path = PROC, host: Path = Path("/")
     ) -> None:
         self._named = tuple(named)
-        self._roots = (proc / str(pid) / "root", host)
+        self._pid, self._proc, self._host = pid, proc, host
 
     def named(self) -> list[Candidate]:
         """The files that the user gave; UsageError where one cannot be opened."""
@@ -81,7 +81,8 @@ class DebugFiles:
     def _open(self, paths: Iterable[str], most: int = 16) -> list[Candidate]:
         found: list[Candidate] = []
         seen = set()
-        for root, path in ((root, path) for path in paths for root in self._roots):
+        roots = (home(self._pid, self._proc) / "root", self._host)
+        for root, path in ((root, path) for path in paths for root in roots):
             if len(found) == most:
                 break
             with suppress(OSError, ValueError):

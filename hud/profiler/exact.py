@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from hud.errors import HudError
+from hud.errors import HudError, TargetError
 from hud.model import Batch, Kind, Mapping, PollStats, Sample, Where
 from hud.probe.exact import ExactProbe, Place, count_time
 from hud.profiler import threshold
@@ -20,7 +20,7 @@ from hud.profiler.governor import PROGRAM_NS, Mode, Reading, cost_ns, decide
 from hud.profiler.places import check, require_safe_returns
 from hud.symbols.client import FailedReply, PointsReply, Resolver
 from hud.symbols.probes import Point, Role
-from hud.target.procfs import PROC
+from hud.target.procfs import PROC, living_thread
 
 BURST_NS = 100_000_000
 CHECK_NS = 500_000_000
@@ -117,6 +117,9 @@ class Exact:
             self._switch_off(self._refusals[0])
 
     def _places(self) -> list[Place]:
+        if living_thread(self._pid) != self._pid:
+            # uprobe filters compare the memory of the leader (kernel/trace/bpf_trace.c)
+            raise TargetError("its main thread has ended, and the kernel puts no uprobes there")
         if any(point.role is Role.POLL for _, points in self._points for point in points):
             require_safe_returns(self._pid, os.uname().release)
         mappings = self._read_mappings()

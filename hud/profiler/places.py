@@ -17,7 +17,7 @@ from hud.errors import TargetError
 from hud.model import Mapping
 from hud.probe.exact import Place
 from hud.symbols.probes import Point
-from hud.target.procfs import PROC
+from hud.target.procfs import PROC, home, map_files
 
 BREAKPOINT = b"\xcc"
 
@@ -35,7 +35,7 @@ def check(
     if len({(one.device, one.inode) for one in mine}) > 1:
         raise TargetError("two files were mapped from one path, one after the other")
     places: list[Place] = []
-    with _opened(proc / str(pid) / "mem") as memory:
+    with _opened(home(pid, proc) / "mem") as memory:
         for mapping in mine:
             inside = [point for point in points if _is_inside(mapping, point)]
             if inside:
@@ -56,7 +56,7 @@ def require_safe_returns(pid: int, release: str, proc: Path = PROC) -> None:
     (cf6cb56ef244); and a shadow stack takes the replaced return address for an attack.
     """
     try:
-        status = (proc / str(pid) / "status").read_text(errors="replace")
+        status = (home(pid, proc) / "status").read_text(errors="replace")
     except OSError as error:
         raise TargetError("the process is gone") from error
     fields = dict(re.findall(r"^(\w+):[ \t]*(.*)$", status, re.MULTILINE))
@@ -75,11 +75,11 @@ def _is_inside(mapping: Mapping, point: Point) -> bool:
 
 def _link(pid: int, mapping: Mapping, proc: Path) -> str:
     """A path to the very inode that is mapped, whatever its own path leads to now."""
-    link = proc / str(pid) / "map_files" / f"{mapping.start:x}-{mapping.end:x}"
+    link = map_files(pid, proc) / f"{mapping.start:x}-{mapping.end:x}"
     if os.access(link, os.R_OK):
         return str(link)
     # not permitted without CAP_SYS_ADMIN; the executable has a second one
-    link = proc / str(pid) / "exe"
+    link = home(pid, proc) / "exe"
     try:
         inode = link.stat().st_ino
     except OSError as error:

@@ -41,8 +41,10 @@ from hud.profiler.image import Image
 from hud.profiler.ladder import Ladder
 from hud.profiler.objects import Objects
 from hud.profiler.options import Options
+from hud.profiler.programs import Programs
 from hud.profiler.roster import Roster
 from hud.profiler.stacks import Stacks
+from hud.profiler.stuck import LONG_NS, Stuck
 from hud.profiler.tasks import TaskReader
 from hud.profiler.waits import Waits
 from hud.symbols.client import FactsReply, FailedReply, PointsReply, Reply, Resolver
@@ -61,7 +63,7 @@ from hud.target.life import (
 from hud.target.mappings import read_mappings
 from hud.target.namespace import require_initial_pid_namespace
 from hud.target.pressure import HostWatch
-from hud.target.procfs import read_stat
+from hud.target.procfs import living_thread, read_thread_stat
 from hud.target.threads import is_alive, list_threads
 
 LAST_NAMES_S = 5.0
@@ -95,8 +97,10 @@ class Profiler:
         self._roster = Roster(options.workers)
         self._preparing: Thread | None = None
         self._tasks: TaskReader | None = None
+        self._tasks_trouble = ""
+        self._programs = Programs()
         self.notes: list[str] = []
-        self._notes_told = 0
+        self._notes_told: tuple[str, ...] = ()
         self._period_told_ns = 0
         self._cost_before = 0
         self.threshold_ns = options.threshold_ns
@@ -178,7 +182,8 @@ class Profiler:
             stack.callback(self._exact.close)
         stack.callback(self._close_tasks)
         self._before = Before(pid, self._probe)
-        self._stacks = Stacks(self._probe, self._addresses, self._before)
+        self._stuck = Stuck(pid, self._probe)
+        self._stacks = Stacks(self._probe, self._addresses, self._before, self._stuck)
         self._ladder = Ladder(
             pid,
             self.options,
@@ -190,6 +195,7 @@ class Profiler:
             survey=self._survey,
             notes=self.notes,
         )
+        stack.callback(self._ladder.close)
         self._detect()
         self._begin_exact()
         self._note_stopped()
@@ -202,7 +208,7 @@ class Profiler:
 
     def _note_stopped(self) -> None:
         with suppress(OSError, HudError):
-            stat = read_stat(self.target.pid)
+            stat = read_thread_stat(self.target.pid, living_thread(self.target.pid) or 0)
             if stat is not None and stat.state in ("T", "t"):
                 who = "a signal" if stat.state == "T" else "a tracer"
                 self.notes.append(f"{who} had stopped the target when hud attached")
@@ -292,7 +298,7 @@ class Profiler:
         """Everything new. Call it every 0.1 s or so, and when a descriptor is readable."""
         batch = Batch(time.monotonic_ns())
         self._take_life(batch)
-        samples = self._probe.events()
+        samples = self._stuck.take(self._probe.events())
         self._stacks.take(samples, batch)
         batch.culprits += self._culprits(samples)
         samples, batch.details = self._waits.take(samples, batch.stacks)
@@ -304,6 +310,7 @@ class Profiler:
                 worker.tid for worker in found if not is_alive(self.target.pid, worker.tid)
             )
         samples = self._roster.inside(samples)
+        self._stuck.count_bare(samples, self.threshold_ns)
         batch.samples = samples
         if self._tasks is not None:
             self._tasks.note(samples)
@@ -320,17 +327,23 @@ class Profiler:
                 self.notes.append(f"thread events from /proc: {self._life.reason}")
         return batch
 
-    def states(self) -> Batch:
-        """Every thread of the target now, and what follows from it; a few times a second."""
+    def states(self, *, last: bool = False) -> Batch:
+        """Every thread of the target now, and what follows from it; a few times a second.
+
+        ``last``: whoever sleeps in a poll that is to be told is looked at.
+        """
         now = time.monotonic_ns()
         batch = Batch(now)
         if not self._addresses.modules.pending_unwind:
             self.notes += self._debug.unused()
         read = self._probe.threads(now)
+        long_ns = min(LONG_NS, self.threshold_ns) if last else LONG_NS
+        read = read._replace(states=self._stuck.see(read.states, now, long_ns=long_ns))
         batch.states = read.states
         if self.options.use_context and not batch.ended:
             self._objects.ask(self.target.executable)
             self._ladder.look_again(batch)
+            self._ladder.see_turns(read)
         for tid in self._roster.last_word(read.exited):
             read.entered.pop(tid, None)  # a thread that is gone is no new worker
         if self._ladder.copies.known:
@@ -344,7 +357,8 @@ class Profiler:
         stuck = [
             at
             for at, state in enumerate(read.states)
-            if state.asleep_stack and 0 < state.poll_start_ns <= now - STUCK_NS
+            if state.asleep_stack
+            and 0 < state.poll_start_ns <= now - (long_ns if last else STUCK_NS)
         ]
         self._stacks.take_lasting([read.states[at] for at in stuck], batch)
         for at in stuck:
@@ -361,9 +375,8 @@ class Profiler:
             batch.sample_period_ns = self._period_told_ns = self.period_ns
         self._tell_exact(batch)
         self._read_tasks(batch, read)
-        if len(self.notes) != self._notes_told:
-            self._notes_told = len(self.notes)
-            batch.notes = tuple(self.notes)
+        if tuple(self.notes) != self._notes_told:
+            self._notes_told = batch.notes = tuple(self.notes)
         return batch
 
     def losses(self) -> Losses:
@@ -378,6 +391,7 @@ class Profiler:
             stacks_skipped=counters.stacks_skipped,
             symbols_late=self._addresses.unnamed,
             polls_uncounted=self._exact.uncounted() if self._exact is not None else 0,
+            polls_bare=self._stuck.bare,
         )
 
     def _tell_exact(self, batch: Batch, *, last: bool = False) -> None:
@@ -424,13 +438,13 @@ class Profiler:
         """
         if self._exact is not None:
             self._exact.close()  # with many probes some tenths of a second
-        states = self.states()
+        states = self.states(last=True)
         self._probe.detach()
         self.end_ns = time.monotonic_ns()
         batch = self.pump()
         self._tell_exact(batch, last=True)
         batch.losses = self.losses()
-        batch.host = self._host.read()
+        batch.host = self._host.read(last=True)
         self._stacks.take_before(batch, last=True)
         until = time.monotonic() + LAST_NAMES_S
         while self._addresses.pending_stacks and time.monotonic() < until:
@@ -444,7 +458,7 @@ class Profiler:
         blaming = (Kind.LATENCY, Kind.WAKE)
         tids = {one.other for one in samples if one.kind in blaming and one.other}
         found = (self._probe.culprit(tid) for tid in tids)
-        return [culprit for culprit in found if culprit is not None]
+        return self._programs.named(culprit for culprit in found if culprit is not None)
 
     def _take_replies(self, replies: list[Reply], batch: Batch) -> None:
         for reply in replies:
@@ -508,8 +522,10 @@ class Profiler:
                 return
         driving = self._ladder.copies.driving(read.entered, read.copies)
         self._tasks.fill(batch, driving, int(self._probe.config.threshold_ns))
-        if self._tasks.trouble:
-            self.notes += [self._tasks.trouble] * (self._tasks.trouble not in self.notes)
+        before, self._tasks_trouble = self._tasks_trouble, self._tasks.trouble
+        if before != self._tasks_trouble:
+            kept = [note for note in self.notes if note != before]
+            self.notes[:] = [*kept, *[self._tasks_trouble] * bool(self._tasks_trouble)]
 
     def _close_tasks(self) -> None:
         if self._tasks is not None:

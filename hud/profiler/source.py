@@ -15,7 +15,7 @@ from queue import SimpleQueue
 from typing import NamedTuple
 
 from hud.target.files import open_inside
-from hud.target.procfs import PROC
+from hud.target.procfs import PROC, home
 from hud.target.rights import User, invoking_user, take_file_rights
 from hud.text import printable, shortened
 
@@ -88,7 +88,7 @@ class Sources:
                 trouble = f"no source: {error.strerror}"
         while True:
             wanted = self._wanted.get()
-            roots = (self._proc / str(wanted.pid) / "root", self._host)
+            roots = (home(wanted.pid, self._proc) / "root", self._host)
             found = Quote((), trouble) if trouble else quote(wanted, roots)
             self._read.put((wanted.key, found))
 

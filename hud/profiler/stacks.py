@@ -15,6 +15,7 @@ from hud.model import TOLD_AGAIN_NS, Batch, Kind, Sample, Stack, ThreadState
 from hud.probe.probe import Probe
 from hud.profiler.addresses import Addresses
 from hud.profiler.before import Before
+from hud.profiler.stuck import Stuck
 from hud.profiler.told import Told
 
 REFRESH_INTERVAL_S = 0.5
@@ -30,9 +31,10 @@ SURVEY_NAMES_S = 2.0
 class Stacks:
     """What was told of the kernel's stacks, by key."""
 
-    def __init__(self, probe: Probe, addresses: Addresses, before: Before) -> None:
+    def __init__(self, probe: Probe, addresses: Addresses, before: Before, stuck: Stuck) -> None:
         self._probe = probe
         self._before = before
+        self._stuck = stuck
         self._addresses = addresses
         self._told = Told()
         self._lasting: set[tuple[int, int]] = set()
@@ -81,7 +83,8 @@ class Stacks:
         """Put one into the batch, if it is new; its names wait for ``Addresses.ask_wanted``."""
         if key in self._told or self._before.waits_for(key):
             return
-        raw = self._before.stacks.get(key) or self._probe.stack(key)
+        raw = self._before.stacks.get(key) or self._stuck.stacks.get(key)
+        raw = raw or self._probe.stack(key)
         if raw is None:
             self.gone += 1
             return

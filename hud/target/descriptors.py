@@ -12,7 +12,7 @@ import stat
 from pathlib import Path
 from typing import NamedTuple
 
-from hud.target.procfs import PROC, read_bytes
+from hud.target.procfs import PROC, home, read_bytes
 
 _SOCKET = re.compile(r"socket:\[(\d+)\]$")
 _TABLES = (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6))
@@ -30,7 +30,7 @@ class Open(NamedTuple):
 
 def describe(pid: int, descriptor: int, proc: Path = PROC) -> Open | None:
     """None where it is not open or may not be looked at."""
-    link = proc / str(pid) / "fd" / str(descriptor)
+    link = home(pid, proc) / "fd" / str(descriptor)
     try:
         text = str(link.readlink())
         file_type = stat.S_IFMT(link.stat().st_mode)
@@ -53,7 +53,7 @@ def peer(pid: int, inode: str, proc: Path = PROC) -> str:
     wanted = inode.encode()
     for name, family in _TABLES:
         try:
-            table = read_bytes(proc / str(pid) / "net" / name, _MOST_BYTES)
+            table = read_bytes(home(pid, proc) / "net" / name, _MOST_BYTES)
         except OSError:
             continue
         for line in table.split(b"\n")[1:]:

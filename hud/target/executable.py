@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hud.errors import KernelError, TargetError
-from hud.target.procfs import PROC
+from hud.target.procfs import PROC, home, map_files, open_memory
+from hud.target.program import loaded_program
 from hud.text import printable, shortened
 
 if TYPE_CHECKING:
@@ -25,12 +26,15 @@ VDSO_LIMIT = 1 << 20
 
 
 def open_executable(pid: int, proc: Path = PROC) -> int:
-    """The file that the process executes, whatever its path says now.
+    """The file of the process's program, whatever its path says now.
 
     Raises KernelError if that is not permitted, TargetError if the process is gone.
     """
+    loaded = loaded_program(pid, proc)
+    if loaded is not None:
+        return open_mapping(pid, loaded, proc)
     try:
-        return _open_regular(proc / str(pid) / "exe")
+        return _open_regular(home(pid, proc) / "exe")
     except PermissionError as error:
         raise KernelError(
             f"executable of process {pid}: permission denied", hint=f"sudo hud --pid {pid}"
@@ -50,9 +54,8 @@ def open_mapping(pid: int, mapping: Mapping, proc: Path = PROC) -> int:
     shown = shortened(printable(mapping.path or "anonymous memory"), 120)
     if mapping.inode == 0 or not mapping.path.startswith("/"):
         raise TargetError(f"{shown}: no file behind it")
-    process = proc / str(pid)
     try:
-        return _open_regular(process / "map_files" / f"{mapping.start:x}-{mapping.end:x}")
+        return _open_regular(map_files(pid, proc) / f"{mapping.start:x}-{mapping.end:x}")
     except OSError:
         pass  # Not permitted, or the mapping is gone: its path may still do.
     if mapping.deleted:
@@ -60,7 +63,9 @@ def open_mapping(pid: int, mapping: Mapping, proc: Path = PROC) -> int:
             f"{shown}: deleted, and not to be opened through map_files", "run as root"
         )
     try:
-        descriptor = _open_regular(process / "root" / mapping.path.lstrip("/"), os.O_NOFOLLOW)
+        descriptor = _open_regular(
+            home(pid, proc) / "root" / mapping.path.lstrip("/"), os.O_NOFOLLOW
+        )
     except OSError as error:
         raise TargetError(f"{shown}: {_cause(error)}") from error
     # Not the device: maps shows another one than stat on btrfs and overlayfs.
@@ -99,7 +104,7 @@ def _copy_vdso(pid: int, mapping: Mapping, proc: Path) -> int:
     if not 0 < length <= VDSO_LIMIT:
         raise TargetError(f"[vdso]: {length} bytes long")
     try:
-        memory = os.open(proc / str(pid) / "mem", os.O_RDONLY | os.O_CLOEXEC)
+        memory = open_memory(pid, proc)
         try:
             content = os.pread(memory, length, mapping.start)
         finally:

@@ -2,7 +2,8 @@
 
 Terms: a process *matches exactly* if its name (comm, at most 15 bytes) or the last part of its
 executable's path is the last part of what was asked for; *loosely* if either contains what was
-asked for. Exact matches win over loose ones. hud itself and the processes that started it (sudo, a
+asked for. Exact matches win over loose ones. The *executable* is the program, also where its loader
+was started (hud.target.program). hud itself and the processes that started it (sudo, a
 shell) are never found by name; nor are kernel threads and zombies.
 """
 
@@ -15,7 +16,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hud.errors import HudError, KernelError, TargetError, UsageError
 from hud.model import Target
-from hud.target.procfs import PROC, Stat, numbers, read_stat, read_text
+from hud.target.procfs import (
+    PROC,
+    Stat,
+    home,
+    living_thread,
+    numbers,
+    read_stat,
+    read_text,
+)
+from hud.target.program import command_words, loaded_program
 from hud.text import printable, shortened
 
 if TYPE_CHECKING:
@@ -74,10 +84,10 @@ def list_candidates(proc: Path = PROC, own_pid: int | None = None) -> list[Candi
     found: list[Candidate] = []
     for pid in numbers(proc):
         stat = _stat(pid, proc)
-        if stat is None or stat.kernel_thread or stat.dead or pid in own:
+        if stat is None or stat.kernel_thread or pid in own or _has_ended(stat, proc):
             continue
         try:
-            executable = _executable(pid, proc)
+            executable = _program(stat, proc).executable
         except OSError:
             executable = ""
         found.append(Candidate(pid, stat.comm, executable, stat.start_ticks))
@@ -105,7 +115,7 @@ def same_process(target: Target, proc: Path = PROC) -> bool:
 def command_line(pid: int, proc: Path = PROC) -> str:
     """The command line, escaped and shortened for a message; empty if it cannot be read."""
     try:
-        raw = read_text(proc / str(pid) / "cmdline", 4096)
+        raw = read_text(home(pid, proc) / "cmdline", 4096)
     except OSError:
         return ""
     return shortened(printable(raw.rstrip("\0").replace("\0", " ")), COMMAND_WIDTH)
@@ -125,14 +135,14 @@ def _by_pid(pid: int, proc: Path, own_pid: int) -> Target:
         )
     if stat.kernel_thread:
         raise TargetError(f"{named} is a kernel thread", hint="name a process of user space")
-    if stat.dead:
+    if _has_ended(stat, proc):
         raise TargetError(
             f"{named} is a zombie: it has ended", hint=f"its parent, {stat.ppid}, has to reap it"
         )
     if pid == own_pid:
         raise TargetError(f"{named} is hud itself", hint="name the process to look at")
     try:
-        executable = _executable(pid, proc)
+        return _program(stat, proc)
     except PermissionError as error:
         raise KernelError(
             f"{named}: it belongs to {_owner(pid, proc)}, and reading it is not permitted",
@@ -142,7 +152,6 @@ def _by_pid(pid: int, proc: Path, own_pid: int) -> Target:
         ) from error
     except OSError as error:
         raise TargetError(f"{named} is ending") from error
-    return Target(pid, stat.comm, executable, stat.start_ticks)
 
 
 def _none(name: str, candidates: Sequence[Candidate]) -> HudError:
@@ -199,8 +208,22 @@ def _stat(pid: int, proc: Path) -> Stat | None:
         return None
 
 
-def _executable(pid: int, proc: Path) -> str:
-    return str((proc / str(pid) / "exe").readlink()).removesuffix(_DELETED)
+def _has_ended(stat: Stat, proc: Path) -> bool:
+    """A zombie; not so one whose leader has ended while other threads of it live."""
+    return stat.dead and living_thread(stat.pid, proc) is None
+
+
+def _program(stat: Stat, proc: Path) -> Target:
+    """The process as the target; OSError where its executable may not be read."""
+    link = str((home(stat.pid, proc) / "exe").readlink()).removesuffix(_DELETED)
+    loaded = loaded_program(stat.pid, proc)
+    if loaded is None:
+        return Target(stat.pid, stat.comm, link, stat.start_ticks)
+    # the kernel names a process after what it started, and musl's loader is started by a link
+    started = {Path(path).name for path in (link, *command_words(stat.pid, proc)[:1])}
+    after = any(name.startswith(stat.comm) for name in started)
+    name = Path(loaded.path).name if after else stat.comm
+    return Target(stat.pid, name, loaded.path, stat.start_ticks)
 
 
 def _status_field(pid: int, field: str, proc: Path) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hud.errors import HudError
 from hud.target import connector
 from hud.target.connector import readable
-from hud.target.procfs import PROC, numbers, read_stat, read_thread_stat
+from hud.target.procfs import PROC, live_tids, living_thread, read_stat, read_thread_stat
 from hud.target.threads import read_comm
 
 if TYPE_CHECKING:
@@ -238,14 +238,15 @@ class LifeCycle:
 
     def _tids(self) -> list[int] | None:
         try:
-            return numbers(self._proc / str(self.pid) / "task")
+            return live_tids(self.pid, self._proc)
         except OSError:
             return None
 
     def _stack(self) -> int:
         """Where the main stack starts: random for each exec; 0 if it cannot be known."""
+        tid = living_thread(self.pid, self._proc)
         try:
-            stat = read_thread_stat(self.pid, self.pid, self._proc)
+            stat = read_thread_stat(self.pid, tid, self._proc) if tid is not None else None
         except OSError:
             return 0
         return stat.start_stack if stat else 0

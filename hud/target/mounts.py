@@ -10,6 +10,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from hud.target.procfs import home
+
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 _MOST = 10_000
 
@@ -44,7 +46,8 @@ def read_mounts(text: str) -> list[Mount]:
 def mounts_of(pid: int | str, proc: Path = Path("/proc")) -> list[Mount]:
     """Those of a process; none where they cannot be read."""
     try:
-        return read_mounts((proc / str(pid) / "mountinfo").read_text("utf-8", "surrogateescape"))
+        directory = home(pid, proc) if isinstance(pid, int) else proc / pid
+        return read_mounts((directory / "mountinfo").read_text("utf-8", "surrogateescape"))
     except OSError:
         return []
 

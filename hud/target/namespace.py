@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from hud.errors import KernelError
-from hud.target.procfs import PROC, read_text
+from hud.target.procfs import PROC, home, read_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +51,7 @@ def require_initial_pid_namespace(proc: Path = PROC) -> None:
 def container_name(pid: int, proc: Path = PROC) -> str:
     """``docker 0123456789ab`` or the like from the target's cgroup path; empty if in none."""
     try:
-        cgroup = read_text(proc / str(pid) / "cgroup")
+        cgroup = read_text(home(pid, proc) / "cgroup")
     except OSError:
         return ""
     for engine, pattern in _CONTAINERS:

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hud.model import HostPressure
+from hud.target.children import Children
 from hud.target.mounts import Mount, mounts_of
-from hud.target.procfs import PROC, read_text
+from hud.target.procfs import PROC, home, read_text
 
 _DEEPEST = 32
 _TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
@@ -46,9 +47,10 @@ class HostWatch:
         self._groups = groups_of(pid, proc)
         self._throttled = [throttled(group) for group in self._groups]
         self._stolen = stolen_ns(proc)
+        self._children = Children(pid, proc)
 
-    def read(self) -> HostPressure:
-        """Since the watch began."""
+    def read(self, *, last: bool = False) -> HostPressure:
+        """Since the watch began; ``last`` = no other reading follows."""
         worst = Throttled(0, 0)
         quota = ""
         for group, before in zip(self._groups, self._throttled, strict=True):
@@ -63,6 +65,7 @@ class HostWatch:
             throttled_periods=worst.periods,
             stolen_ns=max(0, stolen_ns(self._proc) - self._stolen),
             quota=quota,
+            children=self._children.read(last=last),
         )
 
 
@@ -73,12 +76,12 @@ def groups_of(pid: int, proc: Path = PROC) -> list[Group]:
     container that mounts its own).
     """
     try:
-        text = read_text(proc / str(pid) / "cgroup", 64 << 10)
+        text = read_text(home(pid, proc) / "cgroup", 64 << 10)
     except OSError:
         return []
     mounts = mounts_of("self", proc)
     theirs = [mount._replace(root="/") for mount in mounts_of(pid, proc)]
-    root = proc / str(pid) / "root"
+    root = home(pid, proc) / "root"
     for line in text.splitlines():
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
         version = 2 if not controllers else 1

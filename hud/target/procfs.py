@@ -1,11 +1,13 @@
 """Bounded reads of /proc files and the fields of ``/proc/PID/stat``.
 
-Terms: the *proc root* is a parameter everywhere, so that tests can build one in a directory.
+Terms: the *proc root* is a parameter everywhere, so that tests can build one in a directory. A
+process's *leader* is the thread with the process's own number; it may end before the others.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,6 +36,8 @@ class Stat(NamedTuple):
     """Field 28; 0 where the reader may not trace the process. Changes with each exec."""
     exit_code: int
     """Field 52, as waitpid(2) gives it; 0 where not permitted."""
+    cpu_ticks: int = 0
+    """Fields 14 and 15: on CPUs, its children's time not included."""
 
     @property
     def kernel_thread(self) -> bool:
@@ -84,6 +88,7 @@ def parse_stat(text: str) -> Stat:
             start_ticks=int(fields[19]),
             start_stack=int(fields[25]) if len(fields) > 25 else 0,
             exit_code=int(fields[49]) if len(fields) > 49 else 0,
+            cpu_ticks=int(fields[11]) + int(fields[12]),
         )
     except ValueError as error:
         raise FormatError("stat of a process: a field is not a number") from error
@@ -97,6 +102,66 @@ def read_stat(pid: int, proc: Path = PROC) -> Stat | None:
 def read_thread_stat(pid: int, tid: int, proc: Path = PROC) -> Stat | None:
     """The stat of one thread: cheaper than the process's, which sums over all its threads."""
     return _stat(proc / str(pid) / "task" / str(tid) / "stat")
+
+
+def living_thread(pid: int, proc: Path = PROC) -> int | None:
+    """The leader, or the first thread that lives where it has ended; None = all have."""
+    if not _has_ended(pid, pid, proc):
+        return pid
+    try:
+        tids = numbers(proc / str(pid) / "task")
+    except OSError:
+        return None
+    return next((tid for tid in tids if not _has_ended(pid, tid, proc)), None)
+
+
+def home(pid: int, proc: Path = PROC) -> Path:
+    """The directory with a process's memory, files and namespaces; that of a thread which lives.
+
+    A leader that has called pthread_exit is a zombie until the other threads end, and /proc/PID
+    shows of it what a zombie has: no maps, exe, root ... Another thread's directory has them all
+    (not ``map_files``, see there). Where nothing lives it is the leader's.
+    """
+    leader = proc / str(pid)
+    tid = living_thread(pid, proc)
+    return leader if tid in (pid, None) else leader / "task" / str(tid)
+
+
+def map_files(pid: int, proc: Path = PROC) -> Path:
+    """The directory of links to what is mapped: /proc/PID/task/TID has none, /proc/TID has one."""
+    return proc / home(pid, proc).name / "map_files"
+
+
+def open_memory(pid: int, proc: Path = PROC) -> int:
+    """A descriptor of the process's memory, to read only; OSError as it comes."""
+    return os.open(home(pid, proc) / "mem", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def reader_of(memory: int) -> Callable[[int, int], bytes]:
+    """What reads with such a descriptor: (address, size) -> that many bytes, or fewer where memory
+    ends; it never raises."""
+
+    def read(address: int, size: int) -> bytes:
+        try:
+            return os.pread(memory, size, address)
+        except (OSError, OverflowError):
+            return b""
+
+    return read
+
+
+def live_tids(pid: int, proc: Path = PROC) -> list[int]:
+    """The threads of a process, without a leader that has ended; OSError if it is gone."""
+    tids = numbers(proc / str(pid) / "task")
+    return [tid for tid in tids if tid != pid or not _has_ended(pid, pid, proc)]
+
+
+def _has_ended(pid: int, tid: int, proc: Path) -> bool:
+    try:
+        stat = read_thread_stat(pid, tid, proc)
+    except (OSError, FormatError):
+        return False
+    return stat is not None and stat.dead
 
 
 def numbers(directory: Path) -> list[int]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hud.errors import TargetError
 from hud.model import ThreadName
-from hud.target.procfs import PROC, numbers, read_text
+from hud.target.procfs import PROC, live_tids, read_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,7 @@ def list_threads(pid: int, proc: Path = PROC) -> list[ThreadName]:
     Raises TargetError if the process is gone.
     """
     try:
-        tids = numbers(proc / str(pid) / "task")
+        tids = live_tids(pid, proc)
     except OSError as error:
         raise TargetError(f"threads of process {pid}: the process is gone") from error
     named = ((tid, read_comm(pid, tid, proc)) for tid in tids)

@@ -170,6 +170,22 @@ static void prepare(void) {
 	pthread_create(&thread, 0, answer, 0);
 }
 
+/* a stack that costs */
+__attribute__((noinline, optimize("no-omit-frame-pointer", "no-optimize-sibling-calls")))
+static void deep(int frames, long us) {
+	if (frames) deep(frames - 1, us);
+	else nap(us);
+	__asm__ volatile("");
+}
+
+static void deep_nap(long us) { deep(100, us); }
+
+static void *pass_by(void *arg) {
+	context.runtime = 2;
+	for (;;) nap(2000);
+	return arg;
+}
+
 static void *run(void *arg) {
 	struct core core = {{0}, 5};
 	struct scheduler scheduler = {1, {0}, &core};
@@ -205,6 +221,17 @@ static void *run(void *arg) {
 			for (int i = 0; i < 20; i++) nap(us / 20);
 			context.budget = 0;
 			context.task = 0;
+		}
+		if (!strcmp(kind, "drained")) {  /* sleeps that use up what stacks may cost, a long one */
+			for (int i = 0; i < 400; i++) {
+				context.task = ++task;
+				context.budget = 1;
+				core.tick++;
+				deep_nap(1);
+				context.budget = 0;
+				context.task = 0;
+			}
+			poll(++task, deep_nap);
 		}
 		if (!strcmp(kind, "root")) {
 			context.budget = 1;
@@ -269,6 +296,7 @@ int main(int count, char **arguments) {
 		}
 	}
 	if (path) prepare();
+	if (!strcmp(kind, "drained")) pthread_create(&thread, 0, pass_by, 0);
 	pthread_create(&thread, 0, run, 0);
 	pthread_join(thread, 0);
 	return 0;

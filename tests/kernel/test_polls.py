@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from polling import THRESHOLD, Ran, started
 
-from hud.model import BEGAN_BEFORE, Kind, SampleFlag, Where
+from hud.model import BEGAN_BEFORE, Kind, Sample, SampleFlag, Where
 from hud.probe import wire
 
 pytestmark = pytest.mark.kernel
@@ -146,6 +146,25 @@ def test_short_sleeps_add_up(run: Callable[[str, int], Ran]) -> None:
         slept[sample.poll_start_ns] += sample.duration_ns
     for poll in told:
         assert slept[poll.time_ns - poll.duration_ns] <= poll.stack + 1_000
+
+
+def test_a_long_sleep_has_a_stack_where_none_could_be_afforded(program: Path) -> None:
+    """Another thread of the process reads it; what it finds is what the sleeper would have told."""
+    samples: list[Sample] = []
+    with started(program, "drained", 60_000) as (process, probe):
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            time.sleep(0.1)
+            samples += probe.events()
+        process.kill()
+        polls = [one for one in samples if one.kind == Kind.POLL and one.duration_ns >= 55_000_000]
+        assert len(polls) > 5
+        begins = {one.time_ns - one.duration_ns for one in polls}
+        sleeps = [one for one in samples if one.kind == Kind.SLEEP and one.poll_start_ns in begins]
+        stacks = {one.stack for one in sleeps if one.duration_ns >= 55_000_000}
+        assert len({one.poll_start_ns for one in sleeps if one.stack}) == len(polls)
+        found = [probe.stack(key) for key in stacks]
+        assert len({raw.addresses[0] for raw in found if raw}) == 1
 
 
 def test_root_future(run: Callable[[str, int], Ran]) -> None:

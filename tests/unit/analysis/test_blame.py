@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hud.analysis.blame import NO_STACK, NOT_RESOLVED, Blames, blame, short_place, user_part
-from hud.model import Frame, Origin, Stack
+from hud.model import Frame, Origin, Precision, Stack
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -96,6 +96,49 @@ def test_a_parked_or_idle_worker_has_no_user_part(build: ModuleType) -> None:
 )
 def test_short_place(file: str, line: int, expected: str) -> None:
     assert short_place(file, line) == expected
+
+
+def test_frames_that_a_tail_call_removed_count_if_they_have_a_name(build: ModuleType) -> None:
+    sleep, poll = build.std("std::thread::sleep"), build.user("app::poll")
+    nap = replace(build.user("app::nap"), recovered=True)
+    at = blame(build.stack(sleep, nap, poll))
+    assert (at.function, at.operation) == ("app::nap", "std::thread::sleep")
+    gap = replace(nap, gap=True)
+    assert blame(build.stack(sleep, gap, poll)).function == "app::nap"
+    nameless = replace(build.unnamed(), recovered=True)
+    assert blame(build.stack(sleep, nameless, poll)).function == "app::poll"
+    library = build.unnamed("/usr/lib/libz.so.1.3", 0x99)
+    assert blame(build.stack(library, nameless, outer=())).function == "libz.so.1.3+0x99"
+
+
+def test_wrappers_of_the_allocator_and_slow_paths_are_no_operation(build: ModuleType) -> None:
+    user = build.user("app::grow")
+    for wrapper in ("__rustc::__rust_alloc", "__rustc::__rdl_realloc", "__rust_dealloc"):
+        stack = build.stack(build.c("malloc"), build.std(wrapper), user)
+        assert blame(stack).operation == "malloc"
+    slow = build.dependency("parking_lot::raw_mutex::RawMutex::unlock_slow", "parking_lot 0.12.0")
+    reader = build.dependency("librqbit::storage::pread_exact", "librqbit 8.0.0")
+    at = blame(build.stack(build.c("syscall"), slow, reader, outer=()))
+    assert (at.function, at.operation) == ("librqbit::storage::pread_exact", "syscall")
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "precision", "expected"),
+    [
+        ("/home/me/api/src/db.rs", 171, Precision.NEAR, "src/db.rs ~:171"),
+        ("/home/me/api/src/db.rs", 156, Precision.DEFINITION, "src/db.rs:156 (async)"),
+        ("/home/me/api/src/db.rs", 0, Precision.FILE, "~src/db.rs"),
+        ("", 0, Precision.FILE, ""),
+        ("", 9, Precision.NEAR, ""),
+    ],
+)
+def test_a_place_that_is_not_the_calls_line_says_so(
+    file: str, line: int, precision: Precision, expected: str
+) -> None:
+    assert short_place(file, line, precision) == expected
+    frame = Frame(1, "app::db", file=file, line=line, origin=Origin.USER, precision=precision)
+    found = blame(Stack((1,), True, "", (frame,)))
+    assert (found.where, found.precision) == (expected, precision)
 
 
 # --------------------------------------------------------------------------- whose code it is

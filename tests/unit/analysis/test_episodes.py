@@ -277,8 +277,10 @@ def test_a_poll_that_is_long_only_for_lack_of_a_cpu_blames_nobody(build: ModuleT
     analyzer = Analyzer(recording, machine="x86_64")
     snapshot = analyzer.snapshot(start + 2 * build.SECOND, True)
     assert [one.cause for one in analyzer.episodes()] == [Cause.WAITING, Cause.CPU]
-    assert (snapshot.episodes, snapshot.blocked_ns) == (1, 30 * build.MS)
-    assert [row.total_ns for row in snapshot.blockers] == [30 * build.MS]
+    assert (snapshot.episodes, snapshot.blocked_ns) == (1, 22 * build.MS)
+    assert [(row.total_ns, row.waiting_ns) for row in snapshot.blockers] == [
+        (22 * build.MS, 8 * build.MS)
+    ]
 
 
 def test_a_stuck_worker_is_shown_while_it_is_stuck_and_counted_once(build: ModuleType) -> None:
@@ -536,3 +538,20 @@ def test_polls_count_once_the_rung_is_left_behind(build: ModuleType) -> None:
     told = {one.method: one for one in episodes(recording, start + 2 * build.SECOND)}
     assert told.keys() == {Method.SAMPLES, Method.POLL}
     assert told[Method.POLL].duration_ns == 12 * build.MS
+
+
+@pytest.mark.parametrize(("seen_ms", "spoken_for"), [(1, False), (6, True)])
+def test_a_short_sleep_does_not_speak_for_a_long_one_without_a_stack(
+    build: ModuleType, seen_ms: int, spoken_for: bool
+) -> None:
+    recording = build.empty_recording()
+    tid, start, end = build.TIDS[2], build.START_NS, build.START_NS + 60 * build.MS
+    recording.add_samples(
+        [
+            build.asleep(tid, end - 10 * build.MS, 50 * build.MS, 0, start, 35),
+            build.asleep(tid, end, seen_ms * build.MS, build.CACHE, start, 202),
+            build.poll(tid, start, 60 * build.MS, asleep_ns=(50 + seen_ms) * build.MS),
+        ]
+    )
+    (one,) = episodes(recording, start + build.SECOND)
+    assert one.stack == (build.CACHE if spoken_for else 0)

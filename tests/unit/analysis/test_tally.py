@@ -105,6 +105,9 @@ def test_figures() -> None:
     }
     assert {ns: figures.long_duration(ns) for ns in sentences} == sentences
     shares = {0.0: "0 %", 0.0001: "< 0.1 %", 0.021: "2.1 %", 0.0996: "10 %", 0.31: "31 %"}
+    shares |= {0.9996: "99.9 %", 1: "100 %", float("nan"): "0 %", float("inf"): "0 %", -1: "0 %"}
     assert {share: figures.percent(share) for share in shares} == shares
+    columns = {share: text.replace(" ", "") for share, text in shares.items()}
+    assert {share: figures.share(share) for share in shares} == columns, "the same digits"
     assert figures.count(1, "worker") == "1 worker"
     assert figures.count(1204, "poll") == "1,204 polls"

@@ -38,6 +38,8 @@ def user(name: str, **more: object) -> Frame:
          "app::Timed<T>"),
         ((LEAF, user("app::a::{async}"), INSTRUMENTED, POLL), "app::a::{async}"),
         ((LEAF, user("src/a.rs:3", inferred=True), POLL), "~src/a.rs:3"),
+        ((LEAF, user("app::serve::{closure}", recovered=True), POLL), "app::serve::{closure}"),
+        ((LEAF, user("a::{async fn}"), Frame(0, recovered=True), POLL), "a::{async fn}"),
         ((LEAF, POLL, RUN), ""),
         ((LEAF, user("app::main::{closure}"), RUN), ""),
         ((), ""),

@@ -109,7 +109,7 @@ def asleep(key: int, since_ns: int) -> ThreadState:
 
 def test_stacks_are_told_once_and_then_again(clock: Clock) -> None:
     kernel = Kernel({key: RawStack((key,), "") for key in (5, 6)})
-    stacks = Stacks(kernel, kernel, Nothing())  # type: ignore[arg-type]
+    stacks = Stacks(kernel, kernel, Nothing(), Nothing())  # type: ignore[arg-type]
 
     def told(*keys: int) -> list[int]:
         batch = Batch()
@@ -130,7 +130,7 @@ def test_stacks_are_told_once_and_then_again(clock: Clock) -> None:
 
 def test_the_stack_of_a_sleep_is_told_once_while_it_lasts(clock: Clock) -> None:
     kernel = Kernel({5: RawStack((5,), "")})
-    stacks = Stacks(kernel, kernel, Nothing())  # type: ignore[arg-type]
+    stacks = Stacks(kernel, kernel, Nothing(), Nothing())  # type: ignore[arg-type]
     batch = Batch()
     for second in range(100):
         clock.now_ns = second * 1_000_000_000

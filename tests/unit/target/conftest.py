@@ -42,18 +42,25 @@ class ProcTree:
         if exe is not None:
             (home / "exe").symlink_to(exe or f"/usr/bin/{comm}")
         for tid, name in names.items():
-            self.thread(pid, tid, name.encode("utf-8", "surrogateescape"), start, stack)
+            raw = name.encode("utf-8", "surrogateescape")
+            self.thread(pid, tid, raw, start, stack, state if tid == pid else "S")
         for name, text in (extra or {}).items():
             (home / name).write_text(text)
         return home
 
     def thread(
-        self, pid: int, tid: int, comm: bytes, start: int = 5000, stack: int = 0x7FFD_0000_0000
+        self,
+        pid: int,
+        tid: int,
+        comm: bytes,
+        start: int = 5000,
+        stack: int = 0x7FFD_0000_0000,
+        state: str = "S",
     ) -> None:
         home = self.root / str(pid) / "task" / str(tid)
         home.mkdir(parents=True, exist_ok=True)
         (home / "comm").write_bytes(comm + b"\n")
-        self.stat(home / "stat", tid, "x", "S", 1, 0, 1, start, stack)
+        self.stat(home / "stat", tid, "x", state, 1, 0, 1, start, stack)
 
     @staticmethod
     def stat(

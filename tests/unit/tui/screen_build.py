@@ -23,6 +23,7 @@ from hud.model import (
     Pressure,
     Rung,
     RunInfo,
+    RuntimeUse,
     Snapshot,
     Stack,
     Target,
@@ -232,8 +233,42 @@ INFO = RunInfo(
 )
 
 
+def lasting(uses: tuple[WorkerUse, ...], threshold_ns: int) -> tuple[Episode, ...]:
+    """The polls that these workers are in, as far as they have lasted for the threshold."""
+    found = []
+    for use in uses:
+        state = use.state
+        if state is None or not use.alive or state.where not in (Where.POLL, Where.ROOT):
+            continue
+        length = NOW - state.poll_start_ns if state.poll_start_ns else 0
+        if length >= threshold_ns:
+            asleep = 0 if state.running else length
+            found.append(
+                Episode(
+                    worker_id=use.worker.worker_id,
+                    tid=use.worker.tid,
+                    start_ns=state.poll_start_ns,
+                    duration_ns=length,
+                    on_cpu_ns=length - asleep,
+                    asleep_ns=asleep,
+                    waiting_ns=0,
+                    method=Method.POLL,
+                    cause=Cause.SYNC if state.asleep_stack else Cause.CPU,
+                    stack=state.asleep_stack or (1 if state.running else 0),
+                    in_progress=True,
+                    began_before=state.began_before,
+                )
+            )
+    return tuple(sorted(found, key=lambda one: -one.duration_ns))
+
+
 def snapshot(**changes: Any) -> Snapshot:
     """The demo server after 2 min 14 s."""
+    uses = changes.get("workers", WORKERS)
+    found = lasting(uses, changes.get("info", INFO).threshold_ns)
+    doing = {one.tid: one for one in found}
+    changes["workers"] = tuple(replace(use, doing=doing.get(use.worker.tid)) for use in uses)
+    changes.setdefault("lasting", found)
     made = Snapshot(
         info=INFO,
         now_ns=NOW,
@@ -261,7 +296,20 @@ def snapshot(**changes: Any) -> Snapshot:
         hud_rss_bytes=60 << 20,
         stacks={1: HASH_STACK, 2: OTHER_HASH_STACK, 3: SAVE_STACK},
     )
-    return replace(made, **changes)
+    made = replace(made, **changes)
+    return made if made.runtimes or not made.workers else replace(made, runtimes=(runtime(made),))
+
+
+def runtime(of: Snapshot) -> RuntimeUse:
+    """The only one."""
+    return RuntimeUse(
+        name="demo-worker",
+        workers=len(of.workers),
+        time_ns=of.worker_time_ns,
+        blocked_ns=of.blocked_ns,
+        waiting_ns=of.waiting_ns,
+        episodes=of.episodes,
+    )
 
 
 QUIET: dict[str, Any] = {

@@ -1,16 +1,28 @@
 //! A runtime in which one task blocks its thread for 12 ms, again and again.
 //!
 //! With the feature `multi` it has two workers; without, or with the argument `current`, the main
-//! thread drives it. The other thread of the program runs no runtime. Ends after a minute.
+//! thread drives it; with the argument `leave` another thread does and the main thread ends. One
+//! more thread of the program runs no runtime. Ends after a minute.
 
+use std::ffi::c_long;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
 
 fn main() -> std::io::Result<()> {
     std::thread::spawn(|| std::thread::sleep(Duration::from_secs(60)));
-    let runtime = runtime(std::env::args().nth(1).as_deref() == Some("current"))?;
+    let argument = std::env::args().nth(1);
+    let runtime = runtime(argument.as_deref() == Some("current"))?;
     println!("running {}", std::process::id());
+    if argument.as_deref() == Some("leave") {
+        std::thread::spawn(move || nap_again_and_again(&runtime));
+        leave();
+    }
+    nap_again_and_again(&runtime);
+    Ok(())
+}
+
+fn nap_again_and_again(runtime: &Runtime) {
     runtime.block_on(async {
         let until = Instant::now() + Duration::from_secs(60);
         let task = tokio::spawn(async move {
@@ -21,7 +33,16 @@ fn main() -> std::io::Result<()> {
         });
         task.await.expect("a task that ends well");
     });
-    Ok(())
+}
+
+/// Ends the calling thread, not the process, as `pthread_exit` does.
+fn leave() -> ! {
+    extern "C" {
+        fn syscall(number: c_long, ...) -> c_long;
+    }
+    const SYS_EXIT: c_long = if cfg!(target_arch = "x86_64") { 60 } else { 93 };
+    unsafe { syscall(SYS_EXIT, 0) };
+    unreachable!("the thread has ended")
 }
 
 #[cfg(feature = "multi")]
