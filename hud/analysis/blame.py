@@ -99,8 +99,7 @@ def blame(stack: Stack | None) -> Blame:
     frame = frames[at]
     host = _host_of(frames, at)
     return Blame(
-        function=_handler_in(frame)
-        or frame_name(frame) + (f" in {_belonging(host)}" if host else ""),
+        function=_handler_in(frame) or frame_name(frame) + _inside(host),
         where=short_place(frame.file, frame.line, frame.precision),
         file=frame.file,
         line=frame.line,
@@ -119,7 +118,14 @@ def _host_of(frames: Sequence[Frame], at: int) -> Frame | None:
     if not (inner.inferred and inner.inlined) or at + 1 == len(frames):
         return None
     host = frames[at + 1]
-    return host if host.raw and host.origin is Origin.DEPENDENCY else None
+    return host if host.raw and host.origin in (Origin.DEPENDENCY, Origin.RUNTIME) else None
+
+
+def _inside(host: Frame | None) -> str:
+    """Tokio's own frames around a task say nothing."""
+    if host is None or host.origin is not Origin.DEPENDENCY:
+        return ""
+    return f" in {_belonging(host)}"
 
 
 _ITS_HANDLER = re.compile(r"^<([a-z_]\w*(?:::\w+)*::[a-z_]\w*) as \S*?handler::Handler<")
