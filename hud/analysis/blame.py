@@ -160,13 +160,27 @@ def _has_own_name(frame: Frame) -> bool:
 
 def culpable(frames: Sequence[Frame]) -> int:
     """Index of the frame to blame; -1 = there are no frames."""
-    users = (at for at, one in enumerate(frames) if one.origin is Origin.USER and counts(one))
-    own = next(users, -1)
+    own = _innermost_own(frames)
     inside = frames[:own] if own >= 0 else frames
     host = next((at for at, one in enumerate(inside) if runs_handler(one)), -1)
     if host >= 0 and _hosts(frames, host):
         return host
     return own if own >= 0 else _foreign(frames)
+
+
+def _innermost_own(frames: Sequence[Frame]) -> int:
+    """Index of the user's innermost frame; -1 = there is none.
+
+    A place in a library's generic code, a closure's as a rule, gives way to the function with a
+    name that called it.
+    """
+    users = [at for at, one in enumerate(frames) if one.origin is Origin.USER and counts(one)]
+    for at in users:
+        host = frames[at + 1] if at + 1 < len(frames) else None
+        placed = frames[at].inferred and frames[at].inlined and host is not None and host.raw
+        if not (placed and host) or is_framework(host):
+            return at
+    return users[0] if users else -1
 
 
 def _hosts(frames: Sequence[Frame], at: int) -> bool:

@@ -312,3 +312,14 @@ def test_a_symbol_that_says_which_handler_it_was_compiled_for(build: ModuleType)
     at = blame(build.stack(build.std("std::fs::read"), host))
     assert at.function == "app::price::table in axum's Handler::call"
     assert (at.operation, at.symbol) == ("std::fs::read", "_RNC1")
+
+
+def test_a_closures_place_in_generic_code_gives_way_to_who_called_it(build: ModuleType) -> None:
+    place = Frame(
+        0x5500, "src/pricing.rs:3", origin=Origin.USER, inlined=True, inferred=True, line=3
+    )
+    sort = replace(build.std("core::slice::sort::stable::quicksort::quicksort"), raw="_ZN1h1")
+    at = blame(axum(build, place, sort, build.user("shop::pricing::table")))
+    assert (at.function, at.operation) == ("shop::pricing::table", sort.function)
+    alone = blame(axum(build, place, sort))
+    assert alone.function == "src/pricing.rs:3"
