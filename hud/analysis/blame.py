@@ -350,8 +350,27 @@ def _last(calls: Sequence[Frame]) -> Frame:
     return calls[-1]
 
 
+_PUBLIC = tuple(
+    (re.compile(pattern), name)
+    for pattern, name in (
+        (r"^std::thread::functions::(\w+)$", r"std::thread::\1"),
+        (r"^(std::fs::\w+)::inner$", r"\1"),
+        (r"^std::sys::sync::mutex::\w+::Mutex::lock_contended$", "std::sync::Mutex::lock"),
+        (r"^std::sys::sync::rwlock::\w+::RwLock::(\w+)_contended$", r"std::sync::RwLock::\1"),
+        (r"^std::sys::sync::condvar::\w+::Condvar::(\w+)$", r"std::sync::Condvar::\1"),
+        (r"^std::sys::sync::once::\w+::Once::call$", "std::sync::Once::call_once"),
+        (r"^std::sync::poison::(?:\w+::)?(Mutex|RwLock|Condvar|Once)", r"std::sync::\1"),
+    )
+)
+"""Functions of std by the paths under which people call them."""
+
+
 def _named(call: Frame) -> str:
-    return ("~" if call.inferred else "") + call.function
+    name = call.function
+    if call.origin is Origin.STD:
+        for pattern, public in _PUBLIC:
+            name = pattern.sub(public, name)
+    return ("~" if call.inferred else "") + name
 
 
 _INNERMOST_GENERICS = re.compile(r"<[^<>]*>")

@@ -323,3 +323,18 @@ def test_a_closures_place_in_generic_code_gives_way_to_who_called_it(build: Modu
     assert (at.function, at.operation) == ("shop::pricing::table", sort.function)
     alone = blame(axum(build, place, sort))
     assert alone.function == "src/pricing.rs:3"
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        ("std::thread::functions::sleep", "std::thread::sleep"),
+        ("std::fs::read::inner", "std::fs::read"),
+        ("std::sys::sync::mutex::futex::Mutex::lock_contended", "std::sync::Mutex::lock"),
+        ("std::sys::sync::rwlock::futex::RwLock::read_contended", "std::sync::RwLock::read"),
+        ("std::sync::poison::mutex::Mutex<T>::lock", "std::sync::Mutex<T>::lock"),
+        ("std::sync::mpsc::Receiver<T>::recv", "std::sync::mpsc::Receiver<T>::recv"),
+    ],
+)
+def test_std_is_called_as_people_write_it(build: ModuleType, function: str, name: str) -> None:
+    assert blame(build.stack(build.std(function), build.user("a::f"))).operation == name
