@@ -750,7 +750,8 @@ class Blocker:
     """Episodes grouped by the code responsible."""
 
     function: str
-    """The innermost user function; else the innermost named frame; else module+offset."""
+    """The code responsible, see `hud.analysis.blame`; a task's type where its future is inlined
+    into Tokio's frame; else module+offset."""
     where: str
     """``src/login.rs:88`` or empty."""
     file: str
@@ -758,7 +759,8 @@ class Blocker:
     origin: Origin
     inferred: bool
     operation: str
-    """The library call right below it: ``bcrypt::hash``, ``std::fs::read``; may be empty."""
+    """The library call that it made: ``bcrypt::hash``, ``std::fs::read``; ``first ... last`` where
+    the first only passes it on; may be empty."""
     cause: Cause
     """That of its main case; see ``cases``."""
     count: int
