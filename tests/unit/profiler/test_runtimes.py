@@ -9,35 +9,47 @@ import struct
 from hud.profiler.runtimes import UNNAMED, Runtimes
 
 
-class Context:
-    """``scheduler::Context`` in this very process, of threads that share a handle."""
+class Words:
+    """Some of them in the memory of this very process."""
 
-    def __init__(self, handle: int, *, multi: bool = True, tagged: bool = True) -> None:
-        self._worker = ctypes.create_string_buffer(struct.pack("<QQQ", 1, 1, handle))
+    def __init__(self, *words: int) -> None:
+        self._memory = ctypes.create_string_buffer(struct.pack(f"<{len(words)}Q", *words))
+        self.address = ctypes.addressof(self._memory)
+
+
+class Context:
+    """``scheduler::Context`` of a thread that shares the handle with others."""
+
+    def __init__(self, handle: Words, *, multi: bool = True, tagged: bool = True) -> None:
+        self._worker = Words(2, 1, handle.address)
         if multi:
-            words = struct.pack("<QQ", 1, ctypes.addressof(self._worker))
+            words = (1, self._worker.address, 0, 0)
         else:
-            words = struct.pack("<QQ", 0, handle) if tagged else struct.pack("<QQ", handle, 0)
-        self._context = ctypes.create_string_buffer(words)
-        self.scheduler = ctypes.addressof(self._context)
+            words = (0, handle.address, 0, 0) if tagged else (handle.address, 0, 0, 0)
+        self._context = Words(*words)
+        self.scheduler = self._context.address
+
+
+def _handle() -> Words:
+    return Words(3, 1, 0)
 
 
 def test_threads_with_one_handle_are_one_runtime() -> None:
     runtimes = Runtimes(os.getpid())
     runtimes.begin()
-    api, jobs = 0x7000_1000, 0x7000_2000
+    api, jobs, *others = (_handle() for _ in range(6))
     known = [
         (1, "api-0", Context(api)),
         (2, "api-1", Context(api)),
         (3, "api-0", Context(jobs)),  # two pools of one name
-        (4, "ui", Context(0x7000_3000, multi=False)),
-        (5, "ui", Context(0x7000_4000, multi=False, tagged=False)),
-        (6, "", Context(0x7000_5000, multi=False)),
+        (4, "ui", Context(others[0], multi=False)),
+        (5, "ui", Context(others[1], multi=False, tagged=False)),
+        (6, "", Context(others[2], multi=False)),
     ]
     names = [runtimes.of(tid, name, context.scheduler) for tid, name, context in known]
     assert names == ["api", "api", "api #2", "ui", "ui #2", UNNAMED]
     # a thread that begins one runtime after the other is one of them for the figures
-    assert runtimes.of(4, "ui", Context(0x7000_6000, multi=False).scheduler) == "ui"
+    assert runtimes.of(4, "ui", Context(others[3], multi=False).scheduler) == "ui"
     runtimes.forget(4)
     assert runtimes.of(4, "ui", Context(jobs).scheduler) == "api #2"
     runtimes.close()
