@@ -28,6 +28,7 @@ enum event_flags {
 	FLAG_TICK_UNKNOWN = 2, /* consecutive polls of one task may look like one */
 	FLAG_IN_PROGRESS = 4,  /* POLL: set by user space only */
 	FLAG_OTHER_PROCESS = 8, /* WAKE: the waker is not the target's */
+	FLAG_AWAITED = 16, /* POLL: it awaited, so that it may be two of one task in a worker's turn */
 };
 
 #define FLAGS_FILE_TYPE 0xf000 /* SLEEP: S_IFMT of the first argument as a descriptor, 0 = none */

@@ -188,11 +188,23 @@ static __always_inline void end_poll(struct thread *thread, __u64 now)
 			event->value = thread->poll_waiting_ns;
 			event->info = thread->begin_uncertain_us;
 			event->other = doubt / 1000;
-			event->flags = thread->tick_known ? 0 : FLAG_TICK_UNKNOWN;
+			event->flags = thread->doubts;
 			bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
 		}
 	}
 	thread->poll_start_ns = 0;
+}
+
+/* Two sights that look like one poll: may it have ended between them, and begun anew? */
+static __always_inline __u32 doubts(const struct thread *thread, const struct sight *sight)
+{
+	if (!sight->turn_known || !thread->turn_known)
+		return FLAG_TICK_UNKNOWN;
+	/* whoever is polled a second time in one turn was woken by the other: that takes an await */
+	if (sight->multi && sight->budget != thread->budget && sight->budget != NO_BUDGET &&
+	    thread->budget != NO_BUDGET)
+		return FLAG_AWAITED;
+	return 0;
 }
 
 /* `thread` is the current one and was on a CPU since seen_ns or since_ns. */
@@ -200,23 +212,26 @@ static __always_inline void see(struct thread *thread, struct task_struct *task,
 				__u64 now)
 {
 	struct sight sight;
-	int other;
+	int other, same;
 
 	if (look(&sight, thread, thread_pointer(task), looking))
 		return;
 	exact_settle(thread, sight.where);
 	other = sight.where != thread->where || sight.task_id != thread->task_id ||
 		/* a tick that cannot be read just now says nothing */
-		(sight.tick_known && thread->tick_known && sight.tick != thread->tick);
-	if (other && exact_same(thread, sight.where))
+		(sight.turn_known && thread->turn_known && sight.turn != thread->turn);
+	same = exact_same(thread, sight.where);
+	if (same)
 		other = 0;
 	if (other && thread->poll_start_ns)
 		end_poll(thread, now);
+	else if (!same)
+		thread->doubts |= doubts(thread, &sight);
 	thread->where = sight.where;
 	thread->task_id = sight.task_id;
-	if (other || sight.tick_known) {
-		thread->tick = sight.tick;
-		thread->tick_known = sight.tick_known;
+	if (other || sight.turn_known) {
+		thread->turn = sight.turn;
+		thread->turn_known = sight.turn_known;
 	}
 	if (in_poll(sight.where)) {
 		if (!thread->poll_start_ns) {
@@ -228,6 +243,7 @@ static __always_inline void see(struct thread *thread, struct task_struct *task,
 				doubt = now - config.attached_ns;
 			thread->begin_uncertain_us = doubt / 1000;
 			exact_adopt(thread);
+			thread->doubts = 0;
 			thread->poll_asleep_ns = 0;
 			thread->poll_waiting_ns = 0;
 			thread->caught = CAUGHT_NOTHING;
@@ -236,6 +252,7 @@ static __always_inline void see(struct thread *thread, struct task_struct *task,
 			thread->slept_ns = 0;
 		}
 		thread->poll_last_ns = now;
+		thread->budget = sight.budget;
 	}
 	thread->seen_ns = now;
 }

@@ -38,7 +38,8 @@ struct thread {
 	__u64 late_end_ns;
 	__u64 late_stack;
 	__u64 task_id;
-	__u64 parked_id;  /* CONTEXT's id outside polls: the job that launched the worker */
+	__u64 parked_id;  /* CONTEXT's id in a proven park: of the job that launched the worker */
+	__u64 turn;       /* of the scheduler: its tick, and above that the worker's flags */
 	__u64 scheduler;  /* CONTEXT.scheduler when last seen, tells a worker */
 	__u64 stack;      /* taken when it was last switched out, 0 = none */
 	__u64 credit_ns;  /* what it may still spend on stacks */
@@ -48,7 +49,8 @@ struct thread {
 	__u64 asleep_ns[6];  /* by enum where */
 	__u64 samples[6];    /* CPU samples, by enum where */
 	__u32 begin_uncertain_us;
-	__u32 tick;
+	__u16 doubts; /* whether this poll is one: FLAG_TICK_UNKNOWN, FLAG_AWAITED */
+	__u16 budget; /* of the poll when last seen, or NO_BUDGET */
 	__u32 syscall;
 	__u32 tid;
 	__u32 other;       /* who preempted or woke it */
@@ -61,12 +63,14 @@ struct thread {
 	__u8 preempted;
 	__u8 entered; /* has been inside a runtime */
 	__u8 exited;
-	__u8 tick_known;
+	__u8 turn_known;
 	__u8 late_preempted;
 	__u8 copy; /* of Tokio that it was last seen inside of: index in config.layout */
 	__u8 caught; /* of this poll: enum caught */
 	__u8 pad[7];
 };
+
+#define NO_BUDGET 0xffff /* a poll has 128 at the most; none if task::unconstrained */
 
 /* Where one copy of Tokio keeps what it is doing (hud/runtime/context.py says where the offsets come
  * from). */
@@ -77,15 +81,20 @@ struct layout {
 	__s32 budget_tag;
 	__s32 runtime;
 	__s32 scheduler;
-	__s32 core; /* in scheduler::Context */
+	__s32 core; /* in scheduler::Context; -1 = not known */
 	__s32 tick_multi; /* in Core; -1 = not known */
 	__s32 tick_current;
+	__s32 park; /* in the multi_thread Core, 0 while the worker is parked; -1 = not known */
+	__s32 driver; /* in the current_thread Core; -1 = not known */
 	__u32 valid;
 	__u32 size; /* bytes of CONTEXT that are read, at most CONTEXT_SIZE */
 	__u32 module; /* TLS module id of a shared object; 0 = at a fixed distance */
 	__s32 current; /* without ids: the current_thread scheduler; -1 = there is none */
-	__u32 cores;  /* set here: a multi_thread worker was seen with its core, where `core` says */
-	__u32 pad;
+	__u32 untagged; /* scheduler::Context has no tag: there is no multi_thread */
+	__u32 flags; /* 1 = four flags of a worker are behind its tick and the word after that */
+	/* set here: */
+	__u32 cores; /* a multi_thread worker was seen with its core, where `core` says */
+	__u32 idle; /* the largest word at `driver`, addresses left out */
 };
 
 #define CONTEXT_SIZE 128

@@ -6,9 +6,11 @@
 
 struct sight {
 	__u64 task_id;
-	__u32 tick;
+	__u64 turn;
+	__u16 budget;
 	__u8 where;
-	__u8 tick_known;
+	__u8 turn_known;
+	__u8 multi; /* the scheduler is a multi_thread one: it has a LIFO slot */
 };
 
 static __always_inline __u64 thread_pointer(struct task_struct *task)
@@ -87,28 +89,77 @@ static __always_inline int find_core(__u64 *core, const struct layout *layout, _
 	return 0;
 }
 
-static __always_inline void read_tick(struct sight *sight, __u64 core, __s32 at)
+/* `flags`: four of a worker follow, behind another word. They tell apart what a tick does not, a poll
+ * from one in the LIFO slot behind it: lifo_enabled is the first. */
+static __always_inline void read_turn(struct sight *sight, __u64 core, __s32 at, int flags)
 {
-	if (core && at >= 0 && !read_at(&sight->tick, 4, core + at))
-		sight->tick_known = 1;
+	__u32 words[3] = {};
+
+	if (at < 0 || read_at(words, flags ? 12 : 4, core + at))
+		return;
+	sight->turn = words[0] | (__u64)words[2] << 32;
+	sight->turn_known = 1;
 }
 
-/* scheduler::Context begins with a tag: 1 = multi_thread; none in a Tokio without it, whose tick_multi
- * is -1. Returns whether a worker is without a core: it is in block_in_place, or past it, and another
- * thread has the core. */
+enum core_sight {
+	CORE_UNKNOWN,
+	CORE_LENT,    /* by block_in_place, to another thread; or at hand, between two polls */
+	CORE_PARKED,  /* its thread is parked, or drives I/O and timers */
+	CORE_POLLING,
+};
+
+#define LEAST_ADDRESS 4096
+
+/* A current_thread Core without a budget: the driver is taken out to park. It is an Option: an address
+ * or 0, or else the largest of some small numbers means none. A driver that is there has 0 or 1, or
+ * more of them: until a larger one than those was seen, nothing is known. */
+static __always_inline int see_driver(struct layout *layout, __u64 core)
+{
+	__u64 word;
+
+	if (layout->driver < 0 || read_at(&word, 8, core + layout->driver))
+		return CORE_UNKNOWN;
+	if (word >= LEAST_ADDRESS)
+		return CORE_POLLING;
+	if (word > layout->idle)
+		layout->idle = word;
+	return layout->idle > 1 && word < layout->idle ? CORE_POLLING : CORE_PARKED;
+}
+
+/* A worker's Core without a budget: the parker is taken out to park. */
+static __always_inline int see_parker(const struct layout *layout, __u64 core)
+{
+	__u64 parker;
+
+	if (layout->park < 0 || read_at(&parker, 8, core + layout->park))
+		return CORE_UNKNOWN;
+	return parker ? CORE_POLLING : CORE_PARKED;
+}
+
+/* scheduler::Context begins with a tag: 0 = current_thread, 1 = multi_thread; none in a Tokio without
+ * rt-multi-thread. */
 static __always_inline int read_core(struct sight *sight, struct layout *layout, __u64 scheduler,
 				     __u8 *scratch)
 {
-	__u64 core;
+	int what = CORE_POLLING;
+	__u64 core, tag;
 
-	if (find_core(&core, layout, scheduler, scratch))
-		return 0;
-	read_tick(sight, core, scratch[0] ? layout->tick_multi : layout->tick_current);
-	if (scratch[0] != 1 || layout->tick_multi < 0)
-		return 0;
-	if (core && !layout->cores)
+	if (layout->core < 0 || find_core(&core, layout, scheduler, scratch))
+		return CORE_UNKNOWN;
+	tag = layout->untagged ? 0 : word_at(scratch, 0);
+	if (tag > 1)
+		return CORE_UNKNOWN;
+	sight->multi = tag;
+	if (!core)
+		return tag && layout->cores ? CORE_LENT : CORE_UNKNOWN;
+	if (tag && !layout->cores)
 		layout->cores = 1;
-	return !core && layout->cores;
+	if (sight->budget == NO_BUDGET)
+		what = tag ? see_parker(layout, core) : see_driver(layout, core);
+	if (what == CORE_POLLING)
+		read_turn(sight, core, tag ? layout->tick_multi : layout->tick_current,
+			  tag && layout->flags);
+	return what;
 }
 
 enum copy_sight {
@@ -156,7 +207,7 @@ static __always_inline int look_apart(struct sight *sight, struct thread *thread
 		sight->where = WHERE_UNKNOWN;
 	} else {
 		sight->where = WHERE_POLL;
-		read_tick(sight, core, tick_at);
+		read_turn(sight, core, tick_at, 0);
 	}
 	return INSIDE;
 }
@@ -168,7 +219,7 @@ static __always_inline int look_at(struct sight *sight, struct thread *thread,
 {
 	__u64 address, tag = 1, id, scheduler = 0;
 	__u32 size = layout->size;
-	int parked, lent = 0;
+	int what = CORE_UNKNOWN;
 	__u8 runtime, budget;
 
 	if (find_context(&address, layout, pointer))
@@ -201,22 +252,22 @@ static __always_inline int look_at(struct sight *sight, struct thread *thread,
 		thread->scheduler = scheduler;
 	else if (id)
 		thread->scheduler = 1;
-	/* no budget and another id than the parked one: task::unconstrained */
-	parked = !budget && (!thread->parked_id || id == thread->parked_id || !id);
-	if (scheduler && !(parked && id == thread->parked_id))
-		lent = read_core(sight, layout, scheduler, context);
+	sight->budget = budget ? context[(layout->budget_tag + 1) & (CONTEXT_SIZE - 1)] : NO_BUDGET;
+	/* no id is used twice: with that of the job that launched it, a worker is in no task's poll */
+	if (scheduler && (budget || !id || id != thread->parked_id))
+		what = read_core(sight, layout, scheduler, context);
+	if (what == CORE_PARKED && sight->multi)
+		thread->parked_id = id;
 	/* between polls a worker has its core at hand, and does not sleep */
-	if ((lent && (drowsy || !parked)) || (layout->scheduler >= 0 && !scheduler && id)) {
+	if ((what == CORE_LENT && (drowsy || budget)) ||
+	    (layout->scheduler >= 0 && !scheduler && id)) {
 		/* or a block_on inside a spawn_blocking job */
 		sight->where = WHERE_ALLOWED;
-	} else if (parked) {
-		sight->where = WHERE_RUNTIME;
-		/* one that does not sleep may be in a task::unconstrained poll */
-		if (drowsy)
-			thread->parked_id = id;
-	} else {
+	} else if (budget || what == CORE_POLLING) {
 		sight->where = id ? WHERE_POLL : WHERE_ROOT;
 		sight->task_id = id;
+	} else {
+		sight->where = WHERE_RUNTIME;
 	}
 	/* a CONTEXT that was never touched is all zero, which reads as entered */
 	if (!(scheduler || budget || id))
@@ -247,8 +298,10 @@ __attribute__((noinline)) int look(struct sight *sight, struct thread *thread, _
 		return -1;
 	sight->where = WHERE_UNKNOWN;
 	sight->task_id = 0;
-	sight->tick = 0;
-	sight->tick_known = 0;
+	sight->turn = 0;
+	sight->turn_known = 0;
+	sight->multi = 0;
+	sight->budget = NO_BUDGET;
 	if (!config.layouts)
 		return 0;
 	sight->where = WHERE_FOREIGN;
@@ -267,6 +320,8 @@ __attribute__((noinline)) int look(struct sight *sight, struct thread *thread, _
 		found = look_at(sight, thread, layout, pointer, context, drowsy);
 		if (found == INSIDE) {
 			count(context_read);
+			if (copy != thread->copy) /* it numbers its tasks itself */
+				thread->parked_id = 0;
 			thread->copy = copy;
 			return 0;
 		}
@@ -277,9 +332,6 @@ __attribute__((noinline)) int look(struct sight *sight, struct thread *thread, _
 		return -1;
 	}
 	count(context_read);
-	/* after block_in_place another job may make this thread a worker again */
-	if (sight->where != WHERE_RUNTIME)
-		thread->parked_id = 0;
 	return 0;
 }
 

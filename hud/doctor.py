@@ -149,14 +149,17 @@ def _objects(target: Target, resolver: Resolver) -> list[detect.SharedObject]:
     return objects.found()
 
 
+def _names(facts: FactsReply) -> str:
+    if facts.facts.has_symtab:
+        return "symbol table"
+    if facts.facts.has_mini_debug:
+        return "those in .gnu_debugdata"
+    return "stripped: names only as far as they can be inferred"
+
+
 def _executable(facts: FactsReply, unwind: UnwindReply | None) -> Iterator[Check]:
     has = facts.facts
-    yield Check(
-        has.has_symtab,
-        False,
-        "function names",
-        "symbol table" if has.has_symtab else "stripped: names only as far as they can be inferred",
-    )
+    yield Check(has.has_names, False, "function names", _names(facts))
     yield Check(
         has.has_dwarf,
         False,

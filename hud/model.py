@@ -96,6 +96,8 @@ class SampleFlag(IntEnum):
     """POLL: not ended, reported because the run ended."""
     OTHER_PROCESS = 8
     """WAKE: the waker is not of the target's process."""
+    AWAITED = 16
+    """POLL: something was awaited in it: it may be two of one task in one turn of a worker."""
 
 
 BEGAN_BEFORE = 0xFFFFFFFF
@@ -120,6 +122,19 @@ class Origin(str, Enum):
     UNKNOWN = "unknown"
 
 
+class Precision(str, Enum):
+    """How well a frame's ``file`` and ``line`` tell where its code is."""
+
+    EXACT = "exact"
+    """The line of the call, as debug info has it."""
+    NEAR = "near"
+    """Inferred: a line that its way comes to behind or before the call."""
+    DEFINITION = "definition"
+    """The line where the async fn or block begins that the code is in; the call is below."""
+    FILE = "file"
+    """Inferred: the file, no line."""
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One logical call of a stack, as people read it.
@@ -136,7 +151,7 @@ class Frame:
     """The symbol as in the file."""
     file: str = ""
     line: int = 0
-    """Line of the call (or of the pc, innermost); 0 = unknown."""
+    """Line of the call (or of the pc, innermost), see ``precision``; 0 = unknown."""
     module: str = ""
     """Path of the mapped file, ``[vdso]`` or empty."""
     offset: int = 0
@@ -148,6 +163,12 @@ class Frame:
     """True = inlined into the next (outer) frame."""
     inferred: bool = False
     """True = guessed from panic locations, never shown as a fact."""
+    recovered: bool = False
+    """True = a tail call had removed it from the stack, and the machine code tells it. ``address``
+    is then the jump's own, or the function's where it is not known which jump it was."""
+    gap: bool = False
+    """True = it was left by a jump, and others may be between it and the next inner frame."""
+    precision: Precision = Precision.EXACT
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +324,8 @@ class ThreadState:
     """Asleep in its poll, in the sleeps that are over."""
     waited_ns: int = 0
     """Runnable and not running in its poll, likewise."""
+    doubts: int = 0
+    """Whether its poll is one: bits of ``SampleFlag``."""
 
 
 # --------------------------------------------------------------------------- tasks
@@ -356,6 +379,11 @@ class TasksRead:
     """``max_blocking_threads``."""
     pool_busiest: int = -1
     """Most threads of the pool that were busy at one reading of this run."""
+    pool_full: int = 0
+    """The threads of a pool that at some reading of this run were all busy while jobs waited; 0 =
+    none was that full."""
+    pool_waited: int = 0
+    """Most jobs that waited then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -403,6 +431,8 @@ class Culprit(NamedTuple):
     tid: int
     pid: int
     name: str
+    process: str = ""
+    """The name of its process; empty = not known."""
 
 
 class Spot(NamedTuple):
@@ -434,9 +464,20 @@ class Code:
     """Why something is missing."""
 
 
+class Child(NamedTuple):
+    """A process that the target, or a child of it, has started."""
+
+    pid: int
+    name: str
+    cpu_ns: int
+    """On CPUs since the attach."""
+
+
 @dataclass(frozen=True, slots=True)
 class HostPressure:
-    """What kept the target off the CPUs that no thread is to blame for, since the attach."""
+    """What kept the target off the CPUs that no thread is to blame for, since the attach; and who
+    may do its work.
+    """
 
     throttled_ns: int = 0
     """Sum over its threads' cgroup: time stopped by a CPU quota."""
@@ -445,6 +486,8 @@ class HostPressure:
     """Taken by the hypervisor, all CPUs."""
     quota: str = ""
     """``0.5 CPUs in /system.slice/x`` or empty."""
+    children: tuple[Child, ...] = ()
+    """Those that are alive, the busiest first; a few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -662,11 +705,14 @@ class Episode:
     """Ready tasks in the worker's own queue meanwhile, on average; -1 = not read."""
     stopped_ns: int = 0
     """Of ``asleep_ns``: stopped by a signal or a tracer."""
+    pressed: bool = False
+    """Its own time is below the threshold: most of it was asleep in a call, and after that it had
+    to wait for a CPU."""
 
     @property
     def charged_ns(self) -> int:
-        """What counts against the code."""
-        return self.duration_ns - self.stopped_ns
+        """Its own time, which counts against the code: on a CPU and asleep, but not stopped."""
+        return self.duration_ns - self.waiting_ns - self.stopped_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -683,6 +729,18 @@ class Latency:
     """Name of the thread that ran instead; empty = the CPU was idle or it is unknown."""
     culprit_pid: int
     preempted: bool
+    process: str = ""
+    """The name of the thread's process; empty = not known."""
+
+
+class Case(NamedTuple):
+    """What the code of one blocker was held up by: a cause, and the call it was in."""
+
+    cause: Cause
+    operation: str
+    total_ns: int
+    stack: int
+    """The heaviest of it; 0 = none was caught."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -700,14 +758,15 @@ class Blocker:
     operation: str
     """The library call right below it: ``bcrypt::hash``, ``std::fs::read``; may be empty."""
     cause: Cause
-    """The cause with the largest total."""
+    """That of its main case; see ``cases``."""
     count: int
     total_ns: int
+    """Like all figures of a blocker: of its episodes' own time (``Episode.charged_ns``)."""
     max_ns: int
     p50_ns: int
     p99_ns: int
     share: float
-    """Of all worker time in the window, 0..1."""
+    """Of the worker time of the runtimes it was seen in, in the window, 0..1."""
     workers: tuple[tuple[int, int], ...]
     """(worker_id, ns), largest first."""
     stacks: tuple[tuple[int, int], ...]
@@ -728,6 +787,59 @@ class Blocker:
     """(task type, ns), largest first, a few."""
     behind: float = -1.0
     """Ready tasks that waited in the same worker's queue, on average; -1 = unknown."""
+    waiting_ns: int = 0
+    """Without a CPU in these episodes: in no other figure."""
+    pressed: int = 0
+    """Episodes that were long only because such a wait followed a sleep."""
+    lasting: int = 0
+    """Episodes that have not ended: in all figures with their time so far, in the percentiles only
+    where no other is."""
+    lasting_ns: int = 0
+    """How long the longest of them is so far, waits for a CPU included."""
+    standoff: bool = False
+    """It waits for a lock in a ``Standoff``."""
+    key: tuple[str, str, str] = ("", "", "")
+    """What makes it the same blocker in the next snapshot: see `hud.analysis.blame`."""
+    cases: tuple[Case, ...] = ()
+    """Largest first, a few; ``cause`` and ``operation`` are the first's: the main case's."""
+
+    @property
+    def example(self) -> int:
+        """The heaviest stack of the main case; 0 = none was caught."""
+        return self.cases[0].stack if self.cases else 0
+
+
+class Standoff(NamedTuple):
+    """Workers that wait for locks which none of them lets go of: each seems to hold what another
+    one wants. Inferred: nobody knows who holds a lock before it is let go."""
+
+    workers: tuple[int, ...]
+    locks: int
+    lasted_ns: int
+    """The shortest of the waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeUse:
+    """One runtime: how many threads drive it, and where their time went in the span."""
+
+    name: str
+    """What its threads are called; several of one name are told apart as ``name #2``."""
+    workers: int
+    """Those that drive it now, or did when the run ended."""
+    time_ns: int
+    """Sum over all workers, idle ones too, of the time that they were its workers."""
+    blocked_ns: int
+    waiting_ns: int
+    episodes: int
+    worst: int = -1
+    """The worker that was blocked for the largest part of its time; -1 = none was."""
+    worst_share: float = 0.0
+
+    @property
+    def share(self) -> float:
+        """The part of its time for which it was blocked, 0..1."""
+        return min(1.0, self.blocked_ns / self.time_ns) if self.time_ns else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -758,18 +870,29 @@ class WorkerUse:
     episodes: int
     history: tuple[int, ...]
     """Blocked ns in each of the last 12 slices of 5 s, oldest first."""
+    time_ns: int = 0
+    """For how long it was a worker, in the span."""
+    blocked_ns: int = 0
+    doing: Episode | None = None
+    """What it is in now, or was when the run ended, if that has lasted for the threshold."""
+    drives: bool = True
+    """It is a worker still, or was when the run ended: no thread that has ended, or that handed its
+    scheduler to another."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pressure:
-    """Who ran while workers waited."""
+    """Who ran while workers waited: other processes by their names, own threads by theirs."""
 
     culprit: str
     pid: int
+    """0 = several processes, or none."""
     same_process: bool
     count: int
     total_ns: int
     max_ns: int
+    processes: int = 1
+    """How many have that name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -794,7 +917,8 @@ class Snapshot:
     episodes: int
     blocked_ns: int
     worker_time_ns: int
-    """Sum over the workers of the time they were watched, in the span."""
+    """Sum over the workers of the time that they were such, in the span; without runtimes that
+    never ran."""
     waiting_ns: int
     allowed_ns: int
     longest_poll_ns: int
@@ -824,3 +948,10 @@ class Snapshot:
     """Those that began before the attach."""
     timeline: tuple[Episode, ...] = ()
     """The latest episodes, those in progress included, by start; bounded."""
+    lasting: tuple[Episode, ...] = ()
+    """Those that have not ended, or had not when the run did; the longest first."""
+    standoff: Standoff | None = None
+    stacks_end: str = ""
+    """Where and why most incomplete stacks end: ``no unwind rule in libfoo.so``."""
+    runtimes: tuple[RuntimeUse, ...] = ()
+    """Those that ran, by (-share, name)."""

@@ -9,15 +9,16 @@ Terms: see `hud.analysis.remedy`.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from hud.analysis import figures
+from hud.analysis import figures, lasting, standoff
 from hud.analysis.blame import culpable
+from hud.analysis.frameworks import is_framework, is_sealed, polls_task, runs_handler, runs_task
 from hud.analysis.remedies_libraries import ASYNC_LIBRARIES, LIBRARIES, PUBLIC
 from hud.analysis.remedies_std import REST
-from hud.analysis.remedy import ASYNC, LIBRARY, NAMELESS, OPAQUE, OWN, Remedy
+from hud.analysis.remedy import ASYNC, LIBRARY, NAMELESS, OPAQUE, OWN, SELECT, Remedy
 from hud.model import Blocker, Cause, Frame, Origin, Stack
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ ADVICE: tuple[Remedy, ...] = (*LIBRARIES, *REST)
 LONGEST = 100
 """Characters of ``Advice.text``, at most."""
 _WORTH_MOVING_NS = 1_000_000
-_LONGEST_CALL = 26
+_LONGEST_CALL = 32
 _UNKNOWN_CALL = "it"
 
 
@@ -59,9 +60,16 @@ class Match(NamedTuple):
 
 
 def advise(blocker: Blocker, stacks: Mapping[int, Stack]) -> Advice:
-    """What to do about ``blocker``, by the frames of its heaviest stack and its median time."""
-    key = blocker.stacks[0][0] if blocker.stacks else 0
-    return advise_stack(blocker.cause, stacks.get(key), blocker.p50_ns, blocker.count)
+    """What to do about ``blocker``, by the frames of its main case and its median time."""
+    if blocker.standoff:
+        return Advice(standoff.FIX, standoff.WHY)
+    stack = stacks.get(blocker.example)
+    if standoff.is_kept(blocker, stack):
+        return Advice(standoff.kept_fix(blocker), standoff.KEPT_WHY)
+    typical_ns = 0 if lasting.all_last(blocker) else blocker.p50_ns
+    found = advise_stack(blocker.cause, stack, typical_ns, blocker.count)
+    cost = lasting.cost(blocker)
+    return replace(found, text=f"{found.text} ({cost})") if found and cost else found
 
 
 def advise_stack(cause: Cause, stack: Stack | None, typical_ns: int = 0, count: int = 0) -> Advice:
@@ -87,17 +95,17 @@ def advise_stack(cause: Cause, stack: Stack | None, typical_ns: int = 0, count: 
 
 def match(cause: Cause, frames: Sequence[Frame]) -> Match | None:
     """The remedy for the outermost call that has one; None = there is none."""
-    for name in _calls(frames):
-        found = _matching(cause, name)
+    for call in _calls(frames):
+        found = _matching(cause, call.name, call.inside)
         if found is not None:
             return found
     return None
 
 
 @lru_cache(maxsize=8192)
-def _matching(cause: Cause, name: str) -> Match | None:
+def _matching(cause: Cause, name: str, inside: bool) -> Match | None:
     for remedy in ADVICE:
-        if cause in remedy.causes:
+        if cause in remedy.causes and not (inside and remedy.direct):
             found = remedy.pattern.search(name)
             if found:
                 return Match(remedy, name, found.groupdict())
@@ -106,33 +114,52 @@ def _matching(cause: Cause, name: str) -> Match | None:
 
 # --------------------------------------------------------------------------- the calls
 
-_ALLOCATOR = re.compile(r"^(?:(?:m|c|re)alloc|c?free|m(?:un)?map|mremap|madvise|memalign)$")
-_C_ALIAS = re.compile(r"^_+(?:GI_+)?(?:libc_|int_)?(?!rust)")
+
+class _Call(NamedTuple):
+    name: str
+    inside: bool = False
+    """Of a library's call, not the blamed code's own."""
+
+
+_C_ALIAS = re.compile(r"^_+(?:GI_+)?(?:libc_|int_)?(?!rust|Py)")
 """Under how many names glibc has a function: ``__GI___libc_free``, ``_int_free``."""
+_WIDE = re.compile(r"^(\w+?)64$")
 
 
-def _calls(frames: Sequence[Frame]) -> list[str]:
-    """The calls that tell, outermost first, and the closing."""
+def _calls(frames: Sequence[Frame]) -> list[_Call]:
+    """The calls that tell, outermost first, and the closing; nothing rests on an inferred frame."""
     at = culpable(frames)
     if at < 0:
         return []
     blamed = frames[at]
-    names: list[str] = []
+    host = runs_task(blamed) or runs_handler(blamed)
+    inside = blamed.origin is Origin.DEPENDENCY and not host
+    calls: list[_Call] = []
     # Without debug info a library's function can look like the user's own.
-    if blamed.function and (blamed.origin is not Origin.USER or not blamed.file):
-        names.append(blamed.function)
-    library = False
+    foreign = blamed.origin is not Origin.USER or not blamed.file
+    if blamed.function and foreign and not (blamed.inferred or host):
+        calls.append(_Call(blamed.function))
+    in_task = any(map(polls_task, frames[at:]))
     for frame in reversed(frames[:at]):
         if frame.origin is Origin.KERNEL:
             break
-        library = library or frame.origin is Origin.DEPENDENCY
-        name = frame.function
-        if "::" not in name:
-            name = _C_ALIAS.sub("", name)
-        # What a library allocates is the library's business.
-        if name and not (library and _ALLOCATOR.search(name)):
-            names.append(name)
-    return [*names, _closing(frames, at)]
+        exact = frame.function and not frame.inferred
+        if exact and (in_task or not _BLOCKS_ON.search(frame.function)):
+            calls.append(_Call(_plain(frame.function), inside))
+        if is_sealed(frame):
+            return calls
+        inside = inside or frame.origin is Origin.DEPENDENCY
+    return [*calls, _Call(_closing(frames, at))]
+
+
+_BLOCKS_ON = re.compile(r"^<?tokio::runtime::.*(?:block_on|enter_runtime)")
+"""Right on a thread that is no worker: then what it polls is to blame."""
+
+
+def _plain(name: str) -> str:
+    if "::" in name:
+        return name
+    return _WIDE.sub(r"\1", _C_ALIAS.sub("", name))
 
 
 def _closing(frames: Sequence[Frame], at: int) -> str:
@@ -140,20 +167,34 @@ def _closing(frames: Sequence[Frame], at: int) -> str:
     if not blamed.function:
         outside = not blamed.module or ".so" in blamed.module or blamed.module.startswith("[")
         return OPAQUE if outside else NAMELESS
-    if blamed.origin not in (Origin.USER, Origin.DEPENDENCY):
+    if any(_SELECTS.search(frame.function) for frame in frames[: at + 1]):
+        return SELECT
+    host = runs_task(blamed) or runs_handler(blamed)
+    if blamed.origin not in (Origin.USER, Origin.DEPENDENCY) and not host:
         return OPAQUE
     crossed = _first_foreign(frames, at)
-    if crossed is None:
+    if crossed is None and runs_task(blamed):
+        return OPAQUE
+    if crossed is None or (crossed.inferred and blamed.origin is Origin.USER):
         return OWN
-    if crossed.origin is Origin.RUNTIME or ASYNC_LIBRARIES.search(crossed.function):
+    if is_framework(crossed) or ASYNC_LIBRARIES.search(crossed.function):
         return ASYNC
     return LIBRARY
 
 
+_SELECTS = re.compile(
+    r"^tokio::macros::support::(?:thread_rng_n|poll_budget)|context::thread_rng_n"
+)
+"""What every turn of a fair ``select!`` asks for."""
+
+
 def _first_foreign(frames: Sequence[Frame], at: int) -> Frame | None:
-    """The outermost frame of a library or the runtime, from the blamed one on."""
+    """The outermost frame of a library or the runtime, from the blamed one on; what the user's code
+    was inlined into is none."""
     foreign = (Origin.DEPENDENCY, Origin.RUNTIME)
-    return next((one for one in reversed(frames[: at + 1]) if one.origin in foreign), None)
+    blamed = frames[at]
+    end = at if runs_task(blamed) or runs_handler(blamed) else at + 1
+    return next((one for one in reversed(frames[:end]) if one.origin in foreign), None)
 
 
 # --------------------------------------------------------------------------- the words
@@ -174,7 +215,8 @@ def _crate(found: Match, frames: Sequence[Frame]) -> str:
     crate = found.groups.get("crate") or ""
     if not crate and found.name.startswith("("):
         foreign = _first_foreign(frames, culpable(frames))
-        crate = foreign.crate.partition(" ")[0] if foreign else ""
+        exact = foreign is not None and not foreign.inferred
+        crate = foreign.crate.partition(" ")[0] if foreign and exact else ""
     return crate if len(crate) <= _LONGEST_CALL and crate.replace("::", "").isidentifier() else ""
 
 

@@ -1,7 +1,11 @@
 """From a stack to the code responsible: which function, where, and what it had called.
 
-Terms: the *culpable frame* is the innermost frame of the user's own code; the *operation* is the
-library call that it made; *plumbing* are std's own call-throughs, which explain nothing.
+Terms: the *culpable frame* is the innermost frame of the user's own code; a *host* (see
+`hud.analysis.frameworks`) with nothing of the framework's inside is as good as one. Without either
+it is the innermost frame of the crate that owns the task's future, else the outermost frame of a
+dependency below the framework. The *operation* is the library call that it made; *plumbing* are
+std's own call-throughs, which explain nothing. Two stacks blame the same code if their *keys* are
+equal.
 """
 
 from __future__ import annotations
@@ -9,10 +13,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from hud.model import Frame, Origin, Stack
+from hud.analysis.frameworks import is_framework, passes_on, runs_handler, runs_task
+from hud.analysis.tails import counts
+from hud.model import Frame, Origin, Precision, Stack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+Key = tuple[str, str, str]
+"""Function, file and, where that is not one function's name, the symbol."""
 
 
 class Blame(NamedTuple):
@@ -20,12 +29,24 @@ class Blame(NamedTuple):
 
     function: str
     where: str = ""
-    """``src/login.rs:88`` or empty."""
+    """``src/login.rs:88``, as ``short_place`` has it; may be empty."""
     file: str = ""
     line: int = 0
     origin: Origin = Origin.UNKNOWN
     inferred: bool = False
     operation: str = ""
+    precision: Precision = Precision.EXACT
+    symbol: str = ""
+    """As in the file, of code whose readable name others have too; else empty."""
+    hosted: bool = False
+    """The function is Tokio's around the future of a task, which was inlined into it: the task's
+    type says whose code it is."""
+
+    @property
+    def key(self) -> Key:
+        # one function that is told by its places has a name at each of them
+        told_by_place = self.inferred and self.symbol
+        return ("", "", self.symbol) if told_by_place else (self.function, self.file, self.symbol)
 
 
 NO_STACK = Blame("(no stack caught)")
@@ -34,9 +55,12 @@ NOT_RESOLVED = Blame("(names not resolved)")
 _PLUMBING = re.compile(
     r"""core::ops::function | core::panic:: | std::panic | core::iter:: | core::option:: |
         core::result:: | core::pin:: | core::future:: | core::task:: | std::thread::local:: |
-        core::mem:: | core::convert:: | alloc::boxed:: | __rust_begin_short_backtrace""",
+        core::mem:: | core::convert:: | alloc::boxed:: | __rust_begin_short_backtrace |
+        ^__rustc:: | ^__r(ust|dl|g)_""",
     re.VERBOSE,
 )
+_SLOW_PATH = re.compile(r"^(?:<?parking_lot|lock_api|parking_lot_core)::.*_slow$")
+"""Of a lock, behind the fast one that is inlined."""
 _RANKS = 7
 _LIBRARY = re.compile(r"\.so(\.|$)|^\[")
 
@@ -71,29 +95,123 @@ def blame(stack: Stack | None) -> Blame:
     if at < 0:
         return NO_STACK
     frame = frames[at]
+    host = _host_of(frames, at)
     return Blame(
-        function=frame_name(frame),
-        where=short_place(frame.file, frame.line),
+        function=frame_name(frame) + (f" in {_belonging(host)}" if host else ""),
+        where=short_place(frame.file, frame.line, frame.precision),
         file=frame.file,
         line=frame.line,
         origin=frame.origin,
         inferred=frame.inferred,
-        operation=_operation(frames[:at]),
+        operation=operation(frames, at),
+        precision=frame.precision,
+        symbol=host.raw if host else "" if _has_own_name(frame) else frame.raw,
+        hosted=runs_task(frame),
     )
 
 
-def culpable(frames: Sequence[Frame]) -> int:
-    """Index of the frame to blame: the user's own, else a dependency's, else the best there is.
+def _host_of(frames: Sequence[Frame], at: int) -> Frame | None:
+    """Whose function the blamed code was inlined into, where it has no name but its place."""
+    inner = frames[at]
+    if not (inner.inferred and inner.inlined) or at + 1 == len(frames):
+        return None
+    host = frames[at + 1]
+    return host if host.raw and host.origin is Origin.DEPENDENCY else None
 
-    -1 = there are no frames.
+
+_PATH_HEAD = re.compile(r"(?:[a-z_]\w*::)+")
+_TRAIT = re.compile(r"^<.* as ([^<>]+)(?:<.*>)?>::([\w:]+)")
+
+
+def _belonging(host: Frame) -> str:
+    """``axum's Handler::call`` of ``<F as axum::handler::Handler<M,S>>::call::{async}``."""
+    crate = host.crate.partition(" ")[0]
+    bare = re.sub(r"::\{.*", "", host.function)
+    found = _TRAIT.match(bare)
+    path = f"{found[1]}::{found[2]}" if found else bare
+    return f"{crate}'s {_PATH_HEAD.sub('', path, count=1)}"
+
+
+def _has_own_name(frame: Frame) -> bool:
+    """Whatever has its name is the same source: not so of closures, and of what the user's code
+    was inlined into."""
+    return frame.origin is Origin.USER and not frame.function.endswith("}")
+
+
+def culpable(frames: Sequence[Frame]) -> int:
+    """Index of the frame to blame; -1 = there are no frames."""
+    users = (at for at, one in enumerate(frames) if one.origin is Origin.USER and counts(one))
+    own = next(users, -1)
+    inside = frames[:own] if own >= 0 else frames
+    host = next((at for at, one in enumerate(inside) if runs_handler(one)), -1)
+    if host >= 0 and _hosts(frames, host):
+        return host
+    return own if own >= 0 else _foreign(frames)
+
+
+def _hosts(frames: Sequence[Frame], at: int) -> bool:
+    """Is it the caller of what is no framework's: then the handler is inlined into it."""
+    called = next((one for one in reversed(frames[:at]) if one.origin is not Origin.STD), None)
+    return called is None or not is_framework(called) or called.origin is Origin.RUNTIME
+
+
+def _foreign(frames: Sequence[Frame]) -> int:
+    """Of a stack without a frame of the user's."""
+    task = next((at for at, one in enumerate(frames) if runs_task(one)), len(frames))
+    outermost = _outermost_dependency(frames, task)
+    if outermost >= 0:
+        frame = frames[outermost]
+        between = frames[outermost + 1 : task]
+        if not frame.inferred and task < len(frames):
+            if not passes_on(frame) and all(one.origin is Origin.STD for one in between):
+                return task  # a plain function: the future that calls it is inlined
+            if all(one.origin in _NOBODYS for one in between):
+                return _innermost_kin(frames, outermost)
+        return outermost
+    best = _best(frames)
+    if best >= 0 and frames[best].origin is Origin.UNKNOWN:
+        return best
+    framework = next((at for at in range(task) if frames[at].origin is Origin.DEPENDENCY), -1)
+    if framework >= 0:
+        return framework
+    return task if task < len(frames) else best
+
+
+_NOBODYS = (Origin.STD, Origin.RUNTIME, Origin.C)
+
+
+def _outermost_dependency(frames: Sequence[Frame], end: int) -> int:
+    """Index of the outermost frame before ``end`` of a crate below the framework; -1 = there is
+    none. What only passes the poll on to more of the framework lies above it.
     """
+    framework = [at for at in range(end) if is_framework(frames[at])]
+    inmost = next((at for at in framework if frames[at].origin is Origin.DEPENDENCY), end)
+    for at in range(end - 1, -1, -1):
+        frame = frames[at]
+        if frame.origin is Origin.DEPENDENCY and counts(frame) and not is_framework(frame):
+            if at > inmost and passes_on(frame):
+                continue
+            return at
+    return -1
+
+
+def _innermost_kin(frames: Sequence[Frame], at: int) -> int:
+    """The innermost frame of the crate that owns the task's future, or of its family."""
+    crate = frames[at].crate.partition(" ")[0]
+    word = crate.partition("_")[0]
+    for inner, frame in enumerate(frames[:at]):
+        other = frame.crate.partition(" ")[0]
+        if other == crate or (len(word) > 3 and other.partition("_")[0] == word):
+            return inner
+    return at
+
+
+def _best(frames: Sequence[Frame]) -> int:
     best, found = _RANKS, -1
     for at, frame in enumerate(frames):
         rank = _rank(frame)
         if rank < best:
             best, found = rank, at
-            if rank == 0:
-                break
     return found
 
 
@@ -119,44 +237,87 @@ def frame_name(frame: Frame) -> str:
     return f"0x{frame.address:x}"
 
 
-def short_place(file: str, line: int) -> str:
-    """``src/login.rs:88`` from a full path: from its last ``src`` on, else its last two parts."""
+def short_place(file: str, line: int, precision: Precision = Precision.EXACT) -> str:
+    """``src/login.rs:88`` from a full path: from its last ``src`` on, else its last two parts.
+
+    Where that is not the line of the call: ``src/login.rs ~:88`` near it, ``src/login.rs:80
+    (async)`` for the async fn or block that it is in, ``~src/login.rs`` for the file alone.
+    """
     parts = file.split("/")
     if "src" in parts[:-1]:
         start = len(parts) - 2 - parts[-2::-1].index("src")
     else:
         start = max(0, len(parts) - 2)
     short = "/".join(parts[start:])
-    return f"{short}:{line}" if short and line else short
+    if not short or precision is Precision.FILE:
+        return f"~{short}" if short else ""
+    return short + _LINES[precision].format(line) if line else short
+
+
+_LINES = {
+    Precision.EXACT: ":{}",
+    Precision.NEAR: " ~:{}",
+    Precision.DEFINITION: ":{} (async)",
+}
 
 
 def _rank(frame: Frame) -> int:
-    """Below _RANKS; 0 = the best there can be."""
-    if frame.origin is Origin.USER:
-        return 0
+    """Below _RANKS; 0 = the best there can be. For what is no crate's."""
+    if not counts(frame):
+        return _RANKS
     if frame.origin is Origin.DEPENDENCY:
-        return 1
+        return 4 if _SLOW_PATH.search(frame.function) else 0
     if frame.origin is Origin.UNKNOWN:
         if frame.function:
-            return 2
-        return 5 if _LIBRARY.search(frame.module) or not frame.module else 3
+            return 1
+        return 5 if _LIBRARY.search(frame.module) or not frame.module else 2
     if frame.origin is Origin.KERNEL:
-        return 7
-    return 4 if frame.function else 6
+        return _RANKS
+    if not frame.function:
+        return 6
+    return 4 if frame.origin is Origin.C else 3
 
 
-def _operation(inner: Sequence[Frame]) -> str:
-    """The call that the blamed frame made, ``~`` before an inferred name; ``inner`` are the frames
-    inside it.
+# --------------------------------------------------------------------------- the operation
+
+_INSIDE_STD = re.compile(
+    r"^<?(?:core|alloc|hashbrown|std::(?:sys|sys_common|alloc|panicking|rt))::"
+)
+
+
+def operation(frames: Sequence[Frame], at: int) -> str:
+    """The call that the blamed frame made, ``~`` before an inferred name. Where that only passes a
+    poll on, ``first ... last``; of a dependency without the user's code above it the last.
     """
-    calls = [
-        frame for frame in reversed(inner) if frame.function and frame.origin is not Origin.KERNEL
-    ]
+    calls = [frame for frame in frames[:at] if frame.function and frame.origin is not Origin.KERNEL]
     telling = [frame for frame in calls if not _plumbing(frame)]
-    for call in telling[:1] or calls[:1]:
-        return ("~" if call.inferred else "") + call.function
-    return ""
+    if not telling:
+        return _named(calls[-1]) if calls else ""
+    first, last = telling[-1], _last(telling)
+    blamed = frames[at]
+    if blamed.origin is Origin.DEPENDENCY and not runs_handler(blamed):
+        return _named(last)
+    if last is first or not (is_framework(first) or passes_on(first)):
+        return _named(first)
+    return f"{_named(first)} ... {_named(last)}"
+
+
+def _last(calls: Sequence[Frame]) -> Frame:
+    """The innermost call that people know: not what std and the C library do inside."""
+    for frame in calls:
+        if frame.origin is Origin.C or (
+            frame.origin is Origin.STD and _INSIDE_STD.search(frame.function)
+        ):
+            continue
+        return frame
+    return calls[-1]
+
+
+def _named(call: Frame) -> str:
+    return ("~" if call.inferred else "") + call.function
 
 
 def _plumbing(frame: Frame) -> bool:
-    return frame.origin is Origin.STD and bool(_PLUMBING.search(frame.function))
+    if frame.origin is Origin.STD:
+        return bool(_PLUMBING.search(frame.function))
+    return bool(_SLOW_PATH.search(frame.function))

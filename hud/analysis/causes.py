@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis.blame import culpable
 from hud.analysis.calls import LIKELY, NO_CALL, SURE, call_name, descriptor_cause
+from hud.analysis.frameworks import is_sealed, runs_handler, runs_task
 from hud.model import Cause, Frame, Origin
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ _KERNEL: tuple[tuple[Cause, re.Pattern[str]], ...] = (
 )
 """Kernel functions that tell where system call and user frames do not; the first row decides."""
 
-_HELD = re.compile(r"Mutex|RwLock|ReentrantLock|rwlock|mutex|__lll_lock_wait")
+_HELD = re.compile(r"Mutex|RwLock|ReentrantLock|rwlock|mutex|lll_lock_wait")
 _AWAITED = re.compile(
     r"[Cc]ondvar|mpsc|mpmc|channel|[Oo]nce\b|OnceLock|LazyLock|Barrier|JoinHandle|JoinInner"
     r"|thread::(\w+::)*park|Parker|pthread_(cond|join)|crossbeam|Semaphore|WaitGroup"
@@ -194,17 +195,21 @@ def _by_kernel(kernel: list[str]) -> Cause | None:
 
 
 def _library_frames(frames: Sequence[Frame] | None) -> list[str]:
-    """The names inside the blamed frame, outermost first."""
+    """The names inside the blamed frame, a library's own included, outermost first."""
     if not frames:
         return []
     at = culpable(frames)
-    if frames[at].origin is not Origin.USER:
+    if frames[at].origin is Origin.DEPENDENCY and not runs_handler(frames[at]):
+        at += 1  # its own name says what it does
+    elif frames[at].origin not in (Origin.USER, Origin.DEPENDENCY) and not runs_task(frames[at]):
         at = min(len(frames), _DEEPEST)
-    return [
-        frame.function
-        for frame in reversed(frames[:at])
-        if frame.function and frame.origin is not Origin.KERNEL
-    ]
+    names = []
+    for frame in reversed(frames[:at]):
+        if frame.function and frame.origin is not Origin.KERNEL:
+            names.append(frame.function)
+        if is_sealed(frame) and at < len(frames):
+            break
+    return names
 
 
 @lru_cache(maxsize=16_384)

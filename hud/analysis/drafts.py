@@ -15,6 +15,7 @@ from hud.analysis.causes import Finding, cause_of, holds_lock
 from hud.model import Cause, Episode, Holder
 
 if TYPE_CHECKING:
+    from hud.analysis.blame import Key
     from hud.model import Stack
 
 _WAITING = Finding(Cause.WAITING, "ready to run, without a CPU")
@@ -49,14 +50,18 @@ class Draft(NamedTuple):
 def settle(draft: Draft, blames: Blames, machine: str, threshold_ns: int) -> Episode:
     """Choose the stack that explains most of the draft, and with it the cause.
 
-    Stacks that blame the same function count together, as far as names are known.
+    Stacks that blame the same code count together, as far as names are known. What waited for
+    a CPU until its own time fell below the threshold is pressure, and blames no code; but a call
+    that it slept in for most of it is why it had to wait.
     """
     episode = draft.episode
     chosen = _choose(draft.candidates, blames)
     stack = blames.stacks.get(chosen.stack)
     frames = stack.frames if stack else None
     outside = episode.waiting_ns + draft.stopped_ns
-    if outside and episode.duration_ns - outside < threshold_ns:
+    short = outside > 0 and episode.duration_ns - outside < max(1, threshold_ns)
+    slept = episode.asleep_ns - draft.stopped_ns >= max(episode.on_cpu_ns, outside)
+    if short and not slept:
         found = _STOPPED if draft.stopped_ns > episode.waiting_ns else _WAITING
     else:
         asleep = episode.asleep_ns - draft.stopped_ns
@@ -73,6 +78,7 @@ def settle(draft: Draft, blames: Blames, machine: str, threshold_ns: int) -> Epi
         detail=chosen.detail,
         evidence=intern(found.evidence),
         stopped_ns=draft.stopped_ns,
+        pressed=short and slept,
     )
 
 
@@ -93,12 +99,12 @@ def _choose(candidates: tuple[Candidate, ...], blames: Blames) -> Candidate:
         return missed[0]
     if len(caught) == 1:
         return caught[0]
-    weights: dict[str, int] = {}
-    functions: list[str] = []
+    weights: dict[Key, int] = {}
+    keys: list[Key] = []
     for candidate in caught:
         at = blames.of(candidate.stack)
-        function = f"#{candidate.stack}" if at is NOT_RESOLVED else at.function
-        functions.append(function)
-        weights[function] = weights.get(function, 0) + candidate.weight_ns
-    heaviest = max(functions, key=lambda function: weights[function])
-    return caught[functions.index(heaviest)]
+        key = ("", "", f"#{candidate.stack}") if at is NOT_RESOLVED else at.key
+        keys.append(key)
+        weights[key] = weights.get(key, 0) + candidate.weight_ns
+    heaviest = max(keys, key=lambda key: weights[key])
+    return caught[keys.index(heaviest)]

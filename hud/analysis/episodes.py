@@ -68,4 +68,5 @@ def latency_of(sample: Sample, recording: Recording) -> Latency:
         culprit=culprit.name if culprit else own,
         culprit_pid=culprit.pid if culprit else (recording.info.target.pid if own else 0),
         preempted=bool(sample.flags & SampleFlag.PREEMPTED),
+        process=culprit.process if culprit else "",
     )

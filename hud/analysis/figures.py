@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 _US, _MS, _S = 1_000, 1_000_000, 1_000_000_000
 
 
@@ -42,18 +44,20 @@ def long_duration(ns: int) -> str:
 
 
 def percent(share: float) -> str:
-    """In a sentence: ``31 %``, ``2.1 %``, ``0.4 %``, ``0 %``; never ``0 %`` of something."""
-    value = share * 100
+    """In a sentence: ``31 %``, ``2.1 %``, ``< 0.1 %``; only nothing is ``0 %``, all ``100 %``."""
+    value = max(share, 0.0) * 100 if isfinite(share) else 0.0
     if value == 0:
         return "0 %"
     if value < 0.05:
         return "< 0.1 %"
-    return f"{value:.1f} %" if value < 9.95 else f"{value:.0f} %"
+    if 99 < value < 100:
+        return f"{min(value, 99.9):.1f} %"
+    return f"{value:.1f} %" if value < 9.95 else f"{min(value, 999):.0f} %"
 
 
 def share(value: float) -> str:
-    """In a column: ``19.0%``."""
-    return f"{value * 100:.1f}%"
+    """In a column, with the digits of ``percent``: ``31%``, ``2.1%``, ``<0.1%``."""
+    return percent(value).replace(" ", "")
 
 
 def count(number: int, noun: str = "") -> str:

@@ -10,16 +10,12 @@ from typing import TYPE_CHECKING
 
 from hud.analysis.blame import Blame, Blames
 from hud.analysis.tally import Durations, Tally
-from hud.model import Cause
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from hud.analysis.blame import Key
     from hud.model import Episode
-
-Key = tuple[str, str, Cause]
-"""Function, file and cause: what makes two episodes the same blocker. One function that sleeps here
-and resolves a name there has two problems, with two remedies."""
 
 _MANY_MOVES = 2_000
 
@@ -38,6 +34,11 @@ class Ledger:
         self.touched: set[Key] = set()
         """Tallies that changed, came or went; whoever ranks them clears it."""
         self.by_tid: dict[int, Durations] = {}
+        self.runtime_of: dict[int, str] = {}
+        """By tid, of workers that are there still or that episodes are counted of; the owner
+        keeps it."""
+        self.buried: dict[str, tuple[int, int]] = {}
+        """By runtime: blocked time and episodes of dead workers that are in ``by_tid`` no more."""
         self.blocking = Durations()
         self.stopped = 0
         """Episodes in which the thread was stopped; together for ``stopped_ns``."""
@@ -69,7 +70,7 @@ class Ledger:
         """Those that the episodes name."""
         found = set(self._by_stack)
         for tally in self.tallies.values():
-            found.update(tally.stacks)
+            found.update(stack for stack, _ in tally.stacks)
             found.update(stack for stack, *_ in tally.holders)
         return found
 
@@ -148,7 +149,10 @@ class Ledger:
         For a run without a window: what is counted now can only be counted anew.
         """
         for tid in self.by_tid.keys() - workers.keys():
-            del self.by_tid[tid]
+            lost = self.by_tid.pop(tid)
+            runtime = self.runtime_of.get(tid, "")
+            total_ns, number = self.buried.get(runtime, (0, 0))
+            self.buried[runtime] = total_ns + lost.total_ns, number + len(lost.values)
             self._buried = True
         ids = set(workers.values())
         for key, tally in self.tallies.items():
@@ -175,10 +179,13 @@ class Ledger:
         self._tally_out(episode, self.blame_of(episode))
         self.blocking.remove(start, episode.charged_ns)
         mine = self.by_tid.get(episode.tid)
-        if mine is not None and mine.has(episode.charged_ns):  # else the thread was buried
+        if mine is not None and mine.has(episode.charged_ns):
             mine.remove(start, episode.charged_ns)
             if not mine.values:
                 del self.by_tid[episode.tid]
+        elif (runtime := self.runtime_of.get(episode.tid, "")) in self.buried:
+            total_ns, number = self.buried[runtime]
+            self.buried[runtime] = max(0, total_ns - episode.charged_ns), max(0, number - 1)
 
     def _off(self, stack: int, at: int) -> None:
         numbers = self._by_stack[stack]
@@ -192,7 +199,7 @@ class Ledger:
             self.stopped_ns += sign * episode.stopped_ns
 
     def _tally_in(self, episode: Episode, at: Blame) -> None:
-        key = (at.function, at.file, episode.cause)
+        key = at.key
         self.touched.add(key)
         tally = self.tallies.get(key)
         if tally is None:
@@ -200,7 +207,7 @@ class Ledger:
         tally.add(episode, at, self._run_start_ns)
 
     def _tally_out(self, episode: Episode, at: Blame) -> None:
-        key = (at.function, at.file, episode.cause)
+        key = at.key
         self.touched.add(key)
         tally = self.tallies[key]
         tally.remove(episode, at, self._run_start_ns)
@@ -214,6 +221,7 @@ class Ledger:
         self.touched |= self.tallies.keys()
         self.tallies.clear()
         self.by_tid.clear()
+        self.buried.clear()
         self.blocking = Durations()
         self.before = [episode for episode in self.all() if episode.began_before]
         for episode in sorted(self.all(), key=lambda one: one.charged_ns):

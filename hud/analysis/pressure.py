@@ -5,14 +5,25 @@ Terms: a wait is *retired* when it counts, but is not held any more.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, insort
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hud.model import Pressure
 
 if TYPE_CHECKING:
     from hud.model import Latency
+
+
+_Key = tuple[str, str, int]
+"""Of what ran instead: the name of the thread, that of its process, and its pid."""
+_NUMBERED = re.compile(r"(?<=.)[-_ #./]?\d+$")
+
+
+def _key(latency: Latency) -> _Key:
+    return latency.culprit, latency.process, latency.culprit_pid
 
 
 class _Lengths:
@@ -40,8 +51,7 @@ class Waits:
         self.held: deque[Latency] = deque()
         """In the order of their ends."""
         self._all = _Lengths()
-        self._by_culprit: dict[tuple[str, int], _Lengths] = {}
-        """By the name and pid of what ran instead."""
+        self._by_culprit: dict[_Key, _Lengths] = {}
         self._retired = 0
         self._forgotten = 0
 
@@ -89,29 +99,37 @@ class Waits:
                 self._forgotten += 1
 
     def pressure(self, own_pid: int) -> tuple[Pressure, ...]:
-        """By (-total, name, pid) of what ran instead; ``own_pid`` is that of the target."""
-        rows = [
-            Pressure(
-                culprit=name,
-                pid=pid,
-                same_process=pid == own_pid,
-                count=len(lengths.values),
-                total_ns=lengths.total_ns,
-                max_ns=lengths.values[-1],
+        """By (-total, name) of what ran instead; ``own_pid`` is that of the target.
+
+        Own threads go by their names without a number, other processes by theirs.
+        """
+        rows: dict[tuple[str, bool], Pressure] = {}
+        pids: dict[tuple[str, bool], set[int]] = {}
+        for (thread, process, pid), lengths in self._by_culprit.items():
+            same = pid == own_pid
+            name = process if process and not same else _NUMBERED.sub("", thread)
+            key = name, same
+            pids.setdefault(key, set()).add(pid)
+            row = rows.get(key) or Pressure(name, pid, same, 0, 0, 0)
+            rows[key] = replace(
+                row,
+                pid=pid if len(pids[key]) == 1 else 0,
+                processes=len(pids[key]),
+                count=row.count + len(lengths.values),
+                total_ns=row.total_ns + lengths.total_ns,
+                max_ns=max(row.max_ns, lengths.values[-1]),
             )
-            for (name, pid), lengths in self._by_culprit.items()
-        ]
-        return tuple(sorted(rows, key=lambda row: (-row.total_ns, row.culprit, row.pid)))
+        return tuple(sorted(rows.values(), key=lambda row: (-row.total_ns, row.culprit)))
 
     def _count(self, latency: Latency) -> None:
         self._all.add(latency.duration_ns)
-        key = latency.culprit, latency.culprit_pid
+        key = _key(latency)
         self._by_culprit.setdefault(key, _Lengths()).add(latency.duration_ns)
 
     def _forget(self) -> None:
         oldest = self.held.popleft()
         self._all.remove(oldest.duration_ns)
-        key = oldest.culprit, oldest.culprit_pid
+        key = _key(oldest)
         self._by_culprit[key].remove(oldest.duration_ns)
         if not self._by_culprit[key].values:
             del self._by_culprit[key]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
+from hud.analysis.tails import counts
 from hud.model import Kind
 
 if TYPE_CHECKING:
@@ -11,6 +13,10 @@ if TYPE_CHECKING:
 
     from hud.analysis.recording import Recording
     from hud.model import Sample, Stack
+
+LOWEST_ADDRESS = 0x10000
+"""Of anything mapped: the usual vm.mmap_min_addr."""
+NO_RULE = "no unwind rule"
 
 _MAX_STACKS = 131_072
 
@@ -21,6 +27,8 @@ class _Merits(NamedTuple):
     complete: int
     frames: int
     named: int
+    end: str = ""
+    """Where and why it ends, if it is not complete."""
 
 
 _NONE = _Merits(0, 0, 0)
@@ -35,6 +43,7 @@ class Quality:
         self._known: dict[int, _Merits] = {}
         self._lost: set[int] = set()
         """Used stacks that nothing was known of at the last ``forget``."""
+        self._ends: Counter[str] = Counter()
         self._frames = 0
         self._named = 0
         self.taken = 0
@@ -64,13 +73,32 @@ class Quality:
     def named_share(self) -> float:
         return self._named / self._frames if self._frames else 0.0
 
+    def usual_end(self) -> str:
+        """Where and why most of the incomplete stacks end; empty = none is known to."""
+        worst = max(self._ends.items(), key=lambda row: (row[1], row[0]), default=("", 0))
+        return worst[0] if worst[1] > 0 else ""
+
     def _add(self, before: _Merits, now: _Merits, times: int) -> None:
         self.complete += times * (now.complete - before.complete)
         self._frames += times * (now.frames - before.frames)
         self._named += times * (now.named - before.named)
+        if before.end != now.end:
+            self._ends[before.end] -= times * bool(before.end)
+            self._ends[now.end] += times * bool(now.end)
 
 
 def _merits(stack: Stack) -> _Merits:
-    frames = stack.frames or ()
+    frames = [frame for frame in stack.frames or () if counts(frame)]
     named = sum(1 for frame in frames if frame.function)
-    return _Merits(int(stack.complete), len(frames), named)
+    return _Merits(int(stack.complete), len(frames), named, _end(stack))
+
+
+def _end(stack: Stack) -> str:
+    """``no unwind rule in libfoo.so``: of the outermost frame that a file is known of."""
+    if stack.complete or not stack.stop or not stack.addresses:
+        return ""
+    # nothing is mapped there: the frame before was left by a frame pointer that is none
+    stop = NO_RULE if stack.addresses[-1] < LOWEST_ADDRESS else stack.stop
+    modules = (frame.module for frame in reversed(stack.frames or ()) if frame.module)
+    module = next(modules, "").rpartition("/")[2]
+    return f"{stop} in {module}" if module else stop

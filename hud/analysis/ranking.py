@@ -11,15 +11,17 @@ from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from hud.analysis.tally import SLICE_NS, heaviest, largest_first
-from hud.model import Blocker, HolderUse, Origin
+from hud.analysis.tally import SLICE_NS, added, heaviest, largest_first
+from hud.model import Blocker, Case, HolderUse, Origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from hud.analysis.blame import Blames
-    from hud.analysis.ledger import Key, Ledger
+    from hud.analysis.blame import Blame, Blames, Key
+    from hud.analysis.ledger import Ledger
+    from hud.analysis.runtimes import Shares
     from hud.analysis.tally import Tally
+    from hud.model import Cause
 
     TypesOf = Callable[[Tally], tuple[tuple[str, int], ...]]
 
@@ -52,7 +54,7 @@ class Ranking:
         self._turn = 0
         self._fresh = False
 
-    def rows(self, worker_time_ns: int, at_ns: int, *, fresh: bool) -> tuple[Blocker, ...]:
+    def rows(self, shares: Shares, at_ns: int, *, fresh: bool) -> tuple[Blocker, ...]:
         """All blockers at ``at_ns`` of the run; ``fresh`` = every one of them as of now."""
         touched = self._ledger.touched
         if fresh and not self._fresh:
@@ -60,10 +62,10 @@ class Ranking:
             touched |= self._ledger.tallies.keys()
         self._fresh = fresh
         if _MANY * len(touched) > len(self._order):
-            self._sort(worker_time_ns, at_ns)
+            self._sort(shares, at_ns)
         else:
             for key in touched:
-                self._place(key, worker_time_ns, at_ns)
+                self._place(key, shares, at_ns)
         touched.clear()
         self._turn = (self._turn + 1) % _ROUND
         total = len(self._rows)
@@ -73,10 +75,10 @@ class Ranking:
             rest = range(_ALWAYS_FRESH + self._turn, total, _ROUND)
             due = chain(range(min(_ALWAYS_FRESH, total)), rest)
         for at in due:
-            self._refresh(at, worker_time_ns, at_ns, 0.0 if fresh else _SAME_SHARE)
+            self._refresh(at, shares, at_ns, 0.0 if fresh else _SAME_SHARE)
         return tuple(self._rows)
 
-    def _sort(self, worker_time_ns: int, at_ns: int) -> None:
+    def _sort(self, shares: Shares, at_ns: int) -> None:
         kept = {key: row for (_, key), row in zip(self._order, self._rows, strict=True)}
         self._slices = [-1] * len(self._ledger.tallies)
         touched, tallies = self._ledger.touched, self._ledger.tallies
@@ -85,11 +87,11 @@ class Ranking:
         self._rows = [
             kept[key]
             if key in kept and key not in touched
-            else self._blocker(tallies[key], worker_time_ns, at_ns)
+            else self._blocker(tallies[key], shares, at_ns)
             for _, key in self._order
         ]
 
-    def _place(self, key: Key, worker_time_ns: int, at_ns: int) -> None:
+    def _place(self, key: Key, shares: Shares, at_ns: int) -> None:
         before = self._totals.pop(key, None)
         if before is not None:
             at = bisect_left(self._order, (before, key))
@@ -100,56 +102,97 @@ class Ranking:
         total = self._totals[key] = -tally.durations.total_ns
         at = bisect_left(self._order, (total, key))
         self._order.insert(at, (total, key))
-        self._rows.insert(at, self._blocker(tally, worker_time_ns, at_ns))
+        self._rows.insert(at, self._blocker(tally, shares, at_ns))
         self._slices.insert(at, at_ns // SLICE_NS)
 
-    def _refresh(self, at: int, worker_time_ns: int, at_ns: int, tolerance: float) -> None:
+    def _refresh(self, at: int, shares: Shares, at_ns: int, tolerance: float) -> None:
         row = self._rows[at]
         history = row.history
         if self._slices[at] != at_ns // SLICE_NS:
             self._slices[at] = at_ns // SLICE_NS
             history = self._ledger.tallies[self._order[at][1]].durations.history(at_ns)
-        share = _share(row.total_ns, worker_time_ns)
+        share = shares.share(row.total_ns, (number for number, _ in row.workers))
         types = row.types
         if at < _TYPED or not tolerance:
             types = self._types(self._ledger.tallies[self._order[at][1]])
-        if history != row.history or types != row.types or abs(share - row.share) > tolerance:
-            self._rows[at] = replace(row, share=share, history=history, types=types)
+        if types != row.types:  # one of them may name the row
+            tally = self._ledger.tallies[self._order[at][1]]
+            self._rows[at] = self._blocker(tally, shares, at_ns)
+        elif history != row.history or abs(share - row.share) > tolerance:
+            self._rows[at] = replace(row, share=share, history=history)
 
-    def _blocker(self, tally: Tally, worker_time_ns: int, at_ns: int) -> Blocker:
+    def _blocker(self, tally: Tally, shares: Shares, at_ns: int) -> Blocker:
         durations = tally.durations
-        at = largest_first(tally.blames)[0][0]
-        causes = largest_first(tally.causes)
+        cases = _cases(tally, self._blames)
+        at = _speaker(tally, cases[0])
+        types = self._types(tally)
+        function, inferred = _name(at, types)
         return Blocker(
-            function=at.function,
+            function=function,
             where=at.where,
             file=at.file,
             line=at.line,
             origin=at.origin,
-            inferred=at.inferred,
+            inferred=inferred,
             operation=at.operation,
-            cause=causes[0][0],
+            cause=cases[0].cause,
             count=len(durations.values),
             total_ns=durations.total_ns,
             max_ns=durations.max_ns(),
-            p50_ns=durations.percentile(50),
-            p99_ns=durations.percentile(99),
-            share=_share(durations.total_ns, worker_time_ns),
+            p50_ns=tally.percentile(50),
+            p99_ns=tally.percentile(99),
+            share=shares.share(durations.total_ns, tally.workers),
             workers=largest_first(tally.workers),
-            stacks=heaviest(tally.stacks),
-            causes=causes,
+            stacks=heaviest(added((stack, ns) for (stack, _), ns in tally.stacks.items())),
+            causes=largest_first(added((cause, ns) for (cause, _), ns in tally.cases.items())),
             task_ids=tally.latest_tasks(),
             history=durations.history(at_ns),
             durations=durations.histogram(),
             details=largest_first(tally.details)[:_FEW],
             holders=_holders(tally, self._blames),
-            types=self._types(tally),
+            types=types,
             behind=tally.mean_behind(),
+            waiting_ns=tally.waiting_ns,
+            pressed=tally.pressed,
+            lasting=len(tally.lasting),
+            lasting_ns=max((length for _, length in tally.lasting), default=0),
+            key=at.key,
+            cases=cases,
         )
 
 
-def _share(total_ns: int, worker_time_ns: int) -> float:
-    return min(1.0, total_ns / worker_time_ns) if worker_time_ns else 0.0
+def _cases(tally: Tally, blames: Blames) -> tuple[Case, ...]:
+    """What it was held up by, largest first, a few."""
+    sums = added(((cause, at.operation), ns) for (cause, at), ns in tally.cases.items())
+    stacks: dict[tuple[Cause, str], tuple[int, int]] = {}
+    for (stack, cause), ns in sorted(tally.stacks.items()):
+        of = cause, blames.of(stack).operation
+        stacks[of] = max(stacks.get(of, (0, 0)), (ns, stack))
+    return tuple(
+        Case(cause, operation, ns, stacks.get((cause, operation), (0, 0))[1])
+        for (cause, operation), ns in largest_first(sums)[:_FEW]
+    )
+
+
+def _speaker(tally: Tally, main: Case) -> Blame:
+    """The heaviest blame of the main case: others differ in their lines."""
+    inside = {
+        at: ns
+        for (cause, at), ns in tally.cases.items()
+        if (cause, at.operation) == (main.cause, main.operation)
+    }
+    return largest_first(inside)[0][0]
+
+
+def _name(at: Blame, types: tuple[tuple[str, int], ...]) -> tuple[str, bool]:
+    """The code responsible, and whether that is inferred.
+
+    Where it is Tokio's frame around a task the future is inlined there: the task's type says it.
+    """
+    if not at.hosted or not types:
+        return at.function, at.inferred
+    name = types[0][0]
+    return name.removeprefix("~"), name.startswith("~")
 
 
 def _holders(tally: Tally, blames: Blames) -> tuple[HolderUse, ...]:

@@ -51,6 +51,8 @@ _MAX_CODE = 512
 """About 6 KB each."""
 _MARK_NS = 500_000_000
 _MARKS_IN_WINDOW = 60
+_DYING_NS = 1_000_000_000
+"""So far apart are the ends of threads that end together."""
 _IN_POLL = (Where.POLL, Where.ROOT)
 _SPLIT_FIELDS = tuple(field.name for field in fields(TimeSplit))
 
@@ -94,8 +96,8 @@ class Recording:
         """By tid; of the dead ones in the window the latest few."""
         self.dead: dict[int, int] = {}
         """When each of those died, ns, in that order."""
-        self.buried = TimeSplit()
-        """Where the time of workers went that are dead and forgotten, in the window."""
+        self.buried: dict[str, TimeSplit] = {}
+        """Where the time of workers went that are dead and forgotten, in the window; by runtime."""
         self.states: dict[int, ThreadState] = {}
         """The latest state of each living thread."""
         self.states_ns = info.start_monotonic_ns
@@ -131,8 +133,8 @@ class Recording:
         self._ended_polls: set[tuple[int, int]] = set()
         """Those of ``depths`` that had ended at the last ``forget``."""
         self._tasks_told_ns: dict[int, int] = {}
-        self._graves: deque[tuple[int, TimeSplit]] = deque()
-        """What ``buried`` adds up, with a window: when the worker died, and its time."""
+        self._graves: deque[tuple[int, str, TimeSplit]] = deque()
+        """What ``buried`` adds up, with a window: when the worker died, its runtime and time."""
         self._splits: dict[int, TimeSplit] = {}
         self._outset: dict[int, TimeSplit] = {}
         """The splits at the begin, where it is not that of the attach."""
@@ -282,7 +284,7 @@ class Recording:
     def set_window(self, window_ns: int) -> None:
         """From now on; what a smaller one forgets a larger one does not bring back."""
         if window_ns and not self.info.window_ns:
-            self.buried = TimeSplit()
+            self.buried.clear()
         self.info = replace(self.info, window_ns=window_ns)
 
     def finish(self, now_ns: int, reason: str) -> None:
@@ -351,6 +353,16 @@ class Recording:
             result[tid] = split_since(now, self._split_at(tid, since_ns))
         return result
 
+    def drives(self, tid: int) -> bool:
+        """Is the thread a worker still, or was it one until the target's own end? Not one that has
+        ended, nor one that handed its scheduler to another thread in order to block.
+        """
+        if tid in self.dead:
+            over = bool(self.ended_ns) and len(self.dead) == len(self.workers)
+            return over and self.dead[tid] >= max(self.dead.values()) - _DYING_NS
+        state = self.states.get(tid)
+        return state is None or state.where not in (Where.FOREIGN, Where.ALLOWED)
+
     def allowed_ns(self, since_ns: int) -> int:
         """Time in ``spawn_blocking`` and ``block_in_place`` after ``since_ns``, all threads."""
         return self._allowed_ns - self._allowed_marks.at(since_ns, 0)
@@ -398,15 +410,17 @@ class Recording:
             if at >= spare and died_ns >= horizon:
                 break
             now = self._splits.pop(tid, TimeSplit())
-            self._graves.append((died_ns, split_since(now, self._split_at(tid, horizon))))
-            self.buried = _sum(self.buried, self._graves[-1][1])
+            runtime = self.workers[tid].runtime
+            split = split_since(now, self._split_at(tid, horizon))
+            self._graves.append((died_ns, runtime, split))
+            self.buried[runtime] = _sum(self.buried.get(runtime, TimeSplit()), split)
             self.withdraw_worker(tid)
             self._outset.pop(tid, None)
             self._marks.pop(tid, None)
         while self._graves and (not window or self._graves[0][0] < horizon):
-            _, split = self._graves.popleft()
-            if window:
-                self.buried = split_since(self.buried, split)
+            _, runtime, split = self._graves.popleft()
+            if window and runtime in self.buried:
+                self.buried[runtime] = split_since(self.buried[runtime], split)
 
     # ------------------------------------------------------------------ what is of no use
 

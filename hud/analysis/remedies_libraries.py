@@ -26,6 +26,34 @@ LIBRARIES: tuple[Remedy, ...] = (
         "make it ready, that is never",
     ),
     row(
+        "tokio child",
+        ANY,
+        crates("tokio::process"),
+        "start the child process from spawn_blocking",
+        "tokio::task::spawn_blocking(move || command.spawn()).await",
+        "tokio::process waits for the child without a worker, but starts it in the caller's poll: "
+        "a fork takes longer the more memory the process has",
+    ),
+    row(
+        "gil",
+        ASLEEP,
+        r"^(?:take_gil|PyGILState_Ensure|PyEval_(?:RestoreThread|AcquireThread|AcquireLock))$|"
+        + crates("pyo3 pyo3_ffi")
+        + r".*(?:GILGuard|AttachGuard|gil::|with_gil|attach)",
+        "take the GIL in spawn_blocking, never on a worker",
+        "tokio::task::spawn_blocking(|| Python::attach(|py| {{ .. }})).await",
+        "one thread of the process runs Python at a time; a worker that wants to sleeps until the "
+        "others let go of the GIL",
+    ),
+    row(
+        "python",
+        ANY,
+        r"^_?Py(?:[A-Z]\w*)?_\w+$|^_PyEval|" + crates("pyo3 pyo3_ffi pyo3_async_runtimes"),
+        "call Python in spawn_blocking",
+        "tokio::task::spawn_blocking(|| Python::attach(|py| {{ .. }})).await",
+        "Python code runs as long as it likes, and holds the GIL meanwhile",
+    ),
+    row(
         "sqlite",
         ANY,
         crates("rusqlite r2d2_sqlite libsqlite3_sys sqlite") + r"|^sqlite3_",
@@ -141,6 +169,7 @@ LIBRARIES: tuple[Remedy, ...] = (
         "drop large structures in spawn_blocking",
         "tokio::task::spawn_blocking(move || drop(value))",
         "freeing many small allocations takes as long as making them; nobody has to wait for it",
+        direct=True,
     ),
     row(
         "hash",
@@ -260,6 +289,7 @@ LIBRARIES: tuple[Remedy, ...] = (
         "sort in spawn_blocking, by par_sort of rayon",
         MOVE,
         COMPUTING,
+        direct=True,
     ),
     row(
         "clone",
@@ -268,6 +298,7 @@ LIBRARIES: tuple[Remedy, ...] = (
         "share it by an Arc instead of cloning it",
         "let shared = Arc::clone(&value);",
         "a deep copy allocates as much as the original; an Arc counts",
+        direct=True,
     ),
     row(
         "allocation",
@@ -277,6 +308,7 @@ LIBRARIES: tuple[Remedy, ...] = (
         "reuse the buffer, or reserve its size once",
         "Vec::with_capacity(expected)",
         "new memory is zeroed page by page, and a buffer that grows is copied",
+        direct=True,
     ),
 )
 

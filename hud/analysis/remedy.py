@@ -15,8 +15,9 @@ from typing import NamedTuple
 from hud.model import Cause
 
 OWN, LIBRARY, ASYNC, NAMELESS, OPAQUE = "(own)", "(library)", "(async)", "(nameless)", "(opaque)"
-"""The closings: own code, a library's, an asynchronous library's, the target's without a name, and
-what nothing can be said of."""
+SELECT = "(select)"
+"""The closings: own code, a library's, an asynchronous library's, the target's without a name,
+what nothing can be said of, and a loop around a ``select!``."""
 
 
 class Remedy(NamedTuple):
@@ -29,6 +30,8 @@ class Remedy(NamedTuple):
     fix: str
     code: str
     why: str
+    direct: bool = False
+    """Only where the blamed code itself calls it: what a library does inside is its business."""
 
     @property
     def moves(self) -> bool:
@@ -54,12 +57,19 @@ def crates(names: str) -> str:
 
 
 def row(
-    name: str, causes: frozenset[Cause] | Cause, pattern: str, fix: str, code: str, why: str
+    name: str,
+    causes: frozenset[Cause] | Cause,
+    pattern: str,
+    fix: str,
+    code: str,
+    why: str,
+    *,
+    direct: bool = False,
 ) -> Remedy:
     """A remedy; ``pattern`` is a regular expression."""
     if isinstance(causes, Cause):
         causes = frozenset((causes,))
-    return Remedy(name, causes, re.compile(pattern), fix, code, why)
+    return Remedy(name, causes, re.compile(pattern), fix, code, why, direct)
 
 
 WHATEVER = r"^\("

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from hud.analysis import runtimes, standoff
 from hud.analysis.blame import Blames
 from hud.analysis.calls import machine_of
 from hud.analysis.drafts import Draft, settle, unresolved
@@ -18,14 +19,16 @@ from hud.analysis.pressure import Waits
 from hud.analysis.quality import Quality
 from hud.analysis.ranking import Ranking
 from hud.analysis.recording import Used
+from hud.analysis.runtimes import Buried
 from hud.analysis.tally import Durations, Tally, largest_first
 from hud.analysis.tasks import task_uses
-from hud.analysis.types import type_name
+from hud.analysis.types import joined, type_name
 from hud.model import (
     Episode,
     Kind,
     Snapshot,
     TaskUse,
+    TimeSplit,
     WorkerUse,
 )
 
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hud.analysis.recording import Recording
-    from hud.model import Latency, TimeSplit
+    from hud.model import Latency
 
 _MAX_EPISODES = 500_000
 _MAX_HELD = 100_000
@@ -82,8 +85,6 @@ class Analyzer:
         span = min(info.window_ns or elapsed, now_ns - self._known_since_ns)
         span = max(1, min(elapsed, span))
         since_ns = now_ns - span if span < elapsed else 0
-        splits = recording.splits(since_ns)
-        worker_time = self._worker_time(splits, now_ns, span)
         ledger = self._ledger
         temporary = [
             episode
@@ -92,13 +93,20 @@ class Analyzer:
         ]
         for episode in temporary:
             ledger.count(episode)
-        blockers = self._ranking.rows(worker_time, now_ns - self._run_start_ns, fresh=not live)
-        workers = self._workers(splits, now_ns)
+        latest = ledger.latest(_TIMELINE)
+        lasting = self._lasting(latest, temporary)
+        workers = self._workers(recording.splits(since_ns), now_ns, span, lasting)
+        used = runtimes.uses(workers, self._graves())
+        shares = runtimes.shares(used, workers)
+        blockers = self._ranking.rows(shares, now_ns - self._run_start_ns, fresh=not live)
         count, blocked = len(ledger.blocking.values), ledger.blocking.total_ns
         longest = ledger.blocking.max_ns()
         for episode in reversed(temporary):
             ledger.uncount(episode)
-        timeline = (*ledger.latest(_TIMELINE), *temporary)
+        timeline = (*latest, *temporary)
+        facing = standoff.find(lasting, recording.stacks, recording.states)
+        if facing is not None:
+            blockers = standoff.marked(blockers, lasting, recording.stacks)
         losses = recording.losses
         not_held = ledger.not_held + self._waits.not_held
         return Snapshot(
@@ -116,13 +124,14 @@ class Analyzer:
             latency_max_ns=self._waits.max_ns,
             episodes=count,
             blocked_ns=blocked,
-            worker_time_ns=worker_time,
-            waiting_ns=sum(split.waiting_ns for split in (recording.buried, *splits.values())),
+            worker_time_ns=shares.whole_ns,
+            waiting_ns=sum(use.waiting_ns for use in used),
             allowed_ns=recording.allowed_ns(since_ns),
             longest_poll_ns=longest,
             losses=replace(losses, recording_full=losses.recording_full + not_held),
             stacks_total=self._quality.taken,
             stacks_complete=self._quality.complete,
+            stacks_end=self._quality.usual_end(),
             frames_named=self._quality.named_share(),
             hud_cpu_ns=recording.cpu_ns,
             hud_rss_bytes=recording.rss_bytes,
@@ -136,6 +145,9 @@ class Analyzer:
             code=recording.code,
             before=(*ledger.before, *(one for one in temporary if one.began_before)),
             timeline=timeline,
+            lasting=lasting,
+            standoff=facing,
+            runtimes=used,
         )
 
     def episodes(self) -> Sequence[Episode]:
@@ -148,6 +160,14 @@ class Analyzer:
     def latencies(self) -> Sequence[Latency]:
         """Every wait for a CPU as of the last snapshot, in the order of their ends."""
         return tuple(self._waits.held)
+
+    def _lasting(
+        self, latest: Sequence[Episode], temporary: Sequence[Episode]
+    ) -> tuple[Episode, ...]:
+        """Those in progress: now, or, as the last samples say, at the end."""
+        ended = self.recording.ended_ns
+        closed = (one for one in latest if one.in_progress and one.cause.blames_code)
+        return tuple(sorted(closed if ended else temporary, key=lambda one: -one.duration_ns))
 
     def _task_uses(
         self, unfinished: Sequence[Episode], now_ns: int, *, fresh: bool
@@ -166,6 +186,8 @@ class Analyzer:
         this and on nothing else: a replay that absorbs at the same ones derives the same.
         """
         recording = self.recording
+        for tid, worker in recording.workers.items():
+            self._ledger.runtime_of[tid] = worker.runtime
         self._learn_names()
         samples = list(recording.samples.since(self._position))
         self._position = recording.samples.end
@@ -213,6 +235,10 @@ class Analyzer:
         windowed = recording.info.window_ns
         if not windowed:
             ledger.bury({tid: worker.worker_id for tid, worker in recording.workers.items()})
+        unsettled = {draft.episode.tid for draft in self._unsettled.values()}
+        counted = recording.workers.keys() | ledger.by_tid.keys() | unsettled
+        for tid in ledger.runtime_of.keys() - counted:
+            del ledger.runtime_of[tid]
         self._give_up_lost(now_ns - PATIENCE_NS)
         self._detector.forget()
         drafts = self._unsettled.values()
@@ -273,15 +299,17 @@ class Analyzer:
 
     # ------------------------------------------------------------------ rows
 
-    def _worker_time(self, splits: Mapping[int, TimeSplit], now_ns: int, span_ns: int) -> int:
-        recording = self.recording
-        total = recording.buried.total_ns()
-        for tid in recording.workers:
-            watched = splits[tid].total_ns()
-            if tid not in recording.dead:
-                watched = max(watched, now_ns - recording.born[tid])
-            total += max(0, min(span_ns, watched) - splits[tid].no_worker_ns())
-        return total
+    def _graves(self) -> dict[str, Buried]:
+        """What is left of the workers that are dead and forgotten, by runtime."""
+        ledger = self._ledger
+        found = {
+            name: Buried(split, *ledger.buried.get(name, (0, 0)))
+            for name, split in self.recording.buried.items()
+        }
+        for tid in ledger.by_tid.keys() - self.recording.workers.keys():
+            name = ledger.runtime_of.get(tid, "")
+            found[name] = found.get(name, Buried()).and_also(ledger.by_tid[tid])
+        return found
 
     def _types(self, tally: Tally) -> tuple[tuple[str, int], ...]:
         """Task types by ns, those known.
@@ -296,19 +324,33 @@ class Analyzer:
             name = type_name(kind, recording.stacks.get(stack))
             if name:
                 found[name] = found.get(name, 0) + total
-        return largest_first(found)[:_TYPES]
+        return largest_first(joined(found))[:_TYPES]
 
-    def _workers(self, splits: Mapping[int, TimeSplit], now_ns: int) -> tuple[WorkerUse, ...]:
+    def _workers(
+        self,
+        splits: Mapping[int, TimeSplit],
+        now_ns: int,
+        span_ns: int,
+        lasting: Sequence[Episode],
+    ) -> tuple[WorkerUse, ...]:
         recording = self.recording
+        doing = {episode.tid: episode for episode in lasting}
+        rung = recording.info.detection.rung
         rows = []
         for tid, worker in recording.workers.items():
             durations = self._ledger.by_tid.get(tid) or Durations()
+            there_ns = 0 if tid in recording.dead else now_ns - recording.born[tid]
+            time_ns = runtimes.time_of(splits[tid], there_ns, span_ns)
             rows.append(
                 WorkerUse(
                     worker=worker,
                     alive=tid not in recording.dead,
                     state=recording.states.get(tid),
-                    split=splits[tid],
+                    split=runtimes.as_parked(splits[tid], time_ns, rung),
+                    time_ns=time_ns,
+                    blocked_ns=durations.total_ns,
+                    doing=doing.get(tid),
+                    drives=recording.drives(tid),
                     longest_ns=durations.max_ns(),
                     episodes=len(durations.values),
                     history=durations.history(now_ns - self._run_start_ns),

@@ -1,4 +1,4 @@
-"""Where to look at the code of a blocker: the frame to blame in its heaviest stack."""
+"""Where to look at the code of a blocker: the frame to blame in the stack of its main case."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ MOST_BLOCKERS = 20
 
 
 def blamed_frame(blocker: Blocker, stacks: Mapping[int, Stack]) -> Frame | None:
-    """The blocker's frame in its heaviest stack; None while that has no names."""
-    stack = stacks.get(blocker.stacks[0][0]) if blocker.stacks else None
+    """The blocker's frame in the stack of its main case; None while that has no names."""
+    stack = stacks.get(blocker.example)
     if stack is None or not stack.frames:
         return None
     return stack.frames[culpable(stack.frames)]
@@ -28,8 +28,9 @@ def spot_of(blocker: Blocker, stacks: Mapping[int, Stack]) -> Spot | None:
     frame = blamed_frame(blocker, stacks)
     if frame is None or not frame.address or frame.origin is Origin.KERNEL:
         return None
-    innermost = stacks[blocker.stacks[0][0]].addresses[:1]
-    return Spot(frame.address, (frame.address,) != innermost, frame.file, frame.line)
+    innermost = stacks[blocker.example].addresses[:1]
+    is_caller = (frame.address,) != innermost and not frame.recovered
+    return Spot(frame.address, is_caller, frame.file, frame.line)
 
 
 def spots(snapshot: Snapshot) -> list[Spot]:

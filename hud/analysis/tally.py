@@ -61,10 +61,6 @@ class Durations:
         at = bisect_left(self.values, duration_ns)
         return self.values[at : at + 1] == [duration_ns]
 
-    def percentile(self, percent: int) -> int:
-        """Nearest rank: the smallest duration that ``percent`` of all do not exceed."""
-        return nearest_rank(self.values, percent)
-
     def max_ns(self) -> int:
         return self.values[-1] if self.values else 0
 
@@ -102,23 +98,24 @@ class Tally:
     __slots__ = (
         "behind",
         "behind_count",
-        "blames",
-        "causes",
+        "cases",
         "details",
         "durations",
         "holders",
+        "lasting",
+        "pressed",
         "stacks",
         "tasks",
         "types",
+        "waiting_ns",
         "workers",
     )
 
     def __init__(self) -> None:
         self.durations = Durations()
-        self.blames: dict[Blame, int] = {}
-        self.causes: dict[Cause, int] = {}
+        self.cases: dict[tuple[Cause, Blame], int] = {}
         self.workers: dict[int, int] = {}
-        self.stacks: dict[int, int] = {}
+        self.stacks: dict[tuple[int, Cause], int] = {}
         self.details: dict[str, int] = {}
         self.holders: dict[tuple[int, str, str, bool], int] = {}
         """By the stack where they let go, thread name, role, and whether they held a lock."""
@@ -128,6 +125,10 @@ class Tally:
         self.behind = 0.0
         self.behind_count = 0
         """Ready tasks behind it, summed over the episodes that this is known of."""
+        self.waiting_ns = 0
+        self.pressed = 0
+        self.lasting: list[tuple[int, int]] = []
+        """Of those that have not ended, own time and length so far, in order."""
 
     def add(self, episode: Episode, at: Blame, run_start_ns: int) -> None:
         self.durations.add(episode.start_ns - run_start_ns, episode.charged_ns)
@@ -156,13 +157,29 @@ class Tally:
         """Ready tasks behind it, on average; -1 = unknown."""
         return max(0.0, self.behind / self.behind_count) if self.behind_count else -1.0
 
+    def percentile(self, percent: int) -> int:
+        """Of the episodes that have ended; of all only where none has."""
+        values = self.durations.values
+        if len(self.lasting) == len(values):
+            return nearest_rank(values, percent)
+        place = rank(len(values) - len(self.lasting), percent)
+        for number, (own_ns, _) in enumerate(self.lasting):
+            same = number - bisect_left(self.lasting, (own_ns, 0))
+            place += bisect_left(values, own_ns) + same <= place
+        return values[place]
+
     def _count(self, episode: Episode, at: Blame, duration_ns: int, times: int) -> None:
-        _bump(self.blames, at, duration_ns)
-        _bump(self.causes, episode.cause, duration_ns)
+        self.waiting_ns += episode.waiting_ns * times
+        self.pressed += episode.pressed * times
+        if episode.in_progress and times > 0:
+            insort(self.lasting, (episode.charged_ns, episode.duration_ns))
+        elif episode.in_progress:
+            self.lasting.remove((episode.charged_ns, episode.duration_ns))
+        _bump(self.cases, (episode.cause, at), duration_ns)
         buried = times < 0 and episode.worker_id not in self.workers
         _bump(self.workers, NO_WORKER if buried else episode.worker_id, duration_ns)
         if episode.stack:
-            _bump(self.stacks, episode.stack, duration_ns)
+            _bump(self.stacks, (episode.stack, episode.cause), duration_ns)
         if episode.detail:
             _bump(self.details, episode.detail, duration_ns)
         if episode.holder:
@@ -184,9 +201,20 @@ def bucket_of(duration_ns: int) -> int:
 
 def nearest_rank(values: Sequence[int], percent: int) -> int:
     """Of ascending ``values``: the smallest that ``percent`` of all do not exceed; 0 of none."""
-    if not values:
-        return 0
-    return values[max(0, -(-percent * len(values) // 100) - 1)]
+    return values[rank(len(values), percent)] if values else 0
+
+
+def rank(count: int, percent: int) -> int:
+    """The place of that value among ``count`` ascending ones."""
+    return max(0, -(-percent * count // 100) - 1)
+
+
+def added(pairs: Iterable[tuple[_Key, int]]) -> dict[_Key, int]:
+    """The sum of what comes with each key."""
+    totals: dict[_Key, int] = {}
+    for key, amount in pairs:
+        totals[key] = totals.get(key, 0) + amount
+    return totals
 
 
 def largest_first(weights: Mapping[_Key, int]) -> tuple[tuple[_Key, int], ...]:

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from hud.analysis import figures
-from hud.analysis.advice import advise
+from hud.analysis import figures, lasting
+from hud.analysis.advice import advise, advise_stack
 from hud.export import code
 from hud.export.wrap import wrapped
 from hud.model import Blocker, Cause, HolderUse, Snapshot
 from hud.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 MOST_ROWS = 20
 _NARROWEST_NAME = 24
@@ -23,6 +23,9 @@ _MOST_TYPES = 3
 _WORTH_TELLING = 0.5
 """Ready tasks behind a blocker, on average."""
 _MOST_DETAILS = 3
+_MOST_BESIDES = 3
+_WORTH_A_WORD, _WORTH_A_FIX = 0.02, 0.1
+"""Parts of a blocker's time that one of its further causes and calls must make up."""
 
 COLOURS: dict[Cause, str] = {
     Cause.CPU: "31",
@@ -53,19 +56,31 @@ class _Column(NamedTuple):
     """Its turn to go where the terminal is narrow; 0 = it stays."""
 
 
+def _duration(ns: int) -> str:
+    return figures.duration(ns) if ns else ""
+
+
 def _name(blocker: Blocker) -> str:
     return ("~" if blocker.inferred else "") + printable(blocker.function)
 
 
+def _causes(blocker: Blocker) -> str:
+    """``sleep+dns``: the main one, and another that is worth a fix of its own."""
+    least = _WORTH_A_FIX * blocker.total_ns
+    more = [one for one, ns in blocker.causes if one is not blocker.cause and ns >= least]
+    return "+".join(one.value for one in (blocker.cause, *more[:1]))
+
+
 _COLUMNS = (
     _Column("share", lambda one: figures.share(one.share), True, 0),
-    _Column("count", lambda one: figures.count(one.count), True, 3),
+    _Column("count", lambda one: figures.count(one.count), True, 4),
     _Column("total", lambda one: figures.duration(one.total_ns), True, 0),
-    _Column("max", lambda one: figures.duration(one.max_ns), True, 2),
-    _Column("p99", lambda one: figures.duration(one.p99_ns), True, 1),
-    _Column("cause", lambda one: one.cause.value, False, 0),
+    _Column("max", lambda one: figures.duration(one.max_ns), True, 3),
+    _Column("p99", lambda one: figures.duration(one.p99_ns), True, 2),
+    _Column("no CPU", lambda one: _duration(one.waiting_ns), True, 1),
+    _Column("cause", lambda one: _causes(one), False, 0),
     _Column("function", _name, False, 0),
-    _Column("where", lambda one: printable(one.where), False, 4),
+    _Column("where", lambda one: printable(one.where), False, 5),
 )
 
 
@@ -99,12 +114,17 @@ def blocker_table(
         if blocker.operation:
             call = "in " + printable(blocker.operation)
             lines.append(inset + (call if width is None else _tail(call, width - len(inset))))
+        for said in lasting.in_words(blocker):
+            lines += wrapped(inset, said, width)
+        alike = _alike(blocker, blockers)
+        if alike:
+            lines.append(inset + alike)
         task = _task(blocker)
         if task:
             lines.append(inset + (task if width is None else _tail(task, width - len(inset))))
         lines += [
             line
-            for label, value in _circumstances(blocker)
+            for label, value in _circumstances(blocker, snapshot)
             for line in wrapped(f"{inset}{label} ", printable(value), width)
         ]
         lines += _fix(printable(advise(blocker, snapshot.stacks).text), inset, width)
@@ -117,9 +137,9 @@ def blocker_table(
     return lines
 
 
-def _circumstances(blocker: Blocker) -> list[tuple[str, str]]:
+def _circumstances(blocker: Blocker, snapshot: Snapshot) -> list[tuple[str, str]]:
     """What it was about, and who held what it wanted; at most a few of each."""
-    found = []
+    found = [("besides", said) for said in _besides(blocker, snapshot)]
     details = [detail for detail, _ in blocker.details[:_MOST_DETAILS]]
     if details:
         more = len(blocker.details) - len(details)
@@ -131,11 +151,32 @@ def _circumstances(blocker: Blocker) -> list[tuple[str, str]]:
     return found
 
 
+def _alike(blocker: Blocker, blockers: Sequence[Blocker]) -> str:
+    """Where other code has the same readable name: that it is other code; else empty."""
+    number = sum(one.function == blocker.function for one in blockers)
+    return f"one of {number} functions of this name, each a row of its own" if number > 1 else ""
+
+
+def _besides(blocker: Blocker, snapshot: Snapshot) -> list[str]:
+    """What else the same code was held up by, where that is worth a word, and what to do."""
+    said = []
+    for case in blocker.cases[1 : 1 + _MOST_BESIDES]:
+        share = case.total_ns / max(blocker.total_ns, 1)
+        if share < _WORTH_A_WORD:
+            continue
+        call = f" in {case.operation}" if case.operation else ""
+        fix = advise_stack(case.cause, snapshot.stacks.get(case.stack)).text
+        told = f": {fix}" if fix and share >= _WORTH_A_FIX else ""
+        said.append(f"{case.cause.value}{call} {figures.percent(share)}{told}")
+    return said
+
+
 def holder_in_words(user: HolderUse) -> str:
     """``cache::refill src/cache.rs:88, on another thread``; ``thread refiller``; ``~`` before an
     inferred name.
     """
-    where = "" if user.where == user.function else user.where
+    place = user.where.replace(" ~:", ":").removesuffix(" (async)")
+    where = "" if place == user.function else user.where
     what = f"{'~' if user.inferred else ''}{user.function} {where}".strip()
     if what.startswith("thread ") and user.role == "other thread":
         return what

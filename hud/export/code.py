@@ -9,7 +9,7 @@ from hud.analysis.spots import blamed_frame
 from hud.text import printable, shortened
 
 if TYPE_CHECKING:
-    from hud.model import Blocker, Code, Snapshot
+    from hud.model import Blocker, Code, Precision, Snapshot
 
 LINES = 2
 """Of the source, before and after the one."""
@@ -26,7 +26,7 @@ def lines(blocker: Blocker, snapshot: Snapshot) -> list[str]:
     found = [f"symbol: {printable(frame.raw)}"] if frame.raw else []
     code = snapshot.code.get(frame.address)
     if code is not None:
-        found += [*_source(code, "~" if frame.inferred else ""), *_instructions(code)]
+        found += [*_source(code, frame.precision), *_instructions(code)]
         if code.note and (
             code.source_file or not code.instructions
         ):  # else a note of the run says it
@@ -34,13 +34,13 @@ def lines(blocker: Blocker, snapshot: Snapshot) -> list[str]:
     return found
 
 
-def _source(code: Code, doubt: str) -> list[str]:
+def _source(code: Code, precision: Precision) -> list[str]:
     rows = [row for row in code.source if abs(row[0] - code.line) <= LINES]
     if not rows:
         return []
     digits = len(str(rows[-1][0]))
     return [
-        f"source: {doubt}{printable(short_place(code.source_file, code.line))}",
+        f"source: {printable(short_place(code.source_file, code.line, precision))}",
         *(
             f"{_mark(number == code.line)}{number:>{digits}}  "
             f"{printable(text.expandtabs(TAB))}".rstrip()

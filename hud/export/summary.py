@@ -1,17 +1,18 @@
 """The summary of a run for people: verdict, table, and what the figures rest on.
 
-Terms: the *verdict* is the one sentence on top.
+Terms: the *verdict* are the sentences on top, the first of which says it all.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hud.analysis import figures
+from hud.analysis import figures, inlining
+from hud.analysis.verdict import living, nothing_else, sentences
 from hud.export.blockers import blocker_table
 from hud.export.polls import poll_table
 from hud.export.wrap import wrapped
-from hud.model import Losses, Rung, Snapshot
+from hud.model import Losses, Pressure, Rung, Snapshot
 from hud.text import printable
 
 if TYPE_CHECKING:
@@ -21,8 +22,12 @@ if TYPE_CHECKING:
 
 _LABEL_WIDTH = 11
 _MOST_WORKERS = 8
+_MOST_CULPRITS = 3
 _MUCH_STOLEN = 0.001
 """Of the time of one CPU: less is not worth a word."""
+
+_FEW_COMPLETE = 0.95
+"""Of the stacks: if fewer are complete it is said why."""
 
 LOSSES: dict[str, str] = {
     "ring_full": "events lost, ring buffer full",
@@ -65,7 +70,13 @@ def text(
     ``width`` is the terminal's, None = no limit (a file, a pipe). ``written`` names what was
     exported (``trace.json (341 episodes)``). ``verbose`` adds raw symbols and code.
     """
-    lines = [_title(snapshot), "", f"  {verdict(snapshot)}", ""]
+    lines = [_title(snapshot), ""]
+    for sentence in verdict(snapshot):
+        lines += wrapped("  ", sentence, width)
+    lines.append("")
+    hidden = inlining.advice(snapshot)
+    if hidden:
+        lines += [*wrapped("  ", hidden, width), ""]
     if snapshot.blockers:
         lines += [*blocker_table(snapshot, color=color, width=width, verbose=verbose), ""]
     polls = poll_table(snapshot, width=width)
@@ -79,32 +90,11 @@ def text(
     return whole
 
 
-def verdict(snapshot: Snapshot) -> str:
-    """One sentence: how bad it is, or that nothing was found and how to look closer."""
-    threshold = figures.long_duration(snapshot.info.threshold_ns)
-    span = figures.long_duration(snapshot.span_ns)
-    rung = snapshot.info.detection.rung
-    if rung is Rung.LATENCY:
-        return (
-            "No worker is known: only waits for a CPU were seen, "
-            f"{figures.count(snapshot.latencies)} of {threshold} or more in {span}."
-        )
-    polls = rung is Rung.CONTEXT
-    if not snapshot.episodes:
-        what = "poll" if polls else "row of CPU samples in one function"
-        sentence = f"No {what} of {threshold} or more in {span}"
-        if snapshot.longest_poll_ns:
-            sentence += f"; the longest was {figures.long_duration(snapshot.longest_poll_ns)}"
-        closer = _closer(snapshot.info.threshold_ns)
-        return f"{sentence}. {closer}".rstrip()
-    noun = "poll" if polls else "stretch of CPU samples"
-    many = "polls" if polls else "stretches of CPU samples"
-    number = figures.count(snapshot.episodes)
-    where = f"in {number} {noun if snapshot.episodes == 1 else many}"
-    if not snapshot.worker_time_ns:
-        return f"Workers were blocked for {figures.long_duration(snapshot.blocked_ns)}, {where}."
-    part = min(1.0, snapshot.blocked_ns / snapshot.worker_time_ns)
-    return f"{figures.percent(part)} of worker time was blocked, {where}."
+def verdict(snapshot: Snapshot) -> list[str]:
+    """How bad it is; where nothing was found, how to look closer."""
+    said = sentences(snapshot)
+    closer = _closer(snapshot.info.threshold_ns) if nothing_else(snapshot) else ""
+    return [*said[:-1], f"{said[-1]} {closer}".rstrip()]
 
 
 def losses_in_words(losses: Losses) -> str:
@@ -130,7 +120,7 @@ def _title(snapshot: Snapshot) -> str:
     if info.detection.tokio_versions:
         parts.append("tokio " + ", ".join(map(printable, info.detection.tokio_versions)))
     if snapshot.workers:
-        parts.append(figures.count(len(snapshot.workers), "worker"))
+        parts.append(figures.count(living(snapshot), "worker"))
     length = figures.long_duration(snapshot.elapsed_ns)
     if snapshot.span_ns < snapshot.elapsed_ns:
         length = f"last {figures.long_duration(snapshot.span_ns)} of {length}"
@@ -219,17 +209,27 @@ def _waiting(snapshot: Snapshot) -> str:
     if not waiting:
         return ""
     whole = snapshot.worker_time_ns
-    culprits = []
-    for row in snapshot.pressure[:3]:
-        name = printable(row.culprit) or "unknown"
-        amount = (
-            figures.percent(row.total_ns / whole) if whole else figures.long_duration(row.total_ns)
-        )
-        culprits.append(f"{'own thread ' if row.same_process else ''}{name} {amount}")
-    who = f" ({', '.join(culprits)})" if culprits else ""
-    if not whole:
-        return f"{figures.long_duration(waiting)} ready but without a CPU{who}"
-    return f"{figures.percent(waiting / whole)} of worker time ready but without a CPU{who}"
+
+    def amount(ns: int) -> str:
+        return figures.percent(ns / whole) if whole else figures.long_duration(ns)
+
+    shown = snapshot.pressure[:_MOST_CULPRITS]
+    parts = [f"{_culprit(row)} {amount(row.total_ns)}" for row in shown]
+    rest = waiting - sum(row.total_ns for row in shown)
+    if parts and rest > 0:
+        least = figures.long_duration(snapshot.info.threshold_ns)
+        others = "others and " if len(snapshot.pressure) > len(shown) else ""
+        parts.append(f"{others}waits below {least} {amount(rest)}")
+    who = f" ({', '.join(parts)})" if parts else ""
+    what = "of worker time " if whole else ""
+    return f"{amount(waiting)} {what}ready but without a CPU{who}"
+
+
+def _culprit(row: Pressure) -> str:
+    name = printable(row.culprit) or "nobody known"
+    if row.same_process:
+        return f"own thread {name}"
+    return f"{name} ({row.processes} processes)" if row.processes > 1 else name
 
 
 def _evidence(snapshot: Snapshot) -> str:
@@ -239,14 +239,10 @@ def _evidence(snapshot: Snapshot) -> str:
         parts[0] += f" ({printable(snapshot.info.detection.reason)})"
     if snapshot.stacks_total:
         share = snapshot.stacks_complete / snapshot.stacks_total
-        parts.append(f"{_floor_percent(share)} of stacks complete")
+        why = f", others: {printable(snapshot.stacks_end)}" if share < _FEW_COMPLETE else ""
+        complete = f"{figures.percent(share)} of stacks complete"
+        parts.append(complete + (why if snapshot.stacks_end else ""))
     parts.append(losses_in_words(snapshot.losses))
     cost = figures.percent(snapshot.hud_cpu_ns / snapshot.elapsed_ns)
     parts.append(f"hud used {cost} of a core")
     return "; ".join(parts)
-
-
-def _floor_percent(share: float) -> str:
-    """Rounded down, so that 100 % means all."""
-    tenths = int(share * 1000)
-    return f"{tenths // 10} %" if tenths % 10 == 0 else f"{tenths / 10:.1f} %"

@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from hud.analysis.advice import advise_stack
 from hud.analysis.blame import Blame, Blames, frame_name
 from hud.analysis.calls import NO_CALL, call_name, machine_of
+from hud.analysis.tails import remark
 from hud.analysis.types import type_name
+from hud.analysis.verdict import sentences
 from hud.export.polls import poll_data
-from hud.model import Cause, Method, Origin
+from hud.model import Cause, Frame, Method, Origin, Precision
 from hud.text import printable
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ PRESSURE = "scheduling"
 """Category of the waits for a CPU."""
 _NOT_ON_CPU = "(waiting for a CPU)"
 _FLUSH_EVENTS = 1_000
+_MOST = 20
+"""Rows of ``otherData.pressure``."""
 
 
 class _Bar(NamedTuple):
@@ -94,6 +98,24 @@ def other_data(snapshot: Snapshot, bars: Iterable[_Bar]) -> Event:
             "tokio_versions": list(info.detection.tokio_versions),
         },
         "notes": [printable(note) for note in info.notes],
+        "verdict": sentences(snapshot),
+        "runtimes": [
+            {
+                "name": printable(use.name),
+                "workers": use.workers,
+                "worker_time_ns": use.time_ns,
+                "blocked_ns": use.blocked_ns,
+                "blocked_share": round(use.share, 6),
+                "waiting_ns": use.waiting_ns,
+                "episodes": use.episodes,
+                "worst_worker_id": use.worst,
+                "worst_worker_share": round(use.worst_share, 6),
+            }
+            for use in snapshot.runtimes
+        ],
+        "pressure": [
+            {**asdict(row), "culprit": printable(row.culprit)} for row in snapshot.pressure[:_MOST]
+        ],
         "workers": [
             {
                 "worker_id": use.worker.worker_id,
@@ -101,6 +123,8 @@ def other_data(snapshot: Snapshot, bars: Iterable[_Bar]) -> Event:
                 "name": printable(use.worker.name),
                 **({"runtime": printable(use.worker.runtime)} if use.worker.runtime else {}),
                 "alive": use.alive,
+                "worker_time_ns": use.time_ns,
+                "blocked_ns": use.blocked_ns,
                 "split_ns": asdict(use.split),
             }
             for use in snapshot.workers
@@ -112,7 +136,13 @@ def other_data(snapshot: Snapshot, bars: Iterable[_Bar]) -> Event:
         "allowed_ns": snapshot.allowed_ns,
         "stopped": snapshot.stopped,
         "stopped_ns": snapshot.stopped_ns,
-        "host": asdict(snapshot.host),
+        "host": {
+            **asdict(snapshot.host),
+            "children": [
+                {"pid": one.pid, "name": printable(one.name), "cpu_ns": one.cpu_ns}
+                for one in snapshot.host.children
+            ],
+        },
         "exact": printable(snapshot.exact),
         "polls": poll_data(snapshot),
         "losses": asdict(snapshot.losses),
@@ -276,6 +306,7 @@ class _Faces:
             args["file"] = printable(face.blame.file)
         if face.blame.line:
             args["line"] = face.blame.line
+        args |= _precision(face.blame)
         if face.blame.inferred:
             args["inferred"] = True
         if episode.evidence:
@@ -301,7 +332,8 @@ class _Faces:
         args["end_uncertainty_us"] = episode.end_uncertainty_ns / 1000
         args["stack_complete"] = face.complete
         args["stack"] = face.stack
-        return {**self._event(face.name, BLOCKING, "B", bar.begin_ns, episode.tid), "args": args}
+        name = self._name(episode, face)
+        return {**self._event(name, BLOCKING, "B", bar.begin_ns, episode.tid), "args": args}
 
     def _holder(self, holder: Holder) -> Event:
         face = self._face(holder.stack)
@@ -316,6 +348,7 @@ class _Faces:
             found["function"] = face.name
             if face.blame.file:
                 found |= {"file": printable(face.blame.file), "line": face.blame.line}
+                found |= _precision(face.blame)
             if face.blame.inferred:
                 found["inferred"] = True
         if holder.stack:
@@ -324,7 +357,8 @@ class _Faces:
 
     def end(self, bar: _Bar) -> Event:
         face = self._face(bar.of.stack)
-        return self._event(face.name, BLOCKING, "E", bar.end_ns, bar.of.tid)
+        name = self._name(bar.of, face)
+        return self._event(name, BLOCKING, "E", bar.end_ns, bar.of.tid)
 
     def wait(self, bar: _Bar) -> Event:
         one: Any = bar.of
@@ -362,6 +396,10 @@ class _Faces:
             face = self._faces[key] = self._make(key)
         return face
 
+    def _name(self, episode: Any, face: _Face) -> str:
+        """The blocking function; where it was inlined into Tokio's frame, the task's type."""
+        return (face.blame.hosted and printable(self._task_type(episode))) or face.name
+
     def _task_type(self, episode: Episode) -> str:
         recording = self._recording
         vtable = recording.task_ids.get(episode.task_id, episode.vtable)
@@ -384,12 +422,21 @@ class _Faces:
         elif stack.frames is None:
             lines = [f"0x{address:x}" for address in stack.addresses]
         else:
-            lines = [
-                ("~" if frame.inferred else "") + printable(frame_name(frame))
-                for frame in stack.frames
-            ]
+            lines = [told_frame(frame) for frame in stack.frames]
         raw = msgspec.Raw(msgspec.json.encode(lines))
         return _Face(at, printable(at.function), raw, stack is not None and stack.complete)
+
+
+def told_frame(frame: Frame) -> str:
+    """A frame of ``args.stack``."""
+    mark = "~" if frame.inferred else ""
+    return f"{mark}{printable(frame_name(frame))} {remark(frame)}".rstrip()
+
+
+def _precision(blame: Blame) -> Event:
+    """How well file and line are known, where they are not the call's own."""
+    exact = not blame.file or blame.precision is Precision.EXACT
+    return {} if exact else {"place": blame.precision.value}
 
 
 def _split(episode: Episode) -> Event:
@@ -398,7 +445,10 @@ def _split(episode: Episode) -> Event:
         "on_cpu_us": episode.on_cpu_ns / 1000,
         "asleep_us": episode.asleep_ns / 1000,
         "waiting_us": episode.waiting_ns / 1000,
+        "own_us": episode.charged_ns / 1000,
     }
+    if episode.pressed:
+        split["pressed"] = True
     if episode.stopped_ns:
         split["stopped_us"] = episode.stopped_ns / 1000
     return split

@@ -39,6 +39,10 @@ STACKS_KEPT = 4096
 """Stacks that the kernel may hold (half of the map) before those already fetched are deleted."""
 
 
+IN_CORE = ("core", "untagged", "park", "driver", "flags", "tick_current", "tick_multi")
+"""Fields of a layout that may become known while the kernel looks at it."""
+
+
 class RawStack(NamedTuple):
     """One distinct stack as the kernel walked it."""
 
@@ -57,6 +61,9 @@ class Threads(NamedTuple):
     """Those whose entry was taken for the last time."""
     copies: dict[int, int]
     """tid -> which of the layouts it was last inside of, for the tids of ``entered``."""
+    turns: dict[int, tuple[int, int]]
+    """tid -> (task id, tick) of the threads that were in a task's poll when seen last, where the
+    tick is known."""
 
 
 class Probe:
@@ -150,11 +157,12 @@ class Probe:
                 layout.size = 0  # its parts are read one by one
             layout.valid = int(layout.size <= wire.CONTEXT_SIZE)
             known = self.config.layout[place]
-            layout.cores = known.cores
-            if bytes(known) == bytes(layout):
-                continue  # polls go on under it
+            if known.valid and _same_but(known, layout, IN_CORE):
+                for name in IN_CORE:  # polls go on under it
+                    setattr(known, name, getattr(layout, name))
+                continue
             known.valid = 0  # until all the rest is there
-            layout.valid, layout.cores, valid = 0, 0, layout.valid
+            layout.valid, valid = 0, layout.valid
             self.config.layout[place] = layout
             known.valid = valid
         for place in range(len(layouts), wire.MAX_LAYOUTS):
@@ -257,7 +265,7 @@ class Probe:
 
     def threads(self, now_ns: int) -> Threads:
         """Every thread of the target that ran since the attach; exited ones for the last time."""
-        states, entered, exited, copies = [], {}, [], {}
+        states, entered, exited, copies, turns = [], {}, [], {}, {}
         layout_known = bool(self.config.layouts)
         for key, value in self._threads.items():
             thread = wire.decode_thread(value)
@@ -267,10 +275,12 @@ class Probe:
             if thread.entered:
                 entered[thread.tid] = thread.scheduler
                 copies[thread.tid] = thread.copy
+            if thread.where == Where.POLL and thread.turn_known:
+                turns[thread.tid] = thread.task_id, thread.turn & 0xFFFF_FFFF
             if thread.exited:
                 exited.append(thread.tid)
                 self._threads.delete(key)
-        return Threads(states, entered, exited, copies)
+        return Threads(states, entered, exited, copies, turns)
 
     def asleep_since(self, tid: int) -> int:
         """When the sleep began that this thread is in now; 0 = it is not asleep."""
@@ -372,7 +382,15 @@ def state_of(thread: wire.Thread, now_ns: int, layout_known: bool) -> ThreadStat
         began_before=begun and thread.begin_uncertain_us == BEGAN_BEFORE,
         slept_ns=thread.poll_asleep_ns if begun else 0,
         waited_ns=thread.poll_waiting_ns if begun else 0,
+        doubts=thread.doubts if begun else 0,
     )
+
+
+def _same_but(one: wire.Layout, other: wire.Layout, names: tuple[str, ...]) -> bool:
+    """Whether all is the same but these fields and those that the kernel sets."""
+    names += wire.LEARNED
+    fields = (name for name, _ in wire.Layout._fields_ if name not in names)
+    return all(getattr(one, name) == getattr(other, name) for name in fields)
 
 
 def _text(comm: bytes) -> str:

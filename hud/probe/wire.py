@@ -29,7 +29,7 @@ STOPS = (
 )
 """Why a stack ends, by ``enum stack_stop``."""
 
-THREAD = struct.Struct("<21Q6Q6Q8I16s9B7x")
+THREAD = struct.Struct("<22Q6Q6QI2H6I16s9B7x")
 """``struct thread``; ``Thread`` names the fields."""
 
 
@@ -51,6 +51,7 @@ class Thread(NamedTuple):
     late_stack: int
     task_id: int
     parked_id: int
+    turn: int
     scheduler: int
     stack: int
     credit_ns: int
@@ -60,7 +61,8 @@ class Thread(NamedTuple):
     asleep_ns: tuple[int, ...]
     samples: tuple[int, ...]
     begin_uncertain_us: int
-    tick: int
+    doubts: int
+    budget: int
     syscall: int
     tid: int
     other: int
@@ -73,7 +75,7 @@ class Thread(NamedTuple):
     preempted: int
     entered: int
     exited: int
-    tick_known: int
+    turn_known: int
     late_preempted: int
     copy: int
     caught: int
@@ -82,13 +84,16 @@ class Thread(NamedTuple):
 def decode_thread(value: bytes) -> Thread:
     """One value of the threads map."""
     fields = THREAD.unpack(value)
-    return Thread._make((*fields[:21], fields[21:27], fields[27:33], *fields[33:]))
+    return Thread._make((*fields[:22], fields[22:28], fields[28:34], *fields[34:]))
 
 
 def encode_thread(thread: Thread) -> bytes:
     """The reverse."""
-    return THREAD.pack(*thread[:21], *thread.asleep_ns, *thread.samples, *thread[23:])
+    return THREAD.pack(*thread[:22], *thread.asleep_ns, *thread.samples, *thread[24:])
 
+
+NO_BUDGET = 0xFFFF
+"""``budget`` of a thread whose poll has none, or that is not known."""
 
 STACK_SAVED_NS = 400_000
 """``credit_ns`` at the most: bpf_src/hud.bpf.c."""
@@ -160,13 +165,21 @@ class Layout(ctypes.LittleEndianStructure):
         ("core", ctypes.c_int32),
         ("tick_multi", ctypes.c_int32),
         ("tick_current", ctypes.c_int32),
+        ("park", ctypes.c_int32),
+        ("driver", ctypes.c_int32),
         ("valid", ctypes.c_uint32),
         ("size", ctypes.c_uint32),
         ("module", ctypes.c_uint32),
         ("current", ctypes.c_int32),
+        ("untagged", ctypes.c_uint32),
+        ("flags", ctypes.c_uint32),
         ("cores", ctypes.c_uint32),
-        ("pad", ctypes.c_uint32),
+        ("idle", ctypes.c_uint32),
     )
+
+
+LEARNED = ("cores", "idle")
+"""Fields of ``Layout`` that the kernel programs set."""
 
 
 class Config(ctypes.LittleEndianStructure):

@@ -4,14 +4,16 @@ Terms: a *module* is one mapped file (hud.profiler.modules); a *site* is what is
 frame, as one number: twice its address, plus one for the innermost frame. Of a caller the byte
 before the return address is looked up: the call itself.
 
-Most new stacks differ from known ones in the innermost frame only, so that the frames of all
-callers together are kept too, while they are in use.
+Between two frames tail calls may have removed others (hud.profiler.seams): they are asked for with
+the names. Most new stacks differ from known ones in the innermost frame only, so that the frames of
+all callers together are kept too, while they are in use.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from itertools import pairwise
 from operator import attrgetter
 from sys import intern
 from time import monotonic
@@ -23,6 +25,7 @@ from hud.profiler.cache import Cache
 from hud.profiler.debuginfo import DebugInfo
 from hud.profiler.modules import Module, Modules, Open
 from hud.profiler.names import KeptNames
+from hud.profiler.seams import Seam, Seams
 from hud.symbols.client import (
     DebugReply,
     FailedReply,
@@ -83,15 +86,16 @@ class Addresses:
         self.modules = Modules(
             resolver, open_mapping, read_mappings, cache=cache, debug=debug, notes=self.notes
         )
+        self._seams = Seams(resolver, self.modules, cache, _placed)
         self._frame_requests: dict[int, Question] = {}
         self._frames: dict[int, tuple[Frame, ...]] = {}
         self._callers: dict[tuple[int, ...], tuple[Frame, ...]] = {}
         self._older_callers: dict[tuple[int, ...], tuple[Frame, ...]] = {}
         self._callers_begun = monotonic()
         self._asked: set[int] = set()
-        self._wanted: dict[int, None] = {}
+        self._wanted: dict[int | Seam, None] = {}
         self._kept = KeptNames(cache, self.modules.places)
-        self._waiting: dict[int, tuple[RawStack, set[int]]] = {}
+        self._waiting: dict[int, tuple[RawStack, set[int | Seam]]] = {}
         self._homeless: dict[int, RawStack] = {}
         """Stacks with an address outside every mapping: a library that was loaded since."""
         self.unnamed = 0
@@ -107,6 +111,7 @@ class Addresses:
     def keep_names(self) -> None:
         """Let the cache have the names that were looked up."""
         self._kept.store()
+        self._seams.keep()
 
     def refresh(self) -> None:
         """Read the mappings again; new modules are handed to the resolver."""
@@ -122,8 +127,9 @@ class Addresses:
 
     def clear(self) -> None:
         """The target runs another image: forget everything."""
-        self._kept.store()
+        self.keep_names()
         self._kept.forget()
+        self._seams.forget_kept()
         self.modules.clear()
         self._waiting.clear()
         self._wanted.clear()
@@ -145,15 +151,15 @@ class Addresses:
             and not self.modules.knows(raw.addresses)
         ):
             self._homeless[key] = raw
+        sites = sites_of(raw.addresses)
         if self._known_callers(raw.addresses[1:]) is not None:
-            sites = [raw.addresses[0] << 1 | 1]
-        else:
-            sites = sites_of(raw.addresses)
-        missing = {site for site in sites if site not in self._frames}
+            sites = sites[:2]
+        parts: list[int | Seam] = [*sites, *seams_of(sites)]
+        missing = [part for part in parts if not self._is_known(part)]
         if not missing:
             return self._stack(raw)
-        self._waiting[key] = raw, missing
-        self._wanted.update(dict.fromkeys(site for site in sites if site in missing))
+        self._waiting[key] = raw, set(missing)
+        self._wanted.update(dict.fromkeys(missing))
         if ask:
             self.ask_wanted()
         return Stack(raw.addresses, not raw.stop, raw.stop)
@@ -164,9 +170,11 @@ class Addresses:
         In the order in which it was wanted, and in questions of a bounded size: the first stacks
         have names while the resolver still reads debug information for the others.
         """
-        wanted, self._wanted = [site for site in self._wanted if site not in self._asked], {}
+        parts, self._wanted = list(self._wanted), {}
+        wanted = [one for one in parts if not isinstance(one, Seam) and one not in self._asked]
         for at in range(0, len(wanted), MOST_IN_QUESTION):
             self._ask(wanted[at : at + MOST_IN_QUESTION])
+        self._seams.ask(one for one in parts if isinstance(one, Seam))
 
     def _ask(self, sites: list[int]) -> None:
         questions: dict[int, Question] = {}
@@ -196,13 +204,13 @@ class Addresses:
         self._frame_requests[request] = question
 
     def _name(self, site: int, frames: tuple[Frame, ...]) -> None:
-        address = site >> 1
-        self._frames[site] = tuple(Frame(address, *map(_shared, _rest(one))) for one in frames)
+        self._frames[site] = tuple(_placed(site >> 1, one) for one in frames)
 
     def _forget_names(self, again: dict[int, RawStack]) -> None:
         """Start anew; the stacks that wait, and those given, are asked for again."""
         again = again | {key: raw for key, (raw, _) in self._waiting.items()}
         self._frames.clear()
+        self._seams.forget()
         self._begin_callers()
         self._older_callers.clear()
         self._asked.clear()
@@ -222,6 +230,7 @@ class Addresses:
         if self._debug is not None:
             self._debug.poll()
         for reply in replies:
+            named |= self._seams.take(reply)
             if isinstance(reply, FramesReply) and reply.request in self._frame_requests:
                 named |= self._take_frames(self._frame_requests.pop(reply.request), reply)
             elif isinstance(reply, UnwindReply):
@@ -232,15 +241,18 @@ class Addresses:
                 better |= self._debug.take(reply)
         if tables_came:
             self.modules.show()
+        self.notes += self._seams.notes
+        self._seams.notes.clear()
         if self._debug is not None:
             self.notes += self._debug.notes
             self._debug.notes.clear()
         if better and (self._frames or self._frame_requests):
             self.improved = True
             self._kept.forget()
+            self._seams.forget_kept()
             self._forget_names({})
         done = self._finished() if named or self._waiting else []
-        if len(self._frames) >= MOST_NAMED:
+        if len(self._frames) + len(self._seams) >= MOST_NAMED:
             self._forget_names({})
         return done
 
@@ -283,23 +295,39 @@ class Addresses:
     def _finished(self) -> list[Resolved]:
         done = []
         for key, (raw, missing) in list(self._waiting.items()):
-            missing.difference_update([site for site in missing if site in self._frames])
+            missing.difference_update([part for part in missing if self._is_known(part)])
             if not missing:
                 del self._waiting[key]
                 done.append(Resolved(key, self._stack(raw)))
         return done
 
+    def _is_known(self, part: int | Seam) -> bool:
+        if isinstance(part, Seam):
+            return self._seams.at(part) is not None
+        return part in self._frames
+
     def _stack(self, raw: RawStack) -> Stack:
-        first, callers = raw.addresses[0], raw.addresses[1:]
-        outer = self._known_callers(callers)
+        sites = sites_of(raw.addresses)
+        outer = self._known_callers(raw.addresses[1:])
         if outer is None:
-            found = (self._frames.get(address << 1) or (Frame(address),) for address in callers)
-            outer = tuple(frame for frames in found for frame in frames)
+            outer = self._joined(sites[1:])
             if len(self._callers) >= MOST_CALLERS:
                 self._begin_callers()
-            self._callers[callers] = outer
-        inner = self._frames.get(first << 1 | 1) or (Frame(first),)
+            self._callers[raw.addresses[1:]] = outer
+        inner = self._joined(sites[:2], without=1 if sites[1:] else 0)
         return Stack(raw.addresses, not raw.stop, raw.stop, inner + outer)
+
+    def _joined(self, sites: list[int], without: int = 0) -> tuple[Frame, ...]:
+        """The frames of adjacent sites, and those that tail calls removed between them; those of
+        the last sites ``without``."""
+        frames: list[Frame] = []
+        seams = seams_of(sites)
+        for at, site in enumerate(sites):
+            if at:
+                frames += self._seams.at(seams[at - 1]) or ()
+            if at < len(sites) - without:
+                frames += self._frames.get(site) or (Frame(site >> 1),)
+        return tuple(frames)
 
     def _known_callers(self, callers: tuple[int, ...]) -> tuple[Frame, ...] | None:
         outer = self._callers.get(callers)
@@ -315,6 +343,15 @@ class Addresses:
 def sites_of(addresses: Sequence[int]) -> list[int]:
     """The sites of a stack, innermost first."""
     return [address << 1 | (not index) for index, address in enumerate(addresses)]
+
+
+def seams_of(sites: Sequence[int]) -> list[Seam]:
+    """The seams between adjacent sites, innermost first."""
+    return [Seam(outer >> 1, _looked_up(inner)) for inner, outer in pairwise(sites)]
+
+
+def _placed(address: int, frame: Frame) -> Frame:
+    return Frame(address, *map(_shared, _rest(frame)))
 
 
 def _shared(value: Any) -> Any:

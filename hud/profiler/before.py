@@ -26,7 +26,7 @@ from hud.probe import wire
 from hud.probe.probe import Probe, RawStack
 from hud.probe.walk import walk
 from hud.profiler.detection import Copy
-from hud.runtime.live import Read, Reading, confirm, lent_core, memory_reader, tick_of
+from hud.runtime.live import Read, Reading, confirm, lent_core, memory_reader, turn_of
 from hud.target.procfs import read_thread_stat
 from hud.target.threads import Call, read_call
 
@@ -69,8 +69,8 @@ class Before:
                     where = _where(reading, copy, read)
                     if where is None or self._state(reading.tid) != RUNNABLE:
                         continue
-                    tick = tick_of(copy.layout, reading, read)
-                    thread = _thread(reading, where, tick, index)
+                    turn = turn_of(copy.layout, reading, read)
+                    thread = _thread(reading, where, turn, index)
                     if len(self._busy) < MOST_SEEDS and self._probe.seed_thread(thread):
                         self._busy.append(reading.tid)
 
@@ -103,8 +103,8 @@ class Before:
         call = read_call(self._pid, tid) if state and state in ASLEEP + STOPPED else None
         if call is None or len(self._waiting) + len(self.stacks) >= MOST_SEEDS:
             return False
-        tick = tick_of(copy.layout, reading, read)
-        thread = _thread(reading, where, tick, index)
+        turn = turn_of(copy.layout, reading, read)
+        thread = _thread(reading, where, turn, index)
         now = thread.poll_start_ns
         key = _key(tid, now)
         thread = thread._replace(
@@ -169,7 +169,7 @@ def _where(reading: Reading, copy: Copy, read: Read) -> Where | None:
     if copy.layout.scheduler >= 0 and not reading.scheduler and reading.task_id:
         return None  # a block_on inside a spawn_blocking job
     if copy.layout.apart:
-        if reading.scheduler and tick_of(copy.layout, reading, read) is None:
+        if reading.scheduler and turn_of(copy.layout, reading, read) is None:
             return None  # it polls, but holds up no worker
         return Where.POLL if reading.scheduler else Where.ROOT
     if lent_core(copy.layout, reading.scheduler, read):
@@ -177,7 +177,7 @@ def _where(reading: Reading, copy: Copy, read: Read) -> Where | None:
     return Where.POLL if reading.task_id else Where.ROOT
 
 
-def _thread(reading: Reading, where: Where, tick: int | None, copy: int) -> wire.Thread:
+def _thread(reading: Reading, where: Where, turn: int | None, copy: int) -> wire.Thread:
     """What is known of a thread in a poll, whether it sleeps or not."""
     now = time.monotonic_ns()
     return wire.decode_thread(bytes(wire.THREAD.size))._replace(
@@ -188,8 +188,9 @@ def _thread(reading: Reading, where: Where, tick: int | None, copy: int) -> wire
         # before 1.29 the scheduler is not in CONTEXT
         scheduler=reading.scheduler or int(reading.task_id > 0),
         credit_ns=wire.STACK_SAVED_NS,
-        tick=tick or 0,
-        tick_known=int(tick is not None),
+        turn=turn or 0,
+        turn_known=int(turn is not None),
+        budget=wire.NO_BUDGET,
         tid=reading.tid,
         where=where,
         copy=copy,

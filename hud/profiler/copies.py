@@ -70,6 +70,12 @@ class Copies:
         self._missing = False
         self._next = float("inf")
 
+    def relayout(self, index: int, layout: ContextLayout) -> None:
+        """More, or less, is known of what is where in the Cores of a copy."""
+        copies = list(self.known)
+        copies[index] = copies[index]._replace(layout=layout)
+        self.known = tuple(copies)
+
     def refuse_last(self) -> Copy:
         """Do without the latest one, whatever is found again."""
         *kept, last = self.known
@@ -115,9 +121,13 @@ def _wire_layout(layout: ContextLayout) -> wire.Layout:
         budget_tag=layout.budget_tag,
         runtime=layout.runtime,
         scheduler=layout.scheduler,
-        core=max(layout.core, 0),
+        core=layout.core,
         tick_multi=layout.tick_multi,
         tick_current=layout.tick_current,
         module=layout.module,
         current=layout.current,
+        untagged=layout.untagged,
+        park=layout.park,
+        driver=layout.driver,
+        flags=layout.flags,
     )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from itertools import groupby
 from typing import NamedTuple
 
 from hud.errors import TargetError
@@ -17,19 +16,25 @@ from hud.model import Detection, Rung, Stack, ThreadName, Worker
 from hud.model import Mapping as Region
 from hud.runtime.blocks import Block, bias_of, executable_block, object_block, origins
 from hud.runtime.context import ContextLayout, propose
+from hud.runtime.cores import unproven
 from hud.runtime.live import (
     Confirmation,
     Read,
     choose,
     memory_reader,
     thread_pointers,
-    with_current_tick,
+    with_cores,
 )
-from hud.runtime.search import search
+from hud.runtime.queues import HANDLE_BYTES
+from hud.runtime.schedulers import handle_of
+from hud.runtime.search import Found, Live, decide, same_places, search
 from hud.runtime.stacks import ThreadClass, classify_stack, stronger
+from hud.runtime.tasks import Vtables, find_owned
 from hud.runtime.workers import find_workers
 from hud.symbols.client import FactsReply
 from hud.text import printable
+
+NO_TOKIO = "no tokio in the executable"
 
 
 class SharedObject(NamedTuple):
@@ -56,6 +61,8 @@ class Copy(NamedTuple):
     """tid -> scheduler of the threads that drive one now."""
     origins: Mapping[int, int] = {}
     """tid -> the address that ``layout.tls_offset`` counts from, of the threads that have it."""
+    guess: ContextLayout | None = None
+    """What ``layout`` was before its places in Cores were proven, or proven wrong."""
 
     @property
     def place(self) -> tuple[int, int]:
@@ -114,7 +121,8 @@ def find_context(
     finally:
         os.close(descriptor)
     # a CONTEXT that nobody has entered yet proves itself later, or never
-    incomplete = bool(missing) and any(map(has_tokio, _facts_of(sources)))
+    replies = _facts_of(sources)
+    incomplete = bool(missing) and any(has_tokio(one) or _hides(one) for one in replies)
     if not copies:
         return Refusal("; ".join(missing), versions, incomplete)
     copies.sort(key=lambda copy: not copy.drives)
@@ -122,7 +130,13 @@ def find_context(
 
 
 def has_tokio(reply: FactsReply) -> bool:
-    return bool(reply.tokio_versions or reply.facts.tls_symbols)
+    """Whether something in the file says that Tokio is in it."""
+    return bool(reply.tokio_versions or reply.facts.tls_symbols or "tokio" in reply.crates)
+
+
+def _hides(reply: FactsReply) -> bool:
+    """Whether Tokio may be in the file though nothing says so."""
+    return not reply.facts.has_symtab and reply.facts.tls is not None
 
 
 def detection_of(
@@ -151,7 +165,8 @@ def _block_of(source: SharedObject | FactsReply, live: _Live) -> Block | str:
     """Where the file's thread-locals are, or why that is not known."""
     if not isinstance(source, SharedObject):
         block = executable_block(source.facts.tls, source.facts.machine)
-        return block if has_tokio(source) else "no tokio in the executable"
+        # a stripped one may have it without a sign
+        return block if has_tokio(source) or not source.facts.has_symtab else NO_TOKIO
     facts = source.facts.facts
     if any("/ld-musl-" in mapping.path for mapping in live.mappings):
         return f"{source.name}: musl's thread-locals of shared objects are not known"
@@ -171,53 +186,79 @@ def _copies_in(source: SharedObject | FactsReply, live: _Live, missing: list[str
     if isinstance(block, str):
         missing.append(block)
         return []
+    here = Live(origins(block, live.pointers, live.read, facts.machine), live.mappings, live.read)
     proposal = propose(facts, block, reply.tokio_versions)
-    pointers = origins(block, live.pointers, live.read, facts.machine)
-    if not proposal.layouts:
-        if facts.has_symtab or not reply.tokio_versions:
-            missing.append(proposal.reason)
-            return []
-        found = search(block, reply.tokio_versions, pointers, live.mappings, live.read)
-        if isinstance(found, str):
-            missing.append(f"{proposal.reason}, and {found}")
-            return []
-        return [_copy(found.layout, found.confirmation, name, pointers, live.read)]
+    proposed: dict[tuple[int, int] | None, list[ContextLayout]]
+    proposed = {place: [] for place in proposal.places}
+    for layout in proposal.layouts:
+        place = None if layout.apart else (layout.tls_offset - block.start, layout.size)
+        proposed.setdefault(place, []).append(layout)
     copies = []
-    for _, rows in groupby(proposal.layouts, key=lambda layout: layout.tls_offset):
-        layouts = tuple(rows)
-        if not pointers and layouts[0].tells_polls:
-            # another C library, or no thread has used the object yet: the kernel's own readings
-            # have to do
-            why = "no thread uses it yet" if block.module else "no thread descriptor found"
-            reason = f"{layouts[0].why}; not confirmed: {why}"
-            copies.append(Copy(layouts[0], name, reason, {}))
-            continue
-        chosen = choose(layouts, pointers, live.read)
-        if chosen is not None:
-            copy = _copy(*chosen, name, pointers, live.read)
-            if copy.layout.tells_polls:
-                copies.append(copy)
-                continue
-            driven = "not found" if copy.drives else "not yet seen"
-            missing.append(
-                f"{layouts[0].why}, and the tick that would tell polls apart is {driven}"
-            )
+    for place, layouts in (proposed or {None: []}).items():
+        known = bool(reply.tokio_versions)
+        found = _found(layouts, here, block, known) if layouts else proposal.reason
+        if isinstance(found, str) and not (layouts and layouts[0].apart):
+            found = _searched(reply, block, place, here, found)
+        copy = found if isinstance(found, str) else _copy(found, name, block, here)
+        if isinstance(copy, str):
+            missing.append(copy)
         else:
-            missing.append(
-                f"the layout of CONTEXT{f' in {name}' if name else ''} does not fit what the "
-                "threads hold"
-            )
+            copies.append(copy)
     return copies
 
 
-def _copy(
-    layout: ContextLayout,
-    confirmation: Confirmation,
-    name: str,
-    pointers: Mapping[int, int],
-    read: Read,
-) -> Copy:
-    layout = with_current_tick(layout, confirmation.readings, read)
+def _found(layouts: Sequence[ContextLayout], live: Live, block: Block, known: bool) -> Found | str:
+    """The layout of one CONTEXT that is proposed, as the live threads choose. ``known``: there is
+    a version, so that the first is the likeliest."""
+    first = layouts[0]
+    if not live.pointers and first.tells_polls:
+        # another C library, or no thread has used the object yet: the kernel's own readings have
+        # to do
+        if known or same_places(layouts):
+            return Found(first, Confirmation((), 0))
+        return f"{first.why}; which of {len(layouts)} layouts it is, {_unseen(block)} to tell"
+    if not same_places(layouts):
+        return decide(layouts, live)
+    chosen = choose(layouts, live.pointers, live.read)
+    if chosen is None:
+        where = f" in {block.where}" if block.where else ""
+        return f"the layout of CONTEXT{where} does not fit what the threads hold"
+    return Found(*chosen)
+
+
+def _searched(
+    reply: FactsReply, block: Block, place: tuple[int, int] | None, live: Live, reason: str
+) -> Found | str:
+    """CONTEXT by its contents, where no symbol or no row tells; ``reason`` is why that is so."""
+    found = search(block, reply.tokio_versions, live, place)
+    if not has_tokio(reply):
+        reason = f"no sign of tokio in {block.where or 'the executable'}, which is stripped"
+        if isinstance(found, Found) and not _has_lists(found, live):
+            return f"{reason}, and what looks like a scheduler has no list of tasks"
+    return f"{reason}, and {found}" if isinstance(found, str) else found
+
+
+def _has_lists(found: Found, live: Live) -> bool:
+    """Whether the schedulers have lists of tasks: nothing in the file says that Tokio is there."""
+    code = [mapping for mapping in live.mappings if mapping.executable]
+    vtables = Vtables(live.read, lambda at: any(one.start <= at < one.end for one in code))
+    handles = {
+        handle_of(one.scheduler, live.read) for one in found.confirmation.readings if one.scheduler
+    }
+    return all(find_owned(live.read, vtables, handle, HANDLE_BYTES) for handle in handles)
+
+
+def _unseen(block: Block) -> str:
+    return "no thread uses it yet" if block.module else "no thread descriptor found"
+
+
+def _copy(found: Found, name: str, block: Block, live: Live) -> Copy | str:
+    """What the kernel can look at; else why polls cannot be told apart."""
+    layout, confirmation = found
+    if not live.pointers:
+        reason = f"{layout.why}; not confirmed: {_unseen(block)}"
+        return Copy(unproven(layout), name, reason, {}, guess=layout)
+    proven = with_cores(layout, confirmation.readings, live.read)
     reason = f"{layout.why}, confirmed in {_threads(confirmation)}"
     drives = {
         # before 1.29 the scheduler is not in CONTEXT, and only workers have a task's id
@@ -225,7 +266,10 @@ def _copy(
         for reading in confirmation.readings
         if reading.entered
     }
-    return Copy(layout, name, reason, drives, pointers)
+    if proven.tells_polls:
+        return Copy(proven, name, reason, drives, live.pointers, layout)
+    driven = "not found" if drives else "not yet seen"
+    return f"{layout.why}, and the tick that would tell polls apart is {driven}"
 
 
 def _threads(confirmation: Confirmation) -> str:

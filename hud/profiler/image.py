@@ -17,6 +17,7 @@ from hud.profiler.addresses import Addresses
 from hud.symbols.client import FactsReply, FailedReply, Reply, Resolver
 from hud.target.executable import open_executable, open_mapping, open_named, same_file
 from hud.target.find import same_process
+from hud.text import printable
 
 FACTS_TIMEOUT_S = 10.0
 UNWIND_TIMEOUT_S = 5.0
@@ -146,8 +147,8 @@ class Image:
             self._notes += [f"{self._path}: {note}" for note in reply.facts.notes]
             if not reply.crates:
                 pass  # no Rust in it, so nothing of it to be blamed
-            elif not reply.facts.has_symtab:
-                self._notes.append(_stripped(reply.facts.build_id))
+            elif not reply.facts.has_names:
+                self._notes.append(_stripped(reply))
             elif not reply.facts.has_dwarf:
                 self._notes.append("no debug info: functions without file and line")
         elif isinstance(reply, FailedReply):
@@ -155,8 +156,11 @@ class Image:
         self._request = 0
 
 
-def _stripped(build_id: str) -> str:
-    of = f" (build id {build_id})" if build_id else ""
+def _stripped(reply: FactsReply) -> str:
+    facts = reply.facts
+    known = [f"build id {facts.build_id}"] * bool(facts.build_id)
+    known += [f"package {printable(facts.package)}"] * bool(facts.package)
+    of = f" ({', '.join(known)})" if known else ""
     return (
         "the executable is stripped: names marked ~ are inferred from panic locations; "
         f"--target FILE with the unstripped file of this build{of} gives the real ones"

@@ -7,11 +7,12 @@ a scheduler is a worker; below it, workers go by the classes and names of thread
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Set
+from contextlib import suppress
 
 from hud.errors import HudError, TargetError
 from hud.model import Batch, Detection, Rung, Sample, Stack, Worker
 from hud.probe import wire
-from hud.probe.probe import Probe
+from hud.probe.probe import Probe, Threads
 from hud.profiler import detection as detect
 from hud.profiler.before import Before
 from hud.profiler.classes import Classes
@@ -20,6 +21,8 @@ from hud.profiler.image import Image
 from hud.profiler.objects import Objects
 from hud.profiler.options import Options
 from hud.profiler.roster import Roster
+from hud.profiler.runtimes import Runtimes
+from hud.profiler.turns import Turns
 from hud.runtime.workers import find_workers
 from hud.symbols.client import FactsReply
 from hud.target.mappings import read_mappings
@@ -70,7 +73,9 @@ class Ladder:
         self._notes = notes
         self.copies = Copies()
         """Those of Tokio that the kernel looks at; none below rung CONTEXT."""
+        self._turns = Turns(pid)
         self.detection = Detection(Rung.LATENCY, "")
+        self._runtimes = Runtimes(pid)
         self._classes = Classes()
         self._refusal = detect.Refusal("", ())
         self._facts_used: FactsReply | None = None
@@ -88,6 +93,8 @@ class Ladder:
             versions = self._image.facts.tokio_versions if self._image.facts else ()
             found = detect.Refusal("switched off", versions)
         self.copies.clear()
+        self._runtimes.begin()
+        self._turns = Turns(self._pid)
         self._use_layouts(found)
         if isinstance(found, detect.Context):
             self._before.note_busy(self.copies.known)
@@ -192,8 +199,18 @@ class Ladder:
     def take_entered(self, entered: Mapping[int, int], copies: Mapping[int, int]) -> list[Worker]:
         """Threads inside a runtime, as CONTEXT says: tid -> scheduler (0 = it drives none), and
         tid -> index of the copy of Tokio. Returns the workers that are new or known better."""
-        driving = (tid for tid, scheduler in entered.items() if scheduler)
-        return self._roster.enter({tid: self.copies.runtime(copies[tid]) for tid in driving})
+        return self._roster.enter(
+            {
+                tid: self._runtime(tid, scheduler, copies[tid])
+                for tid, scheduler in entered.items()
+                if scheduler
+            }
+        )
+
+    def _runtime(self, tid: int, scheduler: int, copy: int) -> str:
+        name = self._runtimes.of(tid, self._roster.names.get(tid, ""), scheduler)
+        whose = self.copies.runtime(copy)
+        return f"{whose}: {name}" if whose else name
 
     def look_again(self, batch: Batch) -> None:
         """A Tokio that was loaded since, or could not be found yet."""
@@ -216,6 +233,12 @@ class Ladder:
             self._attach(self._context_hz())
         batch.workers += self._take_driving(found)
         batch.detection = self.detection
+
+    def see_turns(self, threads: Threads) -> None:
+        """Where the schedulers count their turns, if that was not known, or was wrong."""
+        with suppress(TargetError):  # gone; its end will be told
+            if self._turns.look(self.copies, threads, self._notes):
+                self._probe.set_layouts(self.copies.layouts)
 
     def _judge_from_now(self) -> None:
         counters = self._probe.counters
@@ -256,6 +279,10 @@ class Ladder:
     def forget(self, tid: int) -> None:
         """The thread is gone: its tid may come back as another thread."""
         self._classes.forget(tid)
+        self._runtimes.forget(tid)
+
+    def close(self) -> None:
+        self._runtimes.close()
 
     def choose_again(self, batch: Batch, gone: Set[int] = frozenset()) -> None:
         """The threads, or what their stacks say, changed: below CONTEXT workers go by them.

@@ -17,6 +17,7 @@ from hud.profiler import remembered
 from hud.profiler.cache import Cache
 from hud.profiler.debugfiles import Place
 from hud.profiler.debuginfo import DebugInfo, Identity
+from hud.profiler.types import KeptTypes
 from hud.symbols.client import FactsReply, FailedReply, Resolver, UnwindReply
 from hud.target.mappings import Mappings
 
@@ -72,6 +73,7 @@ class Modules:
         self._mappings = Mappings([])
         self._executable: list[Mapping] = []
         self._requests: dict[int, Module] = {}
+        self.types = KeptTypes(cache)
         self._arrived: list[tuple[Module, bytes, bytes]] = []
         """Unwind tables for which the kernel has no place yet."""
 
@@ -180,6 +182,25 @@ class Modules:
         files = {file for file, module in self._by_file.items() if module is not None
                  and module.number == number}  # fmt: skip
         return [mapping for mapping in self._mappings.all if _identity(mapping) in files]
+
+    def address_of(self, number: int, offset: int) -> int:
+        """Where the code at an offset in a module's file is mapped; 0 = it is not any more."""
+        for mapping in self.mappings_of(number):
+            if mapping.executable and 0 <= offset - mapping.offset < mapping.end - mapping.start:
+                return mapping.start + offset - mapping.offset
+        return 0
+
+    def key(self, number: int) -> str:
+        """Of a module's entries in the cache; empty = it is not kept."""
+        return self._by_number[number].key
+
+    def state(self, number: int) -> str:
+        """A module with its debug files as they are now; empty = it is not kept."""
+        return remembered.state(self.key(number), self.places(number))
+
+    def numbers(self) -> list[int]:
+        """Of all modules."""
+        return list(self._by_number)
 
     def is_begun(self, number: int) -> bool:
         """Has the resolver all that is at hand of a module, its debug files included?"""

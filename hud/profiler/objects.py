@@ -70,7 +70,7 @@ class Objects:
             return
         self._facts[number] = path, reply
         self.changed = True
-        if not reply.facts.has_symtab:
+        if not reply.facts.has_names:
             self._notes.append(
                 f"{path} is stripped: names marked ~ are inferred from panic locations"
             )

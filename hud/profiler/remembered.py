@@ -1,4 +1,4 @@
-"""What the cache keeps of a module: its unwind table, facts and names, as bytes that are checked.
+"""What the cache keeps of a module: unwind table, facts, names, seams, types; as checked bytes.
 
 Terms: see `hud.profiler.cache`; an entry that does not hold together is None, as if it were absent.
 """
@@ -17,7 +17,10 @@ from hud.profiler.debugfiles import Place
 from hud.symbols.client import FactsReply, UnwindReply, decode_facts
 from hud.symbols.unwind import UnwindTable
 
-UNWIND, FACTS, NAMES = "unwind", "facts", "names"
+UNWIND, FACTS, NAMES, KINDS, SEAMS = "unwind", "facts", "names", "kinds", "seams"
+
+KnownKinds = dict[tuple[int, ...], tuple[str, str, bool]]
+"""File offsets of a vtable's functions -> name, where and ``inferred`` of its TaskKind."""
 
 
 class _Unwind(msgspec.Struct, frozen=True, array_like=True):
@@ -37,6 +40,7 @@ class _Facts(msgspec.Struct, frozen=True, array_like=True):
     tokio_versions: tuple[str, ...]
 
 
+_Kinds = list[tuple[tuple[int, ...], tuple[str, str, bool]]]
 _ROW = struct.Struct("<II")
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -128,6 +132,45 @@ def store_names(
 ) -> None:
     """Keep the encoded frames of a module with these debug files for the next start."""
     cache.store(key, _kind(NAMES, places), _encode(names))
+
+
+def load_kinds(cache: Cache, key: str, places: tuple[Place, ...]) -> KnownKinds:
+    """The types of tasks that were kept of a module with these debug files."""
+    content = cache.load(key, _kind(KINDS, places))
+    if content is None:
+        return {}
+    try:
+        return dict(msgspec.msgpack.decode(content, type=_Kinds))
+    except msgspec.MsgspecError:
+        cache.remove(f"{key}.{_kind(KINDS, places)}")
+        return {}
+
+
+def store_kinds(cache: Cache, key: str, places: tuple[Place, ...], kinds: KnownKinds) -> None:
+    """Keep the types of tasks of a module with these debug files for the next start."""
+    cache.store(key, _kind(KINDS, places), _encode(list(kinds.items())))
+
+
+def load_seams(cache: Cache, key: str) -> dict[str, dict[int, msgspec.Raw]]:
+    """Key of the inner frame's file -> both offsets -> what is between, encoded."""
+    content = cache.load(key, SEAMS)
+    if content is None:
+        return {}
+    try:
+        return msgspec.msgpack.decode(content, type=dict[str, dict[int, msgspec.Raw]])
+    except msgspec.MsgspecError:
+        cache.remove(f"{key}.{SEAMS}")
+        return {}
+
+
+def store_seams(cache: Cache, key: str, seams: dict[str, dict[int, msgspec.Raw]]) -> None:
+    """Keep what is between frames whose caller is in this module, for the next start."""
+    cache.store(key, SEAMS, _encode(seams))
+
+
+def state(key: str, places: tuple[Place, ...]) -> str:
+    """A module as it is now with these debug files; empty where it is not kept."""
+    return f"{key}.{_kind(NAMES, places)}" if key else ""
 
 
 def _kind(what: str, places: tuple[Place, ...]) -> str:

@@ -41,6 +41,7 @@ from hud.profiler.image import Image
 from hud.profiler.ladder import Ladder
 from hud.profiler.objects import Objects
 from hud.profiler.options import Options
+from hud.profiler.programs import Programs
 from hud.profiler.roster import Roster
 from hud.profiler.stacks import Stacks
 from hud.profiler.stuck import LONG_NS, Stuck
@@ -98,8 +99,10 @@ class Profiler:
         self._roster = Roster(options.workers)
         self._preparing: Thread | None = None
         self._tasks: TaskReader | None = None
+        self._tasks_trouble = ""
+        self._programs = Programs()
         self.notes: list[str] = []
-        self._notes_told = 0
+        self._notes_told: tuple[str, ...] = ()
         self._period_told_ns = 0
         self._hurried_until = 0.0
         self._cost_before = 0
@@ -195,6 +198,7 @@ class Profiler:
             survey=self._survey,
             notes=self.notes,
         )
+        stack.callback(self._ladder.close)
         self._detect()
         self._begin_exact()
         self._note_stopped()
@@ -346,6 +350,8 @@ class Profiler:
         read = read._replace(states=self._stuck.see(read.states, now, long_ns=long_ns))
         batch.states = read.states
         self._look_for_objects(batch)
+        if self.options.use_context and not batch.ended:
+            self._ladder.see_turns(read)
         for tid in self._roster.last_word(read.exited):
             read.entered.pop(tid, None)  # a thread that is gone is no new worker
         if self._ladder.copies.known:
@@ -377,9 +383,8 @@ class Profiler:
             batch.sample_period_ns = self._period_told_ns = self.period_ns
         self._tell_exact(batch)
         self._read_tasks(batch, read)
-        if len(self.notes) != self._notes_told:
-            self._notes_told = len(self.notes)
-            batch.notes = tuple(self.notes)
+        if tuple(self.notes) != self._notes_told:
+            self._notes_told = batch.notes = tuple(self.notes)
         return batch
 
     @property
@@ -468,7 +473,7 @@ class Profiler:
         batch = self.pump()
         self._tell_exact(batch, last=True)
         batch.losses = self.losses()
-        batch.host = self._host.read()
+        batch.host = self._host.read(last=True)
         self._stacks.take_before(batch, last=True)
         until = time.monotonic() + LAST_NAMES_S
         while self._addresses.pending_stacks and time.monotonic() < until:
@@ -482,7 +487,7 @@ class Profiler:
         blaming = (Kind.LATENCY, Kind.WAKE)
         tids = {one.other for one in samples if one.kind in blaming and one.other}
         found = (self._probe.culprit(tid) for tid in tids)
-        return [culprit for culprit in found if culprit is not None]
+        return self._programs.named(culprit for culprit in found if culprit is not None)
 
     def _take_replies(self, replies: list[Reply], batch: Batch) -> None:
         for reply in replies:
@@ -546,8 +551,10 @@ class Profiler:
                 return
         driving = self._ladder.copies.driving(read.entered, read.copies)
         self._tasks.fill(batch, driving, int(self._probe.config.threshold_ns))
-        if self._tasks.trouble:
-            self.notes += [self._tasks.trouble] * (self._tasks.trouble not in self.notes)
+        before, self._tasks_trouble = self._tasks_trouble, self._tasks.trouble
+        if before != self._tasks_trouble:
+            kept = [note for note in self.notes if note != before]
+            self.notes[:] = [*kept, *[self._tasks_trouble] * bool(self._tasks_trouble)]
 
     def _close_tasks(self) -> None:
         if self._tasks is not None:

@@ -18,10 +18,12 @@ from typing import NamedTuple
 from hud.model import Batch, Kind, Sample, TaskCount, TaskKind, TasksRead, ThreadState
 from hud.profiler.modules import Modules
 from hud.profiler.told import Told
+from hud.profiler.types import Asked
 from hud.runtime import queues
 from hud.runtime.context import NONE, ContextLayout
 from hud.runtime.live import memory_reader
 from hud.runtime.queues import Runtime
+from hud.runtime.schedulers import handle_of
 from hud.runtime.tasks import Vtables, find, is_there, walk
 from hud.symbols.client import FailedReply, KindsReply, Reply, Resolver
 from hud.target.threads import is_alive
@@ -38,7 +40,7 @@ MOST_WANTED = 1024
 LOOKED_UP = 8
 """Wanted tasks that are looked for at one reading."""
 PATIENCE = 40
-"""Readings without any runtime's list until that is told: ten seconds."""
+"""Readings without any runtime's list until that is told: ten seconds. The search goes on."""
 
 
 class Driving(NamedTuple):
@@ -67,14 +69,15 @@ class TaskReader:
         self._kinds: dict[int, TaskKind] = {}
         self._fresh: list[TaskKind] = []
         self._unnamed: dict[int, None] = {}
-        self._asked: dict[int, list[int]] = {}
+        self._asked: dict[int, Asked] = {}
         self._busiest = -1
+        self._full = 0, 0
+        """The threads of a pool that was full, and how many jobs waited then."""
         self._begun = time.monotonic()
         self._next_walk = 0.0
         self._spent_s = 0.0
         self._misses = 0
-        self.trouble = ""
-        """Why nothing is read, once that is certain."""
+        self._reason = ""
 
     def close(self) -> None:
         os.close(self._descriptor)
@@ -83,6 +86,12 @@ class TaskReader:
     def pending(self) -> int:
         """Questions for names that have no answer yet."""
         return len(self._asked)
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing is read, once it has been so for a while; empty as soon as something is."""
+        patient = self._misses < PATIENCE or not self._reason
+        return "" if patient else f"the runtime's tasks are not read so far: {self._reason}"
 
     def walk_now(self) -> None:
         """The next ``fill`` walks, whatever it costs."""
@@ -159,17 +168,14 @@ class TaskReader:
         if not self._affordable():
             missing = set()
         for scheduler in sorted(missing)[: MOST_RUNTIMES - len(self._runtimes)]:
-            handle = queues.handle_of(self._read, scheduler)
-            same: list[Runtime | None] = [
-                one for one in self._runtimes.values() if one.handle == handle
-            ]
-            if not same:
-                same = [queues.find_runtime(self._read, self._vtables, scheduler)]
-            if same[0] is not None:
-                self._runtimes[scheduler] = same[0]
+            handle = handle_of(scheduler, self._read)
+            same = next((one for one in self._runtimes.values() if one.handle == handle), None)
+            found = same or queues.find_runtime(self._read, self._vtables, scheduler)
+            if isinstance(found, Runtime):
+                self._runtimes[scheduler] = found
+            else:
+                self._reason = found
         self._misses = 0 if self._runtimes or not driving else self._misses + 1
-        if self._misses >= PATIENCE and not self.trouble:
-            self.trouble = "the runtime's tasks are not read: no list of them as in tokio 1.38-1.54"
 
     # ------------------------------------------------------------------- tasks
 
@@ -219,9 +225,9 @@ class TaskReader:
         waiting = [queues.injected(self._read, runtime) for runtime in runtimes]
         pools = [found for one in runtimes if (found := queues.pool(self._read, one)) is not None]
         queued = [
-            (tid, queues.queued(self._read, one.layout, one.scheduler))
+            (tid, queues.queued(self._read, one.layout, one.scheduler, runtime))
             for tid, one in sorted(driving.items(), key=itemgetter(0))
-            if one.scheduler in self._runtimes
+            if (runtime := self._runtimes.get(one.scheduler)) is not None
         ]
         reading = TasksRead(
             time_ns=now_ns,
@@ -234,6 +240,9 @@ class TaskReader:
             return reading
         threads, idle, queue, limit = map(sum, zip(*pools, strict=True))
         self._busiest = max(self._busiest, threads - idle)
+        for pool in pools:
+            if pool.queue > self._full[1] and pool.threads - pool.idle >= pool.limit:
+                self._full = pool.limit, pool.queue
         return replace(
             reading,
             pool_threads=threads,
@@ -241,6 +250,8 @@ class TaskReader:
             pool_queue=queue,
             pool_limit=limit,
             pool_busiest=self._busiest,
+            pool_full=self._full[0],
+            pool_waited=self._full[1],
         )
 
     # ------------------------------------------------------------------- types
@@ -256,32 +267,43 @@ class TaskReader:
             self._unnamed[vtable] = None
 
     def _ask_kinds(self) -> None:
-        """Ask for the names of new types, one request for each file that their code is in."""
-        vtables: dict[int, list[int]] = {}
-        offsets: dict[int, list[tuple[int, ...]]] = {}
+        """Have the names of new types, by one request for each file that their code is in."""
+        wanted: dict[int, Asked] = {}
         for address in self._unnamed:
             vtable = self._vtables.at(address)
             places = [self._modules.locate(one) for one in vtable.functions] if vtable else []
             known = [place for place in places if place is not None]
-            numbers = {module.number for module, _ in known}
-            if len(known) < len(places) or len(numbers) != 1:
+            if len(known) < len(places) or len({module.number for module, _ in known}) != 1:
                 continue
-            (number,) = numbers
-            vtables.setdefault(number, []).append(address)
-            offsets.setdefault(number, []).append(tuple(offset for _, offset in known))
-        for number, asked in vtables.items():
-            self._asked[self._resolver.request_kinds(number, offsets[number])] = asked
+            module = known[0][0]
+            if module.number not in wanted:
+                debug = self._modules.places(module.number)
+                wanted[module.number] = Asked(module.key, debug, {})
+            wanted[module.number].vtables[address] = tuple(offset for _, offset in known)
+        for number, asked in wanted.items():
+            kept = self._modules.types.of(asked.key, asked.places)
+            for address, offsets in list(asked.vtables.items()):
+                if offsets in kept:
+                    self._name(address, kept[offsets])
+                    del asked.vtables[address]
+            if asked.vtables:
+                question = list(asked.vtables.values())
+                self._asked[self._resolver.request_kinds(number, question)] = asked
         self._unnamed = {}
+
+    def _name(self, vtable: int, kind: tuple[str, str, bool]) -> None:
+        self._kinds[vtable] = TaskKind(vtable, *kind)
+        self._fresh.append(self._kinds[vtable])
 
     def take(self, reply: Reply) -> None:
         """An answer of the resolver, if it is to a question for types."""
-        vtables = self._asked.pop(reply.request, None)
-        if vtables is None or isinstance(reply, FailedReply):
+        asked = self._asked.pop(reply.request, None)
+        if asked is None or isinstance(reply, FailedReply):
             return
         assert isinstance(reply, KindsReply)
-        for vtable, kind in zip(vtables, reply.kinds, strict=False):
-            self._kinds[vtable] = TaskKind(vtable, *kind)
-            self._fresh.append(self._kinds[vtable])
+        for vtable, kind in zip(asked.vtables, reply.kinds, strict=False):
+            self._name(vtable, kind)
+        self._modules.types.add(asked, reply.kinds)
 
 
 def _long_poll(state: ThreadState, now_ns: int, threshold_ns: int) -> bool:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from hud.runtime.versions import Version, minor_between, parse_version, version_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from hud.runtime.blocks import Block
 
@@ -52,16 +52,25 @@ class ContextLayout:
     core: int
     """The pointer to Core inside the scheduler's Context; NONE = not known."""
     tick_multi: int
-    """``tick`` (u32) in the multi_thread Core; NONE = not known or not reachable."""
+    """``tick`` (u32) in the multi_thread Core; NONE = not known or not reachable. Of a proposal it
+    is a guess, as ``core`` is, until hud.runtime.cores has proven it in the live process."""
     tick_current: int
-    """``tick`` (u32) in the current_thread Core; NONE until hud.runtime.ticks found it in the live
-    process: it depends on Tokio's features."""
+    """``tick`` (u32) in the current_thread Core; NONE until it is found in the live process."""
     why: str
     """How it came to be proposed, for people."""
     module: int = 0
     """TLS module id of a shared object; 0 = at a fixed distance from the thread pointer."""
     current: int = NONE
     """Where the parts lie apart, the pointer to the current_thread scheduler's Context."""
+    untagged: bool = False
+    """The scheduler's Context has no tag: a Tokio without ``rt-multi-thread``."""
+    park: int = NONE
+    """``park`` (u64) in the multi_thread Core, 0 while the worker is parked; NONE = not known."""
+    driver: int = NONE
+    """``driver`` in the current_thread Core, taken out while its thread is parked; NONE = not
+    known."""
+    flags: bool = False
+    """A worker's bools are behind its tick and the interval after that."""
 
     @property
     def apart(self) -> bool:
@@ -89,11 +98,19 @@ class Row(NamedTuple):
     scheduler: int
     core: int
     tick_multi: int
+    built: str = ""
+    """What else was special about it, for people."""
 
     @property
     def tokio(self) -> str:
         first, last = (".".join(map(str, end)) for end in (self.first, self.last))
-        return first if first == last else f"{first} to {last}"
+        versions = first if first == last else f"{first} to {last}"
+        return f"{versions} {self.built}" if self.built else versions
+
+    @property
+    def fields(self) -> tuple[int, ...]:
+        """Where it looks."""
+        return self.task_tag, self.task_id, self.budget_tag, self.runtime, self.scheduler
 
 
 # Before 1.29 the scheduler's Context is a scoped thread-local of its own: no way to the tick.
@@ -115,6 +132,24 @@ _SINGLE = (
     Row((1, 40), (1, 54), False, 72, NONE, 40, 60, 62, 32, 24, NONE),
 )
 LAYOUTS: tuple[Row, ...] = _MULTI + _SINGLE
+# Before Rust 1.80 the state of a thread-local is a symbol of its own. Of a few builds the order is
+# another; their ranges are guesses, as each row is one. Core and tick are found in the process.
+_BEFORE_180 = "with Rust before 1.80"
+_DUMP = "with taskdump"
+VARIANTS: tuple[Row, ...] = (
+    *(
+        row._replace(size=row.size - 8, built=_BEFORE_180)
+        for row in LAYOUTS
+        if row.scheduler != NONE or not row.multi_thread
+    ),
+    Row((1, 29), (1, 39), True, 80, 48, 56, 77, 76, 40, NONE, NONE, "with Rust 1.63"),
+    Row((1, 29), (1, 39), True, 120, 64, 72, 108, 110, 88, NONE, NONE, _DUMP),
+    Row((1, 40), (1, 54), True, 112, NONE, 80, 100, 102, 72, NONE, NONE, _DUMP),
+    Row((1, 50), (1, 54), True, 104, NONE, 48, 92, 94, 40, NONE, NONE, _DUMP),
+)
+"""Of other builds of Tokio, measured with Rust 1.63 and 1.79 and with taskdump."""
+
+UNKNOWN = "tokio, version not known"
 
 NEWEST = max(row.last for row in LAYOUTS)
 OLDEST = min(row.first for row in LAYOUTS)
@@ -161,6 +196,8 @@ class Proposal(NamedTuple):
     layouts: tuple[ContextLayout, ...]
     reason: str
     """Why there is none; empty if there are some."""
+    places: tuple[tuple[int, int], ...] = ()
+    """Offset and size of each CONTEXT by its symbol, also of those that no row has the size of."""
 
 
 def propose(facts: TlsFacts, block: Block, tokio_versions: Sequence[str] = ()) -> Proposal:
@@ -176,23 +213,22 @@ def propose(facts: TlsFacts, block: Block, tokio_versions: Sequence[str] = ()) -
     contexts = [symbol for symbol in facts.tls_symbols if is_context(symbol[0])]
     if not contexts:
         return Proposal((), _absence(facts, block, named))
+    places = tuple((value, size) for _, value, size in contexts if 0 <= value <= block.size - size)
     layouts: list[ContextLayout] = []
-    for _, value, size in contexts:
-        if 0 <= value <= block.size - size:
-            rows = _rows(size, versions, block.where)
-            if len(contexts) > len(versions) > 0:  # one of another version, which is not known
-                known = {row for row, _ in rows}
-                more = _rows(size, (), block.where)
-                rows += [(row, why) for row, why in more if row not in known]
-            rows = _by_dwarf(rows, facts.context_members)
-            layouts += [layout_of(row, block, value, why) for row, why in rows]
-    if layouts:
-        return Proposal(tuple(dict.fromkeys(layouts)), "")
-    if facts.context_members:
-        return Proposal((), f"debug info of tokio {named} contradicts every known layout")
-    sizes = " or ".join(str(size) for size in sorted({size for _, _, size in contexts}))
+    for value, size in places:
+        rows = _rows(size, versions, block.where)
+        if len(contexts) > len(versions) > 0:  # one of another version, which is not known
+            known = {row.fields for row, _ in rows}
+            more = _rows(size, (), block.where)
+            rows += [(row, why) for row, why in more if row.fields not in known]
+        rows = _by_dwarf(rows, facts.context_members)
+        layouts += [layout_of(row, block, value, why) for row, why in rows]
     of = f"tokio {named}" if named else "any version of tokio"
-    return Proposal((), f"no known layout of {of} has a CONTEXT of {sizes} bytes")
+    sizes = " or ".join(str(size) for size in sorted({size for _, _, size in contexts}))
+    reason = f"no known layout of {of} has a CONTEXT of {sizes} bytes"
+    if facts.context_members:
+        reason = f"debug info of tokio {named} contradicts every known layout"
+    return Proposal(tuple(dict.fromkeys(layouts)), "" if layouts else reason, places)
 
 
 def _propose_apart(facts: TlsFacts, block: Block, version: tuple[int, ...] | None) -> Proposal:
@@ -266,15 +302,19 @@ def _absence(facts: TlsFacts, block: Block, versions: str) -> str:
 def _rows(size: int, versions: Sequence[Version], where: str) -> list[tuple[Row, str]]:
     """The rows of this size: those of the versions seen, or else all of them, newest first."""
     sized = sorted(
-        (row for row in LAYOUTS if row.size == size),
-        key=lambda row: (row.multi_thread, row.last),
+        (row for row in (*LAYOUTS, *VARIANTS) if row.size == size),
+        key=lambda row: (not row.built, row.multi_thread, row.last),
         reverse=True,
     )
     context = f"CONTEXT of {size} bytes{f' in {where}' if where else ''}"
     known: list[tuple[Row, str]] = []
     for version in sorted(versions, reverse=True):
         why = f"tokio {version_text(version)}, {context}"
-        known += [(row, why) for row in sized if minor_between(version, row.first, row.last)]
+        known += [
+            (row, f"{why}, {row.built}" if row.built else why)
+            for row in sized
+            if minor_between(version, row.first, row.last)
+        ]
     newer = [version for version in versions if version[:2] > NEWEST]
     if newer:
         newest = ".".join(map(str, NEWEST))
@@ -285,9 +325,29 @@ def _rows(size: int, versions: Sequence[Version], where: str) -> list[tuple[Row,
         known += [(row, why) for row in sized if row.last == NEWEST]
     if known or versions:
         return known
-    layouts = len({(row.task_id, row.runtime) for row in sized})
-    several = f", which {layouts} layouts have" if layouts > 1 else ""
-    return [(row, f"tokio {row.tokio} by its {context}{several}") for row in sized]
+    return [(row, f"{UNKNOWN}; {context}, layout as in {row.tokio}") for row in merged(sized)]
+
+
+def merged(rows: Iterable[Row]) -> list[Row]:
+    """Rows that look at the same places made one of all their versions, without what differs."""
+    same: dict[tuple[object, ...], list[Row]] = {}
+    for row in rows:
+        same.setdefault((row.multi_thread, row.built, row.size, row.fields), []).append(row)
+    return [
+        group[0]._replace(
+            first=min(row.first for row in group),
+            last=max(row.last for row in group),
+            core=_common(row.core for row in group),
+            tick_multi=_common(row.tick_multi for row in group),
+        )
+        for group in same.values()
+    ]
+
+
+def _common(offsets: Iterable[int]) -> int:
+    """What all have; NONE where they differ."""
+    found = set(offsets)
+    return found.pop() if len(found) == 1 else NONE
 
 
 def _by_dwarf(

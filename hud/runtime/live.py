@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from hud.errors import TargetError
 from hud.model import Mapping as Region
 from hud.runtime.context import NONE, ContextLayout
-from hud.runtime.ticks import current_tick_offset, with_tick
+from hud.runtime.cores import Cores
+from hud.runtime.ticks import with_tick
 from hud.target.procfs import open_memory, reader_of
 
 Read = Callable[[int, int], bytes]
@@ -40,9 +40,6 @@ MOST_BYTES = 64 << 20
 """Read in all; half a second."""
 
 MOST_THREADS = 10_000
-
-CORE_READ = 256
-"""Bytes of a current_thread Core to look for its tick in."""
 
 NOT_ENTERED = 2
 TASK_ID_LIMIT = 1 << 48
@@ -173,48 +170,45 @@ def choose(
     return max(sane, key=lambda pair: min(pair[1].entered, 1), default=None)
 
 
-def with_current_tick(
-    layout: ContextLayout, readings: Sequence[Reading], read: Read
-) -> ContextLayout:
-    """The layout with ``tick_current`` filled in, if a thread drives a current_thread runtime.
+def with_cores(layout: ContextLayout, readings: Sequence[Reading], read: Read) -> ContextLayout:
+    """The layout with what is where in the Cores of the schedulers, as far as these prove it.
 
-    The place of ``tick`` in its Core depends on Cargo features: it is found in the Core itself.
     Where the parts lie apart, that holds for all that is reached from a scheduler.
     """
+    schedulers = [reading for reading in readings if reading.scheduler]
     if layout.apart:
-        for reading in readings:
-            if reading.scheduler:
-                layout = with_tick(layout, reading.scheduler, reading.current, read)
+        for reading in schedulers:
+            layout = with_tick(layout, reading.scheduler, reading.current, read)
         return layout
-    if layout.core == NONE:
-        return layout
-    for reading in readings:
-        if not reading.scheduler or read(reading.scheduler, 1) != b"\0":
-            continue
-        core = int.from_bytes(read(reading.scheduler + layout.core, 8), "little")
-        offset = current_tick_offset(read(core, CORE_READ)) if core else NONE
-        if offset != NONE:
-            return replace(layout, tick_current=offset)
-    return layout
+    cores = Cores(layout)
+    cores.look((reading.scheduler for reading in schedulers), read)
+    return cores.applied(layout)
 
 
-def tick_of(layout: ContextLayout, reading: Reading, read: Read) -> int | None:
-    """How many polls the scheduler of a thread has begun, modulo 2^32; None = not known."""
+def turn_of(layout: ContextLayout, reading: Reading, read: Read) -> int | None:
+    """``turn`` of a thread's scheduler as the kernel reads it (bpf_src/tokio.h); None = not known:
+    its tick, modulo 2^32, and above that the flags of a worker."""
     if not reading.scheduler or layout.core == NONE:
         return None
-    at = layout.tick_current if _is_current(layout, reading, read) else layout.tick_multi
+    current = _is_current(layout, reading, read)
+    at = layout.tick_current if current else layout.tick_multi
     core = _word(read, reading.scheduler + layout.core)
-    data = read(core + at, 4) if core and at != NONE else b""
-    return int.from_bytes(data, "little") if len(data) == 4 else None
+    size = 12 if layout.flags and not current else 4
+    data = read(core + at, size) if core and at != NONE else b""
+    if len(data) != size:
+        return None
+    return int.from_bytes(data[:4] + data[8:], "little")
 
 
 def _is_current(layout: ContextLayout, reading: Reading, read: Read) -> bool:
-    return reading.current if layout.apart else read(reading.scheduler, 1) == b"\0"
+    if layout.apart:
+        return reading.current
+    return layout.untagged or read(reading.scheduler, 1) == b"\0"
 
 
 def lent_core(layout: ContextLayout, scheduler: int, read: Read) -> bool:
     """Whether a multi_thread worker has given its core to another thread, by block_in_place."""
-    if not scheduler or NONE in (layout.core, layout.tick_multi):
+    if not scheduler or layout.core == NONE or layout.untagged:
         return False
     return read(scheduler, 1) == b"\1" and read(scheduler + layout.core, 8) == bytes(8)
 

@@ -1,11 +1,13 @@
 """A runtime's queues and blocking pool in the live process: how many tasks and jobs wait.
 
-Terms: a *handle* is the ``Arc`` of the scheduler's Handle, which all threads of a runtime share;
-the *core* is what a worker owns while it runs tasks; its *own queue* is the core's run queue and
-its LIFO slot. Other workers steal from the queue, not from the slot.
+Terms: see hud.runtime.schedulers; the *core* is what a worker owns while it runs tasks; its *own
+queue* is the core's run queue and its LIFO slot. Other workers steal from the queue, not from the
+slot.
 
 Places are found by their shape relative to ``OwnedTasks`` (hud.runtime.tasks), as far as their
-values allow exactly one; rows of Tokio 1.38, 1.44, 1.47 and 1.54 by their type information.
+values allow exactly one; rows of Tokio 1.38 to 1.54, stable, unstable and with taskdump, by their
+type information. What is searched ends with the heap's chunk, where glibc allocates: behind it lie
+stale copies of the same.
 """
 
 from __future__ import annotations
@@ -14,18 +16,28 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.runtime.context import NONE
-from hud.runtime.tasks import Owned, find_owned
+from hud.runtime.schedulers import (
+    ARC_DATA,
+    chunk_bytes,
+    handle_of,
+    is_arc,
+    scheduler_at,
+    words_of,
+)
+from hud.runtime.tasks import Owned, Place, find_owned
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hud.runtime.context import ContextLayout
     from hud.runtime.live import Read
+    from hud.runtime.schedulers import Scheduler
     from hud.runtime.tasks import Vtables
 
-CURRENT_THREAD, MULTI_THREAD = 0, 1
-"""Tag of the enum ``scheduler::Context``; the worker's or the handle's Arc follows."""
-WORKER_HANDLE = 16
-"""``multi_thread::worker::Worker`` in its Arc: the handle comes first."""
-HANDLE_BYTES = 1024
+HANDLE_BYTES = 2048
+"""1,280 was the most, and 128 before it."""
+CORE_BYTES = 288
+"""Of a multi_thread Core, up to its tick."""
 LOCAL_CAPACITY = 256
 """LOCAL_QUEUE_CAPACITY of multi_thread/queue.rs."""
 MOST = 1 << 32
@@ -50,6 +62,8 @@ class Runtime(NamedTuple):
     owned: Owned
     workers: int
     """Of a multi_thread runtime; 0 for current_thread."""
+    remotes: int
+    """What the workers of such a runtime show each other, by their index: {queue, unpark} each."""
     injected: int
     """The length of the shared queue."""
     pool: int
@@ -57,33 +71,37 @@ class Runtime(NamedTuple):
     pool_metrics: int
 
 
-def find_runtime(read: Read, vtables: Vtables, scheduler: int) -> Runtime | None:
-    """The runtime of a thread whose CONTEXT has this scheduler; None if its list is not found."""
-    (tag,) = _words(read(scheduler, 8), 1)
-    handle = handle_of(read, scheduler)
-    places = find_owned(read, vtables, handle, HANDLE_BYTES) if handle else []
+def find_runtime(read: Read, vtables: Vtables, scheduler: int) -> Runtime | str:
+    """The runtime of a thread whose CONTEXT has this scheduler; else why its list is not known."""
+    found, handle = scheduler_at(scheduler, read), handle_of(scheduler, read)
+    if found is None or not handle:
+        return "no scheduler as in tokio 1.29 to 1.54"
+    size, places = _lists(read, vtables, handle)
     if len(places) != 1:
-        return None
-    owned, at, proven = places[0]
-    data = read(handle, HANDLE_BYTES)
-    size = 56 if owned.added else 48
-    workers = injected = 0
-    if tag == MULTI_THREAD:
-        workers, injected = _multi_thread(data, at, size, owned.shards)
+        what = f"{len(places)} places look like it" if places else "none as in tokio 1.38 to 1.54"
+        return f"of the list of tasks {what}"
+    owned, at, proven, _ = places[0]
+    data = read(handle, size)
+    length = 56 if owned.added else 48
+    workers = remotes = injected = 0
+    if found.current:
+        injected = _current_thread(data, at, length)
     else:
-        injected = _current_thread(data, at, size)
-    pool = _find_pool(read, data, at + size, workers)
-    if not proven and not pool[0]:
-        return None
-    return Runtime(handle, owned, workers, injected and handle + injected, *pool)
+        workers, remotes, injected = _multi_thread(data, at, length, owned.shards)
+    pool = _find_pool(read, data, at + length, workers)
+    if not (proven or pool[0] or workers):
+        return "no task is in the list, and nothing else proves it"
+    return Runtime(handle, owned, workers, remotes, injected and handle + injected, *pool)
 
 
-def handle_of(read: Read, scheduler: int) -> int:
-    """The handle of a thread whose CONTEXT has this scheduler; 0 = there is none."""
-    tag, arc = _words(read(scheduler, 16), 2)
-    if tag == MULTI_THREAD and arc:
-        (arc,) = _words(read(arc + WORKER_HANDLE, 8), 1)
-    return arc if tag in (CURRENT_THREAD, MULTI_THREAD) else 0
+def _lists(read: Read, vtables: Vtables, handle: int) -> tuple[int, list[Place]]:
+    """How much of the handle was searched, and where its list may be."""
+    chunk = chunk_bytes(handle, read)
+    for size in (chunk, HANDLE_BYTES):
+        places = find_owned(read, vtables, handle, size) if size else []
+        if places:
+            return size, places
+    return 0, []
 
 
 def _words(data: bytes, count: int) -> tuple[int, ...]:
@@ -91,31 +109,36 @@ def _words(data: bytes, count: int) -> tuple[int, ...]:
 
 
 class _Neighbours(NamedTuple):
-    """Where the fields are from ``owned``; ``past`` counts from its end."""
+    """Where the fields are from ``owned``; ``metrics`` counts from its end if it is ``past``.
+    ``injected`` follows that, or is at a place of its own in the handle's Arc."""
 
     remotes: int
     metrics: int
-    injected: int
     past: bool
+    injected: int = 0
 
 
-_MULTI = (_Neighbours(-16, 0, 16, True), _Neighbours(-48, -32, -336, False))
-"""``multi_thread::worker::Shared`` of 1.38 to 1.47, and of 1.54."""
+_MULTI = (
+    _Neighbours(-16, 0, True),
+    _Neighbours(-48, -32, False, 160),
+    _Neighbours(-256, -240, False, 160),
+)
+"""``multi_thread::worker::Shared`` of 1.38 to 1.53, of 1.54, and of 1.54 with taskdump."""
 
 
-def _multi_thread(data: bytes, at: int, size: int, shards: int) -> tuple[int, int]:
-    """(workers, offset of the shared queue's length); 0 = not found."""
+def _multi_thread(data: bytes, at: int, size: int, shards: int) -> tuple[int, int, int]:
+    """(workers, address of ``remotes``, offset of the shared queue's length); 0 = not found."""
     found = []
     for row in _MULTI:
-        base = at + size if row.past else at
-        remotes, metrics = at + row.remotes, base + row.metrics
-        if min(remotes, metrics, base + row.injected) < 0:
+        remotes, metrics = at + row.remotes, at + row.metrics + size * row.past
+        if min(remotes, metrics) < 0:
             continue
-        workers, same = (_words(data[place + 8 : place + 16], 1)[0] for place in (remotes, metrics))
+        slices = (_words(data[place : place + 16], 2) for place in (remotes, metrics))
+        (pointer, workers), (_, same) = slices
         # a shard list has four shards for each worker, rounded up to a power of two
         if 0 < workers == same and shards == 4 << (workers - 1).bit_length():
-            found.append((workers, base + row.injected))
-    return found[0] if len(found) == 1 else (0, 0)
+            found.append((workers, pointer, row.injected or metrics + 16))
+    return found[0] if len(found) == 1 else (0, 0, 0)
 
 
 def _current_thread(data: bytes, at: int, size: int) -> int:
@@ -139,28 +162,42 @@ def _is_inject(data: bytes, place: int) -> bool:
     )
 
 
-_POOLS = ((16, 216, 224, 16), (128, 984, 1000, 920), (16, 984, 1000, 920))
-"""``blocking::pool::Inner`` in its Arc, 1.38 to 1.47 and 1.54: where the Arc's data begin;
-``thread_cap``, ``metrics`` {threads, idle, queue} and ``keep_alive`` in them."""
+_POOLS = (
+    *((16, cap, cap + 8, 16) for cap in (216, 224, 848)),
+    *((start, cap, cap + 16, cap - 64) for start in (128, 16) for cap in (984, 992)),
+)
+"""``blocking::pool::Inner`` in its Arc: where the Arc's data begin; ``thread_cap``, ``metrics``
+{threads, idle, queue} and ``keep_alive`` in them. 1.38 to 1.53 with std's locks and with those of
+parking_lot, 1.52.0; 1.54 with both."""
 
 
 def _find_pool(read: Read, data: bytes, begin: int, workers: int) -> tuple[int, int]:
     """Addresses of ``thread_cap`` and of the pool's metrics; 0 = not found."""
-    found = set()
+    found: dict[tuple[int, int], Pool] = {}
     for place in range(begin, len(data) - 7, 8):
         (arc,) = _words(data[place : place + 8], 1)
-        if not arc or arc % 8:
+        if not is_arc(arc, read):
             continue
-        strong, weak = _words(read(arc, 16), 2)
-        if not (0 < strong < MOST and 0 < weak < MOST):
-            continue
+        chunk = chunk_bytes(arc, read)
         for start, cap, metrics, keep_alive in _POOLS:
             inner = arc + start
-            if _names_threads(read(inner + keep_alive - 16, 48)) and _read_pool(
-                read, inner + cap, inner + metrics, workers
+            if chunk and start + metrics + 24 > chunk:
+                continue
+            if _names_threads(read(inner + keep_alive - 16, 48)) and (
+                one := _read_pool(read, inner + cap, inner + metrics, workers)
             ):
-                found.add((inner + cap, inner + metrics))
-    return found.pop() if len(found) == 1 else (0, 0)
+                found[inner + cap, inner + metrics] = one
+    return _widest(found)
+
+
+def _widest(found: Mapping[tuple[int, int], Pool]) -> tuple[int, int]:
+    """The one pool; of two that lie one word apart that where the word is the number of threads,
+    not the limit."""
+    if len(found) == 2:
+        (first, pool), (second, shifted) = sorted(found.items())
+        if second[0] - first[0] == 8 and shifted.limit == pool.threads:
+            return first
+    return next(iter(found)) if len(found) == 1 else (0, 0)
 
 
 def _names_threads(data: bytes) -> bool:
@@ -196,35 +233,41 @@ def injected(read: Read, runtime: Runtime) -> int:
     return length if len(data) == 8 and length < MOST else -1
 
 
-def queued(read: Read, layout: ContextLayout, scheduler: int) -> int:
+def queued(read: Read, layout: ContextLayout, scheduler: int, runtime: Runtime) -> int:
     """Ready tasks in the own queue of the thread with this scheduler; -1 = unknown.
 
     A worker whose core is elsewhere (``block_in_place``) has none.
     """
-    if layout.core == NONE:
+    found = scheduler_at(scheduler, read)
+    if found is None or not found.core:
         return -1
-    (tag,) = _words(read(scheduler, 8), 1)
-    (core,) = _words(read(scheduler + layout.core, 8), 1)
-    if not core:
-        return -1
-    if tag == MULTI_THREAD:
-        return _run_queue(read, core)
-    if tag == CURRENT_THREAD and layout.tick_current != NONE:
-        return _deque(read, core, layout.tick_current)
+    if not found.current:
+        return _run_queue(read, found, layout.tick_multi, runtime)
+    if layout.tick_current != NONE:
+        return _deque(read, found.core, layout.tick_current)
     return -1
 
 
-def _run_queue(read: Read, core: int) -> int:
-    """``multi_thread::worker::Core`` {lifo_slot 0, run_queue 24}, ``queue::Inner`` in its Arc at 16
-    {buffer 0, head 8: the real one in its low half, tail 16}; the same in 1.38 to 1.54.
+def _run_queue(read: Read, scheduler: Scheduler, tick: int, runtime: Runtime) -> int:
+    """``queue::Inner`` in its Arc at 16 {buffer 0, head 8: the real one in its low half, tail 16}.
+
+    The Core has the same Arc. Before its ``park``, which is 16 bytes before that or before its
+    tick, is the LIFO slot; a worker that is parked has nothing there (1.38 to 1.54; in 1.51.0 and
+    1.52.0 it is outside of Core).
     """
-    lifo, _, _, inner = _words(read(core, 32), 4)
-    data = read(inner + 24, 12) if inner else b""
-    if len(data) != 12:
+    handle, index = _words(read(scheduler.arc + ARC_DATA, 16), 2)
+    if not runtime.remotes or handle != runtime.handle or index >= runtime.workers:
+        return -1
+    inner, unpark = _words(read(runtime.remotes + 16 * index, 16), 2)
+    data = read(inner + ARC_DATA + 8, 12) if inner else b""
+    core = words_of(read(scheduler.core, CORE_BYTES))
+    if len(data) != 12 or inner not in core:
         return -1
     head, _, tail = struct.unpack("<3I", data)
     waiting = (tail - head) % (1 << 32)
-    return waiting + bool(lifo) if waiting <= LOCAL_CAPACITY else -1
+    places = (core.index(inner) - 2, tick // 8 - 2)
+    lifo = any(at > 0 and core[at : at + 1] == (unpark,) and core[at - 1] for at in places)
+    return waiting + lifo if waiting <= LOCAL_CAPACITY else -1
 
 
 def _deque(read: Read, core: int, tick: int) -> int:

@@ -1,40 +1,60 @@
-"""Finds Tokio's CONTEXT in a program without symbols, by what lies in the threads' TLS blocks.
+"""Finds Tokio's CONTEXT by what lies in the threads' TLS blocks, with or without a version.
 
-Terms: see `hud.runtime.context` and `hud.runtime.live`; a *candidate* is a measured row at one
-8-aligned offset of the block. It stands if in several readings every thread's bytes are sane, every
-scheduler pointer leads to a scheduler, and some thread drives one (before Tokio 1.29 CONTEXT has no
-scheduler: then some thread must be entered with a task id). Exactly one place may stand.
+Terms: see `hud.runtime.context`, `hud.runtime.live` and `hud.runtime.schedulers`; a *candidate* is
+a measured row at one offset of the block. From Tokio 1.29 on CONTEXT has a pointer that leads to a
+scheduler in every thread that drives one, and is 0 in all others: few offsets do, mostly one, and
+the candidates are the rows that have their pointer there. Rows of older versions, which have none,
+are candidates at each 8-aligned offset, if the version is known.
+
+A candidate *stands* if every thread's bytes are sane and agree with its scheduler; it is *proven*
+once some thread drives a scheduler (before 1.29: is entered with a task id). Candidates that look
+at the same places are one. Exactly one may be left.
 """
 
 from __future__ import annotations
 
+import struct
 import time
 from bisect import bisect_right
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from hud.runtime.context import LAYOUTS, NEWEST, NONE, Row, layout_of
-from hud.runtime.live import Confirmation, confirm
+from hud.runtime.context import (
+    LAYOUTS,
+    NEWEST,
+    NONE,
+    UNKNOWN,
+    VARIANTS,
+    ContextLayout,
+    Row,
+    layout_of,
+    merged,
+)
+from hud.runtime.live import NOT_ENTERED, Confirmation, confirm
+from hud.runtime.motion import Watcher
+from hud.runtime.schedulers import scheduler_at
 from hud.runtime.versions import minor_between, parse_version, version_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from hud.model import Mapping as Region
     from hud.runtime.blocks import Block
-    from hud.runtime.context import ContextLayout
     from hud.runtime.live import Read, Reading
+    from hud.runtime.schedulers import Scheduler
     from hud.runtime.versions import Version
 
 READINGS = 5
 PAUSE_S = 0.005
-TLS_LIMIT = 1 << 16
-"""Bytes of a TLS block that are searched; programs have a few thousand."""
+TLS_LIMIT = 1 << 26
+"""Bytes of a TLS block that is searched; programs have a few thousand, mostly."""
+SCANNED = 32 << 20
+"""Bytes that are searched in all threads together; in one thread at least, wherever that ends."""
 THREAD_LIMIT = 256
 """Threads that are looked at; a worker is among the oldest."""
-HANDLE = 8
-"""Of the scheduler's Context: the Arc of the runtime's handle follows the enum tag."""
-KINDS = 3
-"""Values of that tag: current_thread, multi_thread, and multi_thread_alt up to Tokio 1.44."""
+PAGE = 4096
+ENTERED_MULTI, ENTERED_CURRENT = 1, 0
+"""``runtime`` of a thread that polls in a multi_thread runtime, and in a current_thread one."""
 
 
 class Found(NamedTuple):
@@ -44,80 +64,124 @@ class Found(NamedTuple):
     confirmation: Confirmation
 
 
+class Live(NamedTuple):
+    """The threads that have the block, and how to read them."""
+
+    pointers: Mapping[int, int]
+    """As of ``hud.runtime.blocks.origins``."""
+    mappings: Sequence[Region]
+    read: Read
+    sleep: Callable[[float], None] = time.sleep
+
+
 def search(
-    block: Block,
-    tokio_versions: Sequence[str],
-    pointers: Mapping[int, int],
-    mappings: Sequence[Region],
-    read: Read,
-    sleep: Callable[[float], None] = time.sleep,
+    block: Block, tokio_versions: Sequence[str], live: Live, within: tuple[int, int] | None = None
 ) -> Found | str:
     """The layout that the live threads agree on; else why there is none, for people.
 
-    ``pointers``: as of ``hud.runtime.blocks.origins``. Takes READINGS readings, PAUSE_S seconds
-    apart.
+    ``within``: offset and size of what is CONTEXT by its symbol; None = there is no symbol. Takes
+    READINGS readings, PAUSE_S seconds apart, for the rows of these versions, then for all others;
+    last, where there is a scheduler that no row fits, it watches (hud.runtime.motion).
     """
     versions = sorted(filter(None, map(parse_version, tokio_versions)), reverse=True)
-    if not versions:
-        return f"no version of tokio in {block.where or 'the executable'}"
-    rows = _rows(versions)
-    if not rows:
+    if versions and versions[0] < min(row.first for row in LAYOUTS):
         return f"tokio {version_text(versions[0])} keeps its parts apart"
     if not 0 < block.size <= TLS_LIMIT:
         return f"a TLS segment of {block.size} bytes"
-    if not pointers:
+    if not live.pointers:
         return "no thread uses it yet" if block.module else "no thread descriptor found"
-    some = dict(sorted(pointers.items())[:THREAD_LIMIT])
-    layouts = [
-        layout_of(row, block, offset, _why(version, block, offset))
-        for version, row in rows
-        for offset in range(0, block.size - row.size + 1, 8)
-    ]
-    writable = _Writable(mappings)
-    bases = {tid: pointer + block.start for tid, pointer in some.items()}
-    blocks = {tid: read(base, block.size) for tid, base in bases.items()}
-    standing = _standing(layouts, some, _cached(blocks, bases, read), writable)
-    driven = [layout for layout, holds in standing if holds]
-    for _ in range(READINGS - 1):
-        sleep(PAUSE_S)
-        standing = _standing([layout for layout, _ in standing], some, read, writable)
-        driven += [layout for layout, holds in standing if holds]
-    left = [layout for layout, _ in standing if layout in driven]
-    return _only(left, some, read)
+    judge = _Judge(live)
+    first, size = within or (0, block.size)
+    offsets = [at for at in judge.schedulers(block) if first <= at < first + size]
+    reason = ""
+    for rows in _tries(versions):
+        layouts = [
+            layout_of(row, block, at - max(row.scheduler, 0), _why(named, row, block, at, within))
+            for named, row in rows
+            for at in (offsets if row.scheduler != NONE else range(first, first + size, 8))
+            if 0 <= at - max(row.scheduler, 0) <= block.size - row.size
+        ]
+        found = judge.one_of(layouts)
+        if isinstance(found, Found):
+            return found
+        reason = reason or found
+    return _watched(block, offsets, live, versions) if len(offsets) == 1 else reason
 
 
-def _why(version: Version, block: Block, offset: int) -> str:
-    where = f" of {block.where}" if block.where else ""
-    return (
-        f"tokio {version_text(version)}, CONTEXT found by its contents at "
-        f"tls{block.start + offset:+d}{where} (stripped)"
+def _watched(
+    block: Block, offsets: Sequence[int], live: Live, versions: Sequence[Version]
+) -> Found | str:
+    """The layout around the one pointer to a scheduler that fits no row, by what changes there."""
+    (at,) = offsets
+    code = [region for region in live.mappings if region.executable]
+    watcher = Watcher(
+        live.read, live.pointers, lambda word: any(one.start <= word < one.end for one in code)
     )
+    fields = watcher.watch(block.start, block.start + block.size, block.start + at, live.sleep)
+    if isinstance(fields, str):
+        return f"of a scheduler at tls{block.start + at:+d} {fields}"
+    start = min(one for one in (*fields, block.start + at) if one != NONE) & -8
+    task_tag, task_id, budget_tag, runtime = (
+        NONE if field == NONE else field - start for field in fields
+    )
+    scheduler = block.start + at - start
+    layout = ContextLayout(
+        tokio="of no known layout",
+        size=max(task_id, scheduler, runtime & -8, budget_tag & -8) + 8,
+        tls_offset=start,
+        task_tag=task_tag,
+        task_id=task_id,
+        budget_tag=budget_tag,
+        runtime=runtime,
+        scheduler=scheduler,
+        core=NONE,
+        tick_multi=NONE,
+        tick_current=NONE,
+        why=f"{_named(versions)}; of no known layout, CONTEXT told by what changes at "
+        f"tls{start:+d}{f' of {block.where}' if block.where else ''}",
+        module=block.module,
+    )
+    return _Judge(live).one_of([layout])
 
 
-def _rows(versions: Sequence[Version]) -> list[tuple[Version, Row]]:
-    """The rows of these versions, those with ``rt-multi-thread`` first; newer is as the newest."""
-    found = [
-        (version, row)
+def decide(layouts: Sequence[ContextLayout], live: Live) -> Found | str:
+    """Which of several layouts of a CONTEXT whose place is known the live threads have."""
+    return _Judge(live).one_of(layouts, known_place=True)
+
+
+def same_places(layouts: Iterable[ContextLayout]) -> bool:
+    """Whether all look at the same places: then there is nothing to decide."""
+    return len(_places(layouts)) < 2
+
+
+def _tries(versions: Sequence[Version]) -> Iterator[list[tuple[str, Row]]]:
+    """The rows of these versions, then all, each with what to call the program's Tokio; rows with
+    ``rt-multi-thread`` first, newer than known is as the newest. Size does not matter here."""
+    known = [
+        (f"tokio {version_text(version)}", row)
         for version in versions
         for row in LAYOUTS
         if minor_between(min(version, (*NEWEST, 0)), row.first, row.last)
     ]
-    return sorted(found, key=lambda pair: not pair[1].multi_thread)
+    yield sorted(known, key=lambda pair: not pair[1].multi_thread)
+    named = _named(versions)
+    rows = (row for row in (*reversed(LAYOUTS), *VARIANTS) if row.scheduler != NONE)
+    yield [
+        (f"{named}; layout as in {row.tokio}", row)
+        for row in sorted(merged(rows), key=lambda row: not row.multi_thread)
+    ]
 
 
-def _cached(blocks: Mapping[int, bytes], bases: Mapping[int, int], read: Read) -> Read:
-    """Reads of the TLS blocks from the copies, all others from the process."""
-    order = sorted((bases[tid], block) for tid, block in blocks.items())
-    starts = [start for start, _ in order]
+def _named(versions: Sequence[Version]) -> str:
+    return f"tokio {', '.join(map(version_text, versions))}" if versions else UNKNOWN
 
-    def cached(address: int, size: int) -> bytes:
-        at = bisect_right(starts, address) - 1
-        if at >= 0 and address + size <= starts[at] + len(order[at][1]):
-            offset = address - starts[at]
-            return order[at][1][offset : offset + size]
-        return read(address, size)
 
-    return cached
+def _why(named: str, row: Row, block: Block, at: int, within: tuple[int, int] | None) -> str:
+    where = f" of {block.where}" if block.where else ""
+    place = f"tls{block.start + at - max(row.scheduler, 0):+d}{where}"
+    if within is None:
+        return f"{named}, CONTEXT found by its contents at {place} (stripped)"
+    return f"{named}, CONTEXT of {within[1]} bytes told by its contents"
 
 
 class _Writable:
@@ -133,27 +197,102 @@ class _Writable:
         return at >= 0 and address < self._ends[at]
 
 
-def _standing(
-    layouts: Sequence[ContextLayout], pointers: Mapping[int, int], read: Read, writable: _Writable
-) -> list[tuple[ContextLayout, bool]]:
-    """The layouts that every thread's bytes allow, and whether some thread proves it."""
-    kept = []
-    for layout in layouts:
-        confirmation = confirm(layout, pointers, read)
-        if confirmation.sane and all(
-            not reading.scheduler or _is_scheduler(reading, read, writable)
-            for reading in confirmation.readings
-        ):
-            kept.append((layout, any(_proves(one, layout) for one in confirmation.readings)))
-    return kept
+class _Judge:
+    """Judges layouts by the threads' memory."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+        self._pointers = dict(sorted(live.pointers.items())[:THREAD_LIMIT])
+        self._writable = _Writable(live.mappings)
+
+    def schedulers(self, block: Block) -> list[int]:
+        """The 8-aligned offsets where each thread has 0 or a scheduler, and some thread one."""
+        left = SCANNED
+        leads: set[int] = set()
+        other: set[int] = set()
+        known: dict[int, bool] = {}
+        for pointer in self._pointers.values():
+            data = self._live.read(pointer + block.start, min(block.size, max(left, PAGE)))
+            for offset, word in _words_in(data):
+                if offset in other:
+                    continue
+                if word not in known:
+                    known[word] = self._scheduler(word) is not None
+                (leads if known[word] else other).add(offset)
+            left -= len(data)
+            if left <= 0:
+                break
+        return sorted(leads - other)
+
+    def _scheduler(self, address: int) -> Scheduler | None:
+        if address % 8 or address not in self._writable:
+            return None
+        found = scheduler_at(address, self._live.read)
+        return found if found is not None and found.arc in self._writable else None
+
+    def one_of(self, layouts: Sequence[ContextLayout], *, known_place: bool = False) -> Found | str:
+        """The one that stands and is proven. With a ``known_place`` that nobody has entered it need
+        not be proven, and one reading is enough that leaves but one."""
+        standing = [(layout, False) for layout in layouts]
+        proven: set[ContextLayout] = set()
+        for reading in range(READINGS):
+            if reading:
+                self._live.sleep(PAUSE_S)
+            standing = self._standing(layout for layout, _ in standing)
+            proven |= {layout for layout, holds in standing if holds}
+            if not standing or (known_place and same_places(one for one, _ in standing)):
+                break
+        left = [layout for layout, _ in standing if layout in proven]
+        if known_place and not left:
+            left = [layout for layout, _ in standing]
+        return self._only(left)
+
+    def _standing(self, layouts: Iterable[ContextLayout]) -> list[tuple[ContextLayout, bool]]:
+        """The layouts that every thread's bytes allow, and whether some thread proves it."""
+        kept = []
+        for layout in layouts:
+            confirmation = confirm(layout, self._pointers, self._live.read)
+            if confirmation.sane and all(
+                self._agrees(one, layout) for one in confirmation.readings if one.scheduler
+            ):
+                kept.append((layout, any(_proves(one, layout) for one in confirmation.readings)))
+        return kept
+
+    def _agrees(self, reading: Reading, layout: ContextLayout) -> bool:
+        """Whether a scheduler is there, of the kind that ``runtime`` has."""
+        found = self._scheduler(reading.scheduler)
+        place = self._pointers[reading.tid] + layout.tls_offset + layout.runtime
+        runtime = int.from_bytes(self._live.read(place, 1), "little")
+        entered = found and (ENTERED_CURRENT if found.current else ENTERED_MULTI)
+        return found is not None and runtime in (entered, NOT_ENTERED)
+
+    def _only(self, layouts: Sequence[ContextLayout]) -> Found | str:
+        places = {
+            fields: Found(same, confirm(same, self._pointers, self._live.read))
+            for fields, same in _places(layouts).items()
+        }
+        for better in (self._ids_are_none, _has_ids):
+            if len(places) > 1:
+                places = {at: one for at, one in places.items() if better(one)} or places
+        if len(places) == 1:
+            return next(iter(places.values()))
+        if not places:
+            return "no place in the threads' TLS looks like CONTEXT"
+        return f"{len(places)} places in the threads' TLS look like CONTEXT"
+
+    def _ids_are_none(self, found: Found) -> bool:
+        """Whether no task's id is an address."""
+        return not any(one.task_id in self._writable for one in found.confirmation.readings)
 
 
-def _is_scheduler(reading: Reading, read: Read, writable: _Writable) -> bool:
-    head = read(reading.scheduler, 2 * HANDLE) if reading.scheduler in writable else b""
-    if len(head) < 2 * HANDLE:
-        return False
-    kind, handle = int.from_bytes(head[:HANDLE], "little"), int.from_bytes(head[HANDLE:], "little")
-    return kind < KINDS and handle % 8 == 0 and handle in writable
+def _words_in(data: bytes) -> Iterator[tuple[int, int]]:
+    """The words that are not 0, with their offsets."""
+    for start in range(0, len(data), PAGE):
+        page = data[start : start + PAGE]
+        if page.count(0) < len(page):
+            for at, (word,) in enumerate(struct.iter_unpack("<Q", page[: len(page) & -8])):
+                if word:
+                    yield start + 8 * at, word
 
 
 def _proves(reading: Reading, layout: ContextLayout) -> bool:
@@ -162,25 +301,22 @@ def _proves(reading: Reading, layout: ContextLayout) -> bool:
     return bool(reading.scheduler if layout.scheduler != NONE else reading.task_id)
 
 
+def _has_ids(found: Found) -> bool:
+    """Whether the task ids tell this one from a row that shares all else."""
+    return any(one.scheduler and one.task_id for one in found.confirmation.readings)
+
+
 def _fields(layout: ContextLayout) -> tuple[int, ...]:
     """Where a layout looks: two rows at two offsets may be one place."""
     fields = layout.task_tag, layout.task_id, layout.budget_tag, layout.runtime, layout.scheduler
     return tuple(NONE if field == NONE else layout.tls_offset + field for field in fields)
 
 
-def _only(layouts: Sequence[ContextLayout], pointers: Mapping[int, int], read: Read) -> Found | str:
-    places: dict[tuple[int, ...], Found] = {}
+def _places(layouts: Iterable[ContextLayout]) -> dict[tuple[int, ...], ContextLayout]:
+    """The first layout of each place, without a tick where others of the place have another."""
+    places: dict[tuple[int, ...], ContextLayout] = {}
     for layout in layouts:
-        places.setdefault(_fields(layout), Found(layout, confirm(layout, pointers, read)))
-    if len(places) > 1:  # the task ids tell two rows apart that share all else
-        with_ids = {
-            fields: found
-            for fields, found in places.items()
-            if any(one.scheduler and one.task_id for one in found.confirmation.readings)
-        }
-        places = with_ids or places
-    if len(places) == 1:
-        return next(iter(places.values()))
-    if not places:
-        return "no place in the threads' TLS looks like CONTEXT"
-    return f"{len(places)} places in the threads' TLS look like CONTEXT"
+        first = places.setdefault(_fields(layout), layout)
+        if layout.tick_multi not in (NONE, first.tick_multi):
+            places[_fields(layout)] = replace(first, tick_multi=NONE)
+    return places

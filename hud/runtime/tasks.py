@@ -133,13 +133,16 @@ class Place(NamedTuple):
     """In the memory that was searched."""
     proven: bool
     """There are tasks of this owner in it; else it is empty."""
+    tasks: int
+    """How many it counts."""
 
 
 def find_owned(read: Read, vtables: Vtables, handle: int, size: int) -> list[Place]:
     """The places in the ``size`` bytes at ``handle`` that look like a list of tasks.
 
     ``OwnedTasks`` is {pointer, shards, [added,] count, shards - 1, id}, where ``shards`` is a power
-    of two. A proven place leaves no other.
+    of two. A proven place leaves no other. The list is built elsewhere and moved to where it stays:
+    of several places with the same shards and owner the others are copies that it left behind.
     """
     data = read(handle, size)
     words = struct.unpack_from(f"<{len(data) // 8}Q", data)
@@ -158,8 +161,16 @@ def find_owned(read: Read, vtables: Vtables, handle: int, size: int) -> list[Pla
             owned = Owned(lists, shards, place + 8 * added, place * added, owner_id)
             tasks = _holds(read, vtables, owned)
             if tasks > 0 or tasks == count == 0:
-                found.append(Place(owned, 8 * at, tasks > 0))
-    return [place for place in found if place.proven] or found
+                found.append(Place(owned, 8 * at, tasks > 0, count))
+    return _without_copies([place for place in found if place.proven] or found)
+
+
+def _without_copies(places: list[Place]) -> list[Place]:
+    """One place for each list: one that counts tasks, if tasks are there, else the lowest."""
+    kept: dict[tuple[int, int], Place] = {}
+    for place in sorted(places, key=lambda one: (one.proven and not one.tasks, one.offset)):
+        kept.setdefault((place.owned.lists, place.owned.owner_id), place)
+    return list(kept.values())
 
 
 def _holds(read: Read, vtables: Vtables, owned: Owned) -> int:

@@ -1,8 +1,8 @@
-"""Where the Core of a scheduler counts its polls, found in the live process.
+"""Where the Core of a scheduler of Tokio 1.20 and 1.21 counts its polls, found in the live process.
 
 Terms: *Context* is what the pointer to a scheduler leads to; it has a RefCell with the Box of
-*Core*, and that has ``tick`` (u32). In Tokio 1.20 and 1.21 nothing else is in Context but an
-``Arc``, of the Worker or of the current_thread scheduler's Shared.
+*Core*, and that has ``tick`` (u32). Nothing else is in Context but an ``Arc``, of the Worker or of
+the current_thread scheduler's Shared.
 
 rustc orders fields as it likes: of the same Tokio, 1.62 and 1.65, 1.68, 1.71 and 1.75, 1.80 and
 1.95 each have an order of their own (type information of debug builds). So a place counts only if
@@ -12,7 +12,6 @@ what is around it has the shape of that order, and of no other.
 from __future__ import annotations
 
 import struct
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from hud.runtime.context import ContextLayout
     from hud.runtime.live import Read
 
-GLOBAL_QUEUE_INTERVAL = 31
-"""tokio/src/runtime/scheduler/current_thread: the default of ``global_queue_interval``."""
 CORE_BYTES = 1024
 """Of a current_thread Core: 656 with all of Tokio's features."""
 MULTI_WORDS = 5
@@ -34,23 +31,8 @@ NOT_BORROWED = (0, 1, (1 << 64) - 1)
 """A RefCell's flag: free, borrowed once, borrowed to write."""
 
 
-def current_tick_offset(core: bytes) -> int:
-    """The offset of ``tick`` in a copy of a current_thread Core, its first 256 bytes; or NONE.
-
-    ``global_queue_interval`` follows it and is 31 unless the program set it: 136 without the
-    features signal and process, 160 with ``full`` (their drivers are inside Core), Tokio 1.54.1.
-    Two places that look so are as bad as none. The caller should see that the number grows.
-    """
-    found = [
-        offset
-        for offset in range(0, len(core) - 7, 8)
-        if int.from_bytes(core[offset + 4 : offset + 8], sys.byteorder) == GLOBAL_QUEUE_INTERVAL
-    ]
-    return found[0] if len(found) == 1 else NONE
-
-
 def with_tick(layout: ContextLayout, scheduler: int, current: bool, read: Read) -> ContextLayout:
-    """Of Tokio 1.20 and 1.21: the layout with ``core`` and the tick of this scheduler filled in, as
+    """The layout with ``core`` and the tick of this scheduler filled in, as
     far as they are found. ``current``: it is a current_thread one. What is known stays."""
     words = _words(read(scheduler, 24))
     if len(words) < 3:

@@ -1,9 +1,10 @@
 """Where the function of an address begins and ends, without any symbol: ``.eh_frame_hdr`` tells.
 
 Terms: an *FDE* is one function's entry in ``.eh_frame``; the *search table* lists all of them by
-pc. Nothing is read but the table's probes and the one FDE found.
+pc; a *part* is code that compilers move out of a function, and that has an FDE of its own. Nothing
+is read but the table's probes and the one FDE found.
 
-Source: Linux Standard Base 5.0 Core, 10.6 (``.eh_frame``, ``.eh_frame_hdr``).
+Sources: Linux Standard Base 5.0 Core, 10.6 (``.eh_frame``, ``.eh_frame_hdr``); DWARF 5, 6.4.2.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from hud.errors import FormatError
-from hud.symbols.cfi import PADDING, Section, pointer, read_cie
+from hud.symbols.cfi import PADDING, Cie, Section, pointer, read_cie, uleb
 from hud.symbols.elf import PT_GNU_EH_FRAME
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ ROW_LIMIT = 4 << 20
 FDE_LIMIT = 64
 """Bytes of an FDE that are read: its length, CIE pointer, pc and size come first."""
 CIE_LIMIT = 1024
+STACK_RULES = (0x0C, 0x0D, 0x0E)
+"""DW_CFA_def_cfa, DW_CFA_def_cfa_register, DW_CFA_def_cfa_offset."""
 FUNCTION_LIMIT = 64 << 20
 """Bytes; a longer "function" is damage."""
 
@@ -39,7 +42,7 @@ class Bounds:
     def __init__(self, elf: ElfFile) -> None:
         """Raises FormatError where there is no search table of the usual kind."""
         self._elf = elf
-        self._encodings: dict[int, int] = {}
+        self._cies: dict[int, Cie] = {}
         header = elf.segment(PT_GNU_EH_FRAME)
         if header is None:
             raise FormatError(f"{elf.name}: no .eh_frame_hdr")
@@ -56,6 +59,27 @@ class Bounds:
 
     def of(self, vaddr: int) -> tuple[int, int] | None:
         """(start, size) of the function that covers a vaddr; FormatError where it is damaged."""
+        row = self._row(vaddr)
+        if row is None:
+            return None
+        start, fde = row
+        size = self._fde(fde, start)[0]
+        return (start, size) if vaddr - start < size else None
+
+    def is_part(self, start: int) -> bool:
+        """Does the code that begins there begin inside a stack frame, as a part does and a function
+        never? FormatError where it is damaged."""
+        row = self._row(start)
+        if row is None or row[0] != start:
+            return False
+        _, section, at, cie = self._fde(row[1], start)
+        if cie.augmented:
+            size, at = uleb(section.data, at)
+            at += size
+        return at < section.size and section.data[at] in STACK_RULES
+
+    def _row(self, vaddr: int) -> tuple[int, int] | None:
+        """Begin and FDE of the last function that does not begin behind a vaddr."""
         wanted = vaddr - self._base
         low, high = 0, self.count
         while low < high:
@@ -67,39 +91,44 @@ class Bounds:
         if low == 0:
             return None
         start, fde = _ROW.unpack_from(self._rows, (low - 1) * _ROW.size)
-        size = self._size(self._base + fde, self._base + start)
-        return (self._base + start, size) if wanted - start < size else None
+        return self._base + start, self._base + fde
+
+    def starts(self) -> list[int]:
+        """Where the functions begin, by address."""
+        return [self._base + start for start, _ in _ROW.iter_unpack(self._rows)]
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         """Every function (start, size) whose FDE can be read, by address."""
         for start, fde in _ROW.iter_unpack(self._rows):
             try:
-                size = self._size(self._base + fde, self._base + start)
+                size = self._fde(self._base + fde, self._base + start)[0]
             except FormatError:
                 continue
             yield self._base + start, size
 
-    def _size(self, fde: int, start: int) -> int:
+    def _fde(self, fde: int, start: int) -> tuple[int, Section, int, Cie]:
+        """Size of the function; its FDE, as far as it is read, and where in that its augmentation
+        or its rules begin; its CIE."""
         length, delta = _HEAD.unpack(self._elf.read(fde, _HEAD.size))
         if not 4 < length < 0xFFFFFFF0 or delta == 0:
             raise FormatError(f"{self._elf.name}: no FDE at {fde:#x}")
-        encoding = self._encoding(fde + 4 - delta)
+        cie = self._cie(fde + 4 - delta)
         size = min(length + 4, FDE_LIMIT)
         data = bytes(self._elf.read(fde, size)) + PADDING
         section = Section(data, size, fde, self._elf.machine_id)
-        begin, at = pointer(section, 8, encoding)
-        count, _ = pointer(section, at, encoding & 15)
+        begin, at = pointer(section, 8, cie.encoding)
+        count, at = pointer(section, at, cie.encoding & 15)
         if begin != start or not 0 < count <= FUNCTION_LIMIT:
             raise FormatError(f"{self._elf.name}: the FDE at {fde:#x} contradicts the table")
-        return count
+        return count, section, at, cie
 
-    def _encoding(self, cie: int) -> int:
-        known = self._encodings.get(cie)
+    def _cie(self, cie: int) -> Cie:
+        known = self._cies.get(cie)
         if known is None:
             length, identity = _HEAD.unpack(self._elf.read(cie, _HEAD.size))
             if identity != 0 or not 4 < length <= CIE_LIMIT:
                 raise FormatError(f"{self._elf.name}: no CIE at {cie:#x}")
             data = bytes(self._elf.read(cie, length + 4)) + PADDING
             section = Section(data, length + 4, cie, self._elf.machine_id)
-            known = self._encodings[cie] = read_cie(section, 8, length + 4).encoding
+            known = self._cies[cie] = read_cie(section, 8, length + 4)
         return known

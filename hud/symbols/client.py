@@ -89,6 +89,14 @@ class KindsReply:
 
 
 @dataclass(frozen=True, slots=True)
+class TailsReply:
+    """For each pair the functions that tail calls removed between the two, innermost first."""
+
+    request: int
+    between: list[list[messages.Recovered]]
+
+
+@dataclass(frozen=True, slots=True)
 class FailedReply:
     request: int
     message: str
@@ -113,6 +121,7 @@ Reply: TypeAlias = (
     | PointsReply
     | CodeReply
     | KindsReply
+    | TailsReply
     | FailedReply
 )
 
@@ -207,6 +216,11 @@ class Resolver:
         drop_join_handle_slow and shutdown."""
         return self._ask(messages.AskKinds(self._next_id(), module, list(vtables)))
 
+    def request_tails(self, pairs: Sequence[tuple[int, int, int, int]]) -> int:
+        """Asks for a TailsReply. ``pairs``: adjacent frames of a stack, each as the module of the
+        caller, the file offset of its call, and module and file offset of the inner frame."""
+        return self._ask(messages.AskTails(self._next_id(), list(pairs)))
+
     def _next_id(self) -> int:
         self._last_id += 1
         return self._last_id
@@ -218,7 +232,8 @@ class Resolver:
         | messages.AskUnwind
         | messages.AskPoints
         | messages.AskCode
-        | messages.AskKinds,
+        | messages.AskKinds
+        | messages.AskTails,
     ) -> int:
         self._waiting.add(message.request)
         self._post(message)
@@ -256,6 +271,8 @@ class Resolver:
                 packet, descriptors = messages.receive(self._socket, wait=False)
             except (BlockingIOError, InterruptedError):
                 break
+            except ConnectionResetError:
+                continue  # said once, where it died with requests unread: its words come after
             except OSError:
                 packet, descriptors = b"", []
             if not packet:
@@ -317,6 +334,8 @@ class Resolver:
             return CodeReply(answer.request, answer.instructions, answer.at, answer.note)
         if isinstance(answer, messages.Kinds):
             return KindsReply(answer.request, answer.kinds)
+        if isinstance(answer, messages.Tails):
+            return TailsReply(answer.request, answer.between)
         return FailedReply(answer.request, answer.message)
 
     # ------------------------------------------------------------------ the process

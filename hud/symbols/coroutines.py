@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hud.symbols.elf import ElfFile
-    from hud.symbols.locations import Locations
+    from hud.symbols.locations import Location, Locations
 
 CODE_LIMIT = 1 << 20
 """Bytes of one function that ways may lead through."""
@@ -104,25 +104,38 @@ class Coroutines:
     def __init__(self, elf: ElfFile, locations: Locations) -> None:
         self._elf = elf
         self._locations = locations
-        self._known: dict[int, bool] = {}
+        self._known: dict[int, tuple[bool, Location | None]] = {}
 
     def is_body(self, start: int, size: int) -> bool:
         """Is the function [start, start + size) one? False where that is not sure; never raises."""
+        return self._walked(start, size)[0]
+
+    def declared(self, start: int, size: int) -> Location | None:
+        """Where the async fn or block is declared whose body the function is; None = it is none, or
+        that is not known.
+        """
+        return self._walked(start, size)[1]
+
+    def _walked(self, start: int, size: int) -> tuple[bool, Location | None]:
         if start not in self._known:
             if len(self._known) >= KEPT:
                 self._known.clear()
-            self._known[start] = self._finds_panic(start, size)
+            self._known[start] = self._walk(start, size)
         return self._known[start]
 
-    def _finds_panic(self, start: int, size: int) -> bool:
+    def _walk(self, start: int, size: int) -> tuple[bool, Location | None]:
         machine = _MACHINES.get(self._elf.machine_id)
         if machine is None:
-            return False
+            return False, None
         try:
             code = self._elf.read(start, min(size, CODE_LIMIT))
         except FormatError:
-            return False
-        return _Walk(self._elf, code, start, machine, self._locations).finds_panic()
+            return False, None
+        passed = _Walk(self._elf, code, start, machine, self._locations).to_panic()
+        if passed is None:
+            return False, None
+        named = {one for one in map(self._locations.at, passed) if one is not None}
+        return True, named.pop() if len(named) == 1 else None
 
 
 class _Walk:
@@ -145,8 +158,10 @@ class _Walk:
         self._seen: set[int] = set()
         self._ways: list[tuple[int, _Registers]] = []
 
-    def finds_panic(self) -> bool:
-        """Does one of them end in the resumed panic?"""
+    def to_panic(self) -> list[int] | None:
+        """The constants that the resumed panic is called with, its location among them; None = no
+        way ends in it.
+        """
         begin: _Registers = {one: _Argument(one, 0) for one in self._machine.arguments}
         self._ways.append((self._start, begin))
         steps = 0
@@ -161,7 +176,7 @@ class _Walk:
                 pc += found.size
                 if found.op is Op.CALL:
                     if self._state is not None and self._panics(found.a, registers):
-                        return True
+                        return _constants(registers)
                     break
                 if found.op in (Op.TEST, Op.TEST_BYTE):
                     compared = self._compared(found, registers)
@@ -178,7 +193,7 @@ class _Walk:
                     break
                 elif found.op is not Op.NOTHING:
                     registers[found.a] = _result(found, registers)
-        return False
+        return None
 
     def _at(self, pc: int) -> Instruction | None:
         at = pc - self._start
@@ -222,8 +237,11 @@ class _Walk:
         if self._locations.is_resumed(callee):
             return True
         # older compilers have no function for it: the message goes to the common one
-        constants = (one.value for one in registers.values() if isinstance(one, _Constant))
-        return any(map(self._locations.says_resumed, constants))
+        return any(map(self._locations.says_resumed, _constants(registers)))
+
+
+def _constants(registers: _Registers) -> list[int]:
+    return [one.value for one in registers.values() if isinstance(one, _Constant)]
 
 
 def _byte(base: _Value, distance: int) -> _State | None:

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import mmap
 import struct
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from hud.errors import FormatError
-from hud.symbols.inflate import NewerPythonError, inflate
+from hud.symbols.inflate import NotReadableError, inflate, inflate_gnu, inflate_xz
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,11 +25,11 @@ EM_X86_64, EM_AARCH64 = 62, 183
 MACHINES = {EM_X86_64: "x86_64", EM_AARCH64: "aarch64"}
 
 PT_LOAD, PT_DYNAMIC, PT_NOTE, PT_TLS = 1, 2, 4, 7
-PT_GNU_EH_FRAME = 0x6474E550
+PT_GNU_EH_FRAME, PT_GNU_RELRO = 0x6474E550, 0x6474E552
 PF_X, PF_W, PF_R = 1, 2, 4
 
-SHT_STRTAB, SHT_NOBITS = 3, 8
-SHF_EXECINSTR, SHF_COMPRESSED = 0x4, 0x800
+SHT_PROGBITS, SHT_STRTAB, SHT_NOBITS = 1, 3, 8
+SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR, SHF_COMPRESSED = 0x1, 0x2, 0x4, 0x800
 
 STT_NOTYPE, STT_OBJECT, STT_FUNC, STT_TLS, STT_GNU_IFUNC = 0, 1, 2, 6, 10
 STB_LOCAL, STB_GLOBAL, STB_WEAK = 0, 1, 2
@@ -41,12 +41,17 @@ NT_GNU_BUILD_ID = 3
 MAX_SECTIONS = 1 << 18
 MAX_SEGMENTS = 1 << 12
 MAX_NAME = 1 << 16
+MAX_NOTE_RANGES = 64
 
 EHDR = struct.Struct("<16sHHIQQQIHHHHHH")
 PHDR = struct.Struct("<IIQQQQQQ")
 SHDR = struct.Struct("<IIQQQQIIQQ")
 SYM = struct.Struct("<IBBHQQ")
 NHDR = struct.Struct("<III")
+
+_GNU_COMPRESSED = ".zdebug_"
+_UNWIND_DATA = frozenset((".eh_frame", ".eh_frame_hdr", ".gcc_except_table"))
+"""Sections whose bytes are nobody's strings or constants."""
 
 Buffer: TypeAlias = "bytes | bytearray | memoryview | mmap.mmap"
 
@@ -64,7 +69,10 @@ class Segment(NamedTuple):
 
 
 class Section(NamedTuple):
-    """One Elf64_Shdr; ``size`` is the size in the file (compressed, if it is)."""
+    """One Elf64_Shdr; ``size`` is the size in the file (compressed, if it is).
+
+    GNU's ``.zdebug_info`` is ``.debug_info``, ``gnu_compressed``.
+    """
 
     name: str
     type: int
@@ -76,6 +84,11 @@ class Section(NamedTuple):
     info: int
     align: int
     entsize: int
+    gnu_compressed: bool = False
+
+    @property
+    def compressed(self) -> bool:
+        return self.gnu_compressed or bool(self.flags & SHF_COMPRESSED)
 
 
 class Symbol(NamedTuple):
@@ -217,7 +230,7 @@ class ElfFile:
             offset, size = rows[names_index][4:6]
             if offset + size <= len(self.data):
                 names = bytes(self.data[offset : offset + min(size, 1 << 24)])
-        self.sections = tuple(Section(c_string(names, row[0]), *row[1:]) for row in rows)
+        self.sections = tuple(_section(c_string(names, row[0]), row) for row in rows)
         self._by_name = {row.name: row for row in reversed(self.sections)}
 
     def _read_segments(self, phoff: int, entsize: int, count: int) -> None:
@@ -274,6 +287,44 @@ class ElfFile:
                     return self.data[start : start + size]
         raise self._bad(f"no {size} bytes at {vaddr:#x}")
 
+    def data_pieces(self, limit: int, *, writable: bool) -> Iterator[tuple[int, memoryview]]:
+        """(vaddr, bytes) of the program's data in the file, ``limit`` bytes in all.
+
+        Strings and constants lie in what is not ``writable``, tables of pointers in what is as
+        well. By the sections' kinds, not their names: mold keeps strings in ``.rodata.str``. Where
+        there are no sections by segment; one that data and code share counts.
+        """
+        ranges = list(self._data_sections(writable)) or [
+            (s.vaddr, s.filesz) for s in self.loads if writable or not s.flags & PF_W
+        ]
+        for vaddr, size in ranges:
+            piece = min(size, limit)
+            with suppress(FormatError):
+                if piece > 0:
+                    yield vaddr, self.read(vaddr, piece)
+            limit -= piece
+
+    def _data_sections(self, writable: bool) -> Iterator[tuple[int, int]]:
+        barred = SHF_EXECINSTR | SHF_COMPRESSED | (0 if writable else SHF_WRITE)
+        for section in self.sections:
+            if (
+                section.type == SHT_PROGBITS
+                and section.flags & (SHF_ALLOC | barred) == SHF_ALLOC
+                and section.name not in _UNWIND_DATA
+            ):
+                yield section.addr, section.size
+
+    def is_constant(self, vaddr: int) -> bool:
+        """Is it in data that the program does not change once it runs?"""
+        relro = self.segment(PT_GNU_RELRO)
+        if relro is not None and relro.vaddr <= vaddr < relro.vaddr + relro.memsz:
+            return True
+        return any(
+            load.vaddr <= vaddr < load.vaddr + load.filesz
+            for load in self.loads
+            if not load.flags & PF_W
+        )
+
     # ------------------------------------------------------------------ sections
 
     def section(self, name: str) -> Section | None:
@@ -283,21 +334,38 @@ class ElfFile:
         """The bytes of a section, decompressed; empty if it is absent or NOBITS.
 
         Raises FormatError where it lies outside of the file, or its compression is damaged or of a
-        kind that this Python cannot read (then ``notes`` says so as well).
+        kind that nothing here reads (then ``notes`` says so as well).
         """
         section = self.section(name)
         if section is None or section.type == SHT_NOBITS:
             return memoryview(b"")
-        if section.flags & SHF_COMPRESSED:
+        if section.compressed:
             if name not in self._inflated:
-                try:
-                    self._inflated[name] = inflate(self._raw(section), name)
-                except NewerPythonError as why:
-                    if why.message not in self.notes:
-                        self.notes.append(why.message)
-                    raise
+                open_ = inflate_gnu if section.gnu_compressed else inflate
+                with self._told():
+                    self._inflated[name] = open_(self._raw(section), name)
             return memoryview(self._inflated[name])
         return self._raw(section)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """What cannot be read for want of a library goes to ``notes`` too."""
+        try:
+            yield
+        except NotReadableError as why:
+            if why.message not in self.notes:
+                self.notes.append(why.message)
+            raise
+
+    def mini_debug(self) -> ElfFile | None:
+        """The file inside ``.gnu_debugdata``, as Fedora's programs have it: symbols of functions
+        that the dynamic table lacks. None without one; FormatError where it is damaged."""
+        data = self.section_data(".gnu_debugdata")
+        if not data:
+            return None
+        with self._told():
+            inner = inflate_xz(data, ".gnu_debugdata")
+        return ElfFile(inner, f"{self.name} (.gnu_debugdata)")
 
     def _raw(self, section: Section) -> memoryview:
         end = section.offset + section.size
@@ -309,26 +377,33 @@ class ElfFile:
 
     def build_id(self) -> str:
         """The GNU build id in lower-case hex; empty if there is none."""
-        ranges = []
-        note = self._by_name.get(".note.gnu.build-id")
-        if note is not None and note.type != SHT_NOBITS:
-            ranges.append((note.offset, note.size, 4))
-        ranges += [(s.offset, s.filesz, s.align) for s in self.segments if s.type == PT_NOTE]
-        for offset, size, align in ranges:
-            for kind, owner, payload in self._notes(offset, size, align):
-                if kind == NT_GNU_BUILD_ID and owner == b"GNU\0":
-                    return payload.hex()
+        for kind, owner, payload in self.elf_notes():
+            if kind == NT_GNU_BUILD_ID and owner == b"GNU\0":
+                return payload.hex()
         return ""
 
-    def _notes(self, offset: int, size: int, align: int) -> Iterator[tuple[int, bytes, bytes]]:
+    def elf_notes(self, limit: int = 256) -> Iterator[tuple[int, bytes, bytes]]:
+        """(type, owner, content) of each note in the file whose content has at most ``limit``
+        bytes."""
+        ranges = [
+            (s.offset, s.size, 4)
+            for s in self.sections
+            if s.name.startswith(".note") and s.type != SHT_NOBITS
+        ]
+        ranges += [(s.offset, s.filesz, s.align) for s in self.segments if s.type == PT_NOTE]
+        for offset, size, align in ranges[:MAX_NOTE_RANGES]:
+            yield from self._notes_in(offset, size, 8 if align == 8 else 4, limit)
+
+    def _notes_in(
+        self, offset: int, size: int, step: int, limit: int
+    ) -> Iterator[tuple[int, bytes, bytes]]:
         end = min(offset + size, len(self.data))
-        step = 8 if align == 8 else 4
         while offset + NHDR.size <= end:
             name_size, desc_size, kind = NHDR.unpack_from(self.data, offset)
             name_at = offset + NHDR.size
             desc_at = offset + _round_up(NHDR.size + name_size, step)
             offset = desc_at + _round_up(desc_size, step)
-            if name_size > 256 or desc_size > 256:
+            if name_size > 256 or desc_size > limit:
                 continue
             if desc_at + desc_size > end:
                 return
@@ -365,7 +440,7 @@ class ElfFile:
         if section is None or not 0 < section.link < len(self.sections):
             return memoryview(b"")
         strings = self.sections[section.link]
-        if strings.type == SHT_NOBITS or strings.flags & SHF_COMPRESSED:
+        if strings.type == SHT_NOBITS or strings.compressed:
             return memoryview(b"")
         return self._raw(strings)
 
@@ -376,6 +451,12 @@ class ElfFile:
     def symbol_name(self, offset: int, table: str = ".symtab") -> str:
         """The name at an offset of the table's strings; empty if it lies outside."""
         return c_string(self.string_bytes(table), offset)
+
+
+def _section(name: str, row: tuple[int, ...]) -> Section:
+    gnu_compressed = name.startswith(_GNU_COMPRESSED)
+    name = "." + name[2:] if gnu_compressed else name
+    return Section._make((name, *row[1:], gnu_compressed))
 
 
 def _round_up(value: int, step: int) -> int:

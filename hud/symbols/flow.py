@@ -11,7 +11,7 @@ from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 JUMP = 4
 MOST_STEPS = 20_000
@@ -21,10 +21,14 @@ MOST_STEPS = 20_000
 class Flow:
     """The jumps of one function: (source, target), and its stops."""
 
-    def __init__(self, jumps: Sequence[tuple[int, int]], stops: Sequence[int]) -> None:
+    def __init__(self, jumps: Sequence[tuple[int, int]], stops: Iterable[int]) -> None:
         self._forward = sorted(jumps)
         self._backward = sorted((target, source) for source, target in jumps)
         self._stops = sorted(stops)
+
+    def stopped_at(self, places: Iterable[int]) -> Flow:
+        """The flow that goes on from none of the instructions that end at these addresses."""
+        return Flow(self._forward, {*self._stops, *places})
 
     def nearest(self, vaddr: int, places: Sequence[int], *, ahead: bool) -> tuple[int, int] | None:
         """(distance, place) of the nearest of the sorted ``places`` that is reached from ``vaddr``,
@@ -52,12 +56,33 @@ class Flow:
                     heapq.heappush(heap, (cost + abs(here - at) + JUMP, there))
         return best
 
+    def reached(self, vaddr: int) -> list[tuple[int, int]]:
+        """The code [low, high) that is reached from ``vaddr``, by address."""
+        lowest: dict[int, int] = {}
+        left = [vaddr]
+        while left:
+            at = left.pop()
+            low, high = self._run(at, ahead=True)
+            done = lowest.get(high, high)
+            if done <= low:
+                continue
+            lowest[high] = low
+            begin, end = bisect_left(self._forward, (low, -1)), bisect_left(self._forward, (done,))
+            left += [there for _, there in self._forward[begin:end]]
+        return sorted((low, high) for high, low in lowest.items())
+
     def _run(self, at: int, *, ahead: bool) -> tuple[int, int]:
         """The addresses [low, high) after ``at``, or those before it, itself included."""
         index = bisect_right(self._stops, at)
         if ahead:
             return at, self._stops[index] if index < len(self._stops) else 1 << 62
         return self._stops[index - 1] if index else 0, at + 1
+
+
+def within(ranges: Sequence[tuple[int, int]], vaddr: int) -> bool:
+    """Is an address in one of the sorted ranges [low, high)?"""
+    index = bisect_right(ranges, (vaddr, 1 << 63)) - 1
+    return index >= 0 and vaddr < ranges[index][1]
 
 
 def _closest(places: Sequence[int], low: int, high: int, *, ahead: bool) -> int | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from hud.symbols.names import ASYNC, readable
+from hud.symbols.names import asynchronous, readable
+from hud.symbols.shorten import fitting
 
-NAME_LIMIT = 400
 _GENERICS = re.compile(r"^(?:.*::)?poll(?:::)?<")
 _CLOSURE = re.compile(r"\{\{closure\}\}|\{(?:closure|async_fn|async_block)(?:_env)?(?:#\d+)?\}")
 _SHORTER = (
@@ -16,11 +16,16 @@ _SHORTER = (
 )
 _HOLDER = re.compile(
     r"(?:Pin|Box|tokio::time::timeout::Timeout|tokio::task::(?:coop::)?unconstrained::Unconstrained"
-    r"|tracing::instrument::(?:Instrumented|WithDispatch)|futures_util::abortable::Abortable"
-    r"|futures_util::future::future::fuse::Fuse|core::panic::unwind_safe::AssertUnwindSafe"
-    r"|sync_wrapper::SyncWrapper)<"
+    r"|(?:tracing::instrument|tracing_futures|tokio_metrics::task)::(?:Instrumented|WithDispatch)"
+    r"|futures_util::abortable::Abortable|core::panic::unwind_safe::AssertUnwindSafe"
+    r"|futures_util::future::(?:future|try_future)::(?:\w+::)?(?:Fuse|CatchUnwind|Map|MapErr|MapOk"
+    r"|Then|AndThen|Remote|Inspect)|sync_wrapper::(?:futures::)?(?:SyncWrapper|SyncFuture)"
+    r"|tokio_util::(?:task::task_tracker::TrackedFuture|sync::cancellation_token::\w+Future)"
+    r"|hyper::proto::h2::server::H2Stream|hyper::(?:rt|common)::\w+::\w+"
+    r"|tower::\w+::(?:future::)?(?:ResponseFuture|MapFuture|MapResponseFuture|ThenFuture)"
+    r"|opentelemetry::\S*?::WithContext|sentry_core::futures::SentryFuture)<"
 )
-"""Types that are futures only if their first argument is one."""
+"""Types that are futures of their first argument, and say nothing of their own of a task."""
 
 
 def first_generic(name: str) -> str:
@@ -64,20 +69,22 @@ def shown(future: str, own_name: str = "") -> str:
     """A future's type as people read it; ``own_name``: of its function, see ``readable``.
 
     A closure is no future: what a symbol calls so is an async fn or block where the type of a
-    future stands, also inside of one of the types that are futures of the future they hold.
+    future stands, also inside of one of the types that are futures of the future they hold. Those
+    are left out, down to what is known of the innermost.
     """
     name = readable(future, own_name)
     for pattern, short in _SHORTER:
         name = pattern.sub(short, name)
-    return _as_future(name)[:NAME_LIMIT]
+    return fitting(_as_future(name))
 
 
 def _as_future(name: str) -> str:
-    begin = 0
-    while holder := _HOLDER.match(name, begin):
-        begin = holder.end()
-    future = first_argument(name[begin - 1 :]) if begin else name
-    if not future.endswith("::{closure}"):
-        return name
-    end = begin + len(future)
-    return name[: end - len("{closure}")] + ASYNC + name[end:]
+    future = name
+    while _HOLDER.match(future):
+        inner = first_argument(future)
+        if not inner or inner.lstrip("(").startswith("dyn "):
+            break
+        future = inner
+    if future.endswith("::{closure}"):
+        return asynchronous(future)
+    return future

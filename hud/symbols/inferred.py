@@ -27,20 +27,23 @@ of the user's. Whose function it is was right for 93 to 96 % of the functions wi
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from hud.errors import FormatError
-from hud.model import Frame, Origin
-from hud.symbols.bounds import Bounds
-from hud.symbols.flow import Flow
-from hud.symbols.locations import Code, Location, Locations
+from hud.model import Frame, Origin, Precision
+from hud.symbols.bodies import Body
+from hud.symbols.coroutines import Coroutines
+from hud.symbols.definitions import Definitions
+from hud.symbols.locations import Location, Locations
 from hud.symbols.names import Place, place_of
+from hud.symbols.references import References
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hud.symbols.elf import ElfFile
-    from hud.symbols.locations import Reference
+    from hud.symbols.flow import Flow
+    from hud.symbols.references import Reference
 
 KEPT_REFERENCES = 1 << 17
 """Own references of known functions that are kept; beyond it they are found anew."""
@@ -52,8 +55,7 @@ _PREFERENCE = (Origin.USER, Origin.DEPENDENCY, Origin.RUNTIME, Origin.STD)
 
 
 class _Function(NamedTuple):
-    flow: Flow
-    own: tuple[Reference, ...]
+    body: Body
     owner: Place
     home: Location
 
@@ -64,8 +66,8 @@ class Inferred:
     def __init__(self, elf: ElfFile) -> None:
         self._elf = elf
         self.locations = Locations(elf)
-        self._bounds: Bounds | None = None
-        self._unbounded = False
+        self.references = References(elf, self.locations)
+        self._definitions = Definitions(Coroutines(elf, self.locations))
         self._functions: dict[int, _Function | None] = {}
         self._kept = 0
 
@@ -83,9 +85,9 @@ class Inferred:
             if self._kept > KEPT_REFERENCES or len(self._functions) > KEPT_REFERENCES:
                 self._functions.clear()
                 self._kept = 0
-            found = _function(self.locations.code(*bounds))
+            found = self._function(*bounds)
             self._functions[start] = found
-            self._kept += len(found.own) if found else 0
+            self._kept += len(found.body.own) if found else 0
         function = self._functions[start]
         if function is None:
             return (Frame(0, module=self._elf.name, offset=start),)
@@ -93,25 +95,49 @@ class Inferred:
 
     def function_bounds(self, vaddr: int) -> tuple[int, int] | None:
         """(start, size) of the function at a vaddr by ``.eh_frame_hdr``; None = not known."""
-        try:
-            if self._bounds is None and not self._unbounded:
-                self._unbounded = True
-                self._bounds = Bounds(self._elf)
-            return self._bounds.of(vaddr) if self._bounds is not None else None
-        except FormatError:
+        return self.references.bounds(vaddr)
+
+    def _function(self, start: int, size: int) -> _Function | None:
+        if not self.references.glance(start, size):
             return None
+        code = self.references.code(start, size)
+        places = [(place_of(one.location.path), one) for one in code.references]
+        known = [(place, one) for place, one in places if place and place.origin in _PREFERENCE]
+        if not known:
+            return None
+        best = min((place.origin for place, _ in known), key=_PREFERENCE.index)
+        owner = Counter(place for place, _ in known if place.origin is best).most_common(1)[0][0]
+        own = [one for place, one in known if place == owner]
+        if owner.origin is not Origin.USER:
+            home = _first(own)
+            own = [one for one in own if one.location.path == home.path]
+            return _Function(Body(start, code, own, None), owner, home)
+        definition = self._definitions.of(start, size, code)
+        if definition is None:
+            # those that are left are of futures that it polls
+            own = [one for one in own if not one.definition]
+        if not own:
+            return None
+        home = definition.location if definition is not None else _lowest(own)
+        return _Function(Body(start, code, own, definition), owner, home)
 
     def _named(self, function: _Function, vaddr: int) -> tuple[Frame, ...]:
-        at = nearest(function.own, function.flow, vaddr)
+        body, home = function.body, function.home
+        sure = body.told(vaddr)
+        if sure is not None and sure[0] == home:
+            guess = body.guess_inner(vaddr)
+            sure = sure if guess is None else (guess, Precision.DEFINITION)
+        at, precision = sure or (nearest(body.own, body.flow, vaddr), Precision.NEAR)
         namer = _namer(function, at, vaddr)
-        inner = self._frame(function.owner, namer, at.line, vaddr, inlined=namer != function.home)
-        if not inner.inlined:
+        inner = self._frame(function.owner, namer, at.line, vaddr, precision)
+        if namer == home:
             return (inner,)
-        home = function.home
-        return inner, self._frame(function.owner, home, home.line, vaddr, inlined=False)
+        how = Precision.DEFINITION if body.definition else Precision.NEAR
+        outer = self._frame(function.owner, home, home.line, vaddr, how)
+        return replace(inner, inlined=True), outer
 
     def _frame(
-        self, owner: Place, namer: Location, line: int, vaddr: int, *, inlined: bool
+        self, owner: Place, namer: Location, line: int, vaddr: int, precision: Precision
     ) -> Frame:
         crate = f"{owner.crate} {owner.version}" if owner.version else owner.crate
         return Frame(
@@ -123,8 +149,8 @@ class Inferred:
             offset=vaddr,
             origin=owner.origin,
             crate=crate,
-            inlined=inlined,
             inferred=True,
+            precision=precision,
         )
 
 
@@ -162,24 +188,18 @@ def _by_site(own: Sequence[Reference], *, definitions: bool) -> dict[int, Locati
     }
 
 
-def _function(code: Code) -> _Function | None:
-    places = [(place_of(one.location.path), one) for one in code.references]
-    known = [(place, one) for place, one in places if place and place.origin in _PREFERENCE]
-    if not known:
-        return None
-    best = min((place.origin for place, _ in known), key=_PREFERENCE.index)
-    owner = Counter(place for place, _ in known if place.origin is best).most_common(1)[0][0]
-    own = tuple(one for place, one in known if place == owner)
-    files = Counter(one.location.path for one in own)
+def _first(own: Sequence[Reference]) -> Location:
+    """The definition that is tested first, else the lowest line."""
     definitions = [one for one in own if one.definition]
     if definitions:
-        home = min(definitions, key=lambda one: (one.sites[0], one.at)).location
-    else:
-        path = files.most_common(1)[0][0]
-        home = min(one.location for one in own if one.location.path == path)
-    if owner.origin is not Origin.USER:
-        own = tuple(one for one in own if one.location.path == home.path)
-    return _Function(Flow(code.jumps, code.stops), own, owner, home)
+        return min(definitions, key=lambda one: (one.sites[0], one.at)).location
+    return _lowest(own)
+
+
+def _lowest(own: Sequence[Reference]) -> Location:
+    """The lowest line in the file that is named most."""
+    path = Counter(one.location.path for one in own).most_common(1)[0][0]
+    return min(one.location for one in own if one.location.path == path)
 
 
 def _namer(function: _Function, at: Location, vaddr: int) -> Location:
@@ -191,14 +211,14 @@ def _namer(function: _Function, at: Location, vaddr: int) -> Location:
     if function.owner.origin is not Origin.USER or at == function.home:
         return function.home
     definitions = {
-        site: one.location for one in function.own if one.definition for site in one.sites
+        site: one.location for one in function.body.own if one.definition for site in one.sites
     }
-    passed = function.flow.nearest(vaddr, sorted(definitions), ahead=False)
+    passed = function.body.flow.nearest(vaddr, sorted(definitions), ahead=False)
     if passed is not None:
         last = definitions[passed[1]]
         if last.path == at.path and last.line <= at.line:
             return last
-    same = {one.location for one in function.own if one.location.path == at.path}
+    same = {one.location for one in function.body.own if one.location.path == at.path}
     namer = at
     for location in sorted(same, reverse=True):
         if location < namer and namer.line - location.line <= GAP:

@@ -20,17 +20,19 @@ from __future__ import annotations
 import re
 from collections import Counter
 from contextlib import suppress
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.errors import FormatError
 from hud.model import Origin
 from hud.symbols.bounds import Bounds
+from hud.symbols.definitions import Definitions
 from hud.symbols.demangle import demangle
-from hud.symbols.elf import PF_X
 from hud.symbols.generics import first_argument, first_generic, shown, without_generics
 from hud.symbols.inferred import short_path
-from hud.symbols.names import place_of
+from hud.symbols.names import Place, place_of
 from hud.symbols.reach import Reach
+from hud.symbols.references import References
 
 if TYPE_CHECKING:
     from hud.symbols.elf import ElfFile
@@ -43,9 +45,12 @@ POINTERS = 7
 OFFSETS = bytes((32, 0, 0, 0, 0, 0, 0, 0, 40, 0, 0, 0, 0, 0, 0, 0))
 """scheduler_offset and id_offset: behind a header of 32 bytes."""
 SEARCHED = 128 << 20
-"""Bytes of a segment that are searched for vtables."""
+"""Bytes of data that are searched for vtables."""
 MOST_VTABLES = 4096
 MOST_SYMBOLS = 20_000
+MOST_REACHED = 200_000
+"""Functions that all vtables together reach and are compared by; a second of CPU time. Beyond it
+what is not sure by itself stays so."""
 NOT_SURE = "~"
 MOST_SHOWN = 4
 """Types that are told where it may be any of them."""
@@ -87,8 +92,8 @@ class _Evidence(NamedTuple):
     """What some of them say."""
     polled: dict[str, int]
     """Futures whose own function poll reaches -> depth."""
-    definitions: list[tuple[int, int, Location]]
-    """(depth, site, place), nearest first."""
+    definitions: list[tuple[int, Location | None]]
+    """(depth, place), nearest first; None = that function runs several, and none is sure."""
 
 
 class Kinds:
@@ -98,17 +103,23 @@ class Kinds:
         self._elf = elf
         self._module = module
         self._locations = module.locations
-        self._reach = Reach(elf, self._locations, self._bounds_of)
+        self._references = References(elf, self._locations)
+        self._reach = Reach(elf, self._locations, self._starting_at)
         self._table: Bounds | None = None
         with suppress(FormatError):
             self._table = Bounds(elf)
+        self._starts: frozenset[int] | None = None
+        self._bounds: dict[int, tuple[int, int] | None] = {}
+        self._futures: dict[int, str] = {}
+        self._reached = 0
         self._evidence: dict[Functions, _Evidence] = {}
         self._listed: tuple[Functions, ...] | None = None
         self._drops: dict[int, frozenset[str]] | None = None
         self._sure: dict[Functions, str] = {}
         self._shared: set[tuple[int, str]] = set()
         """Schedulers and futures that stand for several types: their functions were merged."""
-        self._defined: dict[int, tuple[tuple[int, Location], ...]] = {}
+        self._definitions = Definitions(module.coroutines, _is_own)
+        self._defined: dict[int, tuple[Location | None, ...]] = {}
         self._places: Counter[Location] = Counter()
 
     def of(self, functions: Functions) -> Kind:
@@ -148,13 +159,11 @@ class Kinds:
         """Those in the file's data, found by their offsets and pointers."""
         if self._listed is None:
             found: list[Functions] = []
-            for load in self._elf.loads:
-                if load.flags & PF_X:
-                    continue
-                data = bytes(self._elf.read(load.vaddr, min(load.filesz, SEARCHED)))
+            for vaddr, piece in self._elf.data_pieces(SEARCHED, writable=True):
+                data = bytes(piece)
                 at = data.find(OFFSETS)
                 while at >= 0 and len(found) < MOST_VTABLES:
-                    start = load.vaddr + at - 8 * (POINTERS + 1)
+                    start = vaddr + at - 8 * (POINTERS + 1)
                     functions = self._functions_at(start) if start % 8 == 0 else None
                     if functions is not None:
                         found.append(functions)
@@ -178,8 +187,10 @@ class Kinds:
         if self._evidence:
             return
         for one in dict.fromkeys([*self._vtables(), functions]):
+            if self._reached > MOST_REACHED:
+                return
             evidence = self._evidence_of(one)
-            self._places.update({place for _, _, place in evidence.definitions})
+            self._places.update({place for _, place in evidence.definitions if place})
             own = _own(evidence)
             if len(own) == 1:
                 self._sure[one] = own[0]
@@ -193,6 +204,11 @@ class Kinds:
                 self._sure[claimants[0]] = future
             else:
                 self._shared.add((schedule, future))
+
+    def _has_drops(self) -> bool:
+        """Are any drop functions known by name?"""
+        self._drops_at(0)
+        return bool(self._drops)
 
     def _drops_at(self, vaddr: int) -> frozenset[str] | None:
         """The futures whose task's cell or stage the function at a vaddr drops."""
@@ -208,6 +224,17 @@ class Kinds:
         return self._drops.get(vaddr)
 
     # ------------------------------------------------------------------ one vtable
+
+    def _starting_at(self, vaddr: int) -> tuple[int, int] | None:
+        """(start, size) of the function that begins at a vaddr; None where none does."""
+        if self._starts is None:
+            table = self._table.starts() if self._table is not None else ()
+            self._starts = frozenset((*table, *self._module.function_starts()))
+        if vaddr not in self._starts:
+            return None
+        if vaddr not in self._bounds:
+            self._bounds[vaddr] = self._bounds_of(vaddr)
+        return self._bounds[vaddr]
 
     def _bounds_of(self, vaddr: int) -> tuple[int, int] | None:
         symbol = self._module.symbol(vaddr)
@@ -231,32 +258,52 @@ class Kinds:
         futures: frozenset[str] = frozenset()
         some: frozenset[str] = frozenset()
         polled: dict[str, int] = {}
-        definitions: list[tuple[int, int, Location]] = []
-        for root in dict.fromkeys(functions):
-            for function, depth in self._reach.of(root, DEPTH).items():
+        definitions: list[tuple[int, Location | None]] = []
+        # the others tell a type by the names of drop functions alone
+        roots = functions if self._has_drops() else functions[:1]
+        for root in dict.fromkeys(roots):
+            reached = self._reach.of(root, DEPTH)
+            self._reached += len(reached)
+            for function, depth in reached.items():
                 dropped = self._drops_at(function)
                 if dropped is not None:
                     futures = futures & dropped if some else dropped
                     some |= dropped
                 if root != functions.poll:
                     continue
-                symbol = self._module.symbol(function)
-                name = (demangle(symbol[0]) or "") if symbol is not None else ""
-                if _OWN_POLL.search(name) and not _is_library(name):
-                    polled.setdefault(name, depth)
-                definitions += self._definitions(function, depth)
-        return _Evidence(futures, some, polled, sorted(definitions))
+                future = self._future_at(function)
+                if future:
+                    polled.setdefault(future, depth)
+                definitions += [(depth, place) for place in self._define(function)]
+        return _Evidence(futures, some, polled, sorted(definitions, key=itemgetter(0)))
 
-    def _definitions(self, function: int, depth: int) -> list[tuple[int, int, Location]]:
+    def _future_at(self, function: int) -> str:
+        """The future of no library whose own poll a function is; empty = none's."""
+        if function not in self._futures:
+            symbol = self._module.symbol(function)
+            name = (demangle(symbol[0]) or "") if symbol is not None else ""
+            own = _OWN_POLL.search(name) and not _is_library(name)
+            self._futures[function] = name if own else ""
+        return self._futures[function]
+
+    def _define(self, function: int) -> tuple[Location | None, ...]:
+        """Where the async fn or block is declared that a function runs; empty = it runs none."""
         if function not in self._defined:
-            bounds = self._bounds_of(function)
-            references = self._locations.references(*bounds) if bounds is not None else ()
-            self._defined[function] = tuple(
-                (one.sites[0], one.location)
-                for one in references
-                if one.definition and _is_own(one.location)
-            )
-        return [(depth, *one) for one in self._defined[function]]
+            bounds = self._starting_at(function)
+            self._defined[function] = self._read_definition(*bounds) if bounds is not None else ()
+        return self._defined[function]
+
+    def _read_definition(self, start: int, size: int) -> tuple[Location | None, ...]:
+        walked = self._module.coroutines.declared(start, size)
+        if walked is not None and _is_own(walked):
+            return (walked,)
+        if not any(map(_is_own, self._references.glance(start, size))):
+            return ()
+        code = self._references.code(start, size)
+        if not any(one.definition and _is_own(one.location) for one in code.references):
+            return ()
+        found = self._definitions.of(start, size, code)
+        return (found.location if found is not None else None,)
 
     def _left(self, functions: Functions) -> frozenset[str]:
         """The types that one that is not sure may be, by its drop functions."""
@@ -289,24 +336,23 @@ class Kinds:
         }
 
     def _declared(self, functions: Functions, name: str) -> str:
-        """``src/main.rs:40``: the definition nearest to poll, and there the one tested first; of
-        several functions at one depth the one that fewest vtables reach. NOT_SURE before it where
-        it is not in the future's own function, so that it may be a callee's."""
+        """``src/main.rs:40``: the definition nearest to poll; of several at one depth the one
+        that fewest vtables reach. NOT_SURE before it where it is not in the future's own function,
+        so that it may be a callee's. Empty where none is known, or nearer ones are not sure."""
         if name:
-            owned = (self._definitions(one, 0) for one in self._own_functions(functions, name))
-            first = {min(found)[2] for found in owned if found}
+            owned = map(self._define, self._own_functions(functions, name))
+            first = {place for found in owned for place in found if place is not None}
             if len(first) == 1:
                 return _short(first.pop())
         definitions = self._evidence_of(functions).definitions
         if name:
             crate = name.lstrip("<&").partition("::")[0]
-            definitions = [one for one in definitions if _crate_fits(one[2].path, crate)]
-        if not definitions:
+            definitions = [(depth, one) for depth, one in definitions if _may_be(one, crate)]
+        nearest = [one for depth, one in definitions if depth == definitions[0][0]]
+        sure = [one for one in nearest if one is not None]
+        if not sure:
             return ""
-        depth = definitions[0][0]
-        nearest = [one for one in definitions if one[0] == depth]
-        best = min(nearest, key=lambda one: (self._places[one[2]], one[1]))[2]
-        return NOT_SURE + _short(best)
+        return NOT_SURE + _short(min(sure, key=lambda one: (self._places[one], one)))
 
 
 def _own(evidence: _Evidence) -> list[str]:
@@ -331,9 +377,9 @@ def _is_own(location: Location) -> bool:
     return owner is not None and owner.origin in (Origin.USER, Origin.DEPENDENCY)
 
 
-def _crate_fits(path: str, crate: str) -> bool:
+def _may_be(location: Location | None, crate: str) -> bool:
     """A dependency's path names its crate; the user's tells nothing."""
-    owner = place_of(path)
+    owner = place_of(location.path) if location is not None else Place(Origin.USER)
     return owner is not None and owner.crate in ("", crate)
 
 

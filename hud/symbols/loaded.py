@@ -9,13 +9,18 @@ import os
 from typing import TYPE_CHECKING
 
 from hud.errors import FormatError
+from hud.model import Origin
 
 if TYPE_CHECKING:
+    from hud.model import Frame
     from hud.symbols.elf import ElfFile
+    from hud.symbols.home import Home
     from hud.symbols.inferred import Inferred
     from hud.symbols.kinds import Kinds
+    from hud.symbols.landings import Landings
     from hud.symbols.listing import Listings
     from hud.symbols.module import Module
+    from hud.symbols.places import Places
 
 
 class Loaded:
@@ -28,12 +33,15 @@ class Loaded:
         self._elf: ElfFile | None = None
         self._module: Module | None = None
         self._inferred: Inferred | None = None
+        self._places: Places | None = None
         self._listings: Listings | None = None
         self._kinds: tuple[Module, Kinds] | None = None
+        self._landings: tuple[Module, Landings] | None = None
         self._debug: ElfFile | None = None
         self._splits: list[ElfFile] = []
         self._crates: dict[str, str] | None = None
         self._tokio_versions: tuple[str, ...] = ()
+        self._home: Home | None = None
 
     def elf(self) -> ElfFile:
         from hud.symbols.elf import ElfFile
@@ -64,6 +72,16 @@ class Loaded:
             self._inferred = Inferred(self.elf())
         return self._inferred
 
+    def places(self) -> Places:
+        from hud.symbols.places import Places
+
+        if self._places is None:
+            module, inferred = self.module(), self.inferred()
+            self._places = Places(
+                inferred.locations, inferred.references, module.coroutines, module.symbol
+            )
+        return self._places
+
     def listings(self) -> Listings:
         from hud.symbols.listing import Listings
 
@@ -84,6 +102,35 @@ class Loaded:
             self._kinds = module, Kinds(self.elf(), module)
         return self._kinds[1]
 
+    def landings(self) -> Landings:
+        from hud.symbols.landings import Landings
+
+        module = self.module()
+        if self._landings is None or self._landings[0] is not module:
+            self._landings = module, Landings(module)
+        return self._landings[1]
+
+    def frames(self, vaddr: int) -> tuple[Frame, ...]:
+        """The calls at a vaddr as people read them, innermost first; empty where nothing is known.
+
+        For a caller's frame pass the return address - 1.
+        """
+        from hud.symbols.names import adopt, describe
+
+        crates, home = self.crates()[0], self.home()
+        frames = describe(self.name, vaddr, self.module().frames(vaddr), crates, home)
+        if frames:
+            return self._placed(vaddr, frames)
+        return tuple(adopt(one, home) for one in self.inferred().frames(vaddr))
+
+    def _placed(self, vaddr: int, frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
+        """With the place of the outermost, where it can be inferred."""
+        outer = frames[-1]
+        symbol = None if outer.file or outer.origin is Origin.C else self.module().symbol(vaddr)
+        if symbol is None or symbol[0] != outer.raw:
+            return frames
+        return *frames[:-1], *self.places().placed(outer, vaddr, symbol)
+
     def add_debug(self, descriptor: int, name: str) -> None:
         """Use one more file, if it belongs to the module; FormatError with the reason if not."""
         from hud.symbols.debug import Part, part_of, require_same_build
@@ -102,11 +149,21 @@ class Loaded:
         self._debug, self._module, self._listings = file, None, None
 
     def crates(self) -> tuple[dict[str, str], tuple[str, ...]]:
-        from hud.symbols import panics
+        from hud.symbols import packages, panics
 
         if self._crates is None:
-            found = panics.scan(self.elf())
+            found = packages.with_listed(panics.scan(self.elf()), packages.listed(self.elf()))
             self.elf().release()
             self._crates = panics.crates(found)
             self._tokio_versions = panics.tokio_versions(found)
         return self._crates, self._tokio_versions
+
+    def home(self) -> Home:
+        """Which of its crates are the user's."""
+        from hud.symbols import home
+
+        if self._home is None:
+            mains = [name for name, _, _ in self.module().defined(home.MAIN_SYMBOL)]
+            self._home = home.find(self.elf(), mains)
+            self.elf().release()
+        return self._home

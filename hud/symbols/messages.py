@@ -86,8 +86,23 @@ class AskKinds(msgspec.Struct, frozen=True, array_like=True, tag=6):
     """Of each, file offsets of poll, schedule, dealloc, drop_join_handle_slow and shutdown."""
 
 
+class AskTails(msgspec.Struct, frozen=True, array_like=True, tag=7):
+    request: int
+    pairs: list[tuple[int, int, int, int]]
+    """A caller's module, file offset of the byte before its return address; the module and file
+    offset of the pc of the next inner frame, of a caller likewise."""
+
+
 Request: TypeAlias = (
-    AddModule | AskFacts | AskFrames | AskUnwind | AddDebug | AskPoints | AskCode | AskKinds
+    AddModule
+    | AskFacts
+    | AskFrames
+    | AskUnwind
+    | AddDebug
+    | AskPoints
+    | AskCode
+    | AskKinds
+    | AskTails
 )
 
 
@@ -151,7 +166,22 @@ class Kinds(msgspec.Struct, frozen=True, array_like=True, tag=6):
     """Name, where and ``inferred`` of a TaskKind, for each vtable."""
 
 
-Answer: TypeAlias = Facts | Frames | Unwind | Failed | Debug | Points | Code | Kinds
+class Recovered(msgspec.Struct, frozen=True, array_like=True):
+    """A function that a tail call removed from a stack."""
+
+    module: int
+    offset: int
+    """File offset of its jump, or of its begin."""
+    frames: tuple[Frame, ...]
+
+
+class Tails(msgspec.Struct, frozen=True, array_like=True, tag=7):
+    request: int
+    between: list[list[Recovered]]
+    """For each pair the functions between the two, innermost first."""
+
+
+Answer: TypeAlias = Facts | Frames | Unwind | Failed | Debug | Points | Code | Kinds | Tails
 
 encode = msgspec.msgpack.Encoder().encode
 decode_request = msgspec.msgpack.Decoder(Request).decode

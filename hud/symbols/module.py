@@ -18,6 +18,7 @@ from hud.symbols.dwarf.reader import Dwarf, RawFrame
 from hud.symbols.elf import ET_DYN, PT_GNU_EH_FRAME, STT_TLS
 from hud.symbols.locations import Locations
 from hud.symbols.names import ASYNC, is_closure
+from hud.symbols.packages import package
 from hud.symbols.symtab import Symtab
 from hud.symbols.tls import tls_slots
 
@@ -71,6 +72,15 @@ class ModuleFacts:
     context_members: tuple[dict[str, int], ...] = ()
     """Member -> offset of Tokio's Context, where debug info has types; of each copy. Before 1.22 of
     the Core of each scheduler."""
+    package: str = ""
+    """``rpm ripgrep 14.1.0-3.fc40``, as the file itself says; empty = nothing."""
+    has_mini_debug: bool = False
+    """No symbol table, but the names of functions in ``.gnu_debugdata``."""
+
+    @property
+    def has_names(self) -> bool:
+        """Of its functions."""
+        return self.has_symtab or self.has_mini_debug
 
 
 class Module:
@@ -82,13 +92,25 @@ class Module:
         self.elf = elf
         self.debug = debug
         self.locations = Locations(elf)
-        self._coroutines = Coroutines(elf, self.locations)
+        self.coroutines = Coroutines(elf, self.locations)
         self._notes: list[str] = []
         self._symtabs = [Symtab(file) for file in (elf, debug) if file is not None]
+        self._has_symtab = any(found.table == ".symtab" for found in self._symtabs)
+        mini = None if self._has_symtab else self._mini_debug()
+        self._has_mini_debug = mini is not None
+        if mini is not None:
+            self._symtabs.append(Symtab(mini))
         self._symtabs.sort(key=lambda found: found.table != ".symtab")
         self._dwarf = self._open_dwarf()
         for file in splits:
             self.add_split(file)
+
+    def _mini_debug(self) -> ElfFile | None:
+        try:
+            return self.elf.mini_debug()
+        except FormatError as why:
+            self._note(str(why))
+            return None
 
     def _open_dwarf(self) -> Dwarf | None:
         for file in (self.debug, self.elf):
@@ -165,7 +187,7 @@ class Module:
         code; empty = a closure, another function, or not known.
         """
         name, start, size = symbol
-        return ASYNC if is_closure(name) and self._coroutines.is_body(start, size) else ""
+        return ASYNC if is_closure(name) and self.coroutines.is_body(start, size) else ""
 
     def symbol(self, vaddr: int) -> tuple[str, int, int] | None:
         """(raw name, start, size) of the function at a vaddr, by the symbol tables alone."""
@@ -178,6 +200,17 @@ class Module:
             if found is not None:
                 return found
         return None
+
+    def function_starts(self) -> set[int]:
+        """Where the functions of the symbol tables begin."""
+        return {start for symtab in self._symtabs for start in self._starts_of(symtab)}
+
+    def _starts_of(self, symtab: Symtab) -> Iterable[int]:
+        try:
+            return symtab.starts()
+        except FormatError as why:
+            self._note(str(why))
+            return ()
 
     def defined(self, name_regex: bytes) -> list[tuple[str, int, int]]:
         """(raw name, vaddr, size) of the defined symbols whose name the pattern is found in."""
@@ -209,7 +242,7 @@ class Module:
             segments=tuple((s.vaddr, s.offset, s.filesz, s.flags) for s in elf.loads),
             tls=elf.tls,
             tls_symbols=tuple(sorted(contexts)[:MAX_TLS_SYMBOLS]),
-            has_symtab=any(symtab.table == ".symtab" for symtab in self._symtabs),
+            has_symtab=self._has_symtab,
             has_dwarf=self._dwarf is not None,
             dwarf_versions=versions,
             has_eh_frame=elf.segment(PT_GNU_EH_FRAME) is not None
@@ -218,6 +251,8 @@ class Module:
             notes=tuple(notes)[:MAX_NOTES],
             tls_slots=self._tls_slots(),
             context_members=self._context_members(contexts) if contexts else (),
+            package=package(elf),
+            has_mini_debug=self._has_mini_debug,
         )
 
     def _tls_slots(self) -> tuple[Slot, ...]:

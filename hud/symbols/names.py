@@ -9,13 +9,15 @@ all instances of one function have one name. ``<T as Trait>::method`` stays; an 
 ``T::method``. Closures are ``{closure}``. The symbol of an async fn's body is that of a closure.
 DWARF tells them apart, by the function's own name (``{async_fn#0}``, ``{async_block#0}``): then it
 is ``handler::{async fn}``. Without it the machine code may (`hud.symbols.coroutines`), though not
-an async fn from an async block: then it is ``handler::{async}``.
+an async fn from an async block: then it is ``handler::{async}``, unless it stands below a closure.
 
 Origins. The crate in the name decides, for a line may come from a macro of another crate; the path
 tells its version and whether a crate is the user's, and decides alone where the name has no crate.
 Without debug info a crate is a dependency if a panic location in the binary names it (see
-`hud.symbols.panics`), or if it is widely used; else it is taken for the user's. A dependency that
-is neither therefore looks like the user's code.
+`hud.symbols.panics`), or if it is widely used. Of the others those are the user's that belong to
+the program's home (see `hud.symbols.home`): all of them where that is not known. The crate of
+``main`` and its family are the user's even where they came from a registry. Generic code is its
+crate's, whatever it was instantiated for.
 """
 
 from __future__ import annotations
@@ -26,11 +28,16 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.model import Frame, Origin
+from hud.symbols.cnames import known_as
 from hud.symbols.demangle import demangle
+from hud.symbols.home import NO_HOME
+from hud.symbols.implementors import code_crate
+from hud.symbols.shorten import LONGEST, fitting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from hud.symbols.home import Home
     from hud.symbols.module import RawFrame
 
 RUNTIME_CRATES = frozenset(("tokio", "tokio_util", "mio"))
@@ -43,26 +50,27 @@ STD_PARTS = frozenset(("hashbrown", "gimli", "addr2line", "object", "rustc_deman
 """Crates inside std; they are dependencies where a panic location names them."""
 _WIDELY_USED = """
 actix_http actix_rt actix_server actix_web adler adler2 aes ahash anstream anyhow argon2 arrayvec
-async_trait aws_lc_rs aws_sdk_s3 aws_smithy_runtime axum axum_core base64 bcrypt bitflags blake2
-blake3 blowfish brotli bstr bytes chacha20 chrono cipher clap clap_builder cookie crc32fast
-crossbeam_channel crossbeam_deque crossbeam_epoch crossbeam_queue crossbeam_utils csv dashmap
-deadpool diesel digest dotenvy either encoding_rs env_logger fastrand flate2 flume form_urlencoded
-futures futures_channel futures_core futures_executor futures_io futures_sink futures_task
-futures_util generic_array getrandom glob h2 hex hkdf hmac http http_body http_body_util httparse
-httpdate hyper hyper_rustls hyper_tls hyper_util idna indexmap itertools itoa jsonwebtoken
-lazy_static libc libloading lock_api log lru lz4_flex md5 memchr memmap2 mime miniz_oxide moka
-multer native_tls nix nom num_bigint num_cpus num_traits once_cell openssl opentelemetry
-parking_lot parking_lot_core pbkdf2 percent_encoding pest pin_project_lite pin_utils
-postgres_protocol postgres_types ppv_lite86 prometheus prost quinn quinn_proto r2d2 rand
-rand_chacha rand_core rayon rayon_core rdkafka redis regex regex_automata regex_syntax reqwest
-ring rocksdb rsa rusqlite rustix rustls rustls_pki_types ryu scopeguard sea_orm secrecy semver
-serde serde_core serde_derive serde_json serde_path_to_error serde_qs serde_urlencoded serde_yaml
-sha1 sha2 sharded_slab signal_hook_registry simd_adler32 simd_json slab smallvec socket2 spin sqlx
-sqlx_core sqlx_postgres ssri strsim subtle sync_wrapper tar tempfile termcolor thiserror
-thread_local tinyvec tokio_native_tls tokio_openssl tokio_postgres tokio_rustls tokio_stream
-tokio_tungstenite toml toml_edit tonic tower tower_http tower_layer tower_service tracing
-tracing_core tracing_log tracing_subscriber tungstenite typenum unicode_normalization url uuid
-walkdir warp webpki winnow xz2 zerocopy zeroize zip zlib_rs zmij zstd zstd_safe zstd_sys
+async_channel async_trait aws_lc_rs aws_sdk_s3 aws_smithy_runtime axum axum_core base64 bcrypt
+bitflags blake2 blake3 blowfish brotli bstr bytes chacha20 chrono cipher clap clap_builder cookie
+crc32fast crossbeam crossbeam_channel crossbeam_deque crossbeam_epoch crossbeam_queue
+crossbeam_utils csv dashmap deadpool diesel digest dotenvy either encoding_rs env_logger fastrand
+flate2 flume form_urlencoded futures futures_channel futures_core futures_executor futures_io
+futures_sink futures_task futures_util generic_array getrandom glob h2 hex hkdf hmac http http_body
+http_body_util httparse httpdate hyper hyper_rustls hyper_tls hyper_util idna indexmap itertools
+itoa jsonwebtoken kanal lazy_static libc libloading lock_api log lru lz4_flex md5 memchr memmap2
+metrics_exporter_prometheus mime miniz_oxide moka multer native_tls nix nom num_bigint num_cpus
+num_traits once_cell openssl opentelemetry parking_lot parking_lot_core pbkdf2 percent_encoding pest
+pin_project_lite pin_utils postgres_protocol postgres_types ppv_lite86 prometheus prost pyo3
+pyo3_async_runtimes pyo3_ffi quinn quinn_proto r2d2 rand rand_chacha rand_core rayon rayon_core
+rdkafka redis regex regex_automata regex_syntax reqwest ring rocksdb rsa rusqlite rustix rustls
+rustls_pki_types ryu scopeguard sea_orm secrecy semver serde serde_core serde_derive serde_json
+serde_path_to_error serde_qs serde_urlencoded serde_yaml sha1 sha2 sharded_slab signal_hook_registry
+simd_adler32 simd_json slab smallvec socket2 spin sqlx sqlx_core sqlx_postgres ssri strsim subtle
+sync_wrapper tar tempfile termcolor thiserror thread_local tinyvec tokio_native_tls tokio_openssl
+tokio_postgres tokio_rustls tokio_stream tokio_tungstenite toml toml_edit tonic tower tower_http
+tower_layer tower_service tracing tracing_core tracing_log tracing_subscriber tungstenite typenum
+unicode_normalization url uuid walkdir warp webpki winnow xz2 zerocopy zeroize zip zlib_rs zmij zstd
+zstd_safe zstd_sys
 """
 WIDELY_USED = frozenset(_WIDELY_USED.split())
 """Names that nobody would give a crate of their own; ``config`` or ``metrics`` are not here."""
@@ -126,6 +134,7 @@ _ASYNC = re.compile(
 )
 ASYNC = "{async}"
 """The own name of an async fn's or block's body where nothing tells which of the two it is."""
+BLOCK = "{async block}"
 _FIRST = re.compile(r"<*([A-Za-z_]\w*)::", re.ASCII)
 _TYPE_PREFIX = re.compile(r"^(?:&(?:'\w+ )?|\*|\[|\(|mut |const |dyn |for<[^>]*> )*")
 
@@ -137,8 +146,19 @@ def readable(name: str, own_name: str = "") -> str:
     name = _ASYNC.sub(lambda match: "{" + match[1].replace("_", " ") + "}", name)
     own = _ASYNC.match(own_name)
     if own and name.endswith("{closure}"):
-        name = name[: -len("{closure}")] + "{" + own[1].replace("_", " ") + "}"
+        known = own[0] != ASYNC
+        name = asynchronous(name, "{" + own[1].replace("_", " ") + "}" if known else ASYNC)
     return _impl(name)
+
+
+def asynchronous(name: str, mark: str = ASYNC) -> str:
+    """A name that ends in ``{closure}``, with what that is.
+
+    The body of an async fn stands right below a named function: what is async below a closure or
+    another body is a block.
+    """
+    head = name[: -len("{closure}")]
+    return head + (BLOCK if mark == ASYNC and head.endswith("}::") else mark)
 
 
 def _impl(name: str) -> str:
@@ -224,21 +244,35 @@ def _first_crate(path: str) -> str:
 # --------------------------------------------------------------------------- origins
 
 
-def _crate_place(crate: str, crates: Mapping[str, str]) -> Place:
-    """What is known of a crate by its name."""
+def _crate_place(crate: str, crates: Mapping[str, str], home: Home, name: str) -> Place:
+    """What is known of a crate by its name; ``name`` is that of one of its functions."""
     if crate in STD_CRATES or (crate in STD_PARTS and crate not in crates):
         return Place(Origin.STD, crate)
-    origin = (
-        Origin.RUNTIME
-        if crate in RUNTIME_CRATES
-        else Origin.DEPENDENCY
-        if crate in crates or crate in WIDELY_USED
-        else Origin.USER
-    )
+    if crate in RUNTIME_CRATES:
+        origin = Origin.RUNTIME
+    elif crate in crates or crate in WIDELY_USED:
+        origin = Origin.USER if home.owns(crate) else Origin.DEPENDENCY
+    else:
+        origin = Origin.USER if home.holds(crate, _module_in(name, crate)) else Origin.DEPENDENCY
     return Place(origin, crate, crates.get(crate, ""))
 
 
+def _module_in(name: str, crate: str) -> str:
+    """What follows the crate in a path: its module there, or the function itself."""
+    found = re.search(rf"\b{crate}::(\w+)", name)
+    return found[1] if found else ""
+
+
+def adopted(place: Place, home: Home) -> Place:
+    """The user's if it is the home's own, wherever it was compiled."""
+    if place.origin is Origin.DEPENDENCY and home.owns(place.crate):
+        return place._replace(origin=Origin.USER)
+    return place
+
+
 _PREFERENCE = (Origin.USER, Origin.DEPENDENCY, Origin.RUNTIME, Origin.STD)
+_CARGO_PATH = re.compile(r"/registry/src/|/git/checkouts/|(?:^|/)vendor/")
+"""C code of a crate; ``Python-3.11.2/Objects/call.c`` is none."""
 
 
 def _same_crate(one: str, two: str) -> bool:
@@ -247,43 +281,67 @@ def _same_crate(one: str, two: str) -> bool:
     return one == two or (min(len(one), len(two)) >= 4 and (one in two or two in one))
 
 
-def whose(name: str, path: str, module: str, crates: Mapping[str, str], *, rust: bool) -> Place:
-    """The origin of a frame with a readable name. ``rust``: the name was a Rust symbol's."""
+def whose(
+    name: str,
+    path: str,
+    module: str,
+    crates: Mapping[str, str],
+    *,
+    rust: bool,
+    home: Home = NO_HOME,
+    implementor: str = "",
+) -> Place:
+    """The origin of a frame with a readable name.
+
+    ``rust``: the name was a Rust symbol's; ``implementor``: the crate that its code is in for sure.
+    """
     place = place_of(path)
+    if place is not None:
+        place = adopted(place, home)
     if not rust:
-        if name.startswith(("__rust_", "rust_", "__rdl_", "__rg_")):
-            return Place(Origin.STD, "std")
-        if place is not None and place.crate:
-            return place
-        named = name or _C_MODULE.search(module)
-        return Place(Origin.C) if named else Place(Origin.UNKNOWN)
-    known = crates_of(name)
+        return _whose_c(name, place, path, module, crates)
+    known = (implementor,) if implementor else crates_of(name)
     if not known:
         return place or Place(Origin.UNKNOWN)
-    by_name = [_crate_place(crate, crates) for crate in known]
+    by_name = [_crate_place(crate, crates, home, name) for crate in known]
     if place is not None and place.crate:
         for one in by_name:
             if _same_crate(one.crate, place.crate):
                 return place
     best = min(by_name, key=lambda one: _PREFERENCE.index(one.origin))
-    trait = len(known) > 1 or name.startswith("<")
+    trait = not implementor and (len(known) > 1 or name.startswith("<"))
     if trait and place is not None and place.origin is not Origin.STD:
         return best if place.origin is Origin.USER and best.origin is Origin.USER else place
     return best
+
+
+def _whose_c(
+    name: str, place: Place | None, path: str, module: str, crates: Mapping[str, str]
+) -> Place:
+    if name.startswith(("__rust_", "rust_", "__rdl_", "__rg_")):
+        return Place(Origin.STD, "std")
+    if place is not None and place.crate and (place.crate in crates or _CARGO_PATH.search(path)):
+        return place
+    named = name or _C_MODULE.search(module)
+    return Place(Origin.C) if named else Place(Origin.UNKNOWN)
 
 
 # --------------------------------------------------------------------------- frames
 
 
 def describe(
-    module: str, vaddr: int, raw_frames: Iterable[RawFrame], crates: Mapping[str, str]
+    module: str,
+    vaddr: int,
+    raw_frames: Iterable[RawFrame],
+    crates: Mapping[str, str],
+    home: Home = NO_HOME,
 ) -> tuple[Frame, ...]:
     """The frames of one address, innermost first; ``address`` is left to the caller.
 
     ``crates``: the module's crates and versions, see `hud.symbols.panics.crates`. A raw frame that
     has a linkage name and a ``name`` gives the function's own name in the latter.
     """
-    frames = [_frame(module, vaddr, raw, crates) for raw in raw_frames]
+    frames = [_frame(module, vaddr, raw, crates, home) for raw in raw_frames]
     for outer in frames:
         path, mark, _ = outer.function.rpartition("::{async fn}")
         if mark:
@@ -295,32 +353,51 @@ def describe(
                 else one
                 for one in frames
             ]
-    return tuple(frames)
+    return tuple(
+        one if len(one.function) <= LONGEST else replace(one, function=fitting(one.function))
+        for one in frames
+    )
 
 
-def _frame(module: str, vaddr: int, raw: RawFrame, crates: Mapping[str, str]) -> Frame:
+def adopt(frame: Frame, home: Home) -> Frame:
+    """A frame that was told by a path: the user's if it is of the home."""
+    crate, _, version = frame.crate.partition(" ")
+    origin = adopted(Place(frame.origin, crate, version), home).origin
+    return frame if origin is frame.origin else replace(frame, origin=origin)
+
+
+def _frame(module: str, vaddr: int, raw: RawFrame, crates: Mapping[str, str], home: Home) -> Frame:
     demangled = demangle(raw.name_raw, generics=False) if raw.name_raw else None
     if demangled is not None:
         function, rust = readable(demangled, raw.name), True
     elif raw.name_raw:
-        function, rust = _plain(raw.name_raw), False
+        library = bool(_C_MODULE.search(module))
+        function, rust = known_as(_plain(raw.name_raw), library=library), False
     else:
         function = readable(_without_generics(raw.name))
         rust = "::" in function and raw.file.endswith(".rs")
-    place = whose(function, raw.file, module, crates, rust=rust)
+    own = code_crate(raw.name_raw, demangled) if demangled is not None else ""
+    place = whose(function, raw.file, module, crates, rust=rust, home=home, implementor=own)
     crate = f"{place.crate} {place.version}" if place.version else place.crate
+    elsewhere = place.origin is Origin.USER and _is_foreign(raw.file, home)
     return Frame(
         address=0,
         function=function,
         raw=raw.name_raw or raw.name,
-        file=raw.file,
-        line=raw.line,
+        file="" if elsewhere else raw.file,
+        line=0 if elsewhere else raw.line,
         module=module,
         offset=vaddr,
         origin=place.origin,
         crate=crate,
         inlined=raw.inlined,
     )
+
+
+def _is_foreign(path: str, home: Home) -> bool:
+    """Is it another package's file? A line of the user's code in it is one of a macro's there."""
+    place = place_of(path)
+    return place is not None and adopted(place, home).origin is not Origin.USER
 
 
 def readable_symbol(raw: str, own_name: str = "") -> str:

@@ -12,9 +12,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, TypeAlias
 
-from hud.errors import FormatError
-from hud.symbols.elf import PF_R, PF_W, SHT_NOBITS
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -44,7 +41,7 @@ _CHECKOUT = re.compile(
 def scan(elf: ElfFile) -> Versions:
     """Every crate that the panic locations of a module name; never raises, bounded."""
     found: Versions = {}
-    for data in _read_only(elf):
+    for _, data in elf.data_pieces(SCAN_LIMIT, writable=False):
         for name, version in _crates_in(data):
             if name in found or len(found) < CRATE_LIMIT:
                 found.setdefault(name, set()).add(version)
@@ -73,25 +70,6 @@ def _order(version: str) -> tuple[tuple[int, ...], bool, str]:
     numbers, _, pre = version.partition("-")
     parts = tuple(int(part) for part in numbers.partition("+")[0].split("."))
     return parts, not pre, version
-
-
-def _read_only(elf: ElfFile) -> Iterator[memoryview]:
-    left = SCAN_LIMIT
-    section = elf.section(".rodata")
-    if section is not None and section.type != SHT_NOBITS and section.size:
-        try:
-            yield elf.section_data(".rodata")[:left]
-        except FormatError:
-            pass
-        else:
-            return
-    for load in elf.loads:
-        if load.flags & (PF_R | PF_W) == PF_R and left > 0:
-            try:
-                yield elf.read(load.vaddr, min(load.filesz, left))
-            except FormatError:
-                continue
-            left -= load.filesz
 
 
 def _crates_in(data: memoryview) -> Iterator[tuple[str, str]]:

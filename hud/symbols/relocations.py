@@ -81,9 +81,13 @@ class Slots:
             if kind in wanted:
                 self._rows[words[3 * row]] = symbol, words[3 * row + 2]
 
+    def index(self, slot: int) -> int:
+        """The number of the dynamic symbol whose address the slot gets; 0 = of none."""
+        return self._rows.get(slot, (0, 0))[0]
+
     def symbol(self, slot: int) -> str:
         """The name whose address the slot gets; empty if it gets none by name."""
-        index = self._rows.get(slot, (0, 0))[0]
+        index = self.index(slot)
         table = self._elf.symbol_bytes(".dynsym")
         if not 0 < index < len(table) // SYM.size:
             return ""

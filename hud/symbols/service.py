@@ -27,6 +27,8 @@ from hud.symbols.loaded import Loaded
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hud.symbols.tailcalls import TailCalls
+
 REQUEST_CPU_S = 20.0
 """CPU time that one request may take; then it fails, or stays without the rest of its names."""
 
@@ -92,13 +94,20 @@ def _import_everything() -> None:
     import encodings.latin_1  # noqa: F401
 
     import hud.symbols.debug
+    import hud.symbols.home
     import hud.symbols.inferred
     import hud.symbols.kinds
+    import hud.symbols.landings
     import hud.symbols.listing
     import hud.symbols.module
     import hud.symbols.names
+    import hud.symbols.packages
     import hud.symbols.panics
+    import hud.symbols.places
     import hud.symbols.probes
+    import hud.symbols.recovered
+    import hud.symbols.tableless
+    import hud.symbols.tailcalls
     import hud.symbols.unwind  # noqa: F401
 
     with suppress(ImportError):
@@ -117,9 +126,7 @@ def _facts(loaded: Loaded, request: messages.AskFacts) -> messages.Facts:
 
 
 def _frames(loaded: Loaded, request: messages.AskFrames) -> messages.Frames:
-    from hud.symbols.names import describe
-
-    elf, module, crates = loaded.elf(), loaded.module(), loaded.crates()[0]
+    elf, module = loaded.elf(), loaded.module()
     answer: list[tuple[Frame, ...]] = []
     in_time = True
     for offset in request.offsets:
@@ -128,8 +135,7 @@ def _frames(loaded: Loaded, request: messages.AskFrames) -> messages.Frames:
         if vaddr is not None and in_time:
             # one damaged unit must not cost the names of all the other addresses
             try:
-                frames = describe(loaded.name, vaddr, module.frames(vaddr), crates)
-                frames = frames or loaded.inferred().frames(vaddr)
+                frames = loaded.frames(vaddr)
             except _TooLong:
                 in_time = False
             except (HudError, *_SLIPS):
@@ -139,13 +145,27 @@ def _frames(loaded: Loaded, request: messages.AskFrames) -> messages.Frames:
     return messages.Frames(request.request, answer, module.take_wanted())
 
 
+def _tails(
+    modules: dict[int, Loaded], tails: TailCalls, request: messages.AskTails
+) -> messages.Tails:
+    from hud.symbols.recovered import recovered
+
+    answer: list[list[messages.Recovered]] = []
+    for pair in request.pairs:
+        found: list[messages.Recovered] = []
+        with suppress(HudError, *_SLIPS):  # damage between two frames costs no others
+            found = list(recovered(modules, tails, *pair))
+        answer.append(found)
+    return messages.Tails(request.request, answer)
+
+
 def _unwind(loaded: Loaded, request: messages.AskUnwind) -> tuple[messages.Unwind, int | None]:
     from hud.symbols.elf import PF_X
-    from hud.symbols.unwind import unwind_table
+    from hud.symbols.tableless import complete_table
 
     elf = loaded.elf()
     segments = [(s.vaddr, s.offset, s.filesz) for s in elf.loads if s.flags & PF_X]
-    table = unwind_table(elf)
+    table = complete_table(elf)
     elf.release()
     link = elf.debuglink()
     info = elf.section(".debug_info")
@@ -218,23 +238,28 @@ _Ask = (
     | messages.AskCode
     | messages.AskPoints
     | messages.AskKinds
+    | messages.AskTails
 )
 SHORT = 64
-"""Offsets in a frame request that goes before longer ones."""
+"""Offsets in a frame request that goes before longer ones, and pairs in one for tail calls."""
 
 
 def _rank(request: _Ask) -> tuple[int, int]:
     turn = 0
     if isinstance(request, messages.AskFrames):
         turn = 1 + (len(request.offsets) > SHORT)
+    elif isinstance(request, messages.AskTails):
+        turn = 1 + (len(request.pairs) > SHORT)
     elif isinstance(request, messages.AskCode | messages.AskKinds):
         turn = 3
     return turn, request.request
 
 
 def _work(
-    modules: dict[int, Loaded], request: _Ask, given: int | None
+    modules: dict[int, Loaded], tails: TailCalls, request: _Ask, given: int | None
 ) -> tuple[messages.Answer, int | None]:
+    if isinstance(request, messages.AskTails):
+        return _tails(modules, tails, request), None
     loaded = modules.get(request.module)
     if loaded is None:
         raise FormatError(f"no module {request.module} was added")
@@ -256,11 +281,15 @@ def _work(
 
 
 def _answer(
-    modules: dict[int, Loaded], request: _Ask, given: int | None, alarm: _Alarm
+    modules: dict[int, Loaded],
+    tails: TailCalls,
+    request: _Ask,
+    given: int | None,
+    alarm: _Alarm,
 ) -> tuple[messages.Answer, int | None]:
     alarm.arm()
     try:
-        answer = _work(modules, request, given)
+        answer = _work(modules, tails, request, given)
         alarm.disarm()
     except HudError as why:
         text = str(why)
@@ -280,7 +309,10 @@ def _answer(
 
 def _serve(sock: socket.socket) -> None:
     """Answers requests until the parent hangs up."""
+    from hud.symbols.tailcalls import TailCalls
+
     modules: dict[int, Loaded] = {}
+    tails = TailCalls(modules)
     alarm = _Alarm()
     queue: list[tuple[tuple[int, int], _Ask, int | None]] = []
     while True:
@@ -297,7 +329,7 @@ def _serve(sock: socket.socket) -> None:
                 heapq.heappush(queue, (_rank(request), request, given))
             messages.close_all(descriptors)
         _, asked, given = heapq.heappop(queue)
-        answer, body = _answer(modules, asked, given, alarm)
+        answer, body = _answer(modules, tails, asked, given, alarm)
         if given is not None:
             os.close(given)  # a map keeps its own
         packet, spilled = messages.pack(answer)

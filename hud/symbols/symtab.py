@@ -65,7 +65,7 @@ class Symtab:
         leading underscores, then a global one, then the first in the table. Suffixes such as
         ``.cold`` stay. An unsized symbol counts only where no sized one covers the address.
         """
-        starts = self._starts if self._starts is not None else self._build()
+        starts = self.starts()
         at = bisect_right(starts, vaddr)
         found: list[tuple[tuple[int, int, int, int], str, int]] = []
         begin = -1
@@ -83,6 +83,10 @@ class Symtab:
             _, text, size = max(found)
             return text, begin, size
         return self._lookup_unsized(vaddr, at)
+
+    def starts(self) -> array[int]:
+        """Where the functions begin, by address; aliases are told again."""
+        return self._starts if self._starts is not None else self._build()
 
     def _lookup_unsized(self, vaddr: int, at: int) -> tuple[str, int, int] | None:
         starts = self._starts

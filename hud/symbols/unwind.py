@@ -257,6 +257,14 @@ def build_table(
     section = Section(eh_frame + PADDING, len(eh_frame), vaddr, machine)
     fdes, skipped = _read_fdes(section, base, fde_limit)
     pcs, rules = _rows(section.data, fdes)
+    return table_of(base, pcs, rules, functions=len(fdes), skipped=skipped)
+
+
+def table_of(
+    base: int, pcs: array[int], rules: array[int], *, functions: int, skipped: int
+) -> UnwindTable:
+    """The table of rows by pc, the first at 0, the last one's rule 0. ``skipped``: FDEs that could
+    not be read."""
     rows = array("I", bytes(8 * len(pcs)))
     rows[0::2] = pcs
     rows[1::2] = rules
@@ -265,7 +273,7 @@ def build_table(
         rows=rows.tobytes(),
         buckets=_buckets(pcs).tobytes(),
         count=len(pcs),
-        functions=len(fdes),
+        functions=functions,
         unsupported=skipped + rules.count(UNSUPPORTED),
     )
 

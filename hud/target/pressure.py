@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hud.model import HostPressure
+from hud.target.children import Children
 from hud.target.mounts import Mount, mounts_of
 from hud.target.procfs import PROC, home, read_text
 
@@ -46,9 +47,10 @@ class HostWatch:
         self._groups = groups_of(pid, proc)
         self._throttled = [throttled(group) for group in self._groups]
         self._stolen = stolen_ns(proc)
+        self._children = Children(pid, proc)
 
-    def read(self) -> HostPressure:
-        """Since the watch began."""
+    def read(self, *, last: bool = False) -> HostPressure:
+        """Since the watch began; ``last`` = no other reading follows."""
         worst = Throttled(0, 0)
         quota = ""
         for group, before in zip(self._groups, self._throttled, strict=True):
@@ -63,6 +65,7 @@ class HostWatch:
             throttled_periods=worst.periods,
             stolen_ns=max(0, stolen_ns(self._proc) - self._stolen),
             quota=quota,
+            children=self._children.read(last=last),
         )
 
 

@@ -36,6 +36,8 @@ class Stat(NamedTuple):
     """Field 28; 0 where the reader may not trace the process. Changes with each exec."""
     exit_code: int
     """Field 52, as waitpid(2) gives it; 0 where not permitted."""
+    cpu_ticks: int = 0
+    """Fields 14 and 15: on CPUs, its children's time not included."""
 
     @property
     def kernel_thread(self) -> bool:
@@ -86,6 +88,7 @@ def parse_stat(text: str) -> Stat:
             start_ticks=int(fields[19]),
             start_stack=int(fields[25]) if len(fields) > 25 else 0,
             exit_code=int(fields[49]) if len(fields) > 49 else 0,
+            cpu_ticks=int(fields[11]) + int(fields[12]),
         )
     except ValueError as error:
         raise FormatError("stat of a process: a field is not a number") from error

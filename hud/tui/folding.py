@@ -11,10 +11,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from hud.analysis import figures
 from hud.analysis.blame import culpable
 from hud.model import Frame, Origin, Stack
 from hud.tui.kept import Kept
-from hud.tui.text import percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -146,11 +146,11 @@ def tree(
     rows: list[Row] = []
     _walk(root, "", whole, unicode, rows)
     if unknown:
-        rows.append(Row(None, "stacks not known any more", weight=percent(unknown / whole)))
+        rows.append(Row(None, "stacks not known any more", weight=figures.share(unknown / whole)))
     if len(weights) > MOST_STACKS:
         rest = sum(weight for _, weight in weights[MOST_STACKS:])
         left = len(weights) - MOST_STACKS
-        rows.append(Row(None, f"{left} more stacks", weight=percent(rest / whole)))
+        rows.append(Row(None, f"{left} more stacks", weight=figures.share(rest / whole)))
     return rows
 
 
@@ -173,7 +173,7 @@ def _walk(node: _Node, indent: str, whole: int, unicode: bool, rows: list[Row]) 
     """Without recursion over a chain: stacks may be deep, partings are few."""
     while len(node.children) == 1:
         (node,) = node.children.values()
-        weight = "" if rows else percent(node.weight / whole)
+        weight = "" if rows else figures.share(node.weight / whole)
         rows.append(node.row._replace(indent=indent, weight=weight))
     ranked = sorted(node.children.values(), key=lambda child: -child.weight)
     middle, last, bar = ("├ ", "└ ", "│ ") if unicode else ("+ ", "+ ", "| ")
@@ -182,5 +182,5 @@ def _walk(node: _Node, indent: str, whole: int, unicode: bool, rows: list[Row]) 
     for child in ranked:
         final = child is ranked[-1]
         branch = indent + (last if final else middle)
-        rows.append(child.row._replace(indent=branch, weight=percent(child.weight / whole)))
+        rows.append(child.row._replace(indent=branch, weight=figures.share(child.weight / whole)))
         _walk(child, indent + ("  " if final and bar else bar), whole, unicode, rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hud.analysis import blame
+from hud.analysis.tails import remark
 from hud.model import Frame, Origin
 from hud.tui.style import Line, Span
 from hud.tui.text import cells, clean, cut_left, name, pad
@@ -73,12 +74,14 @@ def _remark(row: folding.Row, width: int) -> str:
         remarks.append("< your code blocks here" if own else "< blocked here")
     if row.frame is not None and row.frame.inlined:
         remarks.append("(inlined)")
+    if row.frame is not None and row.frame.recovered:
+        remarks.append(remark(row.frame))
     return " ".join(remarks)
 
 
 def place(frame: Frame) -> str:
     """Where a frame's code is: file and line of own code, else the crate; clean text."""
-    at = blame.short_place(frame.file, frame.line)
+    at = blame.short_place(frame.file, frame.line, frame.precision)
     if frame.origin is Origin.USER:
         return clean(at or frame.crate)
     return clean(frame.crate or at or frame.module.rpartition("/")[2])

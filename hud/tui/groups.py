@@ -73,7 +73,7 @@ def by_type(blockers: Sequence[Blocker]) -> list[Blocker]:
 
 def _part(blocker: Blocker) -> Blocker:
     """The blocker without what is counted elsewhere."""
-    return replace(blocker, count=0, durations=())
+    return replace(blocker, count=0, durations=(), waiting_ns=0, pressed=0, lasting=0, lasting_ns=0)
 
 
 def _functions(members: Sequence[Blocker]) -> str:
@@ -120,6 +120,12 @@ def _merged(pairs: Sequence[_Part], name: str, file: str) -> Blocker:
         details=largest_first(_added(pair for one in members for pair in one.details))[:_FEW],
         holders=_holders(members),
         types=largest_first(_added(pair for one in members for pair in one.types))[:_FEW],
+        waiting_ns=sum(one.waiting_ns for one in members),
+        pressed=sum(one.pressed for one in members),
+        lasting=sum(one.lasting for one in members),
+        lasting_ns=max((one.lasting_ns for one in members), default=0),
+        key=(name, file, ""),
+        cases=members[0].cases if members else (),
         members=tuple(sorted(pairs, key=_largest_first)[:_FEW]),
     )
 

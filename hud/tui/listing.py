@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from hud.model import Blocker, Snapshot
 
-Key = tuple[str, str, Cause]
-"""Function, file, cause: what makes a blocker the same in the next snapshot, as in analysis."""
+Key = tuple[str, str, str]
+"""What makes a blocker the same in the next snapshot, as in analysis."""
 
 _HELD_AROUND = 100
 """Rows on either side of the cursor that keep their places: more than a screen has."""
@@ -76,7 +76,7 @@ DEFAULT_SORT = next(iter(SORTS))
 
 
 def key_of(blocker: Blocker) -> Key:
-    return (blocker.function, blocker.file, blocker.cause)
+    return blocker.key
 
 
 def listed(snapshot: Snapshot, wanted: Filter, group: Group, sort: str) -> Sequence[Blocker]:
@@ -97,7 +97,7 @@ def listed(snapshot: Snapshot, wanted: Filter, group: Group, sort: str) -> Seque
 
 
 def _fits(blocker: Blocker, wanted: Filter) -> bool:
-    if wanted.cause is not None and blocker.cause is not wanted.cause:
+    if wanted.cause is not None and all(wanted.cause is not one for one, _ in blocker.causes):
         return False
     if wanted.worker is not None and all(wanted.worker != one for one, _ in blocker.workers):
         return False
@@ -113,7 +113,7 @@ def _matching(rows: Sequence[Blocker], search: str) -> Sequence[Blocker]:
         if text in _folded(b.function)
         or text in _folded(b.where)
         or text in _folded(b.operation)
-        or b.cause in causes
+        or any(cause in causes for cause, _ in b.causes)
         or (b.types and any(text in _folded(name) for name, _ in b.types))
         or (b.details and any(text in _folded(detail) for detail, _ in b.details))
     ]

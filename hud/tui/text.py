@@ -237,24 +237,6 @@ def worker(number: int) -> str:
     return f"W{number}" if number >= 0 else "gone"
 
 
-def percent(share: float) -> str:
-    """``0.4%``, ``19.0%``, ``100%`` of a share 0..1."""
-    value = _bounded(share) * 100
-    return f"{min(value, 99.9):.1f}%" if value < 100 else f"{round(value)}%"
-
-
-def spoken_percent(share: float) -> str:
-    """``0.4 %``, ``31 %``: in a sentence."""
-    value = _bounded(share) * 100
-    if 99 < value < 100:  # all but a little is not all
-        return f"{min(value, 99.9):.1f} %"
-    return f"{value:.1f} %" if value > 0 and round(value, 1) < 10 else f"{round(value)} %"
-
-
-def _bounded(share: float) -> float:
-    return min(max(share, 0.0), 9.99) if math.isfinite(share) else 0.0
-
-
 def clock(ns: int) -> str:
     """``00:02:14``."""
     seconds = max(ns, 0) // 1_000_000_000

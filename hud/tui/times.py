@@ -68,8 +68,7 @@ def shown(span: Span, snapshot: Snapshot, width: int) -> Shown:
 
 def function_of(episode: Episode, snapshot: Snapshot) -> listing.Key:
     """What a blocker of this episode is known by."""
-    at = blame(snapshot.stacks.get(episode.stack))
-    return (at.function, at.file, episode.cause)
+    return blame(snapshot.stacks.get(episode.stack)).key
 
 
 def blocker_of(episode: Episode, snapshot: Snapshot) -> Blocker | None:

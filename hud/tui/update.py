@@ -150,7 +150,7 @@ def _after(values: list[Any], current: Any) -> Any:
 
 
 def _causes(seen: Snapshot) -> list[Cause]:
-    there = {blocker.cause for blocker in seen.blockers}
+    there = {cause for blocker in seen.blockers for cause, _ in blocker.causes}
     return [cause for cause in Cause if cause in there]
 
 

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from hud.analysis import figures
+from hud.analysis.blame import blame
+from hud.analysis.lasting import STUCK_NS
+from hud.analysis.verdict import nothing_else, sentences, stuck_episodes
 from hud.model import Cause, Origin, Rung, Snapshot, Where, WorkerUse
-from hud.tui.text import clean, spoken, spoken_percent
+from hud.tui.text import clean
 
-STUCK_NS = 1_000_000_000
 _POLLS = (Where.POLL, Where.ROOT)
 _MOST = 0.9
 """Functions that make up this share of the blocked time are worth counting..."""
 _FEW = 5
 """... if they are not more than these."""
-_SCANNED = 1_000
-"""Blockers searched for a stack; the rest hardly matters."""
 
 
 class Place(NamedTuple):
@@ -43,64 +44,30 @@ def is_stuck(use: WorkerUse, snapshot: Snapshot) -> bool:
     return poll_ns(use, snapshot.now_ns) >= max(STUCK_NS, snapshot.info.threshold_ns)
 
 
-def place_of(stack_key: int, snapshot: Snapshot) -> Place | None:
-    """Whose code a stack is in; None = not known."""
-    if not stack_key:
-        return None
-    for blocker in snapshot.blockers[:_SCANNED]:
-        if any(known == stack_key for known, _ in blocker.stacks):
-            return Place(blocker.function, blocker.cause)
-    stack = snapshot.stacks.get(stack_key)
+def place_of(use: WorkerUse, snapshot: Snapshot) -> Place | None:
+    """Whose code a worker is in now; None = not known."""
+    if use.doing is not None and use.doing.stack:
+        at = blame(snapshot.stacks.get(use.doing.stack))
+        return Place(("~" if at.inferred else "") + at.function, use.doing.cause)
+    key = use.state.asleep_stack if use.state else 0
+    stack = snapshot.stacks.get(key) if key else None
     frames = (stack.frames if stack else None) or ()
     named = [frame for frame in frames if frame.function]
     own = next((f for f in named if f.origin is Origin.USER), named[0] if named else None)
     return Place(own.function, None) if own else None
 
 
-def verdict(snapshot: Snapshot) -> list[str]:
-    """Sentences for the top of the screen, the first says it all; clean text."""
-    stuck = [use for use in snapshot.workers if is_stuck(use, snapshot)]
-    if stuck:
-        return [_stuck(stuck, snapshot)]
-    if not snapshot.workers and snapshot.info.detection.rung is not Rung.LATENCY:
-        return ["No worker was seen yet."]
-    if not snapshot.episodes:
-        return _nothing(snapshot)
-    share = snapshot.blocked_ns / max(snapshot.worker_time_ns, 1)
-    return [f"{spoken_percent(share)} of worker time is blocked.", *_concentration(snapshot)]
-
-
-def _stuck(stuck: list[WorkerUse], snapshot: Snapshot) -> str:
-    worst = max(stuck, key=lambda use: poll_ns(use, snapshot.now_ns))
-    lasted = spoken(poll_ns(worst, snapshot.now_ns))
-    said = f"W{worst.worker.worker_id} has been in one poll "
-    before = worst.state is not None and worst.state.began_before
-    said += f"since before hud attached, {lasted} ago" if before else f"for {lasted}"
-    place = place_of(worst.state.asleep_stack if worst.state else 0, snapshot)
-    if place is not None:
-        said += f": {clean(place.function)}"
-        said += f" ({place.cause.value})" if place.cause else ""
-    others = len(stuck) - 1
-    return f"{said}, and {others} more stuck" if others else said
-
-
-def _nothing(snapshot: Snapshot) -> list[str]:
-    threshold = snapshot.info.threshold_ns
-    least, time = spoken(threshold), spoken(snapshot.span_ns)
-    rung = snapshot.info.detection.rung
-    if rung is Rung.LATENCY:
-        if not snapshot.latencies:
-            return [f"No wait for a CPU of {least} or more in {time}."]
-        waits = f"{snapshot.latencies} wait" + ("s" if snapshot.latencies > 1 else "")
-        longest = spoken(snapshot.latency_max_ns)
-        return [f"{waits} for a CPU of {least} or more in {time}; the longest was {longest}."]
-    said = "t lowers the threshold." if snapshot.live else "--threshold 1 looks closer."
-    closer = [said] if threshold > 1_000_000 else []
-    if rung is not Rung.CONTEXT:
-        return [f"No function ran for {least} or more in {time}.", *closer]
-    longest_poll = snapshot.longest_poll_ns
-    longest = f"; the longest was {spoken(longest_poll)}" if longest_poll else ""
-    return [f"No poll of {least} or more in {time}{longest}.", *closer]
+def verdict(snapshot: Snapshot, width: int = 0) -> list[str]:
+    """Sentences for the top of the screen, the first says it all; clean text. With ``width`` the
+    name of the function in which a worker is stuck is cut to fit.
+    """
+    said = sentences(snapshot, max(width - 2, 0))
+    if snapshot.episodes and not stuck_episodes(snapshot):
+        said = [*said, *_concentration(snapshot)]
+    elif nothing_else(snapshot) and snapshot.info.threshold_ns > 1_000_000:
+        lower = "t lowers the threshold." if snapshot.live else "--threshold 1 looks closer."
+        said = [*said, lower]
+    return [clean(sentence) for sentence in said]
 
 
 def _concentration(snapshot: Snapshot) -> list[str]:
@@ -115,7 +82,7 @@ def _concentration(snapshot: Snapshot) -> list[str]:
             break
     if not number:
         return []
-    share = spoken_percent(min(sum_ns / total, 1.0))
+    share = figures.percent(min(sum_ns / total, 1.0))
     if number == 1:
         return [f"One function makes up {share} of it."]
     if sum_ns < _MOST * total:

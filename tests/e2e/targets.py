@@ -46,22 +46,28 @@ def build(
     config: tuple[str, ...] = (),
     features: str = "",
     shared: bool = False,
+    toolchain: Toolchain | None = None,
+    words: tuple[str, ...] = (),
+    vendored: bool = False,
 ) -> Path:
     """The binary of ``tests/targets/<crate>``, built now or found in the cache.
 
     ``tokio``: an exact version; None = that of Cargo.lock. ``profile``: ``release`` or ``dev``.
     ``debug``: level of debug info, None = the profile's. ``config``: further ``cargo --config``
     settings, such as ``profile.release.lto="fat"``. ``features``: with commas. ``shared``: the
-    crate as a shared object. Raises CalledProcessError with cargo's words in ``stderr``. With
-    ``split-debuginfo="packed"`` the .dwp file is beside the binary.
+    crate as a shared object. ``words``: further ones for ``cargo build``. ``vendored``: from copies
+    of the dependencies, whose paths have no version. Raises CalledProcessError with cargo's words
+    in ``stderr``. With ``split-debuginfo="packed"`` the .dwp file is beside the binary.
     """
+    toolchain = toolchain or Toolchain()
     settings = [*config]
     if strip:
         settings.append(f'profile.{profile}.strip="symbols"')
     if debug is not None:
         settings.append(f"profile.{profile}.debug={debug}")
     more = [features, "shared"] if shared else [features] if features else []
-    key = _key(CRATES / crate, [str(tokio), profile, rustflags, *settings, *more])
+    more += [*words, *["vendored"] * vendored]
+    key = _key(CRATES / crate, [str(tokio), profile, rustflags, *settings, *more], toolchain)
     product = f"lib{crate}.so" if shared else crate
     binary = BUILDS / key / "bin" / product
     if binary.exists():
@@ -74,62 +80,98 @@ def build(
             options = [
                 "--lib" if shared else "--bins",
                 *(["--features", features] * bool(features)),
+                *words,
             ]
-            _build(crate, product, BUILDS / key, tokio, profile, rustflags, settings, options)
+            job = _Job(crate, product, BUILDS / key, tokio, profile, rustflags, toolchain)
+            _build(job, settings, options, vendored=vendored)
     return binary
 
 
-def _build(
-    crate: str,
-    product: str,
-    place: Path,
-    tokio: str | None,
-    profile: str,
-    rustflags: str,
-    settings: list[str],
-    options: list[str],
-) -> None:
-    sources = place / crate
-    shutil.rmtree(place, ignore_errors=True)
-    shutil.copytree(CRATES / crate, sources, ignore=shutil.ignore_patterns("target"))
+@dataclass(frozen=True)
+class Toolchain:
+    """Which cargo and rustc build; those of PATH unless said otherwise."""
+
+    cargo: tuple[str, ...] = ("cargo",)
+    rustc: str = "rustc"
+    target: str = ""
+    """``x86_64-unknown-linux-musl``; empty = this machine's."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        # rustup has a rustc of its own for each of its cargos
+        return {} if self.cargo[-1].startswith(("cargo", "+")) else {"RUSTC": self.rustc}
+
+    @property
+    def compiler(self) -> list[str]:
+        return [self.rustc, *self.cargo[1:], "--version"]
+
+
+@dataclass(frozen=True)
+class _Job:
+    crate: str
+    product: str
+    place: Path
+    tokio: str | None
+    profile: str
+    rustflags: str
+    toolchain: Toolchain
+
+
+def _build(job: _Job, settings: list[str], options: list[str], *, vendored: bool) -> None:
+    sources = job.place / job.crate
+    shutil.rmtree(job.place, ignore_errors=True)
+    shutil.copytree(CRATES / job.crate, sources, ignore=shutil.ignore_patterns("target"))
+    toolchain = job.toolchain
     environment = {
         **os.environ,
         "CARGO_TARGET_DIR": str(CARGO_TARGET),
-        "RUSTFLAGS": rustflags,
+        "RUSTFLAGS": job.rustflags,
+        **toolchain.environment,
     }
-    if tokio is not None:
-        _cargo(["update", "--package", "tokio", "--precise", tokio], sources, environment)
+    if job.tokio is not None:
+        update = ["update", "--package", "tokio", "--precise", job.tokio]
+        _cargo(update, sources, environment, toolchain)
+    if vendored:
+        replace = _cargo(["vendor", "vendor"], sources, environment, toolchain)
+        (sources / ".cargo").mkdir()
+        (sources / ".cargo" / "config.toml").write_text(replace)
+    if toolchain.target:
+        options += ["--target", toolchain.target]
     options += [word for setting in settings for word in ("--config", setting)]
-    _cargo(["build", "--locked", "--profile", profile, *options], sources, environment)
-    built = CARGO_TARGET / ("debug" if profile == "dev" else profile) / product
-    (place / "bin").mkdir()
-    package = built.with_name(f"{crate}.dwp")
+    build = ["build", "--locked", "--profile", job.profile, *options]
+    _cargo(build, sources, environment, toolchain)
+    folder = "debug" if job.profile == "dev" else job.profile
+    built = CARGO_TARGET / toolchain.target / folder / job.product
+    (job.place / "bin").mkdir()
+    package = built.with_name(f"{job.crate}.dwp")
     if any("packed" in setting and "unpacked" not in setting for setting in settings):
-        shutil.copy2(package, place / "bin")
-    scratch = place / "bin" / f".{product}.new"
+        shutil.copy2(package, job.place / "bin")
+    scratch = job.place / "bin" / f".{job.product}.new"
     shutil.copy2(built, scratch)
-    scratch.replace(place / "bin" / product)
+    scratch.replace(job.place / "bin" / job.product)
 
 
-def _cargo(arguments: list[str], directory: Path, environment: dict[str, str]) -> None:
-    subprocess.run(
-        ["cargo", "--quiet", *arguments],
+def _cargo(
+    arguments: list[str], directory: Path, environment: dict[str, str], toolchain: Toolchain
+) -> str:
+    return subprocess.run(
+        [*toolchain.cargo, "--quiet", *arguments],
         check=True,
         cwd=directory,
         env=environment,
         capture_output=True,
         text=True,
-    )
+    ).stdout
 
 
-def _key(crate: Path, settings: list[str]) -> str:
+def _key(crate: Path, settings: list[str], toolchain: Toolchain) -> str:
     digest = hashlib.sha256()
     for path in sorted(crate.rglob("*")):
         relative = path.relative_to(crate)
         if path.is_file() and relative.parts[0] != "target":
             digest.update(str(relative).encode() + b"\0" + path.read_bytes() + b"\0")
-    compiler = subprocess.run(["rustc", "--version"], check=True, capture_output=True).stdout
-    digest.update(compiler + "\0".join(settings).encode())
+    compiler = subprocess.run(toolchain.compiler, check=True, capture_output=True).stdout
+    digest.update(compiler + "\0".join([*settings, toolchain.target]).encode())
     return digest.hexdigest()[:16]
 
 

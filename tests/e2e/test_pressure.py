@@ -144,3 +144,4 @@ def test_a_quota_is_told(build_target: Callable[..., Path], group: Path, tmp_pat
     pressure = next(line for line in done.stdout.splitlines() if "pressure" in line)
     assert "stopped by a CPU quota for" in pressure
     assert f"(0.2 CPUs in /{group.name})" in pressure
+    assert f"A CPU quota (0.2 CPUs in /{group.name}) stopped the service for" in done.stdout

@@ -56,3 +56,9 @@ def test_runtimes_that_follow_each_other(build_target: Callable[..., Path], tmp_
     assert len(workers) == 12
     assert [worker["alive"] for worker in workers] == 8 * [False] + 4 * [True]
     assert len({worker["worker_id"] for worker in workers}) == 12
+    runtimes = [worker["runtime"] for worker in workers]
+    assert [runtimes.count(name) for name in dict.fromkeys(runtimes)] == [4, 4, 4]
+    figures = {use["name"]: use for use in told["otherData"]["runtimes"]}
+    assert figures.keys() == set(runtimes)
+    assert sum(use["blocked_ns"] for use in figures.values()) == told["otherData"]["blocked_ns"]
+    assert sorted(use["workers"] for use in figures.values()) == [0, 0, 4]

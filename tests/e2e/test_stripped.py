@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,6 +79,29 @@ def test_blockers_are_placed_without_any_symbol(
     assert len(caught) >= 0.9 * len(begins)
     cut_off = [args["stack"] for args in caught if not args["stack_complete"]]
     assert len(cut_off) <= 0.01 * len(caught), cut_off
+
+
+def test_a_default_release_build_of_mold_is_seen(
+    build_target: Callable[..., Path], need: Callable[[object, str], None]
+) -> None:
+    """It takes the symbols away where rustc asks for no debug info, and names sections its own."""
+    need(shutil.which("mold"), "mold")
+    binary = build_target("nap", rustflags="-C link-arg=-fuse-ld=mold", features="multi")
+    with targets.nap(binary) as running:
+        done = program.run("--headless", "--pid", running.pid, "--duration", 2)
+    assert "polls read from CONTEXT" in done.stdout
+    row = r"sleep +~src/main\.rs:\d+ +src/main\.rs:\d+\n +in ~std/"
+    assert re.search(row, done.stdout), done.stdout
+
+
+def test_stacks_are_complete_without_unwind_tables(build_target: Callable[..., Path]) -> None:
+    """Of the program's own code; std and libc have theirs."""
+    flags = "-C force-unwind-tables=no -C panic=abort"
+    binary = build_target("nap", rustflags=flags, features="multi")
+    with targets.nap(binary) as running:
+        done = program.run("--headless", "--pid", running.pid, "--duration", 2)
+    assert "; 100 % of stacks complete;" in done.stdout, done.stdout
+    assert re.search(r" sleep .*\n +in std::thread::|task nap::main", done.stdout), done.stdout
 
 
 def test_each_inferred_name_has_one_mark(build_target: Callable[..., Path], tmp_path: Path) -> None:

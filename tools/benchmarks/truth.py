@@ -39,6 +39,10 @@ EXPECTED_CAUSE = {
     "drop_map": {"cpu"},
     "deep_await": {"sleep"},
     "block_on": {"lock"},
+    "method": {"cpu"},
+    "generic": {"cpu"},
+    "boxed": {"sleep"},
+    "unconstrained": {"sleep"},
 }
 """The causes that are right for each kind. Where fsync never sleeps (tmpfs), writing is computing
 in a file call."""

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from hud.errors import FormatError
 from hud.symbols.dwarf import constants as dw
-from hud.symbols.elf import SHF_COMPRESSED
 
 if TYPE_CHECKING:
     from hud.symbols.dwarf.units import Entry, Unit, Units
@@ -34,7 +33,7 @@ def structures_with(units: Units, member: str) -> list[dict[str, int]]:
     Never raises; what is damaged is not found.
     """
     sections = [units.elf.section(name) for name in (".debug_info", ".debug_str")]
-    if any(s is None or s.flags & SHF_COMPRESSED for s in sections) or len(units.info) > MAX_INFO:
+    if any(s is None or s.compressed for s in sections) or len(units.info) > MAX_INFO:
         return []
     try:
         strings = units.section(".debug_str")[:MAX_STRINGS]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hud.analysis import figures
+from hud.analysis.verdict import living, stuck_episodes
 from hud.model import Rung, Snapshot
 from hud.tui.keys import TABS, Scope, footer
 from hud.tui.layout import Item, block, clip, spread, width_of
 from hud.tui.listing import DEFAULT_SORT, Group
 from hud.tui.style import Line, Span
-from hud.tui.text import cells, clean, clock, count, cut, cut_left, spoken, spoken_percent
-from hud.tui.verdict import caveats, is_stuck, verdict
+from hud.tui.text import cells, clean, clock, count, cut, cut_left, spoken
+from hud.tui.verdict import caveats, verdict
 
 if TYPE_CHECKING:
     from hud.tui.state import UiState
@@ -27,7 +29,7 @@ _WIDE = 100
 def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Line]:
     """Target, verdict, tabs with the evidence, and with a fourth line the first caveat."""
     mark = state.glyphs.ellipsis
-    words: Line = (Span(_sentences(verdict(snapshot), width), _verdict_style(snapshot)),)
+    words: Line = (Span(_sentences(verdict(snapshot, width), width), _verdict_style(snapshot)),)
     evidence = _evidence(snapshot, width, mark)
     tabs = _tabs(state)
     beside = width_of(words) + sum(len(i.span.text) + 2 for i in evidence) + 2 <= width
@@ -50,13 +52,13 @@ def _sentences(said: list[str], width: int) -> str:
 
 
 def _verdict_style(snapshot: Snapshot) -> str:
-    return "warn" if any(is_stuck(use, snapshot) for use in snapshot.workers) else "bold"
+    return "warn" if stuck_episodes(snapshot) else "bold"
 
 
 def _target(snapshot: Snapshot, state: UiState, width: int) -> Line:
     info = snapshot.info
     mark = state.glyphs.ellipsis
-    workers = sum(use.alive or not snapshot.live for use in snapshot.workers)
+    workers = living(snapshot)
     left = [
         Item(Span("hud", "title"), 0),
         Item(Span(cut(clean(info.target.name), min(_WIDEST_NAME, width // 3), mark), "bold"), 0),
@@ -108,12 +110,12 @@ def _evidence(snapshot: Snapshot, width: int, ellipsis: str) -> list[Item]:
     items = [Item(Span(reason, "dim"), 6)] if reason and rung is Rung.CONTEXT else []
     items += [Item(Span(sees, "dim" if rung is Rung.CONTEXT else "bold"), 1)]
     if snapshot.stacks_total:
-        whole = spoken_percent(snapshot.stacks_complete / snapshot.stacks_total)
+        whole = figures.percent(snapshot.stacks_complete / snapshot.stacks_total)
         items.append(Item(Span(f"stacks {whole} complete", "dim"), 5))
-        items.append(Item(Span(f"named {spoken_percent(snapshot.frames_named)}", "dim"), 4))
+        items.append(Item(Span(f"named {figures.percent(snapshot.frames_named)}", "dim"), 4))
     lost = snapshot.losses.total()
     items.append(Item(Span(f"lost {count(lost)}", "bold" if lost else "dim"), 2))
-    own = spoken_percent(snapshot.hud_cpu_ns / max(snapshot.elapsed_ns, 1))
+    own = figures.percent(snapshot.hud_cpu_ns / max(snapshot.elapsed_ns, 1))
     items.append(Item(Span(f"hud {own}", "dim"), 3))
     return items
 

@@ -32,7 +32,12 @@ _WORDS = (
     ("long", "of a task type: polls of the threshold or more; stuck: nothing can wake it any more"),
     ("STUCK +", "in one poll since before hud attached: for longer than is shown"),
     ("share", "total, as a part of all worker time in the window"),
-    ("~", "a name inferred from the program's messages, not read from its symbols"),
+    ("~", "a name or a place inferred from the program's messages and machine code"),
+    (
+        "(tail call)",
+        "it left by a jump, its frame was gone; the machine code tells of it",
+    ),
+    ("(via)", "likewise, and others that are not known may be between it and the next line"),
     ("<", "where your code blocks; frames below it are what it called"),
     ("lost", "events, stacks or names that hud had to leave out; 0 is the normal case"),
 )

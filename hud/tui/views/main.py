@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hud.analysis import figures, lasting
 from hud.analysis.advice import advise
 from hud.model import Blocker
 from hud.tui import folding, frames, groups
@@ -19,9 +20,7 @@ from hud.tui.text import (
     duration,
     name,
     pad,
-    percent,
     sparkline,
-    spoken_percent,
     worker,
 )
 
@@ -38,8 +37,9 @@ COLUMNS = (
     Column("total", "total", 5, right=True),
     Column("max", "max", 5, right=True),
     Column("p99", "p99", 5, right=True, drop=4),
+    Column("waiting", "no CPU", 6, right=True, drop=5),
     Column("share", "share", 5, right=True, drop=3),
-    Column("history", "last 60 s", 12, drop=5),
+    Column("history", "last 60 s", 12, drop=6),
 )
 _MARGIN = 7
 """Cursor, rank and two blanks."""
@@ -50,10 +50,13 @@ _ROOMY = 10
 
 
 def table(state: UiState, width: int) -> Table:
-    """The columns there is room for; without debug info no place is known, and needs no column."""
-    placed = any(blocker.where for blocker in state.rows[:_LOOKED_AT]) or not state.rows
+    """The columns there is room for, without those that would be empty."""
+    seen = state.rows[:_LOOKED_AT]
+    placed = any(blocker.where for blocker in seen) or not state.rows
+    waited = any(blocker.waiting_ns for blocker in seen)
+    left_out = [name for name, there in (("where", placed), ("waiting", waited)) if not there]
     first = COLUMNS[0]._replace(head=state.group.value)
-    rest = COLUMNS[1:] if placed else COLUMNS[2:]
+    rest = [column for column in COLUMNS[1:] if column.name not in left_out]
     return Table((first, *rest), width, _MARGIN)
 
 
@@ -113,7 +116,8 @@ def _row(table: Table, blocker: Blocker, chosen: bool, glyphs: Glyphs) -> Line:
         "total": (Span(duration(blocker.total_ns)),),
         "max": (Span(duration(blocker.max_ns)),),
         "p99": (Span(duration(blocker.p99_ns) if blocker.p99_ns else "-"),),
-        "share": (Span(percent(blocker.share)),),
+        "waiting": (Span(duration(blocker.waiting_ns) if blocker.waiting_ns else ""),),
+        "share": (Span(figures.share(blocker.share)),),
         "history": (Span(sparkline(blocker.history[-12:], glyphs.ramp)),),
     }
     return table.cells(values, mark)
@@ -173,7 +177,7 @@ def part_lines(group: Blocker, mark: str) -> list[Line]:
     whole = max(group.total_ns, 1)
     return [
         (
-            Span(f"{percent(min(ns / whole, 1.0)):>6}  "),
+            Span(f"{figures.share(min(ns / whole, 1.0)):>6}  "),
             Span(pad(one.cause.value, 8), cause_style(one.cause)),
             Span(name(one.function, one.inferred, 90, mark)),
             Span(f"  {clean(one.where)}" if one.where else "", "dim"),
@@ -218,13 +222,14 @@ def _facts(blocker: Blocker, width: int, mark: str) -> list[Line]:
     lines: list[Line] = []
     total = max(sum(ns for _, ns in blocker.workers), 1)
     workers = blocker.workers[:32]
-    split = "   ".join(f"{worker(one)} {spoken_percent(ns / total)}" for one, ns in workers)
+    lines += [_labelled("lasts", (Span(said),)) for said in lasting.in_words(blocker)]
+    split = "   ".join(f"{worker(one)} {figures.percent(ns / total)}" for one, ns in workers)
     if split:
         lines.append(_labelled("where", (Span(split),)))
     if len(blocker.causes) > 1:
         whole = max(sum(ns for _, ns in blocker.causes), 1)
         spans = [
-            Span(f"{cause.value} {spoken_percent(ns / whole)}   ", cause_style(cause))
+            Span(f"{cause.value} {figures.percent(ns / whole)}   ", cause_style(cause))
             for cause, ns in blocker.causes
         ]
         lines.append(_labelled("causes", tuple(spans)))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hud.analysis import figures
 from hud.model import Cause
 from hud.tui.keys import Scope
 from hud.tui.layout import Column, Table, block
 from hud.tui.state import first_shown
 from hud.tui.style import Line, Span, cause_style
-from hud.tui.text import clean, count, cut, duration, pad, percent, spoken, spoken_percent
+from hud.tui.text import clean, count, cut, duration, pad, spoken
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +77,7 @@ def _said(snapshot: Snapshot) -> list[str]:
     waits = "1 wait" if snapshot.latencies == 1 else f"{count(snapshot.latencies)} waits"
     least = spoken(snapshot.info.threshold_ns)
     longest = f"; the longest was {spoken(snapshot.latency_max_ns)}" if snapshot.latencies else ""
-    share = spoken_percent(snapshot.waiting_ns / time)
+    share = figures.percent(snapshot.waiting_ns / time)
     said = [
         f"{share} of worker time was ready to run but had no CPU.",
         f"{waits} of {least} or more{longest}.",
@@ -103,7 +104,7 @@ def _row(table: Table, one: Pressure, whole: int, chosen: bool, mark: str) -> Li
         "count": (Span(count(one.count)),),
         "total": (Span(duration(one.total_ns)),),
         "max": (Span(duration(one.max_ns)),),
-        "share": (Span(percent(min(one.total_ns / whole, 1.0))),),
+        "share": (Span(figures.share(min(one.total_ns / whole, 1.0))),),
     }
     return table.row(Span(" >" if chosen else "  ", style), values, mark)
 
@@ -111,6 +112,8 @@ def _row(table: Table, one: Pressure, whole: int, chosen: bool, mark: str) -> Li
 def _whose(one: Pressure) -> str:
     if one.same_process:
         return "the same process"
+    if one.processes > 1:
+        return f"{one.processes} processes"
     return "another process" if one.pid else ""
 
 
@@ -125,7 +128,7 @@ def _workers(snapshot: Snapshot, state: UiState, height: int) -> list[Line]:
         cells = round(share / top * _BAR) if top else 0
         lines.append(
             (
-                Span(f"   {pad(f'W{use.worker.worker_id}', 6)}  {percent(share):>7}  "),
+                Span(f"   {pad(f'W{use.worker.worker_id}', 6)}  {figures.share(share):>7}  "),
                 Span(glyph * cells, cause_style(Cause.WAITING)),
                 Span(f"  {duration(use.split.waiting_ns)}", "dim"),
             )

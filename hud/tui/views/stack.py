@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hud.analysis import figures
 from hud.analysis.advice import advise
 from hud.model import Blocker, Cause, Snapshot, bucket_floor_ns
 from hud.tui import folding, frames, groups
 from hud.tui.layout import block
 from hud.tui.style import Line, Span, cause_style
-from hud.tui.text import clean, count, cut_left, duration, name, pad, percent, pieces, worker
+from hud.tui.text import clean, count, cut_left, duration, name, pad, pieces, worker
 from hud.tui.views import code, main
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def _figures(blocker: Blocker) -> Line:
         f"max {duration(blocker.max_ns)}",
         f"p99 {duration(blocker.p99_ns)}",
         f"p50 {duration(blocker.p50_ns)}",
-        f"{percent(blocker.share)} of worker time",
+        f"{figures.percent(blocker.share)} of worker time",
+        *([f"no CPU {duration(blocker.waiting_ns)}"] if blocker.waiting_ns else []),
     )
     below = f"   in {clean(blocker.operation)}" if blocker.operation else ""
     cause = Span(f" {blocker.cause.value}", cause_style(blocker.cause))
@@ -164,7 +166,7 @@ def _holders(blocker: Blocker, snapshot: Snapshot, state: UiState, width: int) -
     whole = max(sum(use.total_ns for use in blocker.holders), 1)
     lines.append(heading("lock holder", "who let go when the wait ended"))
     for use in blocker.holders:
-        part = percent(use.total_ns / whole)
+        part = figures.share(use.total_ns / whole)
         at = f"  {clean(use.where)}" if use.where else ""
         lines.append(
             (
@@ -187,7 +189,9 @@ def _details(blocker: Blocker) -> list[Line]:
     lines: list[Line] = [heading("about")]
     total = max(blocker.total_ns, 1)
     for detail, ns in blocker.details[:_FEW]:
-        lines.append((Span(f"{percent(min(ns / total, 1.0)):>{_WEIGHT}}  "), Span(clean(detail))))
+        lines.append(
+            (Span(f"{figures.share(min(ns / total, 1.0)):>{_WEIGHT}}  "), Span(clean(detail)))
+        )
     return lines
 
 
@@ -232,14 +236,14 @@ def _workers(blocker: Blocker, state: UiState) -> list[Line]:
     for one, ns in blocker.workers[:_FEW]:
         cells = round(ns / total * _BAR)
         bar = Span(glyph * cells, "dim")
-        said = f"   {pad(worker(one), 6)}{percent(ns / total):>6}  "
+        said = f"   {pad(worker(one), 6)}{figures.share(ns / total):>6}  "
         lines.append((Span(said), bar, Span(f" {duration(ns)}")))
     if len(blocker.workers) > _FEW:
         lines.append((Span(f"   and {len(blocker.workers) - _FEW} more", "dim"),))
     if len(blocker.causes) > 1:
         whole = max(sum(ns for _, ns in blocker.causes), 1)
         spans = [
-            Span(f"{cause.value} {percent(ns / whole)}   ", cause_style(cause))
+            Span(f"{cause.value} {figures.share(ns / whole)}   ", cause_style(cause))
             for cause, ns in blocker.causes
         ]
         lines += [(), heading("causes"), (Span("   "), *spans)]
@@ -250,7 +254,9 @@ def _tasks(blocker: Blocker) -> list[Line]:
     lines: list[Line] = []
     total = max(blocker.total_ns, 1)
     for kind, ns in blocker.types[:_FEW]:
-        lines.append((Span(f"{percent(min(ns / total, 1.0)):>{_WEIGHT}}  "), Span(clean(kind))))
+        lines.append(
+            (Span(f"{figures.share(min(ns / total, 1.0)):>{_WEIGHT}}  "), Span(clean(kind)))
+        )
     if blocker.behind >= 0:
         ready = f"about {blocker.behind:.1f}".removesuffix(".0")
         said = f"   held up {ready} ready tasks of the same worker each time"

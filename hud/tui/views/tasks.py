@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hud.analysis import figures
 from hud.model import bucket_floor_ns
 from hud.tui.groups import bucket_percentile
 from hud.tui.keys import Scope
@@ -18,7 +19,6 @@ from hud.tui.text import (
     duration,
     name,
     pad,
-    percent,
     sparkline,
 )
 
@@ -245,7 +245,7 @@ def _details(
             _labelled(
                 "" if at else "blocked in",
                 (
-                    Span(f"{percent(min(part, 1.0)):>5}  "),
+                    Span(f"{figures.share(min(part, 1.0)):>5}  "),
                     Span(f"{blocker.cause.value:<7}", cause_style(blocker.cause)),
                     Span(f"{clean(blocker.function)}  {clean(blocker.where)}"),
                 ),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hud.analysis import figures
 from hud.model import Cause, Rung, Snapshot, TimeSplit, Where, WorkerUse
 from hud.tui.keys import Scope
 from hud.tui.layout import Column, Table, block
 from hud.tui.state import first_shown
 from hud.tui.style import Line, Span, cause_style
-from hud.tui.text import clean, cut_left, duration, percent, sparkline, spoken
+from hud.tui.text import clean, cut_left, duration, sparkline, spoken
 from hud.tui.verdict import Place, is_stuck, place_of, poll_ns
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def _row(table: Table, use: WorkerUse, chosen: bool, snapshot: Snapshot, state: 
     }
     total = max(use.split.total_ns(), 1)
     parts = _parts(use.split)
-    values |= {name: (Span(percent(ns / total)),) for name, ns in parts.items()}
+    values |= {name: (Span(figures.share(ns / total)),) for name, ns in parts.items()}
     values["bar"] = _bar(parts, total, table.widths.get("bar", 0), state.glyphs.unicode)
     marker = Span(f" {'>' if chosen else ' '}W{use.worker.worker_id}", "bold" if chosen else "")
     return table.row(marker, values, mark)
@@ -196,7 +197,7 @@ def _doing(use: WorkerUse, snapshot: Snapshot) -> tuple[str, str]:
 def _where(use: WorkerUse, snapshot: Snapshot) -> Place | None:
     if use.state is None or not poll_ns(use, snapshot.now_ns) or not snapshot.live:
         return None
-    return place_of(use.state.asleep_stack, snapshot)
+    return place_of(use, snapshot)
 
 
 def _task(use: WorkerUse, snapshot: Snapshot) -> str:

@@ -11,7 +11,7 @@ import pytest
 from hud.analysis.advice import ADVICE, LONGEST, NO_ADVICE, advise, advise_stack, match
 from hud.analysis.remedies_libraries import PUBLIC
 from hud.analysis.remedy import ASYNC, LIBRARY, NAMELESS, OPAQUE, OWN, Remedy
-from hud.model import Blocker, Cause, Frame, Origin, Stack
+from hud.model import Blocker, Case, Cause, Frame, Origin, Stack
 from hud.symbols.names import readable, whose
 
 MS = 1_000_000
@@ -48,6 +48,51 @@ class Example(NamedTuple):
 
 
 EXAMPLES = (
+    Example(
+        "tokio child",
+        Cause.CHILD,
+        "api::run::{{closure}} > tokio::process::Command::spawn > posix_spawn > vfork",
+        "command.spawn()",
+    ),
+    Example(
+        "gil",
+        Cause.LOCK,
+        "app::call::{{closure}} > pyo3::internal::state::AttachGuard::attach > PyGILState_Ensure"
+        " > take_gil > pthread_cond_timedwait",
+        "Python::attach",
+    ),
+    Example("gil", Cause.LOCK, "app::call::{{closure}} > PyEval_RestoreThread > take_gil"),
+    Example(
+        "python",
+        Cause.CPU,
+        "app::call::{{closure}} > pyo3::types::any::PyAny::call1 > PyObject_Vectorcall"
+        " > _PyEval_EvalFrameDefault",
+    ),
+    Example(
+        "flume",
+        Cause.LOCK,
+        "app::get > flume::Receiver<T>::recv > std::thread::park > syscall",
+        "recv_async",
+    ),
+    Example(
+        "async_channel",
+        Cause.LOCK,
+        "app::get > async_channel::Receiver<T>::recv_blocking > std::thread::park",
+    ),
+    Example("kanal", Cause.LOCK, "app::get > kanal::Receiver<T>::recv > std::thread::park"),
+    Example(
+        "crossbeam",
+        Cause.LOCK,
+        "app::get > crossbeam_channel::channel::Receiver<T>::recv > std::thread::park",
+    ),
+    Example("file by symbol", Cause.CPU, "app::list::{{closure}} > statx"),
+    Example("file by symbol", Cause.CPU, "app::list::{{closure}} > __GI___readdir64"),
+    Example(
+        "select",
+        Cause.CPU,
+        "app::serve::{{closure}}::{{closure}} > tokio::macros::support::thread_rng_n",
+        "yield_now",
+    ),
     Example("waiting", Cause.WAITING, "api::get > bcrypt::hash"),
     Example(
         "hud's own probes",
@@ -521,6 +566,104 @@ def test_the_outermost_call_decides() -> None:
     assert advise_stack(Cause.CPU, stack(clearing)).text == "call chrono in spawn_blocking"
 
 
+def inferred(name: str, crate: str, origin: Origin = Origin.DEPENDENCY) -> Frame:
+    return Frame(0, name, origin=origin, crate=crate, inferred=True)
+
+
+def fix_of(cause: Cause, frames: tuple[Frame, ...]) -> str:
+    return advise_stack(cause, Stack((), True, frames=frames)).text
+
+
+TASK = frame("tokio::runtime::task::harness::Harness<T,S>::poll")
+LISTING = frame("app::list::{{closure}}", file="/home/me/app/src/list.rs", line=9)
+
+
+def test_no_crate_is_named_by_a_guess() -> None:
+    """A directory listing into which a HeaderValue was inlined is not ``call http``."""
+    guess = inferred("http/src/header/value.rs:88", "http 1.3.1")
+    assert fix_of(Cause.CPU, (frame("statx"), guess, LISTING, TASK)).startswith("use tokio::fs")
+    assert fix_of(Cause.CPU, (frame("realpath"), guess, LISTING, TASK)).startswith("use tokio::fs")
+    guess = inferred("ureq/src/agent.rs:1", "ureq 3.0.0")
+    assert "ureq" not in fix_of(Cause.CPU, (frame("memcpy"), guess, LISTING, TASK))
+    assert fix_of(Cause.SLEEP, (frame("nanosleep"), guess, LISTING, TASK)).startswith("replace")
+
+
+@pytest.mark.parametrize(
+    "crate", ["hyper", "hyper_util", "actix_web", "actix_http", "tonic", "tower", "axum", "h2"]
+)
+def test_nobody_moves_what_polls_the_task(crate: str) -> None:
+    for cause in (Cause.CPU, Cause.SLEEP, Cause.SYSCALL):
+        calls = f"{crate}::serve::Connection<T>::poll > memcpy"
+        assert crate not in advise_stack(cause, stack(calls)).text
+        assert crate not in advise_stack(cause, stack(f"app::f > {calls}")).text
+    for host in (
+        "<F as axum::handler::Handler<((),),S>>::call::{{closure}}",
+        "tonic::server::grpc::Grpc<T>::unary::{{closure}}",
+        "actix_web::handler::handler_service::{{closure}}::{{closure}}",
+    ):
+        advice = advise_stack(Cause.CPU, stack(f"{host} > bcrypt::hash")).text
+        assert advice == "call bcrypt::hash in spawn_blocking"
+        assert advise_stack(Cause.CPU, stack(host)).text.startswith("move it to spawn_blocking, or")
+
+
+def test_a_libraries_clones_drops_sorts_and_allocations_are_its_business() -> None:
+    render = "app::metrics::{{closure}} > metrics_exporter_prometheus::handle::Handle::render"
+    for inner in (
+        "<alloc::string::String as core::clone::Clone>::clone",
+        "core::ptr::drop_in_place<alloc::vec::Vec<u8>>",
+        "alloc::raw_vec::RawVec<T>::grow_one",
+        "core::slice::sort::stable::driftsort_main",
+        "malloc",
+        "__GI___libc_free",
+    ):
+        text = advise_stack(Cause.CPU, stack(f"{render} > {inner}")).text
+        assert text == "call metrics_exporter_prometheus in spawn_blocking", inner
+        own = advise_stack(Cause.CPU, stack(f"app::metrics > {inner}")).text
+        assert own.startswith(("share it", "drop large", "reuse the", "sort in")), inner
+
+
+def test_what_tokio_does_inside_is_nobodys_to_change() -> None:
+    """mio's eventfd, written to wake the driver, is a file to std."""
+    wake = (
+        "app::tick::{{closure}} > <tokio::time::sleep::Sleep as core::future::Future>::poll"
+        " > tokio::runtime::io::driver::Handle::unpark > mio::sys::unix::waker::Waker::wake"
+        " > <&std::fs::File as std::io::Write>::write > write"
+    )
+    for cause in (Cause.CPU, Cause.FILE, Cause.SYSCALL):
+        assert not advise_stack(cause, stack(wake))
+
+
+def test_a_child_that_tokio_starts() -> None:
+    """It blocks in spawn itself: to use tokio::process is no advice."""
+    start = (
+        "app::run::{{closure}} > tokio::process::Command::output > tokio::process::Command::spawn"
+        " > std::process::Command::spawn > posix_spawn"
+    )
+    for cause in (Cause.CHILD, Cause.CPU, Cause.PIPE):
+        text = advise_stack(cause, stack(start)).text
+        assert text == "start the child process from spawn_blocking"
+
+
+def test_block_on_is_right_on_a_thread_that_is_no_worker() -> None:
+    calls = (
+        frame("std::thread::functions::sleep"),
+        frame("tokio::runtime::park::CachedParkThread::block_on"),
+        frame("tokio::runtime::context::runtime::enter_runtime"),
+        frame("tokio::runtime::runtime::Runtime::block_on"),
+        frame("app::main"),
+    )
+    assert fix_of(Cause.SLEEP, calls).startswith("replace the sleep")
+    assert fix_of(Cause.SLEEP, (*calls, TASK)).startswith("await the future instead")
+    hashing = (frame("bcrypt::hash"), *calls[1:])
+    assert fix_of(Cause.CPU, hashing) == "call bcrypt::hash in spawn_blocking"
+
+
+def test_without_a_frame_of_the_users_the_call_alone_advises() -> None:
+    calls = "tokio::runtime::task::core::Core<T,S>::poll > std::thread::functions::sleep"
+    text = advise_stack(Cause.SLEEP, stack(f"{calls} > __GI___clock_nanosleep")).text
+    assert text == "replace the sleep by tokio::time::sleep"
+
+
 def test_own_modules_named_like_a_crate_are_not_that_crate() -> None:
     own = frame("csv::rows", file="/home/me/csv/src/lib.rs", line=3, origin=Origin.USER)
     assert advise_stack(Cause.CPU, Stack((), True, frames=(own,))).text.startswith("move it to")
@@ -550,7 +693,7 @@ def test_only_plain_functions_are_moved_by_name(function: str, work: str) -> Non
     assert advise_stack(Cause.CPU, Stack((), True, frames=guessed)).code == MOVED.format("{ .. }")
 
 
-def test_a_blocker_is_judged_by_its_heaviest_stack() -> None:
+def test_a_blocker_is_judged_by_the_stack_of_its_main_case() -> None:
     stacks = {1: stack("api::f > bcrypt::hash"), 2: stack("api::f > scrypt::scrypt::scrypt")}
     blocker = Blocker(
         function="api::f",
@@ -572,12 +715,13 @@ def test_a_blocker_is_judged_by_its_heaviest_stack() -> None:
         causes=(),
         task_ids=(),
         history=(),
+        cases=(Case(Cause.CPU, "", 60 * MS, 2),),
     )
     assert advise(blocker, stacks).text == (
         "call scrypt::scrypt in spawn_blocking (costs a worker 40 ms each time)"
     )
     assert advise(blocker, {}) == NO_ADVICE
-    assert advise(replace(blocker, stacks=()), stacks) == NO_ADVICE
+    assert advise(replace(blocker, cases=()), stacks) == NO_ADVICE
 
 
 def test_tables_are_well_formed() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from hud.analysis.blame import NO_STACK, NOT_RESOLVED, Blames, blame, short_place, user_part
-from hud.model import Origin, Stack
+from hud.model import Frame, Origin, Precision, Stack
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -35,7 +36,7 @@ def test_std_plumbing_is_skipped_on_the_way_to_the_library(build: ModuleType) ->
     assert blame(build.stack(build.user("app::spin"))).operation == ""
 
 
-def test_without_user_frames_the_innermost_dependency(build: ModuleType) -> None:
+def test_without_user_frames_a_dependency_below_the_framework(build: ModuleType) -> None:
     stack = build.stack(
         build.c("memcpy"),
         build.std("alloc::vec::Vec<T>::push"),
@@ -95,3 +96,179 @@ def test_a_parked_or_idle_worker_has_no_user_part(build: ModuleType) -> None:
 )
 def test_short_place(file: str, line: int, expected: str) -> None:
     assert short_place(file, line) == expected
+
+
+def test_frames_that_a_tail_call_removed_count_if_they_have_a_name(build: ModuleType) -> None:
+    sleep, poll = build.std("std::thread::sleep"), build.user("app::poll")
+    nap = replace(build.user("app::nap"), recovered=True)
+    at = blame(build.stack(sleep, nap, poll))
+    assert (at.function, at.operation) == ("app::nap", "std::thread::sleep")
+    gap = replace(nap, gap=True)
+    assert blame(build.stack(sleep, gap, poll)).function == "app::nap"
+    nameless = replace(build.unnamed(), recovered=True)
+    assert blame(build.stack(sleep, nameless, poll)).function == "app::poll"
+    library = build.unnamed("/usr/lib/libz.so.1.3", 0x99)
+    assert blame(build.stack(library, nameless, outer=())).function == "libz.so.1.3+0x99"
+
+
+def test_wrappers_of_the_allocator_and_slow_paths_are_no_operation(build: ModuleType) -> None:
+    user = build.user("app::grow")
+    for wrapper in ("__rustc::__rust_alloc", "__rustc::__rdl_realloc", "__rust_dealloc"):
+        stack = build.stack(build.c("malloc"), build.std(wrapper), user)
+        assert blame(stack).operation == "malloc"
+    slow = build.dependency("parking_lot::raw_mutex::RawMutex::unlock_slow", "parking_lot 0.12.0")
+    reader = build.dependency("librqbit::storage::pread_exact", "librqbit 8.0.0")
+    at = blame(build.stack(build.c("syscall"), slow, reader, outer=()))
+    assert (at.function, at.operation) == ("librqbit::storage::pread_exact", "syscall")
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "precision", "expected"),
+    [
+        ("/home/me/api/src/db.rs", 171, Precision.NEAR, "src/db.rs ~:171"),
+        ("/home/me/api/src/db.rs", 156, Precision.DEFINITION, "src/db.rs:156 (async)"),
+        ("/home/me/api/src/db.rs", 0, Precision.FILE, "~src/db.rs"),
+        ("", 0, Precision.FILE, ""),
+        ("", 9, Precision.NEAR, ""),
+    ],
+)
+def test_a_place_that_is_not_the_calls_line_says_so(
+    file: str, line: int, precision: Precision, expected: str
+) -> None:
+    assert short_place(file, line, precision) == expected
+    frame = Frame(1, "app::db", file=file, line=line, origin=Origin.USER, precision=precision)
+    found = blame(Stack((1,), True, "", (frame,)))
+    assert (found.where, found.precision) == (expected, precision)
+
+
+# --------------------------------------------------------------------------- whose code it is
+
+
+def runtime(function: str) -> Frame:
+    return Frame(0x5800, function, origin=Origin.RUNTIME, crate="tokio 1.54.1")
+
+
+def named(build: ModuleType, function: str, crate: str = "", raw: str = "") -> Frame:
+    """A frame of a symbol without debug info."""
+    crate = crate or function.lstrip("<").partition("::")[0]
+    return replace(build.dependency(function, crate), raw=raw, file="", line=0)
+
+
+HANDLER = "<F as axum::handler::Handler<((),),S>>::call::{async}"
+
+
+def axum(build: ModuleType, *inner: Frame, raw: str = "_ZN1h0") -> Stack:
+    """A task of axum's, default release build: the handler is inlined."""
+    return build.stack(
+        *inner,
+        named(build, HANDLER, "axum 0.8.4", raw),
+        named(
+            build,
+            "<futures_util::future::future::map::Map<Fut,F> as core::future::future::Future>::poll",
+            "futures_util 0.3",
+        ),
+        named(build, "hyper::proto::h1::dispatch::Dispatcher<D,Bs,I,T>::poll_catch", "hyper 1.7.0"),
+        named(build, "axum::serve::handle_connection::{closure}::{async}", "axum 0.8.4"),
+        runtime("tokio::runtime::task::core::Core<T,S>::poll"),
+    )
+
+
+def test_what_a_handler_was_inlined_into_is_as_good_as_its_own_frame(build: ModuleType) -> None:
+    encrypt = named(build, "blowfish::Blowfish<T>::encrypt")
+    at = blame(axum(build, encrypt, named(build, "bcrypt::hash")))
+    assert (at.function, at.operation, at.origin) == (HANDLER, "bcrypt::hash", Origin.DEPENDENCY)
+    sleep = blame(axum(build, build.c("clock_nanosleep"), build.std("std::thread::sleep")))
+    assert (sleep.function, sleep.operation) == (HANDLER, "std::thread::sleep")
+    # an extractor of the framework's own is not the handler
+    json = named(
+        build, "<axum::json::Json<T> as axum_core::extract::FromRequest<S>>::from_request::{async}"
+    )
+    parsed = blame(axum(build, named(build, "serde_json::de::from_slice"), json))
+    assert parsed.function == "serde_json::de::from_slice"
+
+
+def test_other_code_of_the_same_readable_name_is_another_blocker(build: ModuleType) -> None:
+    sleep = build.std("std::thread::sleep")
+    one, two = blame(axum(build, sleep, raw="_ZN1h1")), blame(axum(build, sleep, raw="_ZN1h2"))
+    assert one.function == two.function
+    assert one.key != two.key
+    # all instances of one function of the user's are the same source, closures are not
+    made = [replace(build.user("app::parse"), raw=raw) for raw in ("_ZN1h1", "_ZN1h2")]
+    assert len({blame(build.stack(frame)).key for frame in made}) == 1
+    made = [replace(frame, function="app::main::{closure}") for frame in made]
+    assert len({blame(build.stack(frame)).key for frame in made}) == 2
+
+
+def test_a_place_inside_of_what_it_was_inlined_into(build: ModuleType) -> None:
+    place = Frame(
+        0x5500, "src/pricing.rs:31", origin=Origin.USER, inlined=True, inferred=True, line=33
+    )
+    near = replace(place, function="src/pricing.rs:12")
+    one, two = (blame(axum(build, build.std("std::fs::read"), own)) for own in (place, near))
+    assert one.function == "src/pricing.rs:31 in axum's Handler::call"
+    assert (one.operation, one.inferred) == ("std::fs::read", True)
+    assert one.key == two.key, "one function, told by two of its places"
+
+
+def test_the_users_own_frame_further_in_wins_over_what_it_was_called_from(
+    build: ModuleType,
+) -> None:
+    assert blame(axum(build, build.user("app::prices"))).function == "app::prices"
+    timed = build.user("<app::Timed<S> as tower_service::Service<R>>::call")
+    stack = axum(build, named(build, "bcrypt::hash"))
+    assert stack.frames is not None
+    around = replace(stack, frames=(*stack.frames[:2], timed, *stack.frames[2:]))
+    assert blame(around).function == HANDLER
+
+
+def test_without_user_frames_the_outermost_dependency_below_the_framework(
+    build: ModuleType,
+) -> None:
+    stack = build.stack(
+        build.c("fsync"),
+        build.c("sqlite3_step"),
+        named(build, "rusqlite::raw_statement::RawStatement::step"),
+        named(build, "rusqlite::statement::Statement::execute"),
+        named(build, "store_api::insert", "store_api 1.0"),
+        named(build, "<tower::util::oneshot::Oneshot<S,R> as core::future::future::Future>::poll"),
+        named(build, "hyper::proto::h2::server::Server<T,S,B,E>::poll", "hyper 1.7"),
+        runtime("tokio::runtime::task::harness::Harness<T,S>::poll"),
+    )
+    at = blame(stack)
+    assert at.function == "store_api::insert"
+    assert at.operation == "rusqlite::raw_statement::RawStatement::step"
+
+
+def test_the_crate_that_owns_the_tasks_future_is_the_users(build: ModuleType) -> None:
+    stack = build.stack(
+        named(build, "p256::arithmetic::field::FieldElement::multiply"),
+        named(build, "ecdsa::hazmat::sign_prehashed"),
+        named(build, "hickory_proto::dnssec::signer::Signer::sign", "hickory_proto 0.26"),
+        named(build, "hickory_server::store::sign_zone::{async}", "hickory_server 0.26"),
+        named(build, "hickory_server::server::handle_udp::{async}", "hickory_server 0.26"),
+        runtime("tokio::runtime::task::raw::poll"),
+    )
+    at = blame(stack)
+    assert at.function == "hickory_proto::dnssec::signer::Signer::sign"
+    assert at.operation == "p256::arithmetic::field::FieldElement::multiply"
+
+
+def test_a_future_inlined_into_tokios_own_frame_is_told_by_its_type(build: ModuleType) -> None:
+    for call in (build.std("std::thread::sleep"), named(build, "bcrypt::hash")):
+        at = blame(build.stack(build.c("clock_nanosleep"), call))
+        assert (at.function, at.hosted) == ("tokio::runtime::task::raw::poll", True)
+        assert at.operation == call.function
+
+
+def test_both_ends_of_a_call_that_passes_the_poll_on(build: ModuleType) -> None:
+    stack = build.stack(
+        build.c("memcpy"),
+        build.std("alloc::raw_vec::finish_grow"),
+        named(build, "bytes::bytes_mut::BytesMut::reserve_inner"),
+        runtime("<tokio::time::timeout::Timeout<T> as core::future::future::Future>::poll"),
+        build.user("app::read::{async}"),
+    )
+    assert blame(stack).operation == (
+        "<tokio::time::timeout::Timeout<T> as core::future::future::Future>::poll"
+        " ... bytes::bytes_mut::BytesMut::reserve_inner"
+    )

@@ -37,3 +37,11 @@ def test_no_spot_without_names(sample_recording: Recording) -> None:
     nameless = Frame(7, module="/app", offset=5)
     found = spot_of(first, {key: Stack((7,), True, frames=(kernel, nameless))})
     assert found == Spot(7, False, "", 0)
+
+
+def test_spot_of_a_tail_call_is_the_jump_itself(sample_recording: Recording) -> None:
+    snapshot = Analyzer(sample_recording).snapshot(sample_recording.ended_ns, False)
+    first = snapshot.blockers[0]
+    jump = Frame(70, "app::nap", file="a.rs", line=3, origin=Origin.USER, recovered=True)
+    stack = Stack((7, 90), True, frames=(Frame(7, "sleep"), jump, Frame(90, "app::main")))
+    assert spot_of(first, {first.stacks[0][0]: stack}) == Spot(70, False, "a.rs", 3)

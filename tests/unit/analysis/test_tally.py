@@ -73,7 +73,7 @@ def test_what_is_taken_away_leaves_no_trace(
     assert both.durations.values == kept.durations.values
     assert both.durations.total_ns == kept.durations.total_ns
     assert both.durations.history(10**11) == kept.durations.history(10**11)
-    for name in ("blames", "causes", "workers", "stacks"):
+    for name in ("cases", "workers", "stacks"):
         assert getattr(both, name) == getattr(kept, name), name
 
 
@@ -105,6 +105,9 @@ def test_figures() -> None:
     }
     assert {ns: figures.long_duration(ns) for ns in sentences} == sentences
     shares = {0.0: "0 %", 0.0001: "< 0.1 %", 0.021: "2.1 %", 0.0996: "10 %", 0.31: "31 %"}
+    shares |= {0.9996: "99.9 %", 1: "100 %", float("nan"): "0 %", float("inf"): "0 %", -1: "0 %"}
     assert {share: figures.percent(share) for share in shares} == shares
+    columns = {share: text.replace(" ", "") for share, text in shares.items()}
+    assert {share: figures.share(share) for share in shares} == columns, "the same digits"
     assert figures.count(1, "worker") == "1 worker"
     assert figures.count(1204, "poll") == "1,204 polls"

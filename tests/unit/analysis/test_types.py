@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hud.analysis.snapshot import Analyzer
-from hud.analysis.types import type_name, type_of
+from hud.analysis.types import joined, type_name, type_of
 from hud.model import Batch, Frame, Origin, TaskKind, TasksRead, ThreadState, TimeSplit, Where
 
 if TYPE_CHECKING:
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 POLL = Frame(0, "tokio::runtime::task::harness::Harness::poll", origin=Origin.RUNTIME)
 RUN = Frame(0, "tokio::runtime::scheduler::multi_thread::worker::run", origin=Origin.RUNTIME)
 CATCH = Frame(0, "std::panicking::try", origin=Origin.STD)
+INSTRUMENTED = Frame(
+    0,
+    "<tracing::instrument::Instrumented<T> as core::future::future::Future>::poll",
+    origin=Origin.DEPENDENCY,
+)
 LEAF = Frame(0, "app::hash", origin=Origin.USER)
 
 
@@ -31,7 +36,10 @@ def user(name: str, **more: object) -> Frame:
         ((LEAF, user("in::{async fn}"), user("out::{async fn}"), POLL), "out::{async fn}"),
         ((LEAF, user("<app::Timed<T> as core::future::future::Future>::poll"), POLL),
          "app::Timed<T>"),
+        ((LEAF, user("app::a::{async}"), INSTRUMENTED, POLL), "app::a::{async}"),
         ((LEAF, user("src/a.rs:3", inferred=True), POLL), "~src/a.rs:3"),
+        ((LEAF, user("app::serve::{closure}", recovered=True), POLL), "app::serve::{closure}"),
+        ((LEAF, user("a::{async fn}"), Frame(0, recovered=True), POLL), "a::{async fn}"),
         ((LEAF, POLL, RUN), ""),
         ((LEAF, user("app::main::{closure}"), RUN), ""),
         ((), ""),
@@ -59,6 +67,15 @@ def test_the_vtable_comes_before_the_stack(build: ModuleType) -> None:
     assert type_name(TaskKind(1, "a | b"), stack) == "a | b"
     assert type_name(TaskKind(1, "src/a.rs:3", inferred=True), stack) == "~src/a.rs:3"
     assert type_name(None, None) == ""
+    assert type_name(TaskKind(1, "Box<dyn Future>"), stack) == "store::{async fn}"
+    assert type_name(TaskKind(1, "Box<dyn Future>"), None) == "Box<dyn Future>"
+
+
+def test_a_type_without_its_generics_is_the_one_that_has_them() -> None:
+    short, whole, other = "a::serve::{async}", "a::serve<L, M<u8>>::{async}", "a::f::{async}"
+    assert joined({short: 3, whole: 4, other: 1}) == {whole: 7, other: 1}
+    twice = {short: 3, whole: 4, "a::serve<u8>::{async}": 5}
+    assert joined(twice) == twice
 
 
 def episode(build: ModuleType, start_ns: int, task_id: int) -> list[object]:

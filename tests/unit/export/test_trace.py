@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from hud.analysis.snapshot import Analyzer
 from hud.export import summary, trace
-from hud.model import BEGAN_BEFORE, Frame, Losses, Origin, Target, Where, Worker
+from hud.model import BEGAN_BEFORE, Frame, Losses, Origin, Precision, Target, Where, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,6 +161,7 @@ def test_one_pair_in_full(build: ModuleType) -> None:
             "on_cpu_us": 1999.501,
             "asleep_us": 28000.0,
             "waiting_us": 0.5,
+            "own_us": 29999.501,
             "operation": "std::fs::File::sync_all",
             "advice": "write and sync in one spawn_blocking",
             "file": "/home/me/demo-server/src/store.rs",
@@ -318,6 +319,35 @@ def test_hostile_names_are_made_printable(build: ModuleType) -> None:
     assert "a\\\\x1b[31m\\\\u202eb\\\\xff" in text
 
 
+@pytest.mark.parametrize(
+    ("precision", "want"),
+    [
+        (Precision.EXACT, {"file": "src/db.rs", "line": 9}),
+        (Precision.NEAR, {"file": "src/db.rs", "line": 9, "place": "near"}),
+        (Precision.DEFINITION, {"file": "src/db.rs", "line": 9, "place": "definition"}),
+        (Precision.FILE, {"file": "src/db.rs", "place": "file"}),
+    ],
+)
+def test_how_well_a_place_is_known(
+    build: ModuleType, precision: Precision, want: dict[str, object]
+) -> None:
+    recording = build.empty_recording()
+    recording.add_worker(Worker(4, 5, "worker"))
+    line = 0 if precision is Precision.FILE else 9
+    frame = Frame(1, "db", file="src/db.rs", line=line, origin=Origin.USER, precision=precision)
+    recording.add_stack(1, build.stack(frame))
+    tid = build.TIDS[0]
+    recording.add_samples(
+        [
+            build.cpu(tid, build.START_NS + 1, 1, build.START_NS),
+            build.poll(tid, build.START_NS, 10 * build.MS),
+        ]
+    )
+    whole = exported(recording, build.START_NS + build.SECOND)
+    (args,) = (one["args"] for one in whole["traceEvents"] if one["ph"] == "B")
+    assert {name: args[name] for name in ("file", "line", "place") if name in args} == want
+
+
 TIMES = st.integers(0, 40)
 
 
@@ -385,3 +415,14 @@ def test_jq_lines_that_users_have(
         ["/bin/sh", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == expected
+
+
+def test_frames_that_a_tail_call_removed_are_marked(build: ModuleType) -> None:
+    nap = replace(build.user("app::nap"), recovered=True)
+    told = [nap, replace(nap, inferred=True), replace(nap, gap=True), build.user("app::main")]
+    assert [trace.told_frame(frame) for frame in told] == [
+        "app::nap (tail call)",
+        "~app::nap (tail call)",
+        "app::nap (via)",
+        "app::main",
+    ]

@@ -22,7 +22,15 @@ from hud.profiler import modules
 from hud.profiler.addresses import Addresses, Resolved, sites_of
 from hud.profiler.cache import Cache
 from hud.profiler.modules import PAGE, _vaddr
-from hud.symbols.client import FailedReply, FramesReply, Resolver, UnwindReply
+from hud.symbols.client import (
+    FailedReply,
+    FramesReply,
+    Reply,
+    Resolver,
+    TailsReply,
+    UnwindReply,
+)
+from hud.symbols.messages import Recovered
 from hud.symbols.unwind import UnwindTable
 from hud.target.mappings import read_mappings
 
@@ -44,6 +52,10 @@ class Asked:
     """request -> module"""
     frames: list[tuple[int, int, list[int]]] = field(default_factory=list)
     """(request, module, offsets)"""
+    tails: list[tuple[int, list[tuple[int, int, int, int]]]] = field(default_factory=list)
+    """(request, pairs)"""
+    between: dict[tuple[int, int, int, int], list[Recovered]] = field(default_factory=dict)
+    """What tail calls removed, by pair."""
     last: int = 0
 
     def _next(self) -> int:
@@ -66,10 +78,23 @@ class Asked:
         self.frames.append((request, module, list(offsets)))
         return request
 
-    def answers(self) -> list[FramesReply]:
-        """One frame for every offset asked since the last time, called MODULE+OFFSET."""
-        asked, self.frames = self.frames, []
+    def request_tails(self, pairs: list[tuple[int, int, int, int]]) -> int:
+        request = self._next()
+        self.tails.append((request, list(pairs)))
+        return request
+
+    def tails_only(self) -> list[Reply]:
+        """What ``between`` has for every pair asked since the last time."""
+        asked, self.tails = self.tails, []
         return [
+            TailsReply(request, [self.between.get(pair, []) for pair in pairs])
+            for request, pairs in asked
+        ]
+
+    def answers(self) -> list[Reply]:
+        """Besides them one frame for every offset, called MODULE+OFFSET."""
+        asked, self.frames = self.frames, []
+        return self.tails_only() + [
             FramesReply(
                 request,
                 [(Frame(0, function=f"{self.modules[module]}+{at:#x}"),) for at in offsets],
@@ -182,8 +207,8 @@ def test_questions_are_small_and_in_the_order_of_the_stacks(
     world.addresses.ask_wanted()
     asked = [offsets for _, _, offsets in world.asked.frames]
     assert asked == [[0x1071, 0x1074, 0x1077], [0x1011, 0x1014, 0x1017]]
-    first, _ = world.asked.answers()
-    assert [key for key, _ in world.addresses.take([first])] == [1]
+    tails, first, _ = world.asked.answers()
+    assert [key for key, _ in world.addresses.take([first, tails])] == [1]
 
 
 def test_names_are_kept_for_the_next_run(tmp_path: Path) -> None:
@@ -194,7 +219,7 @@ def test_names_are_kept_for_the_next_run(tmp_path: Path) -> None:
     world.addresses.keep_names()
     again = World(code(APP, "/app"), cache=cache)
     again.addresses.want(1, RawStack((APP + 0x20, APP + 0x30), ""))
-    assert again.asked.frames == []
+    assert (again.asked.frames, again.asked.tails) == ([], [])
     ((_, stack),) = again.addresses.take([])
     assert functions(stack) == names == ["/app+0x1020", "/app+0x102f"]
     assert stack.frames is not None
@@ -233,9 +258,10 @@ def test_damaged_names_count_as_absent(tmp_path: Path) -> None:
 
 def test_stack_waits_for_all_its_modules(world: World) -> None:
     world.addresses.want(1, RawStack((APP + 1, LIB + 2), ""))
-    first, second = world.asked.answers()
+    first, second, third = world.asked.answers()
     assert world.addresses.take([first]) == []
-    assert [key for key, _ in world.addresses.take([second])] == [1]
+    assert world.addresses.take([second]) == []
+    assert [key for key, _ in world.addresses.take([third])] == [1]
 
 
 def test_inlined_calls(world: World) -> None:
@@ -243,7 +269,8 @@ def test_inlined_calls(world: World) -> None:
     ((request, _, offsets),) = world.asked.frames
     assert offsets == [0x1001, 0x1001]
     inline = (Frame(0, function="f", inlined=True), Frame(0, function="g"))
-    ((_, stack),) = world.addresses.take([FramesReply(request, [inline, (Frame(0, "h"),)])])
+    answer = FramesReply(request, [inline, (Frame(0, "h"),)])
+    ((_, stack),) = world.addresses.take([*world.asked.tails_only(), answer])
     assert stack.frames is not None
     assert [frame.address for frame in stack.frames].count(APP + 1) + 1 == len(stack.frames)
 
@@ -280,7 +307,8 @@ def test_refused_names_keep_module_and_offset(world: World) -> None:
 def test_short_answer_leaves_nobody_waiting(world: World) -> None:
     world.addresses.want(1, RawStack((APP + 1, APP + 0x20), ""))
     ((request, _, _),) = world.asked.frames
-    ((_, stack),) = world.addresses.take([FramesReply(request, [(Frame(0, function="f"),)])])
+    answer = FramesReply(request, [(Frame(0, function="f"),)])
+    ((_, stack),) = world.addresses.take([*world.asked.tails_only(), answer])
     assert stack.frames == (
         Frame(APP + 1, function="f"),
         Frame(APP + 0x20, module="/app", offset=0x101F),
@@ -489,6 +517,81 @@ def test_vaddr_of_a_mapping(
     if PAGE != 4096:
         pytest.skip("pages of 4 KiB")
     assert _vaddr(offset, segments) == expected
+
+
+# --------------------------------------------------------------------------- tail calls
+
+
+def nap_between(world: World) -> None:
+    """A tail call of nap, at 0x1100 of /app, between the two frames of SLEEPS."""
+    app, lib = world.asked.modules
+    nap = (
+        Frame(0, "inlined", inlined=True, recovered=True),
+        Frame(0, "nap", module="/app", recovered=True),
+    )
+    pair = app, 0x101F, lib, 0x1010
+    world.asked.between[pair] = [Recovered(app, 0x1100, nap)]
+
+
+SLEEPS = LIB + 0x10, APP + 0x20, APP + 0x30
+TOLD = [
+    (LIB + 0x10, "/lib/libc.so+0x1010"),
+    (APP + 0x100, "inlined"),
+    (APP + 0x100, "nap"),
+    (APP + 0x20, "/app+0x101f"),
+    (APP + 0x30, "/app+0x102f"),
+]
+
+
+def told(stack: Stack) -> list[tuple[int, str]]:
+    return [(frame.address, frame.function) for frame in stack.frames or ()]
+
+
+def test_frames_that_tail_calls_removed_are_put_back(world: World) -> None:
+    nap_between(world)
+    world.addresses.want(1, RawStack(SLEEPS, ""))
+    app, lib = world.asked.modules
+    assert [pairs for _, pairs in world.asked.tails] == [
+        [(app, 0x101F, lib, 0x1010), (app, 0x102F, app, 0x101F)]
+    ]
+    ((_, stack),) = world.addresses.take(world.asked.answers())
+    assert told(stack) == TOLD
+    assert stack.addresses == SLEEPS
+    # the callers are known now, and what is between them and the innermost frame is not theirs
+    world.addresses.want(2, RawStack((LIB + 0x18, *SLEEPS[1:]), ""))
+    ((_, pairs),) = world.asked.tails
+    assert pairs == [(app, 0x101F, lib, 0x1018)]
+    ((_, other),) = world.addresses.take(world.asked.answers())
+    assert told(other) == [(LIB + 0x18, "/lib/libc.so+0x1018"), *TOLD[3:]]
+    assert told(world.addresses.want(3, RawStack(SLEEPS, ""))) == TOLD
+
+
+def test_refused_tail_calls_cost_only_themselves(world: World) -> None:
+    world.addresses.want(1, RawStack(SLEEPS, ""))
+    ((request, _),) = world.asked.tails
+    world.asked.tails.clear()
+    replies = [*world.asked.answers(), FailedReply(request, "it died")]
+    ((_, stack),) = world.addresses.take(replies)
+    assert told(stack) == [TOLD[0], *TOLD[3:]]
+    assert world.addresses.notes == ["frames that tail calls removed are not told: it died"]
+
+
+def test_tail_calls_are_kept_for_the_next_run(tmp_path: Path) -> None:
+    sleeps = RawStack((APP + 0x10, APP + 0x20), "")
+    world = World(code(APP, "/app"), cache=Cache(tmp_path / "hud" / "modules"))
+    (app,) = world.asked.modules
+    nap = Recovered(app, 0x1100, (Frame(0, "nap", module="/app", recovered=True),))
+    world.asked.between[app, 0x101F, app, 0x1010] = [nap]
+    world.addresses.want(1, sleeps)
+    world.addresses.take(world.asked.answers())
+    world.addresses.keep_names()
+    again = World(code(APP, "/app"), cache=Cache(tmp_path / "hud" / "modules"))
+    again.addresses.want(1, sleeps)
+    assert (again.asked.tails, again.asked.frames) == ([], [])
+    ((_, stack),) = again.addresses.take([])
+    assert told(stack)[1] == (APP + 0x100, "nap")
+    again.addresses.want(2, RawStack((APP + 0x18, APP + 0x20), ""))
+    assert len(again.asked.tails) == 1
 
 
 # --------------------------------------------------------------------------- the real resolver

@@ -29,8 +29,8 @@ def test_new_ones_come_after_the_known() -> None:
     assert copies.known == (two, one)
     layouts = copies.layouts
     assert [(layout.module, layout.tls_offset, layout.core) for layout in layouts] == [
-        (3, 64, 0),
-        (0, 64, 0),
+        (3, 64, -1),
+        (0, 64, -1),
     ]
 
 

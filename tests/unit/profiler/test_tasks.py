@@ -8,13 +8,17 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from hud.errors import TargetError
 from hud.model import Batch, Kind, Sample, TaskCount, TaskKind, ThreadState, TimeSplit, Where
+from hud.profiler.cache import Cache
+from hud.profiler.debugfiles import Place
 from hud.profiler.modules import Module
 from hud.profiler.tasks import PATIENCE, Driving, TaskReader
+from hud.profiler.types import KeptTypes
 from hud.runtime.blocks import Block
 from hud.runtime.context import LAYOUTS, layout_of
 from hud.symbols.client import FailedReply, KindsReply
@@ -24,6 +28,7 @@ TID = 77
 IDLE, READY, RUNNING = 4 << 6 | 8, 3 << 6 | 4, 3 << 6 | 1
 CODE = 0x1000
 HANDLE, LISTS, SCHEDULER, WORKER, CORE, QUEUE, VTABLE, TASKS = (4096 * at for at in range(8))
+REMOTES = WORKER + 1024
 
 
 class Runtime:
@@ -35,8 +40,10 @@ class Runtime:
         self.size = len(states)
         workers, shards = 3, 16
         self.put(SCHEDULER, 1, self.at(WORKER), 0, self.at(CORE))
-        self.put(WORKER + 16, self.at(HANDLE))
-        self.put(HANDLE + 128 + 320, 8, workers, 8, workers)
+        self.put(WORKER, 2, 1, self.at(HANDLE), 1)
+        self.put(REMOTES + 16, self.at(QUEUE), 8)
+        self.put(HANDLE, 4, 1)
+        self.put(HANDLE + 128 + 320, self.at(REMOTES), workers, 8, workers)
         self.put(HANDLE + 128 + 32, 5)
         self.put(HANDLE + 128 + 368, self.at(LISTS), shards, 9, len(states), shards - 1, 1)
         self.put(CORE, 0, 0, 0, self.at(QUEUE))
@@ -56,11 +63,18 @@ class Runtime:
 
 
 class Modules:
+    def __init__(self, cache: Cache, key: str) -> None:
+        self.types = KeptTypes(cache)
+        self.key = key
+
+    def places(self, number: int) -> tuple[Place, ...]:
+        return ()
+
     def is_code(self, address: int) -> bool:
         return address == CODE
 
     def locate(self, address: int) -> tuple[Module, int]:
-        return Module(3, "/app"), address - 0x800
+        return Module(3, "/app", key=self.key), address - 0x800
 
 
 class Resolver:
@@ -73,9 +87,10 @@ class Resolver:
 
 
 @contextmanager
-def reader() -> Iterator[tuple[TaskReader, Resolver]]:
+def reader(cache: Cache | None = None) -> Iterator[tuple[TaskReader, Resolver]]:
     resolver = Resolver()
-    opened = TaskReader(os.getpid(), Modules(), resolver)  # type: ignore[arg-type]
+    modules = Modules(cache or Cache(None), "k" if cache is not None else "")
+    opened = TaskReader(os.getpid(), modules, resolver)  # type: ignore[arg-type]
     try:
         yield opened, resolver
     finally:
@@ -115,6 +130,17 @@ def test_what_a_batch_is_told() -> None:
         assert len(resolver.asked) == 2, "debug information came late"
         opened.take(FailedReply(2, "died"))
         assert opened.pending == 0
+
+
+def test_a_second_run_does_not_ask_for_types_again(tmp_path: Path) -> None:
+    runtime = Runtime({1: IDLE})
+    with reader(Cache(tmp_path / "kept")) as (opened, _):
+        filled(opened, runtime)
+        opened.take(KindsReply(1, [("app::run", "src/main.rs:1", True)]))
+    with reader(Cache(tmp_path / "kept")) as (opened, resolver):
+        named = TaskKind(runtime.at(VTABLE), "app::run", "src/main.rs:1", inferred=True)
+        assert filled(opened, runtime).task_kinds[-1] == named
+        assert resolver.asked == []
 
 
 def test_types_of_tasks_that_samples_and_states_name() -> None:
@@ -180,12 +206,21 @@ def test_a_runtime_that_is_gone_is_forgotten() -> None:
         assert filled(opened, runtime).tasks is None
 
 
-def test_that_nothing_is_found_is_told_once_it_is_certain() -> None:
+def test_that_nothing_is_found_is_told_as_long_as_it_is_so() -> None:
+    runtime = Runtime({1: IDLE})
+    runtime.put(HANDLE + 128 + 368, 0)
     with reader() as (opened, _):
         for _ in range(PATIENCE):
             assert opened.trouble == ""
-            opened.fill(Batch(1), {os.getpid(): Driving(8, LAYOUT)}, 5_000_000)
-        assert opened.trouble.startswith("the runtime's tasks are not read")
+            assert filled(opened, runtime).tasks is None
+        assert opened.trouble == (
+            "the runtime's tasks are not read so far: of the list of tasks none as in tokio 1.38 "
+            "to 1.54"
+        )
+        runtime.put(HANDLE + 128 + 368, runtime.at(LISTS))
+        opened.walk_now()
+        assert filled(opened, runtime).tasks is not None
+        assert opened.trouble == ""
 
 
 def test_memory_that_may_not_be_read() -> None:

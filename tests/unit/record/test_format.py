@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,9 +15,11 @@ from hud.model import (
     Code,
     Culprit,
     Detection,
+    Frame,
     HostPressure,
     Losses,
     PollStats,
+    Precision,
     Rung,
     RunInfo,
     Target,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from hud.record.format import Tale
 
 LAST_64 = (1 << 64) - 1
+PLACED = Frame(1, "db::get", file="src/db.rs", line=9, precision=Precision.DEFINITION)
 
 
 def told_again(records: list[bytes]) -> list[Tale]:
@@ -47,7 +50,12 @@ def full_batch(build: ModuleType) -> Batch:
     return Batch(
         time_ns=9_000_000_000,
         samples=[cpu, cpu._replace(info=0xFFFFFFFF, task_id=LAST_64)],
-        stacks={**build.STACKS, LAST_64: build.stack(build.unnamed(), complete=False)},
+        stacks={
+            **build.STACKS,
+            LAST_64: build.stack(build.unnamed(), complete=False),
+            9: build.stack(replace(build.user("app::nap"), recovered=True, gap=True)),
+            5: build.stack(PLACED),
+        },
         workers=[Worker(0, 7, "tokio-rt-worker", "main")],
         names={7: "tokio-rt-worker", 8: "ünï\x1b[31m"},
         culprits=[Culprit(9, 8, "stress-ng")],
@@ -170,6 +178,16 @@ def test_unknown_kinds_and_fields_are_skipped(build: ModuleType) -> None:
     assert isinstance(tales[1], Batch)
     assert tales[1].names == {4: "x"}
     assert len(tales) == 2
+
+
+def test_the_frames_of_an_earlier_version() -> None:
+    """They say nothing of how well their place is known: it was the call's own line."""
+    frame = msgspec.to_builtins(PLACED)
+    del frame["precision"]
+    rows = {7: ([1], True, "", [0])}
+    (tale,) = told_again([record(RecordKind.BATCH, {"new_frames": [frame], "rows": rows})])
+    assert isinstance(tale, Batch)
+    assert tale.stacks[7].frames == (replace(PLACED, precision=Precision.EXACT),)
 
 
 def test_samples_that_a_later_version_made_longer(build: ModuleType) -> None:

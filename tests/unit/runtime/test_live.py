@@ -28,8 +28,8 @@ from hud.runtime.live import (
     lent_core,
     memory_reader,
     thread_pointers,
-    tick_of,
-    with_current_tick,
+    turn_of,
+    with_cores,
 )
 from hud.target.mappings import read_mappings
 
@@ -299,75 +299,77 @@ def test_any_bytes_give_a_result(data: bytes, scheduler: int) -> None:
     pointers = threads_with(memory, TAGGED, noisy)
     found = confirm(TAGGED, pointers, memory.read)
     assert found.insane + len(found.readings) == 1
-    with_current_tick(TAGGED, found.readings, memory.read)
+    with_cores(TAGGED, found.readings, memory.read)
 
 
-# --------------------------------------------------------------------------- the tick
+# --------------------------------------------------------------------------- the turn
+
+SCHEDULER, CORE, ARC = 0x10000, 0x20000, 0x30000
 
 
-def current_thread(memory: Memory, *, tag: int = 0, interval_at: int = 140) -> dict[int, int]:
-    scheduler = memory.region(0x10000, 0x100).start
-    core = memory.region(0x20000, 0x200).start
-    memory.write(scheduler, bytes((tag,)))
-    memory.write(scheduler + LAYOUT.core, struct.pack("<Q", core))
-    memory.write(core + interval_at, struct.pack("<I", 31))
-    return threads_with(memory, LAYOUT, context(LAYOUT, runtime=0, scheduler=scheduler))
+def current_thread(memory: Memory, *, tag: int = 0) -> dict[int, int]:
+    for start in (SCHEDULER, CORE, ARC):
+        memory.region(start, 0x800)
+    memory.write(SCHEDULER, struct.pack("<4Q", tag, ARC, 1, CORE))
+    memory.write(ARC, struct.pack("<2Q", 3, 1))
+    memory.write(CORE + 136, struct.pack("<II4B", 7, 31, 1, 0, 0, 1))
+    return threads_with(memory, LAYOUT, context(LAYOUT, runtime=0, scheduler=SCHEDULER))
 
 
-def with_tick(memory: Memory, layout: ContextLayout, pointers: dict[int, int]) -> ContextLayout:
-    return with_current_tick(layout, confirm(layout, pointers, memory.read).readings, memory.read)
+def proven(memory: Memory, layout: ContextLayout, pointers: dict[int, int]) -> ContextLayout:
+    return with_cores(layout, confirm(layout, pointers, memory.read).readings, memory.read)
 
 
-def test_tick_of_current_thread_is_found_in_its_core(memory: Memory) -> None:
-    assert with_tick(memory, LAYOUT, current_thread(memory)) == replace(LAYOUT, tick_current=136)
-
-
-@pytest.mark.parametrize("settings", [{"tag": 1}, {"interval_at": 300}])
-def test_tick_that_is_not_to_be_found(memory: Memory, settings: dict[str, int]) -> None:
-    assert with_tick(memory, LAYOUT, current_thread(memory, **settings)) is LAYOUT
+def test_what_the_table_says_of_a_core_counts_only_where_a_core_shows_it(memory: Memory) -> None:
+    layout = proven(memory, LAYOUT, current_thread(memory))
+    assert layout == replace(LAYOUT, tick_multi=NONE, tick_current=136)
+    nobody = threads_with(memory, LAYOUT, context(LAYOUT, runtime=2))
+    assert proven(memory, LAYOUT, nobody) == replace(LAYOUT, core=NONE, tick_multi=NONE)
 
 
 def test_a_worker_that_has_lent_its_core(memory: Memory) -> None:
-    scheduler = confirm(LAYOUT, current_thread(memory), memory.read).readings[0].scheduler
-    assert not lent_core(LAYOUT, scheduler, memory.read)  # it has one, and is current_thread
-    memory.write(scheduler + LAYOUT.core, bytes(8))
-    assert not lent_core(LAYOUT, scheduler, memory.read)
-    memory.write(scheduler, b"\1")
-    assert lent_core(LAYOUT, scheduler, memory.read)
-    assert not lent_core(replace(LAYOUT, core=NONE), scheduler, memory.read)
-    # a Tokio without rt-multi-thread keeps no tag
-    assert not lent_core(replace(LAYOUT, tick_multi=NONE), scheduler, memory.read)
+    current_thread(memory)
+    assert not lent_core(LAYOUT, SCHEDULER, memory.read)  # it has one, and is current_thread
+    memory.write(SCHEDULER + LAYOUT.core, bytes(8))
+    assert not lent_core(LAYOUT, SCHEDULER, memory.read)
+    memory.write(SCHEDULER, b"\1")
+    assert lent_core(LAYOUT, SCHEDULER, memory.read)
+    assert not lent_core(replace(LAYOUT, core=NONE), SCHEDULER, memory.read)
+    assert not lent_core(replace(LAYOUT, untagged=True), SCHEDULER, memory.read)
     assert not lent_core(LAYOUT, 0, memory.read)
     assert not lent_core(LAYOUT, 0xDEAD_0000, memory.read)
 
 
-def test_tick_without_a_core_or_with_a_wild_pointer(memory: Memory) -> None:
+def test_a_wild_pointer_to_a_core_proves_nothing(memory: Memory) -> None:
     pointers = current_thread(memory)
-    without = replace(LAYOUT, core=NONE)
-    assert with_tick(memory, without, pointers) is without
-    for wild in (0, 8, (1 << 64) - 8):
-        memory.write(0x10000 + LAYOUT.core, struct.pack("<Q", wild))
-        assert with_tick(memory, LAYOUT, pointers) is LAYOUT
+    for wild in (8, 0xDEAD_0000, (1 << 64) - 8):
+        memory.write(SCHEDULER + LAYOUT.core, struct.pack("<Q", wild))
+        layout = proven(memory, LAYOUT, pointers)
+        assert (layout.core, layout.tick_current, layout.tick_multi) == (NONE, NONE, NONE)
 
 
 @pytest.mark.parametrize(
-    ("tag", "layout", "tick"),
+    ("tag", "layout", "turn"),
     [
         (0, replace(LAYOUT, tick_current=136), 7),
+        (0, replace(LAYOUT, tick_current=136, flags=True), 7),
         (1, replace(LAYOUT, tick_multi=136), 7),
+        (1, replace(LAYOUT, tick_multi=136, flags=True), 7 | 0x0100_0001 << 32),
         (0, LAYOUT, None),
         (1, replace(LAYOUT, tick_multi=1 << 20), None),
         (1, replace(LAYOUT, core=NONE), None),
+        (ARC, replace(LAYOUT, core=16, untagged=True, tick_current=136), 7),
     ],
 )
-def test_tick_of_a_scheduler(
-    memory: Memory, tag: int, layout: ContextLayout, tick: int | None
+def test_turn_of_a_scheduler(
+    memory: Memory, tag: int, layout: ContextLayout, turn: int | None
 ) -> None:
     current_thread(memory, tag=tag)
-    memory.write(0x20000 + 136, struct.pack("<I", 7))
-    reading = Reading(1, True, 0x10000, 3, in_budget=True)
-    assert tick_of(layout, reading, memory.read) == tick
-    assert tick_of(layout, reading._replace(scheduler=0), memory.read) is None
+    if layout.untagged:
+        memory.write(SCHEDULER, struct.pack("<3Q", ARC, 1, CORE))
+    reading = Reading(1, True, SCHEDULER, 3, in_budget=True)
+    assert turn_of(layout, reading, memory.read) == turn
+    assert turn_of(layout, reading._replace(scheduler=0), memory.read) is None
 
 
 # --------------------------------------------------------------------------- parts that lie apart
@@ -416,13 +418,13 @@ def test_ticks_of_both_schedulers_are_found_where_the_parts_lie_apart(memory: Me
     memory.write(context, struct.pack("<3Q", shared, 0, core))
     memory.write(core + 80, struct.pack("<QIB", shared, 7, 0))
     pointers = threads_with(memory, APART, apart(runtime=0, current=context, budget=1))
-    layout = with_tick(memory, APART, pointers)
+    layout = proven(memory, APART, pointers)
     assert layout == replace(APART, core=16, tick_current=88)
     assert layout.tells_polls
     assert not APART.tells_polls
     (reading,) = confirm(layout, pointers, memory.read).readings
-    assert tick_of(layout, reading, memory.read) == 7
-    assert tick_of(layout, reading._replace(current=False), memory.read) is None
+    assert turn_of(layout, reading, memory.read) == 7
+    assert turn_of(layout, reading._replace(current=False), memory.read) is None
 
 
 # --------------------------------------------------------------------------- the reader

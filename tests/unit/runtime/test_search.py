@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from typing import NamedTuple
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hud.model import Mapping
 from hud.runtime.blocks import Block, executable_block
-from hud.runtime.search import TLS_LIMIT, Found, search
+from hud.runtime.context import LAYOUTS, NONE, VARIANTS, ContextLayout, layout_of
+from hud.runtime.search import TLS_LIMIT, Found, Live, decide, same_places, search
 
 HEAP = 0x5000_0000
 STACKS = 0x7000_0000
@@ -24,10 +28,20 @@ class Tls(NamedTuple):
     align: int = 8
 
 
+class Shape(NamedTuple):
+    tokio: str
+    scheduler: int
+    task_tag: int
+    task_id: int
+    budget: int
+    runtime: int
+
+
 class Process:
     """Threads with a TLS block each; the first ones are workers of Tokio 1.45 to 1.54."""
 
-    def __init__(self, threads: int = 4, workers: int = 2, scheduler: int = 40) -> None:
+    def __init__(self, threads: int = 4, workers: int = 2, shape: Shape | None = None) -> None:
+        shape = shape or Shape("1.45 to 1.54", 40, NONE, 48, 68, 70)
         self.memory: dict[int, bytearray] = {HEAP: bytearray(4096)}
         self.pointers = {}
         self.reads = 0
@@ -35,13 +49,17 @@ class Process:
             start = STACKS + 0x10000 * number
             block = self.memory[start] = bytearray(SIZE)
             self.pointers[100 + number] = start + SIZE
-            block[PLACE + 70] = 2
+            block[PLACE + shape.runtime] = 2
             if number < workers:
                 context = HEAP + 64 * number
                 struct.pack_into("<QQ", self.memory[HEAP], 64 * number, 1, HEAP + 2048)
-                struct.pack_into("<Q", block, PLACE + scheduler, context)
-                struct.pack_into("<Q", block, PLACE + 48, number + 1)
-                block[PLACE + 70] = 1
+                struct.pack_into("<QQQ", self.memory[HEAP], 2048, 2, 1, HEAP + 3072)
+                struct.pack_into("<Q", block, PLACE + shape.scheduler, context)
+                struct.pack_into("<Q", block, PLACE + shape.task_id, number + 1)
+                if shape.task_tag != NONE:
+                    block[PLACE + shape.task_tag] = 1
+                block[PLACE + shape.runtime] = 1
+                block[PLACE + shape.budget] = number % 2
         self.mappings = [
             Mapping(start, start + len(data), 0, False, "", writable=True)
             for start, data in self.memory.items()
@@ -62,11 +80,16 @@ class Process:
         assert isinstance(block, Block)
         return self.search_in(block, tokio)
 
-    def search_in(self, block: Block, tokio: str = "1.54.1") -> Found | str:
+    def search_in(
+        self, block: Block, tokio: str = "1.54.1", within: tuple[int, int] | None = None
+    ) -> Found | str:
         slept: list[float] = []
-        found = search(block, [tokio], self.pointers, self.mappings, self.read, slept.append)
-        assert isinstance(found, str) or slept == [0.005] * 4
+        found = search(block, [tokio], self.live(slept.append), within)
+        assert isinstance(found, str) or set(slept) == {0.005}
         return found
+
+    def live(self, sleep: Callable[[float], None] = lambda _: None) -> Live:
+        return Live(self.pointers, self.mappings, self.read, sleep)
 
 
 def test_the_one_place_where_all_threads_are_sane_is_found() -> None:
@@ -125,7 +148,6 @@ def test_two_places_are_as_bad_as_none() -> None:
 @pytest.mark.parametrize(
     ("tokio", "tls", "want"),
     [
-        ("nonsense", Tls(), "no version of tokio in the executable"),
         ("1.54.1", Tls(memsz=0), "a TLS segment of 0 bytes"),
         ("1.54.1", Tls(memsz=TLS_LIMIT + 8), f"a TLS segment of {TLS_LIMIT + 8} bytes"),
     ],
@@ -153,3 +175,130 @@ def test_in_a_shared_object_it_is_found_inside_the_blocks() -> None:
     )
     process.pointers.clear()
     assert process.search_in(Block(2, 0, SIZE, "api.so")) == "no thread uses it yet"
+
+
+# --------------------------------------------------------------------------- without a version
+
+
+def test_without_a_version_every_row_is_tried_and_told_as_a_range() -> None:
+    found = Process().search("nonsense")
+    assert isinstance(found, Found)
+    assert found.layout.tls_offset == PLACE - SIZE
+    assert found.layout.why == (
+        "tokio, version not known; layout as in 1.40 to 1.54, CONTEXT found by its contents at "
+        "tls-256 (stripped)"
+    )
+    assert found.layout.tick_multi == NONE, "1.44 has another than 1.45"
+
+
+SHAPES = (
+    Shape("1.29 to 1.39", 56, 32, 40, 76, 78),
+    Shape("1.50 to 1.54 with taskdump", 40, NONE, 48, 92, 94),
+    Shape("1.29 to 1.39 with Rust 1.63", 40, 48, 56, 77, 76),
+)
+
+
+@pytest.mark.parametrize("tokio", ["", "1.47.1"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_layout_that_is_not_of_the_version_is_found_by_what_is_there(
+    shape: Shape, tokio: str
+) -> None:
+    process = Process(shape=shape)
+    found = process.search(tokio)
+    assert isinstance(found, Found)
+    layout = found.layout
+    assert layout.tls_offset + layout.scheduler == PLACE + shape.scheduler - SIZE
+    assert layout.tls_offset + layout.task_id == PLACE + shape.task_id - SIZE
+    assert layout.tls_offset + layout.budget_tag == PLACE + shape.budget - SIZE
+    assert layout.tls_offset + layout.runtime == PLACE + shape.runtime - SIZE
+    assert f"; layout as in {shape.tokio}, CONTEXT found" in layout.why
+
+
+def test_of_a_context_of_no_known_size_only_its_bytes_are_searched() -> None:
+    process = Process()
+    for number in range(4):
+        block = process.block(number)
+        block[PLACE - 160 : PLACE - 80] = block[PLACE : PLACE + 80]
+    assert process.search() == "2 places in the threads' TLS look like CONTEXT"
+    block = executable_block(Tls(), "x86_64")
+    assert isinstance(block, Block)
+    found = process.search_in(block, within=(PLACE - 40, 136))
+    assert isinstance(found, Found)
+    assert found.layout.tls_offset == PLACE - SIZE
+    assert found.layout.why == "tokio 1.54.1, CONTEXT of 136 bytes told by its contents"
+
+
+def test_a_multi_thread_scheduler_in_a_thread_entered_as_current_thread_is_none() -> None:
+    process = Process()
+    process.block(0)[PLACE + 70] = 0
+    assert process.search() == "no place in the threads' TLS looks like CONTEXT"
+
+
+def test_a_scheduler_without_a_tag_is_one() -> None:
+    process = Process()
+    for number in range(2):
+        struct.pack_into("<QQQ", process.memory[HEAP], 64 * number, HEAP + 2048, 0, HEAP)
+        process.block(number)[PLACE + 70] = 0
+    assert isinstance(process.search(), Found)
+
+
+def test_large_blocks_of_thread_locals_are_searched() -> None:
+    process = Process()
+    size = 200_000
+    for number in range(4):
+        start = STACKS + 0x10000 * number
+        block = bytearray(size - SIZE) + process.memory.pop(start)
+        start = STACKS + 0x1000000 * (number + 1)
+        process.memory[start] = block
+        process.pointers[100 + number] = start + size
+    found = process.search(tls=Tls(memsz=size))
+    assert isinstance(found, Found)
+    assert found.layout.tls_offset == PLACE - SIZE
+
+
+# --------------------------------------------------------------------------- a known place
+
+
+def proposed(process: Process, size: int, *tokio: str) -> list[ContextLayout]:
+    block = executable_block(Tls(), "x86_64")
+    assert isinstance(block, Block)
+    rows = [row for row in (*LAYOUTS, *VARIANTS) if row.size == size and row.tokio in tokio]
+    return [layout_of(row, block, PLACE, row.tokio) for row in rows]
+
+
+def test_of_several_layouts_of_one_size_the_threads_decide() -> None:
+    rows = (
+        "1.40 to 1.54",
+        "1.45 to 1.54 with Rust before 1.80",
+        "1.29 to 1.39 with Rust before 1.80",
+    )
+    process = Process()
+    found = decide(proposed(process, 72, *rows), process.live())
+    assert isinstance(found, Found)
+    assert found.layout.why == "1.45 to 1.54 with Rust before 1.80"
+    idle = Process(workers=0)
+    assert decide(proposed(idle, 72, *rows), idle.live()) == (
+        "3 places in the threads' TLS look like CONTEXT"
+    )
+
+
+def test_layouts_that_differ_in_the_tick_alone_are_one_without_it() -> None:
+    process = Process()
+    layouts = proposed(process, 80, "1.40 to 1.44", "1.45 to 1.54")
+    assert same_places(layouts)
+    found = decide(layouts, process.live())
+    assert isinstance(found, Found)
+    assert found.layout.tick_multi == NONE
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_garbage_never_raises(data: st.DataObject) -> None:
+    process = Process()
+    for _ in range(data.draw(st.integers(1, 10))):
+        memory = data.draw(st.sampled_from(list(process.memory.values())))
+        at = data.draw(st.integers(0, len(memory) // 8 - 1))
+        word = data.draw(st.integers(0, (1 << 64) - 1) | st.sampled_from([0, HEAP, HEAP + 64]))
+        struct.pack_into("<Q", memory, 8 * at, word)
+    process.search()
+    process.search("")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hud.runtime.context import NONE, ContextLayout
-from hud.runtime.ticks import current_tick, current_tick_offset, multi_tick, with_tick
+from hud.runtime.ticks import current_tick, multi_tick, with_tick
 
 BASE = 0x7000_0000
 SIZE = 0x4000
@@ -128,21 +128,3 @@ def test_any_bytes_give_a_result(data: bytes, current: bool) -> None:
     memory.data[0x100 : 0x100 + len(data)] = data
     memory.data[0x1000 : 0x1000 + len(data)] = data
     assert with_tick(LAYOUT, CONTEXT, current, memory.read).task_id == NONE
-
-
-# --------------------------------------------------------------------------- since Tokio 1.29
-
-
-@pytest.mark.parametrize("offset", [136, 160])
-def test_tick_of_a_current_thread_core_is_before_its_interval(offset: int) -> None:
-    core = bytearray(200)
-    struct.pack_into("=II", core, offset, 199, 31)
-    struct.pack_into("=II", core, 8, 31, 0)  # 31 in the first word of a pair is something else
-    assert current_tick_offset(bytes(core)) == offset
-    struct.pack_into("=II", core, 64, 7, 31)
-    assert current_tick_offset(bytes(core)) == NONE
-
-
-def test_no_tick_in_a_core_with_another_interval() -> None:
-    assert current_tick_offset(bytes(200)) == NONE
-    assert current_tick_offset(b"") == NONE

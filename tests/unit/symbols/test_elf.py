@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
+import lzma
 import os
 import struct
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -12,7 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hud.errors import FormatError
-from hud.symbols.elf import PT_GNU_EH_FRAME, ElfFile, Symbol, TlsSegment
+from hud.symbols import inflate
+from hud.symbols.elf import PT_GNU_EH_FRAME, PT_GNU_RELRO, ElfFile, Symbol, TlsSegment
+from hud.symbols.inflate import XZ_LIMIT
 
 from .elfbuild import TEXT, Sec, Seg, Sym, compressed, elf, note, symbol_sections
 
@@ -77,6 +82,26 @@ def test_without_section_headers() -> None:
     assert file.loads[0].vaddr == TEXT
 
 
+def test_data_is_all_that_no_code_is() -> None:
+    at = TEXT + 0x1000
+    sections = [
+        Sec(".rodata.cst", b"cst", flags=2, addr=at),
+        Sec(".eh_frame", b"eh", flags=2, addr=at + 3),
+        Sec(".data.rel.ro", b"relro", flags=3, addr=at + 5),
+        Sec(".bss", b"", type=8, flags=3, addr=at + 10),
+    ]
+    loads = [Seg(1, 6, at, at, 10, 10), Seg(PT_GNU_RELRO, 4, at + 5, at + 5, 5, 5)]
+    file = ElfFile(elf(sections, segments=loads))
+
+    def pieces(limit: int, *, writable: bool) -> list[tuple[int, bytes]]:
+        return [(vaddr, bytes(one)) for vaddr, one in file.data_pieces(limit, writable=writable)]
+
+    assert pieces(100, writable=False) == [(at, b"cst")]
+    assert pieces(100, writable=True) == [(at, b"cst"), (at + 5, b"relro")]
+    assert pieces(5, writable=True) == [(at, b"cst"), (at + 5, b"re")]
+    assert [file.is_constant(vaddr) for vaddr in (TEXT, at, at + 5)] == [True, False, True]
+
+
 def test_damaged_section_headers_count_as_none() -> None:
     data = bytearray(elf())
     struct.pack_into("<Q", data, 40, 1 << 60)
@@ -130,13 +155,90 @@ def test_damaged_compression(data: bytes, why: str) -> None:
         file.section_data(".debug_info")
 
 
-@pytest.mark.skipif(sys.version_info >= (3, 14), reason="Python 3.14 reads zstd")
-def test_zstd_leaves_a_note() -> None:
-    file = ElfFile(elf([Sec(".debug_info", compressed(b"x", kind=2), flags=0x800)]))
+def test_gnu_compressed_sections_have_their_plain_name() -> None:
+    text = b"some debug info " * 1000
+    packed = b"ZLIB" + struct.pack(">Q", len(text)) + zlib.compress(text)
+    file = ElfFile(elf([Sec(".zdebug_info", packed)]))
+    assert bytes(file.section_data(".debug_info")) == text
+    found = file.section(".debug_info")
+    assert found is not None
+    assert found.compressed
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"ZLIB" + struct.pack(">Q", 1 << 40) + b"x", "too large"),
+        (b"ZLIB" + struct.pack(">Q", 1 << 28) + b"x", "impossible compression ratio"),
+        (b"ZLIB" + struct.pack(">Q", 9) + zlib.compress(b"ten bytes "), "10 bytes instead of 9"),
+        (b"ZLIB" + bytes(8) + b"junk", "incorrect header check"),
+        (b"ZLIB", "no compression header"),
+        (b"zlib" + bytes(20), "no compression header"),
+    ],
+)
+def test_damaged_gnu_compression(data: bytes, why: str) -> None:
+    with pytest.raises(FormatError, match=why):
+        ElfFile(elf([Sec(".zdebug_info", data)])).section_data(".debug_info")
+
+
+ZSTD = bytes.fromhex("28b52ffd604005c5000080736f6d6520646562756720696e666f2001005a9c7f2e01")
+"""1600 bytes of text as zstd 1.5 makes them."""
+
+
+def _zstd(frame: bytes, size: int) -> ElfFile:
+    head = struct.pack("<IIQQ", 2, 0, size, 1)
+    return ElfFile(elf([Sec(".debug_info", head + frame, flags=0x800)]))
+
+
+def _zstd_at_hand() -> bool:
+    try:
+        ctypes.CDLL(inflate.LIBZSTD)
+    except OSError:
+        return sys.version_info >= (3, 14)
+    return True
+
+
+@pytest.mark.skipif(not _zstd_at_hand(), reason="neither libzstd nor Python 3.14")
+def test_zstd() -> None:
+    text = b"some debug info " * 100
+    assert bytes(_zstd(ZSTD, len(text)).section_data(".debug_info")) == text
+    for damaged in (_zstd(ZSTD, 1599), _zstd(ZSTD[:-3], 1600), _zstd(b"junk", 0), _zstd(b"", 9)):
+        with pytest.raises(FormatError):
+            damaged.section_data(".debug_info")
+
+
+def test_zstd_without_a_library_leaves_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inflate, "LIBZSTD", "libzstd.so.none")
+    monkeypatch.setitem(sys.modules, "compression", None)
+    file = _zstd(ZSTD, 1600)
     for _ in range(2):
-        with pytest.raises(FormatError, match=r"zstd needs Python 3\.14"):
+        with pytest.raises(FormatError, match=r"zstd needs libzstd\.so\.none \(package "):
             file.section_data(".debug_info")
-    assert file.notes == ["compressed debug info: zstd needs Python 3.14"]
+    assert len(file.notes) == 1
+
+
+def test_mini_debug_is_a_file_of_its_own() -> None:
+    inner = elf(symbol_sections([Sym("main", TEXT, 16)]))
+    file = ElfFile(elf([Sec(".gnu_debugdata", lzma.compress(inner))]), "app")
+    mini = file.mini_debug()
+    assert mini is not None
+    assert [mini.symbol_name(one.name) for one in mini.symbols()] == ["", "main"]
+    assert ElfFile(elf()).mini_debug() is None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"junk",
+        lzma.compress(b"not an elf file"),
+        lzma.compress(bytes(XZ_LIMIT + 1), preset=0),
+        lzma.compress(b"x", filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 2 * XZ_LIMIT}]),
+    ],
+    ids=["no xz", "no elf", "too large", "a decoder that is too large"],
+)
+def test_damaged_mini_debug(data: bytes) -> None:
+    with pytest.raises(FormatError):
+        ElfFile(elf([Sec(".gnu_debugdata", data)])).mini_debug()
 
 
 def test_build_id_from_section_or_segment() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hud.model import Origin
+from hud.model import Origin, Precision
 from hud.symbols.bounds import Bounds
 from hud.symbols.elf import EHDR, PHDR, ElfFile
 from hud.symbols.flow import Flow
@@ -112,6 +112,8 @@ def program(
 
 
 RECORD = RELRO
+STATE = bytes.fromhex("0fb64711")
+"""movzx eax, byte ptr [rdi + 0x11]"""
 
 
 def record(index: int) -> int:
@@ -160,40 +162,6 @@ def test_what_cannot_be_a_location_is_none(path: str | bytes, line: int, column:
     assert Locations(made.elf).at(made.records[0]) is None
 
 
-def test_references_know_from_where_they_are_reached_and_definitions() -> None:
-    start, cold = TEXT, TEXT + 0x400
-    made = program(
-        {
-            start + 0x10: jne(start + 0x10, cold),
-            start + 0x80: jne(start + 0x80, cold + 0x20),
-            cold: lea(cold, record(0)) + call(cold + 7, RESUMED),
-            cold + 0x20: lea(cold + 0x20, record(1)) + call(cold + 0x27, TEXT + 0x900),
-        },
-        [(MAIN, 20, 30), (MAIN, 25, 9)],
-        [],
-    )
-    first, second = Locations(made.elf).references(start, 0x500)
-    assert first == (cold, record(0), (start + 0x10,), Location(MAIN, 20, 30), True)
-    assert second == (cold + 0x20, record(1), (start + 0x80,), Location(MAIN, 25, 9), False)
-
-
-def test_aarch64_forms_addresses_in_two_instructions() -> None:
-    def adrp(at: int, target: int, register: int) -> int:
-        pages = (target >> 12) - (at >> 12)
-        return 0x90000000 | (pages & 3) << 29 | (pages >> 2 & 0x7FFFF) << 5 | register
-
-    words = {
-        TEXT: 0x54000001 | (0x40 // 4) << 5,  # b.ne +0x40
-        TEXT + 4: 0xD65F03C0,
-        TEXT + 0x40: adrp(TEXT + 0x40, record(1), 3),
-        TEXT + 0x44: 0x91000000 | (record(1) & 0xFFF) << 10 | 3 << 5,
-    }
-    pieces = {at: struct.pack("<I", word) for at, word in words.items()}
-    made = program(pieces, [(MAIN, 1, 1), (MAIN, 9, 2)], [], machine=183)
-    (only,) = Locations(made.elf).references(TEXT, 0x80)
-    assert only == (TEXT + 0x44, record(1), (TEXT,), Location(MAIN, 9, 2), False)
-
-
 # --------------------------------------------------------------------------- bounds, flow
 
 
@@ -225,18 +193,26 @@ def handlers() -> Program:
     The calls that block are far from their tests: 0x600 belongs to hash, 0x680 to parse.
     """
     cold, lines = TEXT + 0x400, (10, 30, 50)
-    pieces = {}
+    pieces = {TEXT: STATE}
     for index, at in enumerate((TEXT + 8, TEXT + 0x100, TEXT + 0x200)):
         block = cold + 0x20 * index
         pieces[at] = jne(at, block)
         pieces[block] = lea(block, record(index)) + call(block + 7, RESUMED)
     for at, target in ((TEXT + 0x110, TEXT + 0x5F0), (TEXT + 0x210, TEXT + 0x670)):
         pieces[at] = b"\xe9" + struct.pack("<i", target - at - 5)
+    for index, pc in enumerate((TEXT + 0x600, TEXT + 0x680)):
+        block = cold + 0x80 + 0x20 * index
+        for at in (pc - 0xC, pc + 0x10):  # a panic before and behind each call
+            pieces[at] = jne(at, block)
+        pieces[pc - 6] = call(pc - 6, TEXT + 0x900)
+        pieces[pc] = call(pc, TEXT + 0x900)
+        pieces[pc + 8] = call(pc + 8, TEXT + 0x900)
+        pieces[block] = lea(block, record(3 + index)) + call(block + 7, TEXT + 0x900)
     for at in (TEXT + 0x460, TEXT + 0x620, TEXT + 0x6A0):
         pieces[at] = b"\x0f\x0b"
     return program(
         pieces,
-        [(MAIN, line, 40) for line in lines],
+        [*((MAIN, line, 40) for line in lines), (MAIN, 33, 9), (MAIN, 53, 9)],
         [(TEXT, 0x700)],
     )
 
@@ -247,6 +223,7 @@ def test_an_inlined_async_fn_is_a_frame_of_its_own() -> None:
         inner, outer = inferred.frames(pc)
         assert (inner.function, inner.file, inner.line) == (f"{MAIN}:{line}", MAIN, line)
         assert (outer.function, outer.line) == (f"{MAIN}:10", 10)
+        assert outer.precision is inner.precision is Precision.DEFINITION
         assert (inner.inlined, outer.inlined) == (True, False)
         assert inner.inferred
         assert outer.inferred
@@ -258,13 +235,13 @@ def test_an_inlined_async_fn_is_a_frame_of_its_own() -> None:
 
 def test_a_dependencys_function_has_its_crate_and_one_name() -> None:
     pieces = {
-        TEXT + 0x10: lea(TEXT + 0x10, record(0)),
-        TEXT + 0x80: lea(TEXT + 0x80, record(1)),
+        TEXT + 0x10: lea(TEXT + 0x10, record(0)) + call(TEXT + 0x17, TEXT),
+        TEXT + 0x80: lea(TEXT + 0x80, record(1)) + call(TEXT + 0x87, TEXT),
     }
     locations: list[tuple[str | bytes, int, int]] = [(TOKIO, 40, 3), (TOKIO, 77, 3)]
     inferred = Inferred(program(pieces, locations, [(TEXT, 0x100)]).elf)
-    (near,) = inferred.frames(TEXT + 0x12)
-    (far,) = inferred.frames(TEXT + 0x90)
+    (near,) = inferred.frames(TEXT + 0x17)
+    (far,) = inferred.frames(TEXT + 0x87)
     assert near.function == far.function == "tokio/src/task.rs:40"
     assert (near.line, far.line) == (40, 77)
     assert (near.origin, near.crate) == (Origin.RUNTIME, "tokio 1.54.1")

@@ -24,6 +24,8 @@ RUSTC = "/rustc/59807616e1fa2540724bfbac14d7976d7e4a3860/library"
         ("app::handler::{closure#0}", "{async_block#1}", "app::handler::{async block}"),
         ("app::handler::{{closure}}", "{closure#0}", "app::handler::{closure}"),
         ("app::f::{{closure}}::{{closure}}", "{async_block#0}", "app::f::{closure}::{async block}"),
+        ("app::handler::{{closure}}", "{async}", "app::handler::{async}"),
+        ("app::f::{{closure}}::{{closure}}", "{async}", "app::f::{closure}::{async block}"),
         ("app::handler", "{async_fn#0}", "app::handler"),
         ("app::handler::{async_fn#0}", "", "app::handler::{async fn}"),
         ("app::handler::{async_block_env#0}", "", "app::handler::{async block}"),
@@ -286,3 +288,13 @@ def test_other_languages_stay_as_they_are() -> None:
 def test_any_name_and_path_end(name: str, path: str) -> None:
     function = readable(name)
     assert isinstance(whose(function, path, name, {}, rust=True).origin, Origin)
+
+
+def test_a_line_of_a_macros_crate_is_not_the_users() -> None:
+    name = "_ZN3app3run17h0123456789abcdefE"
+    macro = _raw(name, "", f"{CARGO}/tracing-0.1.41/src/macros.rs")
+    own = _raw(name, "", "/home/me/app/src/run.rs")
+    (frame,) = describe("app", 0, [macro], CRATES)
+    assert (frame.origin, frame.file, frame.line) == (Origin.USER, "", 0)
+    (frame,) = describe("app", 0, [own], CRATES)
+    assert (frame.file, frame.line) == ("/home/me/app/src/run.rs", 7)

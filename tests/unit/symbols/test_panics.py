@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from hud.symbols.elf import EHDR, PHDR, ElfFile
 from hud.symbols.panics import crates, scan, tokio_versions
 
+from .elfbuild import PT_LOAD, TEXT, Sec, Seg, elf
+
 INDEX = "/home/me/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/"
 
 
@@ -25,13 +27,13 @@ def _program(text: str | bytes, *, flags: int = 4) -> ElfFile:
 
 
 def test_registry_paths_stand_next_to_each_other() -> None:
-    elf = _program(
+    program = _program(
         f"some text{INDEX}tokio-1.54.1/src/runtime/park.rs"
         f"{INDEX}serde_json-1.0.154/src/de.rs{INDEX}md-5-0.10.6/src/lib.rs"
         f"{INDEX}tokio-1.54.1/src/time/mod.rs\0called `Option::unwrap()`"
     )
-    assert crates(elf) == {"md_5": "0.10.6", "serde_json": "1.0.154", "tokio": "1.54.1"}
-    assert tokio_versions(elf) == ("1.54.1",)
+    assert crates(program) == {"md_5": "0.10.6", "serde_json": "1.0.154", "tokio": "1.54.1"}
+    assert tokio_versions(program) == ("1.54.1",)
 
 
 @pytest.mark.parametrize(
@@ -60,20 +62,53 @@ def test_each_kind_of_path(text: str, want: dict[str, str]) -> None:
 
 
 def test_several_tokios_are_sorted_by_number() -> None:
-    elf = _program(
+    program = _program(
         "".join(f"{INDEX}tokio-{v}/src/lib.rs" for v in ("1.9.0", "1.38.0", "0.2.25", "1.38.0-rc"))
     )
-    assert tokio_versions(elf) == ("0.2.25", "1.9.0", "1.38.0-rc", "1.38.0")
-    assert crates(elf) == {"tokio": ""}
+    assert tokio_versions(program) == ("0.2.25", "1.9.0", "1.38.0-rc", "1.38.0")
+    assert crates(program) == {"tokio": ""}
 
 
 def test_writable_memory_is_not_looked_at() -> None:
     assert scan(_program("tokio-1.54.1/src/lib.rs", flags=6)) == {}
 
 
+ALLOC, WRITE, EXECINSTR = 2, 1, 4
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "found"),
+    [
+        (".rodata", ALLOC, True),
+        (".rodata.str", ALLOC, True),  # mold
+        (".lrodata", ALLOC, True),  # the large code model
+        (".data", ALLOC | WRITE, False),
+        (".text.unlikely", ALLOC | EXECINSTR, False),
+        (".comment", 0, False),
+    ],
+)
+def test_all_read_only_sections_are_looked_at_whatever_their_name(
+    name: str, flags: int, found: bool
+) -> None:
+    other, path = b"constants", b"tokio-1.54.1/src/lib.rs"
+    at = TEXT + 0x1000
+    data = elf(
+        [
+            Sec(".rodata" if name != ".rodata" else ".rodata.cst", other, flags=ALLOC, addr=at),
+            Sec(name, path, flags=flags, addr=at + len(other)),
+        ],
+        segments=[Seg(PT_LOAD, 6, at, at, 0x100, 0x100)],
+    )
+    assert crates(ElfFile(data)) == ({"tokio": "1.54.1"} if found else {})
+
+
+def test_without_sections_what_code_and_strings_share_is_looked_at() -> None:
+    text = b"\xc3tokio-1.54.1/src/lib.rs"
+    assert crates(ElfFile(elf(text=text, headers=False))) == {"tokio": "1.54.1"}
+
+
 def test_a_segment_outside_of_the_file_is_nothing() -> None:
-    elf = _program("tokio-1.54.1/src/lib.rs")
-    data = bytearray(elf.data)
+    data = bytearray(_program("tokio-1.54.1/src/lib.rs").data)
     struct.pack_into("<Q", data, EHDR.size + 8, 1 << 40)
     assert scan(ElfFile(bytes(data))) == {}
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from hud.model import (
     Blocker,
+    Case,
     Cause,
     Code,
     Detection,
@@ -22,6 +23,7 @@ from hud.model import (
     Pressure,
     Rung,
     RunInfo,
+    RuntimeUse,
     Snapshot,
     Stack,
     Target,
@@ -90,6 +92,10 @@ SAVE_STACK = poll_stack(
 )
 
 
+def _heaviest(made: Blocker) -> int:
+    return made.stacks[0][0] if made.stacks else 0
+
+
 def blocker(function: str, where: str, cause: Cause, total_ns: int, **changes: Any) -> Blocker:
     file, _, line = where.partition(":")
     made = Blocker(
@@ -113,7 +119,12 @@ def blocker(function: str, where: str, cause: Cause, total_ns: int, **changes: A
         task_ids=(17,),
         history=(0, 0, 0, 1, 0, 0, 0, 0, 2, 0, 0, 0),
     )
-    return replace(made, **changes)
+    made = replace(made, **changes)
+    return replace(
+        made,
+        key=(made.function, made.file, ""),
+        cases=tuple(Case(one, made.operation, ns, _heaviest(made)) for one, ns in made.causes),
+    )
 
 
 HASH = blocker(
@@ -222,8 +233,42 @@ INFO = RunInfo(
 )
 
 
+def lasting(uses: tuple[WorkerUse, ...], threshold_ns: int) -> tuple[Episode, ...]:
+    """The polls that these workers are in, as far as they have lasted for the threshold."""
+    found = []
+    for use in uses:
+        state = use.state
+        if state is None or not use.alive or state.where not in (Where.POLL, Where.ROOT):
+            continue
+        length = NOW - state.poll_start_ns if state.poll_start_ns else 0
+        if length >= threshold_ns:
+            asleep = 0 if state.running else length
+            found.append(
+                Episode(
+                    worker_id=use.worker.worker_id,
+                    tid=use.worker.tid,
+                    start_ns=state.poll_start_ns,
+                    duration_ns=length,
+                    on_cpu_ns=length - asleep,
+                    asleep_ns=asleep,
+                    waiting_ns=0,
+                    method=Method.POLL,
+                    cause=Cause.SYNC if state.asleep_stack else Cause.CPU,
+                    stack=state.asleep_stack or (1 if state.running else 0),
+                    in_progress=True,
+                    began_before=state.began_before,
+                )
+            )
+    return tuple(sorted(found, key=lambda one: -one.duration_ns))
+
+
 def snapshot(**changes: Any) -> Snapshot:
     """The demo server after 2 min 14 s."""
+    uses = changes.get("workers", WORKERS)
+    found = lasting(uses, changes.get("info", INFO).threshold_ns)
+    doing = {one.tid: one for one in found}
+    changes["workers"] = tuple(replace(use, doing=doing.get(use.worker.tid)) for use in uses)
+    changes.setdefault("lasting", found)
     made = Snapshot(
         info=INFO,
         now_ns=NOW,
@@ -251,7 +296,20 @@ def snapshot(**changes: Any) -> Snapshot:
         hud_rss_bytes=60 << 20,
         stacks={1: HASH_STACK, 2: OTHER_HASH_STACK, 3: SAVE_STACK},
     )
-    return replace(made, **changes)
+    made = replace(made, **changes)
+    return made if made.runtimes or not made.workers else replace(made, runtimes=(runtime(made),))
+
+
+def runtime(of: Snapshot) -> RuntimeUse:
+    """The only one."""
+    return RuntimeUse(
+        name="demo-worker",
+        workers=len(of.workers),
+        time_ns=of.worker_time_ns,
+        blocked_ns=of.blocked_ns,
+        waiting_ns=of.waiting_ns,
+        episodes=of.episodes,
+    )
 
 
 QUIET: dict[str, Any] = {
@@ -298,6 +356,7 @@ RICH_BLOCKERS = (
     replace(
         HASH,
         file="/home/u/api/src/login.rs",
+        key=(HASH.function, "/home/u/api/src/login.rs", ""),
         durations=histogram(b102=12, b103=80, b104=100, b105=22),
         types=((LOGIN, 13_000 * MS), ("api::admin::{async fn}", 1_200 * MS)),
         behind=11.6,
@@ -305,6 +364,7 @@ RICH_BLOCKERS = (
     replace(
         SAVE,
         file="/home/u/store/src/store.rs",
+        key=(SAVE.function, "/home/u/store/src/store.rs", ""),
         durations=histogram(b105=6, b108=10, b112=15),
         details=(("/data/index", 3_000 * MS), ("/data/index.\x1b[2Jtmp", 1_100 * MS)),
         types=(("store::{async fn}", 4_100 * MS),),
@@ -312,8 +372,10 @@ RICH_BLOCKERS = (
     replace(
         GET,
         file="/home/u/cache/src/cache.rs",
+        key=(GET.function, "/home/u/cache/src/cache.rs", ""),
         durations=histogram(b98=30, b100=60, b104=6),
         stacks=((4, 3_000 * MS),),
+        cases=(Case(GET.cause, GET.operation, GET.total_ns, 4),),
         holders=(
             HolderUse("cache::refresh", "src/cache.rs:88", "worker", 5, 2_000 * MS),
             HolderUse("", "", "pool thread", 0, 1_000 * MS),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hud.model import Frame, Origin, Stack
+from hud.tui import frames
 from hud.tui.folding import outline
 
 
@@ -53,3 +56,12 @@ def test_a_poll_that_blocks_is_told() -> None:
     ]
     called = (frame("tower::Buffer<S>::poll_ready", Origin.DEPENDENCY, "tower"), *STACK[1:])
     assert rows(called)[-1] == "tower::Buffer<S>::poll_ready"
+
+
+def test_frames_that_a_tail_call_removed_are_marked() -> None:
+    nap = replace(frame("app::nap", Origin.USER), recovered=True)
+    via = replace(frame("app::any", Origin.USER), recovered=True, gap=True)
+    stack = Stack((1, 1), True, "", (frame("sleep", Origin.STD), nap, via))
+    drawn = frames.lines(outline(stack, unfold=False), 80, "~")
+    shown = [" ".join("".join(span.text for span in line).split()) for line in drawn]
+    assert shown == ["app::any (via)", "app::nap < your code blocks here (tail call)", "sleep"]

@@ -69,7 +69,7 @@ def test_the_cursor_moves_and_stops_at_the_ends() -> None:
     state, _ = press(start(seen), seen, "down", "j", "up")
     assert (state.cursor, state.selected) == (
         1,
-        ("store::Index::save", "src/store.rs", Cause.SYNC),
+        ("store::Index::save", "src/store.rs", ""),
     )
     assert press(state, seen, "k", "k", "k")[0].cursor == 0
     assert press(state, seen, *["down"] * 99)[0].cursor == len(BLOCKERS) - 1
@@ -382,7 +382,7 @@ def test_only_one_cause_or_one_worker() -> None:
     state, _ = typed(seen, "f")
     assert {b.cause for b in state.rows} == {Cause.CPU}
     assert len(state.rows) == 2
-    state, _ = press(state, seen, "f", "f", "f", "f")
+    state, _ = press(state, seen, *"fffff")
     assert state.rows == BLOCKERS
     state, _ = press(state, seen, "W", "W")
     assert functions(state) == ["api::login::hash_password"]

@@ -61,22 +61,6 @@ def test_counts(number: int, short: str) -> None:
     assert text.count(number) == short
 
 
-@pytest.mark.parametrize(
-    ("share", "short", "spoken"),
-    [
-        (0, "0.0%", "0 %"),
-        (0.004, "0.4%", "0.4 %"),
-        (0.19, "19.0%", "19 %"),
-        (0.9996, "99.9%", "99.9 %"),
-        (1, "100%", "100 %"),
-        (float("nan"), "0.0%", "0 %"),
-    ],
-)
-def test_shares(share: float, short: str, spoken: str) -> None:
-    assert text.percent(share) == short
-    assert text.spoken_percent(share) == spoken
-
-
 def test_sparklines_tell_little_from_nothing() -> None:
     assert text.sparkline((0, 1, 50, 100), text.ASCII.ramp) == "_.:|"
     assert text.sparkline((0, 1, 50, 100), text.UNICODE.ramp) == ".▁▄█"

@@ -313,7 +313,7 @@ def test_below_the_minimum_it_says_so(size: Size) -> None:
 
 def test_the_verdict_counts_the_functions_that_matter() -> None:
     assert verdict(snapshot()) == [
-        "34 % of worker time is blocked.",
+        "34 % of worker time was blocked, in 349 polls.",
         "3 functions make up 95 % of it.",
     ]
     assert verdict(snapshot(blockers=(HASH,)))[1] == "One function makes up all of it."
@@ -325,14 +325,23 @@ def test_the_verdict_counts_the_functions_that_matter() -> None:
 
 def test_a_stuck_worker_takes_the_verdict() -> None:
     assert verdict(snapshot(workers=STUCK)) == [
-        "W2 has been in one poll for 4.2 s: store::Index::save (fsync)"
+        "W2 has been in one poll for 4.2 s: store::Index::save (fsync)",
+        "34 % of worker time was blocked, in 349 polls.",
     ]
     before = replace(STUCK[2], state=replace(STUCK[2].state, began_before=True))
-    assert verdict(snapshot(workers=(before,))) == [
-        "W2 has been in one poll since before hud attached, 4.2 s ago: store::Index::save (fsync)"
-    ]
-    two = (*STUCK[:3], worker(3, Where.POLL, 9 * S))
-    assert verdict(snapshot(workers=two)) == ["W3 has been in one poll for 9 s, and 1 more stuck"]
+    assert verdict(snapshot(workers=(before,)))[0] == (
+        "W2 has been in one poll for 4.2 s, since before hud attached: store::Index::save (fsync)"
+    )
+
+
+def test_a_spinner_is_named_and_the_number_of_the_others_comes_first() -> None:
+    two = (*STUCK[:3], worker(3, Where.POLL, 9 * S, running=True))
+    said = "2 workers are stuck: W3 has been in one poll for 9.0 s: "
+    assert verdict(snapshot(workers=two))[0] == f"{said}api::login::hash_password (cpu)"
+    for width, ends in ((60, "for 9.0 s"), (80, "...hash_password (cpu)")):
+        line = text_of(drawn(snapshot(workers=two), Size(width, 24)))[1]
+        assert line.lstrip().startswith(said.rstrip(": "))
+        assert line.rstrip().endswith(ends), line
 
 
 @pytest.mark.parametrize(
@@ -349,15 +358,19 @@ def test_who_is_stuck(use: Any, stuck: bool) -> None:
     assert verdict(snapshot(workers=(use,)))[0].startswith("W0") is stuck
 
 
-def test_nobody_is_stuck_after_the_end_or_below_the_threshold() -> None:
-    assert "%" in verdict(snapshot(workers=STUCK, live=False, ended="detached"))[0]
+def test_who_was_stuck_at_the_end_is_told() -> None:
+    said = verdict(snapshot(workers=STUCK, live=False, ended="detached"))[0]
+    assert said == ("W2 was in a poll that has not ended, 4.2 s so far: store::Index::save (fsync)")
+
+
+def test_nobody_is_stuck_below_the_threshold() -> None:
     patient = replace(INFO, threshold_ns=5 * S)
     assert "%" in verdict(snapshot(workers=STUCK, info=patient))[0]
 
 
 def test_a_stuck_worker_without_a_blocker_is_named_by_its_stack() -> None:
     words = verdict(snapshot(workers=STUCK, blockers=()))
-    assert words == ["W2 has been in one poll for 4.2 s: store::Index::save"]
+    assert words[0] == "W2 has been in one poll for 4.2 s: store::Index::save (fsync)"
 
 
 def test_nothing_found_is_an_answer() -> None:
@@ -380,7 +393,7 @@ def test_without_context_polls_are_not_seen() -> None:
         assert "poll" not in verdict(seen)[0]
     latency = on_rung(Rung.LATENCY, "", **QUIET)
     assert verdict(latency) == [
-        "3 waits for a CPU of 5 ms or more in 2 min 14 s; the longest was 21 ms."
+        "No worker is known: only waits for a CPU were seen, 3 of 5 ms or more in 2 min 14 s."
     ]
 
 
@@ -448,7 +461,7 @@ def test_the_view_shows_only_what_the_page_has_room_for() -> None:
 
 
 def test_workers_without_a_state_and_dead_ones() -> None:
-    uses = (replace(WORKERS[0], state=None), replace(WORKERS[1], alive=False))
+    uses = (replace(WORKERS[0], state=None), replace(WORKERS[1], alive=False, drives=False))
     lines = text_of(drawn(snapshot(workers=uses), Size(120, 32), view=Scope.WORKERS))
     assert "gone" in lines[6]
     assert "1 worker " in lines[0]

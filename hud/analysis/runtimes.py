@@ -1,0 +1,124 @@
+"""The runtimes of a target, each with its own worker time: a share of all of them would hide one.
+
+Terms: a worker's *time* is the part of the span in which it drove a scheduler, asleep or not; a
+runtime *ran* when one of its workers was on a CPU in the span, or in a poll.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from hud.model import Rung, RuntimeUse, TimeSplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from hud.analysis.tally import Durations
+    from hud.model import WorkerUse
+
+BLOCK_ON = "block_on"
+"""Stands for the runtime of threads that poll a root future and drive no scheduler."""
+
+
+class Buried(NamedTuple):
+    """What is left of a runtime's workers that died and are forgotten."""
+
+    split: TimeSplit = TimeSplit()
+    blocked_ns: int = 0
+    episodes: int = 0
+
+    def and_also(self, durations: Durations) -> Buried:
+        """With the episodes of one more of them."""
+        blocked_ns = self.blocked_ns + durations.total_ns
+        return self._replace(blocked_ns=blocked_ns, episodes=self.episodes + len(durations.values))
+
+
+class Shares(NamedTuple):
+    """What shares of worker time are of."""
+
+    by_runtime: Mapping[str, int]
+    """Worker time of those that ran."""
+    runtime_of: Mapping[int, str]
+    """By worker id, of workers that are known still."""
+
+    @property
+    def whole_ns(self) -> int:
+        return sum(self.by_runtime.values())
+
+    def share(self, total_ns: int, workers: Iterable[int]) -> float:
+        """Of the time of the runtimes of these workers, 0..1."""
+        time_ns = self.whole_ns
+        if len(self.by_runtime) > 1:
+            names = {self.runtime_of.get(number, "") for number in workers}
+            time_ns = sum(self.by_runtime.get(name, 0) for name in names) or time_ns
+        return min(1.0, total_ns / time_ns) if time_ns else 0.0
+
+
+def time_of(split: TimeSplit, alive_ns: int, span_ns: int) -> int:
+    """For how long a thread was a worker; ``alive_ns`` since it was first seen, 0 = it is dead."""
+    watched = max(split.total_ns(), alive_ns)
+    return max(0, min(span_ns, watched) - split.no_worker_ns())
+
+
+def as_parked(split: TimeSplit, time_ns: int, rung: Rung) -> TimeSplit:
+    """The split of a worker that did not run at all since the attach: it slept all the time."""
+    if split.total_ns():
+        return split
+    if rung is Rung.CONTEXT:
+        return TimeSplit(parked_ns=time_ns)
+    return TimeSplit(unknown_asleep_ns=time_ns)
+
+
+def uses(workers: Sequence[WorkerUse], buried: Mapping[str, Buried]) -> tuple[RuntimeUse, ...]:
+    """Those that ran, the one that was blocked for the largest share first; all where none ran."""
+    members: dict[str, list[WorkerUse]] = {name: [] for name in buried}
+    for use in workers:
+        members.setdefault(use.worker.runtime, []).append(use)
+    ran = {name for name in members if _ran(members[name], buried.get(name, Buried()))}
+    rows = [
+        _use(name, members[name], buried.get(name, Buried()))
+        for name in members
+        if name in ran or not ran
+    ]
+    return tuple(sorted(rows, key=lambda row: (-row.share, row.name)))
+
+
+def shares(runtimes: Iterable[RuntimeUse], workers: Iterable[WorkerUse]) -> Shares:
+    """What to measure blockers by."""
+    return Shares(
+        {use.name: use.time_ns for use in runtimes},
+        {use.worker.worker_id: use.worker.runtime for use in workers},
+    )
+
+
+def _ran(workers: Iterable[WorkerUse], buried: Buried) -> bool:
+    splits = [use.split for use in workers] + [buried.split]
+    return any(
+        split.poll_cpu_ns
+        + split.poll_asleep_ns
+        + split.runtime_ns
+        + split.unknown_cpu_ns
+        + split.waiting_ns
+        for split in splits
+    ) or any(use.episodes for use in workers)
+
+
+def _use(name: str, workers: list[WorkerUse], buried: Buried) -> RuntimeUse:
+    of_dead = buried.split.total_ns() - buried.split.no_worker_ns()
+    worst = max(workers, key=_share_of, default=None)
+    if worst is not None and not worst.blocked_ns:
+        worst = None
+    return RuntimeUse(
+        name=name,
+        workers=sum(use.drives for use in workers),
+        time_ns=sum(use.time_ns for use in workers) + max(0, of_dead),
+        blocked_ns=sum(use.blocked_ns for use in workers) + buried.blocked_ns,
+        waiting_ns=sum(use.split.waiting_ns for use in workers) + buried.split.waiting_ns,
+        episodes=sum(use.episodes for use in workers) + buried.episodes,
+        worst=worst.worker.worker_id if worst else -1,
+        worst_share=_share_of(worst) if worst else 0.0,
+    )
+
+
+def _share_of(use: WorkerUse) -> float:
+    return min(1.0, use.blocked_ns / use.time_ns) if use.time_ns else 0.0

@@ -1,0 +1,347 @@
+"""What is where in the Cores of the live schedulers, told by their shape: Tokio 1.29 and later.
+
+Terms: a scheduler's *Context* is what the pointer in CONTEXT leads to; it has the *Core* at hand
+while a task runs and while the thread is parked, else 0. Which of two *kinds* a Core is, the tag of
+Context says; in a Tokio without ``rt-multi-thread`` there is no tag, and one kind. A *turn* is what
+the scheduler counts in ``tick``: one task, and what that puts into the LIFO slot.
+
+``{tick: u32, global_queue_interval: u32, bools}`` ends every Core, 8-aligned, whatever the features
+and the version (type information of 52 debug builds, 1.38 to 1.54). So two rules find it, each in
+all Cores of a kind: by *content* (a likely interval, bools of 0 or 1), and where glibc allocates by
+the *chunk* that the Core fills. One offset that both allow, or the only one of the rule that says
+anything, is the tick's. Where several have the right content a row of the table decides,
+or what they do: a tick grows a little.
+
+A worker's ``park`` is 0 while it is parked and in its driver, else the Arc that the handle's
+``remotes`` have as its ``unpark``. Copies of that lie in unused payload, too: only the two places
+count where it was ever seen, before ``rand``, and only once it was 0.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+from hud.runtime.context import NONE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from hud.runtime.context import ContextLayout
+    from hud.runtime.live import Read
+
+CONTENT_BYTES = 512
+"""The content may be right by chance behind a Core; the tick of none is beyond 312."""
+LARGEST = 1024
+"""Of a Core, in bytes; 656 was the most."""
+INTERVALS = {False: range(2, 128), True: range(31, 32)}
+"""``global_queue_interval``, unless the program sets it: multi_thread tunes it, from 61 on;
+current_thread has 31."""
+BOOLS = {False: 4, True: 1}
+KINDS = {False: "multi_thread", True: "current_thread"}
+RAND = 8
+"""Bytes between interval and bools with Rust 1.63."""
+AT_END = (16, 24)
+"""How far before the end of its chunk a Core's last 16 bytes begin."""
+NOT_BORROWED = (0, 1, (1 << 64) - 1)
+"""A RefCell's flag: free, borrowed once, borrowed to write."""
+MOST_TURNS = 1 << 24
+"""Between two looks: seconds of nothing but turns."""
+MOST_VALUES = 1024
+MOST_REFERENCES = 1 << 32
+LEAST_ADDRESS = 1 << 16
+WORKER_HANDLE, WORKER_INDEX = 16, 24
+"""``multi_thread::worker::Worker`` in its Arc."""
+ARC_DATA = 16
+HANDLE_BYTES = 1024
+REMOTE = 16
+"""``multi_thread::worker::Remote`` {steal, unpark}."""
+MOST_WORKERS = 1 << 12
+QUEUE_BYTES = 64
+"""``run_queue`` is among the first fields of a worker's Core."""
+BEFORE_RAND = 16
+"""``park`` is right before ``rand``, which is before ``run_queue`` or ``tick``."""
+
+
+METRICS, TASKS = 40, 32
+"""Sizes of a MetricsBatch and a VecDeque."""
+
+
+class Scheduler(NamedTuple):
+    """What CONTEXT's pointer to a scheduler leads to."""
+
+    current: bool
+    arc: int
+    """Of the handle; of a multi_thread scheduler its Worker."""
+    core_at: int
+    core: int
+    """0 = not at hand."""
+
+
+def scheduler_at(address: int, read: Read) -> Scheduler | None:
+    """None if no Context of a scheduler is there, or one that is not known."""
+    words = _words(read(address, 32))
+    if len(words) < 4:
+        return None
+    tagged = words[0] in (0, 1)
+    arc, flag, core = words[1:] if tagged else words[:3]
+    if flag not in NOT_BORROWED or not _is_arc(arc, read):
+        return None
+    if core and not _is_address(core, read):
+        return None
+    return Scheduler(words[0] != 1, arc, 24 if tagged else 16, core)
+
+
+class Guess:
+    """Where ``tick`` may be in Cores of one kind, after all that were looked at."""
+
+    def __init__(self, *, current: bool, row: int = NONE) -> None:
+        self._current = current
+        self._row = row
+        self._content: set[int] | None = None
+        self._chunk: set[int] | None = None
+        self._refuted: set[int] = set()
+        self._values: dict[tuple[int, int], int] = {}
+        """What was at (core, offset) when several were left."""
+
+    def look(self, core: int, read: Read) -> None:
+        """Another Core, or the same some time later."""
+        data = read(core, LARGEST)
+        content = content_offsets(data[:CONTENT_BYTES], current=self._current)
+        chunk = chunk_offsets(data, read(core - 8, 8), current=self._current, read=read)
+        self._content = content if self._content is None else self._content & content
+        self._chunk = chunk if self._chunk is None else self._chunk & chunk
+        if not self._content | self._chunk:  # one was no Core any more when it was read
+            self._content = self._chunk = None
+        left = self._left()
+        for offset in left if len(left) > 1 else ():
+            self._see(core, offset, _word(data, offset, 4))
+
+    def _see(self, core: int, offset: int, value: int) -> None:
+        """A tick grows a little from look to look; the nanoseconds of an Instant jump, or fall."""
+        before = self._values.get((core, offset), value)
+        if (value - before) % (1 << 32) > MOST_TURNS:
+            self._refuted.add(offset)
+        if len(self._values) < MOST_VALUES:
+            self._values[core, offset] = value
+
+    def refute(self) -> None:
+        """What it says does not count turns: never again."""
+        self._refuted.add(self.offset)
+
+    def _left(self) -> set[int]:
+        content = (self._content or set()) - self._refuted
+        chunk = (self._chunk or set()) - self._refuted
+        return content & chunk if content and chunk else content | chunk
+
+    @property
+    def offset(self) -> int:
+        """The one place that is left; NONE."""
+        left = self._left()
+        if len(left) == 1:
+            return next(iter(left))
+        return self._row if self._row in left else NONE
+
+
+def content_offsets(core: bytes, *, current: bool) -> set[int]:
+    """Offsets where interval and bools are as behind a tick."""
+    for between in (0, RAND):
+        found = {
+            offset
+            for offset in range(0, len(core) - 8 - between - BOOLS[current] + 1, 8)
+            if _word(core, offset + 4, 4) in INTERVALS[current]
+            and _are_bools(core, offset + 8 + between, current)
+        }
+        if found:
+            return {offset for offset in found if offset - 8 not in found}
+    return set()
+
+
+def chunk_offsets(core: bytes, header: bytes, *, current: bool, read: Read) -> set[int]:
+    """Offsets 16 bytes before the end of glibc's chunk, as far as a tick can be there."""
+    size = _word(header, 0, 8) & ~7
+    usable = size - 8
+    if size % 16 or not AT_END[-1] <= usable <= min(LARGEST, len(core)):
+        return set()
+    return {
+        usable - before
+        for before in AT_END
+        if _word(core, usable - before + 4, 4)
+        and _are_bools(core, usable - before + 8, current)
+        and not _is_address(_word(core, usable - before, 8), read)
+    }
+
+
+def begins_with_driver(core: bytes, tick: int) -> bool:
+    """Whether a current_thread Core is {driver, tasks, ..., tick}: ``tasks`` is a VecDeque {cap,
+    pointer, head, len}, and the worker metrics of Tokio 1.45 and later come behind it."""
+    for metrics in (0, METRICS):
+        cap, pointer, head, length = _words(core[tick - metrics - TASKS :][:TASKS]) or (0,) * 4
+        if pointer >= LEAST_ADDRESS and pointer % 8 == 0 and head < cap and length <= cap:
+            return tick > metrics + TASKS
+    return False
+
+
+def has_flags(core: bytes, tick: int) -> bool:
+    """Whether a worker's bools are right behind ``tick`` and its interval."""
+    return _are_bools(core, tick + 8, current=False)
+
+
+class Parker:
+    """Where ``park`` is in the workers' Cores, after all that were looked at."""
+
+    def __init__(self) -> None:
+        self._left: set[int] | None = None
+        self._taken: set[int] = set()
+        """Where there was 0 once."""
+
+    def look(self, scheduler: Scheduler, tick: int, read: Read) -> None:
+        """Another worker with its Core at hand, or the same some time later."""
+        core = read(scheduler.core, tick + 8)
+        remote = _remote(scheduler.arc, core, read)
+        if remote is None or len(core) < tick + 8:
+            return
+        queue, unpark = remote
+        found = {
+            place: word
+            for place in (queue - BEFORE_RAND, tick - BEFORE_RAND)
+            if place >= 0 and (word := _word(core, place, 8)) in (0, unpark)
+        }
+        self._left = found.keys() & self._left if self._left else set(found)
+        self._taken |= {place for place, word in found.items() if not word}
+
+    @property
+    def offset(self) -> int:
+        """The one place that is left; NONE."""
+        left = self._left or set()
+        return next(iter(left)) if len(left) == 1 and left <= self._taken else NONE
+
+
+def _remote(worker: int, core: bytes, read: Read) -> tuple[int, int] | None:
+    """Where a worker's ``run_queue`` is in its Core, and its ``unpark``; None = not found."""
+    words = _words(read(worker + WORKER_HANDLE, 16))
+    if len(words) < 2:
+        return None
+    handle, index = words
+    queues = {word: 8 * at for at, word in enumerate(_words(core[:QUEUE_BYTES])) if word}
+    found = {
+        (queues[steal], unpark)
+        for steal, unpark in _remotes(handle, index, read)
+        if steal in queues and _is_arc(unpark, read)
+    }
+    return found.pop() if len(found) == 1 else None
+
+
+def _remotes(handle: int, index: int, read: Read) -> Iterator[tuple[int, int]]:
+    """What may be {steal, unpark} of the worker with this index, in slices that the handle has."""
+    words = _words(read(handle + ARC_DATA, HANDLE_BYTES))
+    for pointer, length in pairwise(words):
+        if index < length <= MOST_WORKERS and pointer >= LEAST_ADDRESS and pointer % 8 == 0:
+            remote = _words(read(pointer + index * REMOTE, REMOTE))
+            if len(remote) == 2:
+                yield remote[0], remote[1]
+
+
+class Cores:
+    """What the schedulers of one copy of Tokio agree on, look by look."""
+
+    def __init__(self, layout: ContextLayout) -> None:
+        self._ticks = {
+            False: Guess(current=False, row=layout.tick_multi),
+            True: Guess(current=True),
+        }
+        self._parker = Parker()
+        self._driven = False
+        self._core = NONE
+        self._flags = False
+        self.seen: set[bool] = set()
+        """Kinds of which a Core was seen: True = current_thread."""
+
+    def look(self, schedulers: Iterable[int], read: Read) -> None:
+        """Read those of the schedulers that have their Core at hand."""
+        for address in schedulers:
+            scheduler = scheduler_at(address, read)
+            if scheduler is None:
+                continue
+            self._core = scheduler.core_at
+            if scheduler.core:
+                self._look_at(scheduler, read)
+
+    def _look_at(self, scheduler: Scheduler, read: Read) -> None:
+        self.seen.add(scheduler.current)
+        guess = self._ticks[scheduler.current]
+        guess.look(scheduler.core, read)
+        if guess.offset == NONE:
+            return
+        if scheduler.current:
+            self._driven = begins_with_driver(read(scheduler.core, LARGEST), guess.offset)
+        else:
+            self._parker.look(scheduler, guess.offset, read)
+            self._flags = has_flags(read(scheduler.core, LARGEST), guess.offset)
+
+    def refute(self, *, current: bool) -> None:
+        """The tick of this kind does not count turns."""
+        self._ticks[current].refute()
+
+    @property
+    def unknown(self) -> list[str]:
+        """What is not known of the kinds that were seen, and what follows, for people."""
+        found = [
+            f"no tick of {KINDS[current]} is found, so that consecutive polls of one task may look "
+            "like one"
+            for current in sorted(self.seen)
+            if self._ticks[current].offset == NONE
+        ]
+        if False in self.seen and self._parker.offset == NONE:
+            found.append("task::unconstrained looks like a parked worker: its polls are not seen")
+        if True in self.seen and not self._driven:
+            found.append("task::unconstrained looks like a parked thread: its polls are not seen")
+        return found
+
+    @property
+    def settled(self) -> bool:
+        """Whether all is known of the kinds that were seen."""
+        return bool(self.seen) and not self.unknown
+
+    def applied(self, layout: ContextLayout) -> ContextLayout:
+        """The layout with all that is proven, and nothing else, of the Cores."""
+        multi = self._ticks[False].offset
+        return replace(
+            layout,
+            core=self._core,
+            untagged=self._core == 16,
+            tick_multi=multi,
+            tick_current=self._ticks[True].offset,
+            park=self._parker.offset,
+            driver=0 if self._driven else NONE,
+            flags=self._flags and multi != NONE,
+        )
+
+
+def unproven(layout: ContextLayout) -> ContextLayout:
+    """The layout without what no Core has shown yet."""
+    return layout if layout.apart else Cores(layout).applied(layout)
+
+
+def _are_bools(core: bytes, at: int, current: bool) -> bool:
+    bools = core[at : at + BOOLS[current]]
+    return len(bools) == BOOLS[current] and max(bools) <= 1
+
+
+def _is_arc(word: int, read: Read) -> bool:
+    counts = _words(read(word, 16)) if word >= LEAST_ADDRESS and word % 8 == 0 else ()
+    return len(counts) == 2 and all(0 < count < MOST_REFERENCES for count in counts)
+
+
+def _is_address(word: int, read: Read) -> bool:
+    return word % 8 == 0 and word >= LEAST_ADDRESS and len(read(word, 8)) == 8
+
+
+def _word(data: bytes, at: int, size: int) -> int:
+    return int.from_bytes(data[at : at + size], "little")
+
+
+def _words(data: bytes) -> tuple[int, ...]:
+    return struct.unpack_from(f"<{len(data) // 8}Q", data)

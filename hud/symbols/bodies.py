@@ -1,0 +1,102 @@
+"""What the code of one function tells of an address in it: a line near it, or its definition.
+
+Terms: see `hud.symbols.references` and `hud.symbols.definitions`; *after* and *before* are the
+references that the function's way comes to behind and before a call with no other call between: an
+``unwrap`` of its result, the index of its argument.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hud.model import Origin, Precision
+from hud.symbols.flow import Flow, within
+from hud.symbols.names import place_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from hud.symbols.definitions import Definition
+    from hud.symbols.locations import Location
+    from hud.symbols.references import Code, Reference
+
+
+class Body:
+    """One function, of whose references ``own`` are those that count; never empty."""
+
+    def __init__(
+        self, start: int, code: Code, own: Sequence[Reference], definition: Definition | None
+    ) -> None:
+        self.code = code
+        self.own = tuple(own)
+        self.definition = definition
+        self._stops = set(code.stops)
+        self.flow = Flow(code.jumps, code.stops)
+        self._between_calls = self.flow.stopped_at(call + 1 for call in code.calls)
+        self._before: list[tuple[int, int]] = []
+        if definition is not None and definition.barrier:
+            barrier = definition.barrier
+            ends = (*barrier, *(vaddr + 1 for vaddr in barrier))
+            self._before = self.flow.stopped_at(ends).reached(start)
+
+    def told(self, vaddr: int) -> tuple[Location, Precision] | None:
+        """The best that is sure of an address: nothing where it is before the definition."""
+        if within(self._before, vaddr):
+            return None
+        near = self._near(vaddr)
+        if near is not None:
+            return near, Precision.NEAR
+        if self.definition is not None:
+            return self.definition.location, Precision.DEFINITION
+        return None
+
+    def guess_inner(self, vaddr: int) -> Location | None:
+        """Where the inlined async fn or block is declared that was passed last on the way to an
+        address, if what is before and what is behind it can be in that; a guess: an inner future
+        that the way has left already looks the same.
+        """
+        users = [one for one in self.code.references if is_users(one.location)]
+        definitions = {s: one.location for one in users if one.definition for s in one.sites}
+        others = {s: one.location for one in users if not one.definition for s in one.sites}
+        passed = self.flow.nearest(vaddr, sorted(definitions), ahead=False)
+        if passed is None:
+            return None
+        inner = definitions[passed[1]]
+        begin, end = self.code.instruction(vaddr)
+        for at, ahead in ((begin, False), (end, True)):
+            found = self.flow.nearest(at, sorted(others), ahead=ahead)
+            last = _last_before(definitions.values(), others[found[1]]) if found else None
+            if last != inner:
+                return None
+        return inner
+
+    def _near(self, vaddr: int) -> Location | None:
+        """What the call at ``vaddr`` is given, else the reference after, else before it."""
+        sites = {
+            site: one.location
+            for one in reversed(self.own)
+            if not one.definition
+            for site in one.sites
+        }
+        begin, end = self.code.instruction(vaddr)
+        passed = [one.location for one in self.own if one.call == begin]
+        if passed:
+            return passed[-1]
+        returns = not self._stops & {begin + 1, end}
+        for at, ahead in ((end, True), (begin, False)) if returns else ((begin, False),):
+            found = self._between_calls.nearest(at, sorted(sites), ahead=ahead)
+            if found is not None:
+                return sites[found[1]]
+        return None
+
+
+def _last_before(definitions: Iterable[Location], location: Location) -> Location | None:
+    """The definition that a location of the same file can be in."""
+    above = [one for one in definitions if one.path == location.path and one <= location]
+    return max(above, default=None)
+
+
+def is_users(location: Location) -> bool:
+    """Is it in a file of the user's?"""
+    place = place_of(location.path)
+    return place is not None and place.origin is Origin.USER

@@ -1,0 +1,125 @@
+"""Which async fn or block a function is the body of, or has inlined at its begin.
+
+Terms: see `hud.symbols.references` and `hud.symbols.coroutines`. The *barrier* of a definition are
+the instructions that load the state which its panic is chosen by; its *share* is the part of the
+function's calls that are reached without passing the barrier.
+
+A body is told by its own resumed panic, to which nothing but its state leads (the *walk*). A
+function that does other things first (the poll of a task, with the body inlined) has the panics of
+all futures that it polls: the outermost one's barrier is passed before nearly all that the
+function does, an inner one's before little of it. An ``async`` block that never returns has no such
+panic, and then an inner one's must not be taken for it: no answer rather than a wrong one.
+
+Measured against debug info (rustc 1.95; release, fat LTO, opt-level s; 204 functions in a program
+of blockers, an HTTP server and four services): 175 right, none wrong, 29 not known; the definition
+tested first would be wrong for 27. The shares of the true ones were 0.00 to 0.30, of a dozen more
+0.6 to 1; of inner ones 0.52 and up, but beside the outer one.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import TYPE_CHECKING, NamedTuple
+
+from hud.symbols.bodies import is_users
+from hud.symbols.flow import Flow, within
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hud.symbols.coroutines import Coroutines
+    from hud.symbols.locations import Location
+    from hud.symbols.references import Code, Reference
+
+BACK = 14
+"""Instructions from a branch back to the load of the state, at most."""
+MOST_SHARE = 0.5
+MOST_DEFINITIONS = 64
+"""Of one function; one with more is not looked at."""
+
+
+class Definition(NamedTuple):
+    """The async fn or block that a function runs."""
+
+    location: Location
+    barrier: tuple[int, ...]
+    """Vaddrs that are passed before its body; empty = it is the function itself."""
+
+
+class Definitions:
+    """The definitions of one module's functions; ``counts`` says whose are looked for."""
+
+    def __init__(
+        self, coroutines: Coroutines, counts: Callable[[Location], bool] = is_users
+    ) -> None:
+        self._coroutines = coroutines
+        self._counts = counts
+
+    def of(self, start: int, size: int, code: Code) -> Definition | None:
+        """That of the function [start, start + size), whose ``code`` is known; None = not sure."""
+        found = self._coroutines.declared(start, size)
+        if found is not None and self._counts(found):
+            return Definition(found, ())
+        own = [one for one in code.references if one.definition and self._counts(one.location)]
+        if not own or len(own) > MOST_DEFINITIONS:
+            return None
+        if found is not None:  # a dependency's body; it polls the user's first
+            return Definition(min(own, key=lambda one: one.sites[0]).location, ())
+        return _dominant(start, code, own)
+
+
+def _dominant(start: int, code: Code, own: list[Reference]) -> Definition | None:
+    flow = Flow(code.jumps, code.stops)
+    all_calls = _calls_in(code, flow.reached(start))
+    barriers: dict[Location, set[int]] = {}
+    for one in own:
+        barriers.setdefault(one.location, set()).update(_barrier(code, one.sites))
+    outer = {}
+    for location, barrier in barriers.items():
+        if barrier and all_calls:
+            left = _calls_in(code, _stopped(flow, barrier).reached(start))
+            if left <= MOST_SHARE * all_calls:
+                outer[location] = barrier
+    first = [one for one in outer if _is_first(one, outer, flow, start)]
+    if len(first) != 1:
+        return None
+    return Definition(first[0], tuple(sorted(outer[first[0]])))
+
+
+def _is_first(one: Location, outer: dict[Location, set[int]], flow: Flow, start: int) -> bool:
+    """Is its barrier reached without passing the others?"""
+    others = {vaddr for other, barrier in outer.items() if other != one for vaddr in barrier}
+    reached = _stopped(flow, others - outer[one]).reached(start)
+    return any(within(reached, vaddr) for vaddr in outer[one])
+
+
+def _stopped(flow: Flow, barrier: set[int]) -> Flow:
+    return flow.stopped_at({*barrier, *(vaddr + 1 for vaddr in barrier)})
+
+
+def _calls_in(code: Code, ranges: list[tuple[int, int]]) -> int:
+    return sum(within(ranges, call) for call in code.calls)
+
+
+def _barrier(code: Code, sites: tuple[int, ...]) -> set[int]:
+    """The loads of a byte that the ways to the sites have passed last."""
+    loads, stops = set(code.loads), set(code.stops)
+    sources: dict[int, list[int]] = {}
+    for source, target in code.jumps:
+        sources.setdefault(target, []).append(source)
+    found: set[int] = set()
+    seen = set(sites)
+    left = list(sites)
+    for _ in range(BACK):
+        before: list[int] = []
+        for vaddr in left:
+            if vaddr in loads:
+                found.add(vaddr)
+                continue
+            index = bisect_left(code.starts, vaddr)
+            if index and vaddr not in stops:
+                before.append(code.starts[index - 1])
+            before += sources.get(vaddr, ())
+        left = [vaddr for vaddr in dict.fromkeys(before) if vaddr not in seen]
+        seen.update(left)
+    return found

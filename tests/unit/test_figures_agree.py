@@ -1,0 +1,99 @@
+"""One recording, and its figures in the summary, on the screen and in the trace: they agree."""
+
+from __future__ import annotations
+
+import json
+import re
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hud.analysis import figures
+from hud.export import summary, trace
+from hud.model import Snapshot
+from hud.record.reader import Reader
+from hud.record.replay import Replay
+from hud.tui.frame import compose
+from hud.tui.keys import Scope
+from hud.tui.state import Size, UiState, settle
+
+RECORDING = Path(__file__).resolve().parents[1] / "data" / "demo.hud"
+WIDE = Size(200, 50)
+
+
+@pytest.fixture(scope="module")
+def told() -> tuple[Snapshot, dict[str, Any]]:
+    """At the end of a run of the demo beside a build, and its trace."""
+    run = Replay(Reader(BytesIO(RECORDING.read_bytes())).tales())
+    run.advance()
+    snapshot, out = run.snapshot(), BytesIO()
+    trace.write(run.analyzer, snapshot, out)
+    return snapshot, json.loads(out.getvalue())
+
+
+def _screen(snapshot: Snapshot, view: Scope = Scope.BLOCKERS) -> list[str]:
+    state = settle(UiState(view=view), snapshot)
+    return ["".join(span.text for span in line) for line in compose(snapshot, state, WIDE)]
+
+
+def test_the_verdict_is_the_same_everywhere(told: tuple[Snapshot, dict[str, Any]]) -> None:
+    snapshot, exported = told
+    first = exported["otherData"]["verdict"][0]
+    assert f"\n  {first}\n" in summary.text(snapshot)
+    assert _screen(snapshot)[1].startswith(f" {first}")
+    share = re.match(r"(.+ %) of worker time was blocked", first)
+    assert share
+    (runtime,) = exported["otherData"]["runtimes"]
+    assert figures.percent(runtime["blocked_share"]) == share[1]
+    assert runtime["blocked_ns"] == exported["otherData"]["blocked_ns"]
+    assert runtime["worker_time_ns"] == exported["otherData"]["worker_time_ns"]
+    rows = sum(row.share for row in snapshot.blockers)
+    assert figures.percent(rows) == share[1], "the table adds up to it"
+
+
+def test_a_blocker_has_the_same_figures_everywhere(
+    told: tuple[Snapshot, dict[str, Any]],
+) -> None:
+    snapshot, exported = told
+    begins = [event for event in exported["traceEvents"] if event["ph"] == "B"]
+    text, screen = summary.text(snapshot), _screen(snapshot)
+    assert len(snapshot.blockers) > 5
+    for row in snapshot.blockers:
+        mine = [
+            event["args"]
+            for event in begins
+            if event["name"] == row.function and event["args"]["cause"] == row.cause.value
+        ]
+        assert len(mine) == row.count
+        assert sum(args["own_us"] for args in mine) == pytest.approx(row.total_ns / 1e3)
+        assert max(args["own_us"] for args in mine) == pytest.approx(row.max_ns / 1e3)
+        assert sum(args["waiting_us"] for args in mine) == pytest.approx(row.waiting_ns / 1e3)
+        assert sum("in_progress" in args for args in mine) == row.lasting
+        shown = {
+            figures.share(row.share),
+            figures.duration(row.total_ns),
+            figures.duration(row.max_ns),
+            figures.duration(row.waiting_ns),
+            figures.count(row.count),
+        }
+        line = next(one for one in text.splitlines() if row.function in one and row.cause in one)
+        assert shown <= set(line.split()), line
+        line = next(one for one in screen if row.function in one and row.cause in one)
+        assert shown <= set(line.split()), line
+
+
+def test_workers_and_pressure_agree(told: tuple[Snapshot, dict[str, Any]]) -> None:
+    snapshot, exported = told
+    other = exported["otherData"]
+    (runtime,) = other["runtimes"]
+    title, head = summary.text(snapshot).splitlines()[0], _screen(snapshot)[0]
+    for line in (title, head):
+        assert f"  {runtime['workers']} workers  " in line
+    waiting = figures.percent(other["waiting_ns"] / other["worker_time_ns"])
+    assert f"{waiting} of worker time ready but without a CPU" in summary.text(snapshot)
+    said = f"{waiting} of worker time was ready to run but had no CPU."
+    assert any(said in line for line in _screen(snapshot, Scope.PRESSURE))
+    assert sum(one["blocked_ns"] for one in other["workers"]) == other["blocked_ns"]
+    assert sum(one["worker_time_ns"] for one in other["workers"]) == other["worker_time_ns"]
