@@ -708,6 +708,8 @@ class Episode:
     pressed: bool = False
     """Its own time is below the threshold: most of it was asleep in a call, and after that it had
     to wait for a CPU."""
+    doubts: int = 0
+    """Why it may be several polls of one task: bits of ``SampleFlag``; 0 = it is one."""
 
     @property
     def charged_ns(self) -> int:
@@ -748,7 +750,8 @@ class Blocker:
     """Episodes grouped by the code responsible."""
 
     function: str
-    """The innermost user function; else the innermost named frame; else module+offset."""
+    """The code responsible, see `hud.analysis.blame`; a task's type where its future is inlined
+    into Tokio's frame; else module+offset."""
     where: str
     """``src/login.rs:88`` or empty."""
     file: str
@@ -756,7 +759,8 @@ class Blocker:
     origin: Origin
     inferred: bool
     operation: str
-    """The library call right below it: ``bcrypt::hash``, ``std::fs::read``; may be empty."""
+    """The library call that it made: ``bcrypt::hash``, ``std::fs::read``; ``first ... last`` where
+    the first only passes it on; may be empty."""
     cause: Cause
     """That of its main case; see ``cases``."""
     count: int
@@ -946,6 +950,10 @@ class Snapshot:
     """By address, of the heaviest blockers (shared; do not change)."""
     before: tuple[Episode, ...] = ()
     """Those that began before the attach."""
+    tick_unknown: int = 0
+    """Of ``episodes``: those that may be several polls in a row, as the tick is not known."""
+    awaited: int = 0
+    """Of ``episodes``, those left out: which may be two polls in one turn of a worker."""
     timeline: tuple[Episode, ...] = ()
     """The latest episodes, those in progress included, by start; bounded."""
     lasting: tuple[Episode, ...] = ()

@@ -44,19 +44,21 @@ class Blame(NamedTuple):
 
     @property
     def key(self) -> Key:
-        # one function that is told by its places has a name at each of them
-        told_by_place = self.inferred and self.symbol
-        return ("", "", self.symbol) if told_by_place else (self.function, self.file, self.symbol)
+        if self.inferred and self.symbol:  # told by its places: it has a name at each of them
+            return ("", "", self.symbol)
+        # a path says which function it is; its file may be a macro's, or not known
+        return self.function, "" if "::" in self.function else self.file, self.symbol
 
 
 NO_STACK = Blame("(no stack caught)")
 NOT_RESOLVED = Blame("(names not resolved)")
 
 _PLUMBING = re.compile(
-    r"""core::ops::function | core::panic:: | std::panic | core::iter:: | core::option:: |
+    r"""^<?(?:&(?:mut\ )?)?(?:[A-Z]\w*\ as\ )?
+        (?:core::ops::function | core::panic:: | std::panic | core::iter:: | core::option:: |
         core::result:: | core::pin:: | core::future:: | core::task:: | std::thread::local:: |
-        core::mem:: | core::convert:: | alloc::boxed:: | __rust_begin_short_backtrace |
-        ^__rustc:: | ^__r(ust|dl|g)_""",
+        core::mem:: | core::convert:: | alloc::boxed:: )
+        | __rust_begin_short_backtrace | ^__rustc:: | ^__r(ust|dl|g)_""",
     re.VERBOSE,
 )
 _SLOW_PATH = re.compile(r"^(?:<?parking_lot|lock_api|parking_lot_core)::.*_slow$")
@@ -97,7 +99,7 @@ def blame(stack: Stack | None) -> Blame:
     frame = frames[at]
     host = _host_of(frames, at)
     return Blame(
-        function=frame_name(frame) + (f" in {_belonging(host)}" if host else ""),
+        function=_handler_in(frame) or frame_name(frame) + _inside(host),
         where=short_place(frame.file, frame.line, frame.precision),
         file=frame.file,
         line=frame.line,
@@ -116,7 +118,25 @@ def _host_of(frames: Sequence[Frame], at: int) -> Frame | None:
     if not (inner.inferred and inner.inlined) or at + 1 == len(frames):
         return None
     host = frames[at + 1]
-    return host if host.raw and host.origin is Origin.DEPENDENCY else None
+    return host if host.raw and host.origin in (Origin.DEPENDENCY, Origin.RUNTIME) else None
+
+
+def _inside(host: Frame | None) -> str:
+    """Tokio's own frames around a task say nothing."""
+    if host is None or host.origin is not Origin.DEPENDENCY:
+        return ""
+    return f" in {_belonging(host)}"
+
+
+_ITS_HANDLER = re.compile(r"^<([a-z_]\w*(?:::\w+)*::[a-z_]\w*) as \S*?handler::Handler<")
+
+
+def _handler_in(frame: Frame) -> str:
+    """``app::prices in axum's Handler::call``, where the symbol says for which handler that was
+    compiled, as v0 mangling does; else empty.
+    """
+    found = _ITS_HANDLER.match(frame.function) if runs_handler(frame) else None
+    return f"{found[1]} in {_belonging(frame)}" if found else ""
 
 
 _PATH_HEAD = re.compile(r"(?:[a-z_]\w*::)+")
@@ -140,13 +160,27 @@ def _has_own_name(frame: Frame) -> bool:
 
 def culpable(frames: Sequence[Frame]) -> int:
     """Index of the frame to blame; -1 = there are no frames."""
-    users = (at for at, one in enumerate(frames) if one.origin is Origin.USER and counts(one))
-    own = next(users, -1)
+    own = _innermost_own(frames)
     inside = frames[:own] if own >= 0 else frames
     host = next((at for at, one in enumerate(inside) if runs_handler(one)), -1)
     if host >= 0 and _hosts(frames, host):
         return host
     return own if own >= 0 else _foreign(frames)
+
+
+def _innermost_own(frames: Sequence[Frame]) -> int:
+    """Index of the user's innermost frame; -1 = there is none.
+
+    A place in a library's generic code, a closure's as a rule, gives way to the function with a
+    name that called it.
+    """
+    users = [at for at, one in enumerate(frames) if one.origin is Origin.USER and counts(one)]
+    for at in users:
+        host = frames[at + 1] if at + 1 < len(frames) else None
+        placed = frames[at].inferred and frames[at].inlined and host is not None and host.raw
+        if not (placed and host) or is_framework(host):
+            return at
+    return users[0] if users else -1
 
 
 def _hosts(frames: Sequence[Frame], at: int) -> bool:
@@ -287,7 +321,7 @@ _INSIDE_STD = re.compile(
 
 def operation(frames: Sequence[Frame], at: int) -> str:
     """The call that the blamed frame made, ``~`` before an inferred name. Where that only passes a
-    poll on, ``first ... last``; of a dependency without the user's code above it the last.
+    call on, ``first ... last``; of a dependency without the user's code above it the last.
     """
     calls = [frame for frame in frames[:at] if frame.function and frame.origin is not Origin.KERNEL]
     telling = [frame for frame in calls if not _plumbing(frame)]
@@ -297,9 +331,12 @@ def operation(frames: Sequence[Frame], at: int) -> str:
     blamed = frames[at]
     if blamed.origin is Origin.DEPENDENCY and not runs_handler(blamed):
         return _named(last)
-    if last is first or not (is_framework(first) or passes_on(first)):
-        return _named(first)
-    return f"{_named(first)} ... {_named(last)}"
+    if first.origin is Origin.STD:  # its generic code, which calls a library
+        foreign = (one for one in reversed(telling) if one.origin is Origin.DEPENDENCY)
+        last = next(foreign, first)
+    elif not (is_framework(first) or passes_on(first)):
+        last = first
+    return _named(first) if last is first else f"{_briefly(first)} ... {_briefly(last)}"
 
 
 def _last(calls: Sequence[Frame]) -> Frame:
@@ -313,8 +350,49 @@ def _last(calls: Sequence[Frame]) -> Frame:
     return calls[-1]
 
 
+_PUBLIC = tuple(
+    (re.compile(pattern), name)
+    for pattern, name in (
+        (r"^std::thread::functions::(\w+)$", r"std::thread::\1"),
+        (r"^(std::fs::\w+)::inner$", r"\1"),
+        (r"^std::sys::sync::mutex::\w+::Mutex::lock_contended$", "std::sync::Mutex::lock"),
+        (r"^std::sys::sync::rwlock::\w+::RwLock::(\w+)_contended$", r"std::sync::RwLock::\1"),
+        (r"^std::sys::sync::condvar::\w+::Condvar::(\w+)$", r"std::sync::Condvar::\1"),
+        (r"^std::sys::sync::once::\w+::Once::call$", "std::sync::Once::call_once"),
+        (r"^std::sync::poison::(?:\w+::)?(Mutex|RwLock|Condvar|Once)", r"std::sync::\1"),
+    )
+)
+"""Functions of std by the paths under which people call them."""
+
+
 def _named(call: Frame) -> str:
-    return ("~" if call.inferred else "") + call.function
+    name = call.function
+    if call.origin is Origin.STD:
+        for pattern, public in _PUBLIC:
+            name = pattern.sub(public, name)
+    return ("~" if call.inferred else "") + name
+
+
+_INNERMOST_GENERICS = re.compile(r"<[^<>]*>")
+
+
+def _briefly(call: Frame) -> str:
+    """``tokio::time::timeout::Timeout::poll`` of ``<..Timeout<T> as ..Future>::poll``."""
+    name, before = call.function.replace("->", ""), ""
+    if name.startswith("<"):
+        name = _of_its_type(name)
+    while before != name and not name.startswith("<"):
+        before, name = name, _INNERMOST_GENERICS.sub("", name)
+    return ("~" if call.inferred else "") + name.replace("::::", "::")
+
+
+def _of_its_type(name: str) -> str:
+    """``T::method`` of ``<T as Trait>::method``."""
+    for found in re.finditer(" as ", name):
+        kind = name[1 : found.start()].removeprefix("&").removeprefix("mut ")
+        if kind.count("<") == kind.count(">"):
+            return f"{kind}::{name.rpartition('>::')[2]}"
+    return name
 
 
 def _plumbing(frame: Frame) -> bool:

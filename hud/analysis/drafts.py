@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis.blame import NOT_RESOLVED, Blames
 from hud.analysis.causes import Finding, cause_of, holds_lock
-from hud.model import Cause, Episode, Holder
+from hud.analysis.doubts import one_turn
+from hud.model import Cause, Episode, Holder, SampleFlag
 
 if TYPE_CHECKING:
     from hud.analysis.blame import Key
@@ -45,6 +46,8 @@ class Draft(NamedTuple):
     """Time for which a signal or a tracer had stopped the thread; asleep as well."""
     wakers: Mapping[int, Holder] = {}
     """By the stack of the wait: who ended it."""
+    seen: tuple[int, ...] = ()
+    """All stacks of an episode that may be two polls of one turn."""
 
 
 def settle(draft: Draft, blames: Blames, machine: str, threshold_ns: int) -> Episode:
@@ -58,6 +61,9 @@ def settle(draft: Draft, blames: Blames, machine: str, threshold_ns: int) -> Epi
     chosen = _choose(draft.candidates, blames)
     stack = blames.stacks.get(chosen.stack)
     frames = stack.frames if stack else None
+    doubts = episode.doubts
+    if doubts == SampleFlag.AWAITED and one_turn(draft.seen, blames.stacks):
+        doubts = 0
     outside = episode.waiting_ns + draft.stopped_ns
     short = outside > 0 and episode.duration_ns - outside < max(1, threshold_ns)
     slept = episode.asleep_ns - draft.stopped_ns >= max(episode.on_cpu_ns, outside)
@@ -79,12 +85,14 @@ def settle(draft: Draft, blames: Blames, machine: str, threshold_ns: int) -> Epi
         evidence=intern(found.evidence),
         stopped_ns=draft.stopped_ns,
         pressed=short and slept,
+        doubts=doubts,
     )
 
 
 def unresolved(draft: Draft, stacks: Mapping[int, Stack]) -> list[int]:
     """The candidate stacks whose names are not known yet."""
-    keys = dict.fromkeys(candidate.stack for candidate in draft.candidates if candidate.stack)
+    candidates = (candidate.stack for candidate in draft.candidates)
+    keys = dict.fromkeys(filter(None, (*candidates, *draft.seen)))
     return [key for key in keys if (stack := stacks.get(key)) is None or stack.frames is None]
 
 

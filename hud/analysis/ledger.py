@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from hud.analysis.blame import Blame, Blames
 from hud.analysis.tally import Durations, Tally
+from hud.model import SampleFlag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,6 +44,8 @@ class Ledger:
         self.stopped = 0
         """Episodes in which the thread was stopped; together for ``stopped_ns``."""
         self.stopped_ns = 0
+        self.tick_unknown = self.awaited = 0
+        """Episodes that may be several polls, by why."""
         self._retired = 0
         self._forgotten = 0
         self._buried = False
@@ -166,6 +169,7 @@ class Ledger:
         self._count_stopped(episode, 1)
         if not episode.cause.blames_code:
             return
+        self._count_doubts(episode, 1)
         start = episode.start_ns - self._run_start_ns
         self._tally_in(episode, self.blame_of(episode))
         self.blocking.add(start, episode.charged_ns)
@@ -175,6 +179,7 @@ class Ledger:
         self._count_stopped(episode, -1)
         if not episode.cause.blames_code:
             return
+        self._count_doubts(episode, -1)
         start = episode.start_ns - self._run_start_ns
         self._tally_out(episode, self.blame_of(episode))
         self.blocking.remove(start, episode.charged_ns)
@@ -198,6 +203,12 @@ class Ledger:
             self.stopped += sign
             self.stopped_ns += sign * episode.stopped_ns
 
+    def _count_doubts(self, episode: Episode, sign: int) -> None:
+        if episode.doubts & SampleFlag.TICK_UNKNOWN:
+            self.tick_unknown += sign
+        elif episode.doubts:
+            self.awaited += sign
+
     def _tally_in(self, episode: Episode, at: Blame) -> None:
         key = at.key
         self.touched.add(key)
@@ -217,7 +228,7 @@ class Ledger:
     def _recount(self) -> None:
         self._retired = 0
         self._buried = False
-        self.stopped = self.stopped_ns = 0
+        self.stopped = self.stopped_ns = self.tick_unknown = self.awaited = 0
         self.touched |= self.tallies.keys()
         self.tallies.clear()
         self.by_tid.clear()

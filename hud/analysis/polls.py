@@ -10,6 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from hud.analysis.calls import DESCRIPTOR, STOPPED, call_name, machine_of
+from hud.analysis.doubts import doubts_of
 from hud.analysis.drafts import Candidate, Draft
 from hud.model import (
     BEGAN_BEFORE,
@@ -44,7 +45,7 @@ _MAX_CANDIDATES = 8
 class _Evidence:
     """What was seen inside one poll, before its end."""
 
-    __slots__ = ("asleep_ns", "cpu", "sleeps", "stopped_ns", "wakes")
+    __slots__ = ("asleep_ns", "cpu", "longest_ns", "sleeps", "stopped_ns", "wakes")
 
     def __init__(self) -> None:
         self.cpu: dict[int, int] = {}
@@ -53,6 +54,8 @@ class _Evidence:
         """Nanoseconds by stack, system call, type of descriptor and what it was about."""
         self.asleep_ns = 0
         self.stopped_ns = 0
+        self.longest_ns = 0
+        """Of the sleeps, as they were told: some short ones may be told as one."""
         self.wakes: dict[int, Sample] = {}
         """By the stack of the wait: what ended the longest there."""
 
@@ -72,6 +75,7 @@ class _Evidence:
 
     def sleep(self, key: _Sleep, duration_ns: int) -> None:
         self.asleep_ns += duration_ns
+        self.longest_ns = max(self.longest_ns, duration_ns)
         if key[1] == STOPPED:
             self.stopped_ns += duration_ns
         elif key in self.sleeps or len(self.sleeps) < _MAX_STACKS_PER_POLL:
@@ -83,16 +87,21 @@ class _Evidence:
         other.sleeps = dict(self.sleeps)
         other.asleep_ns = self.asleep_ns
         other.stopped_ns = self.stopped_ns
+        other.longest_ns = self.longest_ns
         other.wakes = dict(self.wakes)
         return other
 
     def stacks(self) -> Iterator[int]:
         """Each one that the poll may be blamed on."""
+        yield from self.polling()
+        for wake in self.wakes.values():
+            yield wake.stack
+
+    def polling(self) -> Iterator[int]:
+        """Each one that it had; 0 = one that was not caught."""
         yield from self.cpu
         for stack, *_ in self.sleeps:
             yield stack
-        for wake in self.wakes.values():
-            yield wake.stack
 
     def candidates(self, on_cpu_ns: int, asleep_ns: int) -> tuple[Candidate, ...]:
         """The stacks of whichever took longer, computing or sleeping; of the other in need."""
@@ -222,6 +231,7 @@ class PollDetector:
             end_uncertainty_ns=sample.other * 1000,
             in_progress=in_progress,
             began_before=sample.info == BEGAN_BEFORE,
+            doubts=sample.flags,
         )
 
     def _so_far(self, state: ThreadState, evidence: _Evidence, now_ns: int) -> Draft:
@@ -248,6 +258,7 @@ class PollDetector:
             task_id=state.task_id,
             in_progress=True,
             began_before=state.began_before,
+            doubts=state.doubts,
         )
 
     def _draft(
@@ -262,6 +273,7 @@ class PollDetector:
         task_id: int,
         in_progress: bool,
         began_before: bool,
+        doubts: int,
         begin_uncertainty_ns: int = 0,
         end_uncertainty_ns: int = 0,
     ) -> Draft:
@@ -283,6 +295,12 @@ class PollDetector:
             end_uncertainty_ns=end_uncertainty_ns,
             in_progress=in_progress,
             began_before=began_before,
+            doubts=doubts_of(
+                doubts,
+                duration_ns,
+                evidence.longest_ns,
+                self._recording.info.threshold_ns,
+            ),
         )
         stopped_ns = min(evidence.stopped_ns, asleep_ns)
         return Draft(
@@ -290,6 +308,7 @@ class PollDetector:
             evidence.candidates(on_cpu_ns, asleep_ns - stopped_ns),
             stopped_ns,
             {stack: self._waker(wake) for stack, wake in evidence.wakes.items()},
+            tuple(dict.fromkeys(evidence.polling())) if episode.doubts else (),
         )
 
     def _waker(self, wake: Sample) -> Holder:

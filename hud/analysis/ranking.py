@@ -167,7 +167,8 @@ def _cases(tally: Tally, blames: Blames) -> tuple[Case, ...]:
     stacks: dict[tuple[Cause, str], tuple[int, int]] = {}
     for (stack, cause), ns in sorted(tally.stacks.items()):
         of = cause, blames.of(stack).operation
-        stacks[of] = max(stacks.get(of, (0, 0)), (ns, stack))
+        if ns > stacks.get(of, (0, 0))[0]:
+            stacks[of] = ns, stack
     return tuple(
         Case(cause, operation, ns, stacks.get((cause, operation), (0, 0))[1])
         for (cause, operation), ns in largest_first(sums)[:_FEW]

@@ -11,6 +11,7 @@ from dataclasses import fields, replace
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from hud.analysis.doubts import DOUBTS
 from hud.analysis.marks import Marks
 from hud.analysis.stacks import StackStore
 from hud.analysis.store import SampleStore
@@ -484,5 +485,5 @@ def _closing(kind: Kind, state: ThreadState, now_ns: int, duration_ns: int) -> S
         info=state.syscall & 0xFFFFFFFF if asleep else BEGAN_BEFORE * state.began_before,
         kind=kind,
         where=state.where,
-        flags=SampleFlag.IN_PROGRESS | (state.file_type if asleep else 0),
+        flags=SampleFlag.IN_PROGRESS | (state.file_type if asleep else state.doubts & DOUBTS),
     )

@@ -101,6 +101,7 @@ class Analyzer:
         blockers = self._ranking.rows(shares, now_ns - self._run_start_ns, fresh=not live)
         count, blocked = len(ledger.blocking.values), ledger.blocking.total_ns
         longest = ledger.blocking.max_ns()
+        tick_unknown, awaited = ledger.tick_unknown, ledger.awaited
         for episode in reversed(temporary):
             ledger.uncount(episode)
         timeline = (*latest, *temporary)
@@ -144,6 +145,8 @@ class Analyzer:
             exact=recording.exact,
             code=recording.code,
             before=(*ledger.before, *(one for one in temporary if one.began_before)),
+            tick_unknown=tick_unknown,
+            awaited=awaited,
             timeline=timeline,
             lasting=lasting,
             standoff=facing,
@@ -252,6 +255,7 @@ class Analyzer:
         for draft in drafts:
             used.stacks.update(candidate.stack for candidate in draft.candidates)
             used.stacks.update(waker.stack for waker in draft.wakers.values())
+            used.stacks.update(draft.seen)
         used.stacks.update(latency.stack for latency in self._waits.held)
         gone = recording.forget(used, now_ns)
         self._blames.stacks = recording.stacks

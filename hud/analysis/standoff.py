@@ -74,6 +74,16 @@ def marked(
     )
 
 
+def fix_of(episode: Episode, facing: Standoff | None, stack: Stack | None) -> str:
+    """What to do about a wait for a lock that has not ended; empty = it is none, or a short one."""
+    waits = episode.in_progress and episode.cause is Cause.LOCK and episode.asleep_ns >= STUCK_NS
+    if not waits or not holds_lock(stack.frames if stack else None):
+        return ""
+    if facing is not None and episode.worker_id in facing.workers:
+        return FIX
+    return _kept(episode.asleep_ns)
+
+
 def is_kept(blocker: Blocker, stack: Stack | None) -> bool:
     """Does all of it still wait for a lock, for so long that its holder will hardly let go?"""
     if blocker.cause is not Cause.LOCK or not all_last(blocker) or blocker.lasting_ns < STUCK_NS:
@@ -83,7 +93,11 @@ def is_kept(blocker: Blocker, stack: Stack | None) -> bool:
 
 def kept_fix(blocker: Blocker) -> str:
     """What to do about it, in one line."""
-    time = figures.long_duration(blocker.lasting_ns)
+    return _kept(blocker.lasting_ns)
+
+
+def _kept(ns: int) -> str:
+    time = figures.long_duration(ns)
     return f"find who keeps this lock: nobody has let go of it for {time} so far"
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from hud.analysis import figures, standoff
 from hud.analysis.blame import blame
+from hud.analysis.doubts import several
 from hud.analysis.lasting import STUCK_NS
 from hud.analysis.runtimes import BLOCK_ON
 from hud.model import Rung
@@ -122,15 +123,17 @@ def blocked(snapshot: Snapshot) -> str:
     def count(number: int) -> str:
         return f"{figures.count(number)} {noun if number == 1 else many}"
 
+    doubt = several(snapshot)
     if not snapshot.runtimes or not snapshot.worker_time_ns:
         time = figures.long_duration(snapshot.blocked_ns)
-        return f"Workers were blocked for {time}, in {count(snapshot.episodes)}."
+        return f"Workers were blocked for {time}, in {count(snapshot.episodes)}{doubt}."
     worst, *others = snapshot.runtimes
     share = figures.percent(worst.share)
     if not others:
-        return f"{share} of worker time was blocked{_most(worst)}, in {count(worst.episodes)}."
+        polls_of = f"{count(worst.episodes)}{doubt}{_most(worst)}"
+        return f"{share} of worker time was blocked, in {polls_of}."
     said = f"{share} of the worker time of runtime {printable(worst.name)} was blocked"
-    return f"{said}{_most(worst, named=True)}, in {count(worst.episodes)}; {_others(others)}."
+    return f"{said}, in {count(worst.episodes)}{_most(worst, named=True)}; {_others(others)}."
 
 
 def _most(runtime: RuntimeUse, *, named: bool = False) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hud.analysis import figures, inlining
+from hud.analysis import doubts, figures, inlining
 from hud.analysis.verdict import living, nothing_else, sentences
 from hud.export.blockers import blocker_table
 from hud.export.polls import poll_table
@@ -242,6 +242,7 @@ def _evidence(snapshot: Snapshot) -> str:
         why = f", others: {printable(snapshot.stacks_end)}" if share < _FEW_COMPLETE else ""
         complete = f"{figures.percent(share)} of stacks complete"
         parts.append(complete + (why if snapshot.stacks_end else ""))
+    parts += doubts.in_words(snapshot)
     parts.append(losses_in_words(snapshot.losses))
     cost = figures.percent(snapshot.hud_cpu_ns / snapshot.elapsed_ns)
     parts.append(f"hud used {cost} of a core")

@@ -14,9 +14,11 @@ from bisect import bisect_left
 from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
+from hud.analysis import standoff
 from hud.analysis.advice import advise_stack
 from hud.analysis.blame import Blame, Blames, frame_name
 from hud.analysis.calls import NO_CALL, call_name, machine_of
+from hud.analysis.doubts import REASONS
 from hud.analysis.tails import remark
 from hud.analysis.types import type_name
 from hud.analysis.verdict import sentences
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
     from hud.analysis.recording import Recording
     from hud.analysis.snapshot import Analyzer
-    from hud.model import Episode, Holder, Latency, Snapshot
+    from hud.model import Episode, Holder, Latency, Snapshot, Standoff
 
     Event = dict[str, Any]
 
@@ -64,7 +66,7 @@ def write(analyzer: Analyzer, snapshot: Snapshot, out: BinaryIO) -> None:
     out.write(encode(head)[:-1] + b',"traceEvents":[')
     separator = b"\n"
     chunk: list[bytes] = []
-    for event in _events(recording, bars):
+    for event in _events(recording, bars, snapshot.standoff):
         chunk.append(separator + encode(event))
         separator = b",\n"
         if len(chunk) >= _FLUSH_EVENTS:
@@ -130,6 +132,8 @@ def other_data(snapshot: Snapshot, bars: Iterable[_Bar]) -> Event:
             for use in snapshot.workers
         ],
         "episodes": sum(1 for bar in bars if bar.blocking),
+        "episodes_tick_unknown": snapshot.tick_unknown,
+        "episodes_awaited": snapshot.awaited,
         "blocked_ns": snapshot.blocked_ns,
         "worker_time_ns": snapshot.worker_time_ns,
         "waiting_ns": snapshot.waiting_ns,
@@ -219,9 +223,9 @@ def _around(bars: list[_Bar], solid: list[_Bar]) -> list[_Bar]:
 # --------------------------------------------------------------------------- events
 
 
-def _events(recording: Recording, bars: list[_Bar]) -> Iterator[Event]:
+def _events(recording: Recording, bars: list[_Bar], facing: Standoff | None) -> Iterator[Event]:
     yield from _metadata(recording, bars)
-    faces = _Faces(recording)
+    faces = _Faces(recording, facing)
     # Ends sort before begins of the same moment, and the inner of two ends first.
     order: list[tuple[int, int, int, int]] = []
     for at, bar in enumerate(bars):
@@ -280,8 +284,9 @@ class _Face(NamedTuple):
 class _Faces:
     """Events of bars; what depends only on the stack is made once."""
 
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, recording: Recording, facing: Standoff | None) -> None:
         self._recording = recording
+        self._facing = facing
         self._blames = Blames(recording.stacks)
         self._faces: dict[int, _Face] = {}
         self._advices: dict[tuple[Cause, int], str] = {}
@@ -326,6 +331,10 @@ class _Faces:
             args["syscall"] = call_name(episode.syscall, self._machine)
         if episode.in_progress:
             args["in_progress"] = True
+        if episode.doubts:
+            args["maybe_several_polls"] = [
+                REASONS[flag] for flag in REASONS if episode.doubts & flag
+            ]
         if episode.began_before:
             args["began_before_attach"] = True
         args["begin_uncertainty_us"] = episode.begin_uncertainty_ns / 1000
@@ -407,8 +416,11 @@ class _Faces:
 
     def _advice(self, episode: Episode) -> str:
         of = episode.cause, episode.stack
+        stack = self._recording.stacks.get(episode.stack)
+        waiting = standoff.fix_of(episode, self._facing, stack)
+        if waiting:
+            return waiting
         if of not in self._advices:
-            stack = self._recording.stacks.get(episode.stack)
             self._advices[of] = printable(advise_stack(episode.cause, stack).text)
         return self._advices[of]
 

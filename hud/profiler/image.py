@@ -150,7 +150,7 @@ class Image:
             elif not reply.facts.has_names:
                 self._notes.append(_stripped(reply))
             elif not reply.facts.has_dwarf:
-                self._notes.append("no debug info: functions without file and line")
+                self._notes.append("no debug info: files and lines as far as they can be inferred")
         elif isinstance(reply, FailedReply):
             self._notes.append(f"{self._path}: {reply.message}")
         self._request = 0

@@ -75,7 +75,9 @@ class Objects:
                 f"{path} is stripped: names marked ~ are inferred from panic locations"
             )
         elif not reply.facts.has_dwarf:
-            self._notes.append(f"{path} has no debug info: functions without file and line")
+            self._notes.append(
+                f"{path} has no debug info: files and lines as far as they can be inferred"
+            )
 
     def wait(self) -> None:
         """Wait for what was asked, WAIT_S at most."""

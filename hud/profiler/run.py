@@ -349,8 +349,8 @@ class Profiler:
         long_ns = min(LONG_NS, self.threshold_ns) if last else LONG_NS
         read = read._replace(states=self._stuck.see(read.states, now, long_ns=long_ns))
         batch.states = read.states
-        self._look_for_objects(batch)
         if self.options.use_context and not batch.ended:
+            self._look_for_objects(batch)
             self._ladder.see_turns(read)
         for tid in self._roster.last_word(read.exited):
             read.entered.pop(tid, None)  # a thread that is gone is no new worker
@@ -393,8 +393,6 @@ class Profiler:
         return time.monotonic() < self._hurried_until
 
     def _look_for_objects(self, batch: Batch) -> None:
-        if not self.options.use_context or batch.ended:
-            return
         known = self._ladder.copies.known
         self._objects.ask(self.target.executable)
         self._ladder.look_again(batch)

@@ -5,7 +5,7 @@ queue* is the core's run queue and its LIFO slot. Other workers steal from the q
 slot.
 
 Places are found by their shape relative to ``OwnedTasks`` (hud.runtime.tasks), as far as their
-values allow exactly one; rows of Tokio 1.38 to 1.54, stable, unstable and with taskdump, by their
+values allow exactly one; rows of Tokio 1.35 to 1.54, stable, unstable and with taskdump, by their
 type information. What is searched ends with the heap's chunk, where glibc allocates: behind it lie
 stale copies of the same.
 """
@@ -78,7 +78,7 @@ def find_runtime(read: Read, vtables: Vtables, scheduler: int) -> Runtime | str:
         return "no scheduler as in tokio 1.29 to 1.54"
     size, places = _lists(read, vtables, handle)
     if len(places) != 1:
-        what = f"{len(places)} places look like it" if places else "none as in tokio 1.38 to 1.54"
+        what = f"{len(places)} places look like it" if places else "none as in tokio 1.35 to 1.54"
         return f"of the list of tasks {what}"
     owned, at, proven, _ = places[0]
     data = read(handle, size)

@@ -14,7 +14,7 @@ from hud.symbols.flow import Flow, within
 from hud.symbols.names import place_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from hud.symbols.definitions import Definition
     from hud.symbols.locations import Location
@@ -50,26 +50,6 @@ class Body:
             return self.definition.location, Precision.DEFINITION
         return None
 
-    def guess_inner(self, vaddr: int) -> Location | None:
-        """Where the inlined async fn or block is declared that was passed last on the way to an
-        address, if what is before and what is behind it can be in that; a guess: an inner future
-        that the way has left already looks the same.
-        """
-        users = [one for one in self.code.references if is_users(one.location)]
-        definitions = {s: one.location for one in users if one.definition for s in one.sites}
-        others = {s: one.location for one in users if not one.definition for s in one.sites}
-        passed = self.flow.nearest(vaddr, sorted(definitions), ahead=False)
-        if passed is None:
-            return None
-        inner = definitions[passed[1]]
-        begin, end = self.code.instruction(vaddr)
-        for at, ahead in ((begin, False), (end, True)):
-            found = self.flow.nearest(at, sorted(others), ahead=ahead)
-            last = _last_before(definitions.values(), others[found[1]]) if found else None
-            if last != inner:
-                return None
-        return inner
-
     def _near(self, vaddr: int) -> Location | None:
         """What the call at ``vaddr`` is given, else the reference after, else before it."""
         sites = {
@@ -88,12 +68,6 @@ class Body:
             if found is not None:
                 return sites[found[1]]
         return None
-
-
-def _last_before(definitions: Iterable[Location], location: Location) -> Location | None:
-    """The definition that a location of the same file can be in."""
-    above = [one for one in definitions if one.path == location.path and one <= location]
-    return max(above, default=None)
 
 
 def is_users(location: Location) -> bool:

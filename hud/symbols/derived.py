@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 BLOCK = 16
 """Bytes; functions begin at such multiples, data between them ends there."""
+STEPS_EACH = 2
+"""Instructions that are followed for each byte, wrong runs included; real code takes a third."""
 HIGHEST_OFFSET, HIGHEST_SLOT = 0xFFFF * 8, 0xFFF
 
 
@@ -90,13 +92,17 @@ class _Walk:
         """Where nothing falls through to, and what stands there was not tried yet."""
         self._refused: set[int] = set()
         """Where guessed runs began that were wrong."""
+        self._hopeless: set[int] = set()
+        """What is no function either."""
         self._tables: dict[int, State] = {}
         """Jumps that a table may choose the target of."""
         self._tables_at: list[int] = []
+        self._left = STEPS_EACH * len(code)
+        """Steps that may still be tried."""
 
     def rows(self) -> tuple[list[int], list[int]]:
         self._drain()
-        while self._ends:
+        while self._ends and self._left > 0:
             ends, self._ends = sorted(set(self._ends)), []
             for end in ends:
                 self._try(end)
@@ -114,7 +120,7 @@ class _Walk:
     # ------------------------------------------------------------------ where runs begin
 
     def _drain(self) -> None:
-        while self._runs:
+        while self._runs and self._left > 0:
             run = self._runs.pop()
             if run.start in self._steps or (run.state != ENTRY and run.start in self._is_entry):
                 continue
@@ -124,13 +130,14 @@ class _Walk:
                 if run.state != ENTRY:
                     self._refused.add(run.start)
                     self._ends.append(run.start)
-                elif run.guessed:
+                else:
+                    self._hopeless.add(run.start)
                     self._ends.append(self._next_end(run.start))
 
     def _try(self, at: int) -> None:
         """Begin a run where nothing has led to."""
         at = self._behind_padding(at)
-        if at >= len(self._code) or at in self._steps:
+        if at >= len(self._code) or at in self._steps or at in self._hopeless:
             return
         function = self._entries[bisect_right(self._entries, at) - 1]
         before = bisect_right(self._tables_at, at) - 1
@@ -164,7 +171,7 @@ class _Walk:
     def _follow(self, run: _Run) -> None:
         """Take over what a run says; _WrongError where it cannot be."""
         trace = _Trace(run)
-        while trace.ways:
+        while trace.ways and self._left > 0:
             self._along(trace, *trace.ways.pop())
         if not trace.proven:
             raise _WrongError
@@ -183,7 +190,7 @@ class _Walk:
 
     def _along(self, trace: _Trace, at: int, state: State) -> None:
         """One way, up to where another was, or nothing follows."""
-        while 0 <= at < len(self._code):
+        while 0 <= at < len(self._code) and self._left > 0:
             met = trace.steps.get(at) or self._steps.get(at)
             if met is not None:
                 trace.proven |= _agree(met.state, state)
@@ -191,6 +198,7 @@ class _Walk:
             move = move_at(self._code, at)
             if move is None or (at in self._is_entry and at != trace.run.start):
                 return  # data, or a call before it did not return
+            self._left -= 1
             trace.steps[at] = _Step(state, move.size)
             end = at + move.size
             if move.kind != moves.PLAIN:

@@ -1,27 +1,27 @@
 """Guesses the function and the line of an address that no symbol covers, from panic locations.
 
-Terms: see `hud.symbols.locations`; the *owner* of a function is whose code it is most probably: the
-user's if any of its locations is, else a dependency's, the runtime's, std's (generic and inlined
-code of the latter is everywhere); its *own* references are those to the owner's files; its *home*
-is the location that gives it its name, the same for all its addresses.
+Terms: see `hud.symbols.references`; the *owner* of a function is whose code it is most probably:
+the user's if any of its locations is, else a dependency's, the runtime's, std's (generic and
+inlined code of the latter is everywhere); its *own* references are those to the owner's files; its
+*home* is the location that gives it its name, the same for all its addresses.
 
-The home is the definition that is tested first (the poll of an async fn begins by looking at its
-state), else the lowest line in the file that is named most. The line of an address is that of the
-own reference whose site is nearest along the control flow, see `hud.symbols.flow`; a definition
-counts only for what is reached from it, for it is tested before its body runs. Where that place
-belongs to another name than the home the optimiser has inlined it: that is a frame of its own.
+The home is the definition that the function runs, see `hud.symbols.definitions`; where none is
+sure, those that it has are of futures that it polls, and it is the lowest line in the file that is
+named most. An address is told by a reference near it or by the definition, see
+`hud.symbols.bodies`; else by the own reference whose site is nearest along the control flow. Where
+that place belongs to another name than the home the optimiser has inlined it: that is a frame of
+its own. A definition tells whose task blocks, not which of several async fns inlined into one poll.
 
-Measured against debug info (rustc 1.95, Tokio 1.54.1), over the calls in the user's code whose
-function refers to a location of the user's; in brackets by the nearest reference in bytes instead:
-=====================  ===========  ===================  ===========================
-build                  right file   right function       in one of the user's frames
-=====================  ===========  ===================  ===========================
-HTTP server, fat LTO   81 % (63 %)  70 % (49 %)          81 % (57 %)
-HTTP server, release   89 % (85 %)  71 % (59 %)          77 % (68 %)
-blockers, fat LTO      79 % (51 %)  75 % (44 %)          81 % (50 %)
-=====================  ===========  ===================  ===========================
-A fifth, a sixth and a sixteenth of the calls in the user's code lie in functions without a location
-of the user's. Whose function it is was right for 93 to 96 % of the functions with a location.
+Measured against debug info (rustc 1.95; calls that may block in the user's code; `bench where
+--strip`):
+=========================  =====  ===============================  =====================
+build                      told   right (a definition: all right)  of these by definition
+=========================  =====  ===============================  =====================
+HTTP server, fat LTO       81 %   92 %                             60 %
+HTTP server, release       81 %   96 %                             74 %
+blockers, fat LTO          93 %   97 %                             60 %
+file server (dufs)         58 %   91 %                             70 %
+=========================  =====  ===============================  =====================
 """
 
 from __future__ import annotations
@@ -124,9 +124,6 @@ class Inferred:
     def _named(self, function: _Function, vaddr: int) -> tuple[Frame, ...]:
         body, home = function.body, function.home
         sure = body.told(vaddr)
-        if sure is not None and sure[0] == home:
-            guess = body.guess_inner(vaddr)
-            sure = sure if guess is None else (guess, Precision.DEFINITION)
         at, precision = sure or (nearest(body.own, body.flow, vaddr), Precision.NEAR)
         namer = _namer(function, at, vaddr)
         inner = self._frame(function.owner, namer, at.line, vaddr, precision)

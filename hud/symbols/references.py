@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 CODE_LIMIT = 1 << 19
 """Bytes of one function that are decoded."""
-REFERENCE_LIMIT = 4096
+REFERENCE_LIMIT = 2048
 TABLE_LIMIT = 64
 TABLE_ROWS = 256
 CALL_DISTANCE = 12
@@ -266,9 +266,12 @@ def _sites(
             blocks.append((begin, at, target))
         sites[at] = tuple(sorted(found))
         before = at
+    same: dict[int, list[int]] = {}
+    for at, target, _ in uses:
+        same.setdefault(target, []).append(at)
     for begin, end, target in blocks:
-        for at, other, _ in uses:
-            if other == target and at != end and any(begin <= s <= end for s in sites[at]):
+        for at in same[target]:
+            if at != end and any(begin <= site <= end for site in sites[at]):
                 kept = {site for site in sites[at] if not begin <= site <= end}
                 sites[at] = tuple(sorted(kept | set(sites[end])))
     return sites

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from hud.analysis import figures
 from hud.analysis.blame import blame
+from hud.analysis.doubts import in_words
 from hud.analysis.lasting import STUCK_NS
 from hud.analysis.verdict import nothing_else, sentences, stuck_episodes
 from hud.model import Cause, Origin, Rung, Snapshot, Where, WorkerUse
@@ -98,6 +99,7 @@ def caveats(snapshot: Snapshot) -> list[str]:
         # What it means comes first: the rest is what a narrow terminal cuts off.
         why = f" Why: {clean(detection.reason)}." if detection.reason else ""
         said.append(f"Polls are not seen ({detection.rung.name}). {_RUNGS[detection.rung]}{why}")
+    said += [f"{sentence}." for sentence in in_words(snapshot)]
     return said + [clean(note) for note in snapshot.info.notes]
 
 

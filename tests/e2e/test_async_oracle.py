@@ -19,6 +19,7 @@ from hud.model import Origin
 from hud.symbols.elf import ElfFile
 from hud.symbols.instructions import LONGEST, x86_64
 from hud.symbols.kinds import Kinds
+from hud.symbols.lengths import shape
 from hud.symbols.module import Module
 from hud.symbols.names import describe, is_closure, readable_symbol
 
@@ -174,8 +175,10 @@ def check_sizes(path: Path, found: list[Closure]) -> None:
     with path.open("rb") as opened, ElfFile(opened.fileno(), str(path)) as elf:
         for one in found:
             code = bytes(elf.read(one.start, one.size))
+            padded = code + bytes(LONGEST)
             for truth in disassembler.disasm(code, one.start):
                 at = truth.address - one.start
+                assert shape(padded, at)[0] == truth.size, truth
                 here = x86_64(code[at : at + LONGEST].ljust(LONGEST, b"\0"), truth.address)
                 if here is not None:
                     assert here.size == truth.size, truth

@@ -77,8 +77,8 @@ def test_workers_that_hang_are_seen_named_and_in_progress(
 
 def test_the_screen_says_so_at_once(stuck: targets.Running) -> None:
     with Session("--pid", stuck.pid) as session:
-        session.shows("has been in one poll since before hud attached, ")
-        session.shows("and 2 more stuck")
+        session.shows("3 workers are stuck: W")
+        session.shows(", since before hud attached")
         session.shows("update_shared")
         session.press("q")
         session.ends()

@@ -5,7 +5,9 @@ Some versions by default; HUD_ALL_TOKIO=1 builds all of them (70 builds, some 15
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,6 +81,19 @@ def test_polls_of_each_tokio_are_seen(
         assert not written["otherData"]["losses"]["context_unreadable"]
 
 
+@pytest.mark.parametrize(("features", "tokio"), [("multi", "1.52.0"), ("", "1.54.1")])
+def test_a_task_that_yields_is_no_blocker_wherever_the_tick_is(
+    build_target: Callable[..., Path], tmp_path: Path, features: str, tokio: str
+) -> None:
+    """In 1.52.0 it is elsewhere than in 1.52.2; with ``rt`` alone the scheduler has no tag."""
+    binary = build_target("nap", tokio=tokio, features=features, profile="dev")
+    written = profile(binary, tmp_path / "trace.json", "yield")
+    functions = Counter(event["name"] for event in program.begins(written))
+    assert functions["nap::take_a_nap"] >= 10
+    assert set(functions) == {"nap::take_a_nap"}, functions
+    assert written["otherData"]["episodes_tick_unknown"] == 0
+
+
 def naps(written: dict[str, Any], *, ids: bool) -> list[float]:
     """Milliseconds that each poll of the napping task lasted."""
     return [
@@ -91,3 +106,34 @@ def naps(written: dict[str, Any], *, ids: bool) -> list[float]:
 def test_the_newest_tokio_is_in_the_matrix() -> None:
     assert NEWEST_PATCHES[-1].startswith(".".join(map(str, NEWEST)))
     assert len(NEWEST_PATCHES) == NEWEST[1] - 20 + 1
+
+
+def unversioned() -> str:
+    """What leaves Tokio's version out of the panic locations, as a vendored copy does."""
+    asked = ["cargo", "metadata", "--format-version", "1", "--locked", "--features", "multi"]
+    done = subprocess.run(
+        asked, cwd=targets.CRATES / "nap", check=True, capture_output=True, text=True
+    )
+    packages = json.loads(done.stdout)["packages"]
+    (manifest,) = (one["manifest_path"] for one in packages if one["name"] == "tokio")
+    return f"--remap-path-prefix={Path(manifest).parent}=there"
+
+
+@pytest.mark.parametrize("build", ["no version, stripped", "taskdump"])
+def test_layouts_that_no_version_and_no_size_tells(
+    build_target: Callable[..., Path], tmp_path: Path, build: str
+) -> None:
+    if build == "taskdump":
+        flags = "--cfg tokio_unstable"
+        binary = build_target("nap", features="multi,tokio/taskdump", rustflags=flags)
+    else:
+        binary = build_target("nap", features="multi", rustflags=unversioned(), strip=True)
+    written = profile(binary, tmp_path / "trace.json")
+    detection = written["otherData"]["detection"]
+    assert detection["rung"] == "context", detection
+    wanted = "with taskdump" if build == "taskdump" else "layout as in 1.40 to 1.54, CONTEXT found"
+    assert wanted in detection["reason"]
+    assert bool(written["otherData"]["detection"].get("tokio_versions")) == (build == "taskdump")
+    lengths = naps(written, ids=True)
+    assert len(lengths) >= 20
+    assert sum(length < 12 for length in lengths) <= 2, lengths

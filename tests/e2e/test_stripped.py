@@ -47,6 +47,11 @@ def functions() -> dict[str, range]:
     return found
 
 
+def source(file: str, line: int) -> str:
+    """A line of the demo server."""
+    return (targets.CRATES / "demo-server" / file).read_text().splitlines()[line - 1]
+
+
 @pytest.mark.parametrize("tokio", targets.TOKIO_VERSIONS[1:])
 def test_blockers_are_placed_without_any_symbol(
     build_target: Callable[..., Path], tmp_path: Path, tokio: str
@@ -66,15 +71,20 @@ def test_blockers_are_placed_without_any_symbol(
     placed = set()
     for event in begins:
         args = event["args"]
-        if args.get("file") == "src/handlers.rs":
+        assert not event["name"].startswith("~")
+        if args.get("file", "").startswith("src/"):
             assert args["inferred"]
-            assert not event["name"].startswith("~")
-            placed |= {
-                endpoint
-                for endpoint, names in HANDLERS.items()
-                if any(args["line"] in known[name] for name in names)
-            }
-    assert len(placed & {"hash", "compress", "parse", "dns", "sleep"}) >= 3, placed
+            placed |= {args["place"]}
+            if args["place"] == "definition":  # all handlers are inlined into one task's poll
+                assert re.search(r"\basync\b", source(args["file"], args["line"]))
+            elif args["file"] == "src/handlers.rs":
+                placed |= {
+                    endpoint
+                    for endpoint, names in HANDLERS.items()
+                    if any(args["line"] in known[name] for name in names)
+                }
+    assert {"definition", "near"} <= placed
+    assert placed & set(HANDLERS), placed
     caught = [event["args"] for event in begins if event["args"]["stack"]]
     assert len(caught) >= 0.9 * len(begins)
     cut_off = [args["stack"] for args in caught if not args["stack_complete"]]
@@ -108,9 +118,11 @@ def test_each_inferred_name_has_one_mark(build_target: Callable[..., Path], tmp_
     binary = build_target("demo-server", tokio=targets.TOKIO_VERSIONS[-1], strip=True, config=LTO)
     with targets.demo_server(binary, "--workers", "2") as server, program.load(server.port):
         done = program.run("--headless", "--pid", server.pid, "--duration", 4)
-    assert re.search(r" ~src/handlers\.rs:\d+ +src/handlers\.rs:\d+$", done.stdout, re.MULTILINE)
+    declared = r"~src/main\.rs:\d+ +src/main\.rs:\d+ \(async\)"
+    place = rf"{declared}|~src/handlers\.rs:\d+ +src/handlers\.rs ~:\d+"
+    assert re.search(rf" ({place})$", done.stdout, re.MULTILINE)
     assert "~~" not in done.stdout
-    assert " src/handlers.rs:" not in re.sub(r"(~src/\S+) +src/\S+", r"\1", done.stdout)
+    assert not re.search(r" src/(main|handlers)\.rs", re.sub(place, "", done.stdout))
 
 
 def test_a_stripped_zoo_is_seen_in_full(build_target: Callable[..., Path], tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ _WORDS = (
         "cause",
         "cpu, lock, sleep, file, fsync, net, dns, child, pipe, fault, syscall; wait = no CPU",
     ),
-    ("count", "polls that long; total, max, p99: for how long"),
+    ("count", "polls that long; total, max, p99: their own time, on a CPU and asleep"),
+    ("no CPU", "how long they were ready to run meanwhile without a CPU; in no other figure"),
     ("per file", "or per task type: sums; their p99 is the end of a histogram's bucket"),
     (
         "timeline",
@@ -31,7 +32,7 @@ _WORDS = (
     ),
     ("long", "of a task type: polls of the threshold or more; stuck: nothing can wake it any more"),
     ("STUCK +", "in one poll since before hud attached: for longer than is shown"),
-    ("share", "total, as a part of all worker time in the window"),
+    ("share", "total, as a part of the time of all workers of its runtimes in the window"),
     ("~", "a name or a place inferred from the program's messages and machine code"),
     (
         "(tail call)",

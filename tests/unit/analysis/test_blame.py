@@ -260,6 +260,18 @@ def test_a_future_inlined_into_tokios_own_frame_is_told_by_its_type(build: Modul
         assert at.operation == call.function
 
 
+def test_a_types_own_iterator_is_no_plumbing(build: ModuleType) -> None:
+    step = "core::iter::traits::iterator::Iterator>::next"
+    stack = build.stack(
+        build.c("readdir"),
+        build.std(f"<std::fs::ReadDir as {step}"),
+        build.std(f"<core::iter::adapters::map::Map<I,F> as {step}"),
+        build.std(f"<&mut I as {step}"),
+        build.user("app::list"),
+    )
+    assert blame(stack).operation == f"<std::fs::ReadDir as {step}"
+
+
 def test_both_ends_of_a_call_that_passes_the_poll_on(build: ModuleType) -> None:
     stack = build.stack(
         build.c("memcpy"),
@@ -269,6 +281,60 @@ def test_both_ends_of_a_call_that_passes_the_poll_on(build: ModuleType) -> None:
         build.user("app::read::{async}"),
     )
     assert blame(stack).operation == (
-        "<tokio::time::timeout::Timeout<T> as core::future::future::Future>::poll"
-        " ... bytes::bytes_mut::BytesMut::reserve_inner"
+        "tokio::time::timeout::Timeout::poll ... bytes::bytes_mut::BytesMut::reserve_inner"
     )
+
+
+def test_both_ends_without_what_is_in_their_types(build: ModuleType) -> None:
+    future = "as core::future::future::Future>::poll"
+    stack = build.stack(
+        named(build, "a::B<C<u8>>::d::{async}"),
+        named(build, f"<hyper::X<<T as z::Y>::Z> {future}", "hyper 1.0"),
+        build.user("app::f"),
+    )
+    assert blame(stack).operation == "hyper::X::poll ... a::B::d::{async}"
+
+
+def test_a_library_that_std_calls_is_told(build: ModuleType) -> None:
+    stack = build.stack(
+        named(build, "miniz_oxide::deflate::core::compress_inner"),
+        named(build, "<flate2::zio::Writer<W,D> as std::io::Write>::write"),
+        build.std("std::io::Write::write_all"),
+        build.user("app::pack"),
+    )
+    assert blame(stack).operation == "std::io::Write::write_all ... flate2::zio::Writer::write"
+
+
+def test_a_symbol_that_says_which_handler_it_was_compiled_for(build: ModuleType) -> None:
+    """As v0 mangling does."""
+    name = "<app::price::table as axum::handler::Handler<(M, T1), S>>::call::{async}"
+    host = named(build, name, "axum 0.8.4", "_RNC1")
+    at = blame(build.stack(build.std("std::fs::read"), host))
+    assert at.function == "app::price::table in axum's Handler::call"
+    assert (at.operation, at.symbol) == ("std::fs::read", "_RNC1")
+
+
+def test_a_closures_place_in_generic_code_gives_way_to_who_called_it(build: ModuleType) -> None:
+    place = Frame(
+        0x5500, "src/pricing.rs:3", origin=Origin.USER, inlined=True, inferred=True, line=3
+    )
+    sort = replace(build.std("core::slice::sort::stable::quicksort::quicksort"), raw="_ZN1h1")
+    at = blame(axum(build, place, sort, build.user("shop::pricing::table")))
+    assert (at.function, at.operation) == ("shop::pricing::table", sort.function)
+    alone = blame(axum(build, place, sort))
+    assert alone.function == "src/pricing.rs:3"
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        ("std::thread::functions::sleep", "std::thread::sleep"),
+        ("std::fs::read::inner", "std::fs::read"),
+        ("std::sys::sync::mutex::futex::Mutex::lock_contended", "std::sync::Mutex::lock"),
+        ("std::sys::sync::rwlock::futex::RwLock::read_contended", "std::sync::RwLock::read"),
+        ("std::sync::poison::mutex::Mutex<T>::lock", "std::sync::Mutex<T>::lock"),
+        ("std::sync::mpsc::Receiver<T>::recv", "std::sync::mpsc::Receiver<T>::recv"),
+    ],
+)
+def test_std_is_called_as_people_write_it(build: ModuleType, function: str, name: str) -> None:
+    assert blame(build.stack(build.std(function), build.user("a::f"))).operation == name

@@ -12,7 +12,7 @@ import pytest
 
 from hud.analysis.calls import CALLS, LIKELY, NO_CALL, SURE, call_name, machine_of
 from hud.analysis.causes import cause_of, holds_lock
-from hud.model import Cause, Frame
+from hud.model import Cause, Frame, Origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -213,3 +213,31 @@ def test_locks_are_held_and_the_rest_is_sent(
 def test_machine_is_the_recorded_one() -> None:
     assert machine_of("6.18.0 aarch64") == "aarch64"
     assert machine_of("6.18.0") == platform.machine()
+
+
+def test_what_tokio_does_inside_says_nothing_of_files(build: ModuleType) -> None:
+    """mio's eventfd, written to wake the driver, is a file to std."""
+    runtime = [
+        Frame(0, name, origin=Origin.RUNTIME, crate="tokio 1.54.1")
+        for name in (
+            "mio::sys::unix::waker::eventfd::WakerInternal::wake",
+            "tokio::runtime::io::driver::Handle::unpark",
+            "<tokio::time::sleep::Sleep as core::future::future::Future>::poll",
+        )
+    ]
+    write = build.std("<&std::fs::File as std::io::Write>::write")
+    frames = (build.c("write"), write, *runtime, build.user("app::tick::{async}"))
+    assert cause_of(10, 0, -1, frames, "x86_64").cause is Cause.CPU
+    assert cause("write", *frames) is Cause.SYSCALL
+
+
+def test_what_a_library_is_blamed_for_is_its_own_call(build: ModuleType) -> None:
+    """Also where no frame of the user's is in the stack, and where a handler was inlined."""
+    step = build.std("<std::fs::ReadDir as core::iter::traits::iterator::Iterator>::next")
+    walk = build.dependency("<walkdir::IntoIter as core::iter::Iterator>::next", "walkdir 2.5.0")
+    served = build.dependency("hyper::proto::h1::dispatch::Dispatcher<D>::poll", "hyper 1.7.0")
+    frames = build.stack(build.c("getdents"), step, walk, served).frames
+    assert cause_of(10, 0, -1, frames, "x86_64").cause is Cause.FILE
+    handler = build.dependency("<F as axum::handler::Handler<M,S>>::call::{async}", "axum 0.8.4")
+    frames = build.stack(build.c("getdents"), step, handler, served).frames
+    assert cause_of(10, 0, -1, frames, "x86_64").cause is Cause.FILE

@@ -162,6 +162,16 @@ def test_two_that_wait_for_each_other_are_told_so(build: ModuleType) -> None:
     assert "do less" not in text
 
 
+def test_each_of_them_is_told_what_to_do(build: ModuleType) -> None:
+    snapshot = _waiting_for(build, (0x1000, 0x2000))
+    for episode in snapshot.lasting:
+        stack = snapshot.stacks[episode.stack]
+        assert standoff.fix_of(episode, snapshot.standoff, stack) == standoff.FIX
+        assert standoff.fix_of(episode, None, stack).startswith("find who keeps this lock")
+        ended = replace(episode, in_progress=False)
+        assert standoff.fix_of(ended, snapshot.standoff, stack) == ""
+
+
 def test_two_in_one_queue_are_no_standoff(build: ModuleType) -> None:
     snapshot = _waiting_for(build, (0x1000, 0x1000))
     assert snapshot.standoff is None

@@ -24,7 +24,7 @@ def test_the_sample_run(build: ModuleType, sample_recording: Recording) -> None:
     assert rows == [
         ("api::login::hash_password", "bcrypt::hash", Cause.CPU, 240),
         ("store::Index::save", "std::fs::File::sync_all", Cause.SYNC, 30),
-        ("cache::get", "std::sync::poison::mutex::Mutex<T>::lock", Cause.LOCK, 90),
+        ("cache::get", "std::sync::Mutex<T>::lock", Cause.LOCK, 90),
         ("resolve_peer", "<str as std::net::ToSocketAddrs>::to_socket_addrs", Cause.DNS, 6),
         ("api::retry::{async fn}", "std::thread::sleep", Cause.SLEEP, 3),
         ("api::config::{async fn}", "std::fs::read", Cause.FILE, 10),

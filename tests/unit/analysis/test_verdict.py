@@ -65,7 +65,7 @@ def test_the_worst_runtime_is_the_verdict(build: ModuleType) -> None:
     }
     snapshot = _snapshot(build, recording, splits)
     assert sentences(snapshot) == [
-        "48 % of the worker time of runtime serving was blocked (W64: 48 %), in 192 polls; "
+        "48 % of the worker time of runtime serving was blocked, in 192 polls (W64: 48 %); "
         "of idle 0 %."
     ]
     names = {use.name: use.time_ns for use in snapshot.runtimes}
@@ -80,7 +80,7 @@ def test_workers_that_slept_all_the_time_count_and_are_parked(build: ModuleType)
     splits = {tid: _block(build, recording, tid, 0.4) for tid in tids["api"][:25]}
     snapshot = _snapshot(build, recording, splits)
     assert snapshot.worker_time_ns == 64 * SECONDS * build.SECOND
-    assert sentences(snapshot)[0].startswith("16 % of worker time was blocked (W0: 40 %), in ")
+    assert sentences(snapshot) == ["16 % of worker time was blocked, in 4,000 polls (W0: 40 %)."]
     idle = snapshot.workers[63]
     assert idle.split == TimeSplit(parked_ns=SECONDS * build.SECOND)
 

@@ -49,7 +49,7 @@ def test_golden(snapshot: Snapshot, golden: Callable[[str, str], None]) -> None:
 def test_verdict(snapshot: Snapshot) -> None:
     assert summary.verdict(snapshot) == ["25 % of worker time was blocked, in 379 polls."]
     (runtime,) = snapshot.runtimes
-    runtime = replace(runtime, blocked_ns=1, worst=-1, worst_share=0.0)
+    runtime = replace(runtime, blocked_ns=1, episodes=1, worst=-1, worst_share=0.0)
     one = replace(snapshot, episodes=1, runtimes=(runtime,))
     assert summary.verdict(one)[0] == "< 0.1 % of worker time was blocked, in 1 poll."
 

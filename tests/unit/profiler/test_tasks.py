@@ -214,7 +214,7 @@ def test_that_nothing_is_found_is_told_as_long_as_it_is_so() -> None:
             assert opened.trouble == ""
             assert filled(opened, runtime).tasks is None
         assert opened.trouble == (
-            "the runtime's tasks are not read so far: of the list of tasks none as in tokio 1.38 "
+            "the runtime's tasks are not read so far: of the list of tasks none as in tokio 1.35 "
             "to 1.54"
         )
         runtime.put(HANDLE + 128 + 368, runtime.at(LISTS))

@@ -205,7 +205,7 @@ def test_no_list_at_all_is_told_as_that() -> None:
     memory = Memory(ROWS["1.54"])
     memory.put(ARC + 128 + 368, 0)
     assert find_runtime(memory.read, memory.vtables(), SCHEDULER) == (
-        "of the list of tasks none as in tokio 1.38 to 1.54"
+        "of the list of tasks none as in tokio 1.35 to 1.54"
     )
 
 

@@ -105,6 +105,13 @@ def test_what_contradicts_itself_has_no_rule() -> None:
     assert rules(unaligned)[0] == (0, NONE)
 
 
+def test_many_ways_into_one_wrong_end_are_given_up() -> None:
+    """Each jump alone is wrong, and to see that takes the whole tail."""
+    jumps, tail = 20_000, b"\x99" * 100_000 + bytes.fromhex("53 c3")
+    code = b"".join(b"\xe9" + (5 * left).to_bytes(4, "little") for left in range(jumps)[::-1])
+    assert rules(code + tail)[-1][1] == NONE
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=200), st.lists(st.integers(-5, 250), max_size=5))
 def test_any_bytes_end(code: bytes, entries: list[int]) -> None:

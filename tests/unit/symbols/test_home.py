@@ -12,7 +12,7 @@ from hud.symbols.home import Home, find
 from hud.symbols.implementors import code_crate
 from hud.symbols.names import whose
 
-INDEX = "/root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/"
+INDEX = "/home/me/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/"
 HASH = "17h0123456789abcdefE"
 
 

@@ -19,6 +19,7 @@ from hud.symbols.names import Place
 from hud.symbols.relocations import relative_relocations
 
 TEXT, DATA, RELRO, FRAMES = 0x1000, 0x3000, 0x4000, 0x5000
+CALLEE = TEXT + 0x780
 RESUMED = TEXT + 0x800
 """Where the stand-in for panic_const_async_fn_resumed is."""
 MAIN = "src/main.rs"
@@ -190,7 +191,7 @@ def test_the_nearest_place_is_the_one_that_the_code_leads_to() -> None:
 def handlers() -> Program:
     """One poll function: ``connection`` (line 10) with ``hash`` (30) and ``parse`` (50) inlined.
 
-    The calls that block are far from their tests: 0x600 belongs to hash, 0x680 to parse.
+    The calls at 0x600 and 0x680 are checked for an error in lines 33 and 53, that at 0x640 is not.
     """
     cold, lines = TEXT + 0x400, (10, 30, 50)
     pieces = {TEXT: STATE}
@@ -202,18 +203,16 @@ def handlers() -> Program:
         pieces[at] = b"\xe9" + struct.pack("<i", target - at - 5)
     for index, pc in enumerate((TEXT + 0x600, TEXT + 0x680)):
         block = cold + 0x80 + 0x20 * index
-        for at in (pc - 0xC, pc + 0x10):  # a panic before and behind each call
-            pieces[at] = jne(at, block)
-        pieces[pc - 6] = call(pc - 6, TEXT + 0x900)
-        pieces[pc] = call(pc, TEXT + 0x900)
-        pieces[pc + 8] = call(pc + 8, TEXT + 0x900)
+        pieces[pc] = call(pc, CALLEE)
+        pieces[pc + 0x10] = jne(pc + 0x10, block)
         pieces[block] = lea(block, record(3 + index)) + call(block + 7, TEXT + 0x900)
-    for at in (TEXT + 0x460, TEXT + 0x620, TEXT + 0x6A0):
+    pieces[TEXT + 0x638] = pieces[TEXT + 0x640] = pieces[TEXT + 0x648] = call(0, 0)
+    for at in (TEXT + 0x460, TEXT + 0x660, TEXT + 0x6A0):
         pieces[at] = b"\x0f\x0b"
     return program(
-        pieces,
+        {**pieces, CALLEE: b"\xc3"},
         [*((MAIN, line, 40) for line in lines), (MAIN, 33, 9), (MAIN, 53, 9)],
-        [(TEXT, 0x700)],
+        [(TEXT, 0x700), (CALLEE, 0x10)],
     )
 
 
@@ -221,16 +220,18 @@ def test_an_inlined_async_fn_is_a_frame_of_its_own() -> None:
     inferred = Inferred(handlers().elf)
     for pc, line in ((TEXT + 0x600, 30), (TEXT + 0x680, 50)):
         inner, outer = inferred.frames(pc)
-        assert (inner.function, inner.file, inner.line) == (f"{MAIN}:{line}", MAIN, line)
+        assert (inner.function, inner.file, inner.line) == (f"{MAIN}:{line}", MAIN, line + 3)
         assert (outer.function, outer.line) == (f"{MAIN}:10", 10)
-        assert outer.precision is inner.precision is Precision.DEFINITION
+        assert (inner.precision, outer.precision) == (Precision.NEAR, Precision.DEFINITION)
         assert (inner.inlined, outer.inlined) == (True, False)
         assert inner.inferred
         assert outer.inferred
         assert inner.origin is Origin.USER
         assert (inner.module, inner.offset) == ("app", pc)
-    (only,) = inferred.frames(TEXT + 0x20)
-    assert only.function == f"{MAIN}:10"
+    for pc in (TEXT + 0x20, TEXT + 0x640):
+        (only,) = inferred.frames(pc)
+        assert (only.function, only.line) == (f"{MAIN}:10", 10)
+        assert only.precision is Precision.DEFINITION
 
 
 def test_a_dependencys_function_has_its_crate_and_one_name() -> None:

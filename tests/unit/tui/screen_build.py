@@ -122,7 +122,7 @@ def blocker(function: str, where: str, cause: Cause, total_ns: int, **changes: A
     made = replace(made, **changes)
     return replace(
         made,
-        key=(made.function, made.file, ""),
+        key=(made.function, "" if "::" in made.function else made.file, ""),
         cases=tuple(Case(one, made.operation, ns, _heaviest(made)) for one, ns in made.causes),
     )
 
@@ -356,7 +356,6 @@ RICH_BLOCKERS = (
     replace(
         HASH,
         file="/home/u/api/src/login.rs",
-        key=(HASH.function, "/home/u/api/src/login.rs", ""),
         durations=histogram(b102=12, b103=80, b104=100, b105=22),
         types=((LOGIN, 13_000 * MS), ("api::admin::{async fn}", 1_200 * MS)),
         behind=11.6,
@@ -364,7 +363,6 @@ RICH_BLOCKERS = (
     replace(
         SAVE,
         file="/home/u/store/src/store.rs",
-        key=(SAVE.function, "/home/u/store/src/store.rs", ""),
         durations=histogram(b105=6, b108=10, b112=15),
         details=(("/data/index", 3_000 * MS), ("/data/index.\x1b[2Jtmp", 1_100 * MS)),
         types=(("store::{async fn}", 4_100 * MS),),
@@ -372,7 +370,6 @@ RICH_BLOCKERS = (
     replace(
         GET,
         file="/home/u/cache/src/cache.rs",
-        key=(GET.function, "/home/u/cache/src/cache.rs", ""),
         durations=histogram(b98=30, b100=60, b104=6),
         stacks=((4, 3_000 * MS),),
         cases=(Case(GET.cause, GET.operation, GET.total_ns, 4),),

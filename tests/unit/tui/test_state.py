@@ -69,7 +69,7 @@ def test_the_cursor_moves_and_stops_at_the_ends() -> None:
     state, _ = press(start(seen), seen, "down", "j", "up")
     assert (state.cursor, state.selected) == (
         1,
-        ("store::Index::save", "src/store.rs", ""),
+        ("store::Index::save", "", ""),
     )
     assert press(state, seen, "k", "k", "k")[0].cursor == 0
     assert press(state, seen, *["down"] * 99)[0].cursor == len(BLOCKERS) - 1

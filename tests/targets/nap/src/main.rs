@@ -1,7 +1,8 @@
 //! A runtime in which one task blocks its thread for 12 ms, again and again.
 //!
 //! With the feature `multi` it has two workers; without, or with the argument `current`, the main
-//! thread drives it; with the argument `leave` another thread does and the main thread ends. One
+//! thread drives it; with the argument `leave` another thread does and the main thread ends. With
+//! the argument `yield` it blocks more rarely, and another task computes in many short polls. One
 //! more thread of the program runs no runtime. Ends after a minute.
 
 use std::ffi::c_long;
@@ -11,26 +12,31 @@ use tokio::runtime::{Builder, Runtime};
 
 fn main() -> std::io::Result<()> {
     std::thread::spawn(|| std::thread::sleep(Duration::from_secs(60)));
-    let argument = std::env::args().nth(1);
-    let runtime = runtime(argument.as_deref() == Some("current"))?;
+    let asked = |word| std::env::args().skip(1).any(|argument| argument == word);
+    let runtime = runtime(asked("current"))?;
+    let yields = asked("yield");
     println!("running {}", std::process::id());
-    if argument.as_deref() == Some("leave") {
-        std::thread::spawn(move || nap_again_and_again(&runtime));
+    if asked("leave") {
+        std::thread::spawn(move || nap_again_and_again(&runtime, yields));
         leave();
     }
-    nap_again_and_again(&runtime);
+    nap_again_and_again(&runtime, yields);
     Ok(())
 }
 
-fn nap_again_and_again(runtime: &Runtime) {
+fn nap_again_and_again(runtime: &Runtime, yields: bool) {
+    let pause = Duration::from_millis(if yields { 60 } else { 3 });
     runtime.block_on(async {
         let until = Instant::now() + Duration::from_secs(60);
         let task = tokio::spawn(async move {
             while Instant::now() < until {
                 take_a_nap();
-                tokio::time::sleep(Duration::from_millis(3)).await;
+                tokio::time::sleep(pause).await;
             }
         });
+        if yields {
+            tokio::spawn(take_many_steps());
+        }
         task.await.expect("a task that ends well");
     });
 }
@@ -56,6 +62,23 @@ fn runtime(current: bool) -> std::io::Result<Runtime> {
 #[cfg(not(feature = "multi"))]
 fn runtime(_current: bool) -> std::io::Result<Runtime> {
     Builder::new_current_thread().enable_time().build()
+}
+
+/// Sixteen milliseconds at a time, and none of its polls is long.
+async fn take_many_steps() {
+    loop {
+        for _ in 0..400 {
+            take_a_step();
+            tokio::task::yield_now().await;
+        }
+        tokio::time::sleep(Duration::from_millis(40)).await;
+    }
+}
+
+#[inline(never)]
+fn take_a_step() {
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_micros(40) {}
 }
 
 #[inline(never)]
