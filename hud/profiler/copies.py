@@ -47,6 +47,10 @@ class Copies:
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
         return new
 
+    def hurry(self) -> None:
+        """There is something new to look at: it will not take long to be found."""
+        self._pause_s = FIRST_PAUSE_S
+
     def due(self) -> bool:
         """Is it time to look again for what was missing?"""
         return time.monotonic() >= self._next

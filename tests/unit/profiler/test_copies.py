@@ -88,3 +88,20 @@ def test_what_is_missing_is_looked_for_again_ever_less_often(
     copies.learn(found(copy(3)))
     now += 1e6
     assert not copies.due()
+
+
+def test_where_something_new_is_mapped_it_is_looked_for_often_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(module.time, "monotonic", lambda: now)
+    copies = Copies()
+    missing = Refusal("no sign of tokio", (), incomplete=True)
+    for _ in range(6):
+        copies.learn(missing)
+    now += module.FIRST_PAUSE_S
+    assert not copies.due()
+    copies.hurry()
+    copies.learn(missing)
+    now += module.FIRST_PAUSE_S
+    assert copies.due()
