@@ -60,8 +60,8 @@ class Copies:
         return time.monotonic() >= self._next
 
     def hurry(self) -> None:
-        """A library was just loaded."""
-        self._first_s = HURRIED_PAUSE_S
+        """A library was just loaded: what is in it will not take long to be found."""
+        self._pause_s = self._first_s = HURRIED_PAUSE_S
 
     def clear(self) -> None:
         """Another program, or none."""

@@ -217,6 +217,8 @@ class Ladder:
         late = self._image.facts is not self._facts_used
         if not (late or self._objects.changed or self.copies.due()):
             return
+        if late or self._objects.changed:
+            self.copies.hurry()
         try:
             found = self._find_context()
         except TargetError:

@@ -91,6 +91,8 @@ def find_runtime(read: Read, vtables: Vtables, scheduler: int) -> Runtime | str:
     pool = _find_pool(read, data, at + length, workers)
     if not (proven or pool[0] or workers):
         return "no task is in the list, and nothing else proves it"
+    if not (found.current or workers):
+        pool = 0, 0  # its threads cannot be told from the workers
     return Runtime(handle, owned, workers, remotes, injected and handle + injected, *pool)
 
 

@@ -91,4 +91,20 @@ def test_what_is_missing_is_looked_for_again_ever_less_often(
     copies.hurry()
     copies.learn(Refusal("nobody has entered it", ("1.54.1",), incomplete=True))
     now += 0.06
+
+
+def test_where_something_new_is_mapped_it_is_looked_for_often_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(module.time, "monotonic", lambda: now)
+    copies = Copies()
+    missing = Refusal("no sign of tokio", (), incomplete=True)
+    for _ in range(6):
+        copies.learn(missing)
+    now += module.FIRST_PAUSE_S
+    assert not copies.due()
+    copies.hurry()
+    copies.learn(missing)
+    now += module.FIRST_PAUSE_S
     assert copies.due()

@@ -194,7 +194,7 @@ def test_an_empty_list_is_one_where_something_else_proves_it() -> None:
     memory.put(ARC + 128 + 368 + 24, 0)
     assert found_in(memory).workers == 3
     memory.put(ARC + 128 + 320 + 8, 17)
-    assert found_in(memory).pool, "the pool does, too"
+    assert found_in(memory).pool == 0, "the pool does, too, but not how many of it are workers"
     memory.put(INNER, 0)
     assert find_runtime(memory.read, memory.vtables(), SCHEDULER) == (
         "no task is in the list, and nothing else proves it"
