@@ -253,8 +253,9 @@ static __always_inline int look_at(struct sight *sight, struct thread *thread,
 	else if (id)
 		thread->scheduler = 1;
 	sight->budget = budget ? context[(layout->budget_tag + 1) & (CONTEXT_SIZE - 1)] : NO_BUDGET;
-	/* no id is used twice: with that of the job that launched it, a worker is in no task's poll */
-	if (scheduler && (budget || !id || id != thread->parked_id))
+	/* No id is used twice: with that of the job that launched it, a worker is in no task's poll. Nor
+	 * is a thread without one, which is asked for what its driver's place holds in a park. */
+	if (scheduler && (budget || (id ? id != thread->parked_id : layout->idle < 2)))
 		what = read_core(sight, layout, scheduler, context);
 	if (what == CORE_PARKED && sight->multi)
 		thread->parked_id = id;

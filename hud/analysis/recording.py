@@ -298,7 +298,7 @@ class Recording:
         seen_ns = min(now_ns, self.states_ns)
         for state in self.states.values():
             length = seen_ns - state.poll_start_ns
-            if not in_poll(state) or length < self.info.threshold_ns:
+            if not in_poll(state) or length < max(1, self.info.threshold_ns):
                 continue
             since = max(0, seen_ns - max(state.since_ns, state.poll_start_ns))
             asleep, waiting = state.slept_ns, state.waited_ns
@@ -312,6 +312,7 @@ class Recording:
                 if detail:
                     _keep(self.details, {(state.tid, now_ns): detail})
             poll = _closing(Kind.POLL, state, now_ns, length)
+            asleep, waiting = (min(max(0, ns), length) for ns in (asleep, waiting))
             closing.append(poll._replace(stack=asleep, value=waiting))
         self.add_samples(closing)
         self.ended_ns = now_ns

@@ -91,6 +91,7 @@ def test_what_is_missing_is_looked_for_again_ever_less_often(
     copies.hurry()
     copies.learn(Refusal("nobody has entered it", ("1.54.1",), incomplete=True))
     now += 0.06
+    assert copies.due()
 
 
 def test_where_something_new_is_mapped_it_is_looked_for_often_again(
