@@ -66,6 +66,8 @@ def _behind_modrm(byte: int) -> int:
 
 
 _OPERANDS = bytes(map(_behind_modrm, range(256)))
+_OFFSET = 8
+"""Bytes of an address inside the instruction; 4 behind the prefix 67."""
 
 
 def shape(code: bytes, at: int) -> tuple[int, int, int]:
@@ -73,12 +75,13 @@ def shape(code: bytes, at: int) -> tuple[int, int, int]:
     none, and -1 for no ModRM byte. Bytes behind the end of ``code`` raise IndexError.
     """
     start = at
-    short = wide = False
+    short = wide = narrow = False
     byte = code[at]
     flags = _ONE[byte]
     while flags & (_PREFIX | _REX):
         wide = flags == _REX and bool(byte & 8)
         short = short or byte == 0x66
+        narrow = narrow or byte == 0x67
         at += 1
         if at - start >= LONGEST:
             return 0, 0, -1
@@ -93,7 +96,7 @@ def shape(code: bytes, at: int) -> tuple[int, int, int]:
             return _with_vectors(code, start, at, byte)
         else:
             flags, more = _special(code, at, byte, wide=wide, short=short)
-            at += more
+            at += 4 if narrow and more == _OFFSET else more
     if flags & _BAD:
         return 0, 0, -1
     modrm = -1
@@ -129,7 +132,7 @@ def _special(code: bytes, at: int, byte: int, *, wide: bool, short: bool) -> tup
         return _MODRM | ((_BYTE if byte == 0xF6 else _FULL) if tests else 0), 0
     if byte == 0x8F:
         return (_MODRM if not code[at] & 0x38 else _BAD), 0
-    return 0, 8 if byte & 0xFC == 0xA0 else 3
+    return 0, _OFFSET if byte & 0xFC == 0xA0 else 3
 
 
 def _with_vectors(code: bytes, start: int, at: int, prefix: int) -> tuple[int, int, int]:
