@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from hud.runtime.context import NONE
-from hud.runtime.cores import Cores, scheduler_at
+from hud.runtime.cores import Cores
 from hud.runtime.live import memory_reader
+from hud.runtime.schedulers import scheduler_at
 
 if TYPE_CHECKING:
     from hud.probe.probe import Threads

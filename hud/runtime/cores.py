@@ -19,12 +19,20 @@ count where it was ever seen, before ``rand``, and only once it was 0.
 
 from __future__ import annotations
 
-import struct
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from hud.runtime.context import NONE
+from hud.runtime.schedulers import (
+    ARC_DATA,
+    LEAST_ADDRESS,
+    Scheduler,
+    is_address,
+    is_arc,
+    scheduler_at,
+    words_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -45,16 +53,11 @@ RAND = 8
 """Bytes between interval and bools with Rust 1.63."""
 AT_END = (16, 24)
 """How far before the end of its chunk a Core's last 16 bytes begin."""
-NOT_BORROWED = (0, 1, (1 << 64) - 1)
-"""A RefCell's flag: free, borrowed once, borrowed to write."""
 MOST_TURNS = 1 << 24
 """Between two looks: seconds of nothing but turns."""
 MOST_VALUES = 1024
-MOST_REFERENCES = 1 << 32
-LEAST_ADDRESS = 1 << 16
 WORKER_HANDLE, WORKER_INDEX = 16, 24
 """``multi_thread::worker::Worker`` in its Arc."""
-ARC_DATA = 16
 HANDLE_BYTES = 1024
 REMOTE = 16
 """``multi_thread::worker::Remote`` {steal, unpark}."""
@@ -63,35 +66,8 @@ QUEUE_BYTES = 64
 """``run_queue`` is among the first fields of a worker's Core."""
 BEFORE_RAND = 16
 """``park`` is right before ``rand``, which is before ``run_queue`` or ``tick``."""
-
-
 METRICS, TASKS = 40, 32
 """Sizes of a MetricsBatch and a VecDeque."""
-
-
-class Scheduler(NamedTuple):
-    """What CONTEXT's pointer to a scheduler leads to."""
-
-    current: bool
-    arc: int
-    """Of the handle; of a multi_thread scheduler its Worker."""
-    core_at: int
-    core: int
-    """0 = not at hand."""
-
-
-def scheduler_at(address: int, read: Read) -> Scheduler | None:
-    """None if no Context of a scheduler is there, or one that is not known."""
-    words = _words(read(address, 32))
-    if len(words) < 4:
-        return None
-    tagged = words[0] in (0, 1)
-    arc, flag, core = words[1:] if tagged else words[:3]
-    if flag not in NOT_BORROWED or not _is_arc(arc, read):
-        return None
-    if core and not _is_address(core, read):
-        return None
-    return Scheduler(words[0] != 1, arc, 24 if tagged else 16, core)
 
 
 class Guess:
@@ -170,7 +146,7 @@ def chunk_offsets(core: bytes, header: bytes, *, current: bool, read: Read) -> s
         for before in AT_END
         if _word(core, usable - before + 4, 4)
         and _are_bools(core, usable - before + 8, current)
-        and not _is_address(_word(core, usable - before, 8), read)
+        and not is_address(_word(core, usable - before, 8), read)
     }
 
 
@@ -178,7 +154,7 @@ def begins_with_driver(core: bytes, tick: int) -> bool:
     """Whether a current_thread Core is {driver, tasks, ..., tick}: ``tasks`` is a VecDeque {cap,
     pointer, head, len}, and the worker metrics of Tokio 1.45 and later come behind it."""
     for metrics in (0, METRICS):
-        cap, pointer, head, length = _words(core[tick - metrics - TASKS :][:TASKS]) or (0,) * 4
+        cap, pointer, head, length = words_of(core[tick - metrics - TASKS :][:TASKS]) or (0,) * 4
         if pointer >= LEAST_ADDRESS and pointer % 8 == 0 and head < cap and length <= cap:
             return tick > metrics + TASKS
     return False
@@ -221,25 +197,25 @@ class Parker:
 
 def _remote(worker: int, core: bytes, read: Read) -> tuple[int, int] | None:
     """Where a worker's ``run_queue`` is in its Core, and its ``unpark``; None = not found."""
-    words = _words(read(worker + WORKER_HANDLE, 16))
+    words = words_of(read(worker + WORKER_HANDLE, 16))
     if len(words) < 2:
         return None
     handle, index = words
-    queues = {word: 8 * at for at, word in enumerate(_words(core[:QUEUE_BYTES])) if word}
+    queues = {word: 8 * at for at, word in enumerate(words_of(core[:QUEUE_BYTES])) if word}
     found = {
         (queues[steal], unpark)
         for steal, unpark in _remotes(handle, index, read)
-        if steal in queues and _is_arc(unpark, read)
+        if steal in queues and is_arc(unpark, read)
     }
     return found.pop() if len(found) == 1 else None
 
 
 def _remotes(handle: int, index: int, read: Read) -> Iterator[tuple[int, int]]:
     """What may be {steal, unpark} of the worker with this index, in slices that the handle has."""
-    words = _words(read(handle + ARC_DATA, HANDLE_BYTES))
+    words = words_of(read(handle + ARC_DATA, HANDLE_BYTES))
     for pointer, length in pairwise(words):
         if index < length <= MOST_WORKERS and pointer >= LEAST_ADDRESS and pointer % 8 == 0:
-            remote = _words(read(pointer + index * REMOTE, REMOTE))
+            remote = words_of(read(pointer + index * REMOTE, REMOTE))
             if len(remote) == 2:
                 yield remote[0], remote[1]
 
@@ -330,18 +306,5 @@ def _are_bools(core: bytes, at: int, current: bool) -> bool:
     return len(bools) == BOOLS[current] and max(bools) <= 1
 
 
-def _is_arc(word: int, read: Read) -> bool:
-    counts = _words(read(word, 16)) if word >= LEAST_ADDRESS and word % 8 == 0 else ()
-    return len(counts) == 2 and all(0 < count < MOST_REFERENCES for count in counts)
-
-
-def _is_address(word: int, read: Read) -> bool:
-    return word % 8 == 0 and word >= LEAST_ADDRESS and len(read(word, 8)) == 8
-
-
 def _word(data: bytes, at: int, size: int) -> int:
     return int.from_bytes(data[at : at + size], "little")
-
-
-def _words(data: bytes) -> tuple[int, ...]:
-    return struct.unpack_from(f"<{len(data) // 8}Q", data)

@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hud.runtime.context import NONE
+from hud.runtime.schedulers import NOT_BORROWED, is_address, words_of
 
 if TYPE_CHECKING:
     from hud.runtime.context import ContextLayout
@@ -26,25 +27,22 @@ CORE_BYTES = 1024
 MULTI_WORDS = 5
 TASKS = 32
 """Size of a VecDeque."""
-LEAST_ADDRESS = 1 << 16
-NOT_BORROWED = (0, 1, (1 << 64) - 1)
-"""A RefCell's flag: free, borrowed once, borrowed to write."""
 
 
 def with_tick(layout: ContextLayout, scheduler: int, current: bool, read: Read) -> ContextLayout:
     """The layout with ``core`` and the tick of this scheduler filled in, as
     far as they are found. ``current``: it is a current_thread one. What is known stays."""
-    words = _words(read(scheduler, 24))
+    words = words_of(read(scheduler, 24))
     if len(words) < 3:
         return layout
-    if words[1] in NOT_BORROWED and _is_address(words[0], read):
+    if words[1] in NOT_BORROWED and is_address(words[0], read):
         at, arc = 16, words[0]
-    elif words[0] in NOT_BORROWED and _is_address(words[2], read):
+    elif words[0] in NOT_BORROWED and is_address(words[2], read):
         at, arc = 8, words[2]
     else:
         return layout
     core = words[at // 8]
-    if layout.core not in (NONE, at) or not _is_address(core, read):
+    if layout.core not in (NONE, at) or not is_address(core, read):
         return layout
     layout = replace(layout, core=at)
     if current and layout.tick_current == NONE:
@@ -61,10 +59,10 @@ def multi_tick(core: bytes, read: Read) -> int:
     ``run_queue`` is an address, ``lifo_slot`` and ``park`` are one or 0, ``rand`` is two random
     words of 32 bits. Rust from 1.68, and up to 1.65.
     """
-    words = _words(core)
+    words = words_of(core)
     if len(words) < MULTI_WORDS:
         return NONE
-    first, second, third, fourth = (_is_address(word, read) for word in words[:4])
+    first, second, third, fourth = (is_address(word, read) for word in words[:4])
     if not (first or not words[0]):
         return NONE
     if fourth and not third and words[2] and (second or not words[1]):
@@ -82,17 +80,9 @@ def current_tick(core: bytes, shared: int) -> int:
     ``driver``, which depends on Tokio's features, is in between: then it is not found.
     """
     # behind Core lies what others have allocated
-    first = next((8 * index for index, word in enumerate(_words(core)) if word == shared), 0)
+    first = next((8 * index for index, word in enumerate(words_of(core)) if word == shared), 0)
     if not TASKS < first <= len(core) - 16:
         return NONE
     at = first + 8
     tick, unhandled_panic = struct.unpack_from("<IB", core, at)
     return at if tick and unhandled_panic <= 1 else NONE
-
-
-def _words(data: bytes) -> tuple[int, ...]:
-    return struct.unpack_from(f"<{len(data) // 8}Q", data)
-
-
-def _is_address(word: int, read: Read) -> bool:
-    return word % 8 == 0 and word >= LEAST_ADDRESS and len(read(word, 8)) == 8

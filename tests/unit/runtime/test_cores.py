@@ -14,13 +14,12 @@ from hud.runtime.cores import (
     Cores,
     Guess,
     Parker,
-    Scheduler,
     begins_with_driver,
     chunk_offsets,
     content_offsets,
-    scheduler_at,
     unproven,
 )
+from hud.runtime.schedulers import Scheduler, scheduler_at
 
 BASE, SIZE = 0x7000_0000, 0x8000
 CONTEXT, WORKER, HANDLE, REMOTES, UNPARK, QUEUE = (BASE + 0x400 * place for place in range(1, 7))
