@@ -18,7 +18,7 @@ import pytest
 
 from hud.errors import KernelError
 from hud.kernel import syscalls
-from hud.model import Kind, Sample, SampleFlag, ThreadState, Where
+from hud.model import Culprit, Kind, Sample, SampleFlag, ThreadState, Where
 from hud.probe import wire
 from hud.probe.probe import Probe
 
@@ -318,7 +318,7 @@ def test_culprits_are_named(child: Child, probe: Probe) -> None:
         finally:
             rival.kill()
     culprit = probe.culprit(rival.pid)
-    assert culprit == (rival.pid, rival.pid, "rival")
+    assert culprit == Culprit(rival.pid, rival.pid, "rival")
     preempted = [s for s in blamed if s.flags & SampleFlag.PREEMPTED]
     assert preempted
     assert all(1_000_000 <= s.duration_ns < 10_000_000_000 for s in blamed)
