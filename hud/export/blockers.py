@@ -160,13 +160,14 @@ def _alike(blocker: Blocker, blockers: Sequence[Blocker]) -> str:
 def _besides(blocker: Blocker, snapshot: Snapshot) -> list[str]:
     """What else the same code was held up by, where that is worth a word, and what to do."""
     said = []
+    main = advise_stack(blocker.cause, snapshot.stacks.get(blocker.example)).text
     for case in blocker.cases[1 : 1 + _MOST_BESIDES]:
         share = case.total_ns / max(blocker.total_ns, 1)
         if share < _WORTH_A_WORD:
             continue
         call = f" in {case.operation}" if case.operation else ""
         fix = advise_stack(case.cause, snapshot.stacks.get(case.stack)).text
-        told = f": {fix}" if fix and share >= _WORTH_A_FIX else ""
+        told = f": {fix}" if fix not in ("", main) and share >= _WORTH_A_FIX else ""
         said.append(f"{case.cause.value}{call} {figures.percent(share)}{told}")
     return said
 

@@ -152,7 +152,8 @@ def test_workers_that_compute_since_before(
 
 def test_a_computation_that_ends(build_target: Callable[..., Path], tmp_path: Path) -> None:
     trace = tmp_path / "trace.json"
-    with computing(build_target("zoo"), tmp_path / "truth", 5_000) as zoo:
+    # so long that enough of it is left after the attach, on a busy machine too
+    with computing(build_target("zoo"), tmp_path / "truth", 9_000) as zoo:
         program.run("--pid", zoo.pid, "--headless", "--duration", 30, "--export", trace)
     found = program.blocked_in(program.trace(trace))
     assert found.keys() == COMPUTING
