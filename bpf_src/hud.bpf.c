@@ -366,48 +366,50 @@ static __always_inline int sleeps_since(struct thread *thread, __u64 since)
 	       *(volatile __u64 *)&thread->since_ns == since;
 }
 
-/* The current thread reads the stack of the sleeper in that slot, if one is there for so long: they are
- * of one process. `which` as in take_stack_at. */
-static __always_inline void read_stackless(struct stackless *slot, __u32 which, __u64 least, __u64 now)
+/* The current thread reads the stack of the sleeper in that thread's slot, if one is there for so long:
+ * they are of one process. `which` as in take_stack_at. Global, as unwind_frame is. */
+__attribute__((noinline)) int read_stackless(__u32 of, __u32 which, __u64 least, __u64 now)
 {
+	struct stackless *slot = &stackless[of & (STACKLESS - 1)];
 	__u64 since = *(volatile __u64 *)&slot->since_ns, stack;
 	struct thread *sleeper;
 	struct place at;
 	__u32 tid;
 
 	if (!since || now - since < least)
-		return;
+		return 0;
 	at = slot->at;
 	asm volatile("" ::: "memory");
 	if (*(volatile __u64 *)&slot->since_ns != since) /* `at` may be half of another sleep's */
-		return;
+		return 0;
 	*(volatile __u64 *)&slot->since_ns = 0;
 	tid = at.tid;
 	sleeper = bpf_map_lookup_elem(&threads, &tid);
 	if (!sleeper || sleeper->stack || !sleeps_since(sleeper, since))
-		return;
+		return 0;
 	stack = take_stack_at(which, &at);
 	if (sleeps_since(sleeper, since)) /* it has not run meanwhile */
 		sleeper->stack = stack;
+	return 0;
 }
 
-/* The current thread is the target's: it reads those that have slept for long. */
-static __always_inline void read_lasting(__u32 which, __u64 now)
+/* The current thread is the target's: it reads those that have slept for long. Global, as unwind_frame
+ * is: the verifier goes through the loop once, not for each way that leads here. */
+__attribute__((noinline)) int read_lasting(__u32 which, __u64 now)
 {
-	__u64 due = *(volatile __u64 *)&stackless_due, since, next = 0;
+	__u64 due = *(volatile __u64 *)&stackless_due, since;
 
 	if (!due || now < due)
-		return;
+		return 0;
 	stackless_due = 0;
 	for (__u32 i = 0; i < STACKLESS; i++) {
 		since = *(volatile __u64 *)&stackless[i].since_ns;
 		if (since && now < since + STACKLESS_NS)
-			next = now + STACKLESS_NS;
+			*(volatile __u64 *)&stackless_due = now + STACKLESS_NS;
 		else if (since)
-			read_stackless(&stackless[i], which, STACKLESS_NS, now);
+			read_stackless(i, which, STACKLESS_NS, now);
 	}
-	if (next)
-		stackless_due = next;
+	return 0;
 }
 
 static __always_inline void switched_out(struct thread *thread, struct task_struct *task,
@@ -648,7 +650,7 @@ int hud_waking(__u64 *ctx)
 		struct stackless *slot = &stackless[tid & (STACKLESS - 1)];
 
 		if (slot->at.tid == tid && waker->tgid == config.tgid && runs_code(waker))
-			read_stackless(slot, 0, config.evidence_ns, now);
+			read_stackless(tid, 0, config.evidence_ns, now);
 	}
 	if (thread->sched == SCHED_ASLEEP && thread->poll_start_ns &&
 	    thread->syscall == CALL_FUTEX && now - thread->since_ns >= config.evidence_ns)

@@ -212,16 +212,26 @@ static __always_inline int look_apart(struct sight *sight, struct thread *thread
 	return INSIDE;
 }
 
-/* What one copy of Tokio says of the current thread. `context` is scratch. */
-static __always_inline int look_at(struct sight *sight, struct thread *thread,
-				   struct layout *layout, __u64 pointer, __u8 *context,
-				   int drowsy)
+enum looking {
+	LOOK_SWITCH = 0,
+	LOOK_SAMPLE = 1,
+	LOOK_DROWSY = 2, /* a switch: the thread falls asleep */
+};
+
+/* What one copy of Tokio says of the current thread; the arguments are those of `look`. A global
+ * function: the verifier checks it once, not for each copy. */
+__attribute__((noinline)) int look_at(struct sight *sight, struct thread *thread, __u32 copy,
+				      __u64 pointer, __u32 looking)
 {
+	struct layout *layout = &config.layout[copy & (MAX_LAYOUTS - 1)];
+	__u32 size = layout->size, which = looking == LOOK_SAMPLE;
 	__u64 address, tag = 1, id, scheduler = 0;
-	__u32 size = layout->size;
-	int what = CORE_UNKNOWN;
+	__u8 *context = bpf_map_lookup_elem(&contexts, &which);
+	int what = CORE_UNKNOWN, drowsy = looking == LOOK_DROWSY;
 	__u8 runtime, budget;
 
+	if (!sight || !thread || !context)
+		return UNREADABLE;
 	if (find_context(&address, layout, pointer))
 		return UNREADABLE;
 	if (!address)
@@ -277,12 +287,6 @@ static __always_inline int look_at(struct sight *sight, struct thread *thread,
 	return INSIDE;
 }
 
-enum looking {
-	LOOK_SWITCH = 0,
-	LOOK_SAMPLE = 1,
-	LOOK_DROWSY = 2, /* a switch: the thread falls asleep */
-};
-
 /* `pointer` is the current thread's, `looking` an enum. 0 = `sight` is filled; else the memory could not
  * be read just now, as happens while the kernel moves a page: that says nothing. Of several copies of
  * Tokio the one that the thread was last inside of is asked first. A global function: the verifier
@@ -290,9 +294,7 @@ enum looking {
 __attribute__((noinline)) int look(struct sight *sight, struct thread *thread, __u64 pointer,
 				   __u32 looking)
 {
-	int unreadable = 0, drowsy = looking == LOOK_DROWSY;
-	__u32 which = looking == LOOK_SAMPLE;
-	__u8 *context;
+	int unreadable = 0;
 	__u32 i;
 
 	if (!sight || !thread)
@@ -308,17 +310,13 @@ __attribute__((noinline)) int look(struct sight *sight, struct thread *thread, _
 	sight->where = WHERE_FOREIGN;
 	if (!pointer) /* a kernel thread, or before the C library's start-up */
 		return 0;
-	context = bpf_map_lookup_elem(&contexts, &which);
-	if (!context)
-		return -1;
 	for (i = 0; i < MAX_LAYOUTS; i++) {
 		__u32 copy = (thread->copy + i) & (MAX_LAYOUTS - 1);
-		struct layout *layout = &config.layout[copy];
 		int found;
 
-		if (!layout->valid)
+		if (!config.layout[copy].valid)
 			continue;
-		found = look_at(sight, thread, layout, pointer, context, drowsy);
+		found = look_at(sight, thread, copy, pointer, looking);
 		if (found == INSIDE) {
 			count(context_read);
 			if (copy != thread->copy) /* it numbers its tasks itself */

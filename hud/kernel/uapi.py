@@ -271,9 +271,10 @@ class bpf_attr_get_id(ctypes.Structure):  # noqa: N801
 
 
 class bpf_prog_info(ctypes.Structure):  # noqa: N801
-    """linux/bpf.h, struct bpf_prog_info up to ``run_cnt``.
+    """linux/bpf.h, struct bpf_prog_info up to ``verified_insns``.
 
-    ``gpl_compatible`` is the word of bit fields that begins with it.
+    ``gpl_compatible`` is the word of bit fields that begins with it. Kernels before 5.16 leave the
+    last at 0.
     """
 
     _fields_ = (
@@ -311,6 +312,8 @@ class bpf_prog_info(ctypes.Structure):  # noqa: N801
         ("prog_tags", c_uint64),
         ("run_time_ns", c_uint64),
         ("run_cnt", c_uint64),
+        ("recursion_misses", c_uint64),
+        ("verified_insns", c_uint32),
     )
 
 

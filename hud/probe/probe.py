@@ -218,9 +218,8 @@ class Probe:
 
         Told within some milliseconds, but not before ``config.code_after_ns``.
         """
-        self._woken.poll(
-            0
-        )  # no more to be readable; it may have said nothing, if events were taken
+        # no more to be readable; it may have said nothing, if events were taken
+        self._woken.poll(0)
         before, self._code_pages = self._code_pages, int(self.counters.code_pages)
         return self._code_pages != before
 

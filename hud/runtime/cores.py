@@ -56,8 +56,8 @@ AT_END = (16, 24)
 MOST_TURNS = 1 << 24
 """Between two looks: seconds of nothing but turns."""
 MOST_VALUES = 1024
-WORKER_HANDLE, WORKER_INDEX = 16, 24
-"""``multi_thread::worker::Worker`` in its Arc."""
+WORKER_HANDLE = 16
+"""``multi_thread::worker::Worker`` {handle, index} in its Arc."""
 HANDLE_BYTES = 1024
 REMOTE = 16
 """``multi_thread::worker::Remote`` {steal, unpark}."""
@@ -154,7 +154,10 @@ def begins_with_driver(core: bytes, tick: int) -> bool:
     """Whether a current_thread Core is {driver, tasks, ..., tick}: ``tasks`` is a VecDeque {cap,
     pointer, head, len}, and the worker metrics of Tokio 1.45 and later come behind it."""
     for metrics in (0, METRICS):
-        cap, pointer, head, length = words_of(core[tick - metrics - TASKS :][:TASKS]) or (0,) * 4
+        tasks = words_of(core[max(tick - metrics - TASKS, 0) : max(tick - metrics, 0)])
+        if len(tasks) < TASKS // 8:  # no room for it, or memory ends
+            continue
+        cap, pointer, head, length = tasks
         if pointer >= LEAST_ADDRESS and pointer % 8 == 0 and head < cap and length <= cap:
             return tick > metrics + TASKS
     return False

@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from contextlib import suppress
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from hud.errors import FormatError
-from hud.symbols.elf import PF_W, PF_X
 from hud.symbols.locations import PATH_LIMIT, Location
 
 if TYPE_CHECKING:
@@ -83,16 +82,12 @@ class Callsites:
 
     def _starts(self) -> set[int]:
         """Where the names of events may begin."""
-        found: set[int] = set()
-        left = SEARCHED
-        for load in self._elf.loads:
-            if load.flags & (PF_W | PF_X) or left <= 0:
-                continue
-            with suppress(FormatError):
-                data = self._elf.read(load.vaddr, min(load.filesz, left))
-                left -= len(data)
-                found.update(load.vaddr + match.start() for match in _EVENT.finditer(data))
-        return found
+        places = (
+            vaddr + match.start()
+            for vaddr, data in self._elf.data_pieces(SEARCHED, writable=False)
+            for match in _EVENT.finditer(data)
+        )
+        return set(islice(places, MOST_NAMES))
 
     def _named(self, place: int, name: int) -> Location | None:
         try:

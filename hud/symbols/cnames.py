@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import re
 
+LONGEST = 256
+"""No function of the C library has a longer name; nor is one looked through for its parts."""
+
 _KIND_OF_CPU = re.compile(
     r"^_*((?:w?mem|wcs|str|st[pr]n?c|rawmem)\w*?)_(?:avx|sse|ssse|evex|erms|ssse3|neon|sve|mte|generic"
     r"|falkor|thunderx|kunpeng|emag|a64fx|oryon|zva|nosimd|unaligned|power|z\d|vx|advsimd)\w*$"
@@ -27,6 +30,8 @@ def known_as(name: str, *, library: bool) -> str:
     """``free`` of ``__GI___libc_free``; ``library``: it is a symbol of the C library's own file,
     where leading underscores mean nothing.
     """
+    if len(name) > LONGEST:
+        return name
     name = _INNER.sub("", name)
     found = _KIND_OF_CPU.match(name)
     if found:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 BLOCK = 16
 """Bytes; functions begin at such multiples, data between them ends there."""
 STEPS_EACH = 2
-"""Instructions that are followed for each byte, wrong runs included; real code takes a third."""
+"""Instructions that are looked at for each byte, wrong runs included; real code takes a third."""
 HIGHEST_OFFSET, HIGHEST_SLOT = 0xFFFF * 8, 0xFFF
 
 
@@ -155,7 +155,8 @@ class _Walk:
 
     def _next_end(self, at: int) -> int:
         """Where what stands at an offset falls through to nothing."""
-        while at < len(self._code):
+        while at < len(self._code) and self._left > 0:
+            self._left -= 1
             move = move_at(self._code, at)
             at += move.size if move is not None else BLOCK - at % BLOCK
             if move is None or move.kind in _ENDS:

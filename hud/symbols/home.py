@@ -12,9 +12,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from hud.errors import FormatError
 from hud.symbols.demangle import demangle
-from hud.symbols.elf import PF_R, PF_W, PF_X
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,7 +30,7 @@ MAIN_SYMBOL = (
 """A function ``main`` at the root of a crate, both manglings."""
 
 _PATH_BEFORE = 400
-_SOURCE = re.compile(rb"src/([\w-]{1,64})([\w/-]{0,200})\.rs", re.ASCII)
+_SOURCE = re.compile(rb"src/([\w-]{1,64})((?:/[\w/-]{0,200})?)\.rs", re.ASCII)
 _PATH = re.compile(rb"[\w./@+~-]*", re.ASCII)
 _FOREIGN = re.compile(rb"/(?:registry/src|git/checkouts|rustc|vendor|library|deps)/")
 _PACKAGE = re.compile(r"(?P<name>[A-Za-z][\w-]*?)-\d+\.\d+\.\d+[\w.+-]*")
@@ -86,7 +84,7 @@ def find(elf: ElfFile, main_symbols: Iterable[str]) -> Home:
     mains: dict[str, int] = {}
     members: set[str] = set()
     modules: set[str] = set()
-    for data in _read_only(elf):
+    for _, data in elf.data_pieces(SCAN_LIMIT, writable=False):
         for folders, module, rest in _sources(data):
             package = _PACKAGE.fullmatch(folders[-1]) if folders else None
             if module == "main" and not rest and package:
@@ -129,15 +127,3 @@ def _sources(data: memoryview) -> Iterator[tuple[list[str], str, str]]:
             continue
         folders = [part for part in before.decode("ascii").split("/") if part]
         yield folders, match[1].decode("ascii"), match[2].decode("ascii")
-
-
-def _read_only(elf: ElfFile) -> Iterator[memoryview]:
-    loads = [load for load in elf.loads if load.flags & (PF_R | PF_W) == PF_R]
-    plain = [load for load in loads if not load.flags & PF_X]
-    left = SCAN_LIMIT
-    for load in plain or loads:
-        try:
-            yield elf.read(load.vaddr, min(load.filesz, left))
-        except FormatError:
-            continue
-        left -= min(load.filesz, left)

@@ -12,17 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from hud.errors import FormatError
 from hud.symbols.bounds import Bounds
 from hud.symbols.branches import LONGEST_CALL, LONGEST_STUB, MACHINES, Way
-from hud.symbols.elf import PF_W
 from hud.symbols.exports import Exports, Wanted
 from hud.symbols.relocations import Slots
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from hud.symbols.elf import ElfFile
     from hud.symbols.module import Module
 
-PT_GNU_RELRO = 0x6474E552
 CODE_LIMIT = 1 << 16
 """Bytes of one function that are looked at; a longer one counts as open."""
 KEPT = 1 << 14
@@ -55,7 +51,7 @@ class Landings:
         self._machine = MACHINES.get(module.elf.machine_id)
         self._code = module.elf.code_ranges()
         self._stubs = _sections(module.elf, (".plt", ".iplt"))
-        self._constants = [*_sections(module.elf, (".got",)), *_read_only(module.elf)]
+        self._got = _sections(module.elf, (".got",))
         self._slots = Slots(module.elf)
         self.exports = Exports(module.elf)
         self._table: Bounds | None = None
@@ -174,7 +170,7 @@ class Landings:
         index = self._slots.index(slot)
         if index:
             return self.exports.wanted(index) or UNKNOWN
-        if not _is_in(slot, self._constants):
+        if not (self._elf.is_constant(slot) or _is_in(slot, self._got)):
             return UNKNOWN if self._is_data(slot) else None
         target = self._module.locations.pointer_or_none(slot)
         return target if self.begins(target) else UNKNOWN
@@ -190,13 +186,3 @@ def _is_in(vaddr: int, ranges: list[tuple[int, int]]) -> bool:
 def _sections(elf: ElfFile, prefixes: tuple[str, ...]) -> list[tuple[int, int]]:
     found = (section for section in elf.sections if section.name.startswith(prefixes))
     return [(section.addr, section.addr + section.size) for section in found]
-
-
-def _read_only(elf: ElfFile) -> Iterator[tuple[int, int]]:
-    """What cannot change once the program has started."""
-    relro = elf.segment(PT_GNU_RELRO)
-    if relro is not None:
-        yield relro.vaddr, relro.vaddr + relro.memsz
-    for load in elf.loads:
-        if not load.flags & PF_W:
-            yield load.vaddr, load.vaddr + load.memsz

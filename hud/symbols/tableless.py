@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import struct
 from array import array
+from bisect import bisect_left
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -87,11 +88,12 @@ def _derived(elf: ElfFile, pieces: list[tuple[int, int]]) -> Iterator[tuple[int,
     """(vaddr, rule) rows for bare code, by address."""
     symtab = Symtab(elf)
     try:
-        entries = set(symtab.starts())
+        found = set(symtab.starts())
     except FormatError:
-        entries = set()
+        found = set()
     if symtab.table != ".symtab":
-        entries |= _called(elf, pieces)
+        found |= _called(elf, pieces)
+    entries = sorted(found)
     left = READ_LIMIT
     for start, end in pieces:
         left -= end - start
@@ -101,7 +103,8 @@ def _derived(elf: ElfFile, pieces: list[tuple[int, int]]) -> Iterator[tuple[int,
             code = bytes(elf.read(start, end - start))
         except FormatError:
             continue
-        inside = [entry - start for entry in entries if start <= entry < end]
+        low, high = bisect_left(entries, start), bisect_left(entries, end)
+        inside = [entry - start for entry in entries[low:high]]
         for offset, rule in zip(*rules_of(code, inside), strict=True):
             yield start + offset, rule
 

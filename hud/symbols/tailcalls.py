@@ -195,7 +195,8 @@ class TailCalls:
                         else:
                             is_cut = True
             frontier = following
-        paths = list(islice(_paths((callee,), goal, _onward(jumps)), MOST_PATHS + 1))
+        near = _distances(goal, jumps)
+        paths = list(islice(_paths((callee,), goal, _onward(jumps), near), MOST_PATHS + 1))
         is_cut |= len(paths) > MOST_PATHS
         is_closed = not is_cut and opened.isdisjoint(one for path in paths for one in path)
         return _Found(paths, jumps, is_closed, not (opened or is_cut or frontier))
@@ -219,16 +220,31 @@ def _onward(jumps: Iterable[tuple[Place, Place]]) -> dict[Place, list[Place]]:
     return found
 
 
+def _distances(goal: Place, jumps: Iterable[tuple[Place, Place]]) -> dict[Place, int]:
+    """How many jumps each function is away from the goal; those that are near enough for a path."""
+    back = _onward((to, function) for function, to in jumps)
+    found = {goal: 0}
+    frontier = [goal]
+    for distance in range(1, DEPTH + 1):
+        before = (one for place in frontier for one in back.get(place, ()) if one not in found)
+        frontier = list(dict.fromkeys(before))
+        found.update(dict.fromkeys(frontier, distance))
+    return found
+
+
 def _paths(
-    path: tuple[Place, ...], goal: Place, onward: Mapping[Place, Sequence[Place]]
+    path: tuple[Place, ...],
+    goal: Place,
+    onward: Mapping[Place, Sequence[Place]],
+    near: Mapping[Place, int],
 ) -> Iterator[tuple[Place, ...]]:
     """The ways on to the goal, which come to no function twice."""
     if path[-1] == goal:
         yield path
     elif len(path) <= DEPTH:
         for to in onward.get(path[-1], ()):
-            if to not in path:
-                yield from _paths((*path, to), goal, onward)
+            if to not in path and near.get(to, DEPTH) <= DEPTH - len(path):
+                yield from _paths((*path, to), goal, onward, near)
 
 
 def _certain(found: _Found) -> Iterator[Step]:

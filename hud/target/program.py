@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     Read = Callable[[int, int], bytes]
 
-AT_NULL, AT_BASE = 0, 7
+AT_BASE = 7
 """linux/auxvec.h."""
 PT_LOAD, PT_DYNAMIC = 1, 2
 DT_NULL, DT_DEBUG = 0, 21

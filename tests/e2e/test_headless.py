@@ -168,9 +168,11 @@ def test_other_data_has_every_promised_field(result: Result) -> None:
     assert "confirmed" in other["detection"]["reason"]
     assert set(other["losses"]) == {
         "ring_full", "stacks_full", "stacks_gone", "threads_full", "context_unreadable",
-        "stacks_skipped", "recording_full", "symbols_late", "polls_uncounted",
+        "stacks_skipped", "recording_full", "symbols_late", "polls_uncounted", "polls_bare",
     }  # fmt: skip
-    assert {name: n for name, n in other["losses"].items() if n and name != "stacks_skipped"} == {}
+    # a busy machine may leave no time for a stack
+    of_the_load = ("stacks_skipped", "polls_bare")
+    assert not any(n for name, n in other["losses"].items() if name not in of_the_load)
     assert 0 < other["stacks_complete"] <= other["stacks_total"]
     assert other["stacks_complete"] >= 0.95 * other["stacks_total"]
     assert 0 < other["hud_cpu_ns"] < SECONDS * 1e9

@@ -94,7 +94,7 @@ _LOSSES = {
     "recording_full": "samples beyond the recording's bound",
     "symbols_late": "stacks without names: the resolver did not answer",
     "polls_uncounted": "polls that exact mode could not count",
-    "polls_bare": "polls that no stack was caught of",
+    "polls_bare": "polls without any stack",
 }
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import io
 import json
+import re
 import shutil
 import subprocess
 from collections import Counter
@@ -14,12 +17,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hud import topics
 from hud.analysis.snapshot import Analyzer
 from hud.export import summary, trace
 from hud.model import BEGAN_BEFORE, Frame, Losses, Origin, Precision, Target, Where, Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from types import ModuleType
 
@@ -36,6 +40,35 @@ def exported(recording: Recording, now_ns: int = 0) -> dict[str, Any]:
     trace.write(analyzer, snapshot, out)
     whole: dict[str, Any] = json.loads(out.getvalue().decode("utf-8"))
     return whole
+
+
+def test_the_help_has_every_arg_and_no_other() -> None:
+    text = topics.text("exports")
+    table = text[text.index("What the `args`") : text.index("`ts` counts")]
+    words = set(re.findall(r"\b[a-z]+(?:_[a-z]+)*\b", table))
+    tree = ast.parse(inspect.getsource(trace))
+    written: set[str] = set()
+    functions = [one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef)]
+    for function in functions:
+        if function.name in ("begin", "wait", "_split", "_precision"):
+            written |= set(_keys(function))
+    written -= {"args", "dur"}
+    assert {"own_us", "woken_by", "place", "pressed", "culprit"} <= written
+    assert written <= words
+    names = {word for word in words if "_" in word}
+    assert names - written == {"episodes_tick_unknown", "episodes_awaited"}
+
+
+def _keys(function: ast.FunctionDef) -> Iterator[str]:
+    """What it writes into dictionaries."""
+    for node in ast.walk(function):
+        keys: list[ast.expr | None] = []
+        if isinstance(node, ast.Dict):
+            keys = list(node.keys)
+        elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
+            one = node.slice
+            keys = [one.body, one.orelse] if isinstance(one, ast.IfExp) else [one]
+        yield from (key.value for key in keys if isinstance(key, ast.Constant))
 
 
 def check_valid(whole: dict[str, Any]) -> None:

@@ -268,6 +268,12 @@ def test_a_driver_is_before_the_queue_of_a_current_thread_core(metrics: int, fou
     assert begins_with_driver(memory.read(CORES, 512), 192) is found
 
 
+def test_there_is_no_driver_where_the_queue_has_no_room() -> None:
+    for tick in range(0, 200, 8):
+        assert not begins_with_driver(bytes(1024), tick)
+        assert not begins_with_driver(bytes(40), tick)  # where memory ends
+
+
 # --------------------------------------------------------------------------- whatever is there
 
 

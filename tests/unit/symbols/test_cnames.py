@@ -58,3 +58,9 @@ def test_of_the_library(symbol: str, name: str) -> None:
 )
 def test_of_other_files_only_what_is_beyond_doubt(symbol: str, name: str) -> None:
     assert known_as(symbol, library=False) == name
+
+
+def test_a_name_that_is_too_long_for_any_stays_as_it_is() -> None:
+    """Taking it apart would take the square of its length."""
+    for name in ("_" * 60_000 + "!", "mem" + "_avx" * 15_000 + "!"):
+        assert known_as(name, library=True) == name

@@ -112,6 +112,11 @@ def test_many_ways_into_one_wrong_end_are_given_up() -> None:
     assert rules(code + tail)[-1][1] == NONE
 
 
+def test_many_wrong_functions_without_an_end_are_given_up() -> None:
+    """Each pops its own return address, and behind each the end of the whole is looked for."""
+    assert rules_of(b"\x58" * 20_000, range(20_000)) == ([0], [NONE])
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=200), st.lists(st.integers(-5, 250), max_size=5))
 def test_any_bytes_end(code: bytes, entries: list[int]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 import pytest
@@ -225,6 +225,17 @@ def test_search_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert made.between("main", "f6") == ["f0.."]
     monkeypatch.setattr(tailcalls, "MOST_FUNCTIONS", 2)
     assert made.between("main", "f3") == ["f0.."]
+
+
+def test_ways_that_do_not_lead_to_the_goal_are_not_walked() -> None:
+    """Of a hundred functions that each jump to all others there are a hundred million."""
+    crowd, goal = [Place(FIRST, number) for number in range(100)], Place(FIRST, 1000)
+    jumps = [(one, other) for one in crowd for other in crowd if one != other]
+    for more in ([], [(crowd[99], goal)]):
+        near = tailcalls._distances(goal, [*jumps, *more])
+        onward = tailcalls._onward([*jumps, *more])
+        found = list(islice(tailcalls._paths((crowd[0],), goal, onward, near), 65))
+        assert len(found) == (65 if more else 0)
 
 
 def test_short_jumps_are_no_evidence() -> None:
