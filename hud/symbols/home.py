@@ -3,8 +3,9 @@
 Terms: the *home* of a program is what its file says of this. A *member* is a folder with a ``src``
 of its own that lies in no registry, checkout or vendor folder; a *family* is the crates that share
 the first word of their names (``hickory_dns``, ``hickory_proto``), where that word is nobody
-else's. Nobody but its own package compiles a ``src/main.rs``: so it tells the crate of ``main``
-even where that came from a registry (``cargo install``), and without any symbol.
+else's. Nobody but its own package compiles a ``src/main.rs`` or ``src/bin/server.rs``: so it tells
+the crate of ``main`` even where that came from a registry (``cargo install``), and without any
+symbol.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def find(elf: ElfFile, main_symbols: Iterable[str]) -> Home:
     for data in _read_only(elf):
         for folders, module, rest in _sources(data):
             package = _PACKAGE.fullmatch(folders[-1]) if folders else None
-            if module == "main" and not rest and package:
+            if package and (module == "bin" or (module == "main" and not rest)):
                 name = _crate(package["name"])
                 mains[name] = mains.get(name, 0) + 1
             elif not package and len(members) < MEMBER_LIMIT and len(modules) < MEMBER_LIMIT:
@@ -125,7 +126,7 @@ def _sources(data: memoryview) -> Iterator[tuple[list[str], str, str]]:
         if not before.endswith(b"/"):  # the text before it, which has no end mark
             before = b""
         foreign = _FOREIGN.search(b"/" + before + b"/")
-        if foreign and not (b"registry/src/" in before and match[1] == b"main"):
+        if foreign and not (b"registry/src/" in before and match[1] in (b"main", b"bin")):
             continue
         folders = [part for part in before.decode("ascii").split("/") if part]
         yield folders, match[1].decode("ascii"), match[2].decode("ascii")
