@@ -328,6 +328,15 @@ REST: tuple[Remedy, ...] = (
         "means fewer changes",
     ),
     row(
+        "memory map",
+        Cause.FAULT,
+        r"^(?:mmap|munmap|mremap|mprotect|madvise|brk|sysmalloc\w*)$",
+        "keep large buffers, or take an allocator that does",
+        "#[global_allocator] static ALLOCATOR: MiMalloc = MiMalloc;",
+        "each large buffer is mapped and unmapped; both wait for the lock of the process's memory "
+        "map, which the page faults of its other threads hold",
+    ),
+    row(
         "page faults",
         Cause.FAULT,
         WHATEVER,
