@@ -11,6 +11,7 @@ equal.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis.frameworks import is_framework, passes_on, runs_handler, runs_task
@@ -57,7 +58,9 @@ _PLUMBING = re.compile(
     r"""^<?(?:&(?:mut\ )?)?(?:[A-Z]\w*\ as\ )?
         (?:core::ops::function | core::panic:: | std::panic | core::iter:: | core::option:: |
         core::result:: | core::pin:: | core::future:: | core::task:: | std::thread::local:: |
-        core::mem:: | core::convert:: | alloc::boxed:: )
+        core::mem:: | core::convert:: | alloc::boxed:: |
+        alloc::vec::(?:spec_|in_place_|into_iter::) )
+        | ^<alloc::vec::Vec<.*>\ as\ alloc::vec::spec_
         | __rust_begin_short_backtrace | ^__rustc:: | ^__r(ust|dl|g)_""",
     re.VERBOSE,
 )
@@ -323,7 +326,11 @@ def operation(frames: Sequence[Frame], at: int) -> str:
     """The call that the blamed frame made, ``~`` before an inferred name. Where that only passes a
     call on, ``first ... last``; of a dependency without the user's code above it the last.
     """
-    calls = [frame for frame in frames[:at] if frame.function and frame.origin is not Origin.KERNEL]
+    calls = [
+        frame
+        for frame, caller in pairwise(frames[: at + 1])
+        if frame.function and frame.origin is not Origin.KERNEL and not _is_merged(frame, caller)
+    ]
     telling = [frame for frame in calls if not _plumbing(frame)]
     if not telling:
         return _named(calls[-1]) if calls else ""
@@ -337,6 +344,15 @@ def operation(frames: Sequence[Frame], at: int) -> str:
     elif not (is_framework(first) or passes_on(first)):
         last = first
     return _named(first) if last is first else f"{_briefly(first)} ... {_briefly(last)}"
+
+
+_OF_FILE = re.compile(r"^<&?std::fs::File as std::io::(?:Read|Write)(>::\w+)$")
+
+
+def _is_merged(call: Frame, caller: Frame) -> bool:
+    """Is it a socket's write, which is the same code as a file's and has its name?"""
+    found = _OF_FILE.match(call.function)
+    return found is not None and "Stream as" in caller.function and found[1] in caller.function
 
 
 def _last(calls: Sequence[Frame]) -> Frame:

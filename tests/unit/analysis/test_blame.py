@@ -338,3 +338,33 @@ def test_a_closures_place_in_generic_code_gives_way_to_who_called_it(build: Modu
 )
 def test_std_is_called_as_people_write_it(build: ModuleType, function: str, name: str) -> None:
     assert blame(build.stack(build.std(function), build.user("a::f"))).operation == name
+
+
+def test_collecting_into_a_vector_is_no_operation(build: ModuleType) -> None:
+    listing = build.user("app::listing")
+    nested = (
+        "<alloc::vec::Vec<T> as alloc::vec::spec_from_iter_nested::SpecFromIterNested<T,I>>"
+        "::from_iter"
+    )
+    calls = ("<&mut F as core::ops::function::FnMut<A>>::call_mut", nested)
+    inner = build.std("std::fs::DirEntry::metadata")
+    stack = build.stack(build.c("statx"), inner, *map(build.std, calls), listing)
+    assert blame(stack).operation == "std::fs::DirEntry::metadata"
+    folded = (
+        "<alloc::vec::into_iter::IntoIter<T,A> as core::iter::traits::iterator::Iterator>"
+        "::try_fold",
+        "alloc::vec::in_place_collect::from_iter_in_place",
+    )
+    inner = build.std("alloc::fmt::format::format_inner")
+    stack = build.stack(build.c("malloc"), inner, *map(build.std, folded), listing)
+    assert blame(stack).operation == "alloc::fmt::format::format_inner"
+
+
+def test_a_sockets_write_is_not_a_files(build: ModuleType) -> None:
+    file = build.std("<&std::fs::File as std::io::Write>::write_vectored")
+    name = "<&mio::net::tcp::stream::TcpStream as std::io::Write>::write_vectored"
+    mio = Frame(1, name, origin=Origin.RUNTIME, crate="mio 1.1.0")
+    stack = build.stack(build.c("writev"), file, mio, build.user("app::send"))
+    assert blame(stack).operation == mio.function
+    stack = build.stack(build.c("writev"), file, build.user("app::log"))
+    assert blame(stack).operation == file.function
