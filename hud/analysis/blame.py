@@ -11,7 +11,7 @@ equal.
 from __future__ import annotations
 
 import re
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis.frameworks import is_framework, passes_on, runs_handler, runs_task
@@ -178,12 +178,26 @@ def _innermost_own(frames: Sequence[Frame]) -> int:
     name that called it.
     """
     users = [at for at, one in enumerate(frames) if one.origin is Origin.USER and counts(one)]
-    for at in users:
+    for at, caller in zip_longest(users, users[1:], fillvalue=-1):
+        if caller >= 0 and _is_macros(frames, at, caller):
+            continue
         host = frames[at + 1] if at + 1 < len(frames) else None
         placed = frames[at].inferred and frames[at].inlined and host is not None and host.raw
         if not (placed and host) or is_framework(host):
             return at
     return users[0] if users else -1
+
+
+def _is_macros(frames: Sequence[Frame], at: int, caller: int) -> bool:
+    """Is it the closure that ``join!`` or ``select!`` made in the async fn that polls it?"""
+    frame = frames[at]
+    if frame.function != f"{frames[caller].function}::{{closure}}":
+        return False
+    polls = any(_POLLS_A_CLOSURE.search(one.function) for one in frames[at + 1 : caller])
+    return polls and (not frame.file or frame.precision is Precision.FILE)
+
+
+_POLLS_A_CLOSURE = re.compile(r"::poll_fn::PollFn\b")
 
 
 def _hosts(frames: Sequence[Frame], at: int) -> bool:
@@ -208,7 +222,8 @@ def _foreign(frames: Sequence[Frame]) -> int:
     best = _best(frames)
     if best >= 0 and frames[best].origin is Origin.UNKNOWN:
         return best
-    framework = next((at for at in range(task) if frames[at].origin is Origin.DEPENDENCY), -1)
+    foreign = (at for at in range(task) if frames[at].origin is Origin.DEPENDENCY)
+    framework = next((at for at in foreign if not _is_tokios(frames, at)), -1)
     if framework >= 0:
         return framework
     return task if task < len(frames) else best
@@ -226,10 +241,24 @@ def _outermost_dependency(frames: Sequence[Frame], end: int) -> int:
     for at in range(end - 1, -1, -1):
         frame = frames[at]
         if frame.origin is Origin.DEPENDENCY and counts(frame) and not is_framework(frame):
+            if _is_tokios(frames, at):
+                continue
             if at > inmost and passes_on(frame):
                 continue
             return at
     return -1
+
+
+_TOKIOS = re.compile(r"(?:parking_lot|parking_lot_core|lock_api)(?: .*)?")
+
+
+def _is_tokios(frames: Sequence[Frame], at: int) -> bool:
+    """Is it a lock of Tokio's own, inside one of its functions?"""
+    if not _TOKIOS.fullmatch(frames[at].crate):
+        return False
+    callers = (one for one in frames[at + 1 :] if not _TOKIOS.fullmatch(one.crate))
+    caller = next((one for one in callers if one.origin is not Origin.STD), None)
+    return caller is not None and caller.origin is Origin.RUNTIME and not runs_task(caller)
 
 
 def _innermost_kin(frames: Sequence[Frame], at: int) -> int:

@@ -368,3 +368,30 @@ def test_a_sockets_write_is_not_a_files(build: ModuleType) -> None:
     assert blame(stack).operation == mio.function
     stack = build.stack(build.c("writev"), file, build.user("app::log"))
     assert blame(stack).operation == file.function
+
+
+def test_the_closure_of_join_gives_way_to_the_async_fn_that_it_is_in(build: ModuleType) -> None:
+    owner = build.user("app::Files::item::{async fn}", "src/files.rs", 18)
+    closure = build.user(f"{owner.function}::{{closure}}")
+    poll = Frame(1, "<core::future::poll_fn::PollFn<F> as core::future::future::Future>::poll")
+    poll = replace(poll, origin=Origin.STD)
+    inner = Frame(1, "tokio::future::maybe_done::MaybeDone::poll", origin=Origin.RUNTIME)
+    at = blame(build.stack(build.c("syscall"), inner, closure, poll, owner))
+    assert (at.function, at.where) == (owner.function, "src/files.rs:18")
+    written = replace(closure, file="src/files.rs", line=20)
+    assert blame(build.stack(inner, written, poll, owner)).where == "src/files.rs:20"
+    called = build.stack(inner, closure, owner)  # one that is called like any other
+    assert blame(called).function == closure.function
+
+
+def test_a_lock_of_tokios_own_is_not_to_blame(build: ModuleType) -> None:
+    lock = build.dependency("parking_lot::raw_mutex::RawMutex::lock_slow", "parking_lot 0.12.5")
+    name = "tokio::runtime::io::driver::Handle::deregister_source"
+    driver = Frame(1, name, origin=Origin.RUNTIME, crate="tokio 1.50.0")
+    drop = build.std("core::ptr::drop_in_place<hyper_util::server::conn::auto::Connection>")
+    serve = build.dependency("axum::serve::handle_connection::{async block}", "axum 0.8.9")
+    stack = build.stack(build.c("syscall"), lock, driver, drop, serve, outer=())
+    assert blame(stack).function == serve.function
+    pool = build.dependency("r2d2::Pool<M>::get", "r2d2 0.8.10")
+    stack = build.stack(build.c("syscall"), lock, pool, serve, outer=())
+    assert blame(stack).function == pool.function
