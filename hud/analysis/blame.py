@@ -158,7 +158,8 @@ def _belonging(host: Frame) -> str:
 def _has_own_name(frame: Frame) -> bool:
     """Whatever has its name is the same source: not so of closures, and of what the user's code
     was inlined into."""
-    return frame.origin is Origin.USER and not frame.function.endswith("}")
+    name = frame.function.removesuffix("::{async fn}")
+    return frame.origin is Origin.USER and "{" not in name.rpartition("::")[2]
 
 
 def culpable(frames: Sequence[Frame]) -> int:
@@ -360,7 +361,8 @@ def operation(frames: Sequence[Frame], at: int) -> str:
         for frame, caller in pairwise(frames[: at + 1])
         if frame.function and frame.origin is not Origin.KERNEL and not _is_merged(frame, caller)
     ]
-    telling = [frame for frame in calls if not _plumbing(frame)]
+    macros = f"{frames[at].function}::{{closure}}"
+    telling = [one for one in calls if not _plumbing(one) and one.function != macros]
     if not telling:
         return _named(calls[-1]) if calls else ""
     first, last = telling[-1], _last(telling)

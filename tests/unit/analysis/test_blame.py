@@ -378,6 +378,7 @@ def test_the_closure_of_join_gives_way_to_the_async_fn_that_it_is_in(build: Modu
     inner = Frame(1, "tokio::future::maybe_done::MaybeDone::poll", origin=Origin.RUNTIME)
     at = blame(build.stack(build.c("syscall"), inner, closure, poll, owner))
     assert (at.function, at.where) == (owner.function, "src/files.rs:18")
+    assert at.operation == inner.function
     written = replace(closure, file="src/files.rs", line=20)
     assert blame(build.stack(inner, written, poll, owner)).where == "src/files.rs:20"
     called = build.stack(inner, closure, owner)  # one that is called like any other
@@ -395,3 +396,14 @@ def test_a_lock_of_tokios_own_is_not_to_blame(build: ModuleType) -> None:
     pool = build.dependency("r2d2::Pool<M>::get", "r2d2 0.8.10")
     stack = build.stack(build.c("syscall"), lock, pool, serve, outer=())
     assert blame(stack).function == pool.function
+
+
+def test_instances_of_one_generic_async_fn_are_one_blocker(build: ModuleType) -> None:
+    for name, same in (
+        ("app::item::{async fn}", True),
+        ("app::item::{async block}", False),
+        ("app::item::{closure}::{async fn}", False),
+    ):
+        frames = [replace(build.user(name), raw=raw) for raw in ("_ZN1", "_ZN2")]
+        one, two = (blame(build.stack(build.c("read"), frame)) for frame in frames)
+        assert (one.key == two.key) is same, name
