@@ -362,7 +362,14 @@ def operation(frames: Sequence[Frame], at: int) -> str:
         if frame.function and frame.origin is not Origin.KERNEL and not _is_merged(frame, caller)
     ]
     macros = f"{frames[at].function}::{{closure}}"
-    telling = [one for one in calls if not _plumbing(one) and one.function != macros]
+    # a place that the poll around it has too is one of a helper that is inlined everywhere
+    everywhere = {one.function for one in frames[at:] if one.inferred}
+    telling = [
+        one
+        for one in calls
+        if not (_plumbing(one) or one.function == macros)
+        and not (one.inferred and one.function in everywhere)
+    ]
     if not telling:
         return _named(calls[-1]) if calls else ""
     first, last = telling[-1], _last(telling)

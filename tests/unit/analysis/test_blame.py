@@ -407,3 +407,16 @@ def test_instances_of_one_generic_async_fn_are_one_blocker(build: ModuleType) ->
         frames = [replace(build.user(name), raw=raw) for raw in ("_ZN1", "_ZN2")]
         one, two = (blame(build.stack(build.c("read"), frame)) for frame in frames)
         assert (one.key == two.key) is same, name
+
+
+def test_a_guess_that_the_poll_around_it_has_too_is_no_operation(build: ModuleType) -> None:
+    def guess(function: str, origin: Origin) -> Frame:
+        return Frame(1, function, origin=origin, inferred=True)
+
+    state = guess("tokio/src/runtime/task/state.rs:502", Origin.RUNTIME)
+    metadata = guess("tokio/src/fs/metadata.rs:43", Origin.RUNTIME)
+    own = guess("src/server.rs:1616", Origin.USER)
+    at = blame(build.stack(build.c("syscall"), state, metadata, own, state, outer=()))
+    assert (at.function, at.operation) == (own.function, f"~{metadata.function}")
+    at = blame(build.stack(build.c("syscall"), state, metadata, own, outer=()))
+    assert at.operation == f"~{metadata.function} ... ~{state.function}"
