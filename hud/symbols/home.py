@@ -11,6 +11,7 @@ symbol.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.errors import FormatError
@@ -84,20 +85,26 @@ NO_HOME = Home()
 
 def find(elf: ElfFile, main_symbols: Iterable[str]) -> Home:
     """The home of a file; never raises. ``main_symbols``: those that match MAIN_SYMBOL."""
-    mains: dict[str, int] = {}
+    mains: Counter[str] = Counter()
+    programs: Counter[str] = Counter()
+    local = False
     members: set[str] = set()
     modules: set[str] = set()
     for data in _read_only(elf):
         for folders, module, rest in _sources(data):
             package = _PACKAGE.fullmatch(folders[-1]) if folders else None
-            if package and (module == "bin" or (module == "main" and not rest)):
-                name = _crate(package["name"])
-                mains[name] = mains.get(name, 0) + 1
+            local = local or not package
+            if package and module == "main" and not rest:
+                mains[_crate(package["name"])] += 1
+            elif package and module == "bin":
+                programs[_crate(package["name"])] += 1
             elif not package and len(members) < MEMBER_LIMIT and len(modules) < MEMBER_LIMIT:
                 members.update(map(_crate, folders[-1:]))
                 modules.update({module} - _ROOTS)
     named = {name for name in map(_crate_of_main, main_symbols) if name}
     main = min(named) if len(named) == 1 else ""
+    if not local:  # a dependency's module can have that name
+        mains = mains or programs
     if not main and mains:
         main = max(sorted(mains), key=lambda name: mains[name])
     return Home(main, frozenset(members), frozenset(modules))

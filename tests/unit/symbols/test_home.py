@@ -124,5 +124,6 @@ def test_any_bytes_end(data: bytes) -> None:
 
 
 def test_a_program_of_another_name_than_its_package_is_told_by_its_file() -> None:
-    home = find(program(f"{INDEX}h2-0.4.1/src/a.rs{INDEX}mini-redis-0.4.1/src/bin/server.rs"), [])
-    assert home.main == "mini_redis"
+    text = f"{INDEX}h2-0.4.1/src/a.rs{INDEX}mini-redis-0.4.1/src/bin/server.rs"
+    assert find(program(text), []).main == "mini_redis"
+    assert find(program(f"src/main.rs{text}"), []).main == ""
