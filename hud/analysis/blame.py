@@ -11,6 +11,7 @@ equal.
 from __future__ import annotations
 
 import re
+from itertools import pairwise, zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis.frameworks import is_framework, passes_on, runs_handler, runs_task
@@ -57,7 +58,9 @@ _PLUMBING = re.compile(
     r"""^<?(?:&(?:mut\ )?)?(?:[A-Z]\w*\ as\ )?
         (?:core::ops::function | core::panic:: | std::panic | core::iter:: | core::option:: |
         core::result:: | core::pin:: | core::future:: | core::task:: | std::thread::local:: |
-        core::mem:: | core::convert:: | alloc::boxed:: )
+        core::mem:: | core::convert:: | alloc::boxed:: |
+        alloc::vec::(?:spec_|in_place_|into_iter::) )
+        | ^<alloc::vec::Vec<.*>\ as\ alloc::vec::spec_
         | __rust_begin_short_backtrace | ^__rustc:: | ^__r(ust|dl|g)_""",
     re.VERBOSE,
 )
@@ -155,7 +158,8 @@ def _belonging(host: Frame) -> str:
 def _has_own_name(frame: Frame) -> bool:
     """Whatever has its name is the same source: not so of closures, and of what the user's code
     was inlined into."""
-    return frame.origin is Origin.USER and not frame.function.endswith("}")
+    name = frame.function.removesuffix("::{async fn}")
+    return frame.origin is Origin.USER and "{" not in name.rpartition("::")[2]
 
 
 def culpable(frames: Sequence[Frame]) -> int:
@@ -175,12 +179,26 @@ def _innermost_own(frames: Sequence[Frame]) -> int:
     name that called it.
     """
     users = [at for at, one in enumerate(frames) if one.origin is Origin.USER and counts(one)]
-    for at in users:
+    for at, caller in zip_longest(users, users[1:], fillvalue=-1):
+        if caller >= 0 and _is_macros(frames, at, caller):
+            continue
         host = frames[at + 1] if at + 1 < len(frames) else None
         placed = frames[at].inferred and frames[at].inlined and host is not None and host.raw
         if not (placed and host) or is_framework(host):
             return at
     return users[0] if users else -1
+
+
+def _is_macros(frames: Sequence[Frame], at: int, caller: int) -> bool:
+    """Is it the closure that ``join!`` or ``select!`` made in the async fn that polls it?"""
+    frame = frames[at]
+    if frame.function != f"{frames[caller].function}::{{closure}}":
+        return False
+    polls = any(_POLLS_A_CLOSURE.search(one.function) for one in frames[at + 1 : caller])
+    return polls and (not frame.file or frame.precision is Precision.FILE)
+
+
+_POLLS_A_CLOSURE = re.compile(r"::poll_fn::PollFn\b")
 
 
 def _hosts(frames: Sequence[Frame], at: int) -> bool:
@@ -205,7 +223,8 @@ def _foreign(frames: Sequence[Frame]) -> int:
     best = _best(frames)
     if best >= 0 and frames[best].origin is Origin.UNKNOWN:
         return best
-    framework = next((at for at in range(task) if frames[at].origin is Origin.DEPENDENCY), -1)
+    foreign = (at for at in range(task) if frames[at].origin is Origin.DEPENDENCY)
+    framework = next((at for at in foreign if not _is_tokios(frames, at)), -1)
     if framework >= 0:
         return framework
     return task if task < len(frames) else best
@@ -223,10 +242,24 @@ def _outermost_dependency(frames: Sequence[Frame], end: int) -> int:
     for at in range(end - 1, -1, -1):
         frame = frames[at]
         if frame.origin is Origin.DEPENDENCY and counts(frame) and not is_framework(frame):
+            if _is_tokios(frames, at):
+                continue
             if at > inmost and passes_on(frame):
                 continue
             return at
     return -1
+
+
+_TOKIOS = re.compile(r"(?:parking_lot|parking_lot_core|lock_api)(?: .*)?")
+
+
+def _is_tokios(frames: Sequence[Frame], at: int) -> bool:
+    """Is it a lock of Tokio's own, inside one of its functions?"""
+    if not _TOKIOS.fullmatch(frames[at].crate):
+        return False
+    callers = (one for one in frames[at + 1 :] if not _TOKIOS.fullmatch(one.crate))
+    caller = next((one for one in callers if one.origin is not Origin.STD), None)
+    return caller is not None and caller.origin is Origin.RUNTIME and not runs_task(caller)
 
 
 def _innermost_kin(frames: Sequence[Frame], at: int) -> int:
@@ -323,8 +356,20 @@ def operation(frames: Sequence[Frame], at: int) -> str:
     """The call that the blamed frame made, ``~`` before an inferred name. Where that only passes a
     call on, ``first ... last``; of a dependency without the user's code above it the last.
     """
-    calls = [frame for frame in frames[:at] if frame.function and frame.origin is not Origin.KERNEL]
-    telling = [frame for frame in calls if not _plumbing(frame)]
+    calls = [
+        frame
+        for frame, caller in pairwise(frames[: at + 1])
+        if frame.function and frame.origin is not Origin.KERNEL and not _is_merged(frame, caller)
+    ]
+    macros = f"{frames[at].function}::{{closure}}"
+    # a place that the poll around it has too is one of a helper that is inlined everywhere
+    everywhere = {one.function for one in frames[at:] if one.inferred}
+    telling = [
+        one
+        for one in calls
+        if not (_plumbing(one) or one.function == macros)
+        and not (one.inferred and one.function in everywhere)
+    ]
     if not telling:
         return _named(calls[-1]) if calls else ""
     first, last = telling[-1], _last(telling)
@@ -337,6 +382,15 @@ def operation(frames: Sequence[Frame], at: int) -> str:
     elif not (is_framework(first) or passes_on(first)):
         last = first
     return _named(first) if last is first else f"{_briefly(first)} ... {_briefly(last)}"
+
+
+_OF_FILE = re.compile(r"^<&?std::fs::File as std::io::(?:Read|Write)(>::\w+)$")
+
+
+def _is_merged(call: Frame, caller: Frame) -> bool:
+    """Is it a socket's write, which is the same code as a file's and has its name?"""
+    found = _OF_FILE.match(call.function)
+    return found is not None and "Stream as" in caller.function and found[1] in caller.function
 
 
 def _last(calls: Sequence[Frame]) -> Frame:

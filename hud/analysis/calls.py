@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import stat
 
 from hud.analysis.callnumbers import CALLS
@@ -38,6 +39,11 @@ LIKELY: dict[str, Cause] = {
 }
 """Calls that say it unless the frames know better. ``read``, ``write``, ``poll`` are in neither:
 they wait for whatever the descriptor is."""
+ON_PATHS = re.compile(
+    r"^(?:l?stat|fstatat|statx|open(?:at|dir)?|readdir|scandir|getdents|realpath|readlink|unlink"
+    r"|rename|mkdir|rmdir|access)(?:64)?$"
+)
+"""The C library's functions for files and directories by their path."""
 _ON_DESCRIPTORS = (
     "read write close fstat ioctl pread64 pwrite64 readv writev preadv pwritev preadv2 pwritev2 "
     "connect accept accept4 sendto recvfrom sendmsg recvmsg sendmmsg recvmmsg fcntl flock fsync "

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis.blame import culpable
-from hud.analysis.calls import LIKELY, NO_CALL, SURE, call_name, descriptor_cause
+from hud.analysis.calls import LIKELY, NO_CALL, ON_PATHS, SURE, call_name, descriptor_cause
 from hud.analysis.frameworks import is_sealed, runs_handler, runs_task
 from hud.model import Cause, Frame, Origin
 
@@ -227,6 +227,8 @@ def _computing(library: list[str]) -> Finding:
             signature = SIGNATURES[at]
             if signature.cause in _BUSY_TOO:
                 return Finding(signature.cause, f"on the CPU in {name}")
+        if ON_PATHS.search(name):
+            return Finding(Cause.FILE, f"on the CPU in {name}")
     return Finding(Cause.CPU, "on the CPU")
 
 

@@ -301,6 +301,15 @@ LIBRARIES: tuple[Remedy, ...] = (
         direct=True,
     ),
     row(
+        "copy",
+        BUSY,
+        r"^bytes::bytes::Bytes::copy_from_slice$",
+        "take the bytes by split_to and freeze instead of copying",
+        "let value = buffer.split_to(length).freeze();",
+        "a copy takes time in proportion to its size; parts of a BytesMut share its memory",
+        direct=True,
+    ),
+    row(
         "allocation",
         BUSY | {Cause.SYSCALL},
         r"^(?:malloc|calloc|realloc|mmap|mremap|madvise|posix_memalign|__rust_(?:alloc|realloc)\w*)$"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from hud.analysis.calls import ON_PATHS
 from hud.analysis.remedy import (
     ANY,
     ASLEEP,
@@ -302,8 +303,7 @@ REST: tuple[Remedy, ...] = (
     row(
         "file by symbol",
         _FILES - {Cause.SYSCALL},
-        r"^(?:l?stat|fstatat|statx|open(?:at|dir)?|readdir|scandir|getdents|realpath|readlink|unlink"
-        r"|rename|mkdir|rmdir|access)$",
+        ON_PATHS.pattern,
         "use tokio::fs, or spawn_blocking for many small operations",
         "tokio::fs::metadata(path).await",
         "a path is as slow as its disk and who else uses it; tokio::fs looks in another thread",
@@ -326,6 +326,15 @@ REST: tuple[Remedy, ...] = (
         "",
         "while code is patched the process waits for its memory map; more of the time attached "
         "means fewer changes",
+    ),
+    row(
+        "memory map",
+        Cause.FAULT,
+        r"^(?:mmap|munmap|mremap|mprotect|madvise|brk|sysmalloc\w*)$",
+        "keep large buffers, or take an allocator that does",
+        "#[global_allocator] static ALLOCATOR: MiMalloc = MiMalloc;",
+        "each large buffer is mapped and unmapped; both wait for the lock of the process's memory "
+        "map, which the page faults of its other threads hold",
     ),
     row(
         "page faults",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _POLL_FRAME = re.compile(
     r"tokio::runtime::(?:task::(?:raw|harness|core)::|\S*worker::Context::run_task)"
 )
-_POLL_FILE = re.compile(r"tokio-[\w.+-]+/src/runtime/task/(?:raw|harness|core)\.rs$")
+_POLL_FILE = re.compile(r"tokio-[\w.+-]+/src/runtime/task/(?:raw|harness|core|state)\.rs$")
 _TRAIT_METHOD = re.compile(r"<(.+) as core::future::future::Future>::poll")
 _BOXED = re.compile(r"~?(?:Pin<)?Box<\(?dyn ")
 _GENERICS = re.compile(r"(?<=\w)<.*>(?=::\{)")

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hud.model import Origin, Precision
+from hud.model import Precision
 from hud.symbols.flow import Flow, within
-from hud.symbols.names import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,9 +67,3 @@ class Body:
             if found is not None:
                 return sites[found[1]]
         return None
-
-
-def is_users(location: Location) -> bool:
-    """Is it in a file of the user's?"""
-    place = place_of(location.path)
-    return place is not None and place.origin is Origin.USER

@@ -21,8 +21,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import TYPE_CHECKING, NamedTuple
 
-from hud.symbols.bodies import is_users
 from hud.symbols.flow import Flow, within
+from hud.symbols.names import is_users
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,10 +50,10 @@ class Definitions:
     """The definitions of one module's functions; ``counts`` says whose are looked for."""
 
     def __init__(
-        self, coroutines: Coroutines, counts: Callable[[Location], bool] = is_users
+        self, coroutines: Coroutines, counts: Callable[[Location], bool] | None = None
     ) -> None:
         self._coroutines = coroutines
-        self._counts = counts
+        self._counts = counts or _is_users
 
     def of(self, start: int, size: int, code: Code) -> Definition | None:
         """That of the function [start, start + size), whose ``code`` is known; None = not sure."""
@@ -123,3 +123,7 @@ def _barrier(code: Code, sites: tuple[int, ...]) -> set[int]:
         left = [vaddr for vaddr in dict.fromkeys(before) if vaddr not in seen]
         seen.update(left)
     return found
+
+
+def _is_users(location: Location) -> bool:
+    return is_users(location.path)

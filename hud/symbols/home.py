@@ -3,13 +3,15 @@
 Terms: the *home* of a program is what its file says of this. A *member* is a folder with a ``src``
 of its own that lies in no registry, checkout or vendor folder; a *family* is the crates that share
 the first word of their names (``hickory_dns``, ``hickory_proto``), where that word is nobody
-else's. Nobody but its own package compiles a ``src/main.rs``: so it tells the crate of ``main``
-even where that came from a registry (``cargo install``), and without any symbol.
+else's. Nobody but its own package compiles a ``src/main.rs`` or ``src/bin/server.rs``: so it tells
+the crate of ``main`` even where that came from a registry (``cargo install``), and without any
+symbol.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.symbols.demangle import demangle
@@ -81,20 +83,26 @@ NO_HOME = Home()
 
 def find(elf: ElfFile, main_symbols: Iterable[str]) -> Home:
     """The home of a file; never raises. ``main_symbols``: those that match MAIN_SYMBOL."""
-    mains: dict[str, int] = {}
+    mains: Counter[str] = Counter()
+    programs: Counter[str] = Counter()
+    local = False
     members: set[str] = set()
     modules: set[str] = set()
     for _, data in elf.data_pieces(SCAN_LIMIT, writable=False):
         for folders, module, rest in _sources(data):
             package = _PACKAGE.fullmatch(folders[-1]) if folders else None
-            if module == "main" and not rest and package:
-                name = _crate(package["name"])
-                mains[name] = mains.get(name, 0) + 1
+            local = local or not package
+            if package and module == "main" and not rest:
+                mains[_crate(package["name"])] += 1
+            elif package and module == "bin":
+                programs[_crate(package["name"])] += 1
             elif not package and len(members) < MEMBER_LIMIT and len(modules) < MEMBER_LIMIT:
                 members.update(map(_crate, folders[-1:]))
                 modules.update({module} - _ROOTS)
     named = {name for name in map(_crate_of_main, main_symbols) if name}
     main = min(named) if len(named) == 1 else ""
+    if not local:  # a dependency's module can have that name
+        mains = mains or programs
     if not main and mains:
         main = max(sorted(mains), key=lambda name: mains[name])
     return Home(main, frozenset(members), frozenset(modules))
@@ -123,7 +131,7 @@ def _sources(data: memoryview) -> Iterator[tuple[list[str], str, str]]:
         if not before.endswith(b"/"):  # the text before it, which has no end mark
             before = b""
         foreign = _FOREIGN.search(b"/" + before + b"/")
-        if foreign and not (b"registry/src/" in before and match[1] == b"main"):
+        if foreign and not (b"registry/src/" in before and match[1] in (b"main", b"bin")):
             continue
         folders = [part for part in before.decode("ascii").split("/") if part]
         yield folders, match[1].decode("ascii"), match[2].decode("ascii")

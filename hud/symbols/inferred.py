@@ -34,8 +34,9 @@ from hud.model import Frame, Origin, Precision
 from hud.symbols.bodies import Body
 from hud.symbols.coroutines import Coroutines
 from hud.symbols.definitions import Definitions
+from hud.symbols.home import NO_HOME
 from hud.symbols.locations import Location, Locations
-from hud.symbols.names import Place, place_of
+from hud.symbols.names import Place, is_users, place_in
 from hud.symbols.references import References
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
     from hud.symbols.elf import ElfFile
     from hud.symbols.flow import Flow
+    from hud.symbols.home import Home
     from hud.symbols.references import Reference
 
 KEPT_REFERENCES = 1 << 17
@@ -63,11 +65,12 @@ class _Function(NamedTuple):
 class Inferred:
     """Guesses for one module; nothing is read before the first question."""
 
-    def __init__(self, elf: ElfFile) -> None:
+    def __init__(self, elf: ElfFile, home: Home = NO_HOME) -> None:
         self._elf = elf
+        self._home = home
         self.locations = Locations(elf)
         self.references = References(elf, self.locations)
-        self._definitions = Definitions(Coroutines(elf, self.locations))
+        self._definitions = Definitions(Coroutines(elf, self.locations), self._is_users)
         self._functions: dict[int, _Function | None] = {}
         self._kept = 0
 
@@ -97,11 +100,14 @@ class Inferred:
         """(start, size) of the function at a vaddr by ``.eh_frame_hdr``; None = not known."""
         return self.references.bounds(vaddr)
 
+    def _is_users(self, location: Location) -> bool:
+        return is_users(location.path, self._home)
+
     def _function(self, start: int, size: int) -> _Function | None:
         if not self.references.glance(start, size):
             return None
         code = self.references.code(start, size)
-        places = [(place_of(one.location.path), one) for one in code.references]
+        places = [(place_in(one.location.path, self._home), one) for one in code.references]
         known = [(place, one) for place, one in places if place and place.origin in _PREFERENCE]
         if not known:
             return None

@@ -69,7 +69,7 @@ class Loaded:
         from hud.symbols.inferred import Inferred
 
         if self._inferred is None:
-            self._inferred = Inferred(self.elf())
+            self._inferred = Inferred(self.elf(), self.home())
         return self._inferred
 
     def places(self) -> Places:
@@ -78,7 +78,11 @@ class Loaded:
         if self._places is None:
             module, inferred = self.module(), self.inferred()
             self._places = Places(
-                inferred.locations, inferred.references, module.coroutines, module.symbol
+                inferred.locations,
+                inferred.references,
+                module.coroutines,
+                module.symbol,
+                self.home(),
             )
         return self._places
 
@@ -115,13 +119,13 @@ class Loaded:
 
         For a caller's frame pass the return address - 1.
         """
-        from hud.symbols.names import adopt, describe
+        from hud.symbols.names import describe
 
         crates, home = self.crates()[0], self.home()
         frames = describe(self.name, vaddr, self.module().frames(vaddr), crates, home)
         if frames:
             return self._placed(vaddr, frames)
-        return tuple(adopt(one, home) for one in self.inferred().frames(vaddr))
+        return self.inferred().frames(vaddr)
 
     def _placed(self, vaddr: int, frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
         """With the place of the outermost, where it can be inferred."""

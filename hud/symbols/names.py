@@ -270,6 +270,18 @@ def adopted(place: Place, home: Home) -> Place:
     return place
 
 
+def place_in(path: str, home: Home) -> Place | None:
+    """Whose file this is in a program with this home; None without a path."""
+    place = place_of(path)
+    return None if place is None else adopted(place, home)
+
+
+def is_users(path: str, home: Home = NO_HOME) -> bool:
+    """Is it a file of the user's?"""
+    place = place_in(path, home)
+    return place is not None and place.origin is Origin.USER
+
+
 _PREFERENCE = (Origin.USER, Origin.DEPENDENCY, Origin.RUNTIME, Origin.STD)
 _CARGO_PATH = re.compile(r"/registry/src/|/git/checkouts/|(?:^|/)vendor/")
 """C code of a crate; ``Python-3.11.2/Objects/call.c`` is none."""
@@ -295,9 +307,7 @@ def whose(
 
     ``rust``: the name was a Rust symbol's; ``implementor``: the crate that its code is in for sure.
     """
-    place = place_of(path)
-    if place is not None:
-        place = adopted(place, home)
+    place = place_in(path, home)
     if not rust:
         return _whose_c(name, place, path, module, crates)
     known = (implementor,) if implementor else crates_of(name)
@@ -359,13 +369,6 @@ def describe(
     )
 
 
-def adopt(frame: Frame, home: Home) -> Frame:
-    """A frame that was told by a path: the user's if it is of the home."""
-    crate, _, version = frame.crate.partition(" ")
-    origin = adopted(Place(frame.origin, crate, version), home).origin
-    return frame if origin is frame.origin else replace(frame, origin=origin)
-
-
 def _frame(module: str, vaddr: int, raw: RawFrame, crates: Mapping[str, str], home: Home) -> Frame:
     demangled = demangle(raw.name_raw, generics=False) if raw.name_raw else None
     if demangled is not None:
@@ -396,8 +399,7 @@ def _frame(module: str, vaddr: int, raw: RawFrame, crates: Mapping[str, str], ho
 
 def _is_foreign(path: str, home: Home) -> bool:
     """Is it another package's file? A line of the user's code in it is one of a macro's there."""
-    place = place_of(path)
-    return place is not None and adopted(place, home).origin is not Origin.USER
+    return bool(path) and not is_users(path, home)
 
 
 def readable_symbol(raw: str, own_name: str = "") -> str:

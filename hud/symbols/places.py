@@ -20,11 +20,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hud.model import Frame, Origin, Precision
-from hud.symbols.bodies import Body, is_users
+from hud.symbols.bodies import Body
 from hud.symbols.definitions import Definitions
 from hud.symbols.demangle import demangle
+from hud.symbols.home import NO_HOME
 from hud.symbols.inferred import short_path
-from hud.symbols.names import is_closure, place_of
+from hud.symbols.names import is_closure, is_users, place_in
 from hud.symbols.sources import ModulePath, Sources, module_path
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 
     from hud.symbols.coroutines import Coroutines
     from hud.symbols.definitions import Definition
-    from hud.symbols.locations import Locations
+    from hud.symbols.home import Home
+    from hud.symbols.locations import Location, Locations
     from hud.symbols.references import Reference, References
 
 KEPT = 1 << 12
@@ -49,12 +51,14 @@ class Places:
         references: References,
         coroutines: Coroutines,
         symbol_at: Callable[[int], tuple[str, int, int] | None],
+        home: Home = NO_HOME,
     ) -> None:
         """``symbol_at``: (raw name, start, size) of the function at a vaddr."""
+        self._home = home
         self._locations = locations
         self._symbol_at = symbol_at
         self._references = references
-        self._definitions = Definitions(coroutines)
+        self._definitions = Definitions(coroutines, self._is_users)
         self._sources: Sources | None = None
         self._functions: dict[int, Body | None] = {}
         self._kept = 0
@@ -101,7 +105,7 @@ class Places:
             return None
         location, precision = told
         namer = found.definition.location if found.definition else location
-        owner = place_of(namer.path)
+        owner = place_in(namer.path, self._home)
         assert owner is not None
         return Frame(
             address=0,
@@ -118,7 +122,7 @@ class Places:
 
     def _known(self) -> Sources:
         if self._sources is None:
-            self._sources = Sources(self._references.paths())
+            self._sources = Sources(self._references.paths(), self._home)
         return self._sources
 
     def _function(
@@ -136,7 +140,7 @@ class Places:
     def _read(
         self, start: int, size: int, where: ModulePath | None, *, may_define: bool
     ) -> Body | None:
-        if not any(map(is_users, self._references.glance(start, size))):
+        if not any(map(self._is_users, self._references.glance(start, size))):
             return None
         code = self._references.code(start, size)
         definition = self._definitions.of(start, size, code) if may_define else None
@@ -148,12 +152,15 @@ class Places:
     def _is_own(
         self, one: Reference, where: ModulePath | None, definition: Definition | None
     ) -> bool:
-        if not is_users(one.location):
+        if not self._is_users(one.location):
             return False
         if definition is not None:
             begin = definition.location
             return one.location.path == begin.path and one.location.line >= begin.line
         return self._known().fits(one.location.path, where)
+
+    def _is_users(self, location: Location) -> bool:
+        return is_users(location.path, self._home)
 
 
 _MODULE = re.compile(r"<?(?:&|mut |dyn )*(\w+::\w+)")

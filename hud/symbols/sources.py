@@ -4,6 +4,8 @@ Terms: the *root* of a crate is the folder that its modules' files are in (``src
 of a function are the parts of its path between the crate and its type or its own name. What they
 say is told only where a panic location names that very file.
 
+Of packages that cargo installed the home's are the user's (see `hud.symbols.home`).
+
 A crate's first file may have any name, and where a library and a program of one name have both one
 it cannot be told which of them a function is from. A derived impl (``crate::_``) is where its type
 is.
@@ -17,18 +19,22 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from hud.model import Origin
 from hud.symbols.demangle import demangle
 from hud.symbols.generics import without_generics
-from hud.symbols.names import place_of
+from hud.symbols.home import NO_HOME
+from hud.symbols.names import is_users
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from hud.symbols.home import Home
 
 _FIRST_FILES = ("main.rs", "lib.rs")
 _IMPL = re.compile(r"^<(?:&(?:'\w+ )?|mut |\*const |\*mut |dyn )*(.+?) as ")
 _INHERENT = re.compile(r"^((?:\w+::)+)<impl ")
 _DERIVED = re.compile(r"::_::<impl .+? for (\w+(?:::\w+)+)")
+_VERSION = re.compile(r"-\d+\.\d+\.\d+[\w.+-]*\Z", re.ASCII)
+"""After the name of a package that came from a registry."""
 _PART = re.compile(r"[a-z_]\w*\Z", re.ASCII)
 
 
@@ -77,8 +83,8 @@ class _File(NamedTuple):
 class Sources:
     """The user's files that the panic locations of one module name."""
 
-    def __init__(self, paths: Iterable[str]) -> None:
-        self._files = [_split(path) for path in sorted(set(paths)) if _is_users(path)]
+    def __init__(self, paths: Iterable[str], home: Home = NO_HOME) -> None:
+        self._files = [_split(path) for path in sorted(set(paths)) if is_users(path, home)]
 
     def file_of(self, where: ModulePath) -> str:
         """The one file that a function can be from; empty = not known."""
@@ -109,11 +115,6 @@ class Sources:
         return own or [one for one in files if not one.root.rpartition("src/")[0]] or files
 
 
-def _is_users(path: str) -> bool:
-    place = place_of(path)
-    return place is not None and place.origin is Origin.USER
-
-
 def _split(path: str) -> _File:
     head, source, rest = path.rpartition("src/")
     return _File(path, head + source, rest)
@@ -121,4 +122,5 @@ def _split(path: str) -> _File:
 
 def _folder(root: str) -> str:
     """The folder that ``src`` is in, as a crate's name."""
-    return root.removesuffix("src/").rstrip("/").rpartition("/")[2].replace("-", "_")
+    folder = root.removesuffix("src/").rstrip("/").rpartition("/")[2]
+    return _VERSION.sub("", folder).replace("-", "_")

@@ -299,6 +299,11 @@ EXAMPLES = (
         "api::f > <alloc::collections::btree::map::BTreeMap<K,V,A> as core::clone::Clone>::clone"
         "::clone_subtree > <alloc::string::String as core::clone::Clone>::clone > malloc",
     ),
+    Example(
+        "copy",
+        Cause.CPU,
+        "kv::frame::Frame::parse > bytes::bytes::Bytes::copy_from_slice > memmove",
+    ),
     Example("allocation", Cause.CPU, "demo_server::connection::{{closure}} > calloc"),
     Example(
         "allocation", Cause.FAULT, "api::f > alloc::raw_vec::RawVecInner<A>::grow_one > realloc"
@@ -446,6 +451,11 @@ EXAMPLES = (
         " > std::sys::fs::unix::File::open_c > open64",
     ),
     Example("file by call", Cause.FILE, "api::load > libdata.so+0x10"),
+    Example(
+        "memory map",
+        Cause.FAULT,
+        "bytes::bytes_mut::BytesMut::reserve_inner > realloc > sysmalloc_mmap > mmap",
+    ),
     Example("page faults", Cause.FAULT, "index::lookup"),
     Example("own code", Cause.CPU, "zoo::specimen::Specimen::blocked"),
     Example("own code", Cause.CPU, "stats::sum > core::iter::traits::iterator::Iterator::fold"),

@@ -338,3 +338,85 @@ def test_a_closures_place_in_generic_code_gives_way_to_who_called_it(build: Modu
 )
 def test_std_is_called_as_people_write_it(build: ModuleType, function: str, name: str) -> None:
     assert blame(build.stack(build.std(function), build.user("a::f"))).operation == name
+
+
+def test_collecting_into_a_vector_is_no_operation(build: ModuleType) -> None:
+    listing = build.user("app::listing")
+    nested = (
+        "<alloc::vec::Vec<T> as alloc::vec::spec_from_iter_nested::SpecFromIterNested<T,I>>"
+        "::from_iter"
+    )
+    calls = ("<&mut F as core::ops::function::FnMut<A>>::call_mut", nested)
+    inner = build.std("std::fs::DirEntry::metadata")
+    stack = build.stack(build.c("statx"), inner, *map(build.std, calls), listing)
+    assert blame(stack).operation == "std::fs::DirEntry::metadata"
+    folded = (
+        "<alloc::vec::into_iter::IntoIter<T,A> as core::iter::traits::iterator::Iterator>"
+        "::try_fold",
+        "alloc::vec::in_place_collect::from_iter_in_place",
+    )
+    inner = build.std("alloc::fmt::format::format_inner")
+    stack = build.stack(build.c("malloc"), inner, *map(build.std, folded), listing)
+    assert blame(stack).operation == "alloc::fmt::format::format_inner"
+
+
+def test_a_sockets_write_is_not_a_files(build: ModuleType) -> None:
+    file = build.std("<&std::fs::File as std::io::Write>::write_vectored")
+    name = "<&mio::net::tcp::stream::TcpStream as std::io::Write>::write_vectored"
+    mio = Frame(1, name, origin=Origin.RUNTIME, crate="mio 1.1.0")
+    stack = build.stack(build.c("writev"), file, mio, build.user("app::send"))
+    assert blame(stack).operation == mio.function
+    stack = build.stack(build.c("writev"), file, build.user("app::log"))
+    assert blame(stack).operation == file.function
+
+
+def test_the_closure_of_join_gives_way_to_the_async_fn_that_it_is_in(build: ModuleType) -> None:
+    owner = build.user("app::Files::item::{async fn}", "src/files.rs", 18)
+    closure = build.user(f"{owner.function}::{{closure}}")
+    poll = Frame(1, "<core::future::poll_fn::PollFn<F> as core::future::future::Future>::poll")
+    poll = replace(poll, origin=Origin.STD)
+    inner = Frame(1, "tokio::future::maybe_done::MaybeDone::poll", origin=Origin.RUNTIME)
+    at = blame(build.stack(build.c("syscall"), inner, closure, poll, owner))
+    assert (at.function, at.where) == (owner.function, "src/files.rs:18")
+    assert at.operation == inner.function
+    written = replace(closure, file="src/files.rs", line=20)
+    assert blame(build.stack(inner, written, poll, owner)).where == "src/files.rs:20"
+    called = build.stack(inner, closure, owner)  # one that is called like any other
+    assert blame(called).function == closure.function
+
+
+def test_a_lock_of_tokios_own_is_not_to_blame(build: ModuleType) -> None:
+    lock = build.dependency("parking_lot::raw_mutex::RawMutex::lock_slow", "parking_lot 0.12.5")
+    name = "tokio::runtime::io::driver::Handle::deregister_source"
+    driver = Frame(1, name, origin=Origin.RUNTIME, crate="tokio 1.50.0")
+    drop = build.std("core::ptr::drop_in_place<hyper_util::server::conn::auto::Connection>")
+    serve = build.dependency("axum::serve::handle_connection::{async block}", "axum 0.8.9")
+    stack = build.stack(build.c("syscall"), lock, driver, drop, serve, outer=())
+    assert blame(stack).function == serve.function
+    pool = build.dependency("r2d2::Pool<M>::get", "r2d2 0.8.10")
+    stack = build.stack(build.c("syscall"), lock, pool, serve, outer=())
+    assert blame(stack).function == pool.function
+
+
+def test_instances_of_one_generic_async_fn_are_one_blocker(build: ModuleType) -> None:
+    for name, same in (
+        ("app::item::{async fn}", True),
+        ("app::item::{async block}", False),
+        ("app::item::{closure}::{async fn}", False),
+    ):
+        frames = [replace(build.user(name), raw=raw) for raw in ("_ZN1", "_ZN2")]
+        one, two = (blame(build.stack(build.c("read"), frame)) for frame in frames)
+        assert (one.key == two.key) is same, name
+
+
+def test_a_guess_that_the_poll_around_it_has_too_is_no_operation(build: ModuleType) -> None:
+    def guess(function: str, origin: Origin) -> Frame:
+        return Frame(1, function, origin=origin, inferred=True)
+
+    state = guess("tokio/src/runtime/task/state.rs:502", Origin.RUNTIME)
+    metadata = guess("tokio/src/fs/metadata.rs:43", Origin.RUNTIME)
+    own = guess("src/server.rs:1616", Origin.USER)
+    at = blame(build.stack(build.c("syscall"), state, metadata, own, state, outer=()))
+    assert (at.function, at.operation) == (own.function, f"~{metadata.function}")
+    at = blame(build.stack(build.c("syscall"), state, metadata, own, outer=()))
+    assert at.operation == f"~{metadata.function} ... ~{state.function}"

@@ -127,6 +127,17 @@ def test_computing_and_page_cache(build: ModuleType) -> None:
     frames = (build.c("read"), build.std("std::fs::read"), build.user("app::load"))
     found = cause_of(10, 0, -1, frames, "x86_64")
     assert found == (Cause.FILE, "on the CPU in std::fs::read")
+    # names of std are not there in a stripped file
+    nameless = Frame(1, module="app", offset=0x100)
+    frames = (build.c("statx"), nameless, build.user("app::list"))
+    found = cause_of(10, 0, -1, frames, "x86_64")
+    assert found == (Cause.FILE, "on the CPU in statx")
+    for name in ("readdir64", "open", "realpath"):
+        found = cause_of(10, 0, -1, (build.c(name), build.user("app::list")), "x86_64")
+        assert found.cause is Cause.FILE, name
+    for name in ("read", "writev", "openssl_add", "clock_gettime"):
+        found = cause_of(10, 0, -1, (build.c(name), build.user("app::list")), "x86_64")
+        assert found.cause is Cause.CPU, name
     assert cause_of(0, 0, -1, None, "x86_64").cause is Cause.UNKNOWN
     assert cause_of(0, 5, -1, None, "x86_64").cause is Cause.UNKNOWN
 

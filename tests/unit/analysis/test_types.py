@@ -49,11 +49,12 @@ def test_the_first_future_under_the_poll(frames: tuple[Frame, ...], expected: st
     assert type_of(frames) == expected
 
 
-def test_stripped_tokio_is_known_by_its_files() -> None:
+@pytest.mark.parametrize("file", ["harness.rs", "state.rs"])
+def test_stripped_tokio_is_known_by_its_files(file: str) -> None:
     inferred = Frame(
         0,
-        "tokio/src/runtime/task/harness.rs:1",
-        file="/c/registry/src/x/tokio-1.54.1/src/runtime/task/harness.rs",
+        f"tokio/src/runtime/task/{file}:1",
+        file=f"/c/registry/src/x/tokio-1.54.1/src/runtime/task/{file}",
         origin=Origin.RUNTIME,
         inferred=True,
     )

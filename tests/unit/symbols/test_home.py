@@ -121,3 +121,9 @@ def test_c_code_of_libraries_is_no_crates() -> None:
 def test_any_bytes_end(data: bytes) -> None:
     find(program(b"a/src/" + data + b"src/b.rs/src/"), [])
     code_crate("_RNvXs_C" + data.decode("latin-1"), data.decode("latin-1"))
+
+
+def test_a_program_of_another_name_than_its_package_is_told_by_its_file() -> None:
+    text = f"{INDEX}h2-0.4.1/src/a.rs{INDEX}mini-redis-0.4.1/src/bin/server.rs"
+    assert find(program(text), []).main == "mini_redis"
+    assert find(program(f"src/main.rs{text}"), []).main == ""

@@ -13,6 +13,7 @@ from hud.model import Origin, Precision
 from hud.symbols.bounds import Bounds
 from hud.symbols.elf import EHDR, PHDR, ElfFile
 from hud.symbols.flow import Flow
+from hud.symbols.home import Home
 from hud.symbols.inferred import Inferred, short_path
 from hud.symbols.locations import Location, Locations
 from hud.symbols.names import Place
@@ -24,6 +25,7 @@ RESUMED = TEXT + 0x800
 """Where the stand-in for panic_const_async_fn_resumed is."""
 MAIN = "src/main.rs"
 TOKIO = "/c/registry/src/index-0123456789abcdef/tokio-1.54.1/src/task.rs"
+H2 = TOKIO.replace("tokio-1.54.1", "h2-0.4.1")
 
 
 class Program(NamedTuple):
@@ -253,6 +255,17 @@ def test_the_users_own_file_decides_whose_function_it_is() -> None:
     locations: list[tuple[str | bytes, int, int]] = [(TOKIO, 1, 1), (TOKIO, 2, 1), (MAIN, 3, 1)]
     (frame,) = Inferred(program(pieces, locations, [(TEXT, 0x100)]).elf).frames(TEXT + 4)
     assert (frame.function, frame.origin) == (f"{MAIN}:3", Origin.USER)
+
+
+def test_what_cargo_installed_is_the_users_own_file() -> None:
+    own = TOKIO.replace("tokio-", "app-")
+    pieces = {TEXT + 16 * i: lea(TEXT + 16 * i, record(i)) for i in range(3)}
+    locations: list[tuple[str | bytes, int, int]] = [(H2, 1, 1), (H2, 2, 1), (own, 3, 1)]
+    elf = program(pieces, locations, [(TEXT, 0x100)]).elf
+    (frame,) = Inferred(elf, Home("app")).frames(TEXT + 4)
+    assert (frame.function, frame.origin) == ("app/src/task.rs:3", Origin.USER)
+    (frame,) = Inferred(elf).frames(TEXT + 4)
+    assert (frame.function, frame.origin) == ("h2/src/task.rs:1", Origin.DEPENDENCY)
 
 
 def test_a_function_without_a_location_is_one_place_without_a_name() -> None:

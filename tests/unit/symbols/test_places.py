@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hud.model import Frame, Origin, Precision
 from hud.symbols.coroutines import Coroutines
 from hud.symbols.elf import ElfFile
+from hud.symbols.home import NO_HOME, Home
 from hud.symbols.locations import Locations
 from hud.symbols.places import Places
 from hud.symbols.references import References
@@ -44,13 +45,15 @@ def made(pieces: dict[int, bytes], locations: list[tuple[str | bytes, int, int]]
     return program({PARK: b"\xc3", WRITE: b"\xc3", **pieces}, locations, bounds).elf
 
 
-def placed(elf: ElfFile, vaddr: int, raw: str, origin: Origin) -> tuple[Frame, ...]:
+def placed(
+    elf: ElfFile, vaddr: int, raw: str, origin: Origin, home: Home = NO_HOME
+) -> tuple[Frame, ...]:
     known = Locations(elf)
 
     def symbol_at(vaddr: int) -> tuple[str, int, int] | None:
         return (SYMBOLS[vaddr], vaddr, 0x20) if vaddr in SYMBOLS else None
 
-    places = Places(known, References(elf, known), Coroutines(elf, known), symbol_at)
+    places = Places(known, References(elf, known), Coroutines(elf, known), symbol_at, home)
     frame = Frame(0, "its name", raw, origin=origin, module="app", offset=vaddr)
     return places.placed(frame, vaddr, (raw, TEXT, SIZE))
 
@@ -99,6 +102,17 @@ def test_what_the_call_itself_is_given_is_its_line() -> None:
     pieces = {AT - 7: lea(AT - 7, record(0)) + call(AT, WRITE), **AFTER}
     (frame,) = told(pieces, LINES, AT)
     assert place(frame) == (DB, 20, Precision.NEAR)
+
+
+def test_what_cargo_installed_is_the_users_own() -> None:
+    path = "/c/registry/src/index-0123456789abcdef/app-1.2.0/src/db.rs"
+    elf = made({AT: call(AT, WRITE), **BEFORE, **AFTER}, [(path, 20, 9), (path, 22, 9)])
+    (frame,) = placed(elf, AT, GET, Origin.USER, Home("app"))
+    assert place(frame) == (path, 22, Precision.NEAR)
+    (frame,) = placed(elf, AT, GET, Origin.USER)
+    assert place(frame) == ("", 0, Precision.EXACT)
+    inner, _ = placed(elf, AT, POLL, Origin.RUNTIME, Home("app"))
+    assert (inner.function, inner.origin) == ("app/src/db.rs:22", Origin.USER)
 
 
 def test_another_modules_location_is_somebody_elses_inlined() -> None:

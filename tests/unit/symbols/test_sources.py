@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hud.symbols.home import Home
 from hud.symbols.sources import ModulePath, Sources, module_path
 
 REGISTRY = "/c/registry/src/index-0123456789abcdef/bytes-1.10.0/src/buf.rs"
@@ -89,3 +90,16 @@ def test_a_location_fits_the_modules_own_file_alone() -> None:
     assert not LIBRARY_TOO.fits("src/db.rs", ModulePath("app", ()))
     # the first file may have any name
     assert Sources(["src/server.rs"]).fits("src/server.rs", ModulePath("app", ()))
+
+
+def test_a_package_that_cargo_installed_has_its_own_files() -> None:
+    index = "/c/registry/src/index-0123456789abcdef/"
+    paths = [
+        f"{index}{one}/src/db.rs"
+        for one in ("kv-store-0.3.1", "kv-proto-0.3.1-rc.1", "sled-0.34.7")
+    ]
+    sources = Sources(paths, Home("kv_store"))
+    assert sources.file_of(ModulePath("kv_store", ("db",))) == paths[0]
+    assert Sources(paths, Home("kv_proto")).file_of(ModulePath("kv_proto", ("db",))) == paths[1]
+    assert Sources(paths).file_of(ModulePath("kv_store", ("db",))) == ""
+    assert not sources.fits(paths[2], ModulePath("sled", ("db",)))
