@@ -6,6 +6,11 @@ import os
 from collections.abc import Callable
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# how fast examples are made says more of the machine than of the test
+settings.register_profile("hud", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("hud")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
