@@ -176,10 +176,18 @@ def _closing(frames: Sequence[Frame], at: int) -> str:
     if crossed is None and runs_task(blamed):
         return OPAQUE
     if crossed is None or (crossed.inferred and blamed.origin is Origin.USER):
-        return OWN
+        polled = crossed is not None and any(map(_is_socket_call, frames[:at]))
+        return ASYNC if polled else OWN
     if is_framework(crossed) or ASYNC_LIBRARIES.search(crossed.function):
         return ASYNC
     return LIBRARY
+
+
+_SOCKET_CALL = re.compile(r"^(?:send|recv)(?:to|from|m?msg)?$")
+
+
+def _is_socket_call(frame: Frame) -> bool:
+    return frame.origin is Origin.C and bool(_SOCKET_CALL.search(_plain(frame.function)))
 
 
 _SELECTS = re.compile(

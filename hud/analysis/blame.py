@@ -384,13 +384,14 @@ def operation(frames: Sequence[Frame], at: int) -> str:
     return _named(first) if last is first else f"{_briefly(first)} ... {_briefly(last)}"
 
 
-_OF_FILE = re.compile(r"^<&?std::fs::File as std::io::(?:Read|Write)(>::\w+)$")
+_OF_FILE = re.compile(r"^<&?std::fs::File as std::io::(?:Read|Write)>::\w+$")
 
 
 def _is_merged(call: Frame, caller: Frame) -> bool:
-    """Is it a socket's write, which is the same code as a file's and has its name?"""
-    found = _OF_FILE.match(call.function)
-    return found is not None and "Stream as" in caller.function and found[1] in caller.function
+    """Is it mio's write to a socket or an eventfd, under the name of a file's, whose code is the
+    same?"""
+    mios = caller.origin is Origin.RUNTIME and "mio::" in caller.function
+    return mios and _OF_FILE.match(call.function) is not None
 
 
 def _last(calls: Sequence[Frame]) -> Frame:

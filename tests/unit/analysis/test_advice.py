@@ -598,6 +598,13 @@ def test_no_crate_is_named_by_a_guess() -> None:
     assert fix_of(Cause.SLEEP, (frame("nanosleep"), guess, LISTING, TASK)).startswith("replace")
 
 
+def test_an_asynchronous_write_that_is_a_guess_cannot_be_moved() -> None:
+    guess = inferred("tokio/src/io/util/write_all.rs:45", "tokio 1.54.1", Origin.RUNTIME)
+    assert fix_of(Cause.CPU, (frame("__libc_send"), guess, LISTING, TASK)) == ""
+    assert fix_of(Cause.CPU, (frame("recvmsg"), guess, LISTING, TASK)) == ""
+    assert fix_of(Cause.CPU, (frame("memcpy"), guess, LISTING, TASK)).startswith("move it")
+
+
 @pytest.mark.parametrize(
     "crate", ["hyper", "hyper_util", "actix_web", "actix_http", "tonic", "tower", "axum", "h2"]
 )

@@ -366,6 +366,9 @@ def test_a_sockets_write_is_not_a_files(build: ModuleType) -> None:
     mio = Frame(1, name, origin=Origin.RUNTIME, crate="mio 1.1.0")
     stack = build.stack(build.c("writev"), file, mio, build.user("app::send"))
     assert blame(stack).operation == mio.function
+    waker = replace(mio, function="mio::sys::unix::waker::Waker::wake")
+    stack = build.stack(build.c("write"), file, waker, build.user("app::send"))
+    assert blame(stack).operation == waker.function
     stack = build.stack(build.c("writev"), file, build.user("app::log"))
     assert blame(stack).operation == file.function
 
