@@ -83,6 +83,16 @@ class Modules:
         return sum(mapping.end - mapping.start for mapping in self._executable)
 
     @property
+    def span_bytes(self) -> int:
+        """Of each file from where its first byte lies to the end of its code: what an unwind table
+        counts its places from, however much read-only data stands before the code."""
+        spans = (
+            mapping.end - mapping.start + (mapping.offset if mapping.path else 0)
+            for mapping in self._executable
+        )
+        return sum(spans)
+
+    @property
     def count(self) -> int:
         """How many files were seen mapped."""
         return len(self._by_file)

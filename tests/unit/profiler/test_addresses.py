@@ -148,6 +148,9 @@ def test_modules_are_handed_over_once(world: World) -> None:
     assert world.addresses.modules.module_of("/lib/libc.so") == list(world.asked.modules)[1]
     assert world.addresses.modules.module_of("/none") is None
     assert world.addresses.modules.text_bytes == 0x10000
+    assert world.addresses.modules.span_bytes == 0x10000 + sum(
+        mapping.offset for mapping in world.mappings if mapping.executable
+    )
 
 
 def test_callers_are_looked_up_one_byte_before_their_return_address(world: World) -> None:
