@@ -24,6 +24,8 @@ from hud.target.mappings import Mappings
 PAGE = os.sysconf("SC_PAGE_SIZE")
 """Alignment of file offsets in mappings."""
 
+MOST_BEFORE = 256 << 20
+"""Bytes of read-only data, of all files together, behind which unwind tables find code."""
 MOST_MODULES = 1000
 FileId = tuple[str, int, str]
 """Device, inode, path: what tells one mapped file from another."""
@@ -84,13 +86,12 @@ class Modules:
 
     @property
     def span_bytes(self) -> int:
-        """Of each file from where its first byte lies to the end of its code: what an unwind table
-        counts its places from, however much read-only data stands before the code."""
-        spans = (
-            mapping.end - mapping.start + (mapping.offset if mapping.path else 0)
-            for mapping in self._executable
-        )
-        return sum(spans)
+        """That and what stands before the code in each file, MOST_BEFORE at most: unwind tables
+        count their places from a file's first byte on."""
+        before: dict[str, int] = {}
+        for mapping in self._executable:
+            before[mapping.path] = max(mapping.offset, before.get(mapping.path, 0))
+        return self.text_bytes + min(sum(before.values()), MOST_BEFORE)
 
     @property
     def count(self) -> int:
