@@ -138,7 +138,7 @@ def _calls(frames: Sequence[Frame]) -> list[_Call]:
     # Without debug info a library's function can look like the user's own.
     foreign = blamed.origin is not Origin.USER or not blamed.file
     if blamed.function and foreign and not (blamed.inferred or host):
-        calls.append(_Call(blamed.function))
+        calls.append(_Call(blamed.function, inside and is_framework(blamed)))
     in_task = any(map(polls_task, frames[at:]))
     for frame in reversed(frames[:at]):
         if frame.origin is Origin.KERNEL:
