@@ -109,16 +109,20 @@ enum core_sight {
 };
 
 #define LEAST_ADDRESS 4096
+#define BEFORE_ZERO (~0ULL)
 
 /* A current_thread Core without a budget: the driver is taken out to park. It is an Option: an address
- * or 0, or else the largest of some small numbers means none. A driver that is there has 0 or 1, or
- * more of them: until a larger one than those was seen, nothing is known. */
+ * or 0, or else the largest of some small numbers means none, which may be the one before 0. A driver
+ * that is there has 0 or 1, or more of them: until a larger one than those was seen, nothing is known.
+ */
 static __always_inline int see_driver(struct layout *layout, __u64 core)
 {
 	__u64 word;
 
 	if (layout->driver < 0 || read_at(&word, 8, core + layout->driver))
 		return CORE_UNKNOWN;
+	if (word == BEFORE_ZERO)
+		word = LEAST_ADDRESS - 1;
 	if (word >= LEAST_ADDRESS)
 		return CORE_POLLING;
 	if (word > layout->idle)

@@ -118,7 +118,7 @@ def _matching(cause: Cause, name: str, inside: bool) -> Match | None:
 class _Call(NamedTuple):
     name: str
     inside: bool = False
-    """Of a library's call, not the blamed code's own."""
+    """Of a library's call, or of a closure for each element, not the blamed code's own."""
 
 
 _C_ALIAS = re.compile(r"^_+(?:GI_+)?(?:libc_|int_)?(?!rust|Py)")
@@ -138,7 +138,7 @@ def _calls(frames: Sequence[Frame]) -> list[_Call]:
     # Without debug info a library's function can look like the user's own.
     foreign = blamed.origin is not Origin.USER or not blamed.file
     if blamed.function and foreign and not (blamed.inferred or host):
-        calls.append(_Call(blamed.function))
+        calls.append(_Call(blamed.function, inside and is_framework(blamed)))
     in_task = any(map(polls_task, frames[at:]))
     for frame in reversed(frames[:at]):
         if frame.origin is Origin.KERNEL:
@@ -148,10 +148,14 @@ def _calls(frames: Sequence[Frame]) -> list[_Call]:
             calls.append(_Call(_plain(frame.function), inside))
         if is_sealed(frame):
             return calls
-        inside = inside or frame.origin is Origin.DEPENDENCY
+        inside = inside or frame.origin is Origin.DEPENDENCY or bool(_EACH.search(frame.function))
     return [*calls, _Call(_closing(frames, at))]
 
 
+_EACH = re.compile(
+    r"^<?(?:core::iter::|alloc::vec::.*(?:from_iter|spec_extend)|.* as core::iter::)"
+)
+"""Of std: what a closure, inlined into it, does for each element is not done once."""
 _BLOCKS_ON = re.compile(r"^<?tokio::runtime::.*(?:block_on|enter_runtime)")
 """Right on a thread that is no worker: then what it polls is to blame."""
 

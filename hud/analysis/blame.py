@@ -227,7 +227,19 @@ def _foreign(frames: Sequence[Frame]) -> int:
     framework = next((at for at in foreign if not _is_tokios(frames, at)), -1)
     if framework >= 0:
         return framework
-    return task if task < len(frames) else best
+    return task if task < len(frames) else _caller_of_c(frames, best)
+
+
+def _caller_of_c(frames: Sequence[Frame], best: int) -> int:
+    """What has no name, in a library of the target's, rather than the C library that it called."""
+    if best < 0 or frames[best].origin is not Origin.C:
+        return best
+    unnamed = (
+        at
+        for at, one in enumerate(frames)
+        if at > best and one.origin is Origin.UNKNOWN and one.module.startswith("/")
+    )
+    return next(unnamed, best)
 
 
 _NOBODYS = (Origin.STD, Origin.RUNTIME, Origin.C)
@@ -372,7 +384,7 @@ def operation(frames: Sequence[Frame], at: int) -> str:
     ]
     if not telling:
         return _named(calls[-1]) if calls else ""
-    first, last = telling[-1], _last(telling)
+    first, last = (_into_python(call, telling) for call in (telling[-1], _last(telling)))
     blamed = frames[at]
     if blamed.origin is Origin.DEPENDENCY and not runs_handler(blamed):
         return _named(last)
@@ -392,6 +404,18 @@ def _is_merged(call: Frame, caller: Frame) -> bool:
     same?"""
     mios = caller.origin is Origin.RUNTIME and "mio::" in caller.function
     return mios and _OF_FILE.match(call.function) is not None
+
+
+_BINDING = re.compile(r"pyo3(?: |$)")
+_PYTHON_API = re.compile(r"Py[A-Z]\w*_[A-Z]\w*$")
+
+
+def _into_python(call: Frame, calls: Sequence[Frame]) -> Frame:
+    """Of a place in pyo3 without a name the function of Python's that it called."""
+    if not (call.inferred and _BINDING.match(call.crate)):
+        return call
+    inside = calls[: calls.index(call)]
+    return next((one for one in reversed(inside) if _PYTHON_API.match(one.function)), call)
 
 
 def _last(calls: Sequence[Frame]) -> Frame:

@@ -71,7 +71,8 @@ class Probe:
 
     ``data`` is the compiled object, ``btf`` a file with the kernel's types where the kernel does
     not give them; ``text_bytes`` the size of the target's executable mappings, from which the
-    unwind maps are sized; ``exact`` loads the uprobe programs, too.
+    unwind maps are sized, and ``span_bytes`` the same with what stands before the code in each
+    file; ``exact`` loads the uprobe programs, too.
 
     Raises KernelError where the kernel refuses, ObjectError for bad data.
     """
@@ -84,12 +85,15 @@ class Probe:
         tgid: int,
         threshold_ns: int,
         text_bytes: int,
+        span_bytes: int = 0,
         exact: bool = False,
     ) -> None:
         self._fetched: set[int] = set()
         self._code_pages = 0
         with ExitStack() as stack:
-            self._loaded = stack.enter_context(_load(data, btf, text_bytes, exact=exact))
+            self._loaded = stack.enter_context(
+                _load(data, btf, map_sizes(text_bytes, span_bytes), exact=exact)
+            )
             maps = self._loaded.maps
             self._threads = maps["threads"]
             self._stacks = maps["stacks"]
@@ -316,7 +320,16 @@ class Probe:
             self._threads.delete(tid.to_bytes(4, "little"))
 
 
-def _load(data: bytes, btf: Path | None, text_bytes: int, *, exact: bool) -> loader.Loaded:
+def map_sizes(text_bytes: int, span_bytes: int) -> dict[str, int]:
+    """Entries of the unwind maps; rows are as many as the code needs, buckets stand every 256 bytes
+    from the start of a file on."""
+    return {
+        "rows": text_bytes // TEXT_PER_ROW + ROWS_SPARE,
+        "buckets": max(text_bytes, span_bytes) // 256 + BUCKETS_SPARE,
+    }
+
+
+def _load(data: bytes, btf: Path | None, sizes: dict[str, int], *, exact: bool) -> loader.Loaded:
     spec = parse_object(data, "hud")
     more: tuple[str, ...] = ()
     if exact:
@@ -325,10 +338,7 @@ def _load(data: bytes, btf: Path | None, text_bytes: int, *, exact: bool) -> loa
         return loader.load(
             spec,
             programs=("hud_switch", "hud_waking", "hud_exit", "hud_sample", *more),
-            map_entries={
-                "rows": text_bytes // TEXT_PER_ROW + ROWS_SPARE,
-                "buckets": text_bytes // 256 + BUCKETS_SPARE,
-            },
+            map_entries=sizes,
             btf=kernel_btf(btf),
         )
     except KernelError:

@@ -24,6 +24,8 @@ from hud.target.mappings import Mappings
 PAGE = os.sysconf("SC_PAGE_SIZE")
 """Alignment of file offsets in mappings."""
 
+MOST_BEFORE = 256 << 20
+"""Bytes of read-only data, of all files together, behind which unwind tables find code."""
 MOST_MODULES = 1000
 FileId = tuple[str, int, str]
 """Device, inode, path: what tells one mapped file from another."""
@@ -81,6 +83,15 @@ class Modules:
     def text_bytes(self) -> int:
         """Size of the executable mappings."""
         return sum(mapping.end - mapping.start for mapping in self._executable)
+
+    @property
+    def span_bytes(self) -> int:
+        """That and what stands before the code in each file, MOST_BEFORE at most: unwind tables
+        count their places from a file's first byte on."""
+        before: dict[str, int] = {}
+        for mapping in self._executable:
+            before[mapping.path] = max(mapping.offset, before.get(mapping.path, 0))
+        return self.text_bytes + min(sum(before.values()), MOST_BEFORE)
 
     @property
     def count(self) -> int:

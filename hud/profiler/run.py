@@ -170,6 +170,7 @@ class Profiler:
                 tgid=pid,
                 threshold_ns=self.options.threshold_ns,
                 text_bytes=self._addresses.modules.text_bytes,
+                span_bytes=self._addresses.modules.span_bytes,
                 exact=timed,
             )
         )

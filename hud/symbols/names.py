@@ -379,6 +379,8 @@ def _frame(module: str, vaddr: int, raw: RawFrame, crates: Mapping[str, str], ho
     else:
         function = readable(_without_generics(raw.name))
         rust = "::" in function and raw.file.endswith(".rs")
+        if "::" not in function:  # glibc's assembler sources and inlined calls have no symbol
+            function = known_as(function, library=bool(_C_MODULE.search(module)))
     own = code_crate(raw.name_raw, demangled) if demangled is not None else ""
     place = whose(function, raw.file, module, crates, rust=rust, home=home, implementor=own)
     crate = f"{place.crate} {place.version}" if place.version else place.crate

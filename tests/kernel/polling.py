@@ -259,6 +259,16 @@ static void *run(void *arg) {
 			nap(us);
 		}
 		if (!strcmp(kind, "parked")) nap(us);
+		if (!strcmp(kind, "taken")) {  /* current_thread: None is the number before 0 */
+			scheduler.multi = 0;
+			*(volatile unsigned long *)core.before = ~0ul;
+			nap(us);
+			context.task = 100;
+			*(volatile unsigned long *)core.before = 0;
+			spin(us);
+			context.task = 0;
+			*(volatile unsigned long *)core.before = ~0ul;
+		}
 		if (!strcmp(kind, "driver")) spin(us);
 		nap(3000);
 	}

@@ -180,6 +180,13 @@ def test_what_is_no_blocker_is_not_told(run: Callable[[str, int], Ran], kind: st
     assert ran.probe.counters.switches > 50
 
 
+def test_a_driver_of_which_the_number_before_zero_is_none(run: Callable[..., Ran]) -> None:
+    """A poll without a budget is told from the parks around it."""
+    told = run("taken", 12_000, driver=0, tick_multi=-1, tick_current=104).of(Kind.POLL)
+    assert len(told) > 20
+    assert {(sample.where, sample.task_id) for sample in told} == {(Where.POLL, 100)}
+
+
 def test_polls_below_the_threshold_are_not_told(run: Callable[[str, int], Ran]) -> None:
     ran = run("sleep", 500)
     long = [task for task, begin, _, _, end in ran.polls if end - begin >= THRESHOLD - 10**6]

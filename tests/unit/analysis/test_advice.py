@@ -639,6 +639,21 @@ def test_a_libraries_clones_drops_sorts_and_allocations_are_its_business() -> No
         assert own.startswith(("share it", "drop large", "reuse the", "sort in")), inner
 
 
+def test_what_a_framework_clones_is_its_business() -> None:
+    own = "<im::hash::map::HashMap<K,V> as core::clone::Clone>::clone"
+    assert advise_stack(Cause.CPU, stack(own)).text.startswith("share it by an Arc")
+    theirs = "<h2::proto::streams::streams::OpaqueStreamRef as core::clone::Clone>::clone"
+    assert not advise_stack(Cause.CPU, stack(theirs))
+
+
+def test_what_is_made_for_each_element_is_no_buffer_that_grows() -> None:
+    collect = "alloc::vec::spec_from_iter_nested::SpecFromIterNested<T,I>>::from_iter"
+    for each in (f"<alloc::vec::Vec<T> as {collect}", "core::iter::adapters::map::map_fold"):
+        for inner in ("malloc", "free", "<alloc::string::String as core::clone::Clone>::clone"):
+            text = advise_stack(Cause.CPU, stack(f"app::render > {each} > {inner}")).text
+            assert text.startswith("move it to spawn_blocking"), (each, inner)
+
+
 def test_what_tokio_does_inside_is_nobodys_to_change() -> None:
     """mio's eventfd, written to wake the driver, is a file to std."""
     wake = (

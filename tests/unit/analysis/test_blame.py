@@ -53,7 +53,10 @@ def test_nothing_named_is_module_and_offset(build: ModuleType) -> None:
     assert blame(build.stack(library, own, outer=())).function == "demo-server+0x1234"
     assert blame(build.stack(library, outer=())).function == "libz.so.1.3+0x99"
     assert blame(build.stack(build.c("memcpy"), own, outer=())).function == "demo-server+0x1234"
-    assert blame(build.stack(build.c("memcpy"), library, outer=())).function == "memcpy"
+    at = blame(build.stack(build.c("memcpy"), library, outer=()))
+    assert (at.function, at.operation) == ("libz.so.1.3+0x99", "memcpy")
+    for nowhere in (Frame(0x10000), build.unnamed("[vdso]", 0x99)):
+        assert blame(build.stack(build.c("memcpy"), nowhere, outer=())).function == "memcpy"
 
 
 def test_no_stack_and_no_names_are_told_apart() -> None:
@@ -258,6 +261,17 @@ def test_a_future_inlined_into_tokios_own_frame_is_told_by_its_type(build: Modul
         at = blame(build.stack(build.c("clock_nanosleep"), call))
         assert (at.function, at.hosted) == ("tokio::runtime::task::raw::poll", True)
         assert at.operation == call.function
+
+
+def test_a_place_in_pyo3_is_known_by_its_call_into_python(build: ModuleType) -> None:
+    place = replace(
+        named(build, "pyo3/src/types/string.rs:166", "pyo3 0.25.1"), inferred=True, inlined=True
+    )
+    inside = [build.c(name) for name in ("take_gil", "_PyEval_EvalFrameDefault")]
+    called = [*inside, build.c("PyObject_VectorcallMethod"), place]
+    handler = build.user("src/executors/mod.rs:523")
+    assert blame(build.stack(*called, handler)).operation == "PyObject_VectorcallMethod"
+    assert blame(build.stack(*inside, place, handler)).operation == f"~{place.function}"
 
 
 def test_a_types_own_iterator_is_no_plumbing(build: ModuleType) -> None:

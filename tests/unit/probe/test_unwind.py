@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hud.probe import wire
+from hud.probe.probe import map_sizes
 from hud.probe.unwind import GENERATION, NEVER, Segment, UnwindTables
 from hud.symbols.elf import ElfFile
 from hud.symbols.unwind import unwind_table
@@ -312,3 +313,9 @@ def test_last_row_and_last_bucket_of_the_maps_are_used() -> None:
     maps = Maps(rows=2, buckets=1)
     shown([(0, 9), (200, NONE)], maps)
     assert maps.rule(START + 199) == 9
+
+
+def test_the_buckets_reach_from_a_files_first_byte_to_the_end_of_its_code() -> None:
+    text, before = 107_295_696, 0x162DE80  # of a wheel with 24 MB of data before its code
+    assert map_sizes(text, text + before)["buckets"] > (text + before) // 256
+    assert map_sizes(text, 0) == map_sizes(text, text)

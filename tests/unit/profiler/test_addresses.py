@@ -150,6 +150,14 @@ def test_modules_are_handed_over_once(world: World) -> None:
     assert world.addresses.modules.text_bytes == 0x10000
 
 
+def test_unwind_tables_have_room_for_the_data_before_the_code() -> None:
+    world = World(code(APP, "/app", offset=0x1000), code(APP + 0x10000, "/app", offset=0x4000))
+    found = world.addresses.modules
+    assert found.span_bytes == found.text_bytes + 0x4000
+    far = World(code(APP, "/app", offset=1 << 40)).addresses.modules
+    assert far.span_bytes == far.text_bytes + modules.MOST_BEFORE
+
+
 def test_callers_are_looked_up_one_byte_before_their_return_address(world: World) -> None:
     stack = world.addresses.want(5, RawStack((LIB + 0x10, APP + 0x20, APP + 0x30), ""))
     assert stack == Stack((LIB + 0x10, APP + 0x20, APP + 0x30), True)

@@ -44,6 +44,15 @@ def test_of_the_library(symbol: str, name: str) -> None:
     assert (frame.function, frame.raw) == (name, f"{symbol}@@GLIBC_2.14")
 
 
+def test_of_debug_info() -> None:
+    source = "../sysdeps/x86_64/multiarch/memmove-vec-unaligned-erms.S"
+    raw = RawFrame("", "__memmove_avx512_unaligned_erms", source, 499, False, 0x1000, 0x80)
+    (frame,) = describe("/usr/lib/x86_64-linux-gnu/libc.so.6", 0x1000, [raw], {})
+    assert frame.function == "memmove"
+    raw = raw._replace(name="_my_function", file="mine.c")
+    assert describe("/app", 0x1000, [raw], {})[0].function == "_my_function"
+
+
 @pytest.mark.parametrize(
     ("symbol", "name"),
     [
