@@ -28,7 +28,7 @@ class Runtimes:
         self._pid = pid
         self._descriptor = -1
         self._read: Read = _nothing
-        self._by_handle: dict[int | str, str] = {}
+        self._by_handle: dict[int, str] = {}
         self._by_tid: dict[int, str] = {}
 
     def begin(self) -> None:
@@ -45,19 +45,23 @@ class Runtimes:
             self._descriptor, self._read = -1, _nothing
 
     def of(self, tid: int, thread_name: str, scheduler: int) -> str:
-        """The runtime that the thread with this scheduler drives; it keeps the first one."""
+        """The runtime that the thread with this scheduler drives; it keeps the first one that is
+        known. Until then, as when it is just letting go of its core, its threads' name has to do.
+        """
         name = self._by_tid.get(tid)
         if name is None:
-            base = base_name(thread_name) or UNNAMED
-            name = self._by_tid[tid] = self._named(handle_of(scheduler, self._read) or base, base)
+            name = base_name(thread_name) or UNNAMED
+            handle = handle_of(scheduler, self._read)
+            if handle:
+                name = self._by_tid[tid] = self._named(handle, name)
         return name
 
     def forget(self, tid: int) -> None:
         """The thread is gone: its tid may come back as another thread."""
         self._by_tid.pop(tid, None)
 
-    def _named(self, key: int | str, base: str) -> str:
-        known = self._by_handle.get(key)
+    def _named(self, handle: int, base: str) -> str:
+        known = self._by_handle.get(handle)
         if known is not None or len(self._by_handle) >= MOST_NAMES:
             return known or base
         taken = set(self._by_handle.values())
@@ -65,7 +69,7 @@ class Runtimes:
         while name in taken:
             number += 1
             name = f"{base} #{number}"
-        self._by_handle[key] = name
+        self._by_handle[handle] = name
         return name
 
 

@@ -60,3 +60,15 @@ def test_where_memory_cannot_be_read_names_do() -> None:
     runtimes = Runtimes(2**22 + 1)
     runtimes.begin()
     assert [runtimes.of(tid, f"api-{tid}", 0x1000) for tid in (1, 2)] == ["api", "api"]
+
+
+def test_a_thread_that_is_just_letting_go_of_its_core_is_no_runtime_of_its_own() -> None:
+    runtimes = Runtimes(os.getpid())
+    runtimes.begin()
+    handle, gone = _handle(), Words(7, 7, 7, 7)
+    shared = [Context(handle), Context(handle)]
+    assert runtimes.of(1, "api-0", shared[0].scheduler) == "api"
+    assert runtimes.of(2, "api-1", gone.address) == "api"
+    assert runtimes.of(2, "api-1", shared[1].scheduler) == "api"
+    assert runtimes.of(3, "api-2", Context(_handle()).scheduler) == "api #2"
+    runtimes.close()
