@@ -160,18 +160,24 @@ def graded(
     score, other = verdict.total(), trace["otherData"]
     finds = [find for find in read_finds(trace) if not find.pressed]
     told = placed = 0
+    margin_ns = 20_000_000
+    first = other["start_monotonic_ns"] + margin_ns
+    last = first + int(other["duration_s"] * 1e9) - 2 * margin_ns
     for deed in deeds:
-        find = _find_of(deed, finds)
+        whole = first <= deed.begin and deed.end <= last
+        find = _find_of(deed, finds) if whole else None
         if find is None or not find.args.get("file"):
             continue
         right = _right_place(deed, find)
         told, placed = told + 1, placed + right
         if verbose and not right:
             print(f"  {deed.kind}: placed {find.args['file']}:{find.args.get('line')}")
+    # what slept for less and then had no CPU is told as just that
+    alarms = [one for one in verdict.alarms if not (one.contended or one.args.get("pressed"))]
     if verbose:
         for pair in sorted(set(score.wrong)):
             print(f"  told otherwise, {score.wrong.count(pair)} times: {pair}")
-        for find in verdict.alarms:
+        for find in alarms:
             length = (find.end - find.begin) / 1e6
             print(f"  alarm: {find.function} {find.cause} {length:.1f} ms {find.stack[:4]}")
         print(f"  missed: {[deed.kind for deed in score.missed]}")
@@ -183,7 +189,7 @@ def graded(
         score.deeds,
         score.pressed,
         score.found,
-        sum(not find.contended for find in verdict.alarms),
+        len(alarms),
         score.nameable,
         score.blamed,
         told,

@@ -1,5 +1,5 @@
 //! What holds up a worker. Each async fn is one task type; the plain function that it names in the
-//! truth file is the one to blame.
+//! truth file is the one to blame. No two are the same code: the compiler would make them one.
 
 use std::future::Future;
 use std::hint::black_box;
@@ -187,7 +187,7 @@ fn boxed(place: Place) -> Pin<Box<dyn Future<Output = ()> + Send>> {
 
 #[inline(never)]
 fn nap_in_a_box(block: Duration) {
-    std::thread::sleep(block);
+    std::thread::sleep(block + Duration::from_millis(1));
 }
 
 /// Without a budget, as a parked worker is.
@@ -199,5 +199,5 @@ async fn unconstrained(place: Place) {
 
 #[inline(never)]
 fn nap_unconstrained(block: Duration) {
-    std::thread::sleep(block);
+    std::thread::sleep(block + Duration::from_millis(2));
 }
