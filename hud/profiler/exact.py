@@ -19,7 +19,7 @@ from hud.profiler import threshold
 from hud.profiler.governor import PROGRAM_NS, Mode, Reading, cost_ns, decide
 from hud.profiler.places import check, require_safe_returns
 from hud.symbols.client import FailedReply, PointsReply, Resolver
-from hud.symbols.probes import Point, Role
+from hud.symbols.facts import Point, Role
 from hud.target.procfs import PROC, living_thread
 
 BURST_NS = 100_000_000

@@ -14,7 +14,7 @@ import msgspec
 from hud.model import Frame
 from hud.profiler import remembered
 from hud.profiler.cache import Cache
-from hud.symbols.messages import Recovered
+from hud.symbols.facts import Recovered
 
 MOST_KEPT = 20_000
 """Pairs of one caller's file and one inner frame's."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from hud.errors import TargetError
 from hud.model import Mapping
 from hud.probe.exact import Place
-from hud.symbols.probes import Point
+from hud.symbols.facts import Point
 from hud.target.procfs import PROC, home, map_files
 
 BREAKPOINT = b"\xcc"

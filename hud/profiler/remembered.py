@@ -15,7 +15,7 @@ from hud.errors import FormatError
 from hud.profiler.cache import Cache
 from hud.profiler.debugfiles import Place
 from hud.symbols.client import FactsReply, UnwindReply, decode_facts
-from hud.symbols.unwind import UnwindTable
+from hud.symbols.facts import UnwindTable
 
 UNWIND, FACTS, NAMES, KINDS, SEAMS = "unwind", "facts", "names", "kinds", "seams"
 

@@ -14,7 +14,7 @@ from hud.profiler.cache import Cache
 from hud.profiler.keptseams import KeptSeams, Pair
 from hud.profiler.modules import Modules
 from hud.symbols.client import FailedReply, Reply, Resolver, TailsReply
-from hud.symbols.messages import Recovered
+from hud.symbols.facts import Recovered
 
 MOST_IN_QUESTION = 64
 

@@ -18,15 +18,14 @@ import msgspec
 
 from hud.errors import FormatError
 from hud.symbols import child, messages, service
-from hud.symbols.unwind import UnwindTable
+from hud.symbols.facts import UnwindTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
     from hud.model import Frame
-    from hud.symbols.module import ModuleFacts
-    from hud.symbols.probes import Point
+    from hud.symbols.facts import ModuleFacts, Point, Recovered
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +92,7 @@ class TailsReply:
     """For each pair the functions that tail calls removed between the two, innermost first."""
 
     request: int
-    between: list[list[messages.Recovered]]
+    between: list[list[Recovered]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -403,9 +402,7 @@ def _ending(status: int) -> str:
 
 def decode_facts(raw: msgspec.Raw) -> ModuleFacts:
     """What ``messages.encode`` made of a ModuleFacts; MsgspecError for other bytes."""
-    from hud.symbols.elf import TlsSegment
-    from hud.symbols.module import ModuleFacts
-    from hud.symbols.tls import Slot
+    from hud.symbols.facts import ModuleFacts, Slot, TlsSegment
 
     hints = get_type_hints(ModuleFacts, localns={"TlsSegment": TlsSegment, "Slot": Slot})
     decoded = msgspec.msgpack.decode(raw, type=msgspec.defstruct("Facts", list(hints.items())))

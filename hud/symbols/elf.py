@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from hud.errors import FormatError
+from hud.symbols.facts import TlsSegment
 from hud.symbols.inflate import NotReadableError, inflate, inflate_gnu, inflate_xz
 
 if TYPE_CHECKING:
@@ -108,15 +109,6 @@ class Symbol(NamedTuple):
     @property
     def bind(self) -> int:
         return self.info >> 4
-
-
-class TlsSegment(NamedTuple):
-    """The PT_TLS header: the initial image of each thread's block."""
-
-    vaddr: int
-    filesz: int
-    memsz: int
-    align: int
 
 
 class ElfFile:

@@ -19,7 +19,7 @@ import msgspec
 
 from hud.errors import FormatError
 from hud.model import Frame
-from hud.symbols.probes import Point
+from hud.symbols.facts import Point, Recovered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -164,15 +164,6 @@ class Kinds(msgspec.Struct, frozen=True, array_like=True, tag=6):
     request: int
     kinds: list[tuple[str, str, bool]]
     """Name, where and ``inferred`` of a TaskKind, for each vtable."""
-
-
-class Recovered(msgspec.Struct, frozen=True, array_like=True):
-    """A function that a tail call removed from a stack."""
-
-    module: int
-    offset: int
-    """File offset of its jump, or of its begin."""
-    frames: tuple[Frame, ...]
 
 
 class Tails(msgspec.Struct, frozen=True, array_like=True, tag=7):

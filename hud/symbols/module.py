@@ -7,7 +7,6 @@ Addresses are vaddrs of the file, without the bias it is loaded with.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hud.errors import FormatError
@@ -16,6 +15,7 @@ from hud.symbols.demangle import demangle
 from hud.symbols.dwarf.members import structures_with
 from hud.symbols.dwarf.reader import Dwarf, RawFrame
 from hud.symbols.elf import ET_DYN, PT_GNU_EH_FRAME, STT_TLS
+from hud.symbols.facts import ModuleFacts
 from hud.symbols.locations import Locations
 from hud.symbols.names import ASYNC, is_closure
 from hud.symbols.packages import package
@@ -25,11 +25,11 @@ from hud.symbols.tls import tls_slots
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from hud.symbols.elf import ElfFile, TlsSegment
+    from hud.symbols.elf import ElfFile
+    from hud.symbols.facts import Slot
     from hud.symbols.symtab import FoundSymbol
-    from hud.symbols.tls import Slot
 
-__all__ = ["CONTEXT_NAMES", "Module", "ModuleFacts", "RawFrame"]
+__all__ = ["CONTEXT_NAMES", "Module", "RawFrame"]
 
 CONTEXT_NAMES = (
     rb"5tokio(?:7runtime7context7CONTEXT|4coop7CURRENT|7runtime5enter7ENTERED"
@@ -40,47 +40,6 @@ CONTEXT_NAMES = (
 before 1.22: legacy and v0 mangling agree here."""
 MAX_TLS_SYMBOLS = 64
 MAX_NOTES = 16
-
-
-@dataclass(frozen=True, slots=True)
-class ModuleFacts:
-    """What one file is and has; addresses are vaddrs, sizes bytes."""
-
-    name: str
-    build_id: str
-    """Lower-case hex; empty = none."""
-    machine: str
-    """``x86_64``, ``aarch64`` or ``machine N``."""
-    pie: bool
-    """ET_DYN: loaded with a bias (shared objects as well)."""
-    segments: tuple[tuple[int, int, int, int], ...]
-    """(p_vaddr, p_offset, p_filesz, p_flags) of each PT_LOAD."""
-    tls: TlsSegment | None
-    """(vaddr, filesz, memsz, align) of PT_TLS."""
-    tls_symbols: tuple[tuple[str, int, int], ...]
-    """(raw name, offset in the TLS segment, size) of those that match CONTEXT_NAMES."""
-    has_symtab: bool
-    has_dwarf: bool
-    dwarf_versions: tuple[int, ...]
-    has_eh_frame: bool
-    debuglink: str
-    """File name of a separate debug file; empty = none."""
-    notes: tuple[str, ...]
-    """Sentences about what cannot be read."""
-    tls_slots: tuple[Slot, ...] = ()
-    """Where the loader says which thread-local block is this file's; of shared objects."""
-    context_members: tuple[dict[str, int], ...] = ()
-    """Member -> offset of Tokio's Context, where debug info has types; of each copy. Before 1.22 of
-    the Core of each scheduler."""
-    package: str = ""
-    """``rpm ripgrep 14.1.0-3.fc40``, as the file itself says; empty = nothing."""
-    has_mini_debug: bool = False
-    """No symbol table, but the names of functions in ``.gnu_debugdata``."""
-
-    @property
-    def has_names(self) -> bool:
-        """Of its functions."""
-        return self.has_symtab or self.has_mini_debug
 
 
 class Module:

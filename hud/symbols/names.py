@@ -37,8 +37,8 @@ from hud.symbols.shorten import LONGEST, fitting
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from hud.symbols.dwarf.reader import RawFrame
     from hud.symbols.home import Home
-    from hud.symbols.module import RawFrame
 
 RUNTIME_CRATES = frozenset(("tokio", "tokio_util", "mio"))
 """The runtime itself; what is built on it (hyper, tower, axum) is a dependency."""

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.errors import FormatError
 from hud.symbols.elf import PF_W, PF_X, STT_FUNC
+from hud.symbols.facts import Point, Role
 from hud.symbols.symtab import FoundSymbol, Symtab
 
 if TYPE_CHECKING:
@@ -30,31 +30,6 @@ LONGEST_LINE = 96
 """Bytes of a function that are decoded."""
 CHECKED = 16
 """Bytes at a point that the file and the process must have in common."""
-
-
-class Role(str, Enum):
-    """What happens at a point."""
-
-    RUNNING = "running"
-    """``State::transition_to_running``: a poll begins."""
-    IDLE = "idle"
-    """``State::transition_to_idle``: it ends, the task goes on later."""
-    COMPLETE = "complete"
-    """``State::transition_to_complete``: it ends with the task."""
-    POLL = "poll"
-    """``raw::poll``, the entry of each type's vtable: a poll begins, and ends with its return."""
-
-
-class Point(NamedTuple):
-    """One instruction that may be probed."""
-
-    role: Role
-    vaddr: int
-    offset: int
-    """In the file."""
-    content: bytes
-    """The file's bytes from there, at most CHECKED."""
-    emulated: bool
 
 
 class Instruction(NamedTuple):

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hud.model import Frame
-from hud.symbols.messages import Recovered
+from hud.symbols.facts import Recovered
 from hud.symbols.tailcalls import Place
 
 if TYPE_CHECKING:

@@ -27,6 +27,7 @@ from hud.symbols.loaded import Loaded
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hud.symbols.facts import Recovered
     from hud.symbols.tailcalls import TailCalls
 
 REQUEST_CPU_S = 20.0
@@ -150,9 +151,9 @@ def _tails(
 ) -> messages.Tails:
     from hud.symbols.recovered import recovered
 
-    answer: list[list[messages.Recovered]] = []
+    answer: list[list[Recovered]] = []
     for pair in request.pairs:
-        found: list[messages.Recovered] = []
+        found: list[Recovered] = []
         with suppress(HudError, *_SLIPS):  # damage between two frames costs no others
             found = list(recovered(modules, tails, *pair))
         answer.append(found)

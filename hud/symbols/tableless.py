@@ -18,8 +18,9 @@ from hud.errors import FormatError
 from hud.symbols.cfi import NONE
 from hud.symbols.derived import rules_of
 from hud.symbols.elf import EM_X86_64, SHF_EXECINSTR, SHT_PROGBITS
+from hud.symbols.facts import UnwindTable
 from hud.symbols.symtab import Symtab
-from hud.symbols.unwind import ROW_LIMIT, SPAN_LIMIT, UnwindTable, table_of, unwind_table
+from hud.symbols.unwind import ROW_LIMIT, SPAN_LIMIT, table_of, unwind_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

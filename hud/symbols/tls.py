@@ -9,10 +9,11 @@ has such relocations too: those are left out.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from hud.errors import FormatError
 from hud.symbols.elf import EM_AARCH64, EM_X86_64, PT_DYNAMIC, SHN_UNDEF, SYM
+from hud.symbols.facts import Slot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,15 +37,6 @@ RELA = struct.Struct("<QQq")
 MAX_DYNAMIC = 4096
 MAX_RELOCATIONS = 4 << 20
 MOST_OF_A_KIND = 4
-
-
-class Slot(NamedTuple):
-    """One word that the loader fills; of a DESCRIPTOR it is the second of two."""
-
-    kind: int
-    vaddr: int
-    offset: int
-    """Of the variable in the module's block."""
 
 
 def tls_slots(elf: ElfFile) -> tuple[Slot, ...]:

@@ -42,7 +42,6 @@ from __future__ import annotations
 import struct
 from array import array
 from bisect import bisect_left
-from dataclasses import dataclass
 from itertools import accumulate
 from operator import itemgetter
 from typing import TYPE_CHECKING
@@ -61,6 +60,7 @@ from hud.symbols.cfi import (
     run,
 )
 from hud.symbols.elf import EM_X86_64, PT_GNU_EH_FRAME, SHT_NOBITS
+from hud.symbols.facts import UnwindTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,22 +73,6 @@ SPAN_LIMIT = 1 << 30
 """Functions further than this above the base are left out: it bounds ``buckets``."""
 ROW_LIMIT = 4 << 20
 """Rows, and functions, of one module; 32 MB of table."""
-
-
-@dataclass(frozen=True, slots=True)
-class UnwindTable:
-    """One module's rules; see the module docstring for ``rows`` and ``buckets``."""
-
-    base: int
-    """Lowest PT_LOAD vaddr, rounded down to a page."""
-    rows: bytes
-    buckets: bytes
-    count: int
-    """Rows."""
-    functions: int
-    """FDEs that gave rows."""
-    unsupported: int
-    """Rows with the rule UNSUPPORTED, and FDEs that could not be read."""
 
 
 _Fde = tuple[int, int, "Cie | None", int, int]

@@ -30,8 +30,7 @@ from hud.symbols.client import (
     TailsReply,
     UnwindReply,
 )
-from hud.symbols.messages import Recovered
-from hud.symbols.unwind import UnwindTable
+from hud.symbols.facts import Recovered, UnwindTable
 from hud.target.mappings import read_mappings
 
 APP, LIB = 0x5555_0000_0000, 0x7FFF_0000_0000

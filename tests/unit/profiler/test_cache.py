@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hud.profiler import remembered
 from hud.profiler.cache import MAGIC, Cache
 from hud.symbols.client import FactsReply, UnwindReply
-from hud.symbols.module import ModuleFacts
-from hud.symbols.unwind import UnwindTable, build_table
+from hud.symbols.facts import ModuleFacts, UnwindTable
+from hud.symbols.unwind import build_table
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hud.errors import TargetError
 from hud.model import Mapping
 from hud.profiler.places import check, require_safe_returns
-from hud.symbols.probes import Point, Role
+from hud.symbols.facts import Point, Role
 
 PID = 77
 START, OFFSET = 0x4000, 0x1000

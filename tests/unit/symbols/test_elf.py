@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from hud.errors import FormatError
 from hud.symbols import inflate
-from hud.symbols.elf import PT_GNU_EH_FRAME, PT_GNU_RELRO, ElfFile, Symbol, TlsSegment
+from hud.symbols.elf import PT_GNU_EH_FRAME, PT_GNU_RELRO, ElfFile, Symbol
+from hud.symbols.facts import TlsSegment
 from hud.symbols.inflate import XZ_LIMIT
 
 from .elfbuild import TEXT, Sec, Seg, Sym, compressed, elf, note, symbol_sections

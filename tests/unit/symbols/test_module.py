@@ -5,8 +5,9 @@ from __future__ import annotations
 import struct
 
 from hud.symbols.dwarf import constants as dw
-from hud.symbols.elf import ElfFile, TlsSegment
-from hud.symbols.module import Module, ModuleFacts, RawFrame
+from hud.symbols.elf import ElfFile
+from hud.symbols.facts import ModuleFacts, TlsSegment
+from hud.symbols.module import Module, RawFrame
 
 from . import elfbuild as b
 from .elfbuild import TEXT, Die, Info, Sec, Seg, Sym, elf, symbol_sections

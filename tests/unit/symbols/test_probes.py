@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hud.errors import FormatError
 from hud.symbols import probes
 from hud.symbols.elf import ElfFile
-from hud.symbols.probes import Point, Role, choose, decode, find_points, role_of
+from hud.symbols.facts import Point, Role
+from hud.symbols.probes import choose, decode, find_points, role_of
 from hud.symbols.symtab import Symtab
 
 from .elfbuild import PT_LOAD, TEXT, Seg, Sym, elf, symbol_sections

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from hud.errors import FormatError
 from hud.symbols.elf import PT_DYNAMIC, PT_LOAD, PT_TLS, ElfFile
+from hud.symbols.facts import Slot
 from hud.symbols.tls import (
     DESCRIPTOR,
     DISTANCE,
@@ -20,7 +21,6 @@ from hud.symbols.tls import (
     DT_RELASZ,
     DT_SYMTAB,
     MODULE,
-    Slot,
     tls_slots,
 )
 
