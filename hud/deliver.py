@@ -1,7 +1,4 @@
-"""Hand a finished run over: the export, then the summary, whatever became of the export.
-
-Terms: the *invoking user* is who called sudo: what hud writes belongs to them.
-"""
+"""Hand a finished run over: the export, then the summary, whatever became of the export."""
 
 from __future__ import annotations
 
@@ -14,6 +11,7 @@ from typing import TYPE_CHECKING
 from hud.errors import ExportError
 from hud.export import choose, summary
 from hud.export.write import write_atomically
+from hud.target.rights import invoking_user
 from hud.text import printable
 
 if TYPE_CHECKING:
@@ -83,16 +81,6 @@ def write_selection(wish: Export) -> str:
 
 def _put(out: BinaryIO, text: bytes) -> None:
     out.write(text)
-
-
-def invoking_user() -> tuple[int, int] | None:
-    """Their uid and gid; None = nobody else's."""
-    if os.geteuid() != 0:
-        return None
-    try:
-        return int(os.environ["SUDO_UID"]), int(os.environ["SUDO_GID"])
-    except (KeyError, ValueError):
-        return None
 
 
 def _count(analyzer: Analyzer) -> str:

@@ -5,10 +5,10 @@ Whatever was started is stopped however the demo ends.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from hud import demo_load, demo_server
+from hud.target.rights import ordinary_user
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ def run_demo(
     prebuilt one. Raises HudError when there is no server to start.
     """
     life = min(seconds or LONGEST_S, LONGEST_S) + SPARE_S
-    guest = demo_server.guest_of(os.geteuid(), os.environ)
+    guest = ordinary_user()
     account = demo_load.Account()
     with demo_server.running(guest, seconds=life, say=say, build=build) as (process, port):
         user = f" as uid {guest.uid}" if guest else ""

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hud import resources
 from hud.demo_load import die_with
 from hud.errors import HudError
+from hud.target.rights import NOBODY, User
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -30,16 +31,8 @@ if TYPE_CHECKING:
 NAME = "demo-server"
 CRATE = Path(__file__).resolve().parent.parent / "tests" / "targets" / NAME
 WORKERS = 4
-NOBODY = 65534
 START_S = 20.0
 STOP_S = 2.0
-
-
-class Guest(NamedTuple):
-    """Who runs the server when hud is root."""
-
-    uid: int
-    gid: int
 
 
 class Server(NamedTuple):
@@ -49,20 +42,9 @@ class Server(NamedTuple):
     port: int
 
 
-def guest_of(euid: int, environment: Mapping[str, str]) -> Guest | None:
-    """The user who called sudo, else nobody; None when hud is not root anyway."""
-    if euid != 0:
-        return None
-    try:
-        caller = Guest(int(environment["SUDO_UID"]), int(environment["SUDO_GID"]))
-    except (KeyError, ValueError):
-        return Guest(NOBODY, NOBODY)
-    return caller if min(caller) > 0 else Guest(NOBODY, NOBODY)
-
-
 @contextlib.contextmanager
 def running(
-    guest: Guest | None, *, seconds: float, say: Callable[[str], None], build: bool = False
+    guest: User | None, *, seconds: float, say: Callable[[str], None], build: bool = False
 ) -> Iterator[Server]:
     """The server, started as ``guest`` and stopped at the end; it lives ``seconds`` at most.
 
@@ -117,7 +99,7 @@ def unfit(directory: Path) -> str:
 
 
 @contextlib.contextmanager
-def _place(parent: Path, guest: Guest | None) -> Iterator[Path]:
+def _place(parent: Path, guest: User | None) -> Iterator[Path]:
     """hud's directory, which the guest can only pass through, with one of the guest's inside."""
     place = Path(tempfile.mkdtemp(prefix="hud-demo-", dir=parent))
     try:
@@ -129,7 +111,7 @@ def _place(parent: Path, guest: Guest | None) -> Iterator[Path]:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def _guests_directory(path: Path, guest: Guest | None) -> Path:
+def _guests_directory(path: Path, guest: User | None) -> Path:
     path.mkdir(mode=0o700)
     if guest:
         os.chown(path, guest.uid, guest.gid)
@@ -150,9 +132,9 @@ def _unpacked(place: Path, say: Callable[[str], None]) -> Path:
     return binary
 
 
-def _built(place: Path, guest: Guest | None, say: Callable[[str], None]) -> Path:
+def _built(place: Path, guest: User | None, say: Callable[[str], None]) -> Path:
     """Made by cargo, as the caller of sudo if there is one: the toolchain is theirs."""
-    user = guest if guest and guest.uid != NOBODY else None
+    user = guest if guest != NOBODY else None
     home = _home(user.uid if user else os.geteuid())
     cargo = shutil.which("cargo") or shutil.which("cargo", path=str(home / ".cargo" / "bin"))
     if cargo is None:
@@ -196,7 +178,7 @@ def _home(uid: int) -> Path:
 
 
 def _start(
-    binary: Path, files: Path, errors: Path, guest: Guest | None, seconds: float
+    binary: Path, files: Path, errors: Path, guest: User | None, seconds: float
 ) -> subprocess.Popen[str]:
     parent = os.getpid()
     options = ["--port", "0", "--workers", str(WORKERS), "--seconds", str(int(seconds))]

@@ -16,7 +16,7 @@ from shutil import get_terminal_size
 from types import TracebackType
 
 from hud import resources
-from hud.deliver import deliver, invoking_user, write_selection
+from hud.deliver import deliver, write_selection
 from hud.errors import ExportError, UsageError
 from hud.export import choose
 from hud.export.write import check_regular, check_writable
@@ -26,6 +26,7 @@ from hud.profiler.threshold import DEFAULT_NS
 from hud.record.writer import Writer
 from hud.request import Request
 from hud.session import Ending, Screen, record
+from hud.target.rights import invoking_user
 from hud.text import printable
 from hud.wish import Export, Wish
 

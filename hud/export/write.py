@@ -129,8 +129,9 @@ def _replace(
 
 def _give(descriptor: int, owner: tuple[int, int] | None) -> None:
     if owner is not None:
-        # Some network file systems refuse it; the result matters more than its owner.
-        with contextlib.suppress(OSError):
+        # Some network file systems refuse it, and an id may be none at all; the result matters
+        # more than its owner.
+        with contextlib.suppress(OSError, OverflowError):
             os.fchown(descriptor, *owner)
 
 

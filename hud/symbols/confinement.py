@@ -12,8 +12,8 @@ import struct
 from contextlib import suppress
 
 from hud.symbols import messages
+from hud.target.rights import ordinary_user
 
-NOBODY = 65534
 NICE = 5
 """The target and the parent come first."""
 DESCRIPTOR_LIMIT = 1024
@@ -71,8 +71,8 @@ def drop_privileges(memory_limit: int, file_limit: int = messages.BODY_LIMIT) ->
         os.nice(NICE)
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")
-    if os.geteuid() == 0:
-        uid, gid = _ordinary_user()
+    if user := ordinary_user():
+        uid, gid = user
         os.setgroups([])
         os.setresgid(gid, gid, gid)
         os.setresuid(uid, uid, uid)
@@ -96,10 +96,3 @@ def drop_privileges(memory_limit: int, file_limit: int = messages.BODY_LIMIT) ->
         if hard != resource.RLIM_INFINITY:
             limit = min(limit, hard)
         resource.setrlimit(kind, (limit, limit))
-
-
-def _ordinary_user() -> tuple[int, int]:
-    uid, gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
-    if uid.isdecimal() and gid.isdecimal() and 0 < int(uid) < 1 << 31 and 0 < int(gid) < 1 << 31:
-        return int(uid), int(gid)
-    return NOBODY, NOBODY

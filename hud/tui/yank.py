@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hud.errors import ExportError
+from hud.target.rights import invoking_user
 from hud.tui.keys import Scope
 from hud.tui.text import clean
 from hud.tui.views import stack
@@ -79,9 +80,9 @@ class Scratch:
                     Path(self._path).unlink()
             self._path = path
             with open(descriptor, "w", encoding="utf-8") as out:
-                with contextlib.suppress(OSError, KeyError, ValueError):
-                    owner = int(os.environ["SUDO_UID"]), int(os.environ["SUDO_GID"])
-                    os.fchown(descriptor, *owner)
+                if owner := invoking_user():
+                    with contextlib.suppress(OSError):
+                        os.fchown(descriptor, *owner)
                 out.write(text)
         except OSError as error:
             reason = (error.strerror or type(error).__name__).lower()

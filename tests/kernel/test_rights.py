@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from hud.profiler.source import Quote, Sources, Wanted
-from hud.target.rights import User, invoking_user, take_file_rights
+from hud.target.rights import User, take_file_rights
 
 pytestmark = pytest.mark.kernel
 
@@ -90,25 +90,6 @@ def test_groups_of_the_user_count(place: Path, monkeypatch: pytest.MonkeyPatch) 
         return Path(path).read_text()
 
     assert in_thread(read) == "fn main() {}\n"
-
-
-@pytest.mark.parametrize(
-    ("uid", "gid", "user"),
-    [
-        ("1000", "1000", User(1000, 1000)),
-        ("0", "0", None),
-        ("", "", None),
-        ("12x", "1", None),
-        ("-1", "1", None),
-        (str(1 << 32), "1", None),
-    ],
-)
-def test_invoking_user(
-    uid: str, gid: str, user: User | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SUDO_UID", uid)
-    monkeypatch.setenv("SUDO_GID", gid)
-    assert invoking_user() == user
 
 
 @pytest.mark.parametrize("sudo", [False, True])

@@ -10,30 +10,12 @@ from pathlib import Path
 import pytest
 
 from hud import demo_server, resources
-from hud.demo_server import Guest
 from hud.errors import HudError
 
 LISTENS = """#!/bin/sh
 echo "listening on 127.0.0.1:4711"
 exec sleep 60
 """
-
-
-@pytest.mark.parametrize(
-    ("euid", "environment", "guest"),
-    [
-        (1000, {}, None),
-        (1000, {"SUDO_UID": "1001", "SUDO_GID": "1001"}, None),
-        (0, {}, Guest(65534, 65534)),
-        (0, {"SUDO_UID": "1000", "SUDO_GID": "100"}, Guest(1000, 100)),
-        (0, {"SUDO_UID": "0", "SUDO_GID": "0"}, Guest(65534, 65534)),
-        (0, {"SUDO_UID": "1000", "SUDO_GID": "0"}, Guest(65534, 65534)),
-        (0, {"SUDO_UID": "1000"}, Guest(65534, 65534)),
-        (0, {"SUDO_UID": "me", "SUDO_GID": "1"}, Guest(65534, 65534)),
-    ],
-)
-def test_the_server_never_runs_as_root(euid, environment, guest) -> None:
-    assert demo_server.guest_of(euid, environment) == guest
 
 
 def test_tmpdir_comes_first_and_each_place_once() -> None:

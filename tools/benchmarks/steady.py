@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -13,6 +12,7 @@ from pathlib import Path
 from benchmarks import running, table
 
 from hud import demo_load, demo_server
+from hud.target.rights import ordinary_user
 
 PROFILE = """
 import cProfile, signal, sys
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     warm_up, seconds = (2.0, 6.0) if options.quick else (options.warm_up, options.seconds)
     account = demo_load.Account()
     life = warm_up + seconds + 60
-    guest = demo_server.guest_of(os.geteuid(), os.environ)
+    guest = ordinary_user()
     rows: list[list[table.Cell]] = []
     with (
         demo_server.running(guest, seconds=life, say=lambda _: None, build=False) as (server, port),

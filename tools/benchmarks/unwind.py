@@ -19,6 +19,7 @@ from hud.model import Kind, Stack
 from hud.profiler import Options, Profiler
 from hud.session import DRAIN_S
 from hud.target.find import find_target
+from hud.target.rights import ordinary_user
 
 SETTLE_S = 2.0
 SLICE_S = 0.5
@@ -44,7 +45,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     seconds = 2.0 if options.quick else options.seconds
-    guest = demo_server.guest_of(os.geteuid(), os.environ)
+    guest = ordinary_user()
     account = demo_load.Account()
     life = 3 * seconds + 60
     with (

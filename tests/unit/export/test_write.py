@@ -96,6 +96,12 @@ def test_the_file_belongs_to_the_invoking_user(
     assert (path.stat().st_uid, path.stat().st_gid) == (1234, 5678)
 
 
+def test_an_owner_that_cannot_be_given_costs_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "trace.json"
+    write_atomically(str(path), hello, (99_999_999_999, 1))
+    assert path.read_bytes() == b"hello\n"
+
+
 def test_a_fifo_is_written_directly(tmp_path: Path) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path)

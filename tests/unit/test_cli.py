@@ -1,0 +1,33 @@
+"""hud as a command, on what needs neither root nor a running service."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+RECORDING = ROOT / "tests" / "data" / "demo.hud"
+
+
+def hud(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """What the command printed, and its exit code."""
+    return subprocess.run(
+        [sys.executable, "-m", "hud", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_malformed_sudo_uid_loses_no_result(tmp_path: Path) -> None:
+    out = tmp_path / "trace.json"
+    ran = hud("export", RECORDING, "-o", out, SUDO_UID="99999999999", SUDO_GID="1")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert f"written    {out}" in ran.stdout
+    assert json.loads(out.read_bytes())["traceEvents"]
