@@ -19,8 +19,8 @@ from hud.model import Rung, Target
 from hud.profiler import detection as detect
 from hud.profiler.addresses import Addresses
 from hud.profiler.objects import Objects
+from hud.resolver.client import FactsReply, FailedReply, Resolver, UnwindReply
 from hud.runtime.workers import find_workers
-from hud.symbols.client import FactsReply, FailedReply, Resolver, UnwindReply
 from hud.target.executable import open_executable, open_mapping
 from hud.target.find import find_target
 from hud.target.mappings import read_mappings

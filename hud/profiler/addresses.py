@@ -26,7 +26,7 @@ from hud.profiler.debuginfo import DebugInfo
 from hud.profiler.modules import Module, Modules, Open
 from hud.profiler.names import KeptNames
 from hud.profiler.seams import Seam, Seams
-from hud.symbols.client import (
+from hud.resolver.client import (
     DebugReply,
     FailedReply,
     FramesReply,

@@ -15,7 +15,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-from hud import __version__, symbols
+from hud import __version__, resolver, symbols
 
 LIMIT = 256 << 20
 """Bytes; the entries that were not used for longest go first."""
@@ -186,9 +186,10 @@ def _is_ours(status: os.stat_result) -> bool:
 def _parsers() -> bytes:
     """A digest of the code that reads files: what another version of it kept does not count."""
     digest = hashlib.sha256(__version__.encode())
-    for path in sorted(Path(symbols.__path__[0]).rglob("*.py")):
-        with contextlib.suppress(OSError):
-            digest.update(path.read_bytes())
+    for package in (symbols, resolver):
+        for path in sorted(Path(package.__path__[0]).rglob("*.py")):
+            with contextlib.suppress(OSError):
+                digest.update(path.read_bytes())
     return digest.digest()
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from hud.model import Code, Spot, Target
 from hud.profiler.modules import Modules
 from hud.profiler.source import Quote, Sources, Wanted
-from hud.symbols.client import CodeReply, FailedReply, Reply, Resolver
+from hud.resolver.client import CodeReply, FailedReply, Reply, Resolver
 
 MOST_OPEN = 2
 """Spots that are read at a time: others' names come first."""

@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 from hud.profiler.cache import Cache
 from hud.profiler.debugfiles import MOST_OBJECTS, Candidate, DebugFiles, Place
-from hud.symbols.client import DebugReply, FailedReply, Resolver
-from hud.symbols.download import Downloads
+from hud.resolver.client import DebugReply, FailedReply, Resolver
+from hud.resolver.download import Downloads
 from hud.text import printable, shortened
 
 MOST_DOWNLOADS = 64

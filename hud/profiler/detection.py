@@ -14,6 +14,7 @@ from typing import NamedTuple
 from hud.errors import TargetError
 from hud.model import Detection, Rung, Stack, ThreadName, Worker
 from hud.model import Mapping as Region
+from hud.resolver.client import FactsReply
 from hud.runtime.blocks import Block, bias_of, executable_block, object_block, origins
 from hud.runtime.context import ContextLayout, propose
 from hud.runtime.cores import unproven
@@ -31,7 +32,6 @@ from hud.runtime.search import Found, Live, decide, same_places, search
 from hud.runtime.stacks import ThreadClass, classify_stack, stronger
 from hud.runtime.tasks import Vtables, find_owned
 from hud.runtime.workers import find_workers
-from hud.symbols.client import FactsReply
 from hud.text import printable
 
 NO_TOKIO = "no tokio in the executable"

@@ -18,7 +18,7 @@ from hud.probe.exact import ExactProbe, Place, count_time
 from hud.profiler import threshold
 from hud.profiler.governor import PROGRAM_NS, Mode, Reading, cost_ns, decide
 from hud.profiler.places import check, require_safe_returns
-from hud.symbols.client import FailedReply, PointsReply, Resolver
+from hud.resolver.client import FailedReply, PointsReply, Resolver
 from hud.symbols.facts import Point, Role
 from hud.target.procfs import PROC, living_thread
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from hud.errors import TargetError, UsageError
 from hud.model import Mapping, Target
 from hud.profiler.addresses import Addresses
-from hud.symbols.client import FactsReply, FailedReply, Reply, Resolver
+from hud.resolver.client import FactsReply, FailedReply, Reply, Resolver
 from hud.target.executable import open_executable, open_mapping, open_named, same_file
 from hud.target.find import same_process
 from hud.text import printable

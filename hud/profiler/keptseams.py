@@ -21,7 +21,7 @@ MOST_KEPT = 20_000
 OFFSET_BITS = 32
 
 Pair = tuple[int, int, int, int]
-"""See ``hud.symbols.messages.AskTails``."""
+"""See ``hud.resolver.messages.AskTails``."""
 State = Callable[[int], str]
 """Of a module by its number: its key in the cache and its debug files; empty = not kept."""
 

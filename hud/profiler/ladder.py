@@ -23,8 +23,8 @@ from hud.profiler.options import Options
 from hud.profiler.roster import Roster
 from hud.profiler.runtimes import Runtimes
 from hud.profiler.turns import Turns
+from hud.resolver.client import FactsReply
 from hud.runtime.workers import find_workers
-from hud.symbols.client import FactsReply
 from hud.target.mappings import read_mappings
 from hud.target.threads import list_threads
 

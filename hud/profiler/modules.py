@@ -18,7 +18,7 @@ from hud.profiler.cache import Cache
 from hud.profiler.debugfiles import Place
 from hud.profiler.debuginfo import DebugInfo, Identity
 from hud.profiler.types import KeptTypes
-from hud.symbols.client import FactsReply, FailedReply, Resolver, UnwindReply
+from hud.resolver.client import FactsReply, FailedReply, Resolver, UnwindReply
 from hud.target.mappings import Mappings
 
 PAGE = os.sysconf("SC_PAGE_SIZE")

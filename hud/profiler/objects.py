@@ -10,8 +10,8 @@ import time
 
 from hud.profiler.addresses import Addresses
 from hud.profiler.detection import SharedObject, has_tokio
+from hud.resolver.client import FactsReply, FailedReply, Reply, Resolver
 from hud.runtime.context import LAYOUTS
-from hud.symbols.client import FactsReply, FailedReply, Reply, Resolver
 
 LEAST = min(row.size for row in LAYOUTS)
 """Bytes of thread-locals; libc has 144, most files none."""

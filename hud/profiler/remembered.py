@@ -14,7 +14,7 @@ import msgspec
 from hud.errors import FormatError
 from hud.profiler.cache import Cache
 from hud.profiler.debugfiles import Place
-from hud.symbols.client import FactsReply, UnwindReply, decode_facts
+from hud.resolver.client import FactsReply, UnwindReply, decode_facts
 from hud.symbols.facts import UnwindTable
 
 UNWIND, FACTS, NAMES, KINDS, SEAMS = "unwind", "facts", "names", "kinds", "seams"

@@ -47,8 +47,8 @@ from hud.profiler.stacks import Stacks
 from hud.profiler.stuck import LONG_NS, Stuck
 from hud.profiler.tasks import TaskReader
 from hud.profiler.waits import Waits
-from hud.symbols.client import FactsReply, FailedReply, PointsReply, Reply, Resolver
-from hud.symbols.download import Downloads, servers
+from hud.resolver.client import FactsReply, FailedReply, PointsReply, Reply, Resolver
+from hud.resolver.download import Downloads, servers
 from hud.target import connector
 from hud.target.find import find_target
 from hud.target.life import (

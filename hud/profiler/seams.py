@@ -13,7 +13,7 @@ from hud.model import Frame
 from hud.profiler.cache import Cache
 from hud.profiler.keptseams import KeptSeams, Pair
 from hud.profiler.modules import Modules
-from hud.symbols.client import FailedReply, Reply, Resolver, TailsReply
+from hud.resolver.client import FailedReply, Reply, Resolver, TailsReply
 from hud.symbols.facts import Recovered
 
 MOST_IN_QUESTION = 64

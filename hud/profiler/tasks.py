@@ -19,13 +19,13 @@ from hud.model import Batch, Kind, Sample, TaskCount, TaskKind, TasksRead, Threa
 from hud.profiler.modules import Modules
 from hud.profiler.told import Told
 from hud.profiler.types import Asked
+from hud.resolver.client import FailedReply, KindsReply, Reply, Resolver
 from hud.runtime import queues
 from hud.runtime.context import NONE, ContextLayout
 from hud.runtime.live import memory_reader
 from hud.runtime.queues import Runtime
 from hud.runtime.schedulers import handle_of
 from hud.runtime.tasks import Vtables, find, is_there, walk
-from hud.symbols.client import FailedReply, KindsReply, Reply, Resolver
 from hud.target.threads import is_alive
 
 SHARE = 0.003

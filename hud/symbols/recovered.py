@@ -24,7 +24,7 @@ def recovered(
     inner: int,
     offset: int,
 ) -> Iterator[Recovered]:
-    """What lies between two frames, as ``hud.symbols.messages.AskTails`` names them."""
+    """What lies between two frames, as ``hud.resolver.messages.AskTails`` names them."""
     outer, pc = modules[caller].elf().vaddr_of(call), modules[inner].elf().vaddr_of(offset)
     if outer is None or pc is None:
         return

@@ -18,7 +18,7 @@ from hud.model import Batch, TaskKind, TasksRead
 from hud.profiler.addresses import Addresses
 from hud.profiler.detection import Context, find_context
 from hud.profiler.tasks import Driving, TaskReader
-from hud.symbols.client import FactsReply, Resolver
+from hud.resolver.client import FactsReply, Resolver
 from hud.target.executable import open_mapping
 from hud.target.mappings import read_mappings
 from hud.target.threads import list_threads

@@ -117,7 +117,7 @@ def test_source_is_read_with_the_rights_of_who_called_sudo(
 
 PROGRAM = """
 import sys
-from hud.symbols.client import Resolver
+from hud.resolver.client import Resolver
 from hud.symbols.elf import ElfFile
 with Resolver(imports=("capstone",)) as resolver, open("/proc/self/exe", "rb") as file:
     elf = ElfFile(file.fileno())

@@ -18,9 +18,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from hud.resolver.client import FramesReply, Resolver
+from hud.resolver.confinement import NICE
 from hud.symbols.bounds import Bounds
-from hud.symbols.client import FramesReply, Resolver
-from hud.symbols.confinement import NICE
 from hud.symbols.elf import ElfFile
 from hud.symbols.module import Module
 

@@ -22,7 +22,7 @@ from hud.profiler import modules
 from hud.profiler.addresses import Addresses, Resolved, sites_of
 from hud.profiler.cache import Cache
 from hud.profiler.modules import PAGE, _vaddr
-from hud.symbols.client import (
+from hud.resolver.client import (
     FailedReply,
     FramesReply,
     Reply,

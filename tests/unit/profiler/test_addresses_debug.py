@@ -16,7 +16,7 @@ from hud.profiler.addresses import Addresses
 from hud.profiler.cache import Cache
 from hud.profiler.debugfiles import DebugFiles
 from hud.profiler.debuginfo import DebugInfo
-from hud.symbols.client import FactsReply, Resolver
+from hud.resolver.client import FactsReply, Resolver
 
 from ..symbols import elfbuild as b
 from ..symbols.elfbuild import TEXT, Sec, Sym

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hud.profiler import remembered
 from hud.profiler.cache import MAGIC, Cache
-from hud.symbols.client import FactsReply, UnwindReply
+from hud.resolver.client import FactsReply, UnwindReply
 from hud.symbols.facts import ModuleFacts, UnwindTable
 from hud.symbols.unwind import build_table
 

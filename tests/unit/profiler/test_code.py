@@ -11,7 +11,7 @@ from hud.model import Code, Spot, Target
 from hud.profiler import code as module
 from hud.profiler.code import MOST_OPEN, Codes
 from hud.profiler.source import Quote, Wanted
-from hud.symbols.client import CodeReply, FailedReply
+from hud.resolver.client import CodeReply, FailedReply
 
 TARGET = Target(42, "app", "/ws/target/release/app")
 ROWS = [(0x1000, "call 0x2000", "bcrypt::hash")]

@@ -22,8 +22,8 @@ from hud.profiler.debugfiles import (
     separate_paths,
 )
 from hud.profiler.debuginfo import DebugInfo, Identity
-from hud.symbols.client import DebugReply, FailedReply, FramesReply, Reply, Resolver
-from hud.symbols.download import Downloads
+from hud.resolver.client import DebugReply, FailedReply, FramesReply, Reply, Resolver
+from hud.resolver.download import Downloads
 
 from ..symbols import elfbuild as b
 from ..symbols.elfbuild import TEXT, Sec, Sym

@@ -19,9 +19,9 @@ from hud.profiler.debugfiles import Place
 from hud.profiler.modules import Module
 from hud.profiler.tasks import PATIENCE, Driving, TaskReader
 from hud.profiler.types import KeptTypes
+from hud.resolver.client import FailedReply, KindsReply
 from hud.runtime.blocks import Block
 from hud.runtime.context import LAYOUTS, layout_of
-from hud.symbols.client import FailedReply, KindsReply
 
 LAYOUT = next(layout_of(row, Block(0, 0, 80), 0, "") for row in LAYOUTS if row.last == (1, 54))
 TID = 77

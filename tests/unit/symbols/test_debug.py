@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hud.symbols.client import DebugReply, FactsReply, FramesReply, Reply, Resolver, UnwindReply
+from hud.resolver.client import DebugReply, FactsReply, FramesReply, Reply, Resolver, UnwindReply
 
 from . import elfbuild as b
 from .elfbuild import TEXT, Sec, Sym

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hud.model import Frame
-from hud.symbols import messages, tailcalls
+from hud.resolver import messages
+from hud.symbols import tailcalls
 from hud.symbols.elf import EM_AARCH64, EM_X86_64
 from hud.symbols.loaded import Loaded
 from hud.symbols.recovered import recovered

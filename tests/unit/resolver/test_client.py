@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from hud.symbols import messages
-from hud.symbols.client import (
+from hud.resolver import messages
+from hud.resolver.client import (
     FactsReply,
     FailedReply,
     FramesReply,
@@ -23,11 +23,11 @@ from hud.symbols.client import (
     Resolver,
     UnwindReply,
 )
-from hud.symbols.confinement import MAPPED_LIMIT
+from hud.resolver.confinement import MAPPED_LIMIT
 from hud.symbols.elf import ElfFile
 from hud.symbols.unwind import unwind_table
 
-from . import elfbuild
+from ..symbols import elfbuild
 
 PATIENCE_S = 60
 

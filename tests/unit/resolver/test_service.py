@@ -11,8 +11,8 @@ from typing import NoReturn
 import pytest
 
 from hud.errors import FormatError
-from hud.symbols import service
-from hud.symbols.client import FailedReply, FramesReply, Reply, Resolver
+from hud.resolver import service
+from hud.resolver.client import FailedReply, FramesReply, Reply, Resolver
 from hud.symbols.module import Module
 
 PATIENCE_S = 60

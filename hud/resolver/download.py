@@ -17,8 +17,8 @@ from typing import NamedTuple, NoReturn
 
 import msgspec
 
-from hud.symbols import child, messages
-from hud.symbols.confinement import EXIT_CRASHED, drop_privileges, leave_parent
+from hud.resolver import child, messages
+from hud.resolver.confinement import EXIT_CRASHED, drop_privileges, leave_parent
 
 SIZE_LIMIT = 1 << 30
 """Bytes of one file."""

@@ -1,6 +1,6 @@
 """The symbol resolver: a child process that reads other people's files without any privilege.
 
-Terms: see `hud.symbols.messages`. The child gets open descriptors of modules and answers requests;
+Terms: see `hud.resolver.messages`. The child gets open descriptors of modules and answers requests;
 it never opens a file by name. A parser that is slow, fails or dies costs names, nothing else.
 """
 
@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, NoReturn
 
 from hud.errors import FormatError, HudError
 from hud.model import Frame
-from hud.symbols import messages
-from hud.symbols.confinement import EXIT_CRASHED, drop_privileges, leave_parent
-from hud.symbols.loaded import Loaded
+from hud.resolver import messages
+from hud.resolver.confinement import EXIT_CRASHED, drop_privileges, leave_parent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hud.symbols.facts import Recovered
+    from hud.symbols.loaded import Loaded
     from hud.symbols.tailcalls import TailCalls
 
 REQUEST_CPU_S = 20.0
@@ -100,6 +100,7 @@ def _import_everything() -> None:
     import hud.symbols.kinds
     import hud.symbols.landings
     import hud.symbols.listing
+    import hud.symbols.loaded
     import hud.symbols.module
     import hud.symbols.names
     import hud.symbols.packages
@@ -310,6 +311,7 @@ def _answer(
 
 def _serve(sock: socket.socket) -> None:
     """Answers requests until the parent hangs up."""
+    from hud.symbols.loaded import Loaded
     from hud.symbols.tailcalls import TailCalls
 
     modules: dict[int, Loaded] = {}

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from hud.symbols import download
-from hud.symbols.download import Downloads, Fetched, servers
+from hud.resolver import download
+from hud.resolver.download import Downloads, Fetched, servers
 
 PATIENCE_S = 60
 CONTENT = bytes(range(256)) * 5000

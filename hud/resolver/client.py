@@ -1,6 +1,6 @@
 """The parent's end of the symbol resolver: forks it, asks, collects answers, never blocks.
 
-Terms: see `hud.symbols.messages`. Fork before any BPF object, thread or screen exists.
+Terms: see `hud.resolver.messages`. Fork before any BPF object, thread or screen exists.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias, get_type_hints
 import msgspec
 
 from hud.errors import FormatError
-from hud.symbols import child, messages, service
+from hud.resolver import child, messages, service
 from hud.symbols.facts import UnwindTable
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import socket
 import struct
 from contextlib import suppress
 
-from hud.symbols import messages
+from hud.resolver import messages
 from hud.target.rights import ordinary_user
 
 NICE = 5
