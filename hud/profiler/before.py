@@ -26,7 +26,8 @@ from hud.probe import wire
 from hud.probe.probe import Probe, RawStack
 from hud.probe.walk import walk
 from hud.profiler.detection import Copy
-from hud.runtime.live import Read, Reading, confirm, lent_core, memory_reader, turn_of
+from hud.runtime.live import Reading, confirm, lent_core, turn_of
+from hud.runtime.memory import Read, memory_reader
 from hud.target.procfs import read_thread_stat
 from hud.target.threads import Call, read_call
 

@@ -15,7 +15,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-from hud import __version__, resolver, symbols
+from hud import __version__, resolver
 
 LIMIT = 256 << 20
 """Bytes; the entries that were not used for longest go first."""
@@ -186,8 +186,8 @@ def _is_ours(status: os.stat_result) -> bool:
 def _parsers() -> bytes:
     """A digest of the code that reads files: what another version of it kept does not count."""
     digest = hashlib.sha256(__version__.encode())
-    for package in (symbols, resolver):
-        for path in sorted(Path(package.__path__[0]).rglob("*.py")):
+    for package in ("resolver", "symbols"):
+        for path in sorted((Path(resolver.__path__[0]).parent / package).rglob("*.py")):
             with contextlib.suppress(OSError):
                 digest.update(path.read_bytes())
     return digest.digest()

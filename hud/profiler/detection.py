@@ -20,12 +20,11 @@ from hud.runtime.context import ContextLayout, propose
 from hud.runtime.cores import unproven
 from hud.runtime.live import (
     Confirmation,
-    Read,
     choose,
-    memory_reader,
     thread_pointers,
     with_cores,
 )
+from hud.runtime.memory import Read, memory_reader
 from hud.runtime.queues import HANDLE_BYTES
 from hud.runtime.schedulers import handle_of
 from hud.runtime.search import Found, Live, decide, same_places, search

@@ -12,7 +12,7 @@ import os
 from contextlib import suppress
 
 from hud.errors import TargetError
-from hud.runtime.live import Read, memory_reader
+from hud.runtime.memory import Read, memory_reader
 from hud.runtime.schedulers import handle_of
 from hud.runtime.workers import base_name
 

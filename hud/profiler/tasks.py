@@ -22,7 +22,7 @@ from hud.profiler.types import Asked
 from hud.resolver.client import FailedReply, KindsReply, Reply, Resolver
 from hud.runtime import queues
 from hud.runtime.context import NONE, ContextLayout
-from hud.runtime.live import memory_reader
+from hud.runtime.memory import memory_reader
 from hud.runtime.queues import Runtime
 from hud.runtime.schedulers import handle_of
 from hud.runtime.tasks import Vtables, find, is_there, walk

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from hud.runtime.context import NONE
 from hud.runtime.cores import Cores
-from hud.runtime.live import memory_reader
+from hud.runtime.memory import memory_reader
 from hud.runtime.schedulers import scheduler_at
 
 if TYPE_CHECKING:
     from hud.probe.probe import Threads
     from hud.profiler.copies import Copies
-    from hud.runtime.live import Read
+    from hud.runtime.memory import Read
 
 MOST_CORES = 64
 """Looked at in one look; each costs some ten reads."""

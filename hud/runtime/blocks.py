@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hud.model import Mapping as Region
-    from hud.runtime.live import Read
+    from hud.runtime.memory import Read
 
 EM_X86_64 = 62
 EM_AARCH64 = 183

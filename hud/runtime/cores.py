@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from hud.runtime.context import ContextLayout
-    from hud.runtime.live import Read
+    from hud.runtime.memory import Read
 
 CONTENT_BYTES = 512
 """The content may be right by chance behind a Core; the tick of none is beyond 312."""

@@ -8,19 +8,14 @@ thread is inside a runtime. Reads only (/proc/PID/mem).
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from hud.errors import TargetError
 from hud.model import Mapping as Region
 from hud.runtime.context import NONE, ContextLayout
 from hud.runtime.cores import Cores
+from hud.runtime.memory import Read
 from hud.runtime.ticks import with_tick
-from hud.target.procfs import open_memory, reader_of
-
-Read = Callable[[int, int], bytes]
-"""(address, size) -> that many bytes, or fewer where memory ends; never raises."""
 
 PTHREAD_TID = 720
 """``tid`` in glibc's struct pthread on x86_64 (nptl/descr.h; the same in 2.17 to 2.41)."""
@@ -73,21 +68,6 @@ class Confirmation(NamedTuple):
     @property
     def sane(self) -> bool:
         return not self.insane and bool(self.readings)
-
-
-def memory_reader(pid: int, proc: Path = Path("/proc")) -> tuple[int, Read]:
-    """A descriptor that the caller closes, and a function that reads the process's memory with it.
-
-    Raises TargetError if the memory may not be read.
-    """
-    try:
-        descriptor = open_memory(pid, proc)
-    except OSError as error:
-        raise TargetError(
-            f"memory of process {pid}: {(error.strerror or 'unreadable').lower()}",
-            "run as root, or grant CAP_SYS_PTRACE",
-        ) from error
-    return descriptor, reader_of(descriptor)
 
 
 def thread_pointers(tids: Iterable[int], mappings: Sequence[Region], read: Read) -> dict[int, int]:

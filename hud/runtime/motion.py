@@ -19,7 +19,7 @@ from hud.runtime.tasks import Vtables, find, walk
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from hud.runtime.live import Read
+    from hud.runtime.memory import Read
 
 SAMPLES = 60
 PAUSE_S = 0.005

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hud.runtime.context import ContextLayout
-    from hud.runtime.live import Read
+    from hud.runtime.memory import Read
     from hud.runtime.schedulers import Scheduler
     from hud.runtime.tasks import Vtables
 

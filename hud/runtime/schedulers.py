@@ -12,7 +12,7 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from hud.runtime.live import Read
+    from hud.runtime.memory import Read
 
 CURRENT_THREAD, MULTI_THREAD = 0, 1
 NOT_BORROWED = (0, 1, (1 << 64) - 1)

@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 
     from hud.model import Mapping as Region
     from hud.runtime.blocks import Block
-    from hud.runtime.live import Read, Reading
+    from hud.runtime.live import Reading
+    from hud.runtime.memory import Read
     from hud.runtime.schedulers import Scheduler
     from hud.runtime.versions import Version
 

@@ -25,7 +25,7 @@ from hud.model import TaskCount
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from hud.runtime.live import Read
+    from hud.runtime.memory import Read
 
 RUNNING, COMPLETE, NOTIFIED, JOIN_INTEREST = 1, 2, 4, 8
 ONE_REFERENCE = 1 << 6

@@ -20,7 +20,7 @@ from hud.runtime.schedulers import NOT_BORROWED, is_address, words_of
 
 if TYPE_CHECKING:
     from hud.runtime.context import ContextLayout
-    from hud.runtime.live import Read
+    from hud.runtime.memory import Read
 
 CORE_BYTES = 1024
 """Of a current_thread Core: 656 with all of Tokio's features."""

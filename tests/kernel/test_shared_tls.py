@@ -22,7 +22,8 @@ from hud.probe import wire
 from hud.probe.probe import Probe
 from hud.profiler.modules import PAGE
 from hud.runtime.blocks import Block, bias_of, object_block, origins
-from hud.runtime.live import memory_reader, thread_pointers
+from hud.runtime.live import thread_pointers
+from hud.runtime.memory import memory_reader
 from hud.symbols.elf import ElfFile
 from hud.symbols.symtab import Symtab
 from hud.symbols.tls import DESCRIPTOR, DISTANCE, MODULE, tls_slots

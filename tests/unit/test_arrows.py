@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -146,6 +148,41 @@ def test_only_the_declared_packages_are_imported(path: Path) -> None:
         if (top := name.split(".")[0]) not in known or inside not in ONLY_IN.get(top, {inside})
     ]
     assert wrong == []
+
+
+TO_MEND = {("tui.times", "tui.views.timeline")}
+"""Arrows of circles that are yet to be broken."""
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    """Imports for types only count: who knows whom must have an order."""
+    graph = {
+        module_of(path): {
+            target
+            for _, name in imports(path)
+            if name.split(".")[0] == "hud"
+            and (target := target_of(name)) is not None
+            and (module_of(path), target) not in TO_MEND
+        }
+        - {module_of(path)}
+        for path in modules()
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" <- ".join(error.args[1]))
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def test_the_profiler_loads_no_parser() -> None:
+    """What runs as root must not read the bytes of others' files: hud.resolver's child does."""
+    script = "import sys, hud.profiler; print(*(m for m in sys.modules if 'hud.symbols' in m))"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert set(ran.stdout.split()) == {"hud.symbols", "hud.symbols.facts"}
 
 
 def test_at_most_one_module_of_the_screen_knows_blessed() -> None:

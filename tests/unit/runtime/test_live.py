@@ -26,11 +26,11 @@ from hud.runtime.live import (
     choose,
     confirm,
     lent_core,
-    memory_reader,
     thread_pointers,
     turn_of,
     with_cores,
 )
+from hud.runtime.memory import memory_reader
 from hud.target.mappings import read_mappings
 
 STACKS = 0x7F00_0000_0000

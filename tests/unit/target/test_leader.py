@@ -13,7 +13,7 @@ import pytest
 from hud.errors import TargetError
 from hud.model import Mapping
 from hud.profiler.debugfiles import DebugFiles
-from hud.runtime.live import memory_reader
+from hud.runtime.memory import memory_reader
 from hud.target.descriptors import describe
 from hud.target.executable import open_executable, open_mapping
 from hud.target.find import find_target
