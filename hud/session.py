@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
 from hud import __version__
+from hud.analysis.garbage import rare_collections
 from hud.analysis.recording import Recording
 from hud.analysis.snapshot import Analyzer
 from hud.analysis.spots import spots
-from hud.garbage import rare_collections
 from hud.model import Batch, RunInfo, Snapshot
 from hud.profiler import Profiler
 from hud.wish import Clear, Quit, Threshold, Window, Wish
@@ -59,8 +59,8 @@ class Screen(Protocol):
     def draw(self, snapshot: Snapshot) -> None: ...
 
 
-class Tape(Protocol):
-    """What keeps all that the run is told, until it is in trouble."""
+class Writer(Protocol):
+    """What records all that the run is told, until it is in trouble."""
 
     @property
     def trouble(self) -> Exception | None: ...
@@ -69,6 +69,15 @@ class Tape(Protocol):
     def look(self, time_ns: int) -> None: ...
     def window(self, window_ns: int) -> None: ...
     def end(self, time_ns: int, reason: str) -> None: ...
+
+
+class Observers(NamedTuple):
+    """Who sees the run while it goes on."""
+
+    screen: Screen | None = None
+    progress: Callable[[Snapshot, float], None] | None = None
+    """Called every ``ABSORB_S`` with a snapshot and the seconds left (0 = without end)."""
+    writer: Writer | None = None
 
 
 class Outcome(NamedTuple):
@@ -130,21 +139,18 @@ class Ending:
 def record(
     profiler: Profiler,
     ending: Ending,
+    observers: Observers,
     *,
     duration_s: float,
     window_ns: int,
-    screen: Screen | None = None,
-    progress: Callable[[Snapshot, float], None] | None = None,
-    tape: Tape | None = None,
 ) -> Outcome:
     """Run the loop on an attached profiler.
 
     ``duration_s`` 0 = until somebody ends it. With a screen the target's end does not end the loop:
-    the screen stays until it asks to quit. ``progress`` is called every ``ABSORB_S`` with a
-    snapshot and the seconds left (0 = without end). Source and machine code, where the profiler's
-    options want them, are read while a screen shows the run, else at its end.
+    the screen stays until it asks to quit. Source and machine code, where the profiler's options
+    want them, are read while a screen shows the run, else at its end.
     """
-    loop = _Loop(profiler, ending, duration_s, window_ns, screen, progress, tape)
+    loop = _Loop(profiler, ending, observers, duration_s, window_ns)
     with rare_collections():
         return loop.run()
 
@@ -154,19 +160,15 @@ class _Loop:
         self,
         profiler: Profiler,
         ending: Ending,
+        observers: Observers,
         duration_s: float,
         window_ns: int,
-        screen: Screen | None,
-        progress: Callable[[Snapshot, float], None] | None,
-        tape: Tape | None,
     ) -> None:
         self._profiler = profiler
         self._ending = ending
         self._duration_ns = int(duration_s * 1e9)
         self._window_ns = window_ns
-        self._screen = screen
-        self._progress = progress
-        self._tape = tape
+        self._screen, self._progress, self._writer = observers
         self._code = profiler.options.code
         self._ended = ""
         self._quit = False
@@ -195,8 +197,8 @@ class _Loop:
         known.names = dict(profiler.names)
         known.workers = list(profiler.workers)
         self._recording = Recording(info)
-        if self._tape is not None:
-            self._tape.begin(info)
+        if self._writer is not None:
+            self._writer.begin(info)
         self._tell(known)
         self._analyzer = Analyzer(self._recording)
         self._start_ns = start_ns
@@ -240,7 +242,7 @@ class _Loop:
                     if fileno in selector.get_map():
                         selector.unregister(fileno)
             if now >= next_states:
-                self._watch_tape()
+                self._watch_writer()
                 if not self._ended:
                     self._take(self._profiler.states())
                 next_states = now + (STATES_S if self._screen is not None else UNSEEN_STATES_S)
@@ -289,8 +291,8 @@ class _Loop:
             case Window(window_ns):
                 self._window_ns = window_ns
                 self._recording.set_window(window_ns)
-                if self._tape is not None:
-                    self._tape.window(window_ns)
+                if self._writer is not None:
+                    self._writer.window(window_ns)
 
     def _begin_anew(self, threshold_ns: int) -> None:
         """From zero; what is told only once stays known."""
@@ -302,8 +304,8 @@ class _Loop:
 
     def _tell(self, batch: Batch) -> None:
         self._recording.take(batch)
-        if self._tape is not None:
-            self._tape.take(batch)
+        if self._writer is not None:
+            self._writer.take(batch)
 
     def _take(self, batch: Batch) -> None:
         if batch.threshold_ns and batch.threshold_ns != self._recording.info.threshold_ns:
@@ -315,11 +317,11 @@ class _Loop:
             self._finish(batch.ended)
             self._read_code()
 
-    def _watch_tape(self) -> None:
+    def _watch_writer(self) -> None:
         """A recording that stops hours before the end must be told at once."""
-        if self._tape is None or self._tape.trouble is None:
+        if self._writer is None or self._writer.trouble is None:
             return
-        note = f"the recording has stopped: {self._tape.trouble}"
+        note = f"the recording has stopped: {self._writer.trouble}"
         if note not in self._profiler.notes:
             self._profiler.notes.append(note)
 
@@ -338,19 +340,19 @@ class _Loop:
     def _finish(self, reason: str) -> None:
         self._ended = reason
         self._recording.finish(self._profiler.end_ns, reason)
-        if self._tape is not None:
-            self._tape.end(self._profiler.end_ns, reason)
+        if self._writer is not None:
+            self._writer.end(self._profiler.end_ns, reason)
 
     def _snapshot(self) -> Snapshot:
         return self._analyzer.snapshot(self._look(), not self._ended, self._ended)
 
     def _look(self) -> int:
-        """The moment of what is derived next; the tape is told."""
+        """The moment of what is derived next; the writer is told."""
         now = self._recording.ended_ns
         if not now:
             now = time.monotonic_ns()
-            if self._tape is not None:
-                self._tape.look(now)
+            if self._writer is not None:
+                self._writer.look(now)
         return now
 
     def _forget(self) -> None:

@@ -1,11 +1,14 @@
-"""Results for other programs and for people: one file per format, one row in ``FORMATS``."""
+"""Results for other programs and for people: one file per format, one row in ``FORMATS``.
+
+To add a format, write a module of this package with a function ``write``, and its row.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.errors import UsageError
-from hud.export import summary, trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,28 +17,30 @@ if TYPE_CHECKING:
     from hud.analysis.snapshot import Analyzer
     from hud.model import Snapshot
 
+    Write = Callable[[Analyzer, Snapshot, BinaryIO], None]
+    """Writes what the analyzer held when it gave this snapshot."""
+
 
 class Format(NamedTuple):
     """One way to write a run down."""
 
     name: str
+    """The module's as well."""
     suffixes: tuple[str, ...]
-    write: Callable[[Analyzer, Snapshot, BinaryIO], None]
-    """Writes what the analyzer held when it gave this snapshot."""
     says: str
-    """One line for the help."""
+    """A few words for the help."""
+
+    def writer(self) -> Write:
+        """Its function ``write``; the table costs a start nothing of what that imports."""
+        write: Write = import_module(f"{__name__}.{self.name}").write
+        return write
 
 
 FORMATS: dict[str, Format] = {
     row.name: row
     for row in (
-        Format(
-            "trace",
-            (".json",),
-            trace.write,
-            "Chrome Trace Event JSON: Perfetto, chrome://tracing, speedscope, jq",
-        ),
-        Format("summary", (".txt",), summary.write, "the summary as plain text"),
+        Format("trace", (".json",), "Chrome Trace Event JSON for Perfetto, speedscope, jq"),
+        Format("summary", (".txt",), "plain text"),
     )
 }
 DEFAULT = "trace"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import targets
 
-from hud import demo_load
+from hud.demo import load as demo_load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -20,7 +20,9 @@ import pytest
 import targets
 from elftools.elf.elffile import ELFFile
 
-from hud import demo, demo_load, demo_server
+from hud.commands import demo
+from hud.demo import load as demo_load
+from hud.demo import server as demo_server
 
 pytestmark = pytest.mark.e2e
 
@@ -303,7 +305,7 @@ def test_the_demo_says_when_its_server_died(prebuilt_demo: Path, private_tmp: Pa
 
 def test_what_the_demo_started_dies_with_it(prebuilt_demo: Path, private_tmp: Path) -> None:
     program = (
-        "import sys, time; from hud import demo\n"
+        "import sys, time; from hud.commands import demo\n"
         "def profile(pid): print(pid, flush=True); time.sleep(60); return 0\n"
         "demo.run_demo(profile, seconds=60, say=lambda _: None)\n"
     )

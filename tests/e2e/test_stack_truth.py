@@ -13,7 +13,7 @@ import pytest
 import targets
 
 from hud import resources
-from hud.demo_load import Account, running
+from hud.demo.load import Account, running
 from hud.model import Kind, Stack
 from hud.probe.probe import RawStack
 from hud.profiler import Options, Profiler

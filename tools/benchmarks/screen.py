@@ -16,9 +16,9 @@ from pathlib import Path
 
 from benchmarks import table
 
+from hud.analysis.garbage import rare_collections
 from hud.analysis.recording import Recording
 from hud.analysis.snapshot import Analyzer
-from hud.garbage import rare_collections
 from hud.model import Snapshot
 from hud.tui import keys
 from hud.tui.frame import compose

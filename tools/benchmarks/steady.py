@@ -11,7 +11,8 @@ from pathlib import Path
 
 from benchmarks import running, table
 
-from hud import demo_load, demo_server
+from hud.demo import load as demo_load
+from hud.demo import server as demo_server
 from hud.target.rights import ordinary_user
 
 PROFILE = """

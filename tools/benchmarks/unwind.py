@@ -14,7 +14,9 @@ from typing import NamedTuple
 from benchmarks import perf, running, table
 from benchmarks.perf import Chain, Functions
 
-from hud import demo_load, demo_server, resources
+from hud import resources
+from hud.demo import load as demo_load
+from hud.demo import server as demo_server
 from hud.model import Kind, Stack
 from hud.profiler import Options, Profiler
 from hud.session import DRAIN_S

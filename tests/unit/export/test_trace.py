@@ -17,8 +17,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hud import topics
 from hud.analysis.snapshot import Analyzer
+from hud.commands import help as topics
 from hud.export import summary, trace
 from hud.model import BEGAN_BEFORE, Frame, Losses, Origin, Precision, Target, Where, Worker
 

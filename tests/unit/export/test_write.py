@@ -187,3 +187,4 @@ def test_choosing_a_format() -> None:
     assert str(caught.value) == "no export format named 'pprof'"
     assert caught.value.hint == "known formats: trace, summary"
     assert all(row.name == name and row.says for name, row in FORMATS.items())
+    assert all(callable(row.writer()) for row in FORMATS.values())

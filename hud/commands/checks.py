@@ -1,8 +1,4 @@
-"""``hud doctor``: what this kernel, these privileges and one target allow, a check a line.
-
-Terms: a check is *needed* if hud cannot run without it; what is not needed only costs something,
-which its text says.
-"""
+"""What this kernel, these privileges and one target allow: the checks of ``hud doctor``."""
 
 from __future__ import annotations
 
@@ -36,18 +32,10 @@ class Check(NamedTuple):
 
     ok: bool
     needed: bool
+    """hud cannot run without it; what is not needed only costs something, which the text says."""
     what: str
     detail: str
     remedy: str = ""
-
-
-def in_words(check: Check) -> str:
-    """``ok    BPF ring buffer``, with the remedy on a line of its own."""
-    sign = "ok  " if check.ok else ("FAIL" if check.needed else "note")
-    text = f"{sign}  {check.what}"
-    if check.detail:
-        text += f": {printable(check.detail)}"
-    return text + (f"\n      {printable(check.remedy)}" if check.remedy else "")
 
 
 def examine(pid: int | None, btf: Path | None) -> Iterator[Check]:

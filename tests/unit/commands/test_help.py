@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hud import cli, topics
-from hud.arguments import run_parser
+from hud import cli
+from hud.commands import COMMANDS
+from hud.commands import help as topics
 from hud.errors import UsageError
 from hud.export import FORMATS, summary
 from hud.model import Cause, Rung
@@ -23,7 +24,7 @@ from hud.model import Cause, Rung
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 ERRORS = {"HudError", "UsageError", "TargetError", "KernelError", "ExportError", "ObjectError"}
 ENTRY = re.compile(r"^## (.*)$", re.MULTILINE)
 LEAST_LETTERS = 6
@@ -126,11 +127,11 @@ def test_every_command_in_the_texts_is_understood() -> None:
     assert len(shown) > 12
     for command in shown:
         words = shlex.split(command)
-        if words[0] in cli.COMMANDS:
-            assert words[1].endswith(".hud"), command
-            assert set(words[2:]) & {"-o", "--at"} or len(words) == 2, command
+        if words[0] in COMMANDS:
+            options = cli.parser_of(words[0]).parse_args(words[1:])
+            assert options.file.endswith(".hud"), command
         else:
-            options = run_parser().parse_args(words)
+            options = cli.parser_of("").parse_args(words)
             assert options.process == "my-app" or options.pid, command
             assert options.format in ("", *FORMATS)
 

@@ -1,4 +1,4 @@
-"""``hud info``, ``hud export`` and ``hud view``: what can be done with a recording."""
+"""What is in a recording, a line each."""
 
 from __future__ import annotations
 
@@ -8,27 +8,20 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from hud.analysis import figures
-from hud.deliver import deliver
-from hud.export import choose
+from hud.analysis.garbage import rare_collections
 from hud.export.summary import SEEN, losses_in_words
-from hud.export.write import check_writable
-from hud.garbage import rare_collections
 from hud.model import Batch, RunInfo
 from hud.record.reader import Reader, open_recording
-from hud.record.replay import Film, Replay
+from hud.record.replay import Replay
 from hud.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from hud.record.format import Tale
 
 
-_LARGE = 1_000_000
-"""Bytes of a file that takes a moment to read."""
-
-
-def info(path: str) -> Iterator[str]:
+def contents(path: str) -> Iterator[str]:
     """What is in the file, a line each; the whole of it is read."""
     counts: Counter[str] = Counter()
     with closing(open_recording(path)) as source, rare_collections():
@@ -60,54 +53,6 @@ def info(path: str) -> Iterator[str]:
     rows.append(("ended", snapshot.ended))
     for label, value in rows:
         yield f"{label:<10} {printable(value)}"
-
-
-def export(
-    path: str,
-    out: str | None,
-    form: str,
-    say: Callable[[str], None],
-    show: Callable[[str], None],
-    *,
-    verbose: bool = False,
-) -> None:
-    """What the live run would have written and shown. Without ``out`` only the summary."""
-    if out is not None:
-        choose(out, form)
-        check_writable(out)
-    with closing(open_recording(path)) as source, rare_collections():
-        reader = Reader(source)
-        run = Replay(reader.tales())
-        run.advance()
-    if reader.lacks:
-        say(f"hud: {printable(path)} is incomplete, {reader.lacks}")
-    deliver(run.analyzer, run.snapshot(), show, export=out, form=form, verbose=verbose)
-
-
-def view(
-    path: str,
-    speed: float,
-    at_s: float | None,
-    theme: str,
-    say: Callable[[str], None],
-    show: Callable[[str], None],
-) -> None:
-    """The screen, at the end of the recording or playing from ``at_s``; else the summary."""
-    from hud.tui.terminal import unavailable
-
-    reason = unavailable()
-    if reason:
-        say(f"hud: no screen, because {reason}: this is the summary")
-        export(path, None, "", say, show)
-        return
-    from hud.player import play
-
-    with closing(open_recording(path)) as source, rare_collections():
-        size = source.seek(0, 2)
-        if size >= _LARGE:
-            say(f"hud: reading {printable(path)}, {in_bytes(size)}")
-        film = Film(source)
-        play(film, speed, at_s, theme, film.lacks)
 
 
 def _counted(tales: Iterator[Tale], counts: Counter[str]) -> Iterator[Tale]:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from hud import demo_server, resources
+from hud import resources
+from hud.demo import server as demo_server
 from hud.errors import HudError
 
 LISTENS = """#!/bin/sh

@@ -1,4 +1,4 @@
-"""``hud view``: a recording on the screen, played, held, and moved through.
+"""A recording on the screen: played, held, and moved through.
 
 Terms: the *position* counts nanoseconds from the begin of the recording.
 """
@@ -9,7 +9,7 @@ import selectors
 import time
 from typing import TYPE_CHECKING
 
-from hud.deliver import write_selection
+from hud.commands.deliver import write_selection
 from hud.tui.app import LiveScreen
 from hud.wish import Export, Play, Playback, Quit, Seek, Speed, Window
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hud.player import Player
+from hud.commands.player import Player
 from hud.record import replay
 from hud.record.reader import Reader, open_recording
 from hud.record.replay import Film, Replay
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hud.model import Snapshot
     from hud.record.format import Tale
 
-REAL = Path(__file__).parents[1] / "data" / "demo.hud"
+REAL = Path(__file__).parents[2] / "data" / "demo.hud"
 SECOND = 1_000_000_000
 
 

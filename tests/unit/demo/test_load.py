@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from hud import demo_load
+from hud.demo import load as demo_load
 
 
 class Recorder(ThreadingHTTPServer):

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud import resources
-from hud.demo_load import die_with
+from hud.demo.load import die_with
 from hud.errors import HudError
 from hud.target.rights import NOBODY, User
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 NAME = "demo-server"
-CRATE = Path(__file__).resolve().parent.parent / "tests" / "targets" / NAME
+CRATE = Path(__file__).resolve().parents[2] / "tests" / "targets" / NAME
 WORKERS = 4
 START_S = 20.0
 STOP_S = 2.0

@@ -1,23 +1,22 @@
 """``hud help``: the texts in hud/help, in the pager on a terminal, plain elsewhere.
 
-Terms: a *topic* is one of these files; its first line is its title.
+A topic is one of these files; its first line is its title.
 """
 
 from __future__ import annotations
 
 import os
 import shlex
-import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from hud.commands.arguments import Parser
+from hud.commands.streams import show
 from hud.errors import UsageError
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-DIRECTORY = Path(__file__).resolve().parent / "help"
+SAYS = "Longer texts."
+DIRECTORY = Path(__file__).resolve().parent.parent / "help"
 ORDER = (
     "reading",
     "tuning",
@@ -27,6 +26,17 @@ ORDER = (
     "troubleshooting",
     "security",
 )
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("topic", nargs="?", metavar="TOPIC", help="without one: which there are")
+
+
+def run(options: Namespace) -> int:
+    whole = listing() if options.topic is None else text(options.topic)
+    if options.topic is None or not (sys.stdout.isatty() and _paged(whole)):
+        show(whole)
+    return 0
 
 
 def text(topic: str) -> str:
@@ -42,18 +52,10 @@ def listing() -> str:
     return "\n".join(["hud help TOPIC", "", *rows, "", "hud --help has the options.", ""])
 
 
-def read(topic: str | None, show: Callable[[str], None]) -> None:
-    """Show the topic, or which there are."""
-    if topic is None:
-        show(listing())
-        return
-    whole = text(topic)
-    if not (sys.stdout.isatty() and _paged(whole)):
-        show(whole)
-
-
 def _paged(whole: str) -> bool:
     """Whether a pager has shown it. ``LESS`` as git sets it: leave it where it fits the screen."""
+    import subprocess
+
     environment = {"LESS": "FRX", **os.environ}
     command = shlex.split(os.environ.get("PAGER", "")) or ["less"]
     if os.environ.get("TERM", "dumb") == "dumb":

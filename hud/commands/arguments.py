@@ -1,67 +1,19 @@
-"""What may stand on the command line: the texts of the help, the options, the values they take."""
+"""Options that several commands have, and the values they take."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 from typing import NoReturn
 
-from hud import __version__
+from hud.commands.streams import show
 from hud.errors import UsageError
-from hud.request import Request
-from hud.streams import show
+from hud.export import DEFAULT, FORMATS
 
 THRESHOLD_MS = (0.1, 60_000.0)
 SECONDS = (0.0, 31_536_000.0)
 OVERHEAD_PERCENT = (0.1, 100.0)
 AUTO = "auto"
-
-USAGE = """\
-hud [options] PROCESS
-       hud [options] --pid PID
-       hud doctor [PID]
-       hud demo
-       hud info|view|export FILE.hud
-       hud help [TOPIC]"""
-
-DESCRIPTION = """\
-Says which code blocks the workers of a running Tokio service, for how long
-and why."""
-
-EPILOG = """\
-examples:
-  sudo hud my-app                      watch it live
-  sudo hud --pid 1234 --threshold 1    look closer: polls of 1 ms and more
-  sudo hud my-app --window 30          only the last 30 seconds
-  sudo hud my-app --headless --duration 60
-                                       print a summary after a minute
-  sudo hud my-app --headless --export trace.json
-                                       and write a trace: Perfetto, jq
-  sudo hud my-app --record run.hud     keep all that is seen, to look at later
-  hud view run.hud                     the same screen, played again
-  sudo hud doctor 1234                 what this machine and that process allow
-  sudo hud demo                        hud on a server of its own, with load
-
-threshold:
-  1 ms    low latency: games, trading, real-time APIs
-  5 ms    web services (the default)
-  10 ms   background workers
-  50 ms   only what hurts badly
-
-exit codes:
-  0    done
-  2    wrong usage
-  3    target not found, or gone before anything was seen
-  4    not permitted, not supported here, or the result could not be written
-  130  interrupted before anything could be written
-
-hud help lists what there is to read: tuning, reading the screen, exports,
-recordings, troubleshooting, how it works, security.
-
-A process that is named like a command (doctor, demo, info, view, export, help)
-is reached by --pid.
-"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -163,12 +115,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     out.add_argument(
         "--record", metavar="FILE.hud", help="write all that is seen to FILE.hud, to look at later"
     )
-    out.add_argument(
-        "--format",
-        metavar="NAME",
-        default="",
-        help="format of the export: trace (Chrome Trace Event JSON, the default) or summary",
-    )
+    add_format(out)
     out.add_argument(
         "-q", "--quiet", action="store_true", help="print nothing but errors and the export"
     )
@@ -184,69 +131,23 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run_parser() -> argparse.ArgumentParser:
-    """Of ``hud PROCESS``."""
-    parser = Parser(
-        prog="hud",
-        usage=USAGE,
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("process", nargs="?", metavar="PROCESS", help="name of the process")
-    parser.add_argument("-p", "--pid", type=process_id, help="its process id, instead of the name")
-    parser.add_argument(
-        "-t",
-        "--target",
-        metavar="FILE",
-        help="a file of the same build with symbols, where the running one has none",
+def add_format(parser: argparse._ActionsContainer) -> None:
+    """``format``: empty = by the name of the file."""
+    known = (
+        f"{row.name} ({row.says}{'; the default' if row.name == DEFAULT else ''})"
+        for row in FORMATS.values()
     )
     parser.add_argument(
-        "--debug-file",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="debug information of the same build: a .debug or .dwp file (repeatable)",
-    )
-    parser.add_argument(
-        "--duration",
-        type=number("a duration", *SECONDS, "s"),
-        default=0.0,
-        metavar="S",
-        help="end after S seconds (default 0: until Ctrl-C)",
-    )
-    parser.add_argument("--version", action="version", version=f"hud {__version__}")
-    add_run_options(parser)
-    return parser
-
-
-def request_of(options: argparse.Namespace, *, headless: bool) -> Request:
-    """What the parsed options ask for."""
-    return Request(
-        threshold_ns=round(options.threshold * 1e6),
-        window_ns=round(options.window * 1e9),
-        duration_s=options.duration,
-        workers=options.workers,
-        executable=options.target,
-        debug_files=tuple(options.debug_file),
-        btf=Path(options.btf) if options.btf else None,
-        use_context=not options.no_context,
-        exact=options.exact,
-        max_overhead=options.max_overhead / 100,
-        headless=headless,
-        theme=options.theme,
-        export=options.export,
-        record=options.record,
-        format=options.format,
-        quiet=options.quiet,
-        verbose=options.verbose,
+        "--format", metavar="NAME", default="", help=f"format of the export: {' or '.join(known)}"
     )
 
 
-def file_parser(command: str, description: str) -> Parser:
-    """The beginning of a command on a recording."""
-    parser = Parser(prog=f"hud {command}", description=description, allow_abbrev=False)
-    parser.add_argument("file", metavar="FILE", help="a recording (hud --record)")
+def add_verbose(parser: argparse._ActionsContainer) -> None:
+    """``verbose``, for a command that has no more to say than this."""
     parser.add_argument("-v", "--verbose", action="store_true", help="details of errors")
-    return parser
+
+
+def add_recording(parser: argparse.ArgumentParser) -> None:
+    """``file`` and ``verbose``: the arguments of every command on a recording."""
+    parser.add_argument("file", metavar="FILE", help="a recording (hud --record)")
+    add_verbose(parser)

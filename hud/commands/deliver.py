@@ -1,0 +1,106 @@
+"""Hand a finished run over: the export, then the summary, whatever became of the export."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from shutil import get_terminal_size
+from typing import TYPE_CHECKING, NamedTuple
+
+from hud.commands.streams import show
+from hud.errors import ExportError
+from hud.export import choose, summary
+from hud.export.write import check_writable, write_atomically
+from hud.target.rights import invoking_user
+from hud.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import BinaryIO
+
+    from hud.analysis.snapshot import Analyzer
+    from hud.model import Snapshot
+    from hud.wish import Export
+
+
+class Output(NamedTuple):
+    """What becomes of a finished run."""
+
+    export: str | None = None
+    """Where to; None = nowhere."""
+    format: str = ""
+    """Empty = by the name of the export."""
+    quiet: bool = False
+    """No summary."""
+    verbose: bool = False
+    """All there is to say in the summary."""
+
+
+def check(output: Output) -> None:
+    """Can it be written at all? UsageError if not.
+
+    What writes it is imported here: hud may be replaced by a newer one while a run goes on.
+    """
+    if output.export is not None:
+        choose(output.export, output.format).writer()
+        check_writable(output.export)
+
+
+def deliver(
+    analyzer: Analyzer, snapshot: Snapshot, output: Output, also_written: Sequence[str] = ()
+) -> None:
+    """Write the export, show the summary. A run whose export cannot be written still has one.
+
+    ``also_written``: other files of the run, in words. Raises ExportError after the summary.
+    """
+    written: list[str] = []
+    trouble: ExportError | None = None
+    if output.export is not None:
+        write = choose(output.export, output.format).writer()
+        try:
+            write_atomically(
+                output.export, lambda out: write(analyzer, snapshot, out), invoking_user()
+            )
+        except ExportError as error:
+            trouble = error
+        else:
+            written.append(f"{printable(output.export)} ({_count(analyzer)})")
+    if not output.quiet and output.export != "-":
+        show(_summary(snapshot, ", ".join([*written, *also_written]), output.verbose))
+    if trouble is not None:
+        raise trouble
+
+
+def _summary(snapshot: Snapshot, written: str, verbose: bool) -> str:
+    """As standard output can show it."""
+    terminal = sys.stdout.isatty()
+    return summary.text(
+        snapshot,
+        color=terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb",
+        width=get_terminal_size().columns if terminal else None,
+        ascii_only=(sys.stdout.encoding or "").lower().replace("-", "") != "utf8",
+        written=written,
+        verbose=verbose,
+    )
+
+
+def write_selection(wish: Export) -> str:
+    """Write what was chosen on the screen to a new file; what to say about it."""
+    if os.path.lexists(wish.path):
+        return f"{printable(wish.path)} is there already: choose another name (e)"
+    text = wish.text.encode("utf-8", "replace")
+    try:
+        write_atomically(wish.path, lambda out: _put(out, text), invoking_user())
+    except ExportError as error:
+        return f"{error}; {error.hint}" if error.hint else str(error)
+    return f"written to {printable(str(Path(wish.path).absolute()))}"
+
+
+def _put(out: BinaryIO, text: bytes) -> None:
+    out.write(text)
+
+
+def _count(analyzer: Analyzer) -> str:
+    blocking = sum(episode.cause.blames_code for episode in analyzer.episodes())
+    return f"{blocking} episode{'' if blocking == 1 else 's'}"

@@ -1,0 +1,90 @@
+"""``hud demo``: a server that blocks its workers, some load on it, and a profile of it.
+
+Whatever was started is stopped however the demo ends.
+"""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import TYPE_CHECKING
+
+from hud.commands import streams
+from hud.commands.arguments import Parser, add_run_options, number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SAYS = "Starts a server that blocks its workers, puts load on it and profiles it."
+LONGEST_S = 3600
+SPARE_S = 60
+"""Server and load end by themselves so long after the demo should have ended."""
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument(
+        "--duration",
+        "--seconds",
+        type=number("a duration", 1.0, 3600.0, "s"),
+        default=10.0,
+        metavar="S",
+        help="how long to profile (default 10)",
+    )
+    parser.add_argument("--live", action="store_true", help="the screen instead of a summary")
+    parser.add_argument(
+        "--build", action="store_true", help="build the server from source with cargo"
+    )
+    parser.set_defaults(target=None, debug_file=[])
+    add_run_options(parser)
+
+
+def run(options: Namespace) -> int:
+    from hud.commands.profile import check, profile
+    from hud.commands.request import request_of
+    from hud.target.find import find_target
+
+    request = request_of(options, headless=options.headless or not options.live)
+    check(request)
+
+    def say(text: str) -> None:
+        if not options.quiet:
+            streams.say(f"hud demo: {text}")
+
+    return run_demo(
+        lambda pid: profile(find_target(None, pid), request),
+        seconds=options.duration,
+        say=say,
+        build=options.build,
+    )
+
+
+def run_demo(
+    profile: Callable[[int], int],
+    *,
+    seconds: float,
+    say: Callable[[str], None],
+    build: bool = False,
+) -> int:
+    """Start server and load, call ``profile`` with the server's pid, stop all; its result.
+
+    ``seconds``: how long the profile is meant to take; 0 = until it returns, but at most an hour.
+    ``say`` gets one line per step. ``build``: make the server with cargo instead of taking the
+    prebuilt one. Raises HudError when there is no server to start.
+    """
+    from hud.demo import load, server
+    from hud.target.rights import ordinary_user
+
+    life = min(seconds or LONGEST_S, LONGEST_S) + SPARE_S
+    guest = ordinary_user()
+    account = load.Account()
+    with server.running(guest, seconds=life, say=say, build=build) as (process, port):
+        user = f" as uid {guest.uid}" if guest else ""
+        say(f"demo server: pid {process.pid}{user}, {server.WORKERS} workers, {load.HOST}:{port}")
+        with load.running(port, account, seconds=life, user=guest):
+            say(f"load: {load.CLIENTS} clients, {len(set(load.PATHS))} kinds of request in turn")
+            result = profile(process.pid)
+            status = process.poll()
+    tally = account.tally()
+    if status is not None:
+        say(f"demo server: ended by itself, status {status}")
+    say(f"load: {tally.answered} requests answered, {tally.failed} not; all stopped")
+    return result

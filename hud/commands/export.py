@@ -1,0 +1,51 @@
+"""``hud export``: what a recorded run would have written and shown when it ended."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from hud.commands.arguments import Parser, add_format, add_recording
+from hud.commands.streams import say
+from hud.errors import UsageError
+from hud.text import printable
+
+if TYPE_CHECKING:
+    from hud.commands.deliver import Output
+
+SAYS = "Writes what the recorded run would have written, and prints its summary."
+
+
+def add_arguments(parser: Parser) -> None:
+    add_recording(parser)
+    parser.add_argument("-o", "--output", metavar="OUT", help="where to (- stdout)")
+    add_format(parser)
+
+
+def run(options: Namespace) -> int:
+    if options.format and options.output is None:
+        raise UsageError("--format without --output", "add -o FILE")
+
+    from hud.commands.deliver import Output, check
+
+    output = Output(options.output, options.format, verbose=options.verbose)
+    check(output)
+    deliver_recording(options.file, output)
+    return 0
+
+
+def deliver_recording(path: str, output: Output) -> None:
+    """As the live run would have been delivered."""
+    from hud.analysis.garbage import rare_collections
+    from hud.commands.deliver import deliver
+    from hud.record.reader import Reader, open_recording
+    from hud.record.replay import Replay
+
+    with closing(open_recording(path)) as source, rare_collections():
+        reader = Reader(source)
+        run = Replay(reader.tales())
+        run.advance()
+    if reader.lacks:
+        say(f"hud: {printable(path)} is incomplete, {reader.lacks}")
+    deliver(run.analyzer, run.snapshot(), output)

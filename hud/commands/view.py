@@ -1,0 +1,67 @@
+"""``hud view``: a recording on the screen."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from contextlib import closing
+
+from hud.commands.arguments import SECONDS, Parser, add_recording, add_theme, number
+from hud.commands.streams import say
+from hud.text import printable
+
+SAYS = "Shows a recording on the screen, at its end or from --at on."
+_LARGE = 1_000_000
+"""Bytes of a file that takes a moment to read."""
+
+
+def add_arguments(parser: Parser) -> None:
+    add_recording(parser)
+    parser.add_argument(
+        "--at",
+        type=number("a position", *SECONDS, "s"),
+        metavar="S",
+        help="play from S seconds after its begin",
+    )
+    parser.add_argument(
+        "--speed",
+        type=number("a speed", 0.1, 1000.0, "times"),
+        default=1.0,
+        metavar="X",
+        help="play X times as fast (default 1)",
+    )
+    add_theme(parser)
+
+
+def run(options: Namespace) -> int:
+    """The screen where there is a terminal for it, else the summary."""
+    from hud.tui.terminal import unavailable
+
+    reason = unavailable()
+    if reason:
+        say(f"hud: no screen, because {reason}: this is the summary")
+        _summarize(options.file)
+    else:
+        _play(options)
+    return 0
+
+
+def _summarize(path: str) -> None:
+    from hud.commands.deliver import Output
+    from hud.commands.export import deliver_recording
+
+    deliver_recording(path, Output())
+
+
+def _play(options: Namespace) -> None:
+    from hud.analysis.garbage import rare_collections
+    from hud.commands.contents import in_bytes
+    from hud.commands.player import play
+    from hud.record.reader import open_recording
+    from hud.record.replay import Film
+
+    with closing(open_recording(options.file)) as source, rare_collections():
+        size = source.seek(0, 2)
+        if size >= _LARGE:
+            say(f"hud: reading {printable(options.file)}, {in_bytes(size)}")
+        film = Film(source)
+        play(film, options.speed, options.at, options.theme, film.lacks)

@@ -1,0 +1,1 @@
+"""The demo's server, which blocks its workers, and the load on it."""
