@@ -18,9 +18,10 @@ from typing import NamedTuple, Protocol
 from hud import __version__
 from hud.analysis.garbage import rare_collections
 from hud.analysis.recording import Recording
+from hud.analysis.results import Snapshot
 from hud.analysis.snapshot import Analyzer
 from hud.analysis.spots import spots
-from hud.model import Batch, RunInfo, Snapshot
+from hud.model import Batch, RunInfo
 from hud.profiler import Profiler
 from hud.wish import Clear, Quit, Threshold, Window, Wish
 

@@ -19,7 +19,8 @@ from hud.analysis.frameworks import is_framework, is_sealed, polls_task, runs_ha
 from hud.analysis.remedies_libraries import ASYNC_LIBRARIES, LIBRARIES, PUBLIC
 from hud.analysis.remedies_std import REST
 from hud.analysis.remedy import ASYNC, LIBRARY, NAMELESS, OPAQUE, OWN, SELECT, Remedy
-from hud.model import Blocker, Cause, Frame, Origin, Stack
+from hud.analysis.results import Blocker, Cause
+from hud.model import Frame, Origin, Stack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

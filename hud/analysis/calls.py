@@ -7,7 +7,7 @@ import re
 import stat
 
 from hud.analysis.callnumbers import CALLS
-from hud.model import Cause
+from hud.analysis.results import Cause
 
 NO_CALL = 0xFFFFFFFF
 """``event.info`` of a sleep outside every system call."""

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from hud.analysis.blame import culpable
 from hud.analysis.calls import LIKELY, NO_CALL, ON_PATHS, SURE, call_name, descriptor_cause
 from hud.analysis.frameworks import is_sealed, runs_handler, runs_task
-from hud.model import Cause, Frame, Origin
+from hud.analysis.results import Cause
+from hud.model import Frame, Origin
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

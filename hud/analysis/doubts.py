@@ -15,7 +15,8 @@ from hud.model import SampleFlag
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from hud.model import Snapshot, Stack
+    from hud.analysis.results import Snapshot
+    from hud.model import Stack
 
 DOUBTS = SampleFlag.TICK_UNKNOWN | SampleFlag.AWAITED
 REASONS = {

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from hud.analysis.blame import NOT_RESOLVED, Blames
 from hud.analysis.causes import Finding, cause_of, holds_lock
 from hud.analysis.doubts import one_turn
-from hud.model import Cause, Episode, Holder, SampleFlag
+from hud.analysis.results import Cause, Episode, Holder
+from hud.model import SampleFlag
 
 if TYPE_CHECKING:
     from hud.analysis.blame import Key

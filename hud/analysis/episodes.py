@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hud.analysis.polls import PollDetector
+from hud.analysis.results import Latency
 from hud.analysis.runs import RunDetector
-from hud.model import Kind, Latency, Sample, SampleFlag, Where
+from hud.model import Kind, Sample, SampleFlag, Where
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -13,7 +13,8 @@ from hud.analysis.spots import blamed_frame
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hud.model import Blocker, Snapshot, Stack
+    from hud.analysis.results import Blocker, Snapshot
+    from hud.model import Stack
 
 CURE = "CARGO_PROFILE_RELEASE_DEBUG=1 cargo build --release"
 _SCANNED = 50

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from hud.analysis import figures
 
 if TYPE_CHECKING:
-    from hud.model import Blocker
+    from hud.analysis.results import Blocker
 
 STUCK_NS = 1_000_000_000
 """A poll that has lasted as long (and at least the threshold) is stuck."""

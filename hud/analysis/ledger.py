@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hud.analysis.blame import Key
-    from hud.model import Episode
+    from hud.analysis.results import Episode
 
 _MANY_MOVES = 2_000
 

@@ -12,18 +12,8 @@ from typing import TYPE_CHECKING
 from hud.analysis.calls import DESCRIPTOR, STOPPED, call_name, machine_of
 from hud.analysis.doubts import doubts_of
 from hud.analysis.drafts import Candidate, Draft
-from hud.model import (
-    BEGAN_BEFORE,
-    FILE_TYPE,
-    Cause,
-    Episode,
-    Holder,
-    Kind,
-    Method,
-    Sample,
-    SampleFlag,
-    Where,
-)
+from hud.analysis.results import Cause, Episode, Holder, Method
+from hud.model import BEGAN_BEFORE, FILE_TYPE, Kind, Sample, SampleFlag, Where
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -11,10 +11,10 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from hud.model import Pressure
+from hud.analysis.results import Pressure
 
 if TYPE_CHECKING:
-    from hud.model import Latency
+    from hud.analysis.results import Latency
 
 
 _Key = tuple[str, str, int]

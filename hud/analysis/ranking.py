@@ -11,17 +11,18 @@ from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from hud.analysis.results import Blocker, Case, HolderUse
 from hud.analysis.tally import SLICE_NS, added, heaviest, largest_first
-from hud.model import Blocker, Case, HolderUse, Origin
+from hud.model import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from hud.analysis.blame import Blame, Blames, Key
     from hud.analysis.ledger import Ledger
+    from hud.analysis.results import Cause
     from hud.analysis.runtimes import Shares
     from hud.analysis.tally import Tally
-    from hud.model import Cause
 
     TypesOf = Callable[[Tally], tuple[tuple[str, int], ...]]
 

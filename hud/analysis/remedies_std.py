@@ -20,7 +20,7 @@ from hud.analysis.remedy import (
     crates,
     row,
 )
-from hud.model import Cause
+from hud.analysis.results import Cause
 
 _FILES = frozenset((Cause.FILE, Cause.SYNC, Cause.SYSCALL, Cause.CPU))
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from hud.analysis.blame import user_part
 from hud.analysis.drafts import Candidate, Draft
-from hud.model import Cause, Episode, Kind, Method, Sample
+from hud.analysis.results import Cause, Episode, Method
+from hud.model import Kind, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from hud.model import Rung, RuntimeUse, TimeSplit
+from hud.analysis.results import RuntimeUse
+from hud.model import Rung, TimeSplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from hud.analysis.results import WorkerUse
     from hud.analysis.tally import Durations
-    from hud.model import WorkerUse
 
 BLOCK_ON = "block_on"
 """Stands for the runtime of threads that poll a root future and drive no scheduler."""

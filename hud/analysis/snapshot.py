@@ -19,24 +19,18 @@ from hud.analysis.pressure import Waits
 from hud.analysis.quality import Quality
 from hud.analysis.ranking import Ranking
 from hud.analysis.recording import Used
+from hud.analysis.results import Episode, Snapshot, TaskUse, WorkerUse
 from hud.analysis.runtimes import Buried
 from hud.analysis.tally import Durations, Tally, largest_first
 from hud.analysis.tasks import task_uses
 from hud.analysis.types import joined, type_name
-from hud.model import (
-    Episode,
-    Kind,
-    Snapshot,
-    TaskUse,
-    TimeSplit,
-    WorkerUse,
-)
+from hud.model import Kind, TimeSplit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hud.analysis.recording import Recording
-    from hud.model import Latency
+    from hud.analysis.results import Latency
 
 _MAX_EPISODES = 500_000
 _MAX_HELD = 100_000

@@ -10,7 +10,8 @@ from hud.model import Frame, Origin, Spot
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hud.model import Blocker, Snapshot, Stack
+    from hud.analysis.results import Blocker, Snapshot
+    from hud.model import Stack
 
 MOST_BLOCKERS = 20
 

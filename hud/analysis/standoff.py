@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 from hud.analysis import figures
 from hud.analysis.causes import holds_lock
 from hud.analysis.lasting import STUCK_NS, all_last
-from hud.model import Cause, Standoff
+from hud.analysis.results import Cause, Standoff
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from hud.model import Blocker, Episode, Stack, ThreadState
+    from hud.analysis.results import Blocker, Episode
+    from hud.model import Stack, ThreadState
 
 FIX = "take these locks in one order everywhere, or never one while holding the other"
 WHY = (

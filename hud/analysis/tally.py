@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from hud.analysis.blame import Blame
-    from hud.model import Cause, Episode
+    from hud.analysis.results import Cause, Episode
 
     _Key = TypeVar("_Key")
 

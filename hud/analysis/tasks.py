@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hud.model import TaskKind, TaskUse
+from hud.analysis.results import TaskUse
+from hud.model import TaskKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from hud.analysis.recording import Recording
-    from hud.model import Episode
+    from hud.analysis.results import Episode
 
 LATEST = 8
 """Ids of blocking tasks that are kept for each kind."""

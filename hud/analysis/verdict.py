@@ -20,7 +20,7 @@ from hud.model import Rung
 from hud.text import printable
 
 if TYPE_CHECKING:
-    from hud.model import Episode, RuntimeUse, Snapshot, WorkerUse
+    from hud.analysis.results import Episode, RuntimeUse, Snapshot, WorkerUse
 
 _MOST_OTHERS = 2
 """Runtimes beside the worst one that are named."""

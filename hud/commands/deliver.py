@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import BinaryIO
 
+    from hud.analysis.results import Snapshot
     from hud.analysis.snapshot import Analyzer
-    from hud.model import Snapshot
     from hud.wish import Export
 
 

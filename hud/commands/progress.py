@@ -7,7 +7,7 @@ import sys
 from contextlib import suppress
 from shutil import get_terminal_size
 
-from hud.model import Snapshot
+from hud.analysis.results import Snapshot
 from hud.text import printable
 
 

@@ -9,7 +9,7 @@ from hud.tui.app import LiveScreen
 from hud.wish import Export
 
 if TYPE_CHECKING:
-    from hud.model import Snapshot
+    from hud.analysis.results import Snapshot
     from hud.wish import Wish
 
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import BinaryIO
 
+    from hud.analysis.results import Snapshot
     from hud.analysis.snapshot import Analyzer
-    from hud.model import Snapshot
 
     Write = Callable[[Analyzer, Snapshot, BinaryIO], None]
     """Writes what the analyzer held when it gave this snapshot."""

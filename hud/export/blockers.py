@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis import figures, lasting
 from hud.analysis.advice import advise, advise_stack
+from hud.analysis.results import Blocker, Cause, HolderUse, Snapshot
 from hud.export import code
 from hud.export.wrap import wrapped
-from hud.model import Blocker, Cause, HolderUse, Snapshot
 from hud.text import printable
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from hud.analysis.spots import blamed_frame
 from hud.text import printable, shortened
 
 if TYPE_CHECKING:
-    from hud.model import Blocker, Code, Precision, Snapshot
+    from hud.analysis.results import Blocker, Snapshot
+    from hud.model import Code, Precision
 
 LINES = 2
 """Of the source, before and after the one."""

@@ -15,7 +15,7 @@ from hud.text import printable
 if TYPE_CHECKING:
     from typing import Any
 
-    from hud.model import Snapshot, TaskUse
+    from hud.analysis.results import Snapshot, TaskUse
 
 MOST_ROWS = 12
 EVERY = "every poll"

@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hud.analysis import doubts, figures, inlining
+from hud.analysis.results import Pressure, Snapshot
 from hud.analysis.verdict import living, nothing_else, sentences
 from hud.export.blockers import blocker_table
 from hud.export.polls import poll_table
 from hud.export.wrap import wrapped
-from hud.model import Losses, Pressure, Rung, Snapshot
+from hud.model import Losses, Rung
 from hud.text import printable
 
 if TYPE_CHECKING:

@@ -19,11 +19,12 @@ from hud.analysis.advice import advise_stack
 from hud.analysis.blame import Blame, Blames, frame_name
 from hud.analysis.calls import NO_CALL, call_name, machine_of
 from hud.analysis.doubts import REASONS
+from hud.analysis.results import Cause, Method
 from hud.analysis.tails import remark
 from hud.analysis.types import type_name
 from hud.analysis.verdict import sentences
 from hud.export.polls import poll_data
-from hud.model import Cause, Frame, Method, Origin, Precision
+from hud.model import Frame, Origin, Precision
 from hud.text import printable
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
     import msgspec
 
     from hud.analysis.recording import Recording
+    from hud.analysis.results import Episode, Holder, Latency, Snapshot, Standoff
     from hud.analysis.snapshot import Analyzer
-    from hud.model import Episode, Holder, Latency, Snapshot, Standoff
 
     Event = dict[str, Any]
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import BinaryIO
 
-    from hud.model import Snapshot
+    from hud.analysis.results import Snapshot
     from hud.record.format import Tale
     from hud.record.reader import Place
 

@@ -30,7 +30,7 @@ from hud.wish import Quit, Wish
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hud.model import Snapshot
+    from hud.analysis.results import Snapshot
     from hud.wish import Playback
 
 _NOTICE_NS = 6_000_000_000

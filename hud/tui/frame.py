@@ -10,7 +10,7 @@ from hud.tui.views import header, main, playback, pressure, small, stack, tasks,
 from hud.tui.views import help as help_view
 
 if TYPE_CHECKING:
-    from hud.model import Snapshot
+    from hud.analysis.results import Snapshot
     from hud.tui.style import Line
 
 _BODIES = {

@@ -11,8 +11,9 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, TypeVar
 
 from hud.analysis.blame import short_place
+from hud.analysis.results import Blocker, Cause, HolderUse
 from hud.analysis.tally import heaviest, largest_first
-from hud.model import Blocker, Cause, HolderUse, Origin, bucket_floor_ns
+from hud.model import Origin, bucket_floor_ns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -10,13 +10,13 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hud.model import Cause
+from hud.analysis.results import Cause
 from hud.tui import groups
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hud.model import Blocker, Snapshot
+    from hud.analysis.results import Blocker, Snapshot
 
 Key = tuple[str, str, str]
 """What makes a blocker the same in the next snapshot, as in analysis."""

@@ -11,7 +11,7 @@ from hud.tui.views import code, main, pressure, stack, tasks, timeline, workers
 from hud.tui.views import help as help_view
 
 if TYPE_CHECKING:
-    from hud.model import Snapshot
+    from hud.analysis.results import Snapshot
 
 
 class Page(NamedTuple):

@@ -20,7 +20,7 @@ from hud.tui.text import UNICODE, Glyphs
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hud.model import Blocker, Snapshot
+    from hud.analysis.results import Blocker, Snapshot
     from hud.wish import Playback
 
 HELD_NS = 2_000_000_000

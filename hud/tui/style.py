@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from hud.model import Cause
+from hud.analysis.results import Cause
 
 
 class Span(NamedTuple):

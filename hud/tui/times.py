@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis.blame import blame
-from hud.model import Cause
+from hud.analysis.results import Cause
 from hud.tui import listing
 from hud.tui.keys import Act
 from hud.tui.state import At, Span, body_height, first_shown, header_height
@@ -20,7 +20,7 @@ from hud.tui.views import workers
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hud.model import Blocker, Episode, Snapshot
+    from hud.analysis.results import Blocker, Episode, Snapshot
     from hud.tui.keys import Click
     from hud.tui.state import Size, UiState
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hud import wish
-from hud.model import Cause
+from hud.analysis.results import Cause
 from hud.tui import frame, pages, prompt, replay, times, yank
 from hud.tui.keys import TABS, Act, Action, Click, Scope, Typed
 from hud.tui.listing import NO_FILTER, SORTS, Group, key_of
@@ -18,7 +18,7 @@ from hud.tui.state import At, Line, Prompt, Size, UiState, first_shown, settle
 from hud.tui.views import header, playback, tasks, workers
 
 if TYPE_CHECKING:
-    from hud.model import Snapshot
+    from hud.analysis.results import Snapshot
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from hud.analysis import figures
 from hud.analysis.blame import blame
 from hud.analysis.doubts import in_words
 from hud.analysis.lasting import STUCK_NS
+from hud.analysis.results import Cause, Snapshot, WorkerUse
 from hud.analysis.verdict import nothing_else, sentences, stuck_episodes
-from hud.model import Cause, Origin, Rung, Snapshot, Where, WorkerUse
+from hud.model import Origin, Rung, Where
 from hud.tui.text import clean
 
 _POLLS = (Where.POLL, Where.ROOT)

@@ -19,7 +19,7 @@ from hud.tui.views import stack
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hud.model import Blocker, Snapshot
+    from hud.analysis.results import Blocker, Snapshot
     from hud.tui.state import UiState
     from hud.tui.style import Line
 

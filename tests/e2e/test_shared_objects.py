@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 from benchmarks.truth import Find, judge, read_deeds, read_finds  # noqa: E402
 
-from hud.model import Method  # noqa: E402
+from hud.analysis.results import Method  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable

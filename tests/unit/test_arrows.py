@@ -189,6 +189,12 @@ def test_at_most_one_module_of_the_screen_knows_blessed() -> None:
         ("profiler", "symbols", False),
         ("tui", "profiler", False),
         ("analysis", "analysis.store", True),
+        ("profiler", "analysis.results", False),
+        ("probe", "analysis.results", False),
+        ("runtime", "analysis.results", False),
+        ("symbols", "analysis.results", False),
+        ("resolver", "analysis.results", False),
+        ("model", "analysis.results", False),
     ],
 )
 def test_the_table_itself(layer: str, target: str, allowed: bool) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from hud.analysis import figures
+from hud.analysis.results import Snapshot
 from hud.export import summary, trace
-from hud.model import Snapshot
 from hud.record.reader import Reader
 from hud.record.replay import Replay
 from hud.tui.frame import compose

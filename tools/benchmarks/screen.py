@@ -18,8 +18,8 @@ from benchmarks import table
 
 from hud.analysis.garbage import rare_collections
 from hud.analysis.recording import Recording
+from hud.analysis.results import Snapshot
 from hud.analysis.snapshot import Analyzer
-from hud.model import Snapshot
 from hud.tui import keys
 from hud.tui.frame import compose
 from hud.tui.state import Size, UiState, settle

@@ -9,7 +9,8 @@ from hud.tui.style import Line, Span
 from hud.tui.text import clean
 
 if TYPE_CHECKING:
-    from hud.model import Blocker, Code, Snapshot
+    from hud.analysis.results import Blocker, Snapshot
+    from hud.model import Code
 
 
 MACHINE_CODE = "machine code"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hud.analysis import figures
+from hud.analysis.results import Snapshot
 from hud.analysis.verdict import living, stuck_episodes
-from hud.model import Rung, Snapshot
+from hud.model import Rung
 from hud.tui.keys import TABS, Scope, footer
 from hud.tui.layout import Item, block, clip, spread, width_of
 from hud.tui.listing import DEFAULT_SORT, Group

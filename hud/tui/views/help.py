@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from hud.model import Losses, Snapshot
+from hud.analysis.results import Snapshot
+from hud.model import Losses
 from hud.tui.keys import help_rows_at
 from hud.tui.layout import block, width_of
 from hud.tui.style import Line, Span

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hud.analysis import figures, lasting
 from hud.analysis.advice import advise
-from hud.model import Blocker
+from hud.analysis.results import Blocker
 from hud.tui import folding, frames, groups
 from hud.tui.kept import Kept
 from hud.tui.layout import Column, Table, block, clip
@@ -25,7 +25,7 @@ from hud.tui.text import (
 )
 
 if TYPE_CHECKING:
-    from hud.model import Snapshot
+    from hud.analysis.results import Snapshot
     from hud.tui.state import UiState
     from hud.tui.text import Glyphs
 

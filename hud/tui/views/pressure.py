@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hud.analysis import figures
-from hud.model import Cause
+from hud.analysis.results import Cause
 from hud.tui.keys import Scope
 from hud.tui.layout import Column, Table, block
 from hud.tui.state import first_shown
@@ -15,7 +15,7 @@ from hud.tui.text import clean, count, cut, duration, pad, spoken
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hud.model import Pressure, Snapshot
+    from hud.analysis.results import Pressure, Snapshot
     from hud.tui.state import UiState
 
 _MARGIN = 3

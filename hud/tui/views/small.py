@@ -10,7 +10,7 @@ from hud.tui.text import pieces
 from hud.tui.verdict import verdict
 
 if TYPE_CHECKING:
-    from hud.model import Snapshot
+    from hud.analysis.results import Snapshot
     from hud.tui.state import UiState
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from hud.analysis import figures
 from hud.analysis.advice import advise
-from hud.model import Blocker, Cause, Snapshot, bucket_floor_ns
+from hud.analysis.results import Blocker, Cause, Snapshot
+from hud.model import bucket_floor_ns
 from hud.tui import folding, frames, groups
 from hud.tui.layout import block
 from hud.tui.style import Line, Span, cause_style

@@ -25,7 +25,8 @@ from hud.tui.text import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hud.model import PollStats, Snapshot, TaskUse
+    from hud.analysis.results import Snapshot, TaskUse
+    from hud.model import PollStats
     from hud.tui.state import UiState
 
 _MARGIN = 3

@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from hud.analysis import blame
-from hud.model import Cause
+from hud.analysis.results import Cause
 from hud.tui import listing, times
 from hud.tui.layout import block, clip
 from hud.tui.state import first_shown
@@ -16,7 +16,7 @@ from hud.tui.text import cells, clean, clock, duration, name, pad, spoken
 from hud.tui.views import workers
 
 if TYPE_CHECKING:
-    from hud.model import Episode, Snapshot
+    from hud.analysis.results import Episode, Snapshot
     from hud.tui.state import UiState
     from hud.tui.text import Glyphs
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hud.analysis import figures
-from hud.model import Cause, Rung, Snapshot, TimeSplit, Where, WorkerUse
+from hud.analysis.results import Cause, Snapshot, WorkerUse
+from hud.model import Rung, TimeSplit, Where
 from hud.tui.keys import Scope
 from hud.tui.layout import Column, Table, block
 from hud.tui.state import first_shown

@@ -11,7 +11,8 @@ import pytest
 from hud.analysis.advice import ADVICE, LONGEST, NO_ADVICE, advise, advise_stack, match
 from hud.analysis.remedies_libraries import PUBLIC
 from hud.analysis.remedy import ASYNC, LIBRARY, NAMELESS, OPAQUE, OWN, Remedy
-from hud.model import Blocker, Case, Cause, Frame, Origin, Stack
+from hud.analysis.results import Blocker, Case, Cause
+from hud.model import Frame, Origin, Stack
 from hud.symbols.names import readable, whose
 
 MS = 1_000_000

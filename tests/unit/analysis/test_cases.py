@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from hud.analysis import inlining
 from hud.analysis.advice import advise
+from hud.analysis.results import Case, Cause, Snapshot
 from hud.analysis.snapshot import Analyzer
 from hud.export import summary
-from hud.model import Batch, Case, Cause, Frame, Origin, Snapshot, Stack, TaskKind
+from hud.model import Batch, Frame, Origin, Stack, TaskKind
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -12,7 +12,8 @@ import pytest
 
 from hud.analysis.calls import CALLS, LIKELY, NO_CALL, SURE, call_name, machine_of
 from hud.analysis.causes import cause_of, holds_lock
-from hud.model import Cause, Frame, Origin
+from hud.analysis.results import Cause
+from hud.model import Frame, Origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable

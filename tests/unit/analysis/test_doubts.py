@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hud.analysis.results import Snapshot
 from hud.analysis.snapshot import Analyzer
 from hud.export import summary, trace
-from hud.model import Frame, SampleFlag, Snapshot, Stack
+from hud.model import Frame, SampleFlag, Stack
 from hud.tui.verdict import caveats, verdict
 
 if TYPE_CHECKING:

@@ -7,21 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from hud.analysis.results import Cause, Episode, Holder, Method
 from hud.analysis.snapshot import Analyzer
-from hud.model import (
-    BEGAN_BEFORE,
-    Batch,
-    Cause,
-    Culprit,
-    Detection,
-    Episode,
-    Holder,
-    Method,
-    Rung,
-    SampleFlag,
-    Stack,
-    Where,
-)
+from hud.model import BEGAN_BEFORE, Batch, Culprit, Detection, Rung, SampleFlag, Stack, Where
 
 if TYPE_CHECKING:
     from types import ModuleType

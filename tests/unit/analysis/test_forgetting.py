@@ -30,7 +30,8 @@ from hud.profiler.told import Told
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from hud.model import Sample, Snapshot, ThreadState
+    from hud.analysis.results import Snapshot
+    from hud.model import Sample, ThreadState
 
 WORKERS = (1, 2, 3)
 VTABLE = 0x77

@@ -9,14 +9,15 @@ import pytest
 
 from hud.analysis import lasting, standoff
 from hud.analysis.advice import advise
+from hud.analysis.results import Cause
 from hud.analysis.snapshot import Analyzer
 from hud.analysis.tally import bucket_of
-from hud.model import BEGAN_BEFORE, Cause, Kind, Sample, SampleFlag, Where
+from hud.model import BEGAN_BEFORE, Kind, Sample, SampleFlag, Where
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from hud.model import Snapshot
+    from hud.analysis.results import Snapshot
 
 
 def test_every_figure_of_a_blocker_is_of_own_time(build: ModuleType) -> None:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hud.analysis.results import Cause, Pressure, Snapshot
 from hud.analysis.snapshot import Analyzer
 from hud.analysis.stacks import StackStore
-from hud.model import Cause, Pressure, Snapshot, Stack, Worker
+from hud.model import Stack, Worker
 
 if TYPE_CHECKING:
     from types import ModuleType

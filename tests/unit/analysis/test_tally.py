@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from hud.analysis import figures
 from hud.analysis.blame import Blame
+from hud.analysis.results import Cause, Episode, Method
 from hud.analysis.tally import SLICE_NS, Durations, Tally, heaviest, nearest_rank
-from hud.model import Cause, Episode, Method
 
 SPANS = st.tuples(st.integers(0, 70 * 10**9), st.integers(1, 30 * 10**9))
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hud.analysis.recording import Recording
+from hud.analysis.results import Snapshot
 from hud.analysis.snapshot import Analyzer
 from hud.analysis.verdict import living, sentences
-from hud.model import Batch, Child, HostPressure, Snapshot, TasksRead, TimeSplit, Where, Worker
+from hud.model import Batch, Child, HostPressure, TasksRead, TimeSplit, Where, Worker
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hud.analysis.pressure import Waits
-from hud.model import Latency, Pressure
+from hud.analysis.results import Latency, Pressure
 
 MS = 1_000_000
 OWN = 7

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hud import cli
+from hud.analysis.results import Cause
 from hud.commands import COMMANDS
 from hud.commands import help as topics
 from hud.errors import UsageError
 from hud.export import FORMATS, summary
-from hud.model import Cause, Rung
+from hud.model import Rung
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

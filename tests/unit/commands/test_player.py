@@ -15,7 +15,7 @@ from hud.record.replay import Film, Replay
 from hud.wish import Play, Playback, Seek, Speed, Window
 
 if TYPE_CHECKING:
-    from hud.model import Snapshot
+    from hud.analysis.results import Snapshot
     from hud.record.format import Tale
 
 REAL = Path(__file__).parents[2] / "data" / "demo.hud"

@@ -14,7 +14,7 @@ from hud.model import Code
 
 if TYPE_CHECKING:
     from hud.analysis.recording import Recording
-    from hud.model import Snapshot
+    from hud.analysis.results import Snapshot
 
 SOURCE = tuple((number, f"\tline {number}") for number in range(82, 95))
 INSTRUCTIONS = (

@@ -14,7 +14,7 @@ from hud.model import BUCKETS, Batch, PollStats, TaskKind
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from hud.model import Snapshot
+    from hud.analysis.results import Snapshot
 
 
 def stats(vtable: int, counts: dict[int, int], busy_ns: int, max_ns: int) -> PollStats:

@@ -8,25 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from hud.analysis.results import HolderUse
 from hud.analysis.snapshot import Analyzer
 from hud.export import summary
-from hud.model import (
-    Detection,
-    HolderUse,
-    HostPressure,
-    Losses,
-    Rung,
-    Target,
-    TasksRead,
-    Worker,
-)
+from hud.model import Detection, HostPressure, Losses, Rung, Target, TasksRead, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
     from hud.analysis.recording import Recording
-    from hud.model import Snapshot
+    from hud.analysis.results import Snapshot
 
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 

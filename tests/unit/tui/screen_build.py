@@ -5,37 +5,39 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from hud.model import (
+from hud.analysis.results import (
     Blocker,
     Case,
     Cause,
-    Code,
-    Detection,
     Episode,
-    Frame,
     Holder,
     HolderUse,
-    HostPressure,
-    Losses,
     Method,
-    Origin,
-    PollStats,
     Pressure,
-    Rung,
-    RunInfo,
     RuntimeUse,
     Snapshot,
+    TaskUse,
+    WorkerUse,
+)
+from hud.model import (
+    Code,
+    Detection,
+    Frame,
+    HostPressure,
+    Losses,
+    Origin,
+    PollStats,
+    Rung,
+    RunInfo,
     Stack,
     Target,
     TaskCount,
     TaskKind,
     TasksRead,
-    TaskUse,
     ThreadState,
     TimeSplit,
     Where,
     Worker,
-    WorkerUse,
 )
 
 MS = 1_000_000

@@ -22,7 +22,7 @@ from screen_build import (
     snapshot,
 )
 
-from hud.model import Blocker, Cause, Snapshot
+from hud.analysis.results import Blocker, Cause, Snapshot
 from hud.tui import keys, pages, times
 from hud.tui.frame import compose
 from hud.tui.keys import BINDINGS, TABS, Act, Click, Scope, Typed

@@ -32,22 +32,17 @@ from screen_build import (
     worker,
 )
 
+from hud.analysis.results import Cause, Holder, HolderUse, Pressure, Snapshot, TaskUse
 from hud.analysis.snapshot import Analyzer
 from hud.model import (
-    Cause,
     Code,
-    Holder,
-    HolderUse,
     HostPressure,
     Losses,
     Origin,
     PollStats,
-    Pressure,
     Rung,
-    Snapshot,
     TaskCount,
     TaskKind,
-    TaskUse,
     Where,
 )
 from hud.tui.frame import compose
