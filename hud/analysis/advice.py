@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from hud.analysis import figures, lasting, standoff
+from hud import figures
+from hud.analysis import lasting, standoff
 from hud.analysis.blame import culpable
 from hud.analysis.frameworks import is_framework, is_sealed, polls_task, runs_handler, runs_task
 from hud.analysis.remedies_libraries import ASYNC_LIBRARIES, LIBRARIES, PUBLIC

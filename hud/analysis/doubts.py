@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hud import figures
 from hud.model import SampleFlag
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def several(snapshot: Snapshot) -> str:
     number = snapshot.tick_unknown + snapshot.awaited
     if not number:
         return ""
-    which = "which" if snapshot.episodes == number == 1 else f"{number:,} of which"
+    which = "which" if snapshot.episodes == number == 1 else f"{figures.count(number)} of which"
     return f", {which} may be several shorter ones"
 
 
@@ -61,15 +62,12 @@ def in_words(snapshot: Snapshot) -> list[str]:
     found = []
     if snapshot.tick_unknown:
         found.append(
-            f"{_polls(snapshot.tick_unknown)} may be several of one task in a row, because the "
-            "scheduler's tick is not known"
+            f"{figures.count(snapshot.tick_unknown, 'poll')} may be several of one task in a row, "
+            "because the scheduler's tick is not known"
         )
     if snapshot.awaited:
         found.append(
-            f"{_polls(snapshot.awaited)} may be two of one task, which awaited something meanwhile"
+            f"{figures.count(snapshot.awaited, 'poll')} may be two of one task, which awaited "
+            "something meanwhile"
         )
     return found
-
-
-def _polls(number: int) -> str:
-    return f"{number:,} poll{'' if number == 1 else 's'}"

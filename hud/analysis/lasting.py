@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hud.analysis import figures
+from hud import figures
 
 if TYPE_CHECKING:
     from hud.analysis.results import Blocker

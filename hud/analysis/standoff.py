@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from hud.analysis import figures
+from hud import figures
 from hud.analysis.causes import holds_lock
 from hud.analysis.lasting import STUCK_NS, all_last
 from hud.analysis.results import Cause, Standoff

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hud.analysis import figures, standoff
+from hud import figures
+from hud.analysis import standoff
 from hud.analysis.blame import blame
 from hud.analysis.doubts import several
 from hud.analysis.lasting import STUCK_NS

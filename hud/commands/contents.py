@@ -7,7 +7,7 @@ from collections import Counter
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from hud.analysis import figures
+from hud import figures
 from hud.analysis.garbage import rare_collections
 from hud.export.summary import SEEN, losses_in_words
 from hud.model import Batch, RunInfo
@@ -35,7 +35,7 @@ def contents(path: str) -> Iterator[str]:
     target, found = about.target, about.detection
     whole = reader.lacks or "whole"
     rows = [
-        ("file", f"{printable(path)}, {in_bytes(size)}, format {reader.major}.{reader.minor}"),
+        ("file", f"{printable(path)}, {figures.size(size)}, format {reader.major}.{reader.minor}"),
         ("integrity", f"{whole}{_unread(size - reader.read)}"),
         ("target", f"{target.name} (pid {target.pid}), {target.executable}"),
         ("recorded", f"{_date(began_ns)} by hud {about.hud_version} on {about.kernel}"),
@@ -64,15 +64,8 @@ def _counted(tales: Iterator[Tale], counts: Counter[str]) -> Iterator[Tale]:
         yield tale
 
 
-def in_bytes(size: int) -> str:
-    """``312 KB``, ``1.2 MB``."""
-    if size >= 1_000_000:
-        return f"{size / 1e6:.1f} MB"
-    return f"{size / 1e3:.0f} KB" if size >= 1_000 else f"{size} bytes"
-
-
 def _unread(size: int) -> str:
-    return f"; the last {in_bytes(size)} cannot be read" if size > 0 else ""
+    return f"; the last {figures.size(size)} cannot be read" if size > 0 else ""
 
 
 def _date(unix_ns: int) -> str:
@@ -99,5 +92,5 @@ def _holds(run: Replay, counts: Counter[str]) -> str:
     return (
         f"{figures.count(counts['samples'], 'sample')}, "
         f"{figures.count(len(run.recording.stacks), 'stack')}, "
-        f"{counts['batches']} batches"
+        f"{figures.count(counts['batches'])} batches"
     )

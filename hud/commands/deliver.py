@@ -8,6 +8,7 @@ from pathlib import Path
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, NamedTuple
 
+from hud import figures
 from hud.commands.streams import show
 from hud.errors import ExportError
 from hud.export import choose, summary
@@ -103,4 +104,4 @@ def _put(out: BinaryIO, text: bytes) -> None:
 
 def _count(analyzer: Analyzer) -> str:
     blocking = sum(episode.cause.blames_code for episode in analyzer.episodes())
-    return f"{blocking} episode{'' if blocking == 1 else 's'}"
+    return figures.count(blocking, "episode")

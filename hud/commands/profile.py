@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hud import resources
+from hud import figures, resources
 from hud.commands import deliver
 from hud.commands.deliver import Output
 from hud.commands.progress import Progress
@@ -134,7 +134,7 @@ def _greeting(profiler: Profiler, request: Request) -> Iterator[str]:
         yield f"sees {_SEES[found.rung]}: {printable(found.reason)}"
     yield (
         f"watching {printable(target.name)} (pid {target.pid}) {until}, "
-        f"{workers} worker{'' if workers == 1 else 's'} so far"
+        f"{figures.count(workers, 'worker')} so far"
     )
 
 
@@ -148,5 +148,5 @@ _SEES: dict[Rung, str] = {
 
 def _recorded(writer: Writer) -> str:
     """``run.hud (312 KB)``, and what it lacks."""
-    size = f"{writer.size / 1e6:.1f} MB" if writer.size >= 1e6 else f"{writer.size / 1e3:.0f} KB"
-    return f"{printable(writer.path)} ({size}{', incomplete' if writer.trouble else ''})"
+    lacks = ", incomplete" if writer.trouble else ""
+    return f"{printable(writer.path)} ({figures.size(writer.size)}{lacks})"

@@ -7,6 +7,7 @@ import sys
 from contextlib import suppress
 from shutil import get_terminal_size
 
+from hud import figures
 from hud.analysis.results import Snapshot
 from hud.text import printable
 
@@ -22,8 +23,8 @@ class Progress:
     def show(self, snapshot: Snapshot, left_s: float) -> None:
         """``left_s`` 0 = without end."""
         ends = f"{left_s:.0f} s left" if left_s else "Ctrl-C ends it"
-        found = f"{snapshot.episodes} blocking poll{'' if snapshot.episodes == 1 else 's'}"
-        line = f"{snapshot.elapsed_ns / 1e9:.0f} s, {ends}: {found}"
+        found = figures.count(snapshot.episodes, "blocking poll")
+        line = f"{figures.long_duration(round(snapshot.elapsed_ns, -9))}, {ends}: {found}"
         if snapshot.blockers:
             line += f", most in {printable(snapshot.blockers[0].function)}"
         self._write(line[: get_terminal_size().columns - 1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from contextlib import closing
 
+from hud import figures
 from hud.commands.arguments import SECONDS, Parser, add_recording, add_theme, number
 from hud.commands.streams import say
 from hud.text import printable
@@ -54,7 +55,6 @@ def _summarize(path: str) -> None:
 
 def _play(options: Namespace) -> None:
     from hud.analysis.garbage import rare_collections
-    from hud.commands.contents import in_bytes
     from hud.commands.player import play
     from hud.record.reader import open_recording
     from hud.record.replay import Film
@@ -62,6 +62,6 @@ def _play(options: Namespace) -> None:
     with closing(open_recording(options.file)) as source, rare_collections():
         size = source.seek(0, 2)
         if size >= _LARGE:
-            say(f"hud: reading {printable(options.file)}, {in_bytes(size)}")
+            say(f"hud: reading {printable(options.file)}, {figures.size(size)}")
         film = Film(source)
         play(film, options.speed, options.at, options.theme, film.lacks)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from hud.analysis import figures, lasting
+from hud import figures
+from hud.analysis import lasting
 from hud.analysis.advice import advise, advise_stack
 from hud.analysis.results import Blocker, Cause, HolderUse, Snapshot
 from hud.export import code
@@ -73,7 +74,7 @@ def _causes(blocker: Blocker) -> str:
 
 _COLUMNS = (
     _Column("share", lambda one: figures.share(one.share), True, 0),
-    _Column("count", lambda one: figures.count(one.count), True, 4),
+    _Column("count", lambda one: figures.short_count(one.count), True, 4),
     _Column("total", lambda one: figures.duration(one.total_ns), True, 0),
     _Column("max", lambda one: figures.duration(one.max_ns), True, 3),
     _Column("p99", lambda one: figures.duration(one.p99_ns), True, 2),

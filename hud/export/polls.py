@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hud.analysis import figures
+from hud import figures
 from hud.analysis.tasks import kind_name
 from hud.model import quantile_ns
 from hud.text import printable
@@ -63,17 +63,10 @@ def _cells(use: TaskUse) -> list[str]:
     return [
         figures.count(stats.polls),
         figures.duration(stats.busy_ns),
-        *(_short(quantile_ns(stats, share)) for _, share in _QUANTILES),
-        _short(stats.max_ns),
+        *(figures.duration(quantile_ns(stats, share)) for _, share in _QUANTILES),
+        figures.duration(stats.max_ns),
         name + where,
     ]
-
-
-def _short(ns: int) -> str:
-    """``620ns``, ``2.9us``, and from 10 us on as everywhere."""
-    if ns < 1_000:
-        return f"{ns}ns"
-    return f"{ns / 1_000:.1f}us" if ns < 9_950 else figures.duration(ns)
 
 
 def poll_data(snapshot: Snapshot) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from hud import figures
 from hud.errors import TargetError
 from hud.model import Detection, Rung, Stack, ThreadName, Worker
 from hud.model import Mapping as Region
@@ -273,7 +274,7 @@ def _copy(found: Found, name: str, block: Block, live: Live) -> Copy | str:
 
 def _threads(confirmation: Confirmation) -> str:
     count = len(confirmation.readings)
-    return f"{count} thread{'' if count == 1 else 's'}, {confirmation.entered} inside a runtime"
+    return f"{figures.count(count, 'thread')}, {confirmation.entered} inside a runtime"
 
 
 def classes_of(stacks: Mapping[int, Sequence[Stack]]) -> dict[int, ThreadClass]:

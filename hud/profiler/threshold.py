@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from hud import figures
 from hud.model import PollStats, quantile_ns
 
 FACTOR = 3
@@ -33,7 +34,7 @@ def choose(polls: Sequence[PollStats]) -> Choice | None:
         return None
     p99 = quantile_ns(whole, 0.99)
     threshold = max(FLOOR_NS, FACTOR * p99)
-    words = f"{FACTOR} x p99 {_short(p99)}"
+    words = f"{FACTOR} x p99 {figures.long_duration(p99)}"
     return Choice(threshold, words if threshold > FLOOR_NS else f"{words}, at least 1 ms")
 
 
@@ -52,10 +53,3 @@ def together(polls: Sequence[PollStats]) -> PollStats:
         max_ns=max((stats.max_ns for stats in polls), default=0),
         buckets=tuple(map(sum, columns)),
     )
-
-
-def _short(ns: int) -> str:
-    """``890 ns``, ``42 us``, ``0.2 ms``, ``12 ms``."""
-    if ns < 1_000:
-        return f"{ns} ns"
-    return f"{ns / 1e3:.0f} us" if ns < 95_000 else f"{round(ns / 1e6, 1):g} ms"

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
+from hud import figures
 from hud.model import Rung, ThreadName, Worker
 from hud.runtime.stacks import ThreadClass
 from hud.text import printable
@@ -240,4 +241,4 @@ def _left_out(found: Sequence[ThreadName], kept: Sequence[ThreadName]) -> str:
 
 
 def _count(threads: Sequence[ThreadName]) -> str:
-    return f"{len(threads)} thread{'' if len(threads) == 1 else 's'}"
+    return figures.count(len(threads), "thread")

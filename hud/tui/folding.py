@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from hud.analysis import figures
+from hud import figures
 from hud.analysis.blame import culpable
 from hud.model import Frame, Origin, Stack
 from hud.tui.kept import Kept
@@ -48,7 +48,7 @@ class Row(NamedTuple):
 def outline(stack: Stack, unfold: bool) -> list[Row]:
     """The rows of one stack, outermost first."""
     if stack.frames is None:
-        return [Row(None, f"{_frames(len(stack.addresses))}, names not known yet")]
+        return [Row(None, f"{figures.count(len(stack.addresses), 'frame')}, names not known yet")]
     frames = stack.frames
     blocking = culpable(frames)
     outermost = max((i for i, f in enumerate(frames) if f.origin is Origin.USER), default=-1)
@@ -74,14 +74,10 @@ def _polls(frame: Frame) -> bool:
     return frame.origin is Origin.DEPENDENCY and bool(_POLL.search(frame.function))
 
 
-def _frames(number: int) -> str:
-    return "1 frame" if number == 1 else f"{number} frames"
-
-
 def _fold(frames: list[Frame]) -> str:
     names = dict.fromkeys(_whose(frame) for frame in frames)
     listed = ", ".join(list(names)[:3]) + (" ..." if len(names) > 3 else "")
-    return f"{_frames(len(frames))} of {listed}"
+    return f"{figures.count(len(frames), 'frame')} of {listed}"
 
 
 def _whose(frame: Frame) -> str:

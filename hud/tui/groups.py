@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, TypeVar
 
+from hud import figures
 from hud.analysis.blame import short_place
 from hud.analysis.results import Blocker, Cause, HolderUse
 from hud.analysis.tally import heaviest, largest_first
@@ -77,10 +78,6 @@ def _part(blocker: Blocker) -> Blocker:
     return replace(blocker, count=0, durations=(), waiting_ns=0, pressed=0, lasting=0, lasting_ns=0)
 
 
-def _functions(members: Sequence[Blocker]) -> str:
-    return "1 function" if len(members) == 1 else f"{len(members)} functions"
-
-
 def _ranked(rows: Iterable[Blocker]) -> list[Blocker]:
     return sorted(rows, key=lambda row: (-row.total_ns, row.function))
 
@@ -97,7 +94,7 @@ def _merged(pairs: Sequence[_Part], name: str, file: str) -> Blocker:
     longest = max((one.max_ns for one in members), default=0)
     return Grouped(
         function=name,
-        where=_functions(members),
+        where=figures.count(len(members), "function"),
         file=file,
         line=0,
         origin=members[0].origin if members else Origin.UNKNOWN,

@@ -184,63 +184,9 @@ def pieces(sentence: str, width: int) -> list[str]:
     return lines
 
 
-# --------------------------------------------------------------------------- numbers
-
-
-_UNITS = ((1_000, "us", 0), (1_000_000, "ms", 10), (1_000_000_000, "s", 100))
-"""Nanoseconds, name, and the value below which one decimal is shown."""
-_LONG_UNITS = ((60, "m", 100), (3_600, "h", 100), (86_400, "d", 100))
-
-
-def duration(ns: float) -> str:
-    """Three digits at most: ``310us``, ``3.1ms``, ``92ms``, ``14.2s``, ``16.7m``, ``2.1h``."""
-    ns = max(ns, 0)
-    if ns < 500:
-        return "0"
-    steps = (*_UNITS, *((s * 1_000_000_000, name, below) for s, name, below in _LONG_UNITS))
-    value, unit = 0.0, ""
-    for scale, unit, below in steps:
-        value = ns / scale
-        if round(value, 1) < below:
-            return f"{value:.1f}{unit}"
-        if round(value) < 1000:
-            return f"{round(value)}{unit}"
-    return f"{min(round(value), 999)}{unit}"
-
-
-def spoken(ns: float) -> str:
-    """A duration in a sentence: ``3.1 ms``, ``66 ms``, ``4.2 s``, ``2 min 14 s``, ``3 h 5 min``."""
-    seconds = int(max(ns, 0) // 1_000_000_000)
-    if seconds < 60:
-        short = duration(ns)
-        digits = short.rstrip("usm")
-        return f"{digits} {short[len(digits) :] or 's'}".replace(".0 ", " ")
-    if seconds < 3600:
-        return f"{seconds // 60} min {seconds % 60} s"
-    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
-
-
-def count(number: int) -> str:
-    """``214``, ``1.2k``, ``34k``, ``5.6M``."""
-    value: float = max(number, 0)
-    for unit in ("", "k", "M", "G"):
-        if unit and round(value, 1) < 10:
-            return f"{value:.1f}{unit}"
-        if round(value) < 1000:
-            return f"{round(value)}{unit}"
-        value /= 1000
-    return "999G"
-
-
 def worker(number: int) -> str:
     """``W3``; ``gone`` for workers that are not told apart any more."""
     return f"W{number}" if number >= 0 else "gone"
-
-
-def clock(ns: int) -> str:
-    """``00:02:14``."""
-    seconds = max(ns, 0) // 1_000_000_000
-    return f"{seconds // 3600:02d}:{seconds % 3600 // 60:02d}:{seconds % 60:02d}"
 
 
 def sparkline(values: Sequence[float], ramp: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from hud.analysis import figures
+from hud import figures
 from hud.analysis.blame import blame
 from hud.analysis.doubts import in_words
 from hud.analysis.lasting import STUCK_NS

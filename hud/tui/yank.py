@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hud import figures
 from hud.errors import ExportError
 from hud.target.rights import invoking_user
 from hud.tui.keys import Scope
@@ -48,7 +49,7 @@ def block(state: UiState, blocker: Blocker, seen: Snapshot) -> str:
         f", tokio {versions}" if versions else ""
     )
     lines = [*stack.head(blocker, _WIDTH, ""), *stack.document(seen, opened, _WIDTH)]
-    return f"{about}, seen for {seen.span_ns / 1e9:.0f} s\n\n{_text(lines)}"
+    return f"{about}, seen for {figures.long_duration(seen.span_ns)}\n\n{_text(lines)}"
 
 
 def _text(lines: Sequence[Line]) -> str:

@@ -54,10 +54,11 @@ ARROWS: dict[str, set[str]] = {
     "resources": set(),
     "errors": set(),
     "text": set(),
+    "figures": set(),
     "__main__": {"cli"},
     "__init__": set(),
 }
-FOR_ANYONE = {"errors", "text"}
+FOR_ANYONE = {"errors", "figures", "text"}
 """Leaves; ``import hud`` for the version counts as one."""
 
 DEPENDENCIES = {"blessed", "capstone", "elftools", "msgspec", "pyroute2"}

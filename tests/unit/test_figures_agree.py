@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hud.analysis import figures
+from hud import figures
 from hud.analysis.results import Snapshot
 from hud.export import summary, trace
 from hud.record.reader import Reader
@@ -21,6 +22,7 @@ from hud.tui.state import Size, UiState, settle
 
 RECORDING = Path(__file__).resolve().parents[1] / "data" / "demo.hud"
 WIDE = Size(200, 50)
+S = 1_000_000_000
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +95,25 @@ def test_workers_and_pressure_agree(told: tuple[Snapshot, dict[str, Any]]) -> No
     assert any(said in line for line in _screen(snapshot, Scope.PRESSURE))
     assert sum(one["blocked_ns"] for one in other["workers"]) == other["blocked_ns"]
     assert sum(one["worker_time_ns"] for one in other["workers"]) == other["worker_time_ns"]
+
+
+def test_a_long_run_has_one_form_of_each_figure(told: tuple[Snapshot, dict[str, Any]]) -> None:
+    """Minutes, hours and thousands, where two writers would differ most."""
+    snapshot, _ = told
+    worst = replace(
+        snapshot.blockers[0],
+        count=12_204,
+        total_ns=1_000 * S,
+        max_ns=134 * S,
+        p99_ns=99_960_000_000,
+        waiting_ns=7_500 * S,
+    )
+    info = replace(snapshot.info, threshold_ns=12_500_000)
+    long = replace(snapshot, info=info, blockers=[worst], elapsed_ns=10_921 * S)
+    text, screen = summary.text(long), _screen(long)
+    line = next(one for one in text.splitlines() if worst.function in one and "12k" in one)
+    assert {"12k", "16.7m", "2m14s", "1m40s", "2h05m"} <= set(line.split())
+    line = next(one for one in screen if worst.function in one and "12k" in one)
+    assert {"12k", "16.7m", "2m14s", "1m40s", "2h05m"} <= set(line.split())
+    assert "polls of 12.5 ms and more" in text.splitlines()[0]
+    assert "at least 12.5 ms" in screen[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hud.analysis import figures
+from hud import figures
 from hud.analysis.results import Snapshot
 from hud.analysis.verdict import living, stuck_episodes
 from hud.model import Rung
@@ -12,7 +12,7 @@ from hud.tui.keys import TABS, Scope, footer
 from hud.tui.layout import Item, block, clip, spread, width_of
 from hud.tui.listing import DEFAULT_SORT, Group
 from hud.tui.style import Line, Span
-from hud.tui.text import cells, clean, clock, count, cut, cut_left, spoken
+from hud.tui.text import cells, clean, cut, cut_left
 from hud.tui.verdict import caveats, verdict
 
 if TYPE_CHECKING:
@@ -68,14 +68,14 @@ def _target(snapshot: Snapshot, state: UiState, width: int) -> Line:
     if info.detection.tokio_versions:
         versions = ", ".join(clean(version) for version in info.detection.tokio_versions[:3])
         left.append(Item(Span(f"tokio {cut(versions, 24, mark)}"), 6))
-    left.append(Item(Span("1 worker" if workers == 1 else f"{count(workers)} workers"), 5))
-    window = spoken(info.window_ns) if info.window_ns else "all"
+    left.append(Item(Span(figures.count(workers, "worker")), 5))
+    window = figures.long_duration(info.window_ns) if info.window_ns else "all"
     status, style = _status(snapshot, state)
     right = [
         Item(Span(f"window {window}"), 2 if info.window_ns else 7),
-        Item(Span(f"at least {spoken(info.threshold_ns)}"), 4),
+        Item(Span(f"at least {figures.long_duration(info.threshold_ns)}"), 4),
         *_threshold_before(state),
-        Item(Span(clock(snapshot.elapsed_ns)), 1),
+        Item(Span(figures.clock(snapshot.elapsed_ns)), 1),
         Item(Span(cut(status, min(_WIDEST_END, width // 2), mark), style), 0),
     ]
     return spread(left, right, width, mark)
@@ -83,7 +83,7 @@ def _target(snapshot: Snapshot, state: UiState, width: int) -> Line:
 
 def _threshold_before(state: UiState) -> list[Item]:
     _, before, since_ns = state.threshold
-    said = f"({spoken(before)} until {clock(since_ns)})"
+    said = f"({figures.long_duration(before)} until {figures.clock(since_ns)})"
     return [Item(Span(said, "dim"), 8)] if before else []
 
 
@@ -115,7 +115,7 @@ def _evidence(snapshot: Snapshot, width: int, ellipsis: str) -> list[Item]:
         items.append(Item(Span(f"stacks {whole} complete", "dim"), 5))
         items.append(Item(Span(f"named {figures.percent(snapshot.frames_named)}", "dim"), 4))
     lost = snapshot.losses.total()
-    items.append(Item(Span(f"lost {count(lost)}", "bold" if lost else "dim"), 2))
+    items.append(Item(Span(f"lost {figures.count(lost)}", "bold" if lost else "dim"), 2))
     own = figures.percent(snapshot.hud_cpu_ns / max(snapshot.elapsed_ns, 1))
     items.append(Item(Span(f"hud {own}", "dim"), 3))
     return items

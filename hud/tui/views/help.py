@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+from hud import figures
 from hud.analysis.results import Snapshot
 from hud.model import Losses
 from hud.tui.keys import help_rows_at
@@ -56,7 +57,9 @@ def content(snapshot: Snapshot, state: UiState, width: int) -> list[Line]:
     for name in Losses.__slots__:
         number = getattr(snapshot.losses, name)
         if number:
-            lines.append((Span(f"   {pad('lost', 14)} "), Span(f"{number} {_LOSSES[name]}")))
+            lines.append(
+                (Span(f"   {pad('lost', 14)} "), Span(f"{figures.count(number)} {_LOSSES[name]}"))
+            )
     said = caveats(snapshot)
     for sentence in said if detection.reason or said else ():
         lines += [

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hud.analysis import figures, lasting
+from hud import figures
+from hud.analysis import lasting
 from hud.analysis.advice import advise
 from hud.analysis.results import Blocker
 from hud.tui import folding, frames, groups
@@ -12,17 +13,7 @@ from hud.tui.kept import Kept
 from hud.tui.layout import Column, Table, block, clip
 from hud.tui.state import first_shown, pane_height
 from hud.tui.style import Line, Span, cause_style
-from hud.tui.text import (
-    cells,
-    clean,
-    count,
-    cut_left,
-    duration,
-    name,
-    pad,
-    sparkline,
-    worker,
-)
+from hud.tui.text import cells, clean, cut_left, name, pad, sparkline, worker
 
 if TYPE_CHECKING:
     from hud.analysis.results import Snapshot
@@ -100,7 +91,7 @@ def _kept_row(table: Table, blocker: Blocker, at: int, state: UiState) -> Line:
     row = _rows.get(
         blocker, (chosen, glyphs, table.key), lambda: _row(table, blocker, chosen, glyphs)
     )
-    rank = count(at + 1) if at >= 999 else str(at + 1)
+    rank = str(at + 1) if at < 9_999 else figures.short_count(at + 1)
     marker = f" {'>' if chosen else ' '}{pad(rank, 3, right=True)}"
     return (Span(pad(marker, table.margin), "bold" if chosen else ""), *row)
 
@@ -112,11 +103,11 @@ def _row(table: Table, blocker: Blocker, chosen: bool, glyphs: Glyphs) -> Line:
         "where": (Span(cut_left(clean(blocker.where), table.widths.get("where", 0), mark)),),
         "function": _function(blocker, room, "where" not in table, chosen, mark),
         "cause": (Span(blocker.cause.value, cause_style(blocker.cause)),),
-        "count": (Span(count(blocker.count) if blocker.count else "-"),),
-        "total": (Span(duration(blocker.total_ns)),),
-        "max": (Span(duration(blocker.max_ns)),),
-        "p99": (Span(duration(blocker.p99_ns) if blocker.p99_ns else "-"),),
-        "waiting": (Span(duration(blocker.waiting_ns) if blocker.waiting_ns else ""),),
+        "count": (Span(figures.short_count(blocker.count) if blocker.count else "-"),),
+        "total": (Span(figures.duration(blocker.total_ns)),),
+        "max": (Span(figures.duration(blocker.max_ns)),),
+        "p99": (Span(figures.duration(blocker.p99_ns) if blocker.p99_ns else "-"),),
+        "waiting": (Span(figures.duration(blocker.waiting_ns) if blocker.waiting_ns else ""),),
         "share": (Span(figures.share(blocker.share)),),
         "history": (Span(sparkline(blocker.history[-12:], glyphs.ramp)),),
     }
@@ -203,7 +194,7 @@ def _task(blocker: Blocker, width: int, mark: str) -> list[Line]:
     spans: list[Span] = [Span(said), Span(more, "dim")] if said else []
     if blocker.behind >= 0.5:
         gap = "   " if said else ""
-        ready = f"{blocker.behind:.0f} ready task{'' if blocker.behind < 1.5 else 's'}"
+        ready = figures.count(round(blocker.behind), "ready task")
         spans.append(Span(f"{gap}held up about {ready} each time"))
     lines = [_labelled("task", tuple(spans))] if spans else []
     if blocker.details:
@@ -247,7 +238,7 @@ def _stack(snapshot: Snapshot, blocker: Blocker, width: int, room: int, mark: st
     rows = [folding.Row(frame, blocking=frame is own[-1]) for frame in own]
     rows = rows[-max(room - (called is not None), 1) :]
     if called is not None and len(rows) < room:
-        rest = f"+ {more} frame{'s' * (more > 1)} of {clean(crate)}" if more else ""
+        rest = f"+ {figures.count(more, 'frame')} of {clean(crate)}" if more else ""
         rows.append(folding.Row(called, rest))
     drawn = frames.lines(rows, width - _LABEL, mark)
     labels = ["stack"] + [""] * (len(drawn) - 1)

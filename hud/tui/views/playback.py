@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hud import figures
 from hud.tui.style import Line, Span
-from hud.tui.text import clock
 
 if TYPE_CHECKING:
     from hud.tui.state import UiState
@@ -43,7 +43,10 @@ def _around(state: UiState) -> tuple[str, str]:
         return "", ""
     doing = "play" if now.playing else "hold"
     speed = f"x{now.speed:g}"
-    return f" {doing}  {clock(now.position_ns)}  ", f"  {clock(now.length_ns)}  {speed:<6}"
+    return (
+        f" {doing}  {figures.clock(now.position_ns)}  ",
+        f"  {figures.clock(now.length_ns)}  {speed:<6}",
+    )
 
 
 def _room(state: UiState, width: int) -> int:

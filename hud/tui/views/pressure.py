@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hud.analysis import figures
+from hud import figures
 from hud.analysis.results import Cause
 from hud.tui.keys import Scope
 from hud.tui.layout import Column, Table, block
 from hud.tui.state import first_shown
 from hud.tui.style import Line, Span, cause_style
-from hud.tui.text import clean, count, cut, duration, pad, spoken
+from hud.tui.text import clean, cut, pad
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,9 +74,13 @@ def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Li
 
 def _said(snapshot: Snapshot) -> list[str]:
     time = max(snapshot.worker_time_ns, 1)
-    waits = "1 wait" if snapshot.latencies == 1 else f"{count(snapshot.latencies)} waits"
-    least = spoken(snapshot.info.threshold_ns)
-    longest = f"; the longest was {spoken(snapshot.latency_max_ns)}" if snapshot.latencies else ""
+    waits = figures.count(snapshot.latencies, "wait")
+    least = figures.long_duration(snapshot.info.threshold_ns)
+    longest = (
+        f"; the longest was {figures.long_duration(snapshot.latency_max_ns)}"
+        if snapshot.latencies
+        else ""
+    )
     share = figures.percent(snapshot.waiting_ns / time)
     said = [
         f"{share} of worker time was ready to run but had no CPU.",
@@ -86,11 +90,11 @@ def _said(snapshot: Snapshot) -> list[str]:
     if host.throttled_ns or host.throttled_periods or host.quota:
         quota = f" (quota: {clean(host.quota)})" if host.quota else ""
         said.append(
-            f"Stopped by its CPU quota{quota}: {spoken(host.throttled_ns)} "
-            f"in {count(host.throttled_periods)} periods."
+            f"Stopped by its CPU quota{quota}: {figures.long_duration(host.throttled_ns)} "
+            f"in {figures.count(host.throttled_periods, 'period')}."
         )
     if host.stolen_ns:
-        said.append(f"Taken by the hypervisor, all CPUs: {spoken(host.stolen_ns)}.")
+        said.append(f"Taken by the hypervisor, all CPUs: {figures.long_duration(host.stolen_ns)}.")
     return said
 
 
@@ -101,9 +105,9 @@ def _row(table: Table, one: Pressure, whole: int, chosen: bool, mark: str) -> Li
         "culprit": (Span(cut(clean(known), table.widths["culprit"], mark), style),),
         "pid": (Span(str(one.pid) if one.pid else "-"),),
         "whose": (Span(_whose(one), "dim"),),
-        "count": (Span(count(one.count)),),
-        "total": (Span(duration(one.total_ns)),),
-        "max": (Span(duration(one.max_ns)),),
+        "count": (Span(figures.short_count(one.count)),),
+        "total": (Span(figures.duration(one.total_ns)),),
+        "max": (Span(figures.duration(one.max_ns)),),
         "share": (Span(figures.share(min(one.total_ns / whole, 1.0))),),
     }
     return table.row(Span(" >" if chosen else "  ", style), values, mark)
@@ -130,7 +134,7 @@ def _workers(snapshot: Snapshot, state: UiState, height: int) -> list[Line]:
             (
                 Span(f"   {pad(f'W{use.worker.worker_id}', 6)}  {figures.share(share):>7}  "),
                 Span(glyph * cells, cause_style(Cause.WAITING)),
-                Span(f"  {duration(use.split.waiting_ns)}", "dim"),
+                Span(f"  {figures.duration(use.split.waiting_ns)}", "dim"),
             )
         )
     return lines

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hud.analysis import figures
+from hud import figures
 from hud.analysis.advice import advise
 from hud.analysis.results import Blocker, Cause, Snapshot
 from hud.model import bucket_floor_ns
 from hud.tui import folding, frames, groups
 from hud.tui.layout import block
 from hud.tui.style import Line, Span, cause_style
-from hud.tui.text import clean, count, cut_left, duration, name, pad, pieces, worker
+from hud.tui.text import clean, cut_left, name, pad, pieces, worker
 from hud.tui.views import code, main
 
 if TYPE_CHECKING:
@@ -51,13 +51,13 @@ def head(blocker: Blocker, width: int, mark: str) -> list[Line]:
 
 def _figures(blocker: Blocker) -> Line:
     parts = (
-        f"  {count(blocker.count)} times",
-        f"total {duration(blocker.total_ns)}",
-        f"max {duration(blocker.max_ns)}",
-        f"p99 {duration(blocker.p99_ns)}",
-        f"p50 {duration(blocker.p50_ns)}",
+        f"  {figures.count(blocker.count, 'time')}",
+        f"total {figures.duration(blocker.total_ns)}",
+        f"max {figures.duration(blocker.max_ns)}",
+        f"p99 {figures.duration(blocker.p99_ns)}",
+        f"p50 {figures.duration(blocker.p50_ns)}",
         f"{figures.percent(blocker.share)} of worker time",
-        *([f"no CPU {duration(blocker.waiting_ns)}"] if blocker.waiting_ns else []),
+        *([f"no CPU {figures.duration(blocker.waiting_ns)}"] if blocker.waiting_ns else []),
     )
     below = f"   in {clean(blocker.operation)}" if blocker.operation else ""
     cause = Span(f" {blocker.cause.value}", cause_style(blocker.cause))
@@ -207,9 +207,9 @@ def _durations(blocker: Blocker, state: UiState) -> list[Line]:
         cells = -(-number * _BAR // most)
         lines.append(
             (
-                Span(f"   {duration(low):>5} - {duration(high):<5}  ", "dim"),
+                Span(f"   {figures.duration(low):>5} - {figures.duration(high):<5}  ", "dim"),
                 Span(glyph * cells, cause_style(blocker.cause)),
-                Span(f"{' ' if cells else ''}{count(number) if number else ''}"),
+                Span(f"{' ' if cells else ''}{figures.short_count(number) if number else ''}"),
             )
         )
     return lines
@@ -238,7 +238,7 @@ def _workers(blocker: Blocker, state: UiState) -> list[Line]:
         cells = round(ns / total * _BAR)
         bar = Span(glyph * cells, "dim")
         said = f"   {pad(worker(one), 6)}{figures.share(ns / total):>6}  "
-        lines.append((Span(said), bar, Span(f" {duration(ns)}")))
+        lines.append((Span(said), bar, Span(f" {figures.duration(ns)}")))
     if len(blocker.workers) > _FEW:
         lines.append((Span(f"   and {len(blocker.workers) - _FEW} more", "dim"),))
     if len(blocker.causes) > 1:

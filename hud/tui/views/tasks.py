@@ -4,23 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hud.analysis import figures
+from hud import figures
 from hud.model import bucket_floor_ns
 from hud.tui.groups import bucket_percentile
 from hud.tui.keys import Scope
 from hud.tui.layout import Column, Table, block
 from hud.tui.state import first_shown, pane_height
 from hud.tui.style import Line, Span, cause_style
-from hud.tui.text import (
-    cells,
-    clean,
-    count,
-    cut_left,
-    duration,
-    name,
-    pad,
-    sparkline,
-)
+from hud.tui.text import cells, clean, cut_left, name, pad, sparkline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,12 +136,14 @@ def _summary(snapshot: Snapshot) -> list[Line]:
     read = snapshot.tasks_read
     if read is not None:
         ready = sum(number for _, number in read.queued)
-        shared = f", {count(read.injected)} in the shared one" if read.injected >= 0 else ""
-        said = [f"ready: {count(ready)} in the workers' queues{shared}"]
+        shared = f", {figures.count(read.injected)} in the shared one" if read.injected >= 0 else ""
+        said = [f"ready: {figures.count(ready)} in the workers' queues{shared}"]
         if read.pool_threads >= 0:
             idle = f", {read.pool_idle} idle" if read.pool_idle >= 0 else ""
-            jobs = f", {count(read.pool_queue)} jobs waiting" if read.pool_queue >= 0 else ""
-            said.append(f"pool: {read.pool_threads} threads{idle}{jobs}")
+            jobs = (
+                f", {figures.count(read.pool_queue, 'job')} waiting" if read.pool_queue >= 0 else ""
+            )
+            said.append(f"pool: {figures.count(read.pool_threads, 'thread')}{idle}{jobs}")
         if not read.whole:
             said.append("list incomplete")
         lines.append((Span("   "), Span("   ".join(said))))
@@ -170,12 +163,12 @@ def _row(columns: Table, use: TaskUse, chosen: bool, state: UiState) -> Line:
     values: dict[str, Line] = {
         "name": (Span(called, style),),
         "where": (Span(cut_left(clean(use.kind.where), widths.get("where", 0), mark), "dim"),),
-        "alive": (Span(count(alive(use)) if known else _UNKNOWN),),
-        "ready": (Span(count(known.ready) if known else _UNKNOWN),),
+        "alive": (Span(figures.short_count(alive(use)) if known else _UNKNOWN),),
+        "ready": (Span(figures.short_count(known.ready) if known else _UNKNOWN),),
         "stuck": _stuck(use),
-        "worst": (Span(duration(use.max_ns) if use.max_ns else _UNKNOWN),),
-        "episodes": (Span(count(use.episodes)),),
-        "blocked": (Span(duration(use.blocked_ns)),),
+        "worst": (Span(figures.duration(use.max_ns) if use.max_ns else _UNKNOWN),),
+        "episodes": (Span(figures.short_count(use.episodes)),),
+        "blocked": (Span(figures.duration(use.blocked_ns)),),
         **_polls(use.polls, state),
     }
     marker = Span(" >" if chosen else "  ", style)
@@ -185,18 +178,18 @@ def _row(columns: Table, use: TaskUse, chosen: bool, state: UiState) -> Line:
 def _stuck(use: TaskUse) -> Line:
     if use.count is None:
         return (Span(_UNKNOWN),)
-    return (Span(count(use.count.stuck), "warn" if use.count.stuck else ""),)
+    return (Span(figures.short_count(use.count.stuck), "warn" if use.count.stuck else ""),)
 
 
 def _polls(stats: PollStats | None, state: UiState) -> dict[str, Line]:
     if stats is None:
         return {column.name: (Span(_UNKNOWN),) for column in _POLLS}
     return {
-        "polls": (Span(count(stats.polls)),),
-        "busy": (Span(duration(stats.busy_ns)),),
-        "p50": (Span(duration(min(bucket_percentile(stats.buckets, 50), stats.max_ns))),),
-        "p99": (Span(duration(min(bucket_percentile(stats.buckets, 99), stats.max_ns))),),
-        "longest": (Span(duration(stats.max_ns)),),
+        "polls": (Span(figures.short_count(stats.polls)),),
+        "busy": (Span(figures.duration(stats.busy_ns)),),
+        "p50": (Span(figures.duration(min(bucket_percentile(stats.buckets, 50), stats.max_ns))),),
+        "p99": (Span(figures.duration(min(bucket_percentile(stats.buckets, 99), stats.max_ns))),),
+        "longest": (Span(figures.duration(stats.max_ns)),),
         "histogram": (Span(sparkline(decades(stats.buckets), state.glyphs.ramp)),),
     }
 
@@ -272,11 +265,11 @@ def _histogram(stats: PollStats, state: UiState) -> list[Line]:
     ramp = state.glyphs.ramp
     line = sparkline(parts, ramp)
     bars = "".join(
-        pad(f"{line[at]} {count(parts[at])}" if parts[at] else ramp[0], _SCALE)
+        pad(f"{line[at]} {figures.short_count(parts[at])}" if parts[at] else ramp[0], _SCALE)
         for at in range(last)
     )
     scale = "".join(
-        pad(duration(bucket_floor_ns(_FIRST + at * _DECADE)), _SCALE) for at in range(last)
+        pad(figures.duration(bucket_floor_ns(_FIRST + at * _DECADE)), _SCALE) for at in range(last)
     )
     return [_labelled("polls", (Span(bars),)), _labelled("from", (Span(scale, "dim"),))]
 

@@ -6,13 +6,14 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
+from hud import figures
 from hud.analysis import blame
 from hud.analysis.results import Cause
 from hud.tui import listing, times
 from hud.tui.layout import block, clip
 from hud.tui.state import first_shown
 from hud.tui.style import Line, Span, cause_style
-from hud.tui.text import cells, clean, clock, duration, name, pad, spoken
+from hud.tui.text import cells, clean, name, pad
 from hud.tui.views import workers
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _axis(snapshot: Snapshot, shown: times.Shown) -> Line:
 
 
 def _moment(ns: int, cell_ns: int) -> str:
-    text = clock(ns).removeprefix("00:")
+    text = figures.clock(ns).removeprefix("00:")
     return text if cell_ns >= 100_000_000 else f"{text}.{ns // 1_000_000 % 1000:03d}"
 
 
@@ -190,7 +191,12 @@ def _legend(cells: dict[int, dict[int, Cell]], snapshot: Snapshot) -> Line:
         spans.append(Span("no episode in this part of the run", "dim"))
     held = len(snapshot.timeline)
     if held < snapshot.episodes:
-        spans.append(Span(f"the latest {held} of {snapshot.episodes} episodes", "dim"))
+        spans.append(
+            Span(
+                f"the latest {figures.count(held)} of {figures.count(snapshot.episodes)} episodes",
+                "dim",
+            )
+        )
     return tuple(spans)
 
 
@@ -227,11 +233,12 @@ def _details(snapshot: Snapshot, state: UiState, episode: Episode | None, width:
 def _when(snapshot: Snapshot, episode: Episode) -> Line:
     since = episode.start_ns - snapshot.info.start_monotonic_ns
     unsure = max(episode.begin_uncertainty_ns, episode.end_uncertainty_ns)
-    said = f"W{episode.worker_id}  at {_moment(since, 1)}  for {spoken(episode.duration_ns)}"
+    lasted = figures.long_duration(episode.duration_ns)
+    said = f"W{episode.worker_id}  at {_moment(since, 1)}  for {lasted}"
     if episode.began_before:
         said += " at least: it began before hud attached"
     if unsure >= 1_000:
-        said += f" (give or take {duration(unsure)})"
+        said += f" (give or take {figures.long_duration(unsure)})"
     if episode.in_progress:
         said += ", not ended yet"
     said += f"  task {episode.task_id}" if episode.task_id else ""
@@ -245,7 +252,10 @@ def _spent(episode: Episode) -> str:
         ("asleep", episode.asleep_ns),
         ("waiting for a CPU", episode.waiting_ns),
     )
-    return ", ".join(f"{duration(ns)} {what}" for what, ns in parts if ns) or "not known how"
+    return (
+        ", ".join(f"{figures.long_duration(ns)} {what}" for what, ns in parts if ns)
+        or "not known how"
+    )
 
 
 def _labelled(label: str, spans: Line) -> Line:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hud.analysis import figures
+from hud import figures
 from hud.analysis.results import Cause, Snapshot, WorkerUse
 from hud.model import Rung, TimeSplit, Where
 from hud.tui.keys import Scope
 from hud.tui.layout import Column, Table, block
 from hud.tui.state import first_shown
 from hud.tui.style import Line, Span, cause_style
-from hud.tui.text import clean, cut_left, duration, sparkline, spoken
+from hud.tui.text import clean, cut_left, sparkline
 from hud.tui.verdict import Place, is_stuck, place_of, poll_ns
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def _row(table: Table, use: WorkerUse, chosen: bool, snapshot: Snapshot, state: 
         "name": (Span(cut_left(clean(use.worker.name), table.widths.get("name", 0), mark)),),
         "state": (Span(doing, style),),
         "place": _place(use, snapshot, table.widths.get("place", 0), mark),
-        "longest": (Span(duration(use.longest_ns) if use.longest_ns else "-"),),
+        "longest": (Span(figures.duration(use.longest_ns) if use.longest_ns else "-"),),
         "history": (Span(sparkline(use.history[-12:], state.glyphs.ramp)),),
     }
     total = max(use.split.total_ns(), 1)
@@ -182,10 +182,10 @@ def _doing(use: WorkerUse, snapshot: Snapshot) -> tuple[str, str]:
         return "", ""
     inside = poll_ns(use, snapshot.now_ns)
     if is_stuck(use, snapshot):
-        return f"STUCK {spoken(inside)}{'+' * state.began_before}", "warn"
+        return f"STUCK {figures.long_duration(inside)}{'+' * state.began_before}", "warn"
     if state.where in (Where.POLL, Where.ROOT):
         kind = "in poll" if state.where is Where.POLL else "block_on"
-        return (f"{kind} {spoken(inside)}" if inside else kind), "bold"
+        return (f"{kind} {figures.long_duration(inside)}" if inside else kind), "bold"
     if state.runnable and not state.running:
         return "waiting for a CPU", ""
     if state.where is Where.ALLOWED:

@@ -126,7 +126,7 @@ def test_typical_is_what_has_ended(build: ModuleType) -> None:
     (row,) = snapshot.blockers
     assert (row.count, row.lasting, row.max_ns) == (6, 2, 5_000 * ms)
     assert (row.p50_ns, row.p99_ns) == (20 * ms, 30 * ms)
-    said = ["2 of 6 have not ended, the longest 5.0 s so far"]
+    said = ["2 of 6 have not ended, the longest 5 s so far"]
     assert lasting.in_words(row) == said
     assert "costs a worker 20 ms" in advise(row, snapshot.stacks).text
 
@@ -154,7 +154,7 @@ def test_two_that_wait_for_each_other_are_told_so(build: ModuleType) -> None:
     snapshot = _waiting_for(build, (0x1000, 0x2000))
     assert snapshot.standoff is not None
     assert standoff.in_words(snapshot.standoff) == (
-        "W0 and W1 seem to wait for each other: asleep on 2 locks for 7.0 s, and nobody lets go."
+        "W0 and W1 seem to wait for each other: asleep on 2 locks for 7 s, and nobody lets go."
     )
     (row,) = snapshot.blockers
     assert row.cause is Cause.LOCK
@@ -178,7 +178,7 @@ def test_two_in_one_queue_are_no_standoff(build: ModuleType) -> None:
     assert snapshot.standoff is None
     (row,) = snapshot.blockers
     text = advise(row, snapshot.stacks).text
-    assert text == "find who keeps this lock: nobody has let go of it for 7.0 s so far"
+    assert text == "find who keeps this lock: nobody has let go of it for 7 s so far"
 
 
 def test_what_began_before_the_attach_lasts_too(build: ModuleType) -> None:

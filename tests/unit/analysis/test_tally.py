@@ -7,7 +7,6 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hud.analysis import figures
 from hud.analysis.blame import Blame
 from hud.analysis.results import Cause, Episode, Method
 from hud.analysis.tally import SLICE_NS, Durations, Tally, heaviest, nearest_rank
@@ -80,34 +79,3 @@ def test_what_is_taken_away_leaves_no_trace(
 def test_heaviest_is_ordered_and_bounded() -> None:
     weights = {number: number // 2 for number in range(1, 200)}
     assert heaviest(weights, 3) == ((198, 99), (199, 99), (196, 98))
-
-
-def test_figures() -> None:
-    durations = {
-        0: "0",
-        1: "1us",
-        310_000: "310us",
-        999_600: "1.0ms",
-        3_140_000: "3.1ms",
-        9_960_000: "10ms",
-        91_700_000: "92ms",
-        999_600_000: "1.0s",
-        14_240_000_000: "14.2s",
-        134_000_000_000: "2m14s",
-        10_921_000_000_000: "3h02m",
-    }
-    assert {ns: figures.duration(ns) for ns in durations} == durations
-    sentences = {
-        5_000_000: "5 ms",
-        3_100_000: "3.1 ms",
-        30_000_000_000: "30.0 s",
-        134_000_000_000: "2 min 14 s",
-    }
-    assert {ns: figures.long_duration(ns) for ns in sentences} == sentences
-    shares = {0.0: "0 %", 0.0001: "< 0.1 %", 0.021: "2.1 %", 0.0996: "10 %", 0.31: "31 %"}
-    shares |= {0.9996: "99.9 %", 1: "100 %", float("nan"): "0 %", float("inf"): "0 %", -1: "0 %"}
-    assert {share: figures.percent(share) for share in shares} == shares
-    columns = {share: text.replace(" ", "") for share, text in shares.items()}
-    assert {share: figures.share(share) for share in shares} == columns, "the same digits"
-    assert figures.count(1, "worker") == "1 worker"
-    assert figures.count(1204, "poll") == "1,204 polls"

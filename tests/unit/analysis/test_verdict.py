@@ -132,11 +132,11 @@ def _quiet(build: ModuleType, *splits: TimeSplit, **changes: Any) -> list[str]:
 
 def test_no_long_poll_is_not_the_news_of_a_service_that_hardly_runs(build: ModuleType) -> None:
     second = build.SECOND
-    none = "No poll of 5 ms or more in 8.0 s."
+    none = "No poll of 5 ms or more in 8 s."
     idle = TimeSplit(poll_cpu_ns=second // 100, parked_ns=SECONDS * second)
     assert _quiet(build, idle) == [none]
     assert _quiet(build, idle, host=HostPressure(3 * second, 40, 0, "0.5 CPUs in /x")) == [
-        "A CPU quota (0.5 CPUs in /x) stopped the service for 3.0 s of 8.0 s.",
+        "A CPU quota (0.5 CPUs in /x) stopped the service for 3 s of 8 s.",
         none,
     ]
     busy = TimeSplit(poll_cpu_ns=784 * second // 100, parked_ns=16 * second // 100)

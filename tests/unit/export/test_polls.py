@@ -58,7 +58,7 @@ def test_not_more_rows_than_people_read(build: ModuleType) -> None:
     _, found = snapshot(build, "every poll", many)
     table = poll_table(found)
     assert len(table) == MOST_ROWS + 2
-    assert table[-1] == "   and 5 more types, busy 4us"
+    assert table[-1] == "   and 5 more types, busy 3.5us"
 
 
 def test_without_exact_mode_nothing_is_said(build: ModuleType) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hud import figures
 from hud.model import BUCKETS, PollStats, bucket_floor_ns, quantile_ns
 from hud.profiler import threshold
 
@@ -25,7 +26,7 @@ def test_three_times_p99() -> None:
     p99 = quantile_ns(many, 0.99)
     assert 0.7e6 < p99 <= 0.8e6
     assert found.threshold_ns == 3 * p99
-    assert found.source == "3 x p99 0.8 ms"
+    assert found.source == f"3 x p99 {figures.long_duration(p99)}"
 
 
 def test_the_floor_is_said() -> None:

@@ -359,7 +359,8 @@ def test_a_yank_is_the_blocker_in_the_lists_and_the_page_elsewhere() -> None:
     _, wished = typed(seen, "y")
     assert isinstance(wished[0], Yank)
     text = wished[0].text
-    assert text.startswith("demo-server (pid 22967), tokio 1.54.1, seen for 134 s\n\n api::login::")
+    about = "demo-server (pid 22967), tokio 1.54.1, seen for 2 min 14 s"
+    assert text.startswith(f"{about}\n\n api::login::")
     assert "fix  call bcrypt::hash in spawn_blocking" in text
     assert all(line.isprintable() for line in text.splitlines())
     _, wished = typed(seen, "2", "y")

@@ -1,4 +1,4 @@
-"""Cells, cutting and numbers."""
+"""Cells, cutting and sparklines."""
 
 from __future__ import annotations
 
@@ -8,57 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hud.tui import text
-
-MS = 1_000_000
-S = 1_000_000_000
-
-
-@pytest.mark.parametrize(
-    ("ns", "short", "spoken"),
-    [
-        (0, "0", "0 s"),
-        (-5, "0", "0 s"),
-        (310_000, "310us", "310 us"),
-        (999_600, "1.0ms", "1 ms"),
-        (3_100_000, "3.1ms", "3.1 ms"),
-        (9_960_000, "10ms", "10 ms"),
-        (92 * MS, "92ms", "92 ms"),
-        (999_600_000, "1.0s", "1 s"),
-        (14_200 * MS, "14.2s", "14.2 s"),
-        (99_960 * MS, "100s", "1 min 39 s"),
-        (134 * S, "134s", "2 min 14 s"),
-        (1_000 * S, "16.7m", "16 min 40 s"),
-        (7_500 * S, "125m", "2 h 5 min"),
-        (100_000 * S, "27.8h", "27 h 46 min"),
-        (10**9 * 86_400 * 5000, "999d", "120000 h 0 min"),
-    ],
-)
-def test_durations(ns: int, short: str, spoken: str) -> None:
-    assert text.duration(ns) == short
-    assert text.spoken(ns) == spoken
-
-
-@given(st.integers(0, 10**18))
-def test_a_duration_has_at_most_three_digits_and_five_cells(ns: int) -> None:
-    short = text.duration(ns)
-    assert sum(char.isdigit() for char in short) <= 3
-    assert len(short) <= 5
-
-
-@pytest.mark.parametrize(
-    ("number", "short"),
-    [
-        (0, "0"),
-        (999, "999"),
-        (1000, "1.0k"),
-        (9_951, "10k"),
-        (999_499, "999k"),
-        (999_500, "1.0M"),
-        (10**15, "999G"),
-    ],
-)
-def test_counts(number: int, short: str) -> None:
-    assert text.count(number) == short
 
 
 def test_sparklines_tell_little_from_nothing() -> None:
