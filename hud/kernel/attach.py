@@ -15,12 +15,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hud.closing import Closing
 from hud.errors import FormatError, KernelError
 from hud.kernel import cpus, denied, syscalls, tracefs, uapi
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
 
     from hud.kernel.fd import Fd
     from hud.kernel.loader import Program
@@ -29,7 +29,7 @@ UPROBE_PMU = Path("/sys/bus/event_source/devices/uprobe")
 NO_LINK = (errno.EINVAL, errno.EOPNOTSUPP)
 
 
-class Link:
+class Link(Closing):
     """Owns one attachment, on as many CPUs as it took."""
 
     def __init__(self, name: str, owned: ExitStack) -> None:
@@ -39,17 +39,6 @@ class Link:
     def close(self) -> None:
         """Detach; a second call does nothing."""
         self._owned.close()
-
-    def __enter__(self) -> Link:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def attach_tracepoint(

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from types import TracebackType
+from hud.closing import Closing
 
 
-class Fd:
+class Fd(Closing):
     """Owns a descriptor: closed by ``with``, by :meth:`close`, or when forgotten."""
 
     __slots__ = ("_number",)
@@ -32,17 +30,6 @@ class Fd:
         number, self._number = self._number, -1
         if number >= 0:
             os.close(number)
-
-    def __enter__(self) -> Fd:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __del__(self) -> None:
         self.close()

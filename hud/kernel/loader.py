@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from hud.closing import Closing
 from hud.errors import KernelError, ObjectError
 from hud.kernel import core, denied, syscalls, uapi
 from hud.kernel.btf import TYPEDEF, Btf
@@ -23,7 +24,6 @@ from hud.kernel.maps import Map
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
-    from types import TracebackType
 
     from hud.kernel.fd import Fd
     from hud.kernel.spec import MapSpec, ObjectSpec, ProgramSpec
@@ -92,7 +92,7 @@ class Variable:
         return int.from_bytes(self.read(), "little")
 
 
-class Loaded:
+class Loaded(Closing):
     """What :func:`load` made; close it, or use ``with``."""
 
     def __init__(
@@ -110,17 +110,6 @@ class Loaded:
     def close(self) -> None:
         """Close every program, then every map."""
         self._owned.close()
-
-    def __enter__(self) -> Loaded:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def load(

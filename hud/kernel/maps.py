@@ -14,12 +14,12 @@ import struct
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from hud.closing import Closing
 from hud.errors import KernelError
 from hud.kernel import cpus, denied, syscalls, uapi
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from types import TracebackType
 
     from hud.kernel.fd import Fd
     from hud.kernel.spec import MapSpec
@@ -43,7 +43,7 @@ ENOTSUPP = 524
 NO_BATCH = (errno.EINVAL, ENOTSUPP, errno.EOPNOTSUPP)
 
 
-class Map:
+class Map(Closing):
     """Owns one map; close it, or use ``with``."""
 
     def __init__(self, spec: MapSpec, fd: Fd) -> None:
@@ -92,17 +92,6 @@ class Map:
                 self._memory.close()
             self._memory = None
         self._fd.close()
-
-    def __enter__(self) -> Map:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     # ------------------------------------------------------------------- elements
 

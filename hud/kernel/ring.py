@@ -14,12 +14,12 @@ import struct
 import threading
 from typing import TYPE_CHECKING
 
+from hud.closing import Closing
 from hud.errors import KernelError
 from hud.kernel import uapi
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import TracebackType
 
     from hud.kernel.maps import Map
 
@@ -159,7 +159,7 @@ def _leading(lengths: list[int], size: int) -> int:
     return len(lengths)
 
 
-class RingBuffer:
+class RingBuffer(Closing):
     """A ring buffer map, mapped for reading; closing it unmaps, the map stays with its owner.
 
     Its :meth:`fileno` can be polled: readable = records wait. KernelError if it cannot be mapped.
@@ -201,14 +201,3 @@ class RingBuffer:
             view.release()
         self._rest.close()
         self._consumer.close()
-
-    def __enter__(self) -> RingBuffer:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
+from hud.closing import Closing
 from hud.errors import KernelError
 from hud.kernel import attach, features, loader, uapi
 from hud.kernel.btf import kernel_btf
@@ -66,7 +67,7 @@ class Threads(NamedTuple):
     tick is known."""
 
 
-class Probe:
+class Probe(Closing):
     """The loaded programs; a context manager that leaves nothing behind.
 
     ``data`` is the compiled object, ``btf`` a file with the kernel's types where the kernel does
@@ -131,12 +132,6 @@ class Probe:
                 "the object does not belong to this hud: rebuild it with tools/build_bpf",
             )
         return view
-
-    def __enter__(self) -> Probe:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Detach and unload; what was drained before stays valid."""

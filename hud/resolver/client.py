@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, TypeAlias, get_type_hints
 
 import msgspec
 
+from hud.closing import Closing
 from hud.errors import FormatError
 from hud.resolver import child, messages, service
 from hud.symbols.facts import UnwindTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
 
     from hud.model import Frame
     from hud.symbols.facts import ModuleFacts, Point, Recovered
@@ -129,7 +129,7 @@ _GONE = (BrokenPipeError, ConnectionResetError, ConnectionRefusedError)
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-class Resolver:
+class Resolver(Closing):
     """The resolver process and what it was asked; a context manager.
 
     Once it has died, ``fileno()`` stays readable until ``close()``: look at ``alive``.
@@ -146,17 +146,6 @@ class Resolver:
         self.pid, self._socket = child.fork(
             lambda sock, parent: service.run(sock, parent, memory_limit, imports)
         )
-
-    def __enter__(self) -> Resolver:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def fileno(self) -> int:
         """Readable when replies wait."""

@@ -17,6 +17,7 @@ from typing import NamedTuple, NoReturn
 
 import msgspec
 
+from hud.closing import Closing
 from hud.resolver import child, messages
 from hud.resolver.confinement import EXIT_CRASHED, drop_privileges, leave_parent
 
@@ -47,7 +48,7 @@ def servers(setting: str) -> tuple[str, ...]:
     return tuple(url for url in urls if url.startswith(SCHEMES))[:MOST_URLS]
 
 
-class Downloads:
+class Downloads(Closing):
     """The downloading process; a context manager. It fetches one file after another."""
 
     def __init__(self, urls: Sequence[str]) -> None:
@@ -55,12 +56,6 @@ class Downloads:
         chosen = tuple(urls)
         self.pid, self._socket = child.fork(lambda sock, parent: _run(sock, parent, chosen))
         self._asked: list[str] = []
-
-    def __enter__(self) -> Downloads:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
     def request(self, build_id: str, descriptor: int) -> bool:
         """Have a debug file written to an open file, still the caller's; False: not now."""

@@ -13,13 +13,13 @@ import struct
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from hud.closing import Closing
 from hud.errors import FormatError
 from hud.symbols.facts import TlsSegment
 from hud.symbols.inflate import NotReadableError, inflate, inflate_gnu, inflate_xz
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import TracebackType
 
 ET_REL, ET_EXEC, ET_DYN = 1, 2, 3
 EM_X86_64, EM_AARCH64 = 62, 183
@@ -111,7 +111,7 @@ class Symbol(NamedTuple):
         return self.info >> 4
 
 
-class ElfFile:
+class ElfFile(Closing):
     """One ELF file, mapped; raises FormatError for what is not a 64-bit little-endian program.
 
     ``source`` is an open file descriptor (it is mapped and stays the caller's) or a buffer.
@@ -153,17 +153,6 @@ class ElfFile:
         """Give the pages read so far back to the system; they come back as they are needed."""
         if self._map is not None:
             self._map.madvise(mmap.MADV_DONTNEED)
-
-    def __enter__(self) -> ElfFile:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     # ------------------------------------------------------------------ headers
 

@@ -13,6 +13,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from hud.closing import Closing
 from hud.errors import HudError
 from hud.target import connector
 from hud.target.connector import readable
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Set
     from pathlib import Path
-    from types import TracebackType
 
 POLL_INTERVAL_S = 0.05
 RENAME_INTERVAL_S = 1.0
@@ -67,7 +67,7 @@ class ProcessExited(NamedTuple):
 LifeEvent = Born | Renamed | ThreadExited | Exec | ProcessExited
 
 
-class LifeCycle:
+class LifeCycle(Closing):
     """The life of one process as events.
 
     Starts in mode *proc*, which costs nothing; ``open_connector`` goes over to the better mode,
@@ -161,17 +161,6 @@ class LifeCycle:
             os.close(self._pidfd)
             self._pidfd = None
         self._poll.close()
-
-    def __enter__(self) -> LifeCycle:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     # ----------------------------------------------------------------- the connector
 

@@ -52,13 +52,14 @@ ARROWS: dict[str, set[str]] = {
     "model": set(),
     "wish": set(),
     "resources": set(),
+    "closing": set(),
     "errors": set(),
     "text": set(),
     "figures": set(),
     "__main__": {"cli"},
     "__init__": set(),
 }
-FOR_ANYONE = {"errors", "figures", "text"}
+FOR_ANYONE = {"closing", "errors", "figures", "text"}
 """Leaves; ``import hud`` for the version counts as one."""
 
 DEPENDENCIES = {"blessed", "capstone", "elftools", "msgspec", "pyroute2"}
