@@ -14,7 +14,8 @@ or what they do: a tick grows a little.
 
 A worker's ``park`` is 0 while it is parked and in its driver, else the Arc that the handle's
 ``remotes`` have as its ``unpark``. Copies of that lie in unused payload, too: only the two places
-count where it was ever seen, before ``rand``, and only once it was 0.
+before ``rand`` count, in one of which it was in each of those builds. A worker that is never idle
+is never seen parked, so no 0 is waited for where one of the two ever held something else.
 """
 
 from __future__ import annotations
@@ -62,10 +63,10 @@ HANDLE_BYTES = 1024
 REMOTE = 16
 """``multi_thread::worker::Remote`` {steal, unpark}."""
 MOST_WORKERS = 1 << 12
-QUEUE_BYTES = 64
-"""``run_queue`` is among the first fields of a worker's Core."""
 BEFORE_RAND = 16
 """``park`` is right before ``rand``, which is before ``run_queue`` or ``tick``."""
+PARK_LOOKS = 2
+"""Show where ``park`` is without a parked worker: one may be at a Core that is being let go."""
 METRICS, TASKS = 40, 32
 """Sizes of a MetricsBatch and a VecDeque."""
 
@@ -172,9 +173,11 @@ class Parker:
     """Where ``park`` is in the workers' Cores, after all that were looked at."""
 
     def __init__(self) -> None:
-        self._left: set[int] | None = None
+        self._left: set[int] = set()
         self._taken: set[int] = set()
         """Where there was 0 once."""
+        self._looks = 0
+        """That agree."""
 
     def look(self, scheduler: Scheduler, tick: int, read: Read) -> None:
         """Another worker with its Core at hand, or the same some time later."""
@@ -182,35 +185,39 @@ class Parker:
         remote = _remote(scheduler.arc, core, read)
         if remote is None or len(core) < tick + 8:
             return
-        queue, unpark = remote
+        queues, unpark = remote
         found = {
             place: word
-            for place in (queue - BEFORE_RAND, tick - BEFORE_RAND)
+            for place in (at - BEFORE_RAND for at in (*queues, tick))
             if place >= 0 and (word := _word(core, place, 8)) in (0, unpark)
         }
         self._left = found.keys() & self._left if self._left else set(found)
+        self._looks = self._looks + 1 if self._left else 0
         self._taken |= {place for place, word in found.items() if not word}
 
     @property
     def offset(self) -> int:
         """The one place that is left; NONE."""
-        left = self._left or set()
-        return next(iter(left)) if len(left) == 1 and left <= self._taken else NONE
+        proven = self._looks >= PARK_LOOKS or self._left <= self._taken
+        return next(iter(self._left)) if len(self._left) == 1 and proven else NONE
 
 
-def _remote(worker: int, core: bytes, read: Read) -> tuple[int, int] | None:
-    """Where a worker's ``run_queue`` is in its Core, and its ``unpark``; None = not found."""
+def _remote(worker: int, core: bytes, read: Read) -> tuple[list[int], int] | None:
+    """Where a worker's ``run_queue`` may be in its Core, and its ``unpark``; None = not found."""
     words = words_of(read(worker + WORKER_HANDLE, 16))
     if len(words) < 2:
         return None
     handle, index = words
-    queues = {word: 8 * at for at, word in enumerate(words_of(core[:QUEUE_BYTES])) if word}
+    inside = set(words_of(core))
     found = {
-        (queues[steal], unpark)
+        (steal, unpark)
         for steal, unpark in _remotes(handle, index, read)
-        if steal in queues and is_arc(unpark, read)
+        if steal in inside and is_arc(steal, read) and is_arc(unpark, read)
     }
-    return found.pop() if len(found) == 1 else None
+    if len(found) != 1:
+        return None
+    steal, unpark = found.pop()
+    return [8 * at for at, word in enumerate(words_of(core)) if word == steal], unpark
 
 
 def _remotes(handle: int, index: int, read: Read) -> Iterator[tuple[int, int]]:

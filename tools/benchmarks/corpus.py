@@ -22,6 +22,8 @@ from benchmarks.truth import Deed, Find, judge, read_deeds, read_finds
 SOURCE = targets.CRATES / "corpus" / "src" / "blocking.rs"
 LOADER = "/lib64/ld-linux-x86-64.so.2"
 LATE_S = 2.0
+ATTACH_S = 60
+"""The program outlives any attach; it is killed at the end."""
 HEAD = (
     *("build", "rung", "tick", "deeds", "pressure", "recall", "alarms"),
     *("nameable", "function", "told", "where", "cause", "complete"),
@@ -119,7 +121,11 @@ def measure(
     truth = place / f"{stem}.truth"
     truth.unlink(missing_ok=True)
     late = LATE_S if build.start == "late" else 0.0
-    words = [str(truth), str(int(seconds + late + 6)), "current" * (flavor == "current_thread")]
+    words = [
+        str(truth),
+        str(int(seconds + late + ATTACH_S)),
+        "current" * (flavor == "current_thread"),
+    ]
     with started(build, binary, words) as pid:
         try:
             trace = running.profile(pid, seconds + late)

@@ -30,6 +30,8 @@ LAYOUT = ContextLayout(
 )  # fmt: skip
 STABLE, ODD, UNSTABLE = (104, 8, 24), (96, 0, 16), (272, 256, 24)
 """Tick, park and run queue of a worker's Core: 1.54, 1.52.0 and 1.54 with ``tokio_unstable``."""
+BEHIND = (224, 208, 192)
+"""1.41 with ``tokio_unstable``: the run queue is behind the metrics."""
 
 
 class Memory:
@@ -55,6 +57,7 @@ class Memory:
         self.words(core - 8, (tick + 16 + 8 + 15) // 16 * 16 | 5)
         self.words(core, *(0xAAAA_AAAA_AAAA_0000 + number for number in range(tick // 8)))
         self.words(core + queue, QUEUE + 32 * index)
+        self.words(QUEUE + 32 * index, 2, 1)
         self.words(core + park, 0 if parked else UNPARK)
         self.words(REMOTES + 16 * index, QUEUE + 32 * index, UNPARK)
         struct.pack_into("<II4B", self.data, core - BASE + tick, 77 + index, 61, 1, 0, 0, 1)
@@ -112,7 +115,7 @@ def test_what_is_no_context_of_a_scheduler(words: tuple[int, ...]) -> None:
 # --------------------------------------------------------------------------- the tick
 
 
-@pytest.mark.parametrize("shape", [STABLE, ODD, UNSTABLE, (64, 8, 24), (200, 8, 24)])
+@pytest.mark.parametrize("shape", [STABLE, ODD, UNSTABLE, BEHIND, (64, 8, 24), (200, 8, 24)])
 def test_the_tick_of_workers_wherever_it_is(shape: tuple[int, int, int]) -> None:
     memory = Memory()
     schedulers = [memory.worker(index, shape, parked=index > 0) for index in range(3)]
@@ -226,7 +229,8 @@ def test_a_refuted_tick_never_counts_again() -> None:
 # --------------------------------------------------------------------------- parked
 
 
-def test_park_counts_once_it_was_taken_out() -> None:
+@pytest.mark.parametrize("later", [0, UNPARK])
+def test_the_parker_of_a_worker_that_may_never_be_idle(later: int) -> None:
     memory = Memory()
     worker = memory.worker(0, STABLE, parked=False)
     scheduler = scheduler_at(worker, memory.read)
@@ -234,9 +238,23 @@ def test_park_counts_once_it_was_taken_out() -> None:
     parker = Parker()
     parker.look(scheduler, 104, memory.read)
     assert parker.offset == NONE
-    memory.words(CORES + 8, 0)
+    memory.words(CORES + 8, later)
     parker.look(scheduler, 104, memory.read)
     assert parker.offset == 8
+
+
+def test_two_places_with_unpark_prove_nothing_however_often_they_are_seen() -> None:
+    memory = Memory()
+    workers = [memory.worker(index, STABLE, parked=False) for index in range(3)]
+    for index in range(3):
+        memory.words(CORES + 0x400 * index + 88, UNPARK)  # before the tick
+    cores = Cores(LAYOUT)
+    for _ in range(5):
+        cores.look(workers, memory.read)
+        assert cores.applied(LAYOUT).park == NONE
+    memory.words(CORES + 88, 0x34C)
+    cores.look(workers, memory.read)
+    assert cores.applied(LAYOUT).park == 8
 
 
 def test_a_stale_copy_of_unpark_is_not_the_parker() -> None:
