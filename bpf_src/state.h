@@ -94,7 +94,7 @@ struct layout {
 	__u32 flags; /* 1 = four flags of a worker are behind its tick and the word after that */
 	/* set here: */
 	__u32 cores; /* a multi_thread worker was seen with its core, where `core` says */
-	__u32 idle; /* the largest word at `driver`, addresses left out */
+	__u32 drivers; /* bits: small numbers seen at `driver` while a task ran */
 };
 
 #define CONTEXT_SIZE 128

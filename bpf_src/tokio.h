@@ -111,23 +111,32 @@ enum core_sight {
 #define LEAST_ADDRESS 4096
 #define BEFORE_ZERO (~0ULL)
 
-/* A current_thread Core without a budget: the driver is taken out to park. It is an Option: an address
- * or 0, or else the largest of some small numbers means none, which may be the one before 0. A driver
- * that is there has 0 or 1, or more of them: until a larger one than those was seen, nothing is known.
- */
-static __always_inline int see_driver(struct layout *layout, __u64 core)
+/* The driver of a current_thread Core is taken out to park. It is an Option: an address or 0, or one of
+ * some small numbers, of which the largest means none. Which of them a driver has that is there, a poll
+ * with a budget tells: nothing drives in one. */
+static __always_inline int read_driver(__u64 *word, const struct layout *layout, __u64 core)
+{
+	return layout->driver < 0 || read_at(word, 8, core + layout->driver);
+}
+
+static __always_inline void learn_driver(struct layout *layout, __u64 core)
 {
 	__u64 word;
 
-	if (layout->driver < 0 || read_at(&word, 8, core + layout->driver))
+	if (!layout->drivers && !read_driver(&word, layout, core) && word < 32)
+		layout->drivers = 1U << word;
+}
+
+/* Without a budget. */
+static __always_inline int see_driver(const struct layout *layout, __u64 core)
+{
+	__u64 word;
+
+	if (read_driver(&word, layout, core))
 		return CORE_UNKNOWN;
-	if (word == BEFORE_ZERO)
-		word = LEAST_ADDRESS - 1;
-	if (word >= LEAST_ADDRESS)
-		return CORE_POLLING;
-	if (word > layout->idle)
-		layout->idle = word;
-	return layout->idle > 1 && word < layout->idle ? CORE_POLLING : CORE_PARKED;
+	if (word < 32)
+		return layout->drivers & 1U << word ? CORE_POLLING : CORE_PARKED;
+	return word >= LEAST_ADDRESS && word != BEFORE_ZERO ? CORE_POLLING : CORE_PARKED;
 }
 
 /* A worker's Core without a budget: the parker is taken out to park. */
@@ -158,6 +167,8 @@ static __always_inline int read_core(struct sight *sight, struct layout *layout,
 		return tag && layout->cores ? CORE_LENT : CORE_UNKNOWN;
 	if (tag && !layout->cores)
 		layout->cores = 1;
+	if (sight->budget != NO_BUDGET && !tag)
+		learn_driver(layout, core);
 	if (sight->budget == NO_BUDGET)
 		what = tag ? see_parker(layout, core) : see_driver(layout, core);
 	if (what == CORE_POLLING)
@@ -267,9 +278,9 @@ __attribute__((noinline)) int look_at(struct sight *sight, struct thread *thread
 	else if (id)
 		thread->scheduler = 1;
 	sight->budget = budget ? context[(layout->budget_tag + 1) & (CONTEXT_SIZE - 1)] : NO_BUDGET;
-	/* No id is used twice: with that of the job that launched it, a worker is in no task's poll. Nor
-	 * is a thread without one, which is asked for what its driver's place holds in a park. */
-	if (scheduler && (budget || (id ? id != thread->parked_id : layout->idle < 2)))
+	/* No id is used twice: with that of the job that launched it, a worker is in no task's poll; nor
+	 * is a thread without one. */
+	if (scheduler && (budget || (id && id != thread->parked_id)))
 		what = read_core(sight, layout, scheduler, context);
 	if (what == CORE_PARKED && sight->multi)
 		thread->parked_id = id;

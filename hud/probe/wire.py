@@ -174,11 +174,11 @@ class Layout(ctypes.LittleEndianStructure):
         ("untagged", ctypes.c_uint32),
         ("flags", ctypes.c_uint32),
         ("cores", ctypes.c_uint32),
-        ("idle", ctypes.c_uint32),
+        ("drivers", ctypes.c_uint32),
     )
 
 
-LEARNED = ("cores", "idle")
+LEARNED = ("cores", "drivers")
 """Fields of ``Layout`` that the kernel programs set."""
 
 

@@ -61,6 +61,7 @@ static unsigned long now(void) {
 	return t.tv_sec * 1000000000ul + t.tv_nsec;
 }
 static void nap(long us) { struct timespec t = {0, us * 1000}; nanosleep(&t, 0); }
+static void nap_shortly(long us) { nap(us / 12); }
 static void spin(long us) { unsigned long end = now() + us * 1000; while (now() < end) ; }
 
 static const char *kind;
@@ -259,15 +260,17 @@ static void *run(void *arg) {
 			nap(us);
 		}
 		if (!strcmp(kind, "parked")) nap(us);
-		if (!strcmp(kind, "taken")) {  /* current_thread: None is the number before 0 */
+		if (!strcmp(kind, "taken") || !strcmp(kind, "never taken")) {  /* current_thread's driver */
 			scheduler.multi = 0;
-			*(volatile unsigned long *)core.before = ~0ul;
-			nap(us);
-			context.task = 100;
+			if (!strcmp(kind, "taken")) {
+				*(volatile unsigned long *)core.before = ~0ul;
+				nap(us);
+			}
 			*(volatile unsigned long *)core.before = 0;
+			poll(99, nap_shortly);
+			context.task = 100;
 			spin(us);
 			context.task = 0;
-			*(volatile unsigned long *)core.before = ~0ul;
 		}
 		if (!strcmp(kind, "driver")) spin(us);
 		nap(3000);

@@ -180,11 +180,13 @@ def test_what_is_no_blocker_is_not_told(run: Callable[[str, int], Ran], kind: st
     assert ran.probe.counters.switches > 50
 
 
-def test_a_driver_of_which_the_number_before_zero_is_none(run: Callable[..., Ran]) -> None:
-    """A poll without a budget is told from the parks around it."""
-    told = run("taken", 12_000, driver=0, tick_multi=-1, tick_current=104).of(Kind.POLL)
-    assert len(told) > 20
-    assert {(sample.where, sample.task_id) for sample in told} == {(Where.POLL, 100)}
+@pytest.mark.parametrize("kind", ["taken", "never taken"])
+def test_a_poll_without_a_budget_is_told_by_the_driver(run: Callable[..., Ran], kind: str) -> None:
+    """Of current_thread: by what was there in polls with a budget, whether or not it ever parks."""
+    told = run(kind, 12_000, driver=0, tick_multi=-1, tick_current=104).of(Kind.POLL)
+    assert {sample.where for sample in told} == {Where.POLL}
+    assert sum(sample.task_id == 100 for sample in told) > 20
+    assert {sample.task_id for sample in told} <= {99, 100}  # 99 has a budget, and waits for a CPU
 
 
 def test_polls_below_the_threshold_are_not_told(run: Callable[[str, int], Ran]) -> None:
