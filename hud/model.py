@@ -327,6 +327,11 @@ class ThreadState:
     doubts: int = 0
     """Whether its poll is one: bits of ``SampleFlag``."""
 
+    @property
+    def in_poll(self) -> bool:
+        """Of a task or of a root future."""
+        return self.poll_start_ns > 0 and self.where in (Where.POLL, Where.ROOT)
+
 
 # --------------------------------------------------------------------------- tasks
 

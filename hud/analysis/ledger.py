@@ -38,7 +38,7 @@ class Ledger:
         self.runtime_of: dict[int, str] = {}
         """By tid, of workers that are there still or that episodes are counted of; the owner
         keeps it."""
-        self.buried: dict[str, tuple[int, int]] = {}
+        self.retired_workers: dict[str, tuple[int, int]] = {}
         """By runtime: blocked time and episodes of dead workers that are in ``by_tid`` no more."""
         self.blocking = Durations()
         self.stopped = 0
@@ -48,7 +48,7 @@ class Ledger:
         """Episodes that may be several polls, by why."""
         self._retired = 0
         self._forgotten = 0
-        self._buried = False
+        self._workers_retired = False
         self.before: list[Episode] = []
         """Those that began before the attach: one of each thread at the most."""
         self._begin = 0
@@ -127,7 +127,7 @@ class Ledger:
 
     def forget_before(self, time_ns: int) -> None:
         """Those that ended earlier count no more, nor do the retired ones."""
-        if self._retired or self._buried:
+        if self._retired or self._workers_retired:
             self._forgotten += self._retired
             self._recount()
         while self._begin - self._first < len(self._episodes):
@@ -146,7 +146,7 @@ class Ledger:
                 self._forget()
                 self._forgotten += 1
 
-    def bury(self, workers: Mapping[int, int]) -> None:
+    def retire_workers(self, workers: Mapping[int, int]) -> None:
         """Count what dead workers did as that of no worker; ``workers``: tid -> id of the others.
 
         For a run without a window: what is counted now can only be counted anew.
@@ -154,12 +154,12 @@ class Ledger:
         for tid in self.by_tid.keys() - workers.keys():
             lost = self.by_tid.pop(tid)
             runtime = self.runtime_of.get(tid, "")
-            total_ns, number = self.buried.get(runtime, (0, 0))
-            self.buried[runtime] = total_ns + lost.total_ns, number + len(lost.values)
-            self._buried = True
+            total_ns, number = self.retired_workers.get(runtime, (0, 0))
+            self.retired_workers[runtime] = total_ns + lost.total_ns, number + len(lost.values)
+            self._workers_retired = True
         ids = set(workers.values())
         for key, tally in self.tallies.items():
-            if tally.bury(ids):
+            if tally.retire_workers(ids):
                 self.touched.add(key)
 
     def blame_of(self, episode: Episode) -> Blame:
@@ -188,9 +188,12 @@ class Ledger:
             mine.remove(start, episode.charged_ns)
             if not mine.values:
                 del self.by_tid[episode.tid]
-        elif (runtime := self.runtime_of.get(episode.tid, "")) in self.buried:
-            total_ns, number = self.buried[runtime]
-            self.buried[runtime] = max(0, total_ns - episode.charged_ns), max(0, number - 1)
+        elif (runtime := self.runtime_of.get(episode.tid, "")) in self.retired_workers:
+            total_ns, number = self.retired_workers[runtime]
+            self.retired_workers[runtime] = (
+                max(0, total_ns - episode.charged_ns),
+                max(0, number - 1),
+            )
 
     def _off(self, stack: int, at: int) -> None:
         numbers = self._by_stack[stack]
@@ -227,12 +230,12 @@ class Ledger:
 
     def _recount(self) -> None:
         self._retired = 0
-        self._buried = False
+        self._workers_retired = False
         self.stopped = self.stopped_ns = self.tick_unknown = self.awaited = 0
         self.touched |= self.tallies.keys()
         self.tallies.clear()
         self.by_tid.clear()
-        self.buried.clear()
+        self.retired_workers.clear()
         self.blocking = Durations()
         self.before = [episode for episode in self.all() if episode.began_before]
         for episode in sorted(self.all(), key=lambda one: one.charged_ns):

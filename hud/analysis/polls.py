@@ -7,7 +7,7 @@ the stacks that may have been what blocked.
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis.calls import DESCRIPTOR, STOPPED, call_name, machine_of
 from hud.analysis.doubts import doubts_of
@@ -106,6 +106,22 @@ class _Evidence:
         first, second = (sleeping, computing) if asleep_ns > on_cpu_ns else (computing, sleeping)
         found = sorted(first or second, key=lambda one: (-one.weight_ns, one))
         return tuple(found[:_MAX_CANDIDATES])
+
+
+class _Poll(NamedTuple):
+    """What is known of a long poll without its evidence; the fields are those of ``Episode``."""
+
+    tid: int
+    start_ns: int
+    duration_ns: int
+    asleep_ns: int
+    waiting_ns: int
+    task_id: int
+    in_progress: bool
+    began_before: bool
+    doubts: int
+    begin_uncertainty_ns: int = 0
+    end_uncertainty_ns: int = 0
 
 
 class PollDetector:
@@ -209,20 +225,20 @@ class PollDetector:
         slept = max(sample.stack, evidence.asleep_ns) if in_progress else sample.stack
         asleep = min(sample.duration_ns, slept)
         waiting = min(sample.duration_ns - asleep, sample.value)
-        return self._draft(
-            evidence,
+        poll = _Poll(
             tid=sample.tid,
             start_ns=sample.poll_start_ns,
             duration_ns=sample.duration_ns,
             asleep_ns=asleep,
             waiting_ns=waiting,
             task_id=sample.task_id,
-            begin_uncertainty_ns=0 if sample.info == BEGAN_BEFORE else sample.info * 1000,
-            end_uncertainty_ns=sample.other * 1000,
             in_progress=in_progress,
             began_before=sample.info == BEGAN_BEFORE,
             doubts=sample.flags,
+            begin_uncertainty_ns=0 if sample.info == BEGAN_BEFORE else sample.info * 1000,
+            end_uncertainty_ns=sample.other * 1000,
         )
+        return self._draft(poll, evidence)
 
     def _so_far(self, state: ThreadState, evidence: _Evidence, now_ns: int) -> Draft:
         length = now_ns - state.poll_start_ns
@@ -238,8 +254,7 @@ class PollDetector:
             key = (state.asleep_stack, state.syscall & 0xFFFFFFFF, state.file_type, detail)
             evidence.sleep(key, asleep)
         asleep = min(length, max(slept, evidence.asleep_ns))
-        return self._draft(
-            evidence,
+        poll = _Poll(
             tid=state.tid,
             start_ns=state.poll_start_ns,
             duration_ns=length,
@@ -250,55 +265,28 @@ class PollDetector:
             began_before=state.began_before,
             doubts=state.doubts,
         )
+        return self._draft(poll, evidence)
 
-    def _draft(
-        self,
-        evidence: _Evidence,
-        *,
-        tid: int,
-        start_ns: int,
-        duration_ns: int,
-        asleep_ns: int,
-        waiting_ns: int,
-        task_id: int,
-        in_progress: bool,
-        began_before: bool,
-        doubts: int,
-        begin_uncertainty_ns: int = 0,
-        end_uncertainty_ns: int = 0,
-    ) -> Draft:
-        on_cpu_ns = duration_ns - asleep_ns - waiting_ns
-        worker = self._recording.workers.get(tid)
+    def _draft(self, poll: _Poll, evidence: _Evidence) -> Draft:
+        worker = self._recording.workers.get(poll.tid)
+        threshold_ns = self._recording.info.threshold_ns
+        doubts = doubts_of(poll.doubts, poll.duration_ns, evidence.longest_ns, threshold_ns)
+        on_cpu_ns = poll.duration_ns - poll.asleep_ns - poll.waiting_ns
         episode = Episode(
+            **poll._replace(doubts=doubts)._asdict(),
             worker_id=worker.worker_id if worker else -1,
-            tid=tid,
-            start_ns=start_ns,
-            duration_ns=duration_ns,
             on_cpu_ns=on_cpu_ns,
-            asleep_ns=asleep_ns,
-            waiting_ns=waiting_ns,
             method=Method.POLL,
             cause=Cause.UNKNOWN,
             stack=0,
-            task_id=task_id,
-            begin_uncertainty_ns=begin_uncertainty_ns,
-            end_uncertainty_ns=end_uncertainty_ns,
-            in_progress=in_progress,
-            began_before=began_before,
-            doubts=doubts_of(
-                doubts,
-                duration_ns,
-                evidence.longest_ns,
-                self._recording.info.threshold_ns,
-            ),
         )
-        stopped_ns = min(evidence.stopped_ns, asleep_ns)
+        stopped_ns = min(evidence.stopped_ns, poll.asleep_ns)
         return Draft(
             episode,
-            evidence.candidates(on_cpu_ns, asleep_ns - stopped_ns),
+            evidence.candidates(on_cpu_ns, poll.asleep_ns - stopped_ns),
             stopped_ns,
             {stack: self._waker(wake) for stack, wake in evidence.wakes.items()},
-            tuple(dict.fromkeys(evidence.polling())) if episode.doubts else (),
+            tuple(dict.fromkeys(evidence.polling())) if doubts else (),
         )
 
     def _waker(self, wake: Sample) -> Holder:

@@ -125,7 +125,7 @@ class Episode:
     evidence: str = ""
     """What the cause was told by, in words."""
     vtable: int = 0
-    """The task's type, a key of ``Recording.task_kinds``; 0 = unknown when it was settled."""
+    """The task's type, a key of ``TaskTables.kinds``; 0 = unknown when it was settled."""
     behind: float = -1.0
     """Ready tasks in the worker's own queue meanwhile, on average; -1 = not read."""
     stopped_ns: int = 0

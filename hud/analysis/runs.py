@@ -79,9 +79,9 @@ class RunDetector:
 
     def forget(self) -> None:
         """Forget threads that are no workers any more."""
-        recording = self._recording
+        workers = self._recording.workers
         for tid in self._queues.keys() - self._runs.keys():
-            if not self._queues[tid] and (tid in recording.dead or tid not in recording.workers):
+            if not self._queues[tid] and (tid in workers.died_ns or tid not in workers):
                 del self._queues[tid]
 
     def forget_stack(self, key: int) -> None:

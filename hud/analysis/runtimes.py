@@ -21,14 +21,14 @@ BLOCK_ON = "block_on"
 """Stands for the runtime of threads that poll a root future and drive no scheduler."""
 
 
-class Buried(NamedTuple):
+class Retired(NamedTuple):
     """What is left of a runtime's workers that died and are forgotten."""
 
     split: TimeSplit = TimeSplit()
     blocked_ns: int = 0
     episodes: int = 0
 
-    def and_also(self, durations: Durations) -> Buried:
+    def and_also(self, durations: Durations) -> Retired:
         """With the episodes of one more of them."""
         blocked_ns = self.blocked_ns + durations.total_ns
         return self._replace(blocked_ns=blocked_ns, episodes=self.episodes + len(durations.values))
@@ -70,14 +70,14 @@ def as_parked(split: TimeSplit, time_ns: int, rung: Rung) -> TimeSplit:
     return TimeSplit(unknown_asleep_ns=time_ns)
 
 
-def uses(workers: Sequence[WorkerUse], buried: Mapping[str, Buried]) -> tuple[RuntimeUse, ...]:
+def uses(workers: Sequence[WorkerUse], retired: Mapping[str, Retired]) -> tuple[RuntimeUse, ...]:
     """Those that ran, the one that was blocked for the largest share first; all where none ran."""
-    members: dict[str, list[WorkerUse]] = {name: [] for name in buried}
+    members: dict[str, list[WorkerUse]] = {name: [] for name in retired}
     for use in workers:
         members.setdefault(use.worker.runtime, []).append(use)
-    ran = {name for name in members if _ran(members[name], buried.get(name, Buried()))}
+    ran = {name for name in members if _ran(members[name], retired.get(name, Retired()))}
     rows = [
-        _use(name, members[name], buried.get(name, Buried()))
+        _use(name, members[name], retired.get(name, Retired()))
         for name in members
         if name in ran or not ran
     ]
@@ -92,8 +92,8 @@ def shares(runtimes: Iterable[RuntimeUse], workers: Iterable[WorkerUse]) -> Shar
     )
 
 
-def _ran(workers: Iterable[WorkerUse], buried: Buried) -> bool:
-    splits = [use.split for use in workers] + [buried.split]
+def _ran(workers: Iterable[WorkerUse], retired: Retired) -> bool:
+    splits = [use.split for use in workers] + [retired.split]
     return any(
         split.poll_cpu_ns
         + split.poll_asleep_ns
@@ -104,8 +104,8 @@ def _ran(workers: Iterable[WorkerUse], buried: Buried) -> bool:
     ) or any(use.episodes for use in workers)
 
 
-def _use(name: str, workers: list[WorkerUse], buried: Buried) -> RuntimeUse:
-    of_dead = buried.split.total_ns() - buried.split.no_worker_ns()
+def _use(name: str, workers: list[WorkerUse], retired: Retired) -> RuntimeUse:
+    of_dead = retired.split.total_ns() - retired.split.no_worker_ns()
     worst = max(workers, key=_share_of, default=None)
     if worst is not None and not worst.blocked_ns:
         worst = None
@@ -113,9 +113,9 @@ def _use(name: str, workers: list[WorkerUse], buried: Buried) -> RuntimeUse:
         name=name,
         workers=sum(use.drives for use in workers),
         time_ns=sum(use.time_ns for use in workers) + max(0, of_dead),
-        blocked_ns=sum(use.blocked_ns for use in workers) + buried.blocked_ns,
-        waiting_ns=sum(use.split.waiting_ns for use in workers) + buried.split.waiting_ns,
-        episodes=sum(use.episodes for use in workers) + buried.episodes,
+        blocked_ns=sum(use.blocked_ns for use in workers) + retired.blocked_ns,
+        waiting_ns=sum(use.split.waiting_ns for use in workers) + retired.split.waiting_ns,
+        episodes=sum(use.episodes for use in workers) + retired.episodes,
         worst=worst.worker.worker_id if worst else -1,
         worst_share=_share_of(worst) if worst else 0.0,
     )

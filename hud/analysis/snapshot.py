@@ -20,7 +20,7 @@ from hud.analysis.quality import Quality
 from hud.analysis.ranking import Ranking
 from hud.analysis.recording import Used
 from hud.analysis.results import Episode, Snapshot, TaskUse, WorkerUse
-from hud.analysis.runtimes import Buried
+from hud.analysis.runtimes import Retired
 from hud.analysis.tally import Durations, Tally, largest_first
 from hud.analysis.tasks import task_uses
 from hud.analysis.types import joined, type_name
@@ -90,7 +90,7 @@ class Analyzer:
         latest = ledger.latest(_TIMELINE)
         lasting = self._lasting(latest, temporary)
         workers = self._workers(recording.splits(since_ns), now_ns, span, lasting)
-        used = runtimes.uses(workers, self._graves())
+        used = runtimes.uses(workers, self._retired())
         shares = runtimes.shares(used, workers)
         blockers = self._ranking.rows(shares, now_ns - self._run_start_ns, fresh=not live)
         count, blocked = len(ledger.blocking.values), ledger.blocking.total_ns
@@ -132,7 +132,7 @@ class Analyzer:
             hud_rss_bytes=recording.rss_bytes,
             stacks=recording.stacks,
             tasks=self._task_uses(temporary, now_ns, fresh=not live),
-            tasks_read=recording.tasks,
+            tasks_read=recording.tasks.latest,
             host=recording.host,
             stopped=ledger.stopped,
             stopped_ns=ledger.stopped_ns,
@@ -231,7 +231,9 @@ class Analyzer:
         recording, ledger = self.recording, self._ledger
         windowed = recording.info.window_ns
         if not windowed:
-            ledger.bury({tid: worker.worker_id for tid, worker in recording.workers.items()})
+            ledger.retire_workers(
+                {tid: worker.worker_id for tid, worker in recording.workers.items()}
+            )
         unsettled = {draft.episode.tid for draft in self._unsettled.values()}
         counted = recording.workers.keys() | ledger.by_tid.keys() | unsettled
         for tid in ledger.runtime_of.keys() - counted:
@@ -271,11 +273,10 @@ class Analyzer:
     def _settle(self, draft: Draft) -> Episode:
         recording = self.recording
         episode = settle(draft, self._blames, self._machine, recording.info.threshold_ns)
-        total, readings = recording.depths.get((episode.tid, episode.start_ns), (0, 0))
         return replace(
             episode,
-            vtable=recording.task_ids.get(episode.task_id, 0),
-            behind=total / readings if readings else -1.0,
+            vtable=recording.tasks.vtables.get(episode.task_id, 0),
+            behind=recording.tasks.behind(episode.tid, episode.start_ns),
         )
 
     def _keep(self, draft: Draft) -> None:
@@ -297,16 +298,16 @@ class Analyzer:
 
     # ------------------------------------------------------------------ rows
 
-    def _graves(self) -> dict[str, Buried]:
+    def _retired(self) -> dict[str, Retired]:
         """What is left of the workers that are dead and forgotten, by runtime."""
         ledger = self._ledger
         found = {
-            name: Buried(split, *ledger.buried.get(name, (0, 0)))
-            for name, split in self.recording.buried.items()
+            name: Retired(split, *ledger.retired_workers.get(name, (0, 0)))
+            for name, split in self.recording.workers.retired.items()
         }
         for tid in ledger.by_tid.keys() - self.recording.workers.keys():
             name = ledger.runtime_of.get(tid, "")
-            found[name] = found.get(name, Buried()).and_also(ledger.by_tid[tid])
+            found[name] = found.get(name, Retired()).and_also(ledger.by_tid[tid])
         return found
 
     def _types(self, tally: Tally) -> tuple[tuple[str, int], ...]:
@@ -318,7 +319,7 @@ class Analyzer:
         vtables = {stack: vtable for vtable, stack in tally.types if vtable}
         found: dict[str, int] = {}
         for (vtable, stack), total in tally.types.items():
-            kind = recording.task_kinds.get(vtable or vtables.get(stack, 0))
+            kind = recording.tasks.kinds.get(vtable or vtables.get(stack, 0))
             name = type_name(kind, recording.stacks.get(stack))
             if name:
                 found[name] = found.get(name, 0) + total
@@ -333,16 +334,16 @@ class Analyzer:
     ) -> tuple[WorkerUse, ...]:
         recording = self.recording
         doing = {episode.tid: episode for episode in lasting}
-        rung = recording.info.detection.rung
+        rung, dead = recording.info.detection.rung, recording.workers.died_ns
         rows = []
         for tid, worker in recording.workers.items():
             durations = self._ledger.by_tid.get(tid) or Durations()
-            there_ns = 0 if tid in recording.dead else now_ns - recording.born[tid]
+            there_ns = 0 if tid in dead else now_ns - recording.workers.born_ns[tid]
             time_ns = runtimes.time_of(splits[tid], there_ns, span_ns)
             rows.append(
                 WorkerUse(
                     worker=worker,
-                    alive=tid not in recording.dead,
+                    alive=tid not in dead,
                     state=recording.states.get(tid),
                     split=runtimes.as_parked(splits[tid], time_ns, rung),
                     time_ns=time_ns,

@@ -142,12 +142,12 @@ class Tally:
         if self.tasks and self.tasks[-1] == episode.task_id:
             self.tasks.pop()
 
-    def bury(self, living: Set[int]) -> bool:
+    def retire_workers(self, living: Set[int]) -> bool:
         """Count the workers with other ids as NO_WORKER; False where there are none."""
-        buried = self.workers.keys() - living - {NO_WORKER}
-        lost_ns = sum(self.workers.pop(number) for number in buried)
+        gone = self.workers.keys() - living - {NO_WORKER}
+        lost_ns = sum(self.workers.pop(number) for number in gone)
         _bump(self.workers, NO_WORKER, lost_ns)
-        return bool(buried)
+        return bool(gone)
 
     def latest_tasks(self) -> tuple[int, ...]:
         """The latest few task ids, each once, newest first."""
@@ -176,8 +176,8 @@ class Tally:
         elif episode.in_progress:
             self.lasting.remove((episode.charged_ns, episode.duration_ns))
         _bump(self.cases, (episode.cause, at), duration_ns)
-        buried = times < 0 and episode.worker_id not in self.workers
-        _bump(self.workers, NO_WORKER if buried else episode.worker_id, duration_ns)
+        gone = times < 0 and episode.worker_id not in self.workers
+        _bump(self.workers, NO_WORKER if gone else episode.worker_id, duration_ns)
         if episode.stack:
             _bump(self.stacks, (episode.stack, episode.cause), duration_ns)
         if episode.detail:

@@ -25,21 +25,22 @@ def task_uses(recording: Recording, episodes: Iterable[Episode]) -> tuple[TaskUs
     """A row for each kind that is alive, was polled (exact mode) or blocked, by (-blocked, -busy,
     -alive, name). Episodes that only waited for a CPU, or of tasks of unknown kind, do not count.
     """
-    counts = {count.vtable: count for count in recording.tasks.counts} if recording.tasks else {}
+    tables = recording.tasks
+    counts = {count.vtable: count for count in tables.latest.counts} if tables.latest else {}
     blocked: dict[int, list[Episode]] = {}
     for episode in episodes:
-        vtable = recording.task_ids.get(episode.task_id)
+        vtable = tables.vtables.get(episode.task_id)
         if vtable is not None and episode.cause.blames_code:
             blocked.setdefault(vtable, []).append(episode)
     rows = []
-    for vtable in {*counts, *recording.polls, *blocked}:
+    for vtable in {*counts, *tables.polls, *blocked}:
         mine = blocked.get(vtable, [])
         ids = dict.fromkeys(episode.task_id for episode in reversed(mine))
         rows.append(
             TaskUse(
-                kind=recording.task_kinds.get(vtable) or TaskKind(vtable, ""),
+                kind=tables.kinds.get(vtable) or TaskKind(vtable, ""),
                 count=counts.get(vtable),
-                polls=recording.polls.get(vtable),
+                polls=tables.polls.get(vtable),
                 episodes=len(mine),
                 blocked_ns=sum(episode.charged_ns for episode in mine),
                 max_ns=max((episode.charged_ns for episode in mine), default=0),

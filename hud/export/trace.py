@@ -412,8 +412,8 @@ class _Faces:
 
     def _task_type(self, episode: Episode) -> str:
         recording = self._recording
-        vtable = recording.task_ids.get(episode.task_id, episode.vtable)
-        return type_name(recording.task_kinds.get(vtable), recording.stacks.get(episode.stack))
+        vtable = recording.tasks.vtables.get(episode.task_id, episode.vtable)
+        return type_name(recording.tasks.kinds.get(vtable), recording.stacks.get(episode.stack))
 
     def _advice(self, episode: Episode) -> str:
         of = episode.cause, episode.stack

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hud.analysis import recording as module
 from hud.analysis import snapshot as snapshot_module
+from hud.analysis import tasktables
 from hud.analysis.recording import Recording
 from hud.analysis.snapshot import Analyzer
 from hud.model import (
@@ -186,7 +186,7 @@ def comparable(snapshot: Snapshot) -> Snapshot:
 def test_snapshots_are_those_of_a_run_that_never_forgot(
     build: ModuleType, monkeypatch: pytest.MonkeyPatch, seed: int, window_s: int
 ) -> None:
-    monkeypatch.setattr(module, "_MANY_TASKS", 0)
+    monkeypatch.setattr(tasktables, "_MANY", 0)
     service = Service(build, Random(seed))
     info = build.info(window_ns=window_s * build.SECOND)
     whole, lean = Analyzer(Recording(info)), Analyzer(Recording(info))
@@ -208,7 +208,7 @@ def test_a_long_run_needs_no_more_than_half_of_it(
     build: ModuleType, monkeypatch: pytest.MonkeyPatch, window_s: int
 ) -> None:
     """What is named once and blocks nobody goes; with a window all else goes too."""
-    monkeypatch.setattr(module, "_MANY_TASKS", 50)
+    monkeypatch.setattr(tasktables, "_MANY", 50)
     recording = Recording(build.info(window_ns=window_s * build.SECOND))
     analyzer = Analyzer(recording)
     tid = 1
@@ -243,9 +243,9 @@ def test_a_long_run_needs_no_more_than_half_of_it(
                     len(recording.stacks),
                     len(recording.thread_names),
                     len(recording.details),
-                    len(recording.depths),
-                    len(recording.dead) if window_s else 0,
-                    len(recording.task_ids) if window_s else 0,
+                    len(recording.tasks._queued),
+                    len(recording.workers.died_ns) if window_s else 0,
+                    len(recording.tasks.vtables) if window_s else 0,
                     len(analyzer._detector._polls._open),
                     len(analyzer._detector._polls._closed),
                     len(analyzer._blames._known),

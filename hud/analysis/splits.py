@@ -1,0 +1,88 @@
+"""Where the time of each thread of the target went, since the attach or since any moment later."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+from hud.analysis.marks import Marks
+from hud.model import TimeSplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence, Set
+
+    from hud.model import ThreadState
+
+_FIELDS = tuple(field.name for field in fields(TimeSplit))
+
+
+def added(one: TimeSplit, other: TimeSplit) -> TimeSplit:
+    return TimeSplit(*(getattr(one, name) + getattr(other, name) for name in _FIELDS))
+
+
+def since(now: TimeSplit, before: TimeSplit) -> TimeSplit:
+    """What was added to ``before``; a thread id that was used again counts from zero."""
+    if now.total_ns() < before.total_ns():
+        return now
+    return TimeSplit(*(max(0, getattr(now, name) - getattr(before, name)) for name in _FIELDS))
+
+
+class Splits:
+    """The latest time split of each thread, and those at earlier moments, so that a window can
+    subtract them.
+    """
+
+    def __init__(self) -> None:
+        self._now: dict[int, TimeSplit] = {}
+        self._at_start: dict[int, TimeSplit] = {}
+        """Where the recording does not start at the attach."""
+        self._marks: dict[int, Marks[TimeSplit]] = {}
+        self._marked_ns = 0
+        self._allowed_ns = 0
+        self._allowed_marks: Marks[int] = Marks()
+
+    def start(self, states: Sequence[ThreadState]) -> None:
+        """What these states say was before the recording."""
+        self._now = {state.tid: state.split for state in states}
+        self._at_start = dict(self._now)
+
+    def update(self, states: Sequence[ThreadState], workers: Set[int]) -> None:
+        """Those of every living thread; of the others only ``workers`` stay known."""
+        alive = {state.tid for state in states}
+        for state in states:
+            before = self._now.get(state.tid)
+            allowed = state.split.allowed_ns
+            # Less in all than before: another thread with the same id. Less allowed is none: the
+            # part on a CPU is estimated by shares of samples, and may shrink.
+            same = before is not None and before.total_ns() <= state.split.total_ns()
+            known = before.allowed_ns if before is not None and same else 0
+            self._allowed_ns += allowed - known
+            self._now[state.tid] = state.split
+        for tid in self._now.keys() - alive - workers:
+            del self._now[tid]
+
+    def mark(self, now_ns: int, often_ns: int, workers: Iterable[int]) -> None:
+        """Remember those of now, unless it was done less than ``often_ns`` ago."""
+        if now_ns - self._marked_ns < often_ns:
+            return
+        self._marked_ns = now_ns
+        for tid in workers:
+            marks = self._marks.setdefault(tid, Marks())
+            marks.add(now_ns, self._now.get(tid, TimeSplit()))
+        self._allowed_marks.add(now_ns, self._allowed_ns)
+
+    def since(self, tid: int, since_ns: int) -> TimeSplit:
+        """Where the thread's time went after ``since_ns``, as exactly as the marks allow."""
+        at_start = self._at_start.get(tid, TimeSplit())
+        marks = self._marks.get(tid)
+        before = marks.at(since_ns, at_start) if marks else at_start
+        return since(self._now.get(tid, TimeSplit()), before)
+
+    def allowed_ns(self, since_ns: int) -> int:
+        """Time in ``spawn_blocking`` and ``block_in_place`` after ``since_ns``, all threads."""
+        return self._allowed_ns - self._allowed_marks.at(since_ns, 0)
+
+    def forget(self, tid: int) -> None:
+        self._now.pop(tid, None)
+        self._at_start.pop(tid, None)
+        self._marks.pop(tid, None)
