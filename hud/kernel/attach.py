@@ -75,26 +75,21 @@ def attach_perf_event(
     frequency: int = 0,
     period: int = 0,
     pid: int = -1,
-    on_cpus: Sequence[int] | None = None,
-    type: int = uapi.PERF_TYPE_SOFTWARE,  # noqa: A002
-    config: int = uapi.PERF_COUNT_SW_CPU_CLOCK,
     old_way: bool = False,
 ) -> Link:
-    """To samples of a perf event: ``frequency`` in Hz, or every ``period`` (ns for a clock).
+    """To samples of the CPU clock: ``frequency`` in Hz, or every ``period`` nanoseconds.
 
-    ``pid`` -1 samples every thread, else that one thread; ``on_cpus`` None means every online CPU
-    (with a ``pid``: wherever it runs).
+    ``pid`` -1 samples every thread on every online CPU, else that one thread wherever it runs.
     """
     if bool(frequency) == bool(period):
         raise ValueError("either a frequency or a period")
     attr = uapi.perf_event_attr(
-        type=type,
-        config=config,
+        type=uapi.PERF_TYPE_SOFTWARE,
+        config=uapi.PERF_COUNT_SW_CPU_CLOCK,
         sample_period=frequency or period,
         flags=uapi.PERF_ATTR_FREQ if frequency else 0,
     )
-    if on_cpus is None:
-        on_cpus = cpus.online() if pid == -1 else (-1,)
+    on_cpus = cpus.online() if pid == -1 else (-1,)
     return _perf_link("attach CPU samples", program, attr, [(pid, cpu) for cpu in on_cpus], old_way)
 
 

@@ -252,10 +252,11 @@ def _load_program(
     btf: Btf | None,
     types: Fd | None,
 ) -> Fd:
-    target = _attach_type_id(program, btf)
-    functions = b""
+    attach_to = syscalls.AttachTo(program.attach_type, _attach_type_id(program, btf))
+    functions: syscalls.Functions | None = None
     if types is not None and len(program.functions) > 1:
-        functions = b"".join(struct.pack("<II", *function) for function in program.functions)
+        records = b"".join(struct.pack("<II", *function) for function in program.functions)
+        functions = syscalls.Functions(types.fileno(), records)
 
     def attempt(log: ctypes.Array[ctypes.c_char] | None) -> Fd:
         return syscalls.prog_load(
@@ -263,9 +264,7 @@ def _load_program(
             instructions,
             spec.license,
             name=program.name,
-            expected_attach_type=program.attach_type,
-            attach_btf_id=target,
-            btf_fd=types.fileno() if types is not None else 0,
+            attach_to=attach_to,
             functions=functions,
             log=log,
         )

@@ -11,7 +11,7 @@ import errno
 import os
 from ctypes import addressof, byref, c_char_p, c_int, c_long, c_uint, c_ulong, c_void_p, sizeof
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hud.errors import KernelError
 from hud.kernel import uapi
@@ -151,22 +151,31 @@ def map_update_batch(fd: int, keys: bytes, values: bytes, count: int, flags: int
 # --------------------------------------------------------------------------- programs and links
 
 
+class AttachTo(NamedTuple):
+    """What a program of some types must name when it is loaded; 0 = nothing."""
+
+    expected_type: int = 0
+    btf_id: int = 0
+
+
+class Functions(NamedTuple):
+    """A program's functions: an array of ``struct bpf_func_info``; ``btf_fd`` has their types."""
+
+    btf_fd: int
+    records: bytes
+
+
 def prog_load(
     prog_type: int,
     instructions: bytes,
     license_name: str,
     *,
     name: str = "",
-    expected_attach_type: int = 0,
-    attach_btf_id: int = 0,
-    btf_fd: int = 0,
-    functions: bytes = b"",
+    attach_to: AttachTo = AttachTo(),  # noqa: B008
+    functions: Functions | None = None,
     log: ctypes.Array[Any] | None = None,
 ) -> Fd:
-    """Load a program; with ``log`` the verifier writes its report there (ENOSPC = too small).
-
-    ``functions`` is an array of ``struct bpf_func_info`` whose types are in ``btf_fd``.
-    """
+    """Load a program; with ``log`` the verifier writes its report there (ENOSPC = too small)."""
     license_bytes = license_name.encode() + b"\0"
     attr = uapi.bpf_attr_prog_load(
         prog_type=prog_type,
@@ -174,14 +183,14 @@ def prog_load(
         insns=_address(instructions),
         license=_address(license_bytes),
         prog_name=object_name(name),
-        expected_attach_type=expected_attach_type,
-        attach_btf_id=attach_btf_id,
+        expected_attach_type=attach_to.expected_type,
+        attach_btf_id=attach_to.btf_id,
     )
-    if functions:
-        attr.prog_btf_fd = btf_fd
+    if functions is not None:
+        attr.prog_btf_fd = functions.btf_fd
         attr.func_info_rec_size = 8
-        attr.func_info = _address(functions)
-        attr.func_info_cnt = len(functions) // 8
+        attr.func_info = _address(functions.records)
+        attr.func_info_cnt = len(functions.records) // 8
     if log is not None:
         attr.log_level = 1
         attr.log_size = sizeof(log)

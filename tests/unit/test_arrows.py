@@ -43,7 +43,7 @@ ARROWS: dict[str, set[str]] = {
     "export": {"analysis", "model"},
     "analysis": {"model"},
     "profiler": {"probe", "target", "runtime", "resolver", "symbols.facts", "model"},
-    "probe": {"kernel", "model", "resources"},
+    "probe": {"kernel", "model"},
     "runtime": {"target", "model"},
     "resolver": {"symbols", "target.rights", "model"},
     "symbols": {"model"},
