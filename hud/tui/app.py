@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 
 from hud.errors import ExportError
 from hud.tui import keys
+from hud.tui.actions import Click
 from hud.tui.frame import compose
-from hud.tui.keys import Click
-from hud.tui.state import HELD_NS, Size, UiState, settle
+from hud.tui.settle import HELD_NS, settle
+from hud.tui.state import Size, UiState
 from hud.tui.terminal import Screen
 from hud.tui.text import ASCII, UNICODE
 from hud.tui.update import Yank, update

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hud.tui.keys import Scope
 from hud.tui.state import SMALLEST, Size, UiState, footer_height, header_height
-from hud.tui.views import header, main, playback, pressure, small, stack, tasks, timeline, workers
+from hud.tui.views import header, playback, small
 from hud.tui.views import help as help_view
+from hud.tui.views.table import VIEWS
 
 if TYPE_CHECKING:
     from hud.analysis.results import Snapshot
     from hud.tui.style import Line
-
-_BODIES = {
-    Scope.BLOCKERS: main.view,
-    Scope.WORKERS: workers.view,
-    Scope.TIMELINE: timeline.view,
-    Scope.TASKS: tasks.view,
-    Scope.PRESSURE: pressure.view,
-    Scope.STACKS: stack.view,
-}
 
 
 def compose(snapshot: Snapshot, state: UiState, size: Size) -> list[Line]:
@@ -36,7 +27,7 @@ def compose(snapshot: Snapshot, state: UiState, size: Size) -> list[Line]:
     if state.help:
         return [*help_view.view(seen, state, width, height - 1), foot]
     above, below = header_height(size), footer_height(state)
-    body = _BODIES[state.view](seen, state, width, height - above - below)
+    body = VIEWS[state.view].draw(seen, state, width, height - above - below)
     top = header.view(seen, state, width, above)
     bar = [playback.view(state, width)] if state.playback is not None else []
     return [*top, *body, *bar, foot]

@@ -1,129 +1,67 @@
 """Which key does what where: one table that the dispatcher, the footer and the help print from.
 
-Terms: a *key* is a name (``up``, ``enter``, ``esc``, ``space``, ``tab`` ...) or one character; a
-*scope* is the place a key is pressed in. In a replay its keys join those of the view, and replace
-those that only a live run has.
+A key is a name (``up``, ``enter``, ``esc``, ``space``, ``tab`` ...) or one character; where it is
+pressed is a view by its name, or a mode that lies over it. In a replay its keys join those of the
+view, and replace those that only a live run has.
 """
 
 from __future__ import annotations
 
-from enum import Enum, auto
 from typing import NamedTuple
 
-
-class Scope(Enum):
-    """Where the user is: a view, or something that lies over it."""
-
-    BLOCKERS = "Blockers"
-    WORKERS = "Workers"
-    TIMELINE = "Timeline"
-    TASKS = "Tasks"
-    PRESSURE = "Pressure"
-    STACKS = "Stacks"
-    SEARCH = "Search"
-    PROMPT = "Typing"
-    HELP = "Help"
-    REPLAY = "Replay"
-
-
-TABS = (Scope.BLOCKERS, Scope.WORKERS, Scope.TIMELINE, Scope.TASKS, Scope.PRESSURE)
-
-
-class Act(Enum):
-    """What a key asks for."""
-
-    UP = auto()
-    DOWN = auto()
-    WHEEL_UP = auto()
-    WHEEL_DOWN = auto()
-    PAGE_UP = auto()
-    PAGE_DOWN = auto()
-    HOME = auto()
-    END = auto()
-    LEFT = auto()
-    RIGHT = auto()
-    PAN_LEFT = auto()
-    PAN_RIGHT = auto()
-    ZOOM_IN = auto()
-    ZOOM_OUT = auto()
-    OPEN = auto()
-    BACK = auto()
-    NEXT_VIEW = auto()
-    PREVIOUS_VIEW = auto()
-    BLOCKERS = auto()
-    WORKERS = auto()
-    TIMELINE = auto()
-    TASKS = auto()
-    PRESSURE = auto()
-    SORT = auto()
-    GROUP = auto()
-    FILTER_CAUSE = auto()
-    FILTER_WORKER = auto()
-    SEARCH = auto()
-    NEXT_MATCH = auto()
-    PREVIOUS_MATCH = auto()
-    CLEAR = auto()
-    ACCEPT = auto()
-    CANCEL = auto()
-    ERASE = auto()
-    UNFOLD = auto()
-    CODE = auto()
-    THRESHOLD = auto()
-    WINDOW = auto()
-    YANK = auto()
-    EXPORT = auto()
-    CLICK = auto()
-    PAUSE = auto()
-    RESET = auto()
-    HELP = auto()
-    QUIT = auto()
-    PLAY = auto()
-    SEEK_BACK = auto()
-    SEEK_ON = auto()
-    LEAP_BACK = auto()
-    LEAP_ON = auto()
-    SLOWER = auto()
-    FASTER = auto()
-
-
-class Typed(NamedTuple):
-    """A character typed into the search or another line."""
-
-    text: str
-
-
-class Click(NamedTuple):
-    """The left button, at a cell; both zero-based."""
-
-    x: int
-    y: int
-
-
-Action = Act | Typed | Click
+from hud.tui.actions import Act, Action, Show, Typed
+from hud.tui.state import HELP, PROMPT, SEARCH
+from hud.tui.views.table import TABS, VIEWS
 
 
 class Binding(NamedTuple):
     """One row of the table."""
 
     keys: tuple[str, ...]
-    act: Act
-    scopes: tuple[Scope, ...]
+    act: Act | Show
+    scopes: tuple[str, ...]
     footer: str = ""
     """``s sort``: what the footer says; empty = not in the footer."""
     help: str = ""
     """A line of the help; empty = not listed (the key belongs to a row with another name)."""
 
 
-_LISTS = TABS
-_VIEWS = (*TABS, Scope.STACKS)
-_ROWS = (Scope.BLOCKERS, Scope.WORKERS, Scope.TASKS, Scope.PRESSURE)
-_SORTED = (Scope.BLOCKERS, Scope.WORKERS, Scope.TASKS)
-_SCROLLING = (*_VIEWS, Scope.HELP)
-_TEXTS = (Scope.STACKS, Scope.HELP)
+REPLAY = "replay"
+_LISTS = tuple(view.name for view in TABS)
+_VIEWS = tuple(VIEWS)
+_TIMELINE = ("timeline",)
+_STACKS = ("stacks",)
+_ROWS = tuple(name for name in _LISTS if name not in _TIMELINE)
+_SORTED = tuple(view.name for view in TABS if view.sorts)
+_SCROLLING = (*_VIEWS, HELP)
+_TEXTS = (*_STACKS, HELP)
 _PAGES = (*_ROWS, *_TEXTS)
-_TIMELINE = (Scope.TIMELINE,)
-_STACKS = (Scope.STACKS,)
-_REPLAY = (Scope.REPLAY,)
+_BLOCKERS = ("blockers",)
+_REPLAY = (REPLAY,)
+
+
+def _enter() -> list[Binding]:
+    """What enter opens, views that open the same together."""
+    texts = dict.fromkeys(view.enter for view in TABS if any(view.enter))
+    return [
+        Binding(("enter",), Act.OPEN, tuple(v.name for v in TABS if v.enter == text), *text)
+        for text in texts
+    ]
+
+
+def _digits() -> list[Binding]:
+    """One per view, the footer has all in one."""
+    return [
+        Binding(
+            (str(number),),
+            Show(view.name),
+            _VIEWS,
+            f"1-{len(TABS)} view" if number == 1 else "",
+            f"the {view.name}",
+        )
+        for number, view in enumerate(TABS, 1)
+    ]
+
 
 BINDINGS: tuple[Binding, ...] = (
     Binding(("up", "k"), Act.UP, _ROWS, "up/down select"),
@@ -136,11 +74,7 @@ BINDINGS: tuple[Binding, ...] = (
     Binding(("pgdn", "ctrl-f"), Act.PAGE_DOWN, _PAGES, "", "one page down"),
     Binding(("home",), Act.HOME, _SCROLLING, "", "to the beginning"),
     Binding(("end", "G"), Act.END, _SCROLLING, "", "to the end; timeline: follow the present"),
-    Binding(("enter",), Act.OPEN, (Scope.BLOCKERS,), "enter stacks", "the stacks of the blocker"),
-    Binding(
-        ("enter",), Act.OPEN, (Scope.WORKERS, Scope.TASKS), "enter blockers", "only its blockers"
-    ),
-    Binding(("enter",), Act.OPEN, _TIMELINE, "enter stacks", "the blocker of the episode"),
+    *_enter(),
     Binding(("esc", "q", "Q"), Act.BACK, _STACKS, "esc back", "back to where it was opened"),
     Binding(("+", "="), Act.ZOOM_IN, _TIMELINE, "+ - zoom", "a shorter time, in more detail"),
     Binding(("-",), Act.ZOOM_OUT, _TIMELINE, "", "a longer time"),
@@ -152,17 +86,11 @@ BINDINGS: tuple[Binding, ...] = (
     Binding(("N",), Act.PREVIOUS_MATCH, _STACKS, "", "the one before"),
     Binding(("tab",), Act.NEXT_VIEW, _VIEWS, "", "the next view"),
     Binding(("backtab",), Act.PREVIOUS_VIEW, _VIEWS, "", "the view before"),
-    Binding(("1",), Act.BLOCKERS, _VIEWS, "1-5 view", "the blockers"),
-    Binding(("2",), Act.WORKERS, _VIEWS, "", "the workers"),
-    Binding(("3",), Act.TIMELINE, _VIEWS, "", "the timeline"),
-    Binding(("4",), Act.TASKS, _VIEWS, "", "the tasks"),
-    Binding(("5",), Act.PRESSURE, _VIEWS, "", "the pressure"),
+    *_digits(),
     Binding(("s",), Act.SORT, _SORTED, "s sort", "sort by the next column"),
-    Binding(
-        ("g",), Act.GROUP, (Scope.BLOCKERS,), "g group", "group by function, file or task type"
-    ),
-    Binding(("f",), Act.FILTER_CAUSE, (Scope.BLOCKERS,), "f cause", "only the next cause"),
-    Binding(("W",), Act.FILTER_WORKER, (Scope.BLOCKERS,), "", "only what the next worker has run"),
+    Binding(("g",), Act.GROUP, _BLOCKERS, "g group", "group by function, file or task type"),
+    Binding(("f",), Act.FILTER_CAUSE, _BLOCKERS, "f cause", "only the next cause"),
+    Binding(("W",), Act.FILTER_WORKER, _BLOCKERS, "", "only what the next worker has run"),
     Binding(("/",), Act.SEARCH, _VIEWS, "/ search", "show only what contains a text"),
     Binding(("c", "C"), Act.CLEAR, _VIEWS, "", "clear search and filters"),
     Binding(("esc",), Act.CLEAR, _LISTS),
@@ -178,16 +106,16 @@ BINDINGS: tuple[Binding, ...] = (
     Binding(
         ("click",), Act.CLICK, _SCROLLING, "", "select, or open; a view's name, a column to sort by"
     ),
-    Binding(("esc",), Act.BACK, (Scope.HELP,), "any other key closes"),
+    Binding(("esc",), Act.BACK, (HELP,), "any other key closes"),
     Binding(("q", "Q", "ctrl-c"), Act.QUIT, _LISTS, "q quit", "quit"),
-    Binding(("ctrl-c",), Act.QUIT, (Scope.STACKS, Scope.SEARCH, Scope.PROMPT, Scope.HELP)),
-    Binding(("enter",), Act.ACCEPT, (Scope.SEARCH,), "enter keep", "keep the search"),
-    Binding(("enter",), Act.ACCEPT, (Scope.PROMPT,), "enter do it", "take what was typed"),
-    Binding(("esc",), Act.CANCEL, (Scope.SEARCH, Scope.PROMPT), "esc cancel", "give it up"),
+    Binding(("ctrl-c",), Act.QUIT, (*_STACKS, SEARCH, PROMPT, HELP)),
+    Binding(("enter",), Act.ACCEPT, (SEARCH,), "enter keep", "keep the search"),
+    Binding(("enter",), Act.ACCEPT, (PROMPT,), "enter do it", "take what was typed"),
+    Binding(("esc",), Act.CANCEL, (SEARCH, PROMPT), "esc cancel", "give it up"),
     Binding(
         ("backspace",),
         Act.ERASE,
-        (Scope.SEARCH, Scope.PROMPT),
+        (SEARCH, PROMPT),
         "",
         "take the last character away",
     ),
@@ -215,25 +143,25 @@ _LIVE_ONLY = frozenset((Act.PAUSE, Act.RESET, Act.THRESHOLD))
 """What a replay cannot do."""
 
 
-def action(key: str, scope: Scope, replay: bool = False) -> Action | None:
+def action(key: str, scope: str, replay: bool = False) -> Action | None:
     """What ``key`` means in ``scope``; None = nothing."""
     act = _BY_KEY.get((scope, key))
     if replay and scope in _VIEWS and (act is None or act in _LIVE_ONLY):
-        return _BY_KEY.get((Scope.REPLAY, key))
+        return _BY_KEY.get((REPLAY, key))
     if act is not None:
         return act
-    if scope in (Scope.SEARCH, Scope.PROMPT):
+    if scope in (SEARCH, PROMPT):
         typed = " " if key == "space" else key
         return Typed(typed) if len(typed) == 1 and typed.isprintable() else None
-    return Act.BACK if scope is Scope.HELP and not key.startswith(("wheel", "click")) else None
+    return Act.BACK if scope == HELP and not key.startswith(("wheel", "click")) else None
 
 
 _ALWAYS = frozenset((Act.HELP, Act.QUIT, Act.BACK, Act.OPEN, Act.ACCEPT, Act.CANCEL, Act.PLAY))
 
 
-def footer(scope: Scope, replay: bool = False) -> list[tuple[str, bool]]:
+def footer(scope: str, replay: bool = False) -> list[tuple[str, bool]]:
     """The footer's entries in ``scope``, and whether they stay on a narrow terminal."""
-    scopes = [Scope.REPLAY, scope] if replay and scope in _VIEWS else [scope]
+    scopes = [REPLAY, scope] if replay and scope in _VIEWS else [scope]
     return [
         (row.footer, row.act in _ALWAYS)
         for one in scopes
@@ -249,7 +177,7 @@ def help_rows() -> list[tuple[str, str, str]]:
     return sorted(rows, key=lambda row: places.index(row[2]))
 
 
-def help_rows_at(here: Scope, replay: bool) -> list[tuple[str, str, str]]:
+def help_rows_at(here: str, replay: bool) -> list[tuple[str, str, str]]:
     """The same without what this run cannot do: what only a replay has, what holds ``here``, what
     holds everywhere, and the rest.
     """
@@ -274,6 +202,6 @@ def _shown(keys: tuple[str, ...]) -> str:
     return " ".join(key for key in keys if not key.isupper() or key.lower() not in keys)
 
 
-def _places(scopes: tuple[Scope, ...]) -> str:
-    views = [scope for scope in scopes if scope is not Scope.HELP]
-    return "" if len(views) >= len(_LISTS) else ", ".join(s.value.lower() for s in views)
+def _places(scopes: tuple[str, ...]) -> str:
+    views = [scope for scope in scopes if scope != HELP]
+    return "" if len(views) >= len(_LISTS) else ", ".join(views)

@@ -3,70 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from hud.tui.keys import Scope
-from hud.tui.state import At, Size, UiState, body_height, header_height
-from hud.tui.views import code, main, pressure, stack, tasks, timeline, workers
+from hud.tui.state import At, Page, Size, UiState, body_height, header_height
+from hud.tui.views import code, stack
 from hud.tui.views import help as help_view
+from hud.tui.views.table import VIEWS
 
 if TYPE_CHECKING:
     from hud.analysis.results import Snapshot
 
 
-class Page(NamedTuple):
-    """Of the rows of a view: how many are shown, how many there are, and the first one's line."""
-
-    shown: int
-    total: int
-    top: int
-
-
-_LISTS = {Scope.WORKERS: workers, Scope.TASKS: tasks, Scope.PRESSURE: pressure}
-
-
 def page_of(state: UiState, seen: Snapshot, size: Size) -> Page:
     """Of what the user is looking at."""
-    body, above = body_height(size, state), header_height(size)
     if state.help:
         return Page(max(size.height - 1, 1), len(help_view.content(seen, state, size.width)), 0)
-    if state.view is Scope.STACKS and state.opened is not None:
-        total = len(stack.document(seen, state, size.width))
-        return Page(max(body - stack.HEAD, 1), total, above + stack.HEAD)
-    if state.view is Scope.TIMELINE:
-        shown, _ = timeline.shape(len(seen.workers), body)
-        return Page(shown, len(seen.workers), above + 1)
-    if state.view in _LISTS:
-        view = _LISTS[state.view]
-        head, shown = view.shape(seen, body)
-        return Page(max(shown, 1), len(view.listed(state, seen)), above + head)
-    return Page(max(main.shape(body), 1), len(state.rows), above + 1)
+    found = VIEWS[state.view].page(seen, state, size.width, body_height(size, state))
+    return Page(max(found.shown, 1), found.total, header_height(size) + found.top)
+
+
+def place(state: UiState) -> str:
+    """Where ``UiState.lists`` holds the cursor of the view."""
+    return VIEWS[state.view].place or state.view
 
 
 def at(state: UiState) -> At:
     """The place in the view's list."""
-    match state.view:
-        case Scope.WORKERS | Scope.TIMELINE:
-            return state.workers
-        case Scope.TASKS:
-            return state.tasks
-        case Scope.PRESSURE:
-            return state.pressure
-        case _:
-            return At(state.cursor, state.scroll)
+    return state.at(place(state))
 
 
 def column_at(state: UiState, seen: Snapshot, size: Size, x: int) -> str:
     """The column of the view's list that lies at ``x``; empty = none."""
-    match state.view:
-        case Scope.WORKERS:
-            return workers.table(seen, size.width).at(x)
-        case Scope.TASKS:
-            return tasks.table(seen, size.width).at(x)
-        case Scope.BLOCKERS:
-            return main.table(state, size.width).at(x)
-        case _:
-            return ""
+    columns = VIEWS[state.view].columns
+    return columns(seen, state, size.width).at(x) if columns is not None else ""
 
 
 def to_match(state: UiState, seen: Snapshot, step: int) -> UiState:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hud import wish
-from hud.tui.keys import Act, Action
+from hud.tui.actions import Act, Action
 
 if TYPE_CHECKING:
     from collections.abc import Callable

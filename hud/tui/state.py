@@ -1,31 +1,23 @@
-"""What the user has chosen, and how new snapshots change it; all of it pure.
-
-Terms: *rows* are the blockers as listed: filtered, grouped, in the sort order, or in the order held
-from before. The order is *held* while the cursor is not on the first row, and for two seconds after
-any key: the rows around the cursor (more than a page) keep their order, new ones come after them.
-Pause keeps a snapshot; the recording goes on.
-"""
+"""What the user has chosen: everything that the screen depends on besides the snapshot."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from hud.tui import listing
-from hud.tui.keys import Scope
-from hud.tui.listing import DEFAULT_SORT, NO_FILTER, Filter, Group, Key, key_of
+from hud.tui.listing import DEFAULT_SORT, NO_FILTER, Filter, Group, Key
 from hud.tui.text import UNICODE, Glyphs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
 
     from hud.analysis.results import Blocker, Snapshot
     from hud.wish import Playback
 
-HELD_NS = 2_000_000_000
-_MANY = 1_000
-_PATIENCE_NS = 5_000_000_000
+SEARCH, PROMPT, HELP = "search", "typing", "help"
+"""What lies over a view and takes its keys."""
 
 
 class Size(NamedTuple):
@@ -43,6 +35,23 @@ class At(NamedTuple):
 
 
 TOP = At()
+
+
+class Page(NamedTuple):
+    """Of the rows of a view: how many are shown, how many there are, and the first one's line."""
+
+    shown: int
+    total: int
+    top: int
+
+
+class Opened(NamedTuple):
+    """What a row leads to: a blocker's stacks, or the blockers that a part of the filter leaves."""
+
+    blocker: Blocker | None = None
+    only: Mapping[str, Any] | None = None
+    notice: str = ""
+    """Why there is nothing."""
 
 
 class Line(Enum):
@@ -82,29 +91,25 @@ LATEST = Span()
 class UiState:
     """Everything the screen depends on besides the snapshot and the terminal's size."""
 
-    view: Scope = Scope.BLOCKERS
+    view: str = "blockers"
+    """By its name in ``views.table.VIEWS``."""
+    lists: Mapping[str, At] = field(default_factory=dict)
+    """Where the cursor is, by view; not there = at the top."""
+    sorts: Mapping[str, str] = field(default_factory=dict)
+    """Columns that views are sorted by; not there = the first that they can be."""
     rows: Sequence[Blocker] = ()
-    """See the module; made by ``settle``."""
+    """The blockers as listed: filtered, grouped, in order; made by ``settle``."""
     grouped: object = None
     grouped_ns: int = 0
     """By what, and from the snapshot of which time, ``rows`` were made."""
-    cursor: int = 0
-    scroll: int = 0
-    """First row shown."""
     selected: Key | None = None
     opened: Blocker | None = None
     """The drill-down's blocker, kept when the window forgets it."""
-    opened_from: Scope = Scope.BLOCKERS
+    opened_from: str = "blockers"
     stack_scroll: int = 0
     unfold: bool = False
     code: bool = False
-    workers: At = TOP
-    tasks: At = TOP
-    pressure: At = TOP
     span: Span = LATEST
-    sort: str = DEFAULT_SORT
-    worker_sort: str = "id"
-    task_sort: str = "blocked"
     group: Group = Group.FUNCTION
     filter: Filter = NO_FILTER
     """The search is a part of it."""
@@ -122,94 +127,42 @@ class UiState:
     glyphs: Glyphs = UNICODE
 
     @property
-    def scope(self) -> Scope:
-        """Where keys go."""
+    def scope(self) -> str:
+        """Where keys go: the view, or what lies over it."""
         if self.help:
-            return Scope.HELP
+            return HELP
         if self.prompt is not None:
-            return Scope.PROMPT
-        return Scope.SEARCH if self.searching else self.view
+            return PROMPT
+        return SEARCH if self.searching else self.view
 
     @property
     def search(self) -> str:
         return self.filter.search
 
+    @property
+    def cursor(self) -> int:
+        """The row of the selected blocker."""
+        return self.at("blockers").cursor
 
-# --------------------------------------------------------------------------- new snapshots
+    @property
+    def sort(self) -> str:
+        """Of the blockers."""
+        return self.order("blockers", (DEFAULT_SORT,))
 
+    def at(self, view: str) -> At:
+        """The place in the list of a view."""
+        return self.lists.get(view, TOP)
 
-def settle(state: UiState, snapshot: Snapshot, held: bool = False) -> UiState:
-    """``state`` with its rows, cursor and selection made to agree with ``snapshot``.
+    def order(self, view: str, sorts: Iterable[str]) -> str:
+        """The column that a view is sorted by, of those that it has."""
+        return self.sorts.get(view) or next(iter(sorts))
 
-    ``held`` keeps the order of the rows there are; otherwise they are sorted anew. A selection
-    that is still listed keeps the cursor, unless the cursor is on the first row of a new order.
-    """
-    grouped = (state.filter, state.group, state.sort)
-    if _fresh_enough(state, snapshot, grouped):
-        rows, grouped_ns = state.rows, state.grouped_ns
-    else:
-        rows, grouped_ns = listing.listed(snapshot, *grouped), snapshot.now_ns
-    cursor = state.cursor
-    if held:
-        rows = listing.in_places(rows, state.rows, cursor)
-    if held or cursor > 0 or state.view is not Scope.BLOCKERS:
-        cursor = _found(rows, state.selected, cursor)
-    cursor = max(min(cursor, len(rows) - 1), 0)
-    selected = key_of(rows[cursor]) if rows else None
-    opened = state.opened
-    if opened is not None:
-        wanted = key_of(opened)
-        if selected == wanted:
-            opened = rows[cursor]
-        else:
-            opened = next((b for b in (*rows, *snapshot.blockers) if key_of(b) == wanted), opened)
-    return replace(
-        state,
-        rows=rows,
-        grouped=grouped,
-        grouped_ns=grouped_ns,
-        cursor=cursor,
-        scroll=min(state.scroll, max(len(rows) - 1, 0)),
-        selected=selected,
-        opened=opened,
-        workers=_within(state.workers, len(snapshot.workers)),
-        tasks=_within(state.tasks, len(snapshot.tasks)),
-        pressure=_within(state.pressure, len(snapshot.pressure)),
-        threshold=_threshold(state.threshold, snapshot),
-    )
+    def put(self, view: str, at: At) -> UiState:
+        """With another place in the list of a view."""
+        return replace(self, lists={**self.lists, view: at})
 
-
-def _fresh_enough(state: UiState, snapshot: Snapshot, grouped: object) -> bool:
-    """Searching or adding up many blockers takes its time: it need not be done each time."""
-    easy = state.group is Group.FUNCTION and not state.filter.search
-    if easy or len(snapshot.blockers) < _MANY:
-        return False
-    return state.grouped == grouped and 0 <= snapshot.now_ns - state.grouped_ns < _PATIENCE_NS
-
-
-def _within(at: At, total: int) -> At:
-    return at if at.cursor < total else At(max(total - 1, 0), at.scroll)
-
-
-def _threshold(known: tuple[int, int, int], snapshot: Snapshot) -> tuple[int, int, int]:
-    now = snapshot.info.threshold_ns
-    if now != known[0]:
-        return (now, known[0], snapshot.elapsed_ns)
-    # Nothing that the one before found is shown any more: begun anew, or out of the window.
-    started_ns = snapshot.elapsed_ns - snapshot.span_ns
-    return known if started_ns <= known[2] <= snapshot.elapsed_ns else (now, 0, 0)
-
-
-def _found(rows: Sequence[Blocker], selected: Key | None, cursor: int) -> int:
-    if cursor < len(rows) and key_of(rows[cursor]) == selected:
-        return cursor
-    if selected is None:
-        return cursor
-    function = selected[0]
-    for at, blocker in enumerate(rows):
-        if blocker.function == function and key_of(blocker) == selected:
-            return at
-    return cursor
+    def sort_by(self, view: str, column: str) -> UiState:
+        return replace(self, sorts={**self.sorts, view: column})
 
 
 # --------------------------------------------------------------------------- the page

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from hud.tui.keys import Click
+from hud.tui.actions import Click
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import FrameType
 
-    from hud.tui.keys import Click
+    from hud.tui.actions import Click
 
 _ESCAPE_SECONDS = 0.025
 """How long the rest of an escape sequence may take after its ESC (vim's ttimeoutlen is 100 ms)."""

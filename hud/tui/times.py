@@ -7,22 +7,20 @@ while time moves on.
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis.blame import blame
 from hud.analysis.results import Cause
 from hud.tui import listing
-from hud.tui.keys import Act
-from hud.tui.state import At, Span, body_height, first_shown, header_height
+from hud.tui.actions import Act
+from hud.tui.state import Span
 from hud.tui.views import workers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hud.analysis.results import Blocker, Episode, Snapshot
-    from hud.tui.keys import Click
-    from hud.tui.state import Size, UiState
+    from hud.tui.state import UiState
 
 MARGIN = 6
 """Columns for the worker's number."""
@@ -94,7 +92,7 @@ def of_worker(state: UiState, snapshot: Snapshot) -> Sequence[Episode]:
 
 def _tid(state: UiState, snapshot: Snapshot) -> int:
     uses = workers.listed(state, snapshot)
-    return uses[min(state.workers.cursor, len(uses) - 1)].worker.tid if uses else -1
+    return uses[min(state.at("workers").cursor, len(uses) - 1)].worker.tid if uses else -1
 
 
 def chosen(state: UiState, snapshot: Snapshot) -> Episode | None:
@@ -180,29 +178,3 @@ def _stepped(state: UiState, step: int, snapshot: Snapshot, width: int) -> Span:
     if now.start_ns <= episode.start_ns < now.end_ns:
         return span
     return _ending(span, episode.start_ns + now.cell_ns * now.columns // 2, snapshot)
-
-
-def clicked(state: UiState, snapshot: Snapshot, size: Size, click: Click) -> UiState | None:
-    """The worker and the episode at a cell; None = nothing is there."""
-    from hud.tui.views import timeline
-
-    body = body_height(size, state)
-    page, lines = timeline.shape(len(snapshot.workers), body)
-    row = (click.y - header_height(size) - 1) // lines
-    cursor = first_shown(state.workers.scroll, state.workers.cursor, page, len(snapshot.workers))
-    cursor += row
-    if click.y <= header_height(size) or not row < page or cursor >= len(snapshot.workers):
-        return None
-    now = shown(state.span, snapshot, size.width)
-    time_ns = now.start_ns + (click.x - MARGIN) * now.cell_ns
-    changed = replace(state, workers=At(cursor, state.workers.scroll))
-    near = [
-        episode
-        for episode in of_worker(changed, snapshot)
-        if episode.start_ns < time_ns + now.cell_ns
-        and episode.start_ns + episode.duration_ns > time_ns
-    ]
-    if not near:
-        return changed
-    longest = max(near, key=lambda episode: episode.duration_ns)
-    return replace(changed, span=state.span._replace(episode=key_of(longest)))

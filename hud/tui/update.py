@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hud import wish
 from hud.analysis.results import Cause
 from hud.tui import frame, pages, prompt, replay, times, yank
-from hud.tui.keys import TABS, Act, Action, Click, Scope, Typed
-from hud.tui.listing import NO_FILTER, SORTS, Group, key_of
-from hud.tui.state import At, Line, Prompt, Size, UiState, first_shown, settle
-from hud.tui.views import header, playback, tasks, workers
+from hud.tui.actions import Act, Action, Click, Show, Typed
+from hud.tui.listing import NO_FILTER, Group, key_of
+from hud.tui.settle import settle
+from hud.tui.state import TOP, At, Line, Page, Prompt, Size, UiState, first_shown
+from hud.tui.views import header, playback, timeline
+from hud.tui.views.table import TABS, VIEWS
 
 if TYPE_CHECKING:
     from hud.analysis.results import Snapshot
@@ -47,8 +49,8 @@ def update(state: UiState, action: Action, snapshot: Snapshot, size: Size) -> Re
         return _click(state, action, snapshot, size)
     if action in _MOVES:
         return _move(state, _MOVES[action], seen, size), None
-    if action in _VIEWS:
-        return replace(state, view=_VIEWS[action], opened=None), None
+    if isinstance(action, Show):
+        return replace(state, view=action.view, opened=None), None
     if action in replay.REPLAY:
         return replay.REPLAY[action](state)
     match action:
@@ -71,17 +73,17 @@ def update(state: UiState, action: Action, snapshot: Snapshot, size: Size) -> Re
 
 def _anew(state: UiState, seen: Snapshot, **changes: Any) -> UiState:
     """Rows in a new order: the view starts at its first row again."""
-    changed = replace(state, cursor=0, scroll=0, **changes)
+    changed = replace(state.put("blockers", TOP), **changes)
     top = settle(changed, seen)
-    if top.view is not Scope.BLOCKERS or not top.rows:
+    if top.view != "blockers" or not top.rows:
         return top
-    return replace(top, cursor=0, selected=key_of(top.rows[0]))
+    return replace(top.put("blockers", TOP), selected=key_of(top.rows[0]))
 
 
 def _filtered(state: UiState, seen: Snapshot, **changes: Any) -> UiState:
-    start = {"workers": At(), "tasks": At(), "pressure": At(), "stack_scroll": 0}
-    made = _anew(state, seen, filter=state.filter._replace(**changes), **start)
-    if made.view is Scope.STACKS and made.search:
+    start = replace(state, lists={}, stack_scroll=0)
+    made = _anew(start, seen, filter=state.filter._replace(**changes))
+    if made.view == "stacks" and made.search:
         return pages.to_match(made, seen, 0)
     return made
 
@@ -95,10 +97,8 @@ def _change(state: UiState, act: Act, seen: Snapshot, live: Snapshot, size: Size
                 return replace(state, help=False)
             return replace(state, view=state.opened_from, opened=None)
         case Act.NEXT_VIEW | Act.PREVIOUS_VIEW:
-            here = state.opened_from if state.view is Scope.STACKS else state.view
             step = 1 if act is Act.NEXT_VIEW else -1
-            there = TABS[(TABS.index(here) + step) % len(TABS)]
-            return replace(state, view=there, opened=None)
+            return replace(state, view=_beside(state, step), opened=None)
         case Act.SORT:
             return _sort(state, seen)
         case Act.GROUP:
@@ -169,43 +169,36 @@ def _type(state: UiState, text: str, seen: Snapshot) -> UiState:
     return _filtered(state, seen, search=(state.search + text)[: prompt.LONGEST])
 
 
+def _beside(state: UiState, step: int) -> str:
+    names = [view.name for view in TABS]
+    here = state.view if state.view in names else state.opened_from
+    return names[(names.index(here) + step) % len(names)]
+
+
 def _sort(state: UiState, seen: Snapshot) -> UiState:
-    if state.view is Scope.WORKERS:
-        return replace(state, worker_sort=_after(list(workers.SORTS), state.worker_sort))
-    if state.view is Scope.TASKS:
-        return replace(state, task_sort=_after(list(tasks.SORTS), state.task_sort))
-    return _anew(state, seen, sort=_after(list(SORTS), state.sort))
+    columns = list(VIEWS[state.view].sorts)
+    if not columns:
+        return state
+    return _sorted(state, seen, _after(columns, state.order(state.view, columns)))
+
+
+def _sorted(state: UiState, seen: Snapshot, column: str) -> UiState:
+    changed = state.sort_by(state.view, column)
+    return _anew(changed, seen) if state.view == "blockers" else changed
 
 
 def _open(state: UiState, seen: Snapshot) -> UiState:
-    if state.view is Scope.WORKERS:
-        uses = workers.listed(state, seen)
-        if not uses:
-            return state
-        number = uses[state.workers.cursor].worker.worker_id
-        return _filtered(replace(state, view=Scope.BLOCKERS), seen, worker=number, search="")
-    if state.view is Scope.TASKS:
-        kinds = tasks.listed(state, seen)
-        if not kinds:
-            return state
-        name = kinds[state.tasks.cursor].kind.name
-        return _filtered(replace(state, view=Scope.BLOCKERS), seen, task_type=name, search="")
-    if state.view is Scope.TIMELINE:
-        episode = times.chosen(state, seen)
-        if episode is None:
-            return state
-        opened = times.blocker_of(episode, seen)
-        if opened is None:
-            pressure = episode.cause is Cause.WAITING
-            why = (
-                "it waited for a CPU: see Pressure (5)" if pressure else "its blocker is forgotten"
-            )
-            return replace(state, notice=f"no stacks to open: {why}")
-    else:
-        opened = state.rows[state.cursor] if state.rows else None
-    if opened is None:
+    of = VIEWS[state.view].open
+    if of is None:
         return state
-    return replace(state, view=Scope.STACKS, opened=opened, opened_from=state.view, stack_scroll=0)
+    opened = of(state, seen)
+    if opened.only is not None:
+        return _filtered(replace(state, view="blockers"), seen, search="", **opened.only)
+    if opened.blocker is None:
+        return replace(state, notice=opened.notice)
+    return replace(
+        state, view="stacks", opened=opened.blocker, opened_from=state.view, stack_scroll=0
+    )
 
 
 def _yank(state: UiState, seen: Snapshot, size: Size) -> Result:
@@ -235,13 +228,6 @@ _MOVES: dict[Action, _Step] = {
     Act.HOME: _Step(-_FAR),
     Act.END: _Step(_FAR),
 }
-_VIEWS: dict[Action, Scope] = {
-    Act.BLOCKERS: Scope.BLOCKERS,
-    Act.WORKERS: Scope.WORKERS,
-    Act.TIMELINE: Scope.TIMELINE,
-    Act.TASKS: Scope.TASKS,
-    Act.PRESSURE: Scope.PRESSURE,
-}
 
 
 def _move(state: UiState, step: _Step, seen: Snapshot, size: Size) -> UiState:
@@ -249,10 +235,10 @@ def _move(state: UiState, step: _Step, seen: Snapshot, size: Size) -> UiState:
     if state.help:
         moved = step.moved(state.help_scroll, page.shown, page.total - page.shown)
         return replace(state, help_scroll=moved)
-    if state.view is Scope.STACKS:
+    if state.view == "stacks":
         moved = step.moved(state.stack_scroll, page.shown, page.total - page.shown)
         return replace(state, stack_scroll=moved)
-    if state.view is Scope.TIMELINE and abs(step.rows) == _FAR:
+    if state.view == "timeline" and abs(step.rows) == _FAR:
         act = Act.HOME if step.rows < 0 else Act.END
         return replace(state, span=times.moved(state, act, seen, size.width))
     at = pages.at(state)
@@ -260,21 +246,14 @@ def _move(state: UiState, step: _Step, seen: Snapshot, size: Size) -> UiState:
     return _put(state, cursor, page, seen)
 
 
-def _put(state: UiState, cursor: int, page: pages.Page, seen: Snapshot) -> UiState:
+def _put(state: UiState, cursor: int, page: Page, seen: Snapshot) -> UiState:
     scroll = first_shown(pages.at(state).scroll, cursor, page.shown, page.total)
-    match state.view:
-        case Scope.WORKERS:
-            return replace(state, workers=At(cursor, scroll))
-        case Scope.TIMELINE:
-            changed = replace(state, workers=At(cursor, scroll))
-            return replace(changed, span=times.beside(changed, state.span, seen))
-        case Scope.TASKS:
-            return replace(state, tasks=At(cursor, scroll))
-        case Scope.PRESSURE:
-            return replace(state, pressure=At(cursor, scroll))
-        case _:
-            selected = key_of(state.rows[cursor]) if state.rows else None
-            return replace(state, cursor=cursor, scroll=scroll, selected=selected)
+    changed = state.put(pages.place(state), At(cursor, scroll))
+    if state.view == "timeline":
+        return replace(changed, span=times.beside(changed, state.span, seen))
+    if state.view == "blockers":
+        return replace(changed, selected=key_of(state.rows[cursor]) if state.rows else None)
+    return changed
 
 
 # --------------------------------------------------------------------------- the mouse
@@ -286,16 +265,14 @@ def _click(state: UiState, click: Click, snapshot: Snapshot, size: Size) -> Resu
         return replace(state, help=False), None
     if click.y == header.TABS_LINE:
         tab = header.tab_at(click.x)
-        if tab is not None:
-            return replace(state, view=tab, opened=None), None
-        return state, None
+        return (replace(state, view=tab, opened=None) if tab else state), None
     if state.playback is not None and click.y == size.height - 2:
         share = playback.share_at(state, size.width, click.x)
         if share is None:
             return state, None
         return replay.seek(state, round(share * state.playback.length_ns))
-    if state.view is Scope.TIMELINE:
-        changed = times.clicked(state, seen, size, click)
+    if state.view == "timeline":
+        changed = timeline.clicked(state, seen, size, click)
         return changed or state, None
     page = pages.page_of(state, seen, size)
     row = click.y - page.top
@@ -303,7 +280,7 @@ def _click(state: UiState, click: Click, snapshot: Snapshot, size: Size) -> Resu
         return _sort_by(state, pages.column_at(state, seen, size, click.x), seen), None
     at = pages.at(state)
     cursor = first_shown(at.scroll, at.cursor, page.shown, page.total) + row
-    if state.view is Scope.STACKS or not 0 <= row < page.shown or cursor >= page.total:
+    if state.view == "stacks" or not 0 <= row < page.shown or cursor >= page.total:
         return state, None
     if cursor == at.cursor:
         return _open(state, seen), None
@@ -312,13 +289,7 @@ def _click(state: UiState, click: Click, snapshot: Snapshot, size: Size) -> Resu
 
 def _sort_by(state: UiState, column: str, seen: Snapshot) -> UiState:
     column = _SAME_ORDER.get(column, column)
-    if state.view is Scope.WORKERS and column in workers.SORTS:
-        return replace(state, worker_sort=column)
-    if state.view is Scope.TASKS and column in tasks.SORTS:
-        return replace(state, task_sort=column)
-    if state.view is Scope.BLOCKERS and column in SORTS:
-        return _anew(state, seen, sort=column)
-    return state
+    return _sorted(state, seen, column) if column in VIEWS[state.view].sorts else state
 
 
 _SAME_ORDER = {"share": "total"}

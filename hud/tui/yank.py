@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from hud import figures
 from hud.errors import ExportError
 from hud.target.rights import invoking_user
-from hud.tui.keys import Scope
 from hud.tui.text import clean
 from hud.tui.views import stack
 
@@ -31,18 +30,18 @@ _LONGEST_NAME = 60
 
 def what(state: UiState, seen: Snapshot, page: Sequence[Line]) -> tuple[str, str]:
     """A name for a file, and the text: printable, with line ends."""
-    blocker = state.opened if state.view is Scope.STACKS else None
-    if state.view is Scope.BLOCKERS and state.rows:
+    blocker = state.opened if state.view == "stacks" else None
+    if state.view == "blockers" and state.rows:
         blocker = state.rows[state.cursor]
     target = _plain(seen.info.target.name)
     if blocker is None:
-        return f"hud-{target}-{state.view.value.lower()}.txt", _text(page)
+        return f"hud-{target}-{state.view}.txt", _text(page)
     return f"hud-{target}-{_plain(blocker.function)}.txt", block(state, blocker, seen)
 
 
 def block(state: UiState, blocker: Blocker, seen: Snapshot) -> str:
     """Everything of one blocker, as the drill-down shows it, in plain text."""
-    opened = replace(state, view=Scope.STACKS, opened=blocker)
+    opened = replace(state, view="stacks", opened=blocker)
     info = seen.info
     versions = ", ".join(clean(version) for version in info.detection.tokio_versions)
     about = f"{clean(info.target.name)} (pid {info.target.pid})" + (

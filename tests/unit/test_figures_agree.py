@@ -17,8 +17,8 @@ from hud.export import summary, trace
 from hud.record.reader import Reader
 from hud.record.replay import Replay
 from hud.tui.frame import compose
-from hud.tui.keys import Scope
-from hud.tui.state import Size, UiState, settle
+from hud.tui.settle import settle
+from hud.tui.state import Size, UiState
 
 RECORDING = Path(__file__).resolve().parents[1] / "data" / "demo.hud"
 WIDE = Size(200, 50)
@@ -35,7 +35,7 @@ def told() -> tuple[Snapshot, dict[str, Any]]:
     return snapshot, json.loads(out.getvalue())
 
 
-def _screen(snapshot: Snapshot, view: Scope = Scope.BLOCKERS) -> list[str]:
+def _screen(snapshot: Snapshot, view: str = "blockers") -> list[str]:
     state = settle(UiState(view=view), snapshot)
     return ["".join(span.text for span in line) for line in compose(snapshot, state, WIDE)]
 
@@ -92,7 +92,7 @@ def test_workers_and_pressure_agree(told: tuple[Snapshot, dict[str, Any]]) -> No
     waiting = figures.percent(other["waiting_ns"] / other["worker_time_ns"])
     assert f"{waiting} of worker time ready but without a CPU" in summary.text(snapshot)
     said = f"{waiting} of worker time was ready to run but had no CPU."
-    assert any(said in line for line in _screen(snapshot, Scope.PRESSURE))
+    assert any(said in line for line in _screen(snapshot, "pressure"))
     assert sum(one["blocked_ns"] for one in other["workers"]) == other["blocked_ns"]
     assert sum(one["worker_time_ns"] for one in other["workers"]) == other["worker_time_ns"]
 

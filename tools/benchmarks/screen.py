@@ -22,7 +22,8 @@ from hud.analysis.results import Snapshot
 from hud.analysis.snapshot import Analyzer
 from hud.tui import keys
 from hud.tui.frame import compose
-from hud.tui.state import Size, UiState, settle
+from hud.tui.settle import settle
+from hud.tui.state import Size, UiState
 from hud.tui.terminal import Screen
 from hud.tui.update import update
 

@@ -8,12 +8,13 @@ from hud import figures
 from hud.analysis.results import Snapshot
 from hud.analysis.verdict import living, stuck_episodes
 from hud.model import Rung
-from hud.tui.keys import TABS, Scope, footer
+from hud.tui.keys import footer
 from hud.tui.layout import Item, block, clip, spread, width_of
 from hud.tui.listing import DEFAULT_SORT, Group
 from hud.tui.style import Line, Span
 from hud.tui.text import cells, clean, cut, cut_left
 from hud.tui.verdict import caveats, verdict
+from hud.tui.views.table import TABS, VIEWS
 
 if TYPE_CHECKING:
     from hud.tui.state import UiState
@@ -23,7 +24,7 @@ TABS_LINE = 2
 _WIDEST_NAME = 32
 _WIDEST_END = 46
 _GAP = 1
-_FILTERED = (Scope.BLOCKERS, Scope.STACKS, Scope.TIMELINE)
+_FILTERED = ("blockers", "stacks", "timeline")
 _WIDE = 100
 
 
@@ -125,9 +126,10 @@ def _tabs(state: UiState) -> list[Item]:
     current = _tab(state)
     items = []
     for tab in TABS:
-        text, style = (f"[{tab.value}]", "tab") if tab is current else (f" {tab.value} ", "")
-        items.append(Item(Span(text, style), 0 if tab is current else 1))
-    if state.view is Scope.BLOCKERS:
+        here = tab.name == current
+        text, style = (f"[{tab.title}]", "tab") if here else (f" {tab.title} ", "")
+        items.append(Item(Span(text, style), 0 if here else 1))
+    if state.view == "blockers":
         if state.sort != DEFAULT_SORT:
             items.append(Item(Span(f"by {state.sort}", "bold"), 0))
         if state.group is not Group.FUNCTION:
@@ -138,19 +140,20 @@ def _tabs(state: UiState) -> list[Item]:
     return items
 
 
-def _tab(state: UiState) -> Scope:
-    return state.opened_from if state.view is Scope.STACKS else state.view
+def _tab(state: UiState) -> str:
+    return state.view if VIEWS[state.view].tab else state.opened_from
 
 
-def tab_at(x: int) -> Scope | None:
-    """The view whose name is at column ``x`` of ``TABS_LINE``, as far as none was left out."""
+def tab_at(x: int) -> str:
+    """The view whose name is at column ``x`` of ``TABS_LINE``, as far as none was left out;
+    empty = none."""
     at = 1
     for tab in TABS:
-        end = at + len(tab.value) + 2
+        end = at + len(tab.title) + 2
         if at <= x < end:
-            return tab
+            return tab.name
         at = end + _GAP
-    return None
+    return ""
 
 
 def _caveat(snapshot: Snapshot, width: int, mark: str) -> Line:

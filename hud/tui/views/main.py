@@ -11,7 +11,7 @@ from hud.analysis.results import Blocker
 from hud.tui import folding, frames, groups
 from hud.tui.kept import Kept
 from hud.tui.layout import Column, Table, block, clip
-from hud.tui.state import first_shown, pane_height
+from hud.tui.state import Opened, Page, first_shown, pane_height
 from hud.tui.style import Line, Span, cause_style
 from hud.tui.text import cells, clean, cut_left, name, pad, sparkline, worker
 
@@ -51,21 +51,27 @@ def table(state: UiState, width: int) -> Table:
     return Table((first, *rest), width, _MARGIN)
 
 
-def shape(body: int) -> int:
-    """How many rows are shown below the line of column heads."""
-    return max(body - 1 - pane_height(body), 0)
+def page(_: Snapshot, state: UiState, __: int, height: int) -> Page:
+    """The rows between the column heads and the lower pane."""
+    return Page(max(height - 1 - pane_height(height), 0), len(state.rows), 1)
+
+
+def opened(state: UiState, _: Snapshot) -> Opened:
+    """The stacks of the chosen blocker."""
+    return Opened(state.rows[state.cursor]) if state.rows else Opened()
 
 
 def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Line]:
     """List and lower pane, one above the other."""
     mark = state.glyphs.ellipsis
     pane = pane_height(height)
-    page = shape(height)
+    shown = page(snapshot, state, width, height).shown
     columns = table(state, width)
     lines = [columns.head(state.sort, mark)]
-    top = first_shown(state.scroll, state.cursor, page, len(state.rows))
-    for at, blocker in enumerate(state.rows[top : top + page], start=top):
-        lines.append(_kept_row(columns, blocker, at, state))
+    at = state.at("blockers")
+    top = first_shown(at.scroll, at.cursor, shown, len(state.rows))
+    for number, blocker in enumerate(state.rows[top : top + shown], start=top):
+        lines.append(_kept_row(columns, blocker, number, state))
     if not state.rows:
         lines += [(), (Span(f"   {_empty(state)}", "dim"),)]
     lines = block(lines, width, height - pane, mark)

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from hud import figures
 from hud.analysis.results import Cause
-from hud.tui.keys import Scope
 from hud.tui.layout import Column, Table, block
-from hud.tui.state import first_shown
+from hud.tui.state import Page, first_shown
 from hud.tui.style import Line, Span, cause_style
 from hud.tui.text import clean, cut, pad
 
@@ -33,16 +32,17 @@ _BAR = 24
 
 def listed(state: UiState, snapshot: Snapshot) -> Sequence[Pressure]:
     """The rows: those that the search finds, the largest total first."""
-    if not state.search or state.view is not Scope.PRESSURE:
+    if not state.search or state.view != "pressure":
         return snapshot.pressure
     wanted = state.search.casefold()
     return [one for one in snapshot.pressure if wanted in f"{one.culprit} {one.pid}".casefold()]
 
 
-def shape(snapshot: Snapshot, body: int) -> tuple[int, int]:
-    """Lines above the rows, and how many rows are shown."""
+def page(snapshot: Snapshot, state: UiState, _: int, height: int) -> Page:
+    """The rows between the sentences and the workers."""
     head = len(_said(snapshot)) + 2
-    return head, max(body - head - _lower(snapshot, body), 0)
+    shown = max(height - head - _lower(snapshot, height), 0)
+    return Page(shown, len(listed(state, snapshot)), head)
 
 
 def _lower(snapshot: Snapshot, body: int) -> int:
@@ -56,11 +56,11 @@ def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Li
     lines: list[Line] = [*((Span(f"   {said}"),) for said in _said(snapshot)), ()]
     lines.append(table.head("total", mark))
     rows = listed(state, snapshot)
-    _, page = shape(snapshot, height)
-    at = state.pressure
-    top = first_shown(at.scroll, at.cursor, page, len(rows))
+    shown = page(snapshot, state, width, height).shown
+    at = state.at("pressure")
+    top = first_shown(at.scroll, at.cursor, shown, len(rows))
     whole = max(snapshot.latency_total_ns, 1)
-    for number, one in enumerate(rows[top : top + page], start=top):
+    for number, one in enumerate(rows[top : top + shown], start=top):
         lines.append(_row(table, one, whole, number == at.cursor, mark))
     if not rows:
         said = "nothing matches the search" if snapshot.pressure else "nobody so far"

@@ -10,6 +10,7 @@ from hud.analysis.results import Blocker, Cause, Snapshot
 from hud.model import bucket_floor_ns
 from hud.tui import folding, frames, groups
 from hud.tui.layout import block
+from hud.tui.state import Page
 from hud.tui.style import Line, Span, cause_style
 from hud.tui.text import clean, cut_left, name, pad, pieces, worker
 from hud.tui.views import code, main
@@ -35,11 +36,16 @@ def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Li
     if blocker is None:
         return block([], width, height, mark)
     lines = head(blocker, width, mark)
-    page = max(height - HEAD, 0)
+    below = max(height - HEAD, 0)
     rest = document(snapshot, state, width)
-    top = max(min(state.stack_scroll, len(rest) - page), 0)
-    shown = [marked(line, state.search) for line in rest[top : top + page]]
+    top = max(min(state.stack_scroll, len(rest) - below), 0)
+    shown = [marked(line, state.search) for line in rest[top : top + below]]
     return block([*lines, *shown], width, height, mark)
+
+
+def page(snapshot: Snapshot, state: UiState, width: int, height: int) -> Page:
+    """The lines below the head."""
+    return Page(max(height - HEAD, 1), len(document(snapshot, state, width)), HEAD)
 
 
 def head(blocker: Blocker, width: int, mark: str) -> list[Line]:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from hud import figures
 from hud.model import bucket_floor_ns
 from hud.tui.groups import bucket_percentile
-from hud.tui.keys import Scope
 from hud.tui.layout import Column, Table, block
-from hud.tui.state import first_shown, pane_height
+from hud.tui.state import Opened, Page, first_shown, pane_height
 from hud.tui.style import Line, Span, cause_style
 from hud.tui.text import cells, clean, cut_left, name, pad, sparkline
 
@@ -65,12 +64,18 @@ def alive(use: TaskUse) -> int:
 def listed(state: UiState, snapshot: Snapshot) -> Sequence[TaskUse]:
     """The rows: those that the search finds, in the chosen order."""
     uses: Sequence[TaskUse] = snapshot.tasks
-    if state.search and state.view is Scope.TASKS:
+    if state.search and state.view == "tasks":
         wanted = state.search.casefold()
         uses = [u for u in uses if wanted in f"{u.kind.name} {u.kind.where}".casefold()]
-    if state.task_sort == "blocked":
-        return uses
-    return sorted(uses, key=SORTS[state.task_sort])
+    order = state.order("tasks", SORTS)
+    return uses if order == "blocked" else sorted(uses, key=SORTS[order])
+
+
+def opened(state: UiState, snapshot: Snapshot) -> Opened:
+    """The blockers of the chosen type."""
+    uses = listed(state, snapshot)
+    at = state.at("tasks").cursor
+    return Opened(only={"task_type": uses[at].kind.name}) if at < len(uses) else Opened()
 
 
 def table(snapshot: Snapshot, width: int) -> Table:
@@ -85,10 +90,11 @@ def table(snapshot: Snapshot, width: int) -> Table:
     return Table((*columns, *_BLOCKED), width, _MARGIN)
 
 
-def shape(snapshot: Snapshot, body: int) -> tuple[int, int]:
-    """Lines above the rows, and how many rows are shown."""
+def page(snapshot: Snapshot, state: UiState, _: int, height: int) -> Page:
+    """The rows between what is known of all and the lower pane."""
     head = len(_summary(snapshot)) + 1
-    return head, max(body - head - _pane(snapshot, body), 0)
+    shown = max(height - head - _pane(snapshot, height), 0)
+    return Page(shown, len(listed(state, snapshot)), head)
 
 
 def _pane(snapshot: Snapshot, body: int) -> int:
@@ -100,12 +106,12 @@ def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Li
     mark = state.glyphs.ellipsis
     columns = table(snapshot, width)
     uses = listed(state, snapshot)
-    at = state.tasks
-    _, page = shape(snapshot, height)
-    top = first_shown(at.scroll, at.cursor, page, len(uses))
-    sorted_by = state.task_sort
+    at = state.at("tasks")
+    shown = page(snapshot, state, width, height).shown
+    top = first_shown(at.scroll, at.cursor, shown, len(uses))
+    sorted_by = state.order("tasks", SORTS)
     lines = [*_summary(snapshot), columns.head(sorted_by, mark)]
-    for number, use in enumerate(uses[top : top + page], start=top):
+    for number, use in enumerate(uses[top : top + shown], start=top):
         lines.append(_row(columns, use, number == at.cursor, state))
     if not uses:
         lines += [(), *((Span(f"   {said}", "dim"),) for said in _nothing(snapshot, state))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING
@@ -11,14 +12,15 @@ from hud.analysis import blame
 from hud.analysis.results import Cause
 from hud.tui import listing, times
 from hud.tui.layout import block, clip
-from hud.tui.state import first_shown
+from hud.tui.state import At, Opened, Page, body_height, first_shown, header_height
 from hud.tui.style import Line, Span, cause_style
 from hud.tui.text import cells, clean, name, pad
 from hud.tui.views import workers
 
 if TYPE_CHECKING:
     from hud.analysis.results import Episode, Snapshot
-    from hud.tui.state import UiState
+    from hud.tui.actions import Click
+    from hud.tui.state import Size, UiState
     from hud.tui.text import Glyphs
 
 LETTERS: dict[Cause, str] = {
@@ -56,6 +58,23 @@ def shape(number: int, body: int) -> tuple[int, int]:
     return room, 1
 
 
+def page(snapshot: Snapshot, _: UiState, __: int, height: int) -> Page:
+    """The workers below the axis."""
+    total = len(snapshot.workers)
+    return Page(shape(total, height)[0], total, 1)
+
+
+def opened(state: UiState, snapshot: Snapshot) -> Opened:
+    """The blocker of the episode under the cursor."""
+    episode = times.chosen(state, snapshot)
+    if episode is None:
+        return Opened()
+    blocker = times.blocker_of(episode, snapshot)
+    waited = episode.cause is Cause.WAITING
+    why = "it waited for a CPU: see Pressure (5)" if waited else "its blocker is forgotten"
+    return Opened(blocker, notice="" if blocker else f"no stacks to open: {why}")
+
+
 def _pane(body: int) -> int:
     return 0 if body < 13 else _PANE
 
@@ -64,15 +83,16 @@ def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Li
     """Times, workers, what the letters mean, and the episode under the cursor."""
     mark = state.glyphs.ellipsis
     shown = times.shown(state.span, snapshot, width)
-    page, lines_each = shape(len(snapshot.workers), height)
+    rows, lines_each = shape(len(snapshot.workers), height)
     uses = workers.listed(state, snapshot)
-    top = first_shown(state.workers.scroll, state.workers.cursor, page, len(uses))
+    place = state.at("workers")
+    top = first_shown(place.scroll, place.cursor, rows, len(uses))
     episode = times.chosen(state, snapshot)
     found = _cells(snapshot, state, shown, episode)
     past = (snapshot.now_ns - shown.start_ns) // shown.cell_ns + 1
     lines: list[Line] = [_axis(snapshot, shown)]
-    for at, use in enumerate(uses[top : top + page], start=top):
-        here = at == state.workers.cursor
+    for at, use in enumerate(uses[top : top + rows], start=top):
+        here = at == place.cursor
         row = found.get(use.worker.tid, {})
         label = pad(f"W{use.worker.worker_id}", times.MARGIN - 2)
         marker = Span(f" {'>' if here else ' '}{label}", "bold" if here else "")
@@ -260,3 +280,30 @@ def _spent(episode: Episode) -> str:
 
 def _labelled(label: str, spans: Line) -> Line:
     return (Span(pad(f"   {label}", 12), "dim"), *spans)
+
+
+# --------------------------------------------------------------------------- the mouse
+
+
+def clicked(state: UiState, snapshot: Snapshot, size: Size, click: Click) -> UiState | None:
+    """The worker and the episode at a cell; None = nothing is there."""
+    total = len(snapshot.workers)
+    rows, lines = shape(total, body_height(size, state))
+    row = (click.y - header_height(size) - 1) // lines
+    at = state.at("workers")
+    cursor = first_shown(at.scroll, at.cursor, rows, total) + row
+    if click.y <= header_height(size) or not row < rows or cursor >= total:
+        return None
+    now = times.shown(state.span, snapshot, size.width)
+    time_ns = now.start_ns + (click.x - times.MARGIN) * now.cell_ns
+    changed = state.put("workers", At(cursor, at.scroll))
+    near = [
+        episode
+        for episode in times.of_worker(changed, snapshot)
+        if episode.start_ns < time_ns + now.cell_ns
+        and episode.start_ns + episode.duration_ns > time_ns
+    ]
+    if not near:
+        return changed
+    longest = max(near, key=lambda episode: episode.duration_ns)
+    return replace(changed, span=state.span._replace(episode=times.key_of(longest)))

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from hud import figures
 from hud.analysis.results import Cause, Snapshot, WorkerUse
 from hud.model import Rung, TimeSplit, Where
-from hud.tui.keys import Scope
 from hud.tui.layout import Column, Table, block
-from hud.tui.state import first_shown
+from hud.tui.state import Opened, Page, first_shown
 from hud.tui.style import Line, Span, cause_style
 from hud.tui.text import clean, cut_left, sparkline
 from hud.tui.verdict import Place, is_stuck, place_of, poll_ns
@@ -73,12 +72,18 @@ SORTS = {
 def listed(state: UiState, snapshot: Snapshot) -> Sequence[WorkerUse]:
     """The rows: those that the search finds, in the chosen order."""
     uses: Sequence[WorkerUse] = snapshot.workers
-    if state.search and state.view is Scope.WORKERS:
+    if state.search and state.view == "workers":
         wanted = state.search.casefold()
         uses = [use for use in uses if wanted in _text(use, snapshot)]
-    if state.worker_sort == "id":
-        return uses
-    return sorted(uses, key=SORTS[state.worker_sort])
+    order = state.order("workers", SORTS)
+    return uses if order == "id" else sorted(uses, key=SORTS[order])
+
+
+def opened(state: UiState, snapshot: Snapshot) -> Opened:
+    """The blockers of the chosen worker."""
+    uses = listed(state, snapshot)
+    at = state.at("workers").cursor
+    return Opened(only={"worker": uses[at].worker.worker_id}) if at < len(uses) else Opened()
 
 
 def _text(use: WorkerUse, snapshot: Snapshot) -> str:
@@ -96,21 +101,21 @@ def table(snapshot: Snapshot, width: int) -> Table:
     return Table((*_WHO, *now, *split, *end), width, _MARGIN)
 
 
-def shape(_: Snapshot, body: int) -> tuple[int, int]:
-    """Lines above the rows, and how many rows are shown."""
-    return 1, max(body - 1 - len(_below(True)), 0)
+def page(snapshot: Snapshot, state: UiState, _: int, height: int) -> Page:
+    """The rows between the column heads and what the bars mean."""
+    return Page(max(height - 1 - len(_below(True)), 0), len(listed(state, snapshot)), 1)
 
 
 def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Line]:
     """One row per worker, and what the bars mean."""
     mark = state.glyphs.ellipsis
     columns = table(snapshot, width)
-    lines = [columns.head(state.worker_sort, mark)]
-    _, page = shape(snapshot, height)
+    lines = [columns.head(state.order("workers", SORTS), mark)]
     uses = listed(state, snapshot)
-    at = state.workers
-    top = first_shown(at.scroll, at.cursor, page, len(uses))
-    for number, use in enumerate(uses[top : top + page], start=top):
+    at = state.at("workers")
+    shown = page(snapshot, state, width, height).shown
+    top = first_shown(at.scroll, at.cursor, shown, len(uses))
+    for number, use in enumerate(uses[top : top + shown], start=top):
         lines.append(_row(columns, use, number == at.cursor, snapshot, state))
     if not uses:
         said = "no worker matches the search" if snapshot.workers else "no worker so far"

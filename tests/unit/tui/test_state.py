@@ -15,6 +15,7 @@ from screen_build import (
     RESOLVE,
     RICH,
     SAVE,
+    WORKERS,
     S,
     blocker,
     episode,
@@ -24,12 +25,15 @@ from screen_build import (
 
 from hud.analysis.results import Blocker, Cause, Snapshot
 from hud.tui import keys, pages, times
+from hud.tui.actions import Act, Click, Show, Typed
 from hud.tui.frame import compose
-from hud.tui.keys import BINDINGS, TABS, Act, Click, Scope, Typed
+from hud.tui.keys import BINDINGS
 from hud.tui.listing import key_of
-from hud.tui.state import Line, Prompt, Size, UiState, settle
+from hud.tui.settle import settle
+from hud.tui.state import At, Line, Prompt, Size, UiState
 from hud.tui.update import Yank, update
 from hud.tui.views import tasks, workers
+from hud.tui.views.table import TABS
 from hud.wish import (
     Clear,
     Export,
@@ -79,11 +83,11 @@ def test_pages_and_ends_of_a_long_list() -> None:
     seen = many(1_000)
     page = pages.page_of(start(seen), seen, SIZE).shown
     state, _ = press(start(seen), seen, "pgdn")
-    assert (state.cursor, state.scroll) == (page, 1)
+    assert state.at("blockers") == (page, 1)
     state, _ = press(state, seen, "end")
-    assert (state.cursor, state.scroll) == (999, 1_000 - page)
+    assert state.at("blockers") == (999, 1_000 - page)
     state, _ = press(state, seen, "pgup")
-    assert (state.cursor, state.scroll) == (999 - page, 999 - page)
+    assert state.at("blockers") == (999 - page, 999 - page)
     assert press(state, seen, "home")[0].cursor == 0
 
 
@@ -110,10 +114,10 @@ def test_reset_asks_the_session() -> None:
 def test_drill_down_and_back() -> None:
     seen = snapshot()
     state, _ = press(start(seen), seen, "down", "enter")
-    assert (state.view, state.opened) == (Scope.STACKS, SAVE)
+    assert (state.view, state.opened) == ("stacks", SAVE)
     for key in ("esc", "q"):
         back, effects = press(state, seen, key)
-        assert (back.view, back.opened, back.cursor, effects) == (Scope.BLOCKERS, None, 1, [])
+        assert (back.view, back.opened, back.cursor, effects) == ("blockers", None, 1, [])
 
 
 def test_the_open_blocker_is_updated_and_survives_its_end() -> None:
@@ -128,22 +132,22 @@ def test_the_open_blocker_is_updated_and_survives_its_end() -> None:
 
 def test_enter_on_an_empty_list_does_nothing() -> None:
     seen = snapshot(blockers=())
-    assert press(start(seen), seen, "enter")[0].view is Scope.BLOCKERS
+    assert press(start(seen), seen, "enter")[0].view == "blockers"
 
 
 def test_views() -> None:
     seen = snapshot()
     state, _ = press(start(seen), seen, "tab")
-    assert state.view is Scope.WORKERS
+    assert state.view == "workers"
     state, _ = press(state, seen, "down", "down", "down", "down", "down")
-    assert state.workers.cursor == 3
-    order = [Scope.TIMELINE, Scope.TASKS, Scope.PRESSURE, Scope.BLOCKERS, Scope.WORKERS]
+    assert state.at("workers").cursor == 3
+    order = ["timeline", "tasks", "pressure", "blockers", "workers"]
     for there in order:
         state, _ = press(state, seen, "tab")
-        assert state.view is there
-    assert press(state, seen, "backtab")[0].view is Scope.BLOCKERS
+        assert state.view == there
+    assert press(state, seen, "backtab")[0].view == "blockers"
     for key, there in zip("12345", TABS, strict=True):
-        assert press(state, seen, key)[0].view is there
+        assert press(state, seen, key)[0].view == there.name
     assert press(state, seen, "1", "enter", "2")[0].opened is None
 
 
@@ -187,7 +191,7 @@ def test_letters_are_text_while_searching() -> None:
 def test_a_search_that_finds_nothing() -> None:
     seen = snapshot()
     state, _ = press(start(seen), seen, "/", "~", "enter", "down", "enter", "pgdn")
-    assert (state.rows, state.selected, state.view) == ([], None, Scope.BLOCKERS)
+    assert (state.rows, state.selected, state.view) == ([], None, "blockers")
 
 
 def test_pause_keeps_the_snapshot() -> None:
@@ -248,7 +252,7 @@ def test_a_held_order_keeps_known_rows_and_appends_new_ones() -> None:
 
 def test_the_cursor_follows_its_blocker() -> None:
     state = start(with_totals((HASH, 9), (SAVE, 5), (GET, 3)))
-    state = replace(state, cursor=1, selected=key_of(SAVE))
+    state = replace(state.put("blockers", At(1)), selected=key_of(SAVE))
     gone_above = settle(state, with_totals((SAVE, 5), (GET, 3)), held=True)
     assert gone_above.cursor == 0
     resorted = settle(state, with_totals((HASH, 9), (GET, 7), (SAVE, 5)))
@@ -268,7 +272,7 @@ def test_equal_keys_are_all_listed() -> None:
 
 
 def test_no_key_means_two_things_in_one_place() -> None:
-    meanings: dict[tuple[Scope, str], set[Act]] = {}
+    meanings: dict[tuple[str, str], set[Act | Show]] = {}
     for row in BINDINGS:
         for scope in row.scopes:
             for key in row.keys:
@@ -277,14 +281,15 @@ def test_no_key_means_two_things_in_one_place() -> None:
 
 
 def test_every_act_has_a_key_and_a_help_line() -> None:
-    assert {row.act for row in BINDINGS} == set(Act)
-    assert {row.act for row in BINDINGS if row.help} == set(Act)
+    every = {*Act, *(Show(view.name) for view in TABS)}
+    assert {row.act for row in BINDINGS} == every
+    assert {row.act for row in BINDINGS if row.help} == every
 
 
 def test_typed_takes_single_printable_characters_only() -> None:
-    assert keys.action("ä", Scope.SEARCH) == Typed("ä")
-    assert keys.action("delete", Scope.SEARCH) is None
-    assert keys.action("x", Scope.BLOCKERS) is None
+    assert keys.action("ä", "search") == Typed("ä")
+    assert keys.action("delete", "search") is None
+    assert keys.action("x", "blockers") is None
 
 
 def test_update_never_changes_what_it_was_given() -> None:
@@ -325,7 +330,7 @@ def test_letters_are_no_numbers_and_esc_gives_up() -> None:
     state, _ = typed(snapshot(), "t", "q", "x", "3")
     assert state.prompt == Prompt(Line.THRESHOLD, "3", touched=True)
     state, wished = press(state, snapshot(), "esc")
-    assert (state.prompt, state.view, wished) == (None, Scope.BLOCKERS, [])
+    assert (state.prompt, state.view, wished) == (None, "blockers", [])
 
 
 def test_the_window() -> None:
@@ -393,9 +398,9 @@ def test_only_one_cause_or_one_worker() -> None:
 def test_enter_on_a_worker_or_a_task_type_lists_its_blockers() -> None:
     seen = snapshot(**RICH)
     state, _ = typed(seen, "2", "down", "enter")
-    assert (state.view, functions(state)) == (Scope.BLOCKERS, ["api::login::hash_password"])
+    assert (state.view, functions(state)) == ("blockers", ["api::login::hash_password"])
     state, _ = typed(seen, "4", "down", "enter")
-    assert (state.view, functions(state)) == (Scope.BLOCKERS, ["store::Index::save"])
+    assert (state.view, functions(state)) == ("blockers", ["store::Index::save"])
 
 
 def test_groups_add_up_to_what_they_are_made_of() -> None:
@@ -427,6 +432,14 @@ def test_the_search_filters_every_list(view: str, text: str, left: int) -> None:
     seen = snapshot(**RICH)
     state, _ = typed(seen, view, "/", *text)
     assert pages.page_of(state, seen, SIZE).total == left
+
+
+def test_a_list_that_gets_shorter_under_its_cursor() -> None:
+    seen = snapshot(**RICH)
+    state, _ = typed(seen, "2", "/", *"w", "enter", "end")
+    assert state.at("workers").cursor > 0
+    fewer = snapshot(**RICH | {"workers": WORKERS[:1]})
+    assert press(settle(state, fewer), fewer, "enter")[0].filter.worker == 0
 
 
 def test_workers_and_tasks_are_sorted_too() -> None:
@@ -474,8 +487,8 @@ def test_enter_opens_the_blocker_of_the_episode_and_esc_comes_back() -> None:
     seen = snapshot(**RICH)
     state, _ = typed(seen, "3", "down", "down", "enter")
     assert state.opened is not None
-    assert (state.view, state.opened.function) == (Scope.STACKS, "store::Index::save")
-    assert press(state, seen, "esc")[0].view is Scope.TIMELINE
+    assert (state.view, state.opened.function) == ("stacks", "store::Index::save")
+    assert press(state, seen, "esc")[0].view == "timeline"
 
 
 # --------------------------------------------------------------------------- the mouse
@@ -491,13 +504,13 @@ def test_clicks_select_open_sort_and_change_the_view() -> None:
     seen = snapshot(**RICH)
     state = click(start(seen), seen, "cache::get")
     assert state.cursor == 2
-    assert click(state, seen, "cache::get").view is Scope.STACKS
+    assert click(state, seen, "cache::get").view == "stacks"
     assert click(state, seen, "count").sort == "count"
     for tab in TABS:
-        assert click(state, seen, tab.value).view is tab
+        assert click(state, seen, tab.title).view == tab.name
     workers_view = click(state, seen, "Workers")
-    assert click(workers_view, seen, "22971").workers.cursor == 2
-    assert click(workers_view, seen, "longest").worker_sort == "longest"
+    assert click(workers_view, seen, "22971").at("workers").cursor == 2
+    assert click(workers_view, seen, "longest").sorts["workers"] == "longest"
     assert update(state, Click(500, 500), seen, SIZE)[0].cursor == 2
 
 
@@ -510,7 +523,7 @@ def test_a_click_in_the_timeline_takes_the_episode_there() -> None:
     clicked = update(state, Click(x, y), seen, SIZE)[0]
     episode = times.chosen(clicked, seen)
     assert episode is not None
-    assert (clicked.workers.cursor, episode.worker_id, episode.cause) == (2, 2, Cause.SYNC)
+    assert (clicked.at("workers").cursor, episode.worker_id, episode.cause) == (2, 2, Cause.SYNC)
 
 
 def test_the_wheel_moves_three_lines() -> None:
@@ -553,7 +566,7 @@ def test_a_replay_has_no_threshold_no_reset_and_no_pause() -> None:
     state, wished = press(replaying(seen), seen, "t", "r")
     assert (state.prompt, wished) == (None, [])
     assert press(state, seen, "space")[0].paused is None
-    listed = " ".join(text for text, _ in keys.footer(Scope.BLOCKERS, True))
+    listed = " ".join(text for text, _ in keys.footer("blockers", True))
     assert "space play" in listed
     assert "space pause" not in listed
     assert "threshold" not in listed
@@ -580,5 +593,5 @@ def test_an_episode_that_only_waited_for_a_cpu_has_no_blocker_to_open() -> None:
     waited = episode(0, 0, 50 * MS, cause=Cause.WAITING, stack=0)
     seen = snapshot(**RICH | {"timeline": (waited,)})
     state, _ = typed(seen, "3", "enter")
-    assert (state.view, state.opened) == (Scope.TIMELINE, None)
+    assert (state.view, state.opened) == ("timeline", None)
     assert "see Pressure (5)" in state.notice

@@ -45,14 +45,16 @@ from hud.model import (
     TaskKind,
     Where,
 )
+from hud.tui.actions import Act, Action, Click, Show, Typed
 from hud.tui.frame import compose
-from hud.tui.keys import Act, Action, Click, Scope, Typed
 from hud.tui.pages import page_of
-from hud.tui.state import Size, UiState, settle
+from hud.tui.settle import settle
+from hud.tui.state import At, Size, UiState
 from hud.tui.style import THEMES, Line, theme_for
 from hud.tui.text import ASCII, UNICODE, cells
 from hud.tui.update import Yank, update
 from hud.tui.verdict import caveats, verdict
+from hud.tui.views.table import TABS
 from hud.wish import Playback
 
 if TYPE_CHECKING:
@@ -93,7 +95,7 @@ def test_stacks(size: Size, golden: GoldenCheck) -> None:
 @WHICH
 def test_workers_with_a_stuck_one(size: Size, golden: GoldenCheck) -> None:
     seen = snapshot(workers=STUCK)
-    golden(f"workers-{size.width}x{size.height}", drawn(seen, size, Act.WORKERS))
+    golden(f"workers-{size.width}x{size.height}", drawn(seen, size, Show("workers")))
 
 
 def test_help(golden: GoldenCheck) -> None:
@@ -457,7 +459,7 @@ def test_the_view_shows_only_what_the_page_has_room_for() -> None:
 
 def test_workers_without_a_state_and_dead_ones() -> None:
     uses = (replace(WORKERS[0], state=None), replace(WORKERS[1], alive=False, drives=False))
-    lines = text_of(drawn(snapshot(workers=uses), Size(120, 32), view=Scope.WORKERS))
+    lines = text_of(drawn(snapshot(workers=uses), Size(120, 32), view="workers"))
     assert "gone" in lines[6]
     assert "1 worker " in lines[0]
 
@@ -465,7 +467,7 @@ def test_workers_without_a_state_and_dead_ones() -> None:
 def test_no_blocker_lost_among_equal_ones() -> None:
     twins = (HASH, HASH, *BLOCKERS)
     state = settle(UiState(), snapshot(blockers=twins))
-    held = settle(replace(state, cursor=1), snapshot(blockers=twins, now_ns=NOW + S), held=True)
+    held = settle(state.put("blockers", At(1)), snapshot(blockers=twins, now_ns=NOW + S), held=True)
     assert len(held.rows) == len(twins)
 
 
@@ -482,7 +484,7 @@ def test_what_analysis_derives_is_shown(sample_recording: Recording) -> None:
         assert str(found.count) in row.split()
     stacks = text_of(drawn(seen, Size(120, 32), Act.OPEN))
     assert sum("< your code blocks here" in line for line in stacks) == len(seen.blockers[0].stacks)
-    workers = text_of(drawn(seen, Size(120, 32), Act.WORKERS))
+    workers = text_of(drawn(seen, Size(120, 32), Show("workers")))
     assert [str(use.worker.tid) in workers[5 + at] for at, use in enumerate(seen.workers)] == (
         [True] * len(seen.workers)
     )
@@ -495,18 +497,18 @@ _KNOWN = snapshot(**RICH)
 
 @WHICH
 def test_timeline(size: Size, golden: GoldenCheck) -> None:
-    lines = drawn(_KNOWN, size, Act.TIMELINE, Act.DOWN, Act.LEFT)
+    lines = drawn(_KNOWN, size, Show("timeline"), Act.DOWN, Act.LEFT)
     golden(f"timeline-{size.width}x{size.height}", lines)
 
 
 @WHICH
 def test_tasks(size: Size, golden: GoldenCheck) -> None:
-    golden(f"tasks-{size.width}x{size.height}", drawn(_KNOWN, size, Act.TASKS))
+    golden(f"tasks-{size.width}x{size.height}", drawn(_KNOWN, size, Show("tasks")))
 
 
 @WHICH
 def test_pressure(size: Size, golden: GoldenCheck) -> None:
-    golden(f"pressure-{size.width}x{size.height}", drawn(_KNOWN, size, Act.PRESSURE))
+    golden(f"pressure-{size.width}x{size.height}", drawn(_KNOWN, size, Show("pressure")))
 
 
 def test_a_blocker_with_everything_known(golden: GoldenCheck) -> None:
@@ -540,7 +542,7 @@ def test_hardly_any_task_held_up_is_not_told() -> None:
 
 
 def test_the_help_is_about_this_run_and_this_view() -> None:
-    text = text_of(drawn(snapshot(), Size(80, 60), Act.TIMELINE, Act.HELP))
+    text = text_of(drawn(snapshot(), Size(80, 60), Show("timeline"), Act.HELP))
     assert "the episode before" in text[1]
     assert not any("(replay)" in line for line in text)
     playback = Playback(42 * S, 134 * S, 4.0, True)
@@ -553,7 +555,7 @@ def test_an_ended_run_still_had_workers() -> None:
     gone = tuple(replace(use, alive=False) for use in snapshot().workers)
     seen = snapshot(live=False, workers=gone, ended="target exited (status 0)")
     assert f"{len(gone)} workers" in text_of(drawn(seen, Size(120, 32)))[0]
-    heads = text_of(drawn(seen, Size(80, 24), Act.WORKERS))[4].split()
+    heads = text_of(drawn(seen, Size(80, 24), Show("workers")))[4].split()
     assert heads[:2] == ["tid", "poll"], "nothing is going on now"
     assert heads[-2:] == ["time", "longest"]
 
@@ -561,8 +563,8 @@ def test_an_ended_run_still_had_workers() -> None:
 def test_filters_are_told_where_they_hold() -> None:
     acts = (Act.FILTER_CAUSE, Act.FILTER_WORKER)
     assert "seen on W0" in text_of(drawn(snapshot(), Size(140, 32), *acts))[2]
-    assert "seen on W0" in text_of(drawn(snapshot(), Size(140, 32), *acts, Act.TIMELINE))[2]
-    assert "only" not in text_of(drawn(snapshot(), Size(140, 32), *acts, Act.WORKERS))[2]
+    assert "seen on W0" in text_of(drawn(snapshot(), Size(140, 32), *acts, Show("timeline")))[2]
+    assert "only" not in text_of(drawn(snapshot(), Size(140, 32), *acts, Show("workers")))[2]
 
 
 def test_the_latest_note_is_the_one_in_the_header() -> None:
@@ -581,22 +583,22 @@ def test_a_replay_has_a_bar(golden: GoldenCheck) -> None:
 
 def test_without_exact_mode_the_tasks_say_what_it_would_add() -> None:
     for seen in (snapshot(), snapshot(tasks=(task(1, "a", S, polls=False),))):
-        text = "\n".join(text_of(drawn(seen, Size(120, 32), Act.TASKS)))
+        text = "\n".join(text_of(drawn(seen, Size(120, 32), Show("tasks"))))
         assert "--exact adds all polls of each type" in text
         assert "p99" not in text
     assert "types of this program's tasks are not known" in "\n".join(
-        text_of(drawn(snapshot(), Size(120, 32), Act.TASKS))
+        text_of(drawn(snapshot(), Size(120, 32), Show("tasks")))
     )
 
 
 def test_every_view_in_ascii() -> None:
-    for act in (Act.BLOCKERS, Act.WORKERS, Act.TIMELINE, Act.TASKS, Act.PRESSURE, Act.OPEN):
+    for act in (*(Show(view.name) for view in TABS), Act.OPEN):
         for line in text_of(drawn(_KNOWN, Size(120, 40), act, glyphs=ASCII)):
             assert line.isascii(), line
 
 
 def test_the_selected_blocker_is_marked_in_the_timeline() -> None:
-    lines = drawn(_KNOWN, Size(120, 32), Act.DOWN, Act.TIMELINE)
+    lines = drawn(_KNOWN, Size(120, 32), Act.DOWN, Show("timeline"))
     marked = {span.text[0] for line in lines for span in line if span.style.startswith("reverse ")}
     assert marked == {"y"}, "those of store::Index::save"
 

@@ -1,0 +1,93 @@
+"""The views, a row each: to add one is a file beside this one and a row here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from hud.tui.listing import SORTS
+from hud.tui.views import main, pressure, stack, tasks, timeline, workers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from hud.analysis.results import Snapshot
+    from hud.tui.layout import Table
+    from hud.tui.state import Opened, Page, UiState
+    from hud.tui.style import Line
+
+
+class View(NamedTuple):
+    """What keys, tabs, pages, clicks and the frame know about a view."""
+
+    name: str
+    """Its key in ``VIEWS``, in ``UiState.view``, and in the list of keys."""
+    draw: Callable[[Snapshot, UiState, int, int], list[Line]]
+    """Exactly as many lines as the last number, each of at most as many cells as the other."""
+    page: Callable[[Snapshot, UiState, int, int], Page]
+    """How much of it fits into that width and height."""
+    listed: Callable[[UiState, Snapshot], Sequence[object]] | None = None
+    """Its rows; None = a text that scrolls."""
+    place: str = ""
+    """Where ``UiState.lists`` holds its cursor, if not by its name."""
+    sorts: Iterable[str] = ()
+    """Orders of its rows, by column; the first is the default."""
+    columns: Callable[[Snapshot, UiState, int], Table] | None = None
+    """In that width; a click on one sorts by it."""
+    open: Callable[[UiState, Snapshot], Opened] | None = None
+    """What enter, and a second click on a row, lead to."""
+    enter: tuple[str, str] = ("", "")
+    """The same in words, for the footer and for the help."""
+    tab: bool = True
+    """It is among the tabs, and has a number."""
+
+    @property
+    def title(self) -> str:
+        return self.name.capitalize()
+
+
+_ROWS = (
+    View(
+        "blockers",
+        main.view,
+        main.page,
+        listed=lambda state, _: state.rows,
+        sorts=SORTS,
+        columns=lambda _, state, width: main.table(state, width),
+        open=main.opened,
+        enter=("enter stacks", "the stacks of the blocker"),
+    ),
+    View(
+        "workers",
+        workers.view,
+        workers.page,
+        listed=workers.listed,
+        sorts=workers.SORTS,
+        columns=lambda snapshot, _, width: workers.table(snapshot, width),
+        open=workers.opened,
+        enter=("enter blockers", "only its blockers"),
+    ),
+    View(
+        "timeline",
+        timeline.view,
+        timeline.page,
+        listed=workers.listed,
+        place="workers",
+        open=timeline.opened,
+        enter=("enter stacks", "the blocker of the episode"),
+    ),
+    View(
+        "tasks",
+        tasks.view,
+        tasks.page,
+        listed=tasks.listed,
+        sorts=tasks.SORTS,
+        columns=lambda snapshot, _, width: tasks.table(snapshot, width),
+        open=tasks.opened,
+        enter=("enter blockers", "only its blockers"),
+    ),
+    View("pressure", pressure.view, pressure.page, listed=pressure.listed),
+    View("stacks", stack.view, stack.page, tab=False),
+)
+VIEWS = {view.name: view for view in _ROWS}
+TABS = tuple(view for view in _ROWS if view.tab)
+"""In their order on the screen."""
