@@ -1,8 +1,11 @@
-"""How long each x86_64 instruction is, and where its opcode and operands are.
+"""The decoder of x86_64: how long an instruction is, and where its opcode and operands are.
 
-Terms: a *map* is one of the tables that opcodes are numbered in; here an opcode of the map ``0F``
-is 0x0F00 and its byte, one of ``0F 38``, ``0F 3A`` and of the vector prefixes is BEYOND: none of
-those changes the way. What an instruction does: `hud.symbols.instructions`.
+An opcode behind ``0F`` is 0x0F00 and its byte; one of ``0F 38``, ``0F 3A`` and of the vector
+prefixes is BEYOND: none of those changes the control flow.
+
+Not capstone: on libc and a Rust program (5.6 MB of code, 1.27 million instructions) every length is
+the same, one after the other in 1.3 - 1.7 us against 1.8 - 1.9 of CPU for ``disasm_lite``, and
+capstone needs 13 MB and 0.05 s of CPU to be imported.
 
 Sources: Intel SDM volume 2, chapter 2 and appendix A (opcode maps).
 """
