@@ -14,6 +14,7 @@ from hud.symbols.bounds import Bounds
 from hud.symbols.branches import LONGEST_CALL, LONGEST_STUB, MACHINES, Way
 from hud.symbols.exports import Exports, Wanted
 from hud.symbols.relocations import Slots
+from hud.symbols.scan import SCANS
 
 if TYPE_CHECKING:
     from hud.symbols.elf import ElfFile
@@ -131,11 +132,12 @@ class Landings:
         code = self._bytes(start, min(size, CODE_LIMIT))
         if self._machine is None or not code:
             return Left((), is_open=True)
-        ways, is_open = self._machine.exits(code, start)
-        landings = [(way.at, self._lands(way)) for way in ways]
+        leaves = SCANS[self._elf.machine_id](code, start, False).leaves
+        landings = [(at, self._lands(Way(at, abs(to), through=to < 0))) for at, to in leaves if to]
         exits = tuple(Exit(at, to) for at, to in landings if to is not None and to != UNKNOWN)
         unknown = any(to == UNKNOWN for _, to in landings)
-        return Left(exits, is_open or unknown or size > CODE_LIMIT)
+        is_open = unknown or size > CODE_LIMIT or any(not to for _, to in leaves)
+        return Left(exits, is_open)
 
     def _bytes(self, vaddr: int, size: int) -> bytes:
         try:

@@ -17,6 +17,8 @@ from typing import NamedTuple, TypeAlias
 from hud.symbols.elf import EM_AARCH64, EM_X86_64
 from hud.symbols.lengths import LONGEST, shape
 
+SWITCH_LENGTH = 6
+"""Instructions of a jump through a table, at most."""
 TABLE_DISTANCE = 40
 """Bytes from the LEA of a jump table to its jump, at most."""
 
@@ -42,7 +44,8 @@ class Scan(NamedTuple):
     calls: list[Pair]
     """(pc, callee), or (pc, -slot); 0 = by a register."""
     leaves: list[Pair]
-    """(pc of a jump out of the function, target), or (pc, -slot); 0 = not known."""
+    """(pc of a jump out of the function, target), or (pc, -slot); 0 = not known, as where bytes
+    follow that are no instruction."""
     tables: list[Pair]
     """(pc of the indirect jump, table of offsets)."""
     stops: list[int]
@@ -68,6 +71,7 @@ def _scan_x86(code: bytes, start: int, fixed: bool) -> Scan:
     while at < end:
         size, opcode, modrm = shape(padded, at)
         if not size:
+            found.leaves.append((start + at, 0))
             break
         pc, at = start + at, at + size
         found.starts.append(pc)
@@ -123,14 +127,37 @@ def _indirect(found: Scan, code: bytes, pc: int, start: int, at: int, modrm: int
         found.calls.append((pc, -slot))
     elif kind in (4, 5):
         found.stops.append(start + at)
-        if slot or code[modrm] < 0xC0:
-            found.leaves.append((pc, -slot))
+        if code[modrm] < 0xC0:
+            if code[modrm] != 0x24 or code[modrm + 1] & 7 != 5:  # else a table of addresses
+                found.leaves.append((pc, -slot))
             return
         near = [table for lea, table in found.addresses[-8:] if pc - lea <= TABLE_DISTANCE]
         tables = [table for table in near if table % 4 == 0]
         found.tables.extend((pc, table) for table in tables)
-        if not tables:
+        if not (tables or _is_switch(found, code, start, _register(code, modrm))):
             found.leaves.append((pc, 0))
+
+
+def _register(code: bytes, modrm: int) -> int:
+    """The one that the low bits of a ModRM byte name."""
+    prefix = code[modrm - 2]
+    return code[modrm] & 7 | (8 if prefix & 0xF1 == 0x41 else 0)
+
+
+def _is_switch(found: Scan, code: bytes, start: int, register: int) -> bool:
+    """Does the jump by a register, the last instruction, go to the row of a table of offsets, which
+    is in a register since long? MOVSXD of the row, ADD of the table."""
+    added = False
+    for pc in reversed(found.starts[-1 - SWITCH_LENGTH : -1]):
+        _, opcode, modrm = shape(code, pc - start)
+        if opcode == 0x01 and code[modrm] >= 0xC0:
+            added = added or _register(code, modrm) == register
+        elif opcode == 0x03 and code[modrm] >= 0xC0:
+            number = code[modrm] >> 3 & 7 | (code[modrm - 2] & 4) << 1
+            added = added or number == register
+        elif opcode == 0x63 and added:
+            return True
+    return False
 
 
 def _lea(found: Scan, code: bytes, pc: int, start: int, at: int, modrm: int) -> None:
@@ -195,6 +222,7 @@ def _scan_aarch64(code: bytes, start: int, fixed: bool) -> Scan:  # noqa: ARG001
     found = _empty()
     pages: dict[int, int] = {}
     returns = False
+    before = 0
     for index, word in enumerate(array("I", code[: len(code) // 4 * 4])):
         pc = start + 4 * index
         found.starts.append(pc)
@@ -217,12 +245,14 @@ def _scan_aarch64(code: bytes, start: int, fixed: bool) -> Scan:  # noqa: ARG001
         elif word & 0xFFC00000 == 0x39400000 or word & 0xFFE00C00 == 0x38400000:
             found.loads.append(pc)
         else:
-            returns = _way(found, word, pc, range(start, start + len(code))) or returns
+            inside = range(start, start + len(code))
+            returns = _way(found, word, pc, inside, before) or returns
+        before = word
     return found._replace(jumps=sorted(found.jumps), returns=returns)
 
 
-def _way(found: Scan, word: int, pc: int, inside: range) -> bool:
-    """Note where a jump leads. Is it a RET?"""
+def _way(found: Scan, word: int, pc: int, inside: range, before: int) -> bool:
+    """Note where a jump leads. Is it a RET? ``before``: the word before it."""
     bits, low = next((row[2:] for row in _JUMPS if word & row[0] == row[1]), (0, 0))
     if bits:
         target = pc + 4 * _signed(word >> low & (1 << bits) - 1, bits)
@@ -233,8 +263,8 @@ def _way(found: Scan, word: int, pc: int, inside: range) -> bool:
         if bits != 26:
             found.forks.append((pc, pc + 4))
     returns = word & 0xFFFFFC1F == 0xD65F0000
-    if word & 0xFFFFFC1F == 0xD61F0000:
-        found.leaves.append((pc, 0))
+    if word & 0xFFFFFC1F == 0xD61F0000 and before & 0x7F00001F != 0x0B000000 | word >> 5 & 31:
+        found.leaves.append((pc, 0))  # not a switch, which adds the row to the table right before
     if bits == 26 or returns or word & 0xFFFFFC1F == 0xD61F0000:
         found.stops.append(pc + 4)
     return returns

@@ -239,9 +239,32 @@ def test_ways_that_do_not_lead_to_the_goal_are_not_walked() -> None:
         assert len(found) == (65 if more else 0)
 
 
-def test_short_jumps_are_no_evidence() -> None:
+def test_short_jump() -> None:
     made = Made({"main": caller("f"), "f": [NOP, To(SHORT, "g")], "g": [RET], "h": [To(JMP, "f")]})
-    assert made.between("main", "g") == []
+    assert made.between("main", "g") == ["f+1"]
+
+
+IMMEDIATE = bytes.fromhex("ba05000000")
+"""Its last bytes are like the ModRM byte and the distance of an operand relative to RIP."""
+JUMP_RAX = bytes.fromhex("ffe0")
+
+
+@pytest.mark.parametrize(
+    ("code", "closed"),
+    [
+        (IMMEDIATE + JUMP_RAX, False),
+        (bytes.fromhex("b8ffe00000"), True),  # a constant
+        (bytes.fromhex("49634485004c01e89090ffe0"), True),  # a row and the table since long in r13
+        (bytes.fromhex("49634485004c01e99090ffe0"), False),  # added to another register
+        (bytes.fromhex("4c01e849634485009090ffe0"), False),
+        (bytes.fromhex("ff24c500100000"), True),  # a table of addresses
+        (bytes.fromhex("ff6018"), False),
+        (bytes.fromhex("06"), False),  # no instruction
+    ],
+)
+def test_jump_to_nobody_knows_where(code: bytes, closed: bool) -> None:
+    made = Made({"main": caller("f"), "f": [NOP, To(JNE, "g"), code], "g": [RET]})
+    assert made.between("main", "g") == (["f+1"] if closed else ["f.."])
 
 
 def test_parts_of_a_function_and_signal_handlers_are_no_tail_calls() -> None:
