@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from threading import Thread
 
 from hud.errors import HudError, TargetError
 from hud.model import (
@@ -49,7 +48,6 @@ from hud.profiler.tasks import TaskReader
 from hud.profiler.waits import Waits
 from hud.resolver.client import FactsReply, FailedReply, PointsReply, Reply, Resolver
 from hud.resolver.download import Downloads, servers
-from hud.target import connector
 from hud.target.find import find_target
 from hud.target.life import (
     Born,
@@ -97,7 +95,6 @@ class Profiler:
         self._read_object = read_object
         self._say = say
         self._roster = Roster(options.workers)
-        self._preparing: Thread | None = None
         self._tasks: TaskReader | None = None
         self._tasks_trouble = ""
         self._programs = Programs()
@@ -206,9 +203,8 @@ class Profiler:
         self._phase("attached")
         self.start_ns = time.monotonic_ns()
         self._cost_before = self.cost()[0]
-        # pyroute2 takes a while to import: /proc does until it is there
-        self._preparing = Thread(target=connector.prepare, daemon=True)
-        self._preparing.start()
+        if not self._life.open_connector():
+            self.notes.append(f"thread events from /proc: {self._life.reason}")
 
     def _note_stopped(self) -> None:
         with suppress(OSError, HudError):
@@ -331,10 +327,6 @@ class Profiler:
         if self._exact is not None and not batch.ended:
             self._exact.watch(samples)
             self._exact.step(self._roster.by_tid)
-        if self._preparing is not None and not self._preparing.is_alive():
-            self._preparing = None
-            if not self._life.open_connector():
-                self.notes.append(f"thread events from /proc: {self._life.reason}")
         return batch
 
     def states(self, *, last: bool = False) -> Batch:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hud.target.procfs import PROC, home, read_bytes
+from hud.target.unixsockets import peer_name
 
 _SOCKET = re.compile(r"socket:\[(\d+)\]$")
 _TABLES = (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6))
@@ -38,7 +39,8 @@ def describe(pid: int, descriptor: int, proc: Path = PROC) -> Open | None:
         return None
     found = _SOCKET.match(text)
     if found:
-        return Open(file_type, peer(pid, found[1], proc) or "a socket")
+        name = peer(pid, found[1], proc) or peer_name(pid, int(found[1]), proc)
+        return Open(file_type, name or "a socket")
     if text.startswith("/"):
         return Open(file_type, text)
     return Open(file_type, "" if text.startswith("pipe:") else text.removeprefix("anon_inode:"))

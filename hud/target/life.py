@@ -70,10 +70,10 @@ LifeEvent = Born | Renamed | ThreadExited | Exec | ProcessExited
 class LifeCycle(Closing):
     """The life of one process as events.
 
-    Starts in mode *proc*, which costs nothing; ``open_connector`` goes over to the better mode,
-    when there is time to import pyroute2. The threads that exist at the start are in ``threads``
-    and give no event. Watch ``fileno()`` for reading, and call ``read`` then, and also every
-    ``poll_interval_s`` if that is not None. A process that is gone already gives ProcessExited.
+    Starts in mode *proc*; ``open_connector`` goes over to the better mode. ``threads`` are those of
+    the start, which give no event. Watch ``fileno()`` for reading, and call ``read`` then, and also
+    every ``poll_interval_s`` if that is not None. A process that is gone already gives
+    ProcessExited.
     """
 
     def __init__(self, pid: int, proc: Path = PROC) -> None:
@@ -122,7 +122,7 @@ class LifeCycle(Closing):
     def open_connector(self) -> bool:
         """Go over to mode connector; False and ``reason`` if it is refused.
 
-        Takes about 0.15 s at its first call in a process. What happened meanwhile comes with the
+        Takes up to 0.2 s where the kernel does not answer. What happened meanwhile comes with the
         next ``read``.
         """
         if self.mode == "connector" or self.ended:
