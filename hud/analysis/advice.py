@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from hud import figures
 from hud.analysis import lasting, standoff
 from hud.analysis.blame import culpable
+from hud.analysis.cause import Cause
 from hud.analysis.frameworks import is_framework, is_sealed, polls_task, runs_handler, runs_task
 from hud.analysis.remedies_libraries import ASYNC_LIBRARIES, LIBRARIES, PUBLIC
 from hud.analysis.remedies_std import REST
 from hud.analysis.remedy import ASYNC, LIBRARY, NAMELESS, OPAQUE, OWN, SELECT, Remedy
-from hud.analysis.results import Blocker, Cause
+from hud.analysis.results import Blocker
 from hud.model import Frame, Origin, Stack
 
 if TYPE_CHECKING:

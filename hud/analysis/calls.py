@@ -4,41 +4,17 @@ from __future__ import annotations
 
 import platform
 import re
-import stat
 
 from hud.analysis.callnumbers import CALLS
-from hud.analysis.results import Cause
+from hud.analysis.cause import Cause
 
 NO_CALL = 0xFFFFFFFF
 """``event.info`` of a sleep outside every system call."""
 STOPPED = 0xFFFFFFFE
 """``event.info`` of a thread that was stopped by a signal or a tracer."""
 
-_SAYS: dict[Cause, str] = {
-    Cause.SYNC: "fsync fdatasync sync syncfs sync_file_range msync",
-    Cause.SLEEP: "nanosleep clock_nanosleep",
-    Cause.CHILD: "wait4 waitid vfork execve",
-    Cause.LOCK: "futex futex_wait futex_waitv flock semop semtimedop",
-    Cause.NETWORK: "connect accept accept4",
-}
-_SUGGESTS: dict[Cause, str] = {
-    Cause.NETWORK: "recvfrom recvmsg recvmmsg sendto sendmsg sendmmsg",
-    Cause.FILE: "open openat openat2 pread64 pwrite64 preadv pwritev preadv2 pwritev2 stat fstat "
-    "lstat statx newfstatat access getdents getdents64 truncate ftruncate fallocate rename "
-    "renameat renameat2 mkdir mkdirat rmdir link linkat unlink unlinkat readlinkat sendfile "
-    "copy_file_range readahead fadvise64 faccessat faccessat2 statfs fstatfs chmod fchmod fchmodat "
-    "chown fchown lchown fchownat symlink symlinkat readlink mknod mknodat utimensat getxattr "
-    "lgetxattr fgetxattr setxattr listxattr creat chdir getcwd",
-    Cause.PIPE: "splice",
-    Cause.FAULT: "mmap munmap mremap mprotect madvise brk",
-}
-SURE: dict[str, Cause] = {name: cause for cause, names in _SAYS.items() for name in names.split()}
-"""Calls that leave no doubt what is waited for."""
-LIKELY: dict[str, Cause] = {
-    name: cause for cause, names in _SUGGESTS.items() for name in names.split()
-}
-"""Calls that say it unless the frames know better. ``read``, ``write``, ``poll`` are in neither:
-they wait for whatever the descriptor is."""
+SURE = {name: cause for cause in Cause for name in cause.signs.calls.split()}
+LIKELY = {name: cause for cause in Cause for name in cause.signs.likely.split()}
 ON_PATHS = re.compile(
     r"^(?:l?stat|fstatat|statx|open(?:at|dir)?|readdir|scandir|getdents|realpath|readlink|unlink"
     r"|rename|mkdir|rmdir|access)(?:64)?$"
@@ -52,14 +28,7 @@ _ON_DESCRIPTORS = (
 )
 DESCRIPTOR = frozenset(_ON_DESCRIPTORS.split())
 """Calls whose first argument is a descriptor."""
-_TYPES = {
-    stat.S_IFSOCK: Cause.NETWORK,
-    stat.S_IFIFO: Cause.PIPE,
-    stat.S_IFCHR: Cause.PIPE,
-    stat.S_IFREG: Cause.FILE,
-    stat.S_IFDIR: Cause.FILE,
-    stat.S_IFBLK: Cause.FILE,
-}
+_TYPES = {file_type: cause for cause in Cause for file_type in cause.signs.files}
 
 
 def descriptor_cause(name: str, file_type: int) -> Cause | None:

@@ -1,8 +1,7 @@
 """From evidence to a cause: was it computing, or asleep, and then in what.
 
-Terms: a *signature* is a pattern of function names that shows what the thread was doing; only
-library frames inside the blamed frame are looked at, so that what lies further out (the runtime,
-another ``block_on``) says nothing.
+Of user frames only the library's inside the blamed one are looked at: what lies further out (the
+runtime, another ``block_on``) says nothing.
 """
 
 from __future__ import annotations
@@ -14,12 +13,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis.blame import culpable
 from hud.analysis.calls import LIKELY, NO_CALL, ON_PATHS, SURE, call_name, descriptor_cause
+from hud.analysis.cause import BY_RANK, Cause
 from hud.analysis.frameworks import is_sealed, runs_handler, runs_task
-from hud.analysis.results import Cause
 from hud.model import Frame, Origin
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 
 class Finding(NamedTuple):
@@ -29,68 +28,12 @@ class Finding(NamedTuple):
     evidence: str
 
 
-class Signature(NamedTuple):
-    """Function names that show a cause."""
-
-    cause: Cause
-    pattern: re.Pattern[str]
-    overrules: bool
-    """Stronger than the system call: resolving a name connects, waiting for a child reads."""
+def _patterns(signs: Iterable[tuple[Cause, str]]) -> tuple[tuple[Cause, re.Pattern[str]], ...]:
+    return tuple((cause, re.compile(text, re.VERBOSE)) for cause, text in signs if text)
 
 
-def _signature(cause: Cause, pattern: str, *, overrules: bool = False) -> Signature:
-    return Signature(cause, re.compile(pattern, re.VERBOSE), overrules)
-
-
-SIGNATURES: tuple[Signature, ...] = (
-    _signature(
-        Cause.DNS,
-        r"getaddrinfo | ToSocketAddrs | to_socket_addrs | LookupHost | lookup_host | gethostbyname",
-        overrules=True,
-    ),
-    _signature(
-        Cause.CHILD,
-        r"std::process::(Command|Child) | process::(unix::)?.*::(wait|wait_with_output|read2) "
-        r"| Command::(output|status|spawn) | posix_spawn | waitpid",
-        overrules=True,
-    ),
-    _signature(Cause.SLEEP, r"thread::(\w+::)*sleep(_until|_ms)?\b | \busleep\b"),
-    _signature(
-        Cause.LOCK,
-        r"sync::(\w+::)*(Mutex|RwLock|Condvar|Once|OnceLock|Barrier|LazyLock|ReentrantLock)\b "
-        r"| sync::(mpsc|mpmc|once|reentrant_lock|poison) | sys::sync | locks::futex "
-        r"| pthread_(mutex|rwlock|cond|join) | parking_lot | crossbeam | thread::park "
-        r"| JoinHandle | JoinInner",
-    ),
-    _signature(
-        Cause.NETWORK,
-        r"std::net:: | sys(::\w+)*::net:: | (Tcp|Udp|Unix)(Stream|Socket|Listener|Datagram) "
-        r"| sys_common::net",
-    ),
-    _signature(
-        Cause.PIPE,
-        r"std::io::(stdio|Stdin|Stdout|Stderr) | io::pipe | Pipe(Reader|Writer) | AnonPipe "
-        r"| sys(::\w+)*::(pipe|stdio)::",
-    ),
-    _signature(Cause.FILE, r"std::fs:: | sys(::\w+)*::fs:: | \bfs::File\b | DirEntry | ReadDir"),
-)
-"""Every signature, the first match decides."""
-
-_KERNEL: tuple[tuple[Cause, re.Pattern[str]], ...] = (
-    (Cause.STOPPED, re.compile(r"^(do_freezer_trap|__refrigerator|ptrace_stop|do_signal_stop)$")),
-    (Cause.SYNC, re.compile(r"^(vfs_fsync|file_write_and_wait|jbd2_log_wait|xfs_log_force)")),
-    (Cause.PIPE, re.compile(r"^(anon_)?(pipe|fifo)_|^wait_for_partner$|^n_tty_|^tty_")),
-    (Cause.NETWORK, re.compile(r"^(tcp|udp|inet6?|unix|sock|sk_wait|netlink)_")),
-    (Cause.CHILD, re.compile(r"^(do_wait|kernel_wait4|wait_for_vfork_done)")),
-    (
-        Cause.FILE,
-        re.compile(
-            r"^(filemap|folio_wait|wait_on_page|ext4|xfs|btrfs|f2fs|nfs4?|fuse|v9fs|p9|cifs|ovl"
-            r"|blkdev|submit_bio|blk|bio|jbd2|iomap|lookup|path|do_filp|iterate_dir)_"
-        ),
-    ),
-)
-"""Kernel functions that tell where system call and user frames do not; the first row decides."""
+_FUNCTIONS = _patterns((cause, cause.signs.functions) for cause in BY_RANK)
+_KERNEL = _patterns((cause, cause.signs.kernel) for cause in BY_RANK)
 
 _HELD = re.compile(r"Mutex|RwLock|ReentrantLock|rwlock|mutex|lll_lock_wait")
 _AWAITED = re.compile(
@@ -111,8 +54,6 @@ _TYPE_NAMES = {
 }
 _NEAREST = 4
 """Calls below the blamed frame that tell what it asked for; iterators and the like between."""
-_BUSY_TOO = (Cause.FILE, Cause.DNS, Cause.CHILD)
-"""Causes that hold even where the call is served without sleeping."""
 
 
 def cause_of(
@@ -215,9 +156,8 @@ def _library_frames(frames: Sequence[Frame] | None) -> list[str]:
 
 @lru_cache(maxsize=16_384)
 def _signs(name: str) -> frozenset[int]:
-    """Which of the signatures a function name shows: the same names come again and again."""
-    found = (at for at, signature in enumerate(SIGNATURES) if signature.pattern.search(name))
-    return frozenset(found)
+    """Which of ``_FUNCTIONS`` a name shows: the same names come again and again."""
+    return frozenset(at for at, (_, pattern) in enumerate(_FUNCTIONS) if pattern.search(name))
 
 
 def _computing(library: list[str]) -> Finding:
@@ -225,9 +165,9 @@ def _computing(library: list[str]) -> Finding:
     # what the worker is busy with.
     for name in library[:_NEAREST]:
         for at in sorted(_signs(name)):
-            signature = SIGNATURES[at]
-            if signature.cause in _BUSY_TOO:
-                return Finding(signature.cause, f"on the CPU in {name}")
+            cause, _ = _FUNCTIONS[at]
+            if cause.signs.busy_too:
+                return Finding(cause, f"on the CPU in {name}")
         if ON_PATHS.search(name):
             return Finding(Cause.FILE, f"on the CPU in {name}")
     return Finding(Cause.CPU, "on the CPU")
@@ -236,8 +176,9 @@ def _computing(library: list[str]) -> Finding:
 def _matching(library: list[str], *, overruling: bool) -> tuple[Cause, str] | None:
     shown = [(at, place) for place, name in enumerate(library) for at in _signs(name)]
     for at, place in sorted(shown):
-        if SIGNATURES[at].overrules is overruling:
-            return SIGNATURES[at].cause, library[place]
+        cause, _ = _FUNCTIONS[at]
+        if cause.signs.overrules is overruling:
+            return cause, library[place]
     return None
 
 

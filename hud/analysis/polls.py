@@ -10,9 +10,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis.calls import DESCRIPTOR, STOPPED, call_name, machine_of
+from hud.analysis.cause import Cause
 from hud.analysis.doubts import doubts_of
 from hud.analysis.drafts import Candidate, Draft
-from hud.analysis.results import Cause, Episode, Holder, Method
+from hud.analysis.results import Episode, Holder, Method
 from hud.model import BEGAN_BEFORE, FILE_TYPE, Kind, Sample, SampleFlag, Where
 
 if TYPE_CHECKING:

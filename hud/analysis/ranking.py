@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from hud.analysis.blame import Blame, Blames, Key
+    from hud.analysis.cause import Cause
     from hud.analysis.ledger import Ledger
-    from hud.analysis.results import Cause
     from hud.analysis.runtimes import Shares
     from hud.analysis.tally import Tally
 

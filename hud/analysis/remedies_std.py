@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from hud.analysis.calls import ON_PATHS
+from hud.analysis.cause import Cause
 from hud.analysis.remedy import (
     ANY,
     ASLEEP,
@@ -20,7 +21,6 @@ from hud.analysis.remedy import (
     crates,
     row,
 )
-from hud.analysis.results import Cause
 
 _FILES = frozenset((Cause.FILE, Cause.SYNC, Cause.SYSCALL, Cause.CPU))
 

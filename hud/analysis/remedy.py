@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from hud.analysis.results import Cause
+from hud.analysis.cause import Cause
 
 OWN, LIBRARY, ASYNC, NAMELESS, OPAQUE = "(own)", "(library)", "(async)", "(nameless)", "(opaque)"
 SELECT = "(select)"

@@ -6,12 +6,13 @@ All times are CLOCK_MONOTONIC nanoseconds unless a name says otherwise.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum, IntEnum
+from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.model import HostPressure
 
 if TYPE_CHECKING:
+    from hud.analysis.cause import Cause
     from hud.model import (
         Code,
         Losses,
@@ -56,32 +57,6 @@ class HolderUse(NamedTuple):
     """As in ``Holder``."""
     inferred: bool = False
     """As in ``Frame``; ``function`` may then be the place itself."""
-
-
-class Cause(str, Enum):
-    """Why a worker was held up. One word, the same in every output."""
-
-    CPU = "cpu"
-    LOCK = "lock"
-    SLEEP = "sleep"
-    FILE = "file"
-    SYNC = "fsync"
-    NETWORK = "net"
-    DNS = "dns"
-    CHILD = "child"
-    PIPE = "pipe"
-    FAULT = "fault"
-    WAITING = "wait"
-    """Long only because the worker had no CPU: pressure, never a hotspot."""
-    STOPPED = "stopped"
-    """Long only because a signal or a tracer had stopped the thread: pressure as well."""
-    SYSCALL = "syscall"
-    UNKNOWN = "unknown"
-
-    @property
-    def blames_code(self) -> bool:
-        """False = pressure from outside: no code of the target is at fault."""
-        return self is not Cause.WAITING and self is not Cause.STOPPED
 
 
 class Method(IntEnum):

@@ -10,8 +10,9 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from hud.analysis.blame import user_part
+from hud.analysis.cause import Cause
 from hud.analysis.drafts import Candidate, Draft
-from hud.analysis.results import Cause, Episode, Method
+from hud.analysis.results import Episode, Method
 from hud.model import Kind, Sample
 
 if TYPE_CHECKING:

@@ -11,9 +11,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hud import figures
+from hud.analysis.cause import Cause
 from hud.analysis.causes import holds_lock
 from hud.analysis.lasting import STUCK_NS, all_last
-from hud.analysis.results import Cause, Standoff
+from hud.analysis.results import Standoff
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

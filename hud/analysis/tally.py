@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from hud.analysis.blame import Blame
-    from hud.analysis.results import Cause, Episode
+    from hud.analysis.cause import Cause
+    from hud.analysis.results import Episode
 
     _Key = TypeVar("_Key")
 

@@ -11,6 +11,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
+from hud.analysis.cause import Cause
 from hud.commands.arguments import Parser
 from hud.commands.streams import show
 from hud.errors import UsageError
@@ -43,7 +44,8 @@ def text(topic: str) -> str:
     """The whole text. UsageError if there is none of that name."""
     if topic not in ORDER:
         raise UsageError(f"no help topic named {topic!r}", f"topics: {', '.join(ORDER)}")
-    return (DIRECTORY / f"{topic}.md").read_text("utf-8")
+    causes = "\n".join(f"    {cause.value:<8} {cause.meaning}" for cause in Cause)
+    return (DIRECTORY / f"{topic}.md").read_text("utf-8").replace("{causes}", causes)
 
 
 def listing() -> str:

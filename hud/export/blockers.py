@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from hud import figures
 from hud.analysis import lasting
 from hud.analysis.advice import advise, advise_stack
-from hud.analysis.results import Blocker, Cause, HolderUse, Snapshot
+from hud.analysis.cause import Cause
+from hud.analysis.results import Blocker, HolderUse, Snapshot
 from hud.export import code
 from hud.export.wrap import wrapped
 from hud.text import printable
@@ -28,18 +29,20 @@ _MOST_BESIDES = 3
 _WORTH_A_WORD, _WORTH_A_FIX = 0.02, 0.1
 """Parts of a blocker's time that one of its further causes and calls must make up."""
 
-COLOURS: dict[Cause, str] = {
-    Cause.CPU: "31",
-    Cause.LOCK: "35",
-    Cause.SLEEP: "36",
-    Cause.FILE: "33",
-    Cause.SYNC: "33",
-    Cause.NETWORK: "34",
-    Cause.DNS: "34",
-    Cause.CHILD: "32",
-    Cause.PIPE: "34",
+COLOURS = {
+    "red": "31",
+    "orange": "33",
+    "yellow": "33",
+    "blue": "34",
+    "indigo": "34",
+    "cyan": "36",
+    "teal": "36",
+    "violet": "35",
+    "mauve": "35",
+    "pink": "35",
+    "green": "32",
 }
-"""SGR parameters by cause; the rest stay plain."""
+"""SGR parameters by a cause's hue, as the screen has it on 16 colours; others stay plain."""
 
 _ROLES = {
     "worker": "on a worker",
@@ -231,8 +234,8 @@ def _row(
     parts = []
     for cell, column, width in zip(cells, columns, widths, strict=True):
         padded = f"{cell:>{width}}" if column.right else f"{cell:<{width}}"
-        if cause in COLOURS and column.title == "cause":
-            padded = padded.replace(cell, f"\x1b[{COLOURS[cause]}m{cell}\x1b[0m", 1)
+        if cause and cause.hue in COLOURS and column.title == "cause":
+            padded = padded.replace(cell, f"\x1b[{COLOURS[cause.hue]}m{cell}\x1b[0m", 1)
         parts.append(padded)
     return ("   " + "  ".join(parts)).rstrip()
 

@@ -18,8 +18,9 @@ from hud.analysis import standoff
 from hud.analysis.advice import advise_stack
 from hud.analysis.blame import Blame, Blames, frame_name
 from hud.analysis.calls import NO_CALL, call_name, machine_of
+from hud.analysis.cause import Cause
 from hud.analysis.doubts import REASONS
-from hud.analysis.results import Cause, Method
+from hud.analysis.results import Method
 from hud.analysis.tails import remark
 from hud.analysis.types import type_name
 from hud.analysis.verdict import sentences

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from hud import figures
 from hud.analysis.blame import short_place
-from hud.analysis.results import Blocker, Cause, HolderUse
+from hud.analysis.cause import Cause
+from hud.analysis.results import Blocker, HolderUse
 from hud.analysis.tally import heaviest, largest_first
 from hud.model import Origin, bucket_floor_ns
 

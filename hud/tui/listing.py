@@ -10,7 +10,7 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hud.analysis.results import Cause
+from hud.analysis.cause import Cause
 from hud.tui import groups
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from hud.analysis.results import Cause
+from hud.analysis.cause import Cause
 
 
 class Span(NamedTuple):
@@ -45,8 +45,28 @@ _PLAIN: dict[str, Look] = {
 }
 
 
-def _causes(colours: dict[Cause, tuple[int, int]]) -> dict[str, Look]:
-    return {cause_style(cause): Look(*pair) for cause, pair in colours.items()}
+class Hue(NamedTuple):
+    """Colour numbers for text on a dark and on a light background."""
+
+    dark: tuple[int, int]
+    """Of a 256-colour and of a 16-colour terminal."""
+    light: tuple[int, int]
+
+
+HUES = {
+    "red": Hue((203, 9), (160, 1)),
+    "orange": Hue((214, 11), (130, 3)),
+    "yellow": Hue((221, 11), (58, 3)),
+    "blue": Hue((75, 12), (26, 4)),
+    "indigo": Hue((111, 12), (61, 4)),
+    "cyan": Hue((80, 14), (23, 6)),
+    "teal": Hue((43, 14), (29, 6)),
+    "violet": Hue((141, 13), (91, 5)),
+    "mauve": Hue((183, 13), (96, 5)),
+    "pink": Hue((207, 13), (162, 5)),
+    "green": Hue((150, 10), (22, 2)),
+    "grey": Hue((247, 7), (241, 8)),
+}
 
 
 def cause_style(cause: Cause) -> str:
@@ -54,43 +74,10 @@ def cause_style(cause: Cause) -> str:
     return f"cause.{cause.value}"
 
 
+_HUED = [cause for cause in Cause if cause.hue]
 THEMES: dict[str, dict[str, Look]] = {
-    "dark": _PLAIN
-    | _causes(
-        {
-            Cause.CPU: (203, 9),
-            Cause.LOCK: (214, 11),
-            Cause.SLEEP: (221, 11),
-            Cause.FILE: (75, 12),
-            Cause.SYNC: (111, 12),
-            Cause.NETWORK: (80, 14),
-            Cause.DNS: (43, 14),
-            Cause.CHILD: (141, 13),
-            Cause.PIPE: (183, 13),
-            Cause.FAULT: (207, 13),
-            Cause.SYSCALL: (150, 10),
-            Cause.WAITING: (247, 7),
-            Cause.STOPPED: (247, 7),
-        }
-    ),
-    "light": _PLAIN
-    | _causes(
-        {
-            Cause.CPU: (160, 1),
-            Cause.LOCK: (130, 3),
-            Cause.SLEEP: (58, 3),
-            Cause.FILE: (26, 4),
-            Cause.SYNC: (61, 4),
-            Cause.NETWORK: (23, 6),
-            Cause.DNS: (29, 6),
-            Cause.CHILD: (91, 5),
-            Cause.PIPE: (96, 5),
-            Cause.FAULT: (162, 5),
-            Cause.SYSCALL: (22, 2),
-            Cause.WAITING: (241, 8),
-            Cause.STOPPED: (241, 8),
-        }
-    ),
+    "dark": _PLAIN | {cause_style(cause): Look(*HUES[cause.hue].dark) for cause in _HUED},
+    "light": _PLAIN | {cause_style(cause): Look(*HUES[cause.hue].light) for cause in _HUED},
     "none": _PLAIN,
 }
 

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis.blame import blame
-from hud.analysis.results import Cause
+from hud.analysis.cause import Cause
 from hud.tui import listing
 from hud.tui.actions import Act
 from hud.tui.state import Span

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hud import wish
-from hud.analysis.results import Cause
+from hud.analysis.cause import Cause
 from hud.tui import frame, pages, prompt, replay, times, yank
 from hud.tui.actions import Act, Action, Click, Show, Typed
 from hud.tui.listing import NO_FILTER, Group, key_of

@@ -6,6 +6,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from hud import figures
+from hud.analysis.cause import Cause
 from hud.analysis.results import Snapshot
 from hud.model import Losses
 from hud.tui.keys import help_rows_at
@@ -19,12 +20,10 @@ if TYPE_CHECKING:
 
 _COLUMN = 72
 """What the longest line about a key takes."""
+_BLAMED = ", ".join(one.value for one in Cause if one.blames_code and one is not Cause.UNKNOWN)
 _WORDS = (
     ("blocker", "own code that kept a worker in one task poll for the threshold or longer"),
-    (
-        "cause",
-        "cpu, lock, sleep, file, fsync, net, dns, child, pipe, fault, syscall; wait = no CPU",
-    ),
+    ("cause", f"{_BLAMED}; wait = no CPU"),
     ("count", "polls that long; total, max, p99: their own time, on a CPU and asleep"),
     ("no CPU", "how long they were ready to run meanwhile without a CPU; in no other figure"),
     ("per file", "or per task type: sums; their p99 is the end of a histogram's bucket"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hud import figures
-from hud.analysis.results import Cause
+from hud.analysis.cause import Cause
 from hud.tui.layout import Column, Table, block
 from hud.tui.state import Page, first_shown
 from hud.tui.style import Line, Span, cause_style

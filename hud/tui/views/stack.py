@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from hud import figures
 from hud.analysis.advice import advise
-from hud.analysis.results import Blocker, Cause, Snapshot
+from hud.analysis.cause import Cause
+from hud.analysis.results import Blocker, Snapshot
 from hud.model import bucket_floor_ns
 from hud.tui import folding, frames, groups
 from hud.tui.layout import block

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from hud import figures
 from hud.analysis import blame
-from hud.analysis.results import Cause
+from hud.analysis.cause import Cause
 from hud.tui import listing, times
 from hud.tui.layout import block, clip
 from hud.tui.state import At, Opened, Page, body_height, first_shown, header_height
@@ -23,22 +23,6 @@ if TYPE_CHECKING:
     from hud.tui.state import Size, UiState
     from hud.tui.text import Glyphs
 
-LETTERS: dict[Cause, str] = {
-    Cause.CPU: "c",
-    Cause.LOCK: "l",
-    Cause.SLEEP: "s",
-    Cause.FILE: "f",
-    Cause.SYNC: "y",
-    Cause.NETWORK: "n",
-    Cause.DNS: "d",
-    Cause.CHILD: "x",
-    Cause.PIPE: "p",
-    Cause.FAULT: "m",
-    Cause.WAITING: "w",
-    Cause.STOPPED: "z",
-    Cause.SYSCALL: "k",
-    Cause.UNKNOWN: "?",
-}
 _STYLES = {cause: cause_style(cause) for cause in Cause}
 _BLANK, _NOTHING = ("", " "), ("dim", ".")
 _PANE = 7
@@ -190,7 +174,7 @@ def _letters(row: dict[int, Cell], shown: times.Shown, past: int) -> Line:
     cells = [_NOTHING if column < past else _BLANK for column in range(shown.columns)]
     for column, (cause, _, selected, under) in row.items():
         emphasis = "reverse " if selected else ""
-        cells[column] = ("warn" if under else emphasis + _STYLES[cause], LETTERS[cause])
+        cells[column] = ("warn" if under else emphasis + _STYLES[cause], cause.letter)
     return _joined(cells)
 
 
@@ -206,7 +190,7 @@ def _legend(cells: dict[int, dict[int, Cell]], snapshot: Snapshot) -> Line:
     spans = [Span("   ")]
     for cause in Cause:
         if cause in there:
-            spans += [Span(LETTERS[cause], cause_style(cause)), Span(f" {cause.value}  ", "dim")]
+            spans += [Span(cause.letter, cause_style(cause)), Span(f" {cause.value}  ", "dim")]
     if not there:
         spans.append(Span("no episode in this part of the run", "dim"))
     held = len(snapshot.timeline)

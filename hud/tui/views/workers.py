@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hud import figures
-from hud.analysis.results import Cause, Snapshot, WorkerUse
+from hud.analysis.cause import Cause
+from hud.analysis.results import Snapshot, WorkerUse
 from hud.model import Rung, TimeSplit, Where
 from hud.tui.layout import Column, Table, block
 from hud.tui.state import Opened, Page, first_shown

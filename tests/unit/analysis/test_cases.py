@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from hud.analysis import inlining
 from hud.analysis.advice import advise
-from hud.analysis.results import Case, Cause, Snapshot
+from hud.analysis.cause import Cause
+from hud.analysis.results import Case, Snapshot
 from hud.analysis.snapshot import Analyzer
 from hud.export import summary
 from hud.model import Batch, Frame, Origin, Stack, TaskKind

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hud.analysis.calls import CALLS, LIKELY, NO_CALL, SURE, call_name, machine_of
+from hud.analysis.cause import Cause
 from hud.analysis.causes import cause_of, holds_lock
-from hud.analysis.results import Cause
 from hud.model import Frame, Origin
 
 if TYPE_CHECKING:

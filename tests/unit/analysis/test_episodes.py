@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hud.analysis.results import Cause, Episode, Holder, Method
+from hud.analysis.cause import Cause
+from hud.analysis.results import Episode, Holder, Method
 from hud.analysis.snapshot import Analyzer
 from hud.model import BEGAN_BEFORE, Batch, Culprit, Detection, Rung, SampleFlag, Stack, Where
 

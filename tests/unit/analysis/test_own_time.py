@@ -9,7 +9,7 @@ import pytest
 
 from hud.analysis import lasting, standoff
 from hud.analysis.advice import advise
-from hud.analysis.results import Cause
+from hud.analysis.cause import Cause
 from hud.analysis.snapshot import Analyzer
 from hud.analysis.tally import bucket_of
 from hud.model import BEGAN_BEFORE, Kind, Sample, SampleFlag, Where

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hud.analysis.results import Cause, Pressure, Snapshot
+from hud.analysis.cause import Cause
+from hud.analysis.results import Pressure, Snapshot
 from hud.analysis.snapshot import Analyzer
 from hud.analysis.stacks import StackStore
 from hud.model import Stack, Worker

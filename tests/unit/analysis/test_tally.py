@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hud.analysis.blame import Blame
-from hud.analysis.results import Cause, Episode, Method
+from hud.analysis.cause import Cause
+from hud.analysis.results import Episode, Method
 from hud.analysis.tally import SLICE_NS, Durations, Tally, heaviest, nearest_rank
 
 SPANS = st.tuples(st.integers(0, 70 * 10**9), st.integers(1, 30 * 10**9))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from hud.analysis.results import Cause
+from hud.analysis.cause import Cause
 from hud.analysis.snapshot import Analyzer
 from hud.analysis.tasks import kind_name, task_uses
 from hud.model import BUCKETS, Batch, PollStats, TaskCount, TaskKind, TasksRead

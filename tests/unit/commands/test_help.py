@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hud import cli
-from hud.analysis.results import Cause
+from hud.analysis.cause import Cause
 from hud.commands import COMMANDS
 from hud.commands import help as topics
 from hud.errors import UsageError

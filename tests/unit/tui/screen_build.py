@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from hud.analysis.cause import Cause
 from hud.analysis.results import (
     Blocker,
     Case,
-    Cause,
     Episode,
     Holder,
     HolderUse,

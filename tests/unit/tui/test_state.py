@@ -23,7 +23,8 @@ from screen_build import (
     snapshot,
 )
 
-from hud.analysis.results import Blocker, Cause, Snapshot
+from hud.analysis.cause import Cause
+from hud.analysis.results import Blocker, Snapshot
 from hud.tui import keys, pages, times
 from hud.tui.actions import Act, Click, Show, Typed
 from hud.tui.frame import compose

@@ -32,7 +32,8 @@ from screen_build import (
     worker,
 )
 
-from hud.analysis.results import Cause, Holder, HolderUse, Pressure, Snapshot, TaskUse
+from hud.analysis.cause import Cause
+from hud.analysis.results import Holder, HolderUse, Pressure, Snapshot, TaskUse
 from hud.analysis.snapshot import Analyzer
 from hud.model import (
     Code,
