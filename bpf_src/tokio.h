@@ -184,24 +184,27 @@ enum copy_sight {
 };
 
 /* Before Tokio 1.22: thread-locals at `address` plus their offsets, and no id. What tells one poll from
- * the next is the tick. */
+ * the next is the tick; in one turn of a worker, which may poll several tasks, the budget, which goes
+ * down in an await: whoever is polled behind another one in a turn was woken by it. */
 static __always_inline int look_apart(struct sight *sight, struct thread *thread,
 				      const struct layout *layout, __u64 address, __u8 *scratch)
 {
 	__s32 tick_at = layout->tick_current;
 	__u64 scheduler = 0, core;
-	__u8 runtime, budget;
+	__u8 runtime, budget[2];
+	int multi = 0;
 
 	if (read_at(&runtime, 1, address + layout->runtime) ||
-	    read_at(&budget, 1, address + layout->budget_tag) ||
+	    read_at(budget, 2, address + layout->budget_tag) ||
 	    (layout->current >= 0 && read_at(&scheduler, 8, address + layout->current)))
 		return UNREADABLE;
 	if (!scheduler && layout->scheduler != layout->current) {
+		multi = 1;
 		tick_at = layout->tick_multi;
 		if (read_at(&scheduler, 8, address + layout->scheduler))
 			return UNREADABLE;
 	}
-	if (runtime > 2 || budget > 1)
+	if (runtime > 2 || budget[0] > 1)
 		return UNREADABLE;
 	if (runtime == 2) {
 		if (scheduler) /* block_in_place; a blocking job looks like any other thread */
@@ -210,7 +213,7 @@ static __always_inline int look_apart(struct sight *sight, struct thread *thread
 	}
 	thread->entered = 1;
 	thread->scheduler = scheduler;
-	if (!budget) {
+	if (!budget[0]) {
 		sight->where = WHERE_RUNTIME;
 	} else if (!scheduler) {
 		sight->where = WHERE_ROOT;
@@ -223,6 +226,8 @@ static __always_inline int look_apart(struct sight *sight, struct thread *thread
 	} else {
 		sight->where = WHERE_POLL;
 		read_turn(sight, core, tick_at, 0);
+		if (multi)
+			sight->turn |= (__u64)budget[1] << 32;
 	}
 	return INSIDE;
 }

@@ -135,8 +135,8 @@ class Ladder:
         for copy in new:
             if copy.layout.apart:
                 self._notes.append(
-                    f"tokio {copy.layout.tokio} has no task ids: tasks that a worker polls in one "
-                    "turn count as one poll"
+                    f"tokio {copy.layout.tokio} has no task ids: a worker's poll that awaits "
+                    "something and goes on may count as two"
                 )
         if new and isinstance(found, detect.Context):
             self.detection = found.detection

@@ -30,6 +30,17 @@ def test_polls_are_told_apart_by_the_tick(
     assert 11_000_000 < lengths[len(lengths) // 2] < 20_000_000
 
 
+@pytest.mark.parametrize(("layout", "each_ns"), [(MULTI, 12_000_000), (CURRENT, 36_000_000)])
+def test_polls_of_one_turn_of_a_worker_are_told_apart_by_the_budget(
+    run: Callable[..., Ran], layout: dict[str, int], each_ns: int
+) -> None:
+    """current_thread polls one task in a turn."""
+    told = run("one turn", 12_000, seconds=0.8, **layout).of(Kind.POLL)
+    assert len(told) > 5
+    lengths = sorted(sample.duration_ns for sample in told)
+    assert each_ns * 0.9 < lengths[len(lengths) // 2] < each_ns * 1.5
+
+
 def test_root_future_drives_no_scheduler(run: Callable[..., Ran]) -> None:
     # where there is never anything but 0
     told = run("root", 12_000, seconds=0.8, **MULTI, scheduler=0).of(Kind.POLL)

@@ -17,7 +17,7 @@ import targets
 from benchmarks import running, table
 from benchmarks.accuracy import nameable
 from benchmarks.builds import Build, builds
-from benchmarks.truth import Deed, Find, judge, read_deeds, read_finds
+from benchmarks.truth import AT_LEAST_NS, Deed, Find, judge, read_deeds, read_finds
 
 SOURCE = targets.CRATES / "corpus" / "src" / "blocking.rs"
 LOADER = "/lib64/ld-linux-x86-64.so.2"
@@ -170,7 +170,7 @@ def graded(
     first = other["start_monotonic_ns"] + margin_ns
     last = first + int(other["duration_s"] * 1e9) - 2 * margin_ns
     for deed in deeds:
-        whole = first <= deed.begin and deed.end <= last
+        whole = first <= deed.begin and deed.end <= last and deed.length >= AT_LEAST_NS
         find = _find_of(deed, finds) if whole else None
         if find is None or not find.args.get("file"):
             continue
@@ -179,7 +179,11 @@ def graded(
         if verbose and not right:
             print(f"  {deed.kind}: placed {find.args['file']}:{find.args.get('line')}")
     # what slept for less and then had no CPU is told as just that
-    alarms = [one for one in verdict.alarms if not (one.contended or one.args.get("pressed"))]
+    alarms = [
+        one
+        for one in verdict.alarms
+        if not (one.contended or one.args.get("pressed") or _overslept(one, deeds))
+    ]
     if verbose:
         for pair in sorted(set(score.wrong)):
             print(f"  told otherwise, {score.wrong.count(pair)} times: {pair}")
@@ -205,13 +209,27 @@ def graded(
     )
 
 
+def _overslept(find: Find, deeds: list[Deed]) -> bool:
+    """Whether a short sleep that is allowed took this long: on a machine whose CPUs are not always
+    its own one of some hundred wakes up milliseconds too late."""
+    return any(
+        deed.kind == "say_something"
+        and deed.tid == find.tid
+        and 10 * _shared(find, deed) >= 9 * (find.end - find.begin)
+        for deed in deeds
+    )
+
+
+def _shared(find: Find, deed: Deed) -> int:
+    return min(find.end, deed.end) - max(find.begin, deed.begin)
+
+
 def _find_of(deed: Deed, finds: list[Find]) -> Find | None:
     """What was told of a deed: the find that covers half of it."""
     if deed.allowed:
         return None
     for find in finds:
-        shared = min(find.end, deed.end) - max(find.begin, deed.begin)
-        if find.tid == deed.tid and 2 * shared >= deed.length:
+        if find.tid == deed.tid and 2 * _shared(find, deed) >= deed.length:
             return find
     return None
 

@@ -57,6 +57,9 @@ HOLDER = {
 }
 """Who holds the lock that is waited for; empty = nobody: who wakes only sends something."""
 
+AT_LEAST_NS = 7_000_000
+"""A deed that is shorter need not be found: the threshold is 5 ms."""
+
 COUNTS = (
     "deeds",
     "found",
@@ -195,7 +198,7 @@ def judge(
     deeds: Sequence[Deed],
     trace: dict[str, Any],
     *,
-    at_least_ns: int = 7_000_000,
+    at_least_ns: int = AT_LEAST_NS,
     margin_ns: int = 20_000_000,
     nameable: Callable[[str], bool] = lambda _: True,
 ) -> Verdict:

@@ -64,7 +64,10 @@ async fn in_the_pool(place: Place) {
 fn talkers(place: Place) -> [JoinHandle<()>; 2] {
     let (there, from_here) = mpsc::channel(1);
     let (here, from_there) = mpsc::channel(1);
-    [tokio::spawn(first_talker(place, there, from_there)), tokio::spawn(talker(here, from_here))]
+    [
+        tokio::spawn(first_talker(place, there, from_there)),
+        tokio::spawn(talker(place, here, from_here)),
+    ]
 }
 
 async fn first_talker(place: Place, there: mpsc::Sender<u8>, mut answers: mpsc::Receiver<u8>) {
@@ -74,24 +77,27 @@ async fn first_talker(place: Place, there: mpsc::Sender<u8>, mut answers: mpsc::
             if there.send(1).await.is_err() || answers.recv().await.is_none() {
                 return;
             }
-            say_something();
+            say_something(place);
         }
         place.truth.took("talkers", begin);
     }
 }
 
-async fn talker(here: mpsc::Sender<u8>, mut calls: mpsc::Receiver<u8>) {
+async fn talker(place: Place, here: mpsc::Sender<u8>, mut calls: mpsc::Receiver<u8>) {
     while let Some(call) = calls.recv().await {
-        say_something();
+        say_something(place);
         if here.send(call).await.is_err() {
             return;
         }
     }
 }
 
+/// Where the machine is busy this may take longer than it should.
 #[inline(never)]
-fn say_something() {
+fn say_something(place: Place) {
+    let begin = now_ns();
     std::thread::sleep(Duration::from_millis(3));
+    place.truth.took("say_something", begin);
 }
 
 /// So short that its thread is a worker again at once.
