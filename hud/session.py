@@ -23,7 +23,7 @@ from hud.analysis.snapshot import Analyzer
 from hud.analysis.spots import spots
 from hud.model import Batch, RunInfo
 from hud.profiler import Profiler
-from hud.wish import Clear, Quit, Threshold, Window, Wish
+from hud.tui.effects import Clear, Effect, Quit, Threshold, Window
 
 DRAIN_S, CALM_DRAIN_S, MANY_EVENTS = 0.1, 0.2, 1_000
 """How often the ring buffer is emptied, and how often while it has fewer events than many; it holds
@@ -56,7 +56,7 @@ class Screen(Protocol):
     @property
     def wants_redraw(self) -> bool: ...
     def fileno(self) -> int: ...
-    def on_input(self, snapshot: Snapshot) -> list[Wish]: ...
+    def on_input(self, snapshot: Snapshot) -> list[Effect]: ...
     def draw(self, snapshot: Snapshot) -> None: ...
 
 
@@ -265,8 +265,8 @@ class _Loop:
                     if self._code and not self._ended:
                         self._profiler.want_code(spots(snapshot))
             if keys and self._screen is not None:
-                for wish in self._screen.on_input(snapshot):
-                    self._obey(wish)
+                for effect in self._screen.on_input(snapshot):
+                    self._obey(effect)
                 if self._screen.wants_redraw:
                     self._screen.draw(snapshot)
 
@@ -280,8 +280,8 @@ class _Loop:
             return 3600.0
         return (self._start_ns + self._duration_ns - time.monotonic_ns()) / 1e9
 
-    def _obey(self, wish: Wish) -> None:
-        match wish:
+    def _obey(self, effect: Effect) -> None:
+        match effect:
             case Quit():
                 self._quit = True
             case Clear() if not self._ended:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from hud.analysis.results import Snapshot
     from hud.analysis.snapshot import Analyzer
-    from hud.wish import Export
+    from hud.tui.effects import Export
 
 
 class Output(NamedTuple):
@@ -86,16 +86,16 @@ def _summary(snapshot: Snapshot, written: str, verbose: bool) -> str:
     )
 
 
-def write_selection(wish: Export) -> str:
+def write_selection(effect: Export) -> str:
     """Write what was chosen on the screen to a new file; what to say about it."""
-    if os.path.lexists(wish.path):
-        return f"{printable(wish.path)} is there already: choose another name (e)"
-    text = wish.text.encode("utf-8", "replace")
+    if os.path.lexists(effect.path):
+        return f"{printable(effect.path)} is there already: choose another name (e)"
+    text = effect.text.encode("utf-8", "replace")
     try:
-        write_atomically(wish.path, lambda out: _put(out, text), invoking_user())
+        write_atomically(effect.path, lambda out: _put(out, text), invoking_user())
     except ExportError as error:
         return f"{error}; {error.hint}" if error.hint else str(error)
-    return f"written to {printable(str(Path(wish.path).absolute()))}"
+    return f"written to {printable(str(Path(effect.path).absolute()))}"
 
 
 def _put(out: BinaryIO, text: bytes) -> None:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from hud.commands.deliver import write_selection
 from hud.tui.app import LiveScreen
-from hud.wish import Export, Play, Playback, Quit, Seek, Speed, Window
+from hud.tui.effects import Export, Play, Playback, Quit, Seek, Speed, Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hud.record.replay import Film
-    from hud.wish import Wish
+    from hud.tui.effects import Effect
 
 DRAW_S = 0.25
 
@@ -50,19 +50,19 @@ class Player:
             self.playing = self._position_ns < self._film.length_ns
         self._since_ns = now
 
-    def obey(self, wish: Wish) -> None:
+    def obey(self, effect: Effect) -> None:
         """The film follows at the next ``move``: of several seeks only the last is worth it."""
         self._pass_time()
-        if isinstance(wish, Play):
-            if wish.playing and self._position_ns >= self._film.length_ns:
+        if isinstance(effect, Play):
+            if effect.playing and self._position_ns >= self._film.length_ns:
                 self._position_ns = 0
-            self.playing = wish.playing
-        elif isinstance(wish, Seek):
-            self._position_ns = max(0, min(wish.position_ns, self._film.length_ns))
-        elif isinstance(wish, Speed):
-            self.speed = wish.speed
-        elif isinstance(wish, Window):
-            self._film.look_through(wish.window_ns)
+            self.playing = effect.playing
+        elif isinstance(effect, Seek):
+            self._position_ns = max(0, min(effect.position_ns, self._film.length_ns))
+        elif isinstance(effect, Speed):
+            self.speed = effect.speed
+        elif isinstance(effect, Window):
+            self._film.look_through(effect.window_ns)
 
 
 def play(film: Film, speed: float, at_s: float | None, theme: str = "", lacks: str = "") -> None:
@@ -88,10 +88,10 @@ def play(film: Film, speed: float, at_s: float | None, theme: str = "", lacks: s
             screen.draw(snapshot)
             if not selector.select(DRAW_S):
                 continue
-            for wish in screen.on_input(snapshot):
-                if isinstance(wish, Quit):
+            for effect in screen.on_input(snapshot):
+                if isinstance(effect, Quit):
                     return
-                if isinstance(wish, Export):
-                    screen.tell(write_selection(wish))
+                if isinstance(effect, Export):
+                    screen.tell(write_selection(effect))
                 else:
-                    player.obey(wish)
+                    player.obey(effect)

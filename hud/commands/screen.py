@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING
 
 from hud.commands.deliver import write_selection
 from hud.tui.app import LiveScreen
-from hud.wish import Export
+from hud.tui.effects import Export
 
 if TYPE_CHECKING:
     from hud.analysis.results import Snapshot
-    from hud.wish import Wish
+    from hud.tui.effects import Effect
 
 
 class Screen(LiveScreen):
     """What the session needs of one."""
 
-    def on_input(self, snapshot: Snapshot) -> list[Wish]:
-        wishes = super().on_input(snapshot)
-        for wish in wishes:
-            if isinstance(wish, Export):
-                self.tell(write_selection(wish))
-        return wishes
+    def on_input(self, snapshot: Snapshot) -> list[Effect]:
+        effects = super().on_input(snapshot)
+        for effect in effects:
+            if isinstance(effect, Export):
+                self.tell(write_selection(effect))
+        return effects

@@ -4,7 +4,7 @@ Use::
 
     with LiveScreen(clock) as screen:
         # when screen.fileno() is readable:
-        wishes = screen.on_input(snapshot)
+        effects = screen.on_input(snapshot)
         # a few times a second, and whenever screen.wants_redraw:
         screen.draw(snapshot)
 
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from hud.errors import ExportError
 from hud.tui import keys
 from hud.tui.actions import Click
+from hud.tui.effects import Effect, Quit
 from hud.tui.frame import compose
 from hud.tui.settle import HELD_NS, settle
 from hud.tui.state import Size, UiState
@@ -26,13 +27,12 @@ from hud.tui.terminal import Screen
 from hud.tui.text import ASCII, UNICODE
 from hud.tui.update import Yank, update
 from hud.tui.yank import Scratch
-from hud.wish import Quit, Wish
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hud.analysis.results import Snapshot
-    from hud.wish import Playback
+    from hud.tui.effects import Playback
 
 _NOTICE_NS = 6_000_000_000
 """How long a notice stays, unless a key comes."""
@@ -84,13 +84,13 @@ class LiveScreen:
         self._told_ns = self._clock()
         self.wants_redraw = True
 
-    def on_input(self, snapshot: Snapshot) -> list[Wish]:
+    def on_input(self, snapshot: Snapshot) -> list[Effect]:
         """Takes all keys pressed; what they ask for, oldest first. A terminal gone quits."""
         pressed, again = self._screen.read_keys()
         self.wants_redraw |= again or bool(pressed)
         self._settle(snapshot)
         size = self._screen.size()
-        wishes: list[Wish] = [Quit()] if self._screen.gone else []
+        effects: list[Effect] = [Quit()] if self._screen.gone else []
         for key in pressed:
             replay = self._state.playback is not None
             action = key if isinstance(key, Click) else keys.action(key, self._state.scope, replay)
@@ -103,8 +103,8 @@ class LiveScreen:
             if isinstance(wanted, Yank):
                 self._yank(wanted.text)
             elif wanted is not None:
-                wishes.append(wanted)
-        return wishes
+                effects.append(wanted)
+        return effects
 
     def draw(self, snapshot: Snapshot) -> None:
         """Shows the snapshot, or the kept one while paused."""

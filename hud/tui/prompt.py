@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from hud import wish
+from hud.tui import effects
 from hud.tui.state import Line, Prompt
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def shortened(prompt: Prompt) -> Prompt:
     return prompt._replace(text=prompt.text[:-1], touched=True)
 
 
-def accept(state: UiState) -> tuple[UiState, wish.Wish | None]:
+def accept(state: UiState) -> tuple[UiState, effects.Effect | None]:
     """The line is complete; what is wrong with it is said, and it stays."""
     prompt = state.prompt
     if prompt is None:
@@ -43,15 +43,15 @@ def accept(state: UiState) -> tuple[UiState, wish.Wish | None]:
     if prompt.line is Line.EXPORT:
         if not text:
             return closed, None
-        return closed, wish.Export(text, prompt.payload)
+        return closed, effects.Export(text, prompt.payload)
     number = _number(text)
     if prompt.line is Line.THRESHOLD:
         if not _LEAST_MS <= number <= _MOST_MS:
             return _refused(state, f"{_LEAST_MS:g} to {_MOST_MS:g} ms"), None
-        return closed, wish.Threshold(round(number * 1e6))
+        return closed, effects.Threshold(round(number * 1e6))
     if not 0 <= number <= _MOST_S:
         return _refused(state, f"0 to {_MOST_S:.0f} s"), None
-    return closed, wish.Window(round(number * 1e9))
+    return closed, effects.Window(round(number * 1e9))
 
 
 def _number(text: str) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from hud import wish
+from hud.tui import effects
 from hud.tui.actions import Act, Action
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from hud.tui.state import UiState
 
-_Result = tuple["UiState", "wish.Wish | None"]
+_Result = tuple["UiState", "effects.Effect | None"]
 
 _SEEK_NS = 5_000_000_000
 _SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
@@ -30,7 +30,7 @@ def seek(state: UiState, position_ns: int) -> _Result:
         return state, None
     position_ns = max(0, min(position_ns, now.length_ns))
     moved = now._replace(position_ns=position_ns)
-    return replace(state, playback=moved), wish.Seek(position_ns)
+    return replace(state, playback=moved), effects.Seek(position_ns)
 
 
 def _seek_by(seconds: int, parts: int = 0) -> Callable[[UiState], _Result]:
@@ -47,7 +47,7 @@ def _play(state: UiState) -> _Result:
     if state.playback is None:
         return state, None
     playing = not state.playback.playing
-    return replace(state, playback=state.playback._replace(playing=playing)), wish.Play(playing)
+    return replace(state, playback=state.playback._replace(playing=playing)), effects.Play(playing)
 
 
 def _speed(step: int) -> Callable[[UiState], _Result]:
@@ -57,7 +57,7 @@ def _speed(step: int) -> Callable[[UiState], _Result]:
         nearest = min(_SPEEDS, key=lambda speed: abs(speed - state.playback.speed))  # type: ignore[union-attr]
         at = max(0, min(_SPEEDS.index(nearest) + step, len(_SPEEDS) - 1))
         changed = state.playback._replace(speed=_SPEEDS[at])
-        return replace(state, playback=changed), wish.Speed(_SPEEDS[at])
+        return replace(state, playback=changed), effects.Speed(_SPEEDS[at])
 
     return change
 

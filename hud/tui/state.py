@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hud.analysis.results import Blocker, Snapshot
-    from hud.wish import Playback
+    from hud.tui.effects import Playback
 
 SEARCH, PROMPT, HELP = "search", "typing", "help"
 """What lies over a view and takes its keys."""

@@ -1,7 +1,5 @@
-"""What a key or a click does: ``update(state, action, snapshot, size)``, pure.
-
-Terms: a *wish* is what somebody else has to do then (``hud.wish``); *yank* is the one that the
-screen itself fulfils.
+"""What a key or a click does: ``update(state, action, snapshot, size)``, pure; what somebody else
+has to do then is an effect.
 """
 
 from __future__ import annotations
@@ -9,9 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hud import wish
 from hud.analysis.cause import Cause
-from hud.tui import frame, pages, prompt, replay, times, yank
+from hud.tui import effects, frame, pages, prompt, replay, times, yank
 from hud.tui.actions import Act, Action, Click, Show, Typed
 from hud.tui.listing import NO_FILTER, Group, key_of
 from hud.tui.settle import settle
@@ -25,12 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Yank:
-    """Put ``text`` where the user can paste it from."""
+    """Put ``text`` where the user can paste it from: an effect that the screen itself has."""
 
     text: str
 
 
-Result = tuple[UiState, wish.Wish | Yank | None]
+Result = tuple[UiState, effects.Effect | Yank | None]
 
 _WHEEL = 3
 """Lines that one notch of the wheel moves."""
@@ -55,11 +52,11 @@ def update(state: UiState, action: Action, snapshot: Snapshot, size: Size) -> Re
         return replay.REPLAY[action](state)
     match action:
         case Act.QUIT:
-            return state, wish.Quit()
+            return state, effects.Quit()
         case Act.RESET | Act.THRESHOLD if not snapshot.live:
             return replace(state, notice="the run is over"), None
         case Act.RESET:
-            return replace(state, paused=None), wish.Clear()
+            return replace(state, paused=None), effects.Clear()
         case Act.YANK:
             return _yank(state, seen, size)
         case Act.ACCEPT:

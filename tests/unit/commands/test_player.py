@@ -12,7 +12,7 @@ from hud.commands.player import Player
 from hud.record import replay
 from hud.record.reader import Reader, open_recording
 from hud.record.replay import Film, Replay
-from hud.wish import Play, Playback, Seek, Speed, Window
+from hud.tui.effects import Play, Playback, Seek, Speed, Window
 
 if TYPE_CHECKING:
     from hud.analysis.results import Snapshot

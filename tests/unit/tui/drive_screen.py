@@ -20,14 +20,14 @@ sys.path[:0] = [str(HERE), str(HERE.parents[2])]
 import screen_build as build  # noqa: E402
 
 from hud.tui.app import LiveScreen  # noqa: E402
-from hud.tui.terminal import unavailable  # noqa: E402
-from hud.wish import (  # noqa: E402
+from hud.tui.effects import (  # noqa: E402
     Clear,
     Playback,
     Quit,
     Seek,
     Threshold,
 )
+from hud.tui.terminal import unavailable  # noqa: E402
 
 
 class Ended(BaseException):
@@ -68,18 +68,18 @@ def main() -> int:
             screen.draw(seen)
             while True:
                 if selector.select(0.25):
-                    wishes = screen.on_input(seen)
-                    if Quit() in wishes:
+                    effects = screen.on_input(seen)
+                    if Quit() in effects:
                         break
-                    for wish in wishes:
-                        if wish == Clear():
+                    for effect in effects:
+                        if effect == Clear():
                             seen = replace(first, blockers=(), episodes=0, blocked_ns=0)
-                        elif isinstance(wish, Threshold):
-                            info = replace(seen.info, threshold_ns=wish.threshold_ns)
+                        elif isinstance(effect, Threshold):
+                            info = replace(seen.info, threshold_ns=effect.threshold_ns)
                             seen = replace(seen, info=info)
                             screen.wants_redraw = True
-                        elif isinstance(wish, Seek):
-                            screen.tell(f"sought {wish.position_ns // 10**9} s")
+                        elif isinstance(effect, Seek):
+                            screen.tell(f"sought {effect.position_ns // 10**9} s")
                 passed = time.monotonic_ns() - started
                 if args.raise_after and passed > args.raise_after * 1e9:
                     raise RuntimeError("as asked")

@@ -27,16 +27,9 @@ from hud.analysis.cause import Cause
 from hud.analysis.results import Blocker, Snapshot
 from hud.tui import keys, pages, times
 from hud.tui.actions import Act, Click, Show, Typed
-from hud.tui.frame import compose
-from hud.tui.keys import BINDINGS
-from hud.tui.listing import key_of
-from hud.tui.settle import settle
-from hud.tui.state import At, Line, Prompt, Size, UiState
-from hud.tui.update import Yank, update
-from hud.tui.views import tasks, workers
-from hud.tui.views.table import TABS
-from hud.wish import (
+from hud.tui.effects import (
     Clear,
+    Effect,
     Export,
     Play,
     Playback,
@@ -45,14 +38,21 @@ from hud.wish import (
     Speed,
     Threshold,
     Window,
-    Wish,
 )
+from hud.tui.frame import compose
+from hud.tui.keys import BINDINGS
+from hud.tui.listing import key_of
+from hud.tui.settle import settle
+from hud.tui.state import At, Line, Prompt, Size, UiState
+from hud.tui.update import Yank, update
+from hud.tui.views import tasks, workers
+from hud.tui.views.table import TABS
 
 SIZE = Size(120, 32)
 
 
-def press(state: UiState, seen: Snapshot, *names: str) -> tuple[UiState, list[Wish | Yank]]:
-    effects: list[Wish | Yank] = []
+def press(state: UiState, seen: Snapshot, *names: str) -> tuple[UiState, list[Effect | Yank]]:
+    effects: list[Effect | Yank] = []
     for name in names:
         action = keys.action(name, state.scope, state.playback is not None)
         if action is not None:
@@ -305,33 +305,33 @@ def test_update_never_changes_what_it_was_given() -> None:
 # --------------------------------------------------------------------------- lines that are typed
 
 
-def typed(seen: Snapshot, *names: str) -> tuple[UiState, list[Wish | Yank]]:
+def typed(seen: Snapshot, *names: str) -> tuple[UiState, list[Effect | Yank]]:
     return press(start(seen), seen, *names)
 
 
 def test_the_threshold_is_typed_over_the_present_one() -> None:
     seen = snapshot()
-    state, wished = typed(seen, "t")
+    state, effects = typed(seen, "t")
     assert state.prompt == Prompt(Line.THRESHOLD, "5")
-    state, wished = press(state, seen, *"1.5", "enter")
-    assert (state.prompt, wished) == (None, [Threshold(1_500_000)]), "it replaces what was there"
-    state, wished = typed(seen, "t", "backspace", *"12", "backspace", "enter")
-    assert wished == [Threshold(1_000_000)]
+    state, effects = press(state, seen, *"1.5", "enter")
+    assert (state.prompt, effects) == (None, [Threshold(1_500_000)]), "it replaces what was there"
+    state, effects = typed(seen, "t", "backspace", *"12", "backspace", "enter")
+    assert effects == [Threshold(1_000_000)]
     assert typed(seen, "t", "enter")[1] == [Threshold(5_000_000)]
 
 
 @pytest.mark.parametrize("text", ["", "0", "99999", ".", "1..2"])
 def test_a_threshold_out_of_range_stays_and_is_explained(text: str) -> None:
-    state, wished = typed(snapshot(), "t", "backspace", *text, "enter")
-    assert (state.prompt, wished) == (Prompt(Line.THRESHOLD, text, touched=True), [])
+    state, effects = typed(snapshot(), "t", "backspace", *text, "enter")
+    assert (state.prompt, effects) == (Prompt(Line.THRESHOLD, text, touched=True), [])
     assert "0.1 to 60000 ms" in state.notice
 
 
 def test_letters_are_no_numbers_and_esc_gives_up() -> None:
     state, _ = typed(snapshot(), "t", "q", "x", "3")
     assert state.prompt == Prompt(Line.THRESHOLD, "3", touched=True)
-    state, wished = press(state, snapshot(), "esc")
-    assert (state.prompt, state.view, wished) == (None, "blockers", [])
+    state, effects = press(state, snapshot(), "esc")
+    assert (state.prompt, state.view, effects) == (None, "blockers", [])
 
 
 def test_the_window() -> None:
@@ -342,8 +342,8 @@ def test_the_window() -> None:
 
 def test_a_run_that_is_over_has_no_threshold_to_change_and_nothing_to_reset() -> None:
     for key in ("t", "r"):
-        state, wished = typed(snapshot(live=False), key)
-        assert (state.prompt, wished, state.notice) == (None, [], "the run is over")
+        state, effects = typed(snapshot(live=False), key)
+        assert (state.prompt, effects, state.notice) == (None, [], "the run is over")
 
 
 def test_an_export_is_what_was_selected_when_its_key_was_pressed() -> None:
@@ -352,26 +352,26 @@ def test_an_export_is_what_was_selected_when_its_key_was_pressed() -> None:
     assert state.prompt is not None
     assert state.prompt.text == "hud-demo-server-store-Index-save.txt"
     later = settle(state, snapshot(blockers=(HASH,)))
-    _, wished = press(later, snapshot(blockers=(HASH,)), "enter")
-    assert isinstance(wished[0], Export)
-    assert wished[0].path == "hud-demo-server-store-Index-save.txt"
-    assert "store::Index::save  src/store.rs:143" in wished[0].text
-    assert "std::fs::File::sync_all" in wished[0].text
+    _, effects = press(later, snapshot(blockers=(HASH,)), "enter")
+    assert isinstance(effects[0], Export)
+    assert effects[0].path == "hud-demo-server-store-Index-save.txt"
+    assert "store::Index::save  src/store.rs:143" in effects[0].text
+    assert "std::fs::File::sync_all" in effects[0].text
     assert typed(seen, "e", *["backspace"] * 99, "enter")[1] == []
 
 
 def test_a_yank_is_the_blocker_in_the_lists_and_the_page_elsewhere() -> None:
     seen = snapshot(**RICH)
-    _, wished = typed(seen, "y")
-    assert isinstance(wished[0], Yank)
-    text = wished[0].text
+    _, effects = typed(seen, "y")
+    assert isinstance(effects[0], Yank)
+    text = effects[0].text
     about = "demo-server (pid 22967), tokio 1.54.1, seen for 2 min 14 s"
     assert text.startswith(f"{about}\n\n api::login::")
     assert "fix  call bcrypt::hash in spawn_blocking" in text
     assert all(line.isprintable() for line in text.splitlines())
-    _, wished = typed(seen, "2", "y")
-    assert isinstance(wished[0], Yank)
-    assert "22969  in poll 3.2 ms" in wished[0].text
+    _, effects = typed(seen, "2", "y")
+    assert isinstance(effects[0], Yank)
+    assert "22969  in poll 3.2 ms" in effects[0].text
 
 
 def test_names_of_files_are_plain() -> None:
@@ -543,10 +543,10 @@ def replaying(seen: Snapshot) -> UiState:
 
 def test_a_replay_is_played_sought_and_sped_up() -> None:
     seen = snapshot()
-    state, wished = press(
+    state, effects = press(
         replaying(seen), seen, "space", ".", ".", ",", "right", "]", ">", ">", "<"
     )
-    assert wished == [
+    assert effects == [
         Play(False),
         Seek(65 * S),
         Seek(70 * S),
@@ -558,14 +558,14 @@ def test_a_replay_is_played_sought_and_sped_up() -> None:
         Speed(2.0),
     ]
     assert state.playback == Playback(82 * S, 120 * S, 2.0, False)
-    _, wished = press(state, seen, *["["] * 20, *["]"] * 20)
-    assert (wished[19], wished[-1]) == (Seek(0), Seek(120 * S))
+    _, effects = press(state, seen, *["["] * 20, *["]"] * 20)
+    assert (effects[19], effects[-1]) == (Seek(0), Seek(120 * S))
 
 
 def test_a_replay_has_no_threshold_no_reset_and_no_pause() -> None:
     seen = snapshot()
-    state, wished = press(replaying(seen), seen, "t", "r")
-    assert (state.prompt, wished) == (None, [])
+    state, effects = press(replaying(seen), seen, "t", "r")
+    assert (state.prompt, effects) == (None, [])
     assert press(state, seen, "space")[0].paused is None
     listed = " ".join(text for text, _ in keys.footer("blockers", True))
     assert "space play" in listed
@@ -583,11 +583,11 @@ def test_the_arrows_step_in_the_timeline_of_a_replay() -> None:
 def test_a_click_on_the_bar_seeks() -> None:
     seen = snapshot()
     line = "".join(s.text for s in compose(seen, replaying(seen), SIZE)[-2])
-    state, wished = update(replaying(seen), Click(line.index("─"), SIZE.height - 2), seen, SIZE)
-    assert isinstance(wished, Seek)
-    assert abs(wished.position_ns - 60 * S) < 3 * S
+    state, effects = update(replaying(seen), Click(line.index("─"), SIZE.height - 2), seen, SIZE)
+    assert isinstance(effects, Seek)
+    assert abs(effects.position_ns - 60 * S) < 3 * S
     assert state.playback is not None
-    assert state.playback.position_ns == wished.position_ns
+    assert state.playback.position_ns == effects.position_ns
 
 
 def test_an_episode_that_only_waited_for_a_cpu_has_no_blocker_to_open() -> None:

@@ -47,6 +47,7 @@ from hud.model import (
     Where,
 )
 from hud.tui.actions import Act, Action, Click, Show, Typed
+from hud.tui.effects import Playback
 from hud.tui.frame import compose
 from hud.tui.pages import page_of
 from hud.tui.settle import settle
@@ -56,7 +57,6 @@ from hud.tui.text import ASCII, UNICODE, cells
 from hud.tui.update import Yank, update
 from hud.tui.verdict import caveats, verdict
 from hud.tui.views.table import TABS
-from hud.wish import Playback
 
 if TYPE_CHECKING:
     from hud.analysis.recording import Recording

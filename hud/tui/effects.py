@@ -1,7 +1,4 @@
-"""What a screen asks of whoever drives it, after a key; values, imports nothing of hud.
-
-Terms: a *replay* is a recording shown again; its position counts from its beginning.
-"""
+"""What a screen asks of whoever drives it, after a key: values that import nothing of hud."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from typing import NamedTuple
 
 
 class Playback(NamedTuple):
-    """Where a replay is, told to the screen before each draw."""
+    """How far a recording that is shown again has been played, from its beginning."""
 
     position_ns: int
     length_ns: int
@@ -72,4 +69,4 @@ class Speed:
     speed: float
 
 
-Wish = Quit | Clear | Threshold | Window | Export | Play | Seek | Speed
+Effect = Quit | Clear | Threshold | Window | Export | Play | Seek | Speed
