@@ -1,8 +1,4 @@
-"""Every error that hud raises on purpose: one sentence of what and why, and a remedy.
-
-Terms: *message* is a lower-case noun phrase with its cause (``attach sched_switch: permission
-denied``), *hint* the remedy, *detail* long evidence that only ``--verbose`` prints.
-"""
+"""Every error that hud raises on purpose: one sentence of what and why, and a remedy."""
 
 from __future__ import annotations
 
@@ -10,6 +6,8 @@ from __future__ import annotations
 class HudError(Exception):
     """An error with a remedy; ``str()`` is always one line.
 
+    ``message`` is a lower-case noun phrase with its cause (``attach sched_switch: permission
+    denied``), ``hint`` the remedy, ``detail`` long evidence that only ``--verbose`` prints.
     ``exit_code`` follows the documented table: 2 usage, 3 target not found or gone before anything
     was seen, 4 not permitted or unsupported here.
     """

@@ -1,7 +1,6 @@
-"""The one event loop: moves what the profiler yields into a recording, until somebody ends it.
+"""The event loop of a run: adds what the profiler has seen to a recording, until the run ends.
 
-Terms: a *screen* is anything that shows snapshots and takes keys (``hud.tui`` has the real one);
-the end has a *reason*: the duration is over, a signal, a key, or the target's own end.
+It ends when its duration is over, by a signal, by a key, or with the target.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ HURRIED_DRAIN_S = 0.01
 STATES_S = 0.25
 """How often thread states are read, and the screen is drawn."""
 SCREEN_SHARE, RAREST_S = 0.02, 1.0
-"""Of a core for snapshots and drawing: a dear one makes the next come later, at most this late."""
+"""Of a core for snapshots and drawing: an expensive one delays the next, by this at most."""
 UNSEEN_STATES_S = 0.5
 """The same without a screen."""
 ABSORB_S = 1.0
@@ -61,7 +60,7 @@ class Screen(Protocol):
 
 
 class Writer(Protocol):
-    """What records all that the run is told, until it is in trouble."""
+    """What writes the run to a file while it goes on, until that fails."""
 
     @property
     def trouble(self) -> Exception | None: ...
@@ -177,7 +176,7 @@ class _Loop:
         self._begin(profiler.start_ns, Batch())
 
     def _begin(self, start_ns: int, known: Batch) -> None:
-        """``known``: what was told before, and is told only once."""
+        """``known``: what the profiler has said before, and will not say again."""
         profiler = self._profiler
         now = time.monotonic_ns()
         info = RunInfo(
@@ -200,7 +199,7 @@ class _Loop:
         self._recording = Recording(info)
         if self._writer is not None:
             self._writer.begin(info)
-        self._tell(known)
+        self._add(known)
         self._analyzer = Analyzer(self._recording)
         self._start_ns = start_ns
 
@@ -260,8 +259,8 @@ class _Loop:
                     snapshot = self._snapshot()
                     self._forget()
                     self._screen.draw(snapshot)
-                    dear = (time.thread_time() - began) / SCREEN_SHARE
-                    next_states = max(next_states, now + min(dear, RAREST_S))
+                    pause = (time.thread_time() - began) / SCREEN_SHARE
+                    next_states = max(next_states, now + min(pause, RAREST_S))
                     if self._code and not self._ended:
                         self._profiler.want_code(spots(snapshot))
             if keys and self._screen is not None:
@@ -285,41 +284,41 @@ class _Loop:
             case Quit():
                 self._quit = True
             case Clear() if not self._ended:
-                self._begin_anew(self._recording.info.threshold_ns)
+                self._restart(self._recording.info.threshold_ns)
             case Threshold(threshold_ns) if not self._ended:
                 self._profiler.set_threshold(threshold_ns)
-                self._tell(Batch(time.monotonic_ns(), threshold_ns=threshold_ns))
+                self._add(Batch(time.monotonic_ns(), threshold_ns=threshold_ns))
             case Window(window_ns):
                 self._window_ns = window_ns
                 self._recording.set_window(window_ns)
                 if self._writer is not None:
                     self._writer.window(window_ns)
 
-    def _begin_anew(self, threshold_ns: int) -> None:
-        """From zero; what is told only once stays known."""
+    def _restart(self, threshold_ns: int) -> None:
+        """From zero, but with all that the profiler says only once."""
         known = self._recording.handed_on()
         known.threshold_ns, known.threshold_from = threshold_ns, self._profiler.threshold_from
         self._begin(known.time_ns, known)
 
     # ------------------------------------------------------------------- what comes in
 
-    def _tell(self, batch: Batch) -> None:
+    def _add(self, batch: Batch) -> None:
         self._recording.take(batch)
         if self._writer is not None:
             self._writer.take(batch)
 
     def _take(self, batch: Batch) -> None:
         if batch.threshold_ns and batch.threshold_ns != self._recording.info.threshold_ns:
-            # what another threshold has found does not compare
-            self._begin_anew(batch.threshold_ns)
-        self._tell(batch)
+            # episodes found with another threshold do not compare
+            self._restart(batch.threshold_ns)
+        self._add(batch)
         if batch.ended and not self._ended:
             self._take_rest()
             self._finish(batch.ended)
             self._read_code()
 
     def _watch_writer(self) -> None:
-        """A recording that stops hours before the end must be told at once."""
+        """A recording that stops hours before the end must be noticed at once."""
         if self._writer is None or self._writer.trouble is None:
             return
         note = f"the recording has stopped: {self._writer.trouble}"
@@ -327,7 +326,7 @@ class _Loop:
             self._profiler.notes.append(note)
 
     def _take_rest(self) -> None:
-        """It is over already: nothing begins anew."""
+        """It is over already: a new threshold restarts nothing."""
         for batch in self._profiler.finish():
             batch.ended = ""
             if batch.threshold_ns != self._recording.info.threshold_ns:
@@ -348,7 +347,7 @@ class _Loop:
         return self._analyzer.snapshot(self._look(), not self._ended, self._ended)
 
     def _look(self) -> int:
-        """The moment of what is derived next; the writer is told."""
+        """The moment of what is derived next, which the recording file keeps."""
         now = self._recording.ended_ns
         if not now:
             now = time.monotonic_ns()
@@ -362,8 +361,8 @@ class _Loop:
         if not self._ended and now >= self._next_forget_ns:
             began = time.thread_time()
             self._analyzer.forget(now)
-            dear = (time.thread_time() - began) / FORGET_SHARE
-            self._next_forget_ns = now + int(max(FORGET_S, dear) * 1e9)
+            pause = (time.thread_time() - began) / FORGET_SHARE
+            self._next_forget_ns = now + int(max(FORGET_S, pause) * 1e9)
 
     def _close(self) -> Outcome:
         if not self._ended:

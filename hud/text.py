@@ -1,7 +1,7 @@
-"""Text of others made safe to show: anyone may import it, it imports nothing of hud.
+"""Makes text that other programs chose (thread names, command lines, paths) safe to show.
 
-Terms: *foreign text* is what other programs chose: thread names, command lines, paths. Bytes that
-are not UTF-8 arrive in it as surrogate escapes (PEP 383).
+Bytes that are not UTF-8 arrive in it as surrogate escapes (PEP 383). Anyone may import it; it
+imports nothing of hud.
 """
 
 from __future__ import annotations

@@ -79,8 +79,8 @@ def _length(run: Replay, elapsed_ns: int, begins: int) -> str:
     whole = run.now_ns - run.start_ns
     length = figures.long_duration(whole)
     if begins > 1:
-        anew = figures.count(begins - 1, "time")
-        length += f", begun anew {anew}: the last part is {figures.long_duration(elapsed_ns)}"
+        times = figures.count(begins - 1, "time")
+        length += f", restarted {times}: the last part is {figures.long_duration(elapsed_ns)}"
     return length
 
 

@@ -1,4 +1,4 @@
-"""Hand a finished run over: the export, then the summary, whatever became of the export."""
+"""The results of a finished run: its export, then its summary, which no failed export prevents."""
 
 from __future__ import annotations
 

@@ -74,17 +74,17 @@ def run_demo(
     from hud.target.rights import ordinary_user
 
     life = min(seconds or LONGEST_S, LONGEST_S) + SPARE_S
-    guest = ordinary_user()
-    account = load.Account()
-    with server.running(guest, seconds=life, say=say, build=build) as (process, port):
-        user = f" as uid {guest.uid}" if guest else ""
-        say(f"demo server: pid {process.pid}{user}, {server.WORKERS} workers, {load.HOST}:{port}")
-        with load.running(port, account, seconds=life, user=guest):
+    user = ordinary_user()
+    counters = load.Counters()
+    with server.running(user, seconds=life, say=say, build=build) as (process, port):
+        owner = f" as uid {user.uid}" if user else ""
+        say(f"demo server: pid {process.pid}{owner}, {server.WORKERS} workers, {load.HOST}:{port}")
+        with load.running(port, counters, seconds=life, user=user):
             say(f"load: {load.CLIENTS} clients, {len(set(load.PATHS))} kinds of request in turn")
             result = profile(process.pid)
             status = process.poll()
-    tally = account.tally()
+    counts = counters.read()
     if status is not None:
         say(f"demo server: ended by itself, status {status}")
-    say(f"load: {tally.answered} requests answered, {tally.failed} not; all stopped")
+    say(f"load: {counts.answered} requests answered, {counts.failed} not; all stopped")
     return result

@@ -1,4 +1,4 @@
-"""``hud export``: what a recorded run would have written and shown when it ended."""
+"""``hud export``: the results of a recorded run, as the live run would have written them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hud.text import printable
 if TYPE_CHECKING:
     from hud.commands.deliver import Output
 
-SAYS = "Writes what the recorded run would have written, and prints its summary."
+SAYS = "Prints the summary of a recorded run, and writes an export of it."
 
 
 def add_arguments(parser: Parser) -> None:

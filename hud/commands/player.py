@@ -1,7 +1,4 @@
-"""A recording on the screen: played, held, and moved through.
-
-Terms: the *position* counts nanoseconds from the begin of the recording.
-"""
+"""A recording on the screen: played, paused, and searched."""
 
 from __future__ import annotations
 
@@ -66,7 +63,7 @@ class Player:
 
 
 def play(film: Film, speed: float, at_s: float | None, theme: str = "", lacks: str = "") -> None:
-    """Until somebody leaves. It opens at the end, held; with ``at_s`` it plays from there.
+    """Until somebody leaves. It opens at the end, paused; with ``at_s`` it plays from there.
 
     ``lacks``: what the recording lacks, empty = it is whole.
     """

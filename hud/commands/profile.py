@@ -92,7 +92,7 @@ def _silent(_text: str) -> None:
 
 
 def _terminal(tell: Say) -> bool:
-    """There is one for the screen; says why not."""
+    """Is there one for the screen? If not, says why."""
     from hud.tui.terminal import unavailable
 
     reason = unavailable()
@@ -108,7 +108,7 @@ def _screen(theme: str) -> LiveScreen:
 
 
 def _deliver(outcome: Outcome, output: Output, writer: Writer | None) -> None:
-    """With what became of the recording beside it."""
+    """The summary names the recording; the exit code says if that is incomplete."""
     if writer is None:
         deliver.deliver(*outcome, output)
         return

@@ -1,4 +1,4 @@
-"""The standard streams: results on one, words for people on the other, and what if nobody reads."""
+"""The standard streams: results on one, messages for people on the other; either may be closed."""
 
 from __future__ import annotations
 

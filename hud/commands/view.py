@@ -10,7 +10,7 @@ from hud.commands.arguments import SECONDS, Parser, add_recording, add_theme, nu
 from hud.commands.streams import say
 from hud.text import printable
 
-SAYS = "Shows a recording on the screen, at its end or from --at on."
+SAYS = "Shows a recording on the screen: its end, or played from --at."
 _LARGE = 1_000_000
 """Bytes of a file that takes a moment to read."""
 
@@ -21,7 +21,7 @@ def add_arguments(parser: Parser) -> None:
         "--at",
         type=number("a position", *SECONDS, "s"),
         metavar="S",
-        help="play from S seconds after its begin",
+        help="start to play S seconds after its beginning",
     )
     parser.add_argument(
         "--speed",

@@ -1,7 +1,7 @@
-"""The load of the demo: a few clients, in a process of their own, on the demo server.
+"""The load of the demo: a few clients that send requests to the demo server.
 
-Terms: a *client* is one keep-alive connection that sends one request after the other; a *tally*
-is what all of them counted. A process of its own, because its CPU time is not hud's.
+A client is one keep-alive connection that sends one request after the other. They have a process
+of their own, so that their CPU time does not count as hud's.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ PR_SET_PDEATHSIG = 1
 """linux/prctl.h"""
 
 
-class Tally(NamedTuple):
+class Counts(NamedTuple):
     """Requests answered with 200, and all others."""
 
     answered: int
     failed: int
 
 
-class Account:
-    """A tally in memory that the load's process shares with the one that started it."""
+class Counters:
+    """Counts in memory that the load's process shares with the one that started it."""
 
     _CELLS = struct.Struct("=QQ")
 
@@ -56,18 +56,18 @@ class Account:
 
     def count(self, *, answered: bool) -> None:
         with self._lock:
-            tally = self.tally()
+            counts = self.read()
             self._CELLS.pack_into(
-                self._memory, 0, tally.answered + answered, tally.failed + (not answered)
+                self._memory, 0, counts.answered + answered, counts.failed + (not answered)
             )
 
-    def tally(self) -> Tally:
-        return Tally(*self._CELLS.unpack_from(self._memory))
+    def read(self) -> Counts:
+        return Counts(*self._CELLS.unpack_from(self._memory))
 
 
 def drive(
     port: int,
-    account: Account,
+    counters: Counters,
     *,
     seconds: float,
     requests: int = MAX_REQUESTS,
@@ -75,7 +75,7 @@ def drive(
     pause_s: float = PAUSE_S,
     paths: Sequence[str] = PATHS,
 ) -> None:
-    """Send requests for ``seconds``, at most ``requests`` of them, and count them in ``account``.
+    """Send requests for ``seconds``, at most ``requests`` of them, and count them in ``counters``.
 
     Each client walks through ``paths`` in turn, every one from another place. Ends early when the
     server is gone.
@@ -85,7 +85,7 @@ def drive(
     threads = [
         threading.Thread(
             target=_client,
-            args=(port, account, until, share, pause_s, _turned(paths, n * len(paths) // clients)),
+            args=(port, counters, until, share, pause_s, _turned(paths, n * len(paths) // clients)),
         )
         for n, share in enumerate(shares)
     ]
@@ -100,7 +100,7 @@ def _turned(paths: Sequence[str], by: int) -> list[str]:
 
 
 def _client(
-    port: int, account: Account, until: float, requests: int, pause_s: float, paths: list[str]
+    port: int, counters: Counters, until: float, requests: int, pause_s: float, paths: list[str]
 ) -> None:
     # Only sockets and bytes: a client that runs as another user may not be able to import anything,
     # as Python itself may lie in root's home.
@@ -120,7 +120,7 @@ def _client(
         if not answered and connection is not None:
             connection.close()
             connection = None
-        account.count(answered=answered)
+        counters.count(answered=answered)
         in_a_row = 0 if answered else in_a_row + 1
         time.sleep(pause_s)
     if connection is not None:
@@ -154,7 +154,7 @@ def _more(connection: socket.socket, so_far: bytes) -> bytes:
 
 @contextlib.contextmanager
 def running(
-    port: int, account: Account, *, seconds: float, user: tuple[int, int] | None = None
+    port: int, counters: Counters, *, seconds: float, user: tuple[int, int] | None = None
 ) -> Iterator[None]:
     """``drive`` in a forked process, killed at the end; as ``user`` (uid, gid) if given.
 
@@ -165,7 +165,7 @@ def running(
     if pid == 0:
         with contextlib.suppress(BaseException):
             _enter(parent, user)
-            drive(port, account, seconds=seconds)
+            drive(port, counters, seconds=seconds)
         os._exit(0)
     try:
         yield

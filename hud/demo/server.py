@@ -1,8 +1,7 @@
 """The demo server as a running process: taken from the prebuilt files or made by cargo.
 
-Terms: its *place* is a private directory that is removed at the end; the *guest* is the user that
-runs the server, its load and cargo when hud is root. The server listens on loopback only, and
-dies with hud.
+It listens on loopback only, in a private directory that is removed at the end, and dies with hud.
+Where hud is root, an ordinary user runs the server, its load and cargo.
 """
 
 from __future__ import annotations
@@ -44,23 +43,23 @@ class Server(NamedTuple):
 
 @contextlib.contextmanager
 def running(
-    guest: User | None, *, seconds: float, say: Callable[[str], None], build: bool = False
+    user: User | None, *, seconds: float, say: Callable[[str], None], build: bool = False
 ) -> Iterator[Server]:
-    """The server, started as ``guest`` and stopped at the end; it lives ``seconds`` at most.
+    """The server, started as ``user`` and stopped at the end; it lives ``seconds`` at most.
 
     Raises HudError when there is none for this machine, when no directory lets it be started, or
     when it ends before it listens.
     """
     refused = []
-    for parent in places(os.environ):
+    for parent in directories(os.environ):
         if reason := unfit(parent):
             refused.append(f"{parent} {reason}")
             continue
-        with _place(parent, guest) as place:
-            binary = _built(place, guest, say) if build else _unpacked(place, say)
-            errors = place / "errors"
+        with _directory(parent, user) as directory:
+            binary = _built(directory, user, say) if build else _unpacked(directory, say)
+            errors = directory / "errors"
             try:
-                process = _start(binary, place / "files", errors, guest, seconds)
+                process = _start(binary, directory / "files", errors, user, seconds)
             except PermissionError as error:
                 if error.errno != errno.EACCES:
                     raise HudError(f"start the demo server: {_words(error)}") from error
@@ -81,8 +80,8 @@ def running(
     )
 
 
-def places(environment: Mapping[str, str]) -> list[Path]:
-    """Where a program may be put to start it, best first; not all of them need exist."""
+def directories(environment: Mapping[str, str]) -> list[Path]:
+    """Those a program may be started from, best first; not all of them need exist."""
     names = [environment.get("TMPDIR", ""), "/tmp", "/var/tmp", "/run", "/dev/shm"]
     return [Path(name) for name in dict.fromkeys(names) if name]
 
@@ -99,43 +98,43 @@ def unfit(directory: Path) -> str:
 
 
 @contextlib.contextmanager
-def _place(parent: Path, guest: User | None) -> Iterator[Path]:
-    """hud's directory, which the guest can only pass through, with one of the guest's inside."""
-    place = Path(tempfile.mkdtemp(prefix="hud-demo-", dir=parent))
+def _directory(parent: Path, user: User | None) -> Iterator[Path]:
+    """hud's directory, which the user can only pass through, with one of the user's inside."""
+    directory = Path(tempfile.mkdtemp(prefix="hud-demo-", dir=parent))
     try:
-        _guests_directory(place / "files", guest)
-        if guest:
-            place.chmod(0o711)
-        yield place
+        _directory_of(directory / "files", user)
+        if user:
+            directory.chmod(0o711)
+        yield directory
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(directory, ignore_errors=True)
 
 
-def _guests_directory(path: Path, guest: User | None) -> Path:
+def _directory_of(path: Path, user: User | None) -> Path:
     path.mkdir(mode=0o700)
-    if guest:
-        os.chown(path, guest.uid, guest.gid)
+    if user:
+        os.chown(path, user.uid, user.gid)
     return path
 
 
-def _unpacked(place: Path, say: Callable[[str], None]) -> Path:
+def _unpacked(directory: Path, say: Callable[[str], None]) -> Path:
     name = f"{NAME}-{platform.machine()}"
     if name not in resources.names():
         raise HudError(
             f"demo server: none prebuilt for {platform.machine()}",
             hint="build it in hud's source tree: ./tools/demo --build",
         )
-    binary = place / NAME
+    binary = directory / NAME
     binary.write_bytes(resources.read(name))
     binary.chmod(0o755)
     say(f"demo server: prebuilt {name}")
     return binary
 
 
-def _built(place: Path, guest: User | None, say: Callable[[str], None]) -> Path:
+def _built(directory: Path, user: User | None, say: Callable[[str], None]) -> Path:
     """Made by cargo, as the caller of sudo if there is one: the toolchain is theirs."""
-    user = guest if guest != NOBODY else None
-    home = _home(user.uid if user else os.geteuid())
+    owner = user if user != NOBODY else None
+    home = _home(owner.uid if owner else os.geteuid())
     cargo = shutil.which("cargo") or shutil.which("cargo", path=str(home / ".cargo" / "bin"))
     if cargo is None:
         raise HudError("build the demo server: no cargo", hint="install Rust from rustup.rs")
@@ -145,7 +144,7 @@ def _built(place: Path, guest: User | None, say: Callable[[str], None]) -> Path:
             hint="leave out --build, or run ./tools/demo --build in hud's source tree",
         )
     say(f"demo server: building it with {cargo}")
-    target = _guests_directory(place / "build", user)
+    target = _directory_of(directory / "build", owner)
     search = f"{Path(cargo).parent}:{os.environ.get('PATH', os.defpath)}"
     built = subprocess.run(
         [cargo, "build", "--quiet", "--release", "--locked", "--target-dir", str(target)],
@@ -154,9 +153,9 @@ def _built(place: Path, guest: User | None, say: Callable[[str], None]) -> Path:
         capture_output=True,
         text=True,
         check=False,
-        user=user.uid if user else None,
-        group=user.gid if user else None,
-        extra_groups=[] if user else None,
+        user=owner.uid if owner else None,
+        group=owner.gid if owner else None,
+        extra_groups=[] if owner else None,
     )
     if built.returncode:
         raise HudError(
@@ -164,7 +163,7 @@ def _built(place: Path, guest: User | None, say: Callable[[str], None]) -> Path:
             hint="--verbose shows what cargo said",
             detail=built.stderr,
         )
-    # nobody may not enter a directory of root's, and the caller's belongs to the guest.
+    # nobody may not enter a directory of root's, and the caller's belongs to the user.
     target.chmod(0o711)
     (target / "release").chmod(0o711)
     return target / "release" / NAME
@@ -178,7 +177,7 @@ def _home(uid: int) -> Path:
 
 
 def _start(
-    binary: Path, files: Path, errors: Path, guest: User | None, seconds: float
+    binary: Path, files: Path, errors: Path, user: User | None, seconds: float
 ) -> subprocess.Popen[str]:
     parent = os.getpid()
     options = ["--port", "0", "--workers", str(WORKERS), "--seconds", str(int(seconds))]
@@ -191,9 +190,9 @@ def _start(
             text=True,
             cwd="/",
             start_new_session=True,
-            user=guest.uid if guest else None,
-            group=guest.gid if guest else None,
-            extra_groups=[] if guest else None,
+            user=user.uid if user else None,
+            group=user.gid if user else None,
+            extra_groups=[] if user else None,
             preexec_fn=lambda: die_with(parent),
         )
 

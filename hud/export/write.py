@@ -1,7 +1,7 @@
-"""Put a result where the user wants it: whole or not at all.
+"""Writes a result where the user wants it: the whole of it or nothing.
 
-Terms: a *stream* is a target that is not a regular file (a terminal, a pipe, a FIFO, a device); it
-is written as it comes. Everything else is written beside its final name first.
+What is not a regular file (a terminal, a pipe, a FIFO, a device) is a stream, and is written as it
+comes. A file is written beside its final name first.
 """
 
 from __future__ import annotations

@@ -238,7 +238,7 @@ def private_tmp(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A directory that any user may enter, as the only place for the demo."""
     with tempfile.TemporaryDirectory() as directory:
         Path(directory).chmod(0o755)
-        monkeypatch.setattr(demo_server, "places", lambda _: [Path(directory)])
+        monkeypatch.setattr(demo_server, "directories", lambda _: [Path(directory)])
         yield Path(directory)
 
 
@@ -343,7 +343,7 @@ def test_a_noexec_place_is_passed_over_and_said(
         need(subprocess.run(mount).returncode == 0, "mounting a tmpfs")
         try:
             places = [Path(noexec), private_tmp]
-            monkeypatch.setattr(demo_server, "places", lambda _: places)
+            monkeypatch.setattr(demo_server, "directories", lambda _: places)
             said: list[str] = []
             assert demo.run_demo(lambda pid: 5, seconds=1, say=said.append) == 5
             assert f"demo server: {noexec} is mounted noexec, so it is in {private_tmp}" in said
@@ -356,7 +356,7 @@ def test_a_place_that_the_guest_cannot_enter_is_passed_over(
 ) -> None:
     monkeypatch.delenv("SUDO_UID", raising=False)
     with tempfile.TemporaryDirectory() as closed:
-        monkeypatch.setattr(demo_server, "places", lambda _: [Path(closed), private_tmp])
+        monkeypatch.setattr(demo_server, "directories", lambda _: [Path(closed), private_tmp])
         said: list[str] = []
         assert demo.run_demo(lambda pid: 0, seconds=1, say=said.append) == 0
         assert f"demo server: {closed} lets nothing be started, so it is in {private_tmp}" in said

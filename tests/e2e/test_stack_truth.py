@@ -13,7 +13,7 @@ import pytest
 import targets
 
 from hud import resources
-from hud.demo.load import Account, running
+from hud.demo.load import Counters, running
 from hud.model import Kind, Stack
 from hud.probe.probe import RawStack
 from hud.profiler import Options, Profiler
@@ -176,7 +176,7 @@ def blocked_before(pid: int, number: int) -> dict[int, RawStack]:
 
 
 def test_stacks_of_the_demo_server_are_complete(prebuilt_demo: Path) -> None:
-    with targets.demo_server(prebuilt_demo) as server, running(server.port, Account(), seconds=60):
+    with targets.demo_server(prebuilt_demo) as server, running(server.port, Counters(), seconds=60):
         time.sleep(0.5)
         with profile(server.pid) as profiler:
             end = time.monotonic() + 5

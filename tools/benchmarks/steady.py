@@ -38,13 +38,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     warm_up, seconds = (2.0, 6.0) if options.quick else (options.warm_up, options.seconds)
-    account = demo_load.Account()
+    counters = demo_load.Counters()
     life = warm_up + seconds + 60
     guest = ordinary_user()
     rows: list[list[table.Cell]] = []
     with (
         demo_server.running(guest, seconds=life, say=lambda _: None, build=False) as (server, port),
-        demo_load.running(port, account, seconds=life, user=guest),
+        demo_load.running(port, counters, seconds=life, user=guest),
     ):
         if options.profile:
             _profiled(server.pid, warm_up + seconds, options)
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
             time.sleep(warm_up)
             length = seconds / options.slices
             rows += [
-                _slice(hud.pid, server.pid, length, number, account)
+                _slice(hud.pid, server.pid, length, number, counters)
                 for number in range(options.slices)
             ]
     table.show(
@@ -65,12 +65,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _slice(
-    hud: int, server: int, seconds: float, number: int, account: demo_load.Account
+    hud: int, server: int, seconds: float, number: int, counters: demo_load.Counters
 ) -> list[table.Cell]:
     family = running.family(hud)
     pids = [hud, server, *family[1:]]
     before = {pid: running.cpu_ns(pid) for pid in pids}
-    answered = account.tally().answered
+    answered = counters.read().answered
     began = time.monotonic()
     time.sleep(seconds)
     elapsed = time.monotonic() - began
@@ -79,7 +79,7 @@ def _slice(
     return [
         str(number + 1),
         f"{elapsed:.0f}",
-        f"{(account.tally().answered - answered) / elapsed:.0f}",
+        f"{(counters.read().answered - answered) / elapsed:.0f}",
         f"{share[server]:.1f} %",
         f"{share[hud]:.2f} %",
         f"{resolver:.2f} %",

@@ -48,11 +48,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     seconds = 2.0 if options.quick else options.seconds
     guest = ordinary_user()
-    account = demo_load.Account()
+    counters = demo_load.Counters()
     life = 3 * seconds + 60
     with (
         demo_server.running(guest, seconds=life, say=lambda _: None) as (server, port),
-        demo_load.running(port, account, seconds=life, user=guest),
+        demo_load.running(port, counters, seconds=life, user=guest),
         _kernel_statistics(),
     ):
         _complete(server.pid, seconds)

@@ -55,10 +55,10 @@ def server() -> Iterator[Recorder]:
     recorder.server_close()
 
 
-def drive(server: Recorder, **settings) -> demo_load.Tally:
-    account = demo_load.Account()
-    demo_load.drive(server.server_port, account, pause_s=0, **{"seconds": 30, **settings})
-    return account.tally()
+def drive(server: Recorder, **settings) -> demo_load.Counts:
+    counters = demo_load.Counters()
+    demo_load.drive(server.server_port, counters, pause_s=0, **{"seconds": 30, **settings})
+    return counters.read()
 
 
 def test_every_endpoint_is_asked_and_its_good_twin_too() -> None:
@@ -86,11 +86,11 @@ def test_an_answer_other_than_200_counts_as_failed(server: Recorder) -> None:
 
 
 def test_the_time_is_a_bound_too(server: Recorder) -> None:
-    account = demo_load.Account()
+    counters = demo_load.Counters()
     begin = time.monotonic()
-    demo_load.drive(server.server_port, account, seconds=0.2, clients=2, pause_s=0.01)
+    demo_load.drive(server.server_port, counters, seconds=0.2, clients=2, pause_s=0.01)
     assert 0.2 <= time.monotonic() - begin < 10
-    assert 2 <= account.tally().answered <= 60
+    assert 2 <= counters.read().answered <= 60
 
 
 def test_clients_give_up_when_the_server_is_gone() -> None:
@@ -101,13 +101,13 @@ def test_clients_give_up_when_the_server_is_gone() -> None:
 
 
 def test_the_load_runs_in_another_process_and_its_count_is_seen_here(server: Recorder) -> None:
-    account = demo_load.Account()
-    with demo_load.running(server.server_port, account, seconds=30):
+    counters = demo_load.Counters()
+    with demo_load.running(server.server_port, counters, seconds=30):
         children = _children()
         deadline = time.monotonic() + 20
-        while account.tally().answered < 5 and time.monotonic() < deadline:
+        while counters.read().answered < 5 and time.monotonic() < deadline:
             time.sleep(0.01)
-    assert account.tally().answered >= 5
+    assert counters.read().answered >= 5
     assert len(children) == 1
     assert _children() == []
 
@@ -115,7 +115,7 @@ def test_the_load_runs_in_another_process_and_its_count_is_seen_here(server: Rec
 def test_the_load_ends_when_its_user_raises(server: Recorder) -> None:
     with (
         pytest.raises(KeyboardInterrupt),
-        demo_load.running(server.server_port, demo_load.Account(), seconds=30),
+        demo_load.running(server.server_port, demo_load.Counters(), seconds=30),
     ):
         raise KeyboardInterrupt
     assert _children() == []

@@ -20,9 +20,9 @@ exec sleep 60
 
 
 def test_tmpdir_comes_first_and_each_place_once() -> None:
-    assert demo_server.places({"TMPDIR": "/var/tmp"})[:2] == [Path("/var/tmp"), Path("/tmp")]
-    assert demo_server.places({"TMPDIR": ""}) == demo_server.places({})
-    assert demo_server.places({})[0] == Path("/tmp")
+    assert demo_server.directories({"TMPDIR": "/var/tmp"})[:2] == [Path("/var/tmp"), Path("/tmp")]
+    assert demo_server.directories({"TMPDIR": ""}) == demo_server.directories({})
+    assert demo_server.directories({})[0] == Path("/tmp")
 
 
 def test_a_place_must_exist(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def prebuilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes
         (tmp_path / "prebuilt" / name).write_bytes(content)
         (tmp_path / "place").mkdir()
         monkeypatch.setattr(resources, "directory", lambda: tmp_path / "prebuilt")
-        monkeypatch.setattr(demo_server, "places", lambda _: [tmp_path / "place"])
+        monkeypatch.setattr(demo_server, "directories", lambda _: [tmp_path / "place"])
         return tmp_path / "place"
 
     return set_up
@@ -100,7 +100,7 @@ def test_the_next_place_is_taken_and_said(
     prebuilt: Callable[[bytes], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = prebuilt(LISTENS.encode())
-    monkeypatch.setattr(demo_server, "places", lambda _: [Path("/none"), place])
+    monkeypatch.setattr(demo_server, "directories", lambda _: [Path("/none"), place])
     said: list[str] = []
     with demo_server.running(None, seconds=60, say=said.append):
         pass
@@ -110,7 +110,7 @@ def test_the_next_place_is_taken_and_said(
 def test_nowhere_to_start_it_names_every_place_and_the_remedy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(demo_server, "places", lambda _: [Path("/none"), Path("/nil")])
+    monkeypatch.setattr(demo_server, "directories", lambda _: [Path("/none"), Path("/nil")])
     with (
         pytest.raises(HudError, match="/none is absent; /nil is absent") as raised,
         demo_server.running(None, seconds=60, say=lambda _: None),
