@@ -11,7 +11,6 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from hud.analysis.cause import Cause
 from hud.commands.arguments import Parser
 from hud.commands.streams import show
 from hud.errors import UsageError
@@ -44,8 +43,13 @@ def text(topic: str) -> str:
     """The whole text. UsageError if there is none of that name."""
     if topic not in ORDER:
         raise UsageError(f"no help topic named {topic!r}", f"topics: {', '.join(ORDER)}")
-    causes = "\n".join(f"    {cause.value:<8} {cause.meaning}" for cause in Cause)
-    return (DIRECTORY / f"{topic}.md").read_text("utf-8").replace("{causes}", causes)
+    return (DIRECTORY / f"{topic}.md").read_text("utf-8").replace("{causes}", _causes())
+
+
+def _causes() -> str:
+    from hud.analysis.cause import Cause
+
+    return "\n".join(f"    {cause.value:<8} {cause.meaning}" for cause in Cause)
 
 
 def listing() -> str:
