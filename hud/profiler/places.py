@@ -1,8 +1,9 @@
 """Where uprobes may go in the running process: the resolver's points, checked against its memory.
 
-Terms: a *point* was found in a file (hud.symbols.probes), in the resolver, which has no privileges;
-a *place* is a point in a mapping of the process. Here, with privileges, nothing is parsed: a few
-bytes of the mapped file and of the process are compared with those the resolver has seen.
+Terms: a *point* was found in a file (symbols.machine.probes), in the resolver, which has no
+privileges; a *place* is a point in a mapping of the process. Here, with privileges, nothing is
+parsed: a few bytes of the mapped file and of the process are compared with those the resolver has
+seen.
 """
 
 from __future__ import annotations

@@ -101,12 +101,12 @@ def _import_everything() -> None:
     import hud.symbols.landings
     import hud.symbols.listing
     import hud.symbols.loaded
+    import hud.symbols.machine.probes
     import hud.symbols.module
     import hud.symbols.names
     import hud.symbols.packages
     import hud.symbols.panics
     import hud.symbols.places
-    import hud.symbols.probes
     import hud.symbols.recovered
     import hud.symbols.tableless
     import hud.symbols.tailcalls
@@ -206,7 +206,7 @@ def _debug(loaded: Loaded, request: messages.AddDebug, descriptor: int) -> messa
 
 
 def _points(loaded: Loaded, request: messages.AskPoints) -> messages.Points:
-    from hud.symbols.probes import find_points
+    from hud.symbols.machine.probes import find_points
     from hud.symbols.symtab import Symtab
 
     elf = loaded.elf()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hud.model import Precision
-from hud.symbols.flow import Flow, within
+from hud.symbols.machine.flow import Flow, within
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,8 +16,8 @@ from hud.symbols.relocations import Slots
 from hud.text import shortened
 
 if TYPE_CHECKING:
-    from hud.symbols.disassembly import Disassembler, Row
     from hud.symbols.inferred import Inferred
+    from hud.symbols.machine.disassembly import Disassembler, Row
     from hud.symbols.module import Module
 
 STUB = 4

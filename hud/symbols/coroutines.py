@@ -26,9 +26,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from hud.errors import FormatError
-from hud.symbols import instructions
 from hud.symbols.elf import EM_AARCH64, EM_X86_64
-from hud.symbols.instructions import LONGEST, Instruction, Op
+from hud.symbols.machine import instructions
+from hud.symbols.machine.instructions import LONGEST, Instruction, Op
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

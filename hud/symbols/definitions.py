@@ -21,7 +21,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import TYPE_CHECKING, NamedTuple
 
-from hud.symbols.flow import Flow, within
+from hud.symbols.machine.flow import Flow, within
 from hud.symbols.names import is_users
 
 if TYPE_CHECKING:

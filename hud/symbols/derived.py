@@ -2,8 +2,8 @@
 
 musl's C code has no tables, nor has Rust code built with ``-C force-unwind-tables=no``. A function
 begins with its return address on top of the stack; from there on each instruction says by how much
-the stack pointer moves (`hud.symbols.stackmoves`), so that the place of the return address is known
-on every way through it without being told.
+the stack pointer moves (`hud.symbols.machine.stackmoves`), so that the place of the return address
+is known on every way through it.
 
 Terms: a *state* is that place as seen from the stack pointer, or the frame pointer where the
 function has set one; an *entry* is where a function begins, by a symbol or because something calls
@@ -27,14 +27,14 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from typing import TYPE_CHECKING, NamedTuple
 
-from hud.symbols import stackmoves as moves
 from hud.symbols.cfi import END, FP, NONE, SP
-from hud.symbols.stackmoves import is_padding, move_at
+from hud.symbols.machine import stackmoves as moves
+from hud.symbols.machine.stackmoves import is_padding, move_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hud.symbols.stackmoves import Move
+    from hud.symbols.machine.stackmoves import Move
 
 BLOCK = 16
 """Bytes; functions begin at such multiples, data between them ends there."""

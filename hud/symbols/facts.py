@@ -104,7 +104,7 @@ class Role(str, Enum):
 
 
 class Point(NamedTuple):
-    """One instruction that may be probed (hud.symbols.probes)."""
+    """One instruction that may be probed (hud.symbols.machine.probes)."""
 
     role: Role
     vaddr: int

@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hud.symbols.elf import ElfFile
-    from hud.symbols.flow import Flow
     from hud.symbols.home import Home
+    from hud.symbols.machine.flow import Flow
     from hud.symbols.references import Reference
 
 KEPT_REFERENCES = 1 << 17

@@ -30,8 +30,8 @@ from hud.symbols.definitions import Definitions
 from hud.symbols.demangle import demangle
 from hud.symbols.generics import first_argument, first_generic, shown, without_generics
 from hud.symbols.inferred import short_path
+from hud.symbols.machine.reach import Reach
 from hud.symbols.names import Place, place_of
-from hud.symbols.reach import Reach
 from hud.symbols.references import References
 
 if TYPE_CHECKING:

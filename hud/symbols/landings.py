@@ -1,7 +1,8 @@
 """Where the calls and jumps of one file lead, and which jumps leave its functions.
 
-Terms: see `hud.symbols.branches`; a *slot* is 8 bytes of data that a way leads through. One that
-can change while the program runs is a variable, and says nothing, whatever is in it at the start.
+A *slot* is 8 bytes of data that a call or jump leads through. One that can change while the program
+runs is a variable, and says nothing, whatever is in it at the start. A function is *open* where it
+can be left by a jump, and nothing in the file tells where to.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hud.errors import FormatError
 from hud.symbols.bounds import Bounds
-from hud.symbols.branches import LONGEST_CALL, LONGEST_STUB, MACHINES, Way
 from hud.symbols.exports import Exports, Wanted
+from hud.symbols.machine.branches import LONGEST_CALL, LONGEST_STUB, MACHINES, Way
+from hud.symbols.machine.scan import SCANS
 from hud.symbols.relocations import Slots
-from hud.symbols.scan import SCANS
 
 if TYPE_CHECKING:
     from hud.symbols.elf import ElfFile

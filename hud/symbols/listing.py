@@ -1,14 +1,11 @@
-"""The machine code around one pc as people read it: instructions, and whom the calls call.
-
-Terms: see `hud.symbols.disassembly` and `hud.symbols.calls`.
-"""
+"""The machine code around one pc as people read it: instructions, and whom the calls call."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.symbols.calls import Callees
-from hud.symbols.disassembly import Disassembler
+from hud.symbols.machine.disassembly import Disassembler
 
 if TYPE_CHECKING:
     from hud.symbols.inferred import Inferred

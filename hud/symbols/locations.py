@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hud.errors import FormatError
 from hud.symbols.elf import ET_EXEC
+from hud.symbols.machine.scan import SCANS
 from hud.symbols.relocations import relative_relocations
-from hud.symbols.scan import SCANS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,8 +1,8 @@
 """Where a function refers to panic locations, and how its code leads there.
 
-Terms: see `hud.symbols.locations` and `hud.symbols.scan`. A *reference* is one use of a location; a
-*site* of it is where the function's way turns to it: the jump to the cold block that panics, else
-the use itself; a *definition* is a reference of the resumed panic.
+Terms: see `hud.symbols.locations` and `hud.symbols.machine.scan`. A *reference* is one use of a
+location; a *site* of it is where the function's way turns to it: the jump to the cold block that
+panics, else the use itself; a *definition* is a reference of the resumed panic.
 
 A location that is passed to a call tells nothing about its end: most callees panic, but ``spawn``,
 ``sleep`` and whatever else is ``#[track_caller]`` take one and return. A callee does not return if
@@ -19,7 +19,7 @@ from hud.errors import FormatError
 from hud.symbols.bounds import Bounds
 from hud.symbols.callsites import Callsites
 from hud.symbols.elf import ET_EXEC
-from hud.symbols.scan import GLANCES, SCANS, Pair, Scan
+from hud.symbols.machine.scan import GLANCES, SCANS, Pair, Scan
 
 if TYPE_CHECKING:
     from hud.symbols.elf import ElfFile

@@ -6,10 +6,10 @@ call can have pushed the return address: the callee was entered, and if it is no
 left by a jump, to the goal or to a function that did the same. A *path* leads from callee to goal
 by such jumps.
 
-Where there is one path, and no function on it is open (`hud.symbols.branches`), each function on
-it was there, and left by the jump that leads on. Else only what all paths have in common is certain
-- the callee always -, and between it and the goal there is a *gap*. Where the callee can leave in
-no way that leads to the goal, something was misread, and nothing is told.
+Where there is one path, and no function on it is open (`hud.symbols.landings`), each function on it
+was there, and left by the jump that leads on. Else only what all paths have in common is certain -
+the callee always -, and between it and the goal there is a *gap*. Where the callee can leave in no
+way that leads to the goal, something was misread, and nothing is told.
 """
 
 from __future__ import annotations

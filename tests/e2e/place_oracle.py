@@ -29,9 +29,9 @@ from hud.symbols.demangle import demangle
 from hud.symbols.elf import ET_EXEC, ElfFile
 from hud.symbols.inferred import Inferred
 from hud.symbols.loaded import Loaded
+from hud.symbols.machine.scan import SCANS
 from hud.symbols.module import Module
 from hud.symbols.names import place_of
-from hud.symbols.scan import SCANS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,9 +17,9 @@ import targets
 
 from hud.model import Origin
 from hud.symbols.elf import ElfFile
-from hud.symbols.instructions import LONGEST, x86_64
 from hud.symbols.kinds import Kinds
-from hud.symbols.lengths import shape
+from hud.symbols.machine.instructions import LONGEST, x86_64
+from hud.symbols.machine.lengths import shape
 from hud.symbols.module import Module
 from hud.symbols.names import describe, is_closure, readable_symbol
 

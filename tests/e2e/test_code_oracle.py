@@ -18,10 +18,10 @@ import pytest
 import targets
 
 from hud.profiler.source import Wanted, quote
-from hud.symbols.disassembly import AROUND
 from hud.symbols.elf import ElfFile
 from hud.symbols.inferred import Inferred
 from hud.symbols.listing import Listings
+from hud.symbols.machine.disassembly import AROUND
 from hud.symbols.module import Module
 
 if TYPE_CHECKING:

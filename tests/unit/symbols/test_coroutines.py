@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from hud.symbols.coroutines import Coroutines
 from hud.symbols.elf import ElfFile
-from hud.symbols.instructions import LONGEST, aarch64, x86_64
 from hud.symbols.locations import Locations
+from hud.symbols.machine.instructions import LONGEST, aarch64, x86_64
 from hud.symbols.module import Module
 from hud.symbols.names import ASYNC, describe, is_closure
 

@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hud.errors import FormatError
-from hud.symbols import calls, disassembly
-from hud.symbols.disassembly import AROUND, Disassembler
+from hud.symbols import calls
 from hud.symbols.elf import ElfFile
 from hud.symbols.inferred import Inferred
 from hud.symbols.listing import Listing, Listings
+from hud.symbols.machine import disassembly
+from hud.symbols.machine.disassembly import AROUND, Disassembler
 from hud.symbols.module import Module
 
 from . import elfbuild

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from hud.model import Origin, Precision
 from hud.symbols.bounds import Bounds
 from hud.symbols.elf import EHDR, PHDR, ElfFile
-from hud.symbols.flow import Flow
 from hud.symbols.home import Home
 from hud.symbols.inferred import Inferred, short_path
 from hud.symbols.locations import Location, Locations
+from hud.symbols.machine.flow import Flow
 from hud.symbols.names import Place
 from hud.symbols.relocations import relative_relocations
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hud.symbols import stackmoves as moves
 from hud.symbols.elf import EM_X86_64, ElfFile
-from hud.symbols.stackmoves import is_padding, move_at
+from hud.symbols.machine import stackmoves as moves
+from hud.symbols.machine.stackmoves import is_padding, move_at
 
-DEMO = Path(__file__).resolve().parents[3] / "prebuilt" / "demo-server-x86_64"
+DEMO = Path(__file__).resolve().parents[4] / "prebuilt" / "demo-server-x86_64"
 
 
 @pytest.mark.parametrize(

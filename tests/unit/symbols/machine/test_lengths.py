@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from hud.symbols.lengths import BEYOND, LONGEST, shape
+from hud.symbols.machine.lengths import BEYOND, LONGEST, shape
 
 FORMS = """
 90  c3  c20800  cc  f4  0f0b  f30f1efa  6690  660f1f840000000000  0f1f4000

@@ -15,7 +15,7 @@ from array import array
 from typing import NamedTuple, TypeAlias
 
 from hud.symbols.elf import EM_AARCH64, EM_X86_64
-from hud.symbols.lengths import LONGEST, shape
+from hud.symbols.machine.lengths import LONGEST, shape
 
 SWITCH_LENGTH = 6
 """Instructions of a jump through a table, at most."""

@@ -14,7 +14,7 @@ import re
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from hud.symbols.lengths import shape
+from hud.symbols.machine.lengths import shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable

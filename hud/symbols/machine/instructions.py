@@ -16,7 +16,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import NamedTuple
 
-from hud.symbols.lengths import shape
+from hud.symbols.machine.lengths import shape
 
 LONGEST = 24
 """Bytes that a decoder wants; behind the end of the code any."""

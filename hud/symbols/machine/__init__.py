@@ -1,0 +1,1 @@
+"""Machine code: decoding, what it refers to and where it leads."""
