@@ -1,8 +1,8 @@
 """The unwind tables of the target's modules, laid out in the maps that the kernel programs search.
 
-Terms: *rows* and *buckets* are one module's table (hud.symbols.unwind), stored once however often
-the module is mapped; a *generation* is one half of the mappings map: the new half is written whole,
-then one store makes the programs use it, so that no event ever sees a half-changed table.
+Terms: *rows* and *buckets* are one module's table (hud.symbols.unwind.table), stored once however
+often the module is mapped; a *generation* is one half of the mappings map: the new half is written
+whole, then one store makes the programs use it, so that no event ever sees a half-changed table.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ GENERATION = MAX_MAPPINGS // 2
 PAIR = struct.Struct("<II")
 PUSHED, FRAME = 1 | 2 << 4 | 2 << 20, 2 | 2 << 4 | 2 << 20
 RETURN = (1 | 1 << 4, 1 | 1 << 4 | 2 << 20)
-"""Rules (hud.symbols.unwind): after ``push rbp``, after ``mov rbp, rsp``, after ``pop rbp``."""
+"""Rules (symbols.unwind.table): after ``push rbp``, after ``mov rbp, rsp``, after ``pop rbp``."""
 MOST_RETURNS = 256
 """Of one function, before the address that is looked for."""
 NEVER = (1 << 63) - 1
@@ -67,7 +67,7 @@ class UnwindTables:
         return module in self._placed
 
     def add(self, module: Hashable, rows: bytes, buckets: bytes) -> bool:
-        """Store a table as hud.symbols.unwind makes it; False (and counted) without room."""
+        """Store a table as hud.symbols.unwind.table makes it; False (and counted) without room."""
         firsts = array("I", buckets)
         pairs = array("I", bytes(BUCKET_SIZE * max(len(firsts) - 1, 0)))
         pairs[0::2], pairs[1::2] = firsts[:-1], firsts[1:]

@@ -16,7 +16,7 @@ from hud.probe.prologue import CALL, LONGEST, ends_in_call, frame_bytes
 from hud.probe.wire import MAX_FRAMES, STOPS
 
 SP, FP, END, PLT, SIGNAL, SP_DEREF = 1, 2, 3, 4, 5, 9
-"""Kinds of rules: hud/symbols/unwind.py documents their bits."""
+"""Kinds of rules: hud/symbols/unwind/table.py documents their bits."""
 
 _, NO_RULE, UNREADABLE, TOO_DEEP, NO_MODULE, _ = STOPS
 NO_POINTER = "a frame pointer that is not known"

@@ -79,7 +79,7 @@ def store_unwind(cache: Cache, key: str, reply: UnwindReply) -> None:
 
 
 def is_sound(table: UnwindTable) -> bool:
-    """Whether a table is what hud.symbols.unwind promises, as far as a glance tells."""
+    """Whether a table is what hud.symbols.unwind.table promises, as far as a glance tells."""
     if len(table.rows) != 8 * table.count or not table.count or len(table.buckets) % 4:
         return False
     first = int.from_bytes(table.rows[:4], "little")

@@ -73,7 +73,7 @@ class DebugReply:
 
 @dataclass(frozen=True, slots=True)
 class PointsReply:
-    """What may be probed to see every poll (symbols.machine.probes); a FailedReply says why nothing."""
+    """What may be probed to see every poll; a FailedReply says why nothing."""
 
     request: int
     points: list[Point]

@@ -94,24 +94,6 @@ def _import_everything() -> None:
     import encodings.ascii
     import encodings.latin_1  # noqa: F401
 
-    import hud.symbols.debug
-    import hud.symbols.home
-    import hud.symbols.inferred
-    import hud.symbols.kinds
-    import hud.symbols.landings
-    import hud.symbols.listing
-    import hud.symbols.loaded
-    import hud.symbols.machine.probes
-    import hud.symbols.module
-    import hud.symbols.names
-    import hud.symbols.packages
-    import hud.symbols.panics
-    import hud.symbols.places
-    import hud.symbols.recovered
-    import hud.symbols.tableless
-    import hud.symbols.tailcalls
-    import hud.symbols.unwind  # noqa: F401
-
     with suppress(ImportError):
         from compression import zstd  # type: ignore[import-not-found, unused-ignore]  # noqa: F401
 
@@ -163,7 +145,7 @@ def _tails(
 
 def _unwind(loaded: Loaded, request: messages.AskUnwind) -> tuple[messages.Unwind, int | None]:
     from hud.symbols.elf import PF_X
-    from hud.symbols.tableless import complete_table
+    from hud.symbols.unwind.tableless import complete_table
 
     elf = loaded.elf()
     segments = [(s.vaddr, s.offset, s.filesz) for s in elf.loads if s.flags & PF_X]

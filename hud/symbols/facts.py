@@ -76,7 +76,7 @@ class ModuleFacts:
 
 @dataclass(frozen=True, slots=True)
 class UnwindTable:
-    """One module's unwind rules; `hud.symbols.unwind` describes ``rows`` and ``buckets``."""
+    """One module's unwind rules; `hud.symbols.unwind.table` describes ``rows`` and ``buckets``."""
 
     base: int
     """Lowest PT_LOAD vaddr, rounded down to a page."""
@@ -111,7 +111,7 @@ class Point(NamedTuple):
     offset: int
     """In the file."""
     content: bytes
-    """The file's bytes from there, at most ``hud.symbols.probes.CHECKED``."""
+    """The file's bytes from there, at most ``hud.symbols.machine.probes.CHECKED``."""
     emulated: bool
 
 

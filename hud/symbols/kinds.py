@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hud.errors import FormatError
 from hud.model import Origin
-from hud.symbols.bounds import Bounds
 from hud.symbols.definitions import Definitions
 from hud.symbols.demangle import demangle
 from hud.symbols.generics import first_argument, first_generic, shown, without_generics
@@ -33,6 +32,7 @@ from hud.symbols.inferred import short_path
 from hud.symbols.machine.reach import Reach
 from hud.symbols.names import Place, place_of
 from hud.symbols.references import References
+from hud.symbols.unwind.bounds import Bounds
 
 if TYPE_CHECKING:
     from hud.symbols.elf import ElfFile

@@ -11,11 +11,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.errors import FormatError
-from hud.symbols.bounds import Bounds
 from hud.symbols.exports import Exports, Wanted
 from hud.symbols.machine.branches import LONGEST_CALL, LONGEST_STUB, MACHINES, Way
 from hud.symbols.machine.scan import SCANS
 from hud.symbols.relocations import Slots
+from hud.symbols.unwind.bounds import Bounds
 
 if TYPE_CHECKING:
     from hud.symbols.elf import ElfFile

@@ -16,10 +16,10 @@ from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.errors import FormatError
-from hud.symbols.bounds import Bounds
 from hud.symbols.callsites import Callsites
 from hud.symbols.elf import ET_EXEC
 from hud.symbols.machine.scan import GLANCES, SCANS, Pair, Scan
+from hud.symbols.unwind.bounds import Bounds
 
 if TYPE_CHECKING:
     from hud.symbols.elf import ElfFile

@@ -37,7 +37,7 @@ KEPT = 1 << 15
 VDSO = "[vdso]"
 """The dynamic linker does not look there."""
 COLD = ".cold"
-"""In the names of parts (`hud.symbols.bounds`), as GCC and LLVM have it."""
+"""In the names of parts (`hud.symbols.unwind.bounds`), as GCC and LLVM have it."""
 
 
 class Place(NamedTuple):

@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hud.model import Frame, Origin, Precision
-from hud.symbols.bounds import Bounds
 from hud.symbols.demangle import demangle
 from hud.symbols.elf import ET_EXEC, ElfFile
 from hud.symbols.inferred import Inferred
@@ -32,6 +31,7 @@ from hud.symbols.loaded import Loaded
 from hud.symbols.machine.scan import SCANS
 from hud.symbols.module import Module
 from hud.symbols.names import place_of
+from hud.symbols.unwind.bounds import Bounds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

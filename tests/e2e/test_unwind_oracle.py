@@ -21,9 +21,9 @@ from elftools.common.exceptions import DWARFError
 from elftools.dwarf.callframe import FDE
 from elftools.elf.elffile import ELFFile
 
-from hud.symbols import cfi
 from hud.symbols.elf import ElfFile
-from hud.symbols.unwind import unwind_table
+from hud.symbols.unwind import cfi
+from hud.symbols.unwind.table import unwind_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 from hud.errors import FormatError
 from hud.model import Stack
-from hud.symbols.bounds import Bounds
 from hud.symbols.elf import ElfFile
+from hud.symbols.unwind.bounds import Bounds
 
 Chain = tuple[tuple[str, int], ...]
 

@@ -20,9 +20,9 @@ from typing import NamedTuple
 
 from hud.resolver.client import FramesReply, Resolver
 from hud.resolver.confinement import NICE
-from hud.symbols.bounds import Bounds
 from hud.symbols.elf import ElfFile
 from hud.symbols.module import Module
+from hud.symbols.unwind.bounds import Bounds
 
 SUFFIX = re.compile(r"(\.(cold|part|isra|constprop|llvm|specialized)(\.\d+)*|\.\d+)+$")
 PATIENCE_S = 600.0

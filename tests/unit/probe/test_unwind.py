@@ -16,7 +16,7 @@ from hud.probe import wire
 from hud.probe.probe import map_sizes
 from hud.probe.unwind import GENERATION, NEVER, Segment, UnwindTables
 from hud.symbols.elf import ElfFile
-from hud.symbols.unwind import unwind_table
+from hud.symbols.unwind.table import unwind_table
 
 U32, U64 = (1 << 32) - 1, (1 << 64) - 1
 NONE = 0
@@ -94,7 +94,7 @@ def not_above(a: int, b: int) -> int:
 
 
 def table(rows: Sequence[tuple[int, int]]) -> tuple[bytes, bytes]:
-    """(rows, buckets) as hud.symbols.unwind documents them; the first row is at 0."""
+    """(rows, buckets) as hud.symbols.unwind.table documents them; the first row is at 0."""
     pcs = [pc for pc, _ in rows]
     count = -(-(pcs[-1] + 1) // 256) + 1
     firsts = [bisect_right(pcs, number << 8) - 1 for number in range(count)]

@@ -13,7 +13,7 @@ from hud.profiler import remembered
 from hud.profiler.cache import MAGIC, Cache
 from hud.resolver.client import FactsReply, UnwindReply
 from hud.symbols.facts import ModuleFacts, UnwindTable
-from hud.symbols.unwind import build_table
+from hud.symbols.unwind.table import build_table
 
 
 @pytest.fixture

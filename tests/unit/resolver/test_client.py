@@ -25,7 +25,7 @@ from hud.resolver.client import (
 )
 from hud.resolver.confinement import MAPPED_LIMIT
 from hud.symbols.elf import ElfFile
-from hud.symbols.unwind import unwind_table
+from hud.symbols.unwind.table import unwind_table
 
 from ..symbols import elfbuild
 

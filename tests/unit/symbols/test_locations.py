@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hud.model import Origin, Precision
-from hud.symbols.bounds import Bounds
 from hud.symbols.elf import EHDR, PHDR, ElfFile
 from hud.symbols.home import Home
 from hud.symbols.inferred import Inferred, short_path
@@ -18,6 +17,7 @@ from hud.symbols.locations import Location, Locations
 from hud.symbols.machine.flow import Flow
 from hud.symbols.names import Place
 from hud.symbols.relocations import relative_relocations
+from hud.symbols.unwind.bounds import Bounds
 
 TEXT, DATA, RELRO, FRAMES = 0x1000, 0x3000, 0x4000, 0x5000
 CALLEE = TEXT + 0x780

@@ -13,8 +13,8 @@ import struct
 from typing import TYPE_CHECKING
 
 from hud.errors import FormatError
-from hud.symbols.cfi import PADDING, Cie, Section, pointer, read_cie, uleb
 from hud.symbols.elf import PT_GNU_EH_FRAME
+from hud.symbols.unwind.cfi import PADDING, Cie, Section, pointer, read_cie, uleb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

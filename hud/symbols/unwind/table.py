@@ -47,7 +47,9 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from hud.errors import FormatError
-from hud.symbols.cfi import (
+from hud.symbols.elf import EM_X86_64, PT_GNU_EH_FRAME, SHT_NOBITS
+from hud.symbols.facts import UnwindTable
+from hud.symbols.unwind.cfi import (
     END,
     NONE,
     PADDING,
@@ -59,8 +61,6 @@ from hud.symbols.cfi import (
     read_cie,
     run,
 )
-from hud.symbols.elf import EM_X86_64, PT_GNU_EH_FRAME, SHT_NOBITS
-from hud.symbols.facts import UnwindTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

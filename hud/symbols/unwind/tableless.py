@@ -15,12 +15,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hud.errors import FormatError
-from hud.symbols.cfi import NONE
-from hud.symbols.derived import rules_of
 from hud.symbols.elf import EM_X86_64, SHF_EXECINSTR, SHT_PROGBITS
 from hud.symbols.facts import UnwindTable
 from hud.symbols.symtab import Symtab
-from hud.symbols.unwind import ROW_LIMIT, SPAN_LIMIT, table_of, unwind_table
+from hud.symbols.unwind.cfi import NONE
+from hud.symbols.unwind.derived import rules_of
+from hud.symbols.unwind.table import ROW_LIMIT, SPAN_LIMIT, table_of, unwind_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,7 @@ _I32 = struct.Struct("<i")
 
 def complete_table(elf: ElfFile) -> UnwindTable | None:
     """The unwind table of a module, with rules for code that has no tables as far as they can be
-    derived; None without any rule. FormatError as `hud.symbols.unwind.unwind_table`."""
+    derived; None without any rule. FormatError as ``unwind_table``."""
     table = unwind_table(elf)
     if elf.machine_id != EM_X86_64 or not elf.loads:
         return table

@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hud.errors import FormatError
-from hud.symbols import cfi, unwind
 from hud.symbols.elf import EM_AARCH64, EM_X86_64, PT_GNU_EH_FRAME, ElfFile
+from hud.symbols.unwind import cfi
+from hud.symbols.unwind import table as unwind
 
 VADDR = 0x2000
 X86_START = b"\x0c\x07\x08\x90\x01"  # def_cfa rsp+8; rip at CFA-8

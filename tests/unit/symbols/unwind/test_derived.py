@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hud.symbols.cfi import END, FP, NONE, SP
-from hud.symbols.derived import rules_of
 from hud.symbols.elf import ElfFile
 from hud.symbols.symtab import Symtab
-from hud.symbols.tableless import WORTH_IT, complete_table
-from hud.symbols.unwind import unwind_table
+from hud.symbols.unwind.cfi import END, FP, NONE, SP
+from hud.symbols.unwind.derived import rules_of
+from hud.symbols.unwind.table import unwind_table
+from hud.symbols.unwind.tableless import WORTH_IT, complete_table
 
-from .elfbuild import PT_LOAD, TEXT, Seg, elf
+from ..elfbuild import PT_LOAD, TEXT, Seg, elf
 
-DEMO = Path(__file__).resolve().parents[3] / "prebuilt" / "demo-server-x86_64"
+DEMO = Path(__file__).resolve().parents[4] / "prebuilt" / "demo-server-x86_64"
 CALL = bytes.fromhex("ff15 00000000")
 RET = b"\xc3"
 FRAME, NO_FRAME = bytes.fromhex("53 4883ec10"), bytes.fromhex("4883c410 5b c3")

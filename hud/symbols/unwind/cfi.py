@@ -1,7 +1,7 @@
 """Executes the call-frame programs of ``.eh_frame``: one CIE or FDE's bytes to unwind rules.
 
-Terms: see `hud.symbols.unwind`, which documents the rules. A *wide* rule is a rule while a program
-runs: it holds more than the 32 bits of the table, `Rules` reduces it.
+Terms: see `hud.symbols.unwind.table`, which documents the rules. A *wide* rule is a rule while a
+program runs: it holds more than the 32 bits of the table, `Rules` reduces it.
 
 Sources: Linux Standard Base 5.0 Core, 10.6 (CIE, FDE, pointer encodings); DWARF 5, 6.4 and 7.24
 (instructions); System V ABI AMD64, figure 3.36, and "DWARF for the Arm 64-bit Architecture"

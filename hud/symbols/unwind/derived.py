@@ -27,9 +27,9 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from typing import TYPE_CHECKING, NamedTuple
 
-from hud.symbols.cfi import END, FP, NONE, SP
 from hud.symbols.machine import stackmoves as moves
 from hud.symbols.machine.stackmoves import is_padding, move_at
+from hud.symbols.unwind.cfi import END, FP, NONE, SP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -76,7 +76,7 @@ def rules_of(code: bytes, entries: Iterable[int]) -> tuple[list[int], list[int]]
     """(offsets, rules): where each rule begins to hold, ascending, the first at 0.
 
     ``entries``: offsets in the code where functions are known to begin. The rules are those of
-    `hud.symbols.unwind`, NONE where nothing is known.
+    `hud.symbols.unwind.table`, NONE where nothing is known.
     """
     return _Walk(code, entries).rows()
 

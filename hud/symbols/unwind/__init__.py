@@ -1,0 +1,1 @@
+"""Unwind tables: from .eh_frame, or derived from the code where there is none."""
