@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from hud.model import Batch, RunInfo, Target
-from hud.record.format import Look, Tale
+from hud.record.format import Entry, Look
 from hud.record.reader import Reader, open_recording
 from hud.record.writer import Writer
 
@@ -34,27 +34,27 @@ def main() -> int:
         command = [sys.executable, "-m", "hud", "demo", "--duration", str(SECONDS)]
         subprocess.run([*command, "--record", str(raw)], cwd=ROOT, check=True)
         with open_recording(str(raw)) as source:
-            tales = list(Reader(source).tales())
+            entries = list(Reader(source).entries())
     now = [0.0]
     out = Writer(str(MADE), clock=lambda: now[0])
-    for tale in tales:
-        now[0] = getattr(tale, "time_ns", 0) / 1e9
-        write(out, tale)
+    for entry in entries:
+        now[0] = getattr(entry, "time_ns", 0) / 1e9
+        write(out, entry)
     print(f"{MADE}: {out.size} bytes")
     return 0
 
 
-def write(out: Writer, tale: Tale) -> None:
-    if isinstance(tale, RunInfo):
-        out.begin(replace(tale, target=moved(tale.target), kernel="Linux 6.1.0 x86_64"))
-    elif isinstance(tale, Batch):
-        pid = {culprit.pid for culprit in tale.culprits}
+def write(out: Writer, entry: Entry) -> None:
+    if isinstance(entry, RunInfo):
+        out.begin(replace(entry, target=moved(entry.target), kernel="Linux 6.1.0 x86_64"))
+    elif isinstance(entry, Batch):
+        pid = {culprit.pid for culprit in entry.culprits}
         order = {one: number for number, one in enumerate(sorted(pid))}
-        tale.culprits = [
+        entry.culprits = [
             one if one.name == "tokio-rt-worker" else one._replace(name=f"other-{order[one.pid]}")
-            for one in tale.culprits
+            for one in entry.culprits
         ]
-        tale.stacks = {
+        entry.stacks = {
             key: replace(
                 stack,
                 frames=stack.frames
@@ -63,13 +63,13 @@ def write(out: Writer, tale: Tale) -> None:
                     for frame in stack.frames
                 ),
             )
-            for key, stack in tale.stacks.items()
+            for key, stack in entry.stacks.items()
         }
-        out.take(tale)
-    elif isinstance(tale, Look):
-        out.look(tale.time_ns)
+        out.take(entry)
+    elif isinstance(entry, Look):
+        out.look(entry.time_ns)
     else:
-        out.end(*tale)  # type: ignore[misc]
+        out.end(*entry)  # type: ignore[misc]
 
 
 def moved(target: Target) -> Target:

@@ -147,6 +147,11 @@ class Analyzer:
             runtimes=used,
         )
 
+    def forget_rows(self) -> None:
+        """The next snapshot has no row of an earlier one, which may be a moment old."""
+        self._tasks_ns = 0
+        self._ledger.touched |= self._ledger.tallies.keys()
+
     def episodes(self) -> Sequence[Episode]:
         """Every episode as of the last snapshot, in the order of their ends; pressure included.
 

@@ -18,7 +18,7 @@ from hud.text import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hud.record.format import Tale
+    from hud.record.format import Entry
 
 
 def contents(path: str) -> Iterator[str]:
@@ -26,7 +26,7 @@ def contents(path: str) -> Iterator[str]:
     counts: Counter[str] = Counter()
     with closing(open_recording(path)) as source, rare_collections():
         reader = Reader(source)
-        run = Replay(_counted(reader.tales(), counts))
+        run = Replay(_counted(reader.entries(), counts))
         began_ns = run.recording.info.start_unix_ns
         run.advance()
         size = source.seek(0, 2)
@@ -55,13 +55,13 @@ def contents(path: str) -> Iterator[str]:
         yield f"{label:<10} {printable(value)}"
 
 
-def _counted(tales: Iterator[Tale], counts: Counter[str]) -> Iterator[Tale]:
-    for tale in tales:
-        if isinstance(tale, Batch):
+def _counted(entries: Iterator[Entry], counts: Counter[str]) -> Iterator[Entry]:
+    for entry in entries:
+        if isinstance(entry, Batch):
             counts["batches"] += 1
-            counts["samples"] += len(tale.samples)
-        counts["begins"] += isinstance(tale, RunInfo)
-        yield tale
+            counts["samples"] += len(entry.samples)
+        counts["begins"] += isinstance(entry, RunInfo)
+        yield entry
 
 
 def _unread(size: int) -> str:

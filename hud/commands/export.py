@@ -44,7 +44,7 @@ def deliver_recording(path: str, output: Output) -> None:
 
     with closing(open_recording(path)) as source, rare_collections():
         reader = Reader(source)
-        run = Replay(reader.tales())
+        run = Replay(reader.entries())
         run.advance()
     if reader.lacks:
         say(f"hud: {printable(path)} is incomplete, {reader.lacks}")

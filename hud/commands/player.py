@@ -13,61 +13,63 @@ from hud.tui.effects import Export, Play, Playback, Quit, Seek, Speed, Window
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hud.record.replay import Film
+    from hud.record.seekable import SeekableReplay
     from hud.tui.effects import Effect
 
 DRAW_S = 0.25
 
 
 class Player:
-    """Where a film is, as time passes. ``clock`` gives monotonic nanoseconds."""
+    """Where a replay is, as time passes. ``clock`` gives monotonic nanoseconds."""
 
-    def __init__(self, film: Film, speed: float, clock: Callable[[], int]) -> None:
-        self._film = film
+    def __init__(self, run: SeekableReplay, speed: float, clock: Callable[[], int]) -> None:
+        self._run = run
         self._clock = clock
-        self._position_ns = film.length_ns
+        self._position_ns = run.length_ns
         self._since_ns = clock()
         self.speed = speed
         self.playing = False
 
     @property
     def playback(self) -> Playback:
-        return Playback(self._position_ns, self._film.length_ns, self.speed, self.playing)
+        return Playback(self._position_ns, self._run.length_ns, self.speed, self.playing)
 
     def move(self) -> None:
         """As far as the time that has passed, and to where it was sent."""
         self._pass_time()
-        self._film.seek(self._position_ns)
+        self._run.seek(self._position_ns)
 
     def _pass_time(self) -> None:
         now = self._clock()
         if self.playing:
             passed = int((now - self._since_ns) * self.speed)
-            self._position_ns = min(self._film.length_ns, self._position_ns + passed)
-            self.playing = self._position_ns < self._film.length_ns
+            self._position_ns = min(self._run.length_ns, self._position_ns + passed)
+            self.playing = self._position_ns < self._run.length_ns
         self._since_ns = now
 
     def obey(self, effect: Effect) -> None:
-        """The film follows at the next ``move``: of several seeks only the last is worth it."""
+        """The replay follows at the next ``move``: of several seeks only the last is worth it."""
         self._pass_time()
         if isinstance(effect, Play):
-            if effect.playing and self._position_ns >= self._film.length_ns:
+            if effect.playing and self._position_ns >= self._run.length_ns:
                 self._position_ns = 0
             self.playing = effect.playing
         elif isinstance(effect, Seek):
-            self._position_ns = max(0, min(effect.position_ns, self._film.length_ns))
+            self._position_ns = max(0, min(effect.position_ns, self._run.length_ns))
         elif isinstance(effect, Speed):
             self.speed = effect.speed
         elif isinstance(effect, Window):
-            self._film.look_through(effect.window_ns)
+            self._run.set_window(effect.window_ns)
 
 
-def play(film: Film, speed: float, at_s: float | None, theme: str = "", lacks: str = "") -> None:
+def play(
+    run: SeekableReplay, speed: float, at_s: float | None, theme: str = "", lacks: str = ""
+) -> None:
     """Until somebody leaves. It opens at the end, paused; with ``at_s`` it plays from there.
 
     ``lacks``: what the recording lacks, empty = it is whole.
     """
-    player = Player(film, speed, time.monotonic_ns)
+    player = Player(run, speed, time.monotonic_ns)
     if at_s is not None:
         player.obey(Seek(round(at_s * 1e9)))
         player.obey(Play(True))
@@ -81,7 +83,7 @@ def play(film: Film, speed: float, at_s: float | None, theme: str = "", lacks: s
         while True:
             player.move()
             screen.playback = player.playback
-            snapshot = film.snapshot()
+            snapshot = run.snapshot()
             screen.draw(snapshot)
             if not selector.select(DRAW_S):
                 continue

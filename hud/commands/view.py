@@ -57,11 +57,11 @@ def _play(options: Namespace) -> None:
     from hud.analysis.garbage import rare_collections
     from hud.commands.player import play
     from hud.record.reader import open_recording
-    from hud.record.replay import Film
+    from hud.record.seekable import SeekableReplay
 
     with closing(open_recording(options.file)) as source, rare_collections():
         size = source.seek(0, 2)
         if size >= _LARGE:
             say(f"hud: reading {printable(options.file)}, {figures.size(size)}")
-        film = Film(source)
-        play(film, options.speed, options.at, options.theme, film.lacks)
+        run = SeekableReplay(source)
+        play(run, options.speed, options.at, options.theme, run.lacks)

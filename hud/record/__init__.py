@@ -1,1 +1,1 @@
-"""Runs on disk: a recording file holds all that a run was told, so that it can be told again."""
+"""Runs on disk: a recording file holds all batches of a run, so that they can be replayed."""

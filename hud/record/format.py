@@ -8,8 +8,8 @@ Inflated, a payload is a row of records: u8 kind, u32 length, body in msgpack.
 What a reader does not know it skips: kinds of records, and fields of their bodies. A change that
 this does not cover raises the major version, and older readers refuse the file.
 
-Terms: a *tale* is what a record says: how a run began, a batch, a *look* (a moment at which
-somebody looked: the analysis depends on these), another window, the end.
+An *entry* is what a record says: how a run began, a batch, a *look* (a moment at which somebody
+looked: the analysis depends on these), another window, the end.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class End(NamedTuple):
     reason: str
 
 
-Tale: TypeAlias = RunInfo | Batch | Look | Window | End
+Entry: TypeAlias = RunInfo | Batch | Look | Window | End
 
 
 _STATE_FIELDS = tuple(one.name for one in fields(ThreadState) if one.name != "split")
@@ -147,7 +147,7 @@ def _states(columns: Any) -> list[ThreadState]:
 
 
 class Encoder:
-    """Tales as records. Remembers which frames the file has already."""
+    """Entries as records. Remembers which frames the file has already."""
 
     def __init__(self) -> None:
         self._numbers: dict[Frame, int] = {}
@@ -166,18 +166,18 @@ class Encoder:
 
     def batch(self, batch: Batch) -> list[bytes]:
         """Its records, none for a batch that says nothing."""
-        told = {
+        values = {
             name: value
             for name, default in _DEFAULTS.items()
             if (value := getattr(batch, name)) is not None and value != default
         }
-        told.pop("time_ns", None)
-        if not told:
+        values.pop("time_ns", None)
+        if not values:
             return []
-        passing = {name: told[name] for name in PASSING if name in told}
+        passing = {name: values[name] for name in PASSING if name in values}
         if batch.states is not None:
             passing["columns"] = _encode(_columns(passing.pop("states")))
-        kept = {name: value for name, value in told.items() if name not in _APART}
+        kept = {name: value for name, value in values.items() if name not in _APART}
         kept["time_ns"] = batch.time_ns
         if batch.samples:
             kept["sample_bytes"] = b"".join(LAYOUT.pack(*sample) for sample in batch.samples)
@@ -279,7 +279,7 @@ class Known(NamedTuple):
 
 
 class Decoder:
-    """Records as tales, from the begin or as ``known`` before. FormatError for what does not make
+    """Records as entries, from the begin or as ``known`` before. FormatError for what does not make
     sense.
     """
 
@@ -293,7 +293,7 @@ class Decoder:
     def known(self) -> Known:
         return Known(self._frames, len(self._frames), self._passing, self.kept)
 
-    def tales(self, plain: bytes) -> Iterator[Tale]:
+    def entries(self, plain: bytes) -> Iterator[Entry]:
         """Those of one inflated payload; kinds that are not known are left out."""
         at = 0
         while at < len(plain):
@@ -306,13 +306,13 @@ class Decoder:
                 raise FormatError("recording: a record that is longer than its chunk")
             at += length
             try:
-                tale = self._tale(kind, body)
+                entry = self._entry(kind, body)
             except (msgspec.DecodeError, OverflowError, RecursionError, UnicodeError) as error:
                 raise FormatError(f"recording: a record that makes no sense: {error}") from error
-            if tale is not None:
-                yield tale
+            if entry is not None:
+                yield entry
 
-    def _tale(self, kind: int, body: bytes) -> Tale | None:
+    def _entry(self, kind: int, body: bytes) -> Entry | None:
         of = _decoders()
         if kind == RecordKind.BATCH:
             return self._batch(of.packed.decode(body), len(body))
@@ -348,7 +348,7 @@ class Decoder:
             named: tuple[Frame, ...] | None = None
             if numbers is not None:
                 if numbers and not 0 <= min(numbers) <= max(numbers) < len(frames):
-                    raise FormatError("recording: a stack of frames that were not told")
+                    raise FormatError("recording: a stack of frames that are not in the file")
                 named = tuple([frames[number] for number in numbers])
             batch.stacks[key] = Stack(tuple(addresses), complete, stop, named)
         batch.samples = list(_samples(batch.sample_bytes, batch.sample_size))

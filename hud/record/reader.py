@@ -1,8 +1,4 @@
-"""Read recording files: as far as they go, whoever wrote them.
-
-Terms: what a file *lacks* is why its tale breaks off: it was cut, is damaged, or its run had no
-end; a *place* is where a chunk begins, with all that is needed to read on from there.
-"""
+"""Read recording files: as far as they go, whoever wrote them."""
 
 from __future__ import annotations
 
@@ -19,7 +15,7 @@ from hud.text import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hud.record.format import Known, Tale
+    from hud.record.format import Entry, Known
 
 MOST_KEPT = 1 << 30
 """Bytes of records that add up in memory: a day of a busy service is far below."""
@@ -28,8 +24,8 @@ MOST_GROWTH = 100
 """Inflated, a file may have ``MOST_INFLATED`` bytes, and so many times its size. Real ones: 10."""
 
 
-class Place(NamedTuple):
-    """See the module."""
+class ChunkStart(NamedTuple):
+    """Where a chunk begins, with all that is needed to read on from there."""
 
     read: int
     inflated: int
@@ -38,7 +34,7 @@ class Place(NamedTuple):
 
 
 class Reader:
-    """The tales of one open file, in order, and what is wrong with it."""
+    """The entries of one open file, in order, and what is wrong with it."""
 
     def __init__(self, source: BinaryIO) -> None:
         """Raises FormatError where it is no recording, or one of a later version."""
@@ -56,34 +52,35 @@ class Reader:
         self.read = HEAD.size
         """Bytes understood."""
         self.lacks = ""
-        """Known when all tales are told; empty = the file is whole."""
-        self.place: Place | None = None
-        """Of the chunk that the tales come from; None = none is read yet."""
-        self.told = 0
-        """Tales of that chunk that were told."""
+        """Known when all entries are read: it was cut, is damaged, or its run had no end; empty =
+        the file is whole."""
+        self.chunk: ChunkStart | None = None
+        """That the entries come from; None = none is read yet."""
+        self.count = 0
+        """Entries of that chunk that were read."""
         self._inflated = 0
 
-    def tales(self, place: Place | None = None) -> Iterator[Tale]:
-        """Every tale, or those before the first bytes that make no sense; from ``place`` on, where
+    def entries(self, start: ChunkStart | None = None) -> Iterator[Entry]:
+        """Every entry, or those before the first bytes that make no sense; from ``start`` on, where
         another reader of the same file was.
         """
-        inflate = place.inflate.copy() if place else zlib.decompressobj(-zlib.MAX_WBITS)
-        decoder = Decoder(place.known if place else None)
-        if place is not None:
-            self.read, self._inflated = place.read, place.inflated
-            self._source.seek(place.read)
+        inflate = start.inflate.copy() if start else zlib.decompressobj(-zlib.MAX_WBITS)
+        decoder = Decoder(start.known if start else None)
+        if start is not None:
+            self.read, self._inflated = start.read, start.inflated
+            self._source.seek(start.read)
         ended = False
         while True:
-            self.place = Place(self.read, self._inflated, inflate.copy(), decoder.known)
-            self.told = 0
+            self.chunk = ChunkStart(self.read, self._inflated, inflate.copy(), decoder.known)
+            self.count = 0
             try:
                 payload = self._payload()
                 if payload is None:
                     break
-                for tale in decoder.tales(self._inflate(inflate, payload)):
-                    self.told += 1
-                    yield tale
-                    ended = ended or isinstance(tale, End)
+                for entry in decoder.entries(self._inflate(inflate, payload)):
+                    self.count += 1
+                    yield entry
+                    ended = ended or isinstance(entry, End)
                 if decoder.kept > MOST_KEPT:
                     raise FormatError("recording: more than fits the memory")
             except FormatError as error:

@@ -1,7 +1,4 @@
-"""Write a run to disk while it goes on: what was told more than a second ago is in the file.
-
-Terms: a *trouble* is why the file ends before the run does.
-"""
+"""Write a run to disk while it goes on: a batch is in the file within a second."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ if TYPE_CHECKING:
     from hud.model import Batch, RunInfo
 
 FLUSH_S = 0.5
-"""The longest that what was told waits for the next call before it is written."""
+"""The longest that a record waits for the next call before it is written."""
 _FLUSH_BYTES = 1 << 20
 _LEVEL = 6
 
@@ -43,6 +40,7 @@ class Writer:
         self.size = 0
         """Bytes in the file."""
         self.trouble: ExportError | None = None
+        """Why the file ends before the run does."""
         self._clock = clock
         self._encoder = Encoder()
         self._deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
@@ -53,14 +51,14 @@ class Writer:
         self._write(HEAD.pack(MAGIC, MAJOR, MINOR))
 
     def begin(self, info: RunInfo) -> None:
-        """A run begins, or begins anew."""
+        """A run begins, or starts again."""
         self._take([self._encoder.begin(info)])
 
     def take(self, batch: Batch) -> None:
         self._take(self._encoder.batch(batch))
 
     def look(self, time_ns: int) -> None:
-        """Somebody looks at what was told so far."""
+        """Somebody looks at the run so far."""
         self._take([self._encoder.look(time_ns)])
 
     def window(self, window_ns: int) -> None:

@@ -67,7 +67,7 @@ def test_a_run_that_is_killed_has_recorded_all_but_the_last_second(
         hud.process.wait()
     with open_recording(str(file)) as source:
         reader = Reader(source)
-        told = [tale.time_ns for tale in reader.tales() if isinstance(tale, Batch)]
+        told = [entry.time_ns for entry in reader.entries() if isinstance(entry, Batch)]
     assert reader.lacks
     assert told[-1] > killed_ns - 1_000_000_000
     assert told[-1] - told[0] > 1_000_000_000

@@ -28,7 +28,7 @@ S = 1_000_000_000
 @pytest.fixture(scope="module")
 def told() -> tuple[Snapshot, dict[str, Any]]:
     """At the end of a run of the demo beside a build, and its trace."""
-    run = Replay(Reader(BytesIO(RECORDING.read_bytes())).tales())
+    run = Replay(Reader(BytesIO(RECORDING.read_bytes())).entries())
     run.advance()
     snapshot, out = run.snapshot(), BytesIO()
     trace.write(run.analyzer, snapshot, out)

@@ -31,21 +31,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
 
-    from hud.record.format import Tale
+    from hud.record.format import Entry
 
 DATA = Path(__file__).parents[2] / "data"
 REAL = DATA / "demo.hud"
 GOLDEN = DATA / "golden" / "demo-summary.txt"
 
 
-def read(data: bytes) -> tuple[list[Tale], str]:
+def read(data: bytes) -> tuple[list[Entry], str]:
     reader = Reader(io.BytesIO(data))
-    tales = list(reader.tales())
-    return tales, reader.lacks
+    entries = list(reader.entries())
+    return entries, reader.lacks
 
 
 def replayed(data: bytes) -> Replay:
-    run = Replay(Reader(io.BytesIO(data)).tales())
+    run = Replay(Reader(io.BytesIO(data)).entries())
     run.advance()
     return run
 
@@ -78,8 +78,8 @@ def test_what_is_told_is_on_the_disk_within_the_second(build: ModuleType, tmp_pa
     clock.now += FLUSH_S
     writer.take(Batch(time_ns=2, names={2: "second"}))
     writer.take(Batch(time_ns=3, names={3: "third"}))
-    tales, lacks = read(path.read_bytes())
-    assert [tale.time_ns for tale in tales if isinstance(tale, Batch)] == [1, 2]
+    entries, lacks = read(path.read_bytes())
+    assert [entry.time_ns for entry in entries if isinstance(entry, Batch)] == [1, 2]
     assert lacks == "no end: hud was killed, or the disk was full"
     writer.look(4)
     writer.end(5, "quit")
@@ -88,10 +88,10 @@ def test_what_is_told_is_on_the_disk_within_the_second(build: ModuleType, tmp_pa
     writer.close()
     writer.close()
     assert writer.size == path.stat().st_size
-    tales, lacks = read(path.read_bytes())
-    assert tales[0] == build.info()
-    assert tales[-3:-1] == [Look(4), End(5, "quit")]
-    assert isinstance(tales[-1], Batch)
+    entries, lacks = read(path.read_bytes())
+    assert entries[0] == build.info()
+    assert entries[-3:-1] == [Look(4), End(5, "quit")]
+    assert isinstance(entries[-1], Batch)
     assert lacks == ""
     assert FLUSH_S <= 0.9
 
@@ -144,9 +144,11 @@ def test_without_room_the_whole_chunks_stay(build: ModuleType, tmp_path: Path) -
     assert str(writer.trouble) == f"write {path}: file too large"
     assert "ulimit" in writer.trouble.hint
     assert writer.size == path.stat().st_size <= 4_000
-    tales, lacks = read(path.read_bytes())
-    assert [tale.time_ns for tale in tales if isinstance(tale, Batch)] == [*range(1, len(tales))]
-    assert len(tales) > 10
+    entries, lacks = read(path.read_bytes())
+    assert [entry.time_ns for entry in entries if isinstance(entry, Batch)] == [
+        *range(1, len(entries))
+    ]
+    assert len(entries) > 10
     assert lacks.startswith("no end")
 
 
@@ -195,10 +197,10 @@ def test_a_real_recording_cut_off_anywhere_is_read_as_far_as_it_goes() -> None:
     assert lacks == ""
     lengths = set()
     for size in [*range(HEAD.size, len(data), 611), len(data) - 1]:
-        tales, lacks = read(data[:size])
-        assert tales == whole[: len(tales)]
+        entries, lacks = read(data[:size])
+        assert entries == whole[: len(entries)]
         assert lacks.startswith(("cut off at byte", "no end"))
-        lengths.add(len(tales))
+        lengths.add(len(entries))
     assert len(lengths) >= 6
     snapshot = replayed(data[: len(data) // 2]).snapshot()
     assert snapshot.ended == "the recording breaks off here"
@@ -209,9 +211,9 @@ def test_one_changed_byte_is_noticed() -> None:
     data = bytearray(REAL.read_bytes())
     whole, _ = read(bytes(data))
     data[len(data) // 2] ^= 0x10
-    tales, lacks = read(bytes(data))
-    assert 0 < len(tales) < len(whole)
-    assert tales == whole[: len(tales)]
+    entries, lacks = read(bytes(data))
+    assert 0 < len(entries) < len(whole)
+    assert entries == whole[: len(entries)]
     assert lacks.startswith("damaged at byte")
     assert lacks.endswith("its checksum is wrong")
 
@@ -266,8 +268,8 @@ def test_what_cannot_be_opened(tmp_path: Path) -> None:
     ],
 )
 def test_chunks_that_cannot_be(data: bytes, says: str) -> None:
-    tales, lacks = read(START + data)
-    assert tales == []
+    entries, lacks = read(START + data)
+    assert entries == []
     assert says in lacks
 
 
@@ -284,8 +286,8 @@ def test_many_chunks_that_inflate_are_bounded_in_all() -> None:
     data = START + b"".join(chunk(plain, deflate) for _ in range(30))
     assert len(data) < 500_000
     begun = time.process_time()
-    tales, lacks = read(data)
-    assert (tales, "grows beyond measure" in lacks) == ([], True)
+    entries, lacks = read(data)
+    assert (entries, "grows beyond measure" in lacks) == ([], True)
     assert time.process_time() - begun < 20
 
 
@@ -297,8 +299,8 @@ def test_what_adds_up_is_bounded(monkeypatch: pytest.MonkeyPatch, build: ModuleT
     for at in range(20):
         records = encoder.batch(Batch(time_ns=at, names={at: os.urandom(500).hex()}))
         data += chunk(b"".join(records), deflate)
-    tales, lacks = read(data)
-    assert 5 < len(tales) < 15
+    entries, lacks = read(data)
+    assert 5 < len(entries) < 15
     assert "more than fits the memory" in lacks
 
 
@@ -378,18 +380,18 @@ def test_well_formed_nonsense(
     """Values of the right type that no kernel would tell."""
     import msgspec
 
-    tales, _ = read(REAL.read_bytes())
+    entries, _ = read(REAL.read_bytes())
     encoder = Encoder()
     parts = []
-    for tale in tales:
-        if isinstance(tale, RunInfo):
-            parts.append(encoder.begin(tale))
-        elif isinstance(tale, Look):
-            parts.append(encoder.look(tale.time_ns))
-        elif isinstance(tale, Batch):
+    for entry in entries:
+        if isinstance(entry, RunInfo):
+            parts.append(encoder.begin(entry))
+        elif isinstance(entry, Look):
+            parts.append(encoder.look(entry.time_ns))
+        elif isinstance(entry, Batch):
             nonsense = data.draw(st.sampled_from(["", "", "samples", "states", "batch"]))
             if nonsense == "samples":
-                tale.samples = [
+                entry.samples = [
                     sample._replace(
                         **{
                             name: data.draw(st.integers(0, (1 << bits) - 1))
@@ -405,10 +407,10 @@ def test_well_formed_nonsense(
                             if data.draw(st.booleans())
                         }
                     )
-                    for sample in tale.samples[:3]
+                    for sample in entry.samples[:3]
                 ]
-            elif nonsense == "states" and tale.states:
-                columns = hud_format._columns(tale.states[:2])
+            elif nonsense == "states" and entry.states:
+                columns = hud_format._columns(entry.states[:2])
                 for name in columns:
                     if name not in ("running", "runnable", "where", "syscall") and data.draw(
                         st.booleans()
@@ -416,12 +418,12 @@ def test_well_formed_nonsense(
                         columns[name] = [data.draw(WHOLE) for _ in columns[name]]
                 body = msgspec.msgpack.encode({"columns": msgspec.msgpack.encode(columns)})
                 parts.append(RECORD.pack(RecordKind.PASSING, len(body)) + body)
-                tale.states = None
+                entry.states = None
             elif nonsense == "batch":
-                tale.workers = tale.workers * 2
-                tale.died = [data.draw(WHOLE)]
-                tale.threshold_ns = data.draw(WHOLE)
-                tale.cost = (data.draw(WHOLE), data.draw(WHOLE))
-            parts += encoder.batch(tale)
+                entry.workers = entry.workers * 2
+                entry.died = [data.draw(WHOLE)]
+                entry.threshold_ns = data.draw(WHOLE)
+                entry.cost = (data.draw(WHOLE), data.draw(WHOLE))
+            parts += encoder.batch(entry)
     deflate = zlib.compressobj(1, zlib.DEFLATED, -15)
     answer(START + b"".join(chunk(part, deflate) for part in parts))

@@ -34,14 +34,14 @@ from hud.record.format import RECORD, Decoder, Encoder, End, Look, RecordKind, W
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from hud.record.format import Tale
+    from hud.record.format import Entry
 
 LAST_64 = (1 << 64) - 1
 PLACED = Frame(1, "db::get", file="src/db.rs", line=9, precision=Precision.DEFINITION)
 
 
-def told_again(records: list[bytes]) -> list[Tale]:
-    return list(Decoder().tales(b"".join(records)))
+def told_again(records: list[bytes]) -> list[Entry]:
+    return list(Decoder().entries(b"".join(records)))
 
 
 def full_batch(build: ModuleType) -> Batch:
@@ -94,24 +94,24 @@ def test_every_field_of_a_batch_is_carried(build: ModuleType) -> None:
     empty = Batch()
     same = [name for name, value in values(batch).items() if value == getattr(empty, name)]
     assert same == [], "this test gives every field another value than the default"
-    tales = told_again(Encoder().batch(batch))
-    assert len(tales) == 1
-    assert isinstance(tales[0], Batch)
-    assert values(tales[0]) == values(batch)
+    entries = told_again(Encoder().batch(batch))
+    assert len(entries) == 1
+    assert isinstance(entries[0], Batch)
+    assert values(entries[0]) == values(batch)
 
 
 def test_none_is_not_empty() -> None:
-    (tale,) = told_again(Encoder().batch(Batch(time_ns=1, states=[], polls=[], notes=())))
-    assert isinstance(tale, Batch)
-    assert (tale.states, tale.polls, tale.notes) == ([], [], ())
-    assert (tale.losses, tale.detection) == (None, None)
+    (entry,) = told_again(Encoder().batch(Batch(time_ns=1, states=[], polls=[], notes=())))
+    assert isinstance(entry, Batch)
+    assert (entry.states, entry.polls, entry.notes) == ([], [], ())
+    assert (entry.losses, entry.detection) == (None, None)
 
 
 def test_a_batch_that_says_nothing_costs_nothing() -> None:
     assert Encoder().batch(Batch(time_ns=5)) == []
 
 
-def test_the_other_tales(build: ModuleType) -> None:
+def test_the_other_entries(build: ModuleType) -> None:
     info: RunInfo = build.info(window_ns=30, notes=("a", "b"))
     encoder = Encoder()
     records = [
@@ -140,18 +140,18 @@ def test_many_stacks_are_told_in_portions(build: ModuleType) -> None:
     records = Encoder().batch(Batch(time_ns=5, stacks=stacks, cost=(1, 2)))
     assert len(records) > 3
     found: dict[int, object] = {}
-    for tale in told_again(records):
-        assert isinstance(tale, Batch)
-        found |= tale.stacks
+    for entry in told_again(records):
+        assert isinstance(entry, Batch)
+        found |= entry.stacks
     assert found == stacks
-    assert isinstance(tale, Batch)
-    assert (tale.time_ns, tale.cost) == (5, (1, 2))
+    assert isinstance(entry, Batch)
+    assert (entry.time_ns, entry.cost) == (5, (1, 2))
 
 
 def test_bytes_that_were_no_utf8_are_told_as_they_are_shown() -> None:
-    (tale,) = told_again(Encoder().batch(Batch(names={3: "a\udcffb\ud800"})))
-    assert isinstance(tale, Batch)
-    assert tale.names == {3: "a\\xffb\\ud800"}
+    (entry,) = told_again(Encoder().batch(Batch(names={3: "a\udcffb\ud800"})))
+    assert isinstance(entry, Batch)
+    assert entry.names == {3: "a\\xffb\\ud800"}
 
 
 # --------------------------------------------------------------------------- other versions
@@ -167,17 +167,17 @@ def test_unknown_kinds_and_fields_are_skipped(build: ModuleType) -> None:
     columns = msgspec.msgpack.encode({"tid": [4], "mood": ["good"], "where": [2], "since_ns": [9]})
     with pytest.raises(FormatError, match="1 threads with 0 of running"):
         told_again([record(RecordKind.PASSING, {"columns": columns})])
-    tales = told_again(
+    entries = told_again(
         [
             record(200, ["of a later version"]),
             record(RecordKind.BEGIN, {**info, "weather": {"rain": True}}),
             record(RecordKind.BATCH, {"names": {4: "x"}, "colour": [1, 2]}),
         ]
     )
-    assert tales[0] == build.info()
-    assert isinstance(tales[1], Batch)
-    assert tales[1].names == {4: "x"}
-    assert len(tales) == 2
+    assert entries[0] == build.info()
+    assert isinstance(entries[1], Batch)
+    assert entries[1].names == {4: "x"}
+    assert len(entries) == 2
 
 
 def test_the_frames_of_an_earlier_version() -> None:
@@ -185,18 +185,18 @@ def test_the_frames_of_an_earlier_version() -> None:
     frame = msgspec.to_builtins(PLACED)
     del frame["precision"]
     rows = {7: ([1], True, "", [0])}
-    (tale,) = told_again([record(RecordKind.BATCH, {"new_frames": [frame], "rows": rows})])
-    assert isinstance(tale, Batch)
-    assert tale.stacks[7].frames == (replace(PLACED, precision=Precision.EXACT),)
+    (entry,) = told_again([record(RecordKind.BATCH, {"new_frames": [frame], "rows": rows})])
+    assert isinstance(entry, Batch)
+    assert entry.stacks[7].frames == (replace(PLACED, precision=Precision.EXACT),)
 
 
 def test_samples_that_a_later_version_made_longer(build: ModuleType) -> None:
     sample = build.cpu(7, 5_000, 1)
     packed = (LAYOUT.pack(*sample) + b"\xff" * 8) * 2
     body = {"sample_bytes": packed, "sample_size": LAYOUT.size + 8}
-    (tale,) = told_again([record(RecordKind.BATCH, body)])
-    assert isinstance(tale, Batch)
-    assert tale.samples == [sample, sample]
+    (entry,) = told_again([record(RecordKind.BATCH, body)])
+    assert isinstance(entry, Batch)
+    assert entry.samples == [sample, sample]
 
 
 # --------------------------------------------------------------------------- what cannot be
@@ -205,8 +205,8 @@ def test_samples_that_a_later_version_made_longer(build: ModuleType) -> None:
 @pytest.mark.parametrize(
     ("kind", "value", "says"),
     [
-        (RecordKind.BATCH, {"rows": {1: ([1], True, "", [0])}}, "frames that were not told"),
-        (RecordKind.BATCH, {"rows": {1: ([1], True, "", [-1])}}, "frames that were not told"),
+        (RecordKind.BATCH, {"rows": {1: ([1], True, "", [0])}}, "frames that are not in the file"),
+        (RecordKind.BATCH, {"rows": {1: ([1], True, "", [-1])}}, "frames that are not in the file"),
         (RecordKind.BATCH, {"sample_bytes": b"x" * 63}, "samples of a size"),
         (RecordKind.BATCH, {"sample_bytes": b"x", "sample_size": 0}, "samples of a size"),
         (RecordKind.BATCH, {"names": {4: 5}}, "makes no sense"),
