@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +14,8 @@ from hud.model import Rung, Target
 from hud.profiler import detection as detect
 from hud.profiler.addresses import Addresses
 from hud.profiler.objects import Objects
-from hud.resolver.client import FactsReply, FailedReply, Resolver, UnwindReply
+from hud.resolver.client import Resolver
+from hud.resolver.messages import Answer, AskFacts, AskUnwind, Facts, Failed, Unwind
 from hud.runtime.workers import find_workers
 from hud.target.executable import open_executable, open_mapping
 from hud.target.find import find_target
@@ -94,22 +94,13 @@ def _target(target: Target) -> Iterator[Check]:
             module = resolver.add_module(descriptor, target.executable)
         finally:
             os.close(descriptor)
-        facts: FactsReply | None = None
-        unwind: UnwindReply | None = None
-        trouble = ""
-        resolver.request_facts(module)
-        resolver.request_unwind(module)
-        while resolver.pending and resolver.alive:
-            replies = resolver.wait(READ_TIMEOUT_S)
-            for reply in replies:
-                if isinstance(reply, FactsReply):
-                    facts = reply
-                elif isinstance(reply, UnwindReply):
-                    unwind = reply
-                elif isinstance(reply, FailedReply):
-                    trouble = reply.message
-            if not replies:
-                break
+        answers: list[Answer] = []
+        resolver.ask(AskFacts(module), answers.append)
+        resolver.ask(AskUnwind(module), answers.append)
+        resolver.run_until(lambda: not resolver.pending(), READ_TIMEOUT_S)
+        facts = next((one for one in answers if isinstance(one, Facts)), None)
+        unwind = next((one for one in answers if isinstance(one, Unwind)), None)
+        trouble = next((one.message for one in answers if isinstance(one, Failed)), "")
         if facts is None:
             yield Check(False, True, "its executable", trouble or "not read in time")
             return
@@ -128,16 +119,14 @@ def _objects(target: Target, resolver: Resolver) -> list[detect.SharedObject]:
         lambda: read_mappings(target.pid),
     )
     addresses.refresh()
-    end = time.monotonic() + READ_TIMEOUT_S
-    while addresses.modules.pending_unwind and resolver.alive and time.monotonic() < end:
-        addresses.take(resolver.wait(0.05))
-    objects = Objects(resolver, addresses, [])
+    resolver.run_until(lambda: not addresses.modules.pending_unwind, READ_TIMEOUT_S)
+    objects = Objects(resolver, addresses.modules, [])
     objects.ask(target.executable)
     objects.wait()
     return objects.found()
 
 
-def _names(facts: FactsReply) -> str:
+def _names(facts: Facts) -> str:
     if facts.facts.has_symtab:
         return "symbol table"
     if facts.facts.has_mini_debug:
@@ -145,7 +134,7 @@ def _names(facts: FactsReply) -> str:
     return "stripped: names only as far as they can be inferred"
 
 
-def _executable(facts: FactsReply, unwind: UnwindReply | None) -> Iterator[Check]:
+def _executable(facts: Facts, unwind: Unwind | None) -> Iterator[Check]:
     has = facts.facts
     yield Check(has.has_names, False, "function names", _names(facts))
     yield Check(
@@ -165,7 +154,7 @@ def _executable(facts: FactsReply, unwind: UnwindReply | None) -> Iterator[Check
     )
 
 
-def _rung(target: Target, facts: FactsReply, objects: list[detect.SharedObject]) -> Iterator[Check]:
+def _rung(target: Target, facts: Facts, objects: list[detect.SharedObject]) -> Iterator[Check]:
     threads = list_threads(target.pid)
     mappings = read_mappings(target.pid)
     found = detect.find_context(facts, target.pid, threads, mappings, objects)

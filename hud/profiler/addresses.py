@@ -13,27 +13,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from functools import partial
 from itertools import pairwise
 from operator import attrgetter
 from sys import intern
 from time import monotonic
 from typing import Any, NamedTuple
 
-from hud.model import Frame, Mapping, Stack
+from hud.model import Batch, Frame, Mapping, Stack
 from hud.probe.probe import RawStack
 from hud.profiler.cache import Cache
 from hud.profiler.debuginfo import DebugInfo
 from hud.profiler.modules import Module, Modules, Open
 from hud.profiler.names import KeptNames
 from hud.profiler.seams import Seam, Seams
-from hud.resolver.client import (
-    DebugReply,
-    FailedReply,
-    FramesReply,
-    Reply,
-    Resolver,
-    UnwindReply,
-)
+from hud.resolver.client import Resolver
+from hud.resolver.messages import AskFrames, Failed, Frames
 
 MOST_CALLERS = 20_000
 CALLERS_S = 60.0
@@ -47,13 +42,6 @@ MOST_TRIES = 16
 
 _rest = attrgetter(*(field.name for field in fields(Frame)[1:]))
 """What a frame has besides its address."""
-
-
-class Resolved(NamedTuple):
-    """A stack whose frames are known now."""
-
-    key: int
-    stack: Stack
 
 
 class Question(NamedTuple):
@@ -87,7 +75,6 @@ class Addresses:
             resolver, open_mapping, read_mappings, cache=cache, debug=debug, notes=self.notes
         )
         self._seams = Seams(resolver, self.modules, cache, _placed)
-        self._frame_requests: dict[int, Question] = {}
         self._frames: dict[int, tuple[Frame, ...]] = {}
         self._callers: dict[tuple[int, ...], tuple[Frame, ...]] = {}
         self._older_callers: dict[tuple[int, ...], tuple[Frame, ...]] = {}
@@ -100,8 +87,6 @@ class Addresses:
         """Stacks with an address outside every mapping: a library that was loaded since."""
         self.unnamed = 0
         """Stacks given up because the resolver died or refused."""
-        self.improved = False
-        """Debug information came late: stacks that were named before may be named better now."""
 
     @property
     def pending_stacks(self) -> int:
@@ -141,7 +126,7 @@ class Addresses:
     # ------------------------------------------------------------------- ask
 
     def want(self, key: int, raw: RawStack, *, ask: bool = True) -> Stack:
-        """The stack as far as it is known now; its names come through ``take``.
+        """The stack as far as it is known now; its names come through ``fill``.
 
         ``ask`` False leaves the question to the next ``ask_wanted``: one for many stacks.
         """
@@ -200,8 +185,8 @@ class Addresses:
             self._asked.update(question.sites)
 
     def _put(self, question: Question) -> None:
-        request = self._resolver.request_frames(question.module.number, question.offsets)
-        self._frame_requests[request] = question
+        asked = AskFrames(question.module.number, question.offsets)
+        self._resolver.ask(asked, partial(self._take_frames, question), owner=self)
 
     def _name(self, site: int, frames: tuple[Frame, ...]) -> None:
         self._frames[site] = tuple(_placed(site >> 1, one) for one in frames)
@@ -214,7 +199,7 @@ class Addresses:
         self._begin_callers()
         self._older_callers.clear()
         self._asked.clear()
-        self._frame_requests.clear()
+        self._resolver.drop(self)
         self._waiting.clear()
         self._wanted.clear()
         for key, raw in again.items():
@@ -222,83 +207,73 @@ class Addresses:
 
     # ------------------------------------------------------------------- answers
 
-    def take(self, replies: Sequence[Reply]) -> list[Resolved]:
-        """Use the resolver's answers; returns the stacks that are named by them."""
-        named = False
-        tables_came = False
-        better = False
+    def fill(self, batch: Batch) -> bool:
+        """Put the stacks that have their names now into a batch.
+
+        True: debug information came late, stacks that were named before may be named better now.
+        """
         if self._debug is not None:
             self._debug.poll()
-        for reply in replies:
-            named |= self._seams.take(reply)
-            if isinstance(reply, FramesReply) and reply.request in self._frame_requests:
-                named |= self._take_frames(self._frame_requests.pop(reply.request), reply)
-            elif isinstance(reply, UnwindReply):
-                tables_came |= self.modules.take(reply)
-            elif isinstance(reply, FailedReply):
-                named |= self._take_failure(reply)
-            if isinstance(reply, DebugReply | FailedReply) and self._debug is not None:
-                better |= self._debug.take(reply)
-        if tables_came:
-            self.modules.show()
+        self.modules.show_new()
+        self._collect_notes()
+        better = self._begin_again()
+        batch.stacks.update(self._finished())
+        if len(self._frames) + len(self._seams) >= MOST_NAMED:
+            self._forget_names({})
+        return better
+
+    def _collect_notes(self) -> None:
         self.notes += self._seams.notes
         self._seams.notes.clear()
         if self._debug is not None:
             self.notes += self._debug.notes
             self._debug.notes.clear()
-        if better and (self._frames or self._frame_requests):
-            self.improved = True
-            self._kept.forget()
-            self._seams.forget_kept()
-            self._forget_names({})
-        done = self._finished() if named or self._waiting else []
-        if len(self._frames) + len(self._seams) >= MOST_NAMED:
-            self._forget_names({})
-        return done
 
-    def _take_frames(self, question: Question, reply: FramesReply) -> bool:
-        """False: asked for again, now that the resolver has more of the debug information."""
+    def _begin_again(self) -> bool:
+        """With better debug information, if there is any."""
+        if self._debug is None or not self._debug.better:
+            return False
+        self._debug.better = False
+        if not self._frames and not self._resolver.pending(self):
+            return False
+        self._kept.forget()
+        self._seams.forget_kept()
+        self._forget_names({})
+        return True
+
+    def _take_frames(self, question: Question, answer: Frames | Failed) -> None:
+        """They are asked for again where the resolver has more of the debug information now."""
         module, sites, offsets, tries = question
-        if (
-            reply.objects
+        if isinstance(answer, Failed):
+            self.notes.append(f"{module.path}: {answer.message}")
+            self.unnamed += 1
+            answer = Frames([])
+        elif (
+            answer.objects
             and tries < MOST_TRIES
             and self._debug is not None
-            and self._debug.fetch_objects(module.number, reply.objects, tries)
+            and self._debug.fetch_objects(module.number, answer.objects, tries)
         ):
             self._put(question._replace(tries=tries + 1))
-            return False
+            return
         self._name_nothing(module, sites, offsets)
-        for site, frames in zip(sites, reply.frames, strict=False):
+        for site, frames in zip(sites, answer.frames, strict=False):
             self._name(site, frames)
-        if not reply.objects:
-            self._kept.add(module.number, offsets, reply.frames)
+        if not answer.objects:
+            self._kept.add(module.number, offsets, answer.frames)
         self._asked.difference_update(sites)
-        return True
-
-    def _take_failure(self, reply: FailedReply) -> bool:
-        if self.modules.give_up(reply):
-            return False
-        asked = self._frame_requests.pop(reply.request, None)
-        if asked is None:
-            return False
-        module, sites, offsets, _ = asked
-        self.notes.append(f"{module.path}: {reply.message}")
-        self.unnamed += 1
-        self._name_nothing(module, sites, offsets)
-        self._asked.difference_update(sites)
-        return True
 
     def _name_nothing(self, module: Module, sites: list[int], offsets: list[int]) -> None:
         for site, offset in zip(sites, offsets, strict=True):
             self._name(site, (Frame(0, module=module.path, offset=offset),))
 
-    def _finished(self) -> list[Resolved]:
-        done = []
+    def _finished(self) -> dict[int, Stack]:
+        done = {}
         for key, (raw, missing) in list(self._waiting.items()):
             missing.difference_update([part for part in missing if self._is_known(part)])
             if not missing:
                 del self._waiting[key]
-                done.append(Resolved(key, self._stack(raw)))
+                done[key] = self._stack(raw)
         return done
 
     def _is_known(self, part: int | Seam) -> bool:

@@ -7,13 +7,15 @@ the lines.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
-from hud.model import Code, Spot, Target
+from hud.model import Batch, Code, Spot, Target
 from hud.profiler.modules import Modules
 from hud.profiler.source import Quote, Sources, Wanted
-from hud.resolver.client import CodeReply, FailedReply, Reply, Resolver
+from hud.resolver import messages
+from hud.resolver.client import Resolver
 
 MOST_OPEN = 2
 """Spots that are read at a time: others' names come first."""
@@ -26,12 +28,12 @@ MOST_KNOWN = 512
 @dataclass(slots=True)
 class _Draft:
     spot: Spot
-    request: int
-    """0 = there is no machine code to wait for."""
     quoting: bool
     """Its lines are still to come."""
     since: float
-    code: CodeReply | None = None
+    decoding: bool = False
+    """Its machine code is still to come."""
+    code: messages.Code | None = None
     quote: Quote = field(default_factory=lambda: Quote((), ""))
     notes: list[str] = field(default_factory=list)
 
@@ -65,7 +67,7 @@ class Codes:
         self._last += 1
         found = self._modules.locate(spot.address - spot.caller)
         draft = self._drafts[self._last] = _Draft(
-            spot, 0, bool(spot.file and spot.line), time.monotonic()
+            spot, bool(spot.file and spot.line), time.monotonic()
         )
         built_ns = 0
         if found is None:
@@ -73,7 +75,9 @@ class Codes:
         else:
             module, offset = found
             built_ns = module.built_ns
-            draft.request = self._resolver.request_code(module.number, offset, caller=spot.caller)
+            draft.decoding = True
+            question = messages.AskCode(module.number, offset, spot.caller)
+            self._resolver.ask(question, partial(_take, draft), owner=self)
         if draft.quoting:
             self._sources.ask(
                 Wanted(
@@ -88,19 +92,10 @@ class Codes:
         else:
             draft.notes.append("no source: no debug information for this address")
 
-    def take(self, replies: Sequence[Reply]) -> list[Code]:
-        """Use what was answered; returns what is whole now."""
+    def fill(self, batch: Batch) -> None:
+        """Put what is whole now into a batch."""
         if not self._drafts:
-            return []
-        by_request = {draft.request: draft for draft in self._drafts.values() if draft.request}
-        for reply in replies:
-            if isinstance(reply, CodeReply | FailedReply) and reply.request in by_request:
-                draft = by_request[reply.request]
-                draft.request = 0
-                if isinstance(reply, CodeReply):
-                    draft.code = reply
-                else:
-                    draft.notes.append(f"no machine code: {reply.message}")
+            return
         for key, quote in self._sources.answers():
             if key in self._drafts:
                 self._drafts[key].quote = quote
@@ -109,13 +104,22 @@ class Codes:
             if draft.quoting and time.monotonic() > draft.since + PATIENCE_S:
                 draft.quoting = False
                 draft.notes.append("no source: its file system does not answer")
-        done = [key for key, one in self._drafts.items() if not one.request and not one.quoting]
-        return [_code(self._drafts.pop(key)) for key in done]
+        done = [key for key, one in self._drafts.items() if not one.decoding and not one.quoting]
+        batch.code += [_code(self._drafts.pop(key)) for key in done]
 
     def clear(self) -> None:
         """The target runs another image: what is on its way is of no use."""
         self._known.clear()
         self._drafts.clear()
+        self._resolver.drop(self)
+
+
+def _take(draft: _Draft, answer: messages.Code | messages.Failed) -> None:
+    draft.decoding = False
+    if isinstance(answer, messages.Failed):
+        draft.notes.append(f"no machine code: {answer.message}")
+    else:
+        draft.code = answer
 
 
 def _code(draft: _Draft) -> Code:

@@ -11,13 +11,15 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from hud.profiler.cache import Cache
 from hud.profiler.debugfiles import MOST_OBJECTS, Candidate, DebugFiles, Place
-from hud.resolver.client import DebugReply, FailedReply, Resolver
+from hud.resolver.client import Resolver
 from hud.resolver.download import Downloads
+from hud.resolver.messages import Debug, Failed
 from hud.text import printable, shortened
 
 MOST_DOWNLOADS = 64
@@ -36,6 +38,7 @@ class Identity(NamedTuple):
 
 @dataclass(slots=True)
 class _Module:
+    number: int
     about: Identity
     open_offers: int = 0
     has_debug: bool = False
@@ -66,12 +69,12 @@ class DebugInfo:
         self._downloads = downloads
         self._named = files.named()
         self._modules: dict[int, _Module] = {}
-        self._offers: dict[int, tuple[int, str, bool]] = {}
-        """Request -> module, path, whether it is an object or package."""
         self._fetching: dict[str, list[int]] = {}
         self._scratches: dict[str, Path] = {}
         self._refused: dict[str, str] = {}
         self.notes: list[str] = []
+        self.better = False
+        """Names known so far may be better, since the caller set this to False."""
 
     def close(self) -> None:
         """Close the files that the user named, and drop what is half downloaded."""
@@ -86,7 +89,7 @@ class DebugInfo:
     def clear(self) -> None:
         """The target runs another image: its modules are others."""
         self._modules.clear()
-        self._offers.clear()
+        self._resolver.drop(self)
         self._fetching.clear()
 
     # ------------------------------------------------------------------ offering
@@ -95,7 +98,7 @@ class DebugInfo:
         """Offer what is at hand for a new module."""
         if not _BUILD_ID.fullmatch(about.build_id):
             about = about._replace(build_id="")
-        module = self._modules[number] = _Module(about)
+        module = self._modules[number] = _Module(number, about)
         for candidate in self._named:
             self._offer(number, candidate, keep=True)
         if about.has_dwarf or not about.path.startswith("/"):
@@ -106,7 +109,7 @@ class DebugInfo:
         if kept is not None:
             self._offer(number, Candidate(kept, _kept_name(about.build_id)))
         if not module.open_offers:
-            self._download(number)
+            self._download(module)
 
     def places(self, number: int) -> tuple[Place, ...]:
         """The files offered for a module so far: what is known of it holds with these only."""
@@ -150,29 +153,26 @@ class DebugInfo:
         try:
             if not split:
                 module.places.append(candidate.place)
-            request = self._resolver.add_debug(number, candidate.descriptor, candidate.path)
+            then = partial(self._take, module, candidate.path, split)
+            self._resolver.add_debug(number, candidate.descriptor, candidate.path, then, owner=self)
         finally:
             if not keep:
                 os.close(candidate.descriptor)
         module.open_offers += 1
-        self._offers[request] = number, candidate.path, split
 
     # ------------------------------------------------------------------ answers
 
-    def take(self, reply: DebugReply | FailedReply) -> bool:
-        """Use an answer to an offer; True where names known so far may be better now."""
-        number, path, split = self._offers.pop(reply.request, (0, "", False))
-        module = self._modules.get(number)
-        if module is None:
-            return False
+    def _take(self, module: _Module, path: str, split: bool, answer: Debug | Failed) -> None:
+        """``split``: it was offered as an object or package."""
         module.open_offers -= 1
-        why_not = reply.why_not if isinstance(reply, DebugReply) else reply.message
+        why_not = answer.why_not if isinstance(answer, Debug) else answer.message
         named = any(path == candidate.path for candidate in self._named)
         if not why_not:
             if named:
                 self._refused[path] = ""
             module.has_debug |= not split
-            return not split
+            self.better |= not split
+            return
         if named:
             self._refused.setdefault(path, why_not)
         elif split:
@@ -181,12 +181,11 @@ class DebugInfo:
         if path == _kept_name(module.about.build_id):
             self._cache.remove(path)
         if not module.open_offers and not split:
-            self._download(number)
-        return False
+            self._download(module)
 
     def unused(self) -> list[str]:
         """Sentences about the user's files that no module took; each once, after all answers."""
-        if self._offers:
+        if self._resolver.pending(self):
             return []
         found = [f"--debug-file: {printable(why)}" for why in self._refused.values() if why]
         self._refused = dict.fromkeys(self._refused, "")
@@ -194,8 +193,7 @@ class DebugInfo:
 
     # ------------------------------------------------------------------ downloads
 
-    def _download(self, number: int) -> None:
-        module = self._modules[number]
+    def _download(self, module: _Module) -> None:
         build_id = module.about.build_id
         if self._downloads is None or not build_id or module.has_debug or module.about.has_dwarf:
             return
@@ -209,7 +207,7 @@ class DebugInfo:
         descriptor, path = scratch
         try:
             if self._downloads.request(build_id, descriptor):
-                self._fetching[build_id] = [number]
+                self._fetching[build_id] = [module.number]
                 self._scratches[build_id] = path
             else:
                 path.unlink()

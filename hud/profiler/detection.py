@@ -15,7 +15,7 @@ from hud import figures
 from hud.errors import TargetError
 from hud.model import Detection, Rung, Stack, ThreadName, Worker
 from hud.model import Mapping as Region
-from hud.resolver.client import FactsReply
+from hud.resolver.messages import Facts
 from hud.runtime.blocks import Block, bias_of, executable_block, object_block, origins
 from hud.runtime.context import ContextLayout, propose
 from hud.runtime.cores import unproven
@@ -41,7 +41,7 @@ class SharedObject(NamedTuple):
     """A mapped file, not the executable, that has Tokio in it."""
 
     path: str
-    facts: FactsReply
+    facts: Facts
     mappings: Sequence[Region]
     """Those of the file."""
 
@@ -90,7 +90,7 @@ class Refusal(NamedTuple):
 
 
 def find_context(
-    facts: FactsReply | None,
+    facts: Facts | None,
     pid: int,
     threads: Sequence[ThreadName],
     mappings: Sequence[Region],
@@ -105,7 +105,7 @@ def find_context(
         versions += tuple(new for new in shared.facts.tokio_versions if new not in versions)
     if facts is None and not objects:
         return Refusal("the executable cannot be read", ())
-    sources: list[SharedObject | FactsReply] = [*objects]
+    sources: list[SharedObject | Facts] = [*objects]
     if facts is not None and (has_tokio(facts) or not objects):
         sources.insert(0, facts)
     copies: list[Copy] = []
@@ -129,12 +129,12 @@ def find_context(
     return Context(tuple(copies), detection_of(copies, missing, versions), incomplete)
 
 
-def has_tokio(reply: FactsReply) -> bool:
+def has_tokio(reply: Facts) -> bool:
     """Whether something in the file says that Tokio is in it."""
     return bool(reply.tokio_versions or reply.facts.tls_symbols or "tokio" in reply.crates)
 
 
-def _hides(reply: FactsReply) -> bool:
+def _hides(reply: Facts) -> bool:
     """Whether Tokio may be in the file though nothing says so."""
     return not reply.facts.has_symtab and reply.facts.tls is not None
 
@@ -157,11 +157,11 @@ class _Live(NamedTuple):
     """tid -> thread pointer."""
 
 
-def _facts_of(sources: Sequence[SharedObject | FactsReply]) -> list[FactsReply]:
+def _facts_of(sources: Sequence[SharedObject | Facts]) -> list[Facts]:
     return [one.facts if isinstance(one, SharedObject) else one for one in sources]
 
 
-def _block_of(source: SharedObject | FactsReply, live: _Live) -> Block | str:
+def _block_of(source: SharedObject | Facts, live: _Live) -> Block | str:
     """Where the file's thread-locals are, or why that is not known."""
     if not isinstance(source, SharedObject):
         block = executable_block(source.facts.tls, source.facts.machine)
@@ -177,7 +177,7 @@ def _block_of(source: SharedObject | FactsReply, live: _Live) -> Block | str:
     return f"{source.name}: {found}" if isinstance(found, str) else found
 
 
-def _copies_in(source: SharedObject | FactsReply, live: _Live, missing: list[str]) -> list[Copy]:
+def _copies_in(source: SharedObject | Facts, live: _Live, missing: list[str]) -> list[Copy]:
     """The copies in one file; ``missing`` gets why others, or all, cannot be seen."""
     reply = source.facts if isinstance(source, SharedObject) else source
     name = source.name if isinstance(source, SharedObject) else ""
@@ -227,7 +227,7 @@ def _found(layouts: Sequence[ContextLayout], live: Live, block: Block, known: bo
 
 
 def _searched(
-    reply: FactsReply, block: Block, place: tuple[int, int] | None, live: Live, reason: str
+    reply: Facts, block: Block, place: tuple[int, int] | None, live: Live, reason: str
 ) -> Found | str:
     """CONTEXT by its contents, where no symbol or no row tells; ``reason`` is why that is so."""
     found = search(block, reply.tokio_versions, live, place)

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 
 from hud.errors import HudError, TargetError
@@ -18,7 +19,8 @@ from hud.probe.exact import ExactProbe, Place, count_time
 from hud.profiler import threshold
 from hud.profiler.governor import PROGRAM_NS, Mode, Reading, cost_ns, decide
 from hud.profiler.places import check, require_safe_returns
-from hud.resolver.client import FailedReply, PointsReply, Resolver
+from hud.resolver.client import Resolver
+from hud.resolver.messages import AskPoints, Failed, Points
 from hud.symbols.facts import Point, Role
 from hud.target.procfs import PROC, living_thread
 
@@ -58,7 +60,6 @@ class Exact:
         self._keep = keep
         self._choosing = choose_threshold
         self._read_mappings = read_mappings
-        self._requests: dict[int, str] = {}
         self._points: list[tuple[str, list[Point]]] = []
         self._refusals: list[str] = []
         self._mode = Mode.BURSTS
@@ -95,25 +96,21 @@ class Exact:
         self._probe.forget()
         self._points.clear()
         self._refusals.clear()
-        self._requests.clear()
+        self._resolver.drop(self)
         if refusal:
             self._switch_off(refusal)
             return
         for number, path in modules:
-            self._requests[self._resolver.request_points(number)] = path
-        if not self._requests:
+            self._resolver.ask(AskPoints(number), partial(self._take, path), owner=self)
+        if not self._resolver.pending(self):
             self._switch_off("the executable cannot be read")
 
-    def take(self, reply: PointsReply | FailedReply) -> None:
-        """An answer of the resolver's, if it is one to ``begin``."""
-        path = self._requests.pop(reply.request, None)
-        if path is None:
-            return
-        if isinstance(reply, PointsReply):
-            self._points.append((path, reply.points))
+    def _take(self, path: str, answer: Points | Failed) -> None:
+        if isinstance(answer, Points):
+            self._points.append((path, answer.points))
         else:
-            self._refusals.append(reply.message)
-        if not self._requests and not self._points:
+            self._refusals.append(answer.message)
+        if not self._resolver.pending(self) and not self._points:
             self._switch_off(self._refusals[0])
 
     def _places(self) -> list[Place]:
@@ -165,7 +162,7 @@ class Exact:
     def step(self, workers: Iterable[int]) -> None:
         """Attach, detach, or neither; to be called every 0.1 s or so. ``workers``: their tids."""
         now = time.monotonic_ns()
-        if self._mode is Mode.OFF or not self._points or self._requests:
+        if self._mode is Mode.OFF or not self._points or self._resolver.pending(self):
             return
         if not self._since_ns:
             if now >= self._resume_ns:

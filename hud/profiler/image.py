@@ -7,14 +7,14 @@ of ``--target``, read in place of the executable if it is of the same build.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
 
 from hud.errors import TargetError, UsageError
 from hud.model import Mapping, Target
 from hud.profiler.addresses import Addresses
-from hud.resolver.client import FactsReply, FailedReply, Reply, Resolver
+from hud.resolver.client import Resolver
+from hud.resolver.messages import AskFacts, Facts, Failed
 from hud.target.executable import open_executable, open_mapping, open_named, same_file
 from hud.target.find import same_process
 from hud.text import printable
@@ -41,8 +41,11 @@ class Image:
         self._named = named
         self._notes = notes
         self._say = say
-        self.facts: FactsReply | None = None
+        self.facts: Facts | None = None
         """None until they are read, and if they cannot be."""
+        self._running: Facts | None = None
+        """Of the executable itself, where the named file is read in its place."""
+        self._reading = False
 
     def open(self, target: Target, mapping: Mapping) -> int:
         """A descriptor of the file behind a mapping, the named file in place of the executable."""
@@ -65,61 +68,46 @@ class Image:
         self._path = target.executable
         self._addresses = addresses
         addresses.refresh()
-        self.facts = None
-        self._request = 0
-        self._running_request = 0
-        self._module = addresses.modules.module_of(target.executable)
-        self._ask()
+        self._resolver.drop(self)
+        self.facts = self._running = None
+        module = addresses.modules.module_of(target.executable)
+        self._reading = module is not None
+        if module is not None:
+            addresses.modules.when_begun(module, partial(self._ask, module))
         if self._named is not None:
             running = open_executable(target.pid)
             try:
                 number = self._resolver.add_module(running, target.executable)
             finally:
                 os.close(running)
-            self._running_request = self._resolver.request_facts(number)
+            self._resolver.ask(AskFacts(number), self._take_running, owner=self)
 
-    def _ask(self) -> None:
-        """Have the facts, from the cache or when the resolver has the module's debug files."""
-        module = self._module
-        if module is None or self._request or not self._addresses.modules.is_begun(module):
-            return
-        self._request = -1
+    def _ask(self, module: int) -> None:
+        """Have the facts, from the cache or from the resolver, which has its debug files now."""
         known = self._addresses.modules.known_facts(module)
         if known is not None:
-            self.take(replace(known, request=self._request))
+            self._use(known)
         else:
-            self._request = self._resolver.request_facts(module)
+            self._resolver.ask(AskFacts(module), partial(self._take, module), owner=self)
+
+    def _is_read(self) -> bool:
+        return not self._reading and not self._resolver.pending(self)
 
     def wait(self) -> None:
         """Wait for the facts, and a little for the unwind tables. UsageError for a wrong file."""
-        began = time.monotonic()
-        running: FactsReply | None = None
-        told = False
-        while time.monotonic() < began + FACTS_TIMEOUT_S:
-            wanted = self._module is not None
-            wanted |= running is None and bool(self._running_request)
-            patient = time.monotonic() < began + UNWIND_TIMEOUT_S
-            if not wanted and not (self._addresses.modules.pending_unwind and patient):
-                break
-            if not told and time.monotonic() > began + SLOW_S:
-                self._say("reading the unwind tables of the target's files")
-                told = True
-            replies = self._resolver.wait(0.05)
-            for reply in replies:
-                if isinstance(reply, FactsReply) and reply.request == self._running_request:
-                    running = reply
-                elif isinstance(reply, FactsReply | FailedReply):
-                    self.take(reply)
-            self._addresses.take(replies)
-            self._ask()
-            if not self._resolver.alive:
-                break
-        else:
-            self._notes.append(f"{self._path}: not read within {FACTS_TIMEOUT_S:g} s")
-        if self._named is not None:
-            self._require_same_build(running)
 
-    def _require_same_build(self, running: FactsReply | None) -> None:
+        def done() -> bool:
+            return self._is_read() and not self._addresses.modules.pending_unwind
+
+        if not self._resolver.run_until(done, SLOW_S):
+            self._say("reading the unwind tables of the target's files")
+            self._resolver.run_until(done, UNWIND_TIMEOUT_S - SLOW_S)
+            if not self._resolver.run_until(self._is_read, FACTS_TIMEOUT_S - UNWIND_TIMEOUT_S):
+                self._notes.append(f"{self._path}: not read within {FACTS_TIMEOUT_S:g} s")
+        if self._named is not None:
+            self._require_same_build(self._running)
+
+    def _require_same_build(self, running: Facts | None) -> None:
         hint = f"leave --target out: hud reads {self._path} by itself"
         if self.facts is None:
             raise UsageError(f"--target {self._named}: not a readable ELF file", hint)
@@ -135,29 +123,32 @@ class Image:
             what = "another build than the running program"
             raise UsageError(f"--target {self._named}: {what}", hint)
 
-    def take(self, reply: Reply) -> None:
-        """Use an answer, if it is to the question for the facts."""
-        if reply.request != self._request:
-            return
-        module, self._module = self._module, None
-        if isinstance(reply, FactsReply):
-            if self._request > 0 and module is not None:
-                self._addresses.modules.keep_facts(module, reply)
-            self.facts = reply
-            self._notes += [f"{self._path}: {note}" for note in reply.facts.notes]
-            if not reply.crates:
-                pass  # no Rust in it, so nothing of it to be blamed
-            elif not reply.facts.has_names:
-                self._notes.append(_stripped(reply))
-            elif not reply.facts.has_dwarf:
-                self._notes.append("no debug info: files and lines as far as they can be inferred")
-        elif isinstance(reply, FailedReply):
-            self._notes.append(f"{self._path}: {reply.message}")
-        self._request = 0
+    def _take_running(self, answer: Facts | Failed) -> None:
+        if isinstance(answer, Facts):
+            self._running = answer
+
+    def _take(self, module: int, answer: Facts | Failed) -> None:
+        if isinstance(answer, Failed):
+            self._reading = False
+            self._notes.append(f"{self._path}: {answer.message}")
+        else:
+            self._addresses.modules.keep_facts(module, answer)
+            self._use(answer)
+
+    def _use(self, found: Facts) -> None:
+        self._reading = False
+        self.facts = found
+        self._notes += [f"{self._path}: {note}" for note in found.facts.notes]
+        if not found.crates:
+            pass  # no Rust in it, so nothing of it to be blamed
+        elif not found.facts.has_names:
+            self._notes.append(_stripped(found))
+        elif not found.facts.has_dwarf:
+            self._notes.append("no debug info: files and lines as far as they can be inferred")
 
 
-def _stripped(reply: FactsReply) -> str:
-    facts = reply.facts
+def _stripped(found: Facts) -> str:
+    facts = found.facts
     known = [f"build id {facts.build_id}"] * bool(facts.build_id)
     known += [f"package {printable(facts.package)}"] * bool(facts.package)
     of = f" ({', '.join(known)})" if known else ""

@@ -23,7 +23,7 @@ from hud.profiler.options import Options
 from hud.profiler.roster import Roster
 from hud.profiler.runtimes import Runtimes
 from hud.profiler.turns import Turns
-from hud.resolver.client import FactsReply
+from hud.resolver.messages import Facts
 from hud.runtime.workers import find_workers
 from hud.target.mappings import read_mappings
 from hud.target.threads import list_threads
@@ -78,7 +78,7 @@ class Ladder:
         self._runtimes = Runtimes(pid)
         self._classes = Classes()
         self._refusal = detect.Refusal("", ())
-        self._facts_used: FactsReply | None = None
+        self._facts_used: Facts | None = None
         self._judged = (0, 0)
         """Readings of CONTEXT, bad and good, that belong to other layouts."""
 

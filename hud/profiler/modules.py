@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 from hud.errors import HudError
 from hud.model import Mapping
@@ -18,7 +19,8 @@ from hud.profiler.cache import Cache
 from hud.profiler.debugfiles import Place
 from hud.profiler.debuginfo import DebugInfo, Identity
 from hud.profiler.types import KeptTypes
-from hud.resolver.client import FactsReply, FailedReply, Resolver, UnwindReply
+from hud.resolver.client import Resolver
+from hud.resolver.messages import AskUnwind, Facts, Failed, Unwind
 from hud.target.mappings import Mappings
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -48,6 +50,10 @@ class Module:
     """When the file was written, CLOCK_REALTIME."""
     tls: int = 0
     """Bytes of thread-locals in each thread, once its unwind table came."""
+    begun: bool = False
+    """The resolver has all that is at hand of it, its debug files included."""
+    waiting: list[Callable[[], None]] = field(default_factory=list)
+    """What is to be done as soon as it has begun."""
 
 
 class Modules:
@@ -74,10 +80,11 @@ class Modules:
         self._by_number: dict[int, Module] = {}
         self._mappings = Mappings([])
         self._executable: list[Mapping] = []
-        self._requests: dict[int, Module] = {}
         self.types = KeptTypes(cache)
         self._arrived: list[tuple[Module, bytes, bytes]] = []
         """Unwind tables for which the kernel has no place yet."""
+        self._unshown = False
+        """The kernel has tables that it does not use yet."""
 
     @property
     def text_bytes(self) -> int:
@@ -101,7 +108,7 @@ class Modules:
     @property
     def pending_unwind(self) -> int:
         """Modules whose unwind table has not come yet."""
-        return len(self._requests)
+        return self._resolver.pending(self)
 
     # ------------------------------------------------------------------- mappings
 
@@ -178,9 +185,11 @@ class Modules:
         self._by_number[module.number] = module
         known = remembered.load_unwind(self._cache, module.key)
         if known is not None:
-            self._use_unwind(module, known)
+            self._begin(module, known)
         else:
-            self._requests[self._resolver.request_unwind(module.number)] = module
+            self._resolver.ask(
+                AskUnwind(module.number), partial(self._take_unwind, module), owner=self
+            )
         return module
 
     def with_tls(self, least: int) -> list[tuple[int, str]]:
@@ -215,17 +224,25 @@ class Modules:
 
     def is_begun(self, number: int) -> bool:
         """Has the resolver all that is at hand of a module, its debug files included?"""
-        return all(module.number != number for module in self._requests.values())
+        return self._by_number[number].begun
 
-    def known_facts(self, number: int) -> FactsReply | None:
+    def when_begun(self, number: int, then: Callable[[], None]) -> None:
+        """Do something as soon as that is so: now, or when its unwind table comes."""
+        module = self._by_number[number]
+        if module.begun:
+            then()
+        else:
+            module.waiting.append(then)
+
+    def known_facts(self, number: int) -> Facts | None:
         """A module's facts from the cache; for one that ``is_begun``."""
         key = self._by_number[number].key
         return remembered.load_facts(self._cache, key, self.places(number))
 
-    def keep_facts(self, number: int, reply: FactsReply) -> None:
+    def keep_facts(self, number: int, answer: Facts) -> None:
         """Let the cache have a module's facts."""
         key = self._by_number[number].key
-        remembered.store_facts(self._cache, key, self.places(number), reply)
+        remembered.store_facts(self._cache, key, self.places(number), answer)
 
     def places(self, number: int) -> tuple[Place, ...]:
         """Of a module's debug files."""
@@ -247,8 +264,14 @@ class Modules:
             self._notes.append(f"{module.path}: no room for its unwind rules")
         return fits
 
+    def show_new(self) -> None:
+        """Have the kernel use the tables that have come since the last time."""
+        if self._unshown:
+            self.show()
+
     def show(self) -> None:
         """Have the kernel use its tables for what is mapped now."""
+        self._unshown = False
         if self._tables is None:
             return
         segments = []
@@ -263,38 +286,38 @@ class Modules:
                 segments.append(Segment(mapping.start, mapping.end, bias, module.number))
         self._tables.show(segments)
 
-    def take(self, reply: UnwindReply) -> bool:
-        """Use an answer of the resolver's; True where the kernel has a table more to show."""
-        module = self._requests.pop(reply.request, None)
-        if module is None:
-            return False
-        remembered.store_unwind(self._cache, module.key, reply)
-        return self._use_unwind(module, reply)
+    def _take_unwind(self, module: Module, answer: Unwind | Failed) -> None:
+        if isinstance(answer, Failed):
+            self._notes.append(f"{module.path}: {answer.message}")
+        else:
+            remembered.store_unwind(self._cache, module.key, answer)
+        self._begin(module, answer)
 
-    def _use_unwind(self, module: Module, reply: UnwindReply) -> bool:
-        """Begin with a module whose unwind table has come; True where the kernel has it now."""
-        if self._debug is not None:
-            about = reply.build_id, reply.debuglink, reply.has_dwarf
-            self._debug.begin(module.number, Identity(module.path, *about))
-        table = reply.table
-        if reply.note and (table is None or table.unsupported * 100 > table.count):
-            self._notes.append(f"{module.path}: {reply.note}")
-        module.segments = tuple(reply.segments)
-        module.tls = reply.tls
+    def _begin(self, module: Module, answer: Unwind | Failed) -> None:
+        """Offer its debug files, and give its table to the kernel."""
+        if isinstance(answer, Unwind):
+            if self._debug is not None:
+                about = answer.build_id, answer.debuglink, answer.has_dwarf
+                self._debug.begin(module.number, Identity(module.path, *about))
+            self._use_unwind(module, answer)
+        module.begun = True
+        waiting, module.waiting = module.waiting, []
+        for then in waiting:
+            then()
+
+    def _use_unwind(self, module: Module, answer: Unwind) -> None:
+        table = answer.table
+        if answer.note and (table is None or table.unsupported * 100 > table.count):
+            self._notes.append(f"{module.path}: {answer.note}")
+        module.segments = tuple(answer.segments)
+        module.tls = answer.tls
         if table is None:
-            return False
+            return
         module.base = table.base
         if self._tables is None:
             self._arrived.append((module, table.rows, table.buckets))
-            return False
-        return self._add_table(self._tables, module, table.rows, table.buckets)
-
-    def give_up(self, reply: FailedReply) -> bool:
-        """Was that the answer to a question for an unwind table?"""
-        module = self._requests.pop(reply.request, None)
-        if module is not None:
-            self._notes.append(f"{module.path}: {reply.message}")
-        return module is not None
+        else:
+            self._unshown |= self._add_table(self._tables, module, table.rows, table.buckets)
 
     def clear(self) -> None:
         """The target runs another image: forget everything."""
@@ -303,7 +326,7 @@ class Modules:
         self._by_file.clear()
         self._executable = []
         self._mappings = Mappings([])
-        self._requests.clear()
+        self._resolver.drop(self)
         self._arrived.clear()
 
 

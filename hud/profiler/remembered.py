@@ -11,10 +11,9 @@ from array import array
 
 import msgspec
 
-from hud.errors import FormatError
 from hud.profiler.cache import Cache
 from hud.profiler.debugfiles import Place
-from hud.resolver.client import FactsReply, UnwindReply, decode_facts
+from hud.resolver.messages import Facts, Unwind
 from hud.symbols.facts import UnwindTable
 
 UNWIND, FACTS, NAMES, KINDS, SEAMS = "unwind", "facts", "names", "kinds", "seams"
@@ -23,59 +22,30 @@ KnownKinds = dict[tuple[int, ...], tuple[str, str, bool]]
 """File offsets of a vtable's functions -> name, where and ``inferred`` of its TaskKind."""
 
 
-class _Unwind(msgspec.Struct, frozen=True, array_like=True):
-    segments: list[tuple[int, int, int]]
-    note: str
-    build_id: str
-    debuglink: str
-    has_dwarf: bool
-    tls: int
-    table: tuple[int, bytes, bytes, int, int, int] | None
-    """The fields of UnwindTable."""
-
-
-class _Facts(msgspec.Struct, frozen=True, array_like=True):
-    facts: msgspec.Raw
-    crates: dict[str, str]
-    tokio_versions: tuple[str, ...]
-
-
 _Kinds = list[tuple[tuple[int, ...], tuple[str, str, bool]]]
 _ROW = struct.Struct("<II")
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def load_unwind(cache: Cache, key: str) -> UnwindReply | None:
-    """The answer that was kept, its request 0."""
+def load_unwind(cache: Cache, key: str) -> Unwind | None:
+    """The answer that was kept."""
     content = cache.load(key, UNWIND)
     if content is None:
         return None
     try:
-        kept = msgspec.msgpack.decode(content, type=_Unwind)
+        kept = msgspec.msgpack.decode(content, type=Unwind)
     except msgspec.MsgspecError:
+        kept = None
+    if kept is None or (kept.table is not None and not is_sound(kept.table)):
         cache.remove(f"{key}.{UNWIND}")
         return None
-    table = UnwindTable(*kept.table) if kept.table is not None else None
-    if table is not None and not is_sound(table):
-        cache.remove(f"{key}.{UNWIND}")
-        return None
-    about = kept.build_id, kept.debuglink, kept.has_dwarf, kept.tls
-    return UnwindReply(0, kept.segments, table, kept.note, *about)
+    return kept
 
 
-def store_unwind(cache: Cache, key: str, reply: UnwindReply) -> None:
+def store_unwind(cache: Cache, key: str, answer: Unwind) -> None:
     """Keep an answer for the next start."""
-    if not key:
-        return
-    table = reply.table
-    fields = None
-    if table is not None:
-        fields = (
-            *(table.base, table.rows, table.buckets),
-            *(table.count, table.functions, table.unsupported),
-        )
-    about = reply.build_id, reply.debuglink, reply.has_dwarf, reply.tls
-    cache.store(key, UNWIND, _encode(_Unwind(reply.segments, reply.note, *about, fields)))
+    if key:
+        cache.store(key, UNWIND, _encode(answer))
 
 
 def is_sound(table: UnwindTable) -> bool:
@@ -94,25 +64,22 @@ def is_sound(table: UnwindTable) -> bool:
     )
 
 
-def load_facts(cache: Cache, key: str, places: tuple[Place, ...]) -> FactsReply | None:
-    """The facts that were kept of a module with these debug files, the request 0."""
+def load_facts(cache: Cache, key: str, places: tuple[Place, ...]) -> Facts | None:
+    """The facts that were kept of a module with these debug files."""
     content = cache.load(key, _kind(FACTS, places)) if key else None
     if content is None:
         return None
     try:
-        kept = msgspec.msgpack.decode(content, type=_Facts)
-        return FactsReply(0, decode_facts(kept.facts), kept.crates, kept.tokio_versions)
-    except (msgspec.MsgspecError, FormatError):
+        return msgspec.msgpack.decode(content, type=Facts)
+    except msgspec.MsgspecError:
         cache.remove(f"{key}.{_kind(FACTS, places)}")
         return None
 
 
-def store_facts(cache: Cache, key: str, places: tuple[Place, ...], reply: FactsReply) -> None:
+def store_facts(cache: Cache, key: str, places: tuple[Place, ...], answer: Facts) -> None:
     """Keep the facts of a module with these debug files for the next start."""
     if key:
-        facts = msgspec.Raw(_encode(reply.facts))
-        kept = _Facts(facts, reply.crates, reply.tokio_versions)
-        cache.store(key, _kind(FACTS, places), _encode(kept))
+        cache.store(key, _kind(FACTS, places), _encode(answer))
 
 
 def load_names(cache: Cache, key: str, places: tuple[Place, ...]) -> dict[int, msgspec.Raw]:

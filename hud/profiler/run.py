@@ -46,7 +46,7 @@ from hud.profiler.stacks import Stacks
 from hud.profiler.stuck import LONG_NS, Stuck
 from hud.profiler.tasks import TaskReader
 from hud.profiler.waits import Waits
-from hud.resolver.client import FactsReply, FailedReply, PointsReply, Reply, Resolver
+from hud.resolver.client import Resolver
 from hud.resolver.download import Downloads, servers
 from hud.target.find import find_target
 from hud.target.life import (
@@ -157,7 +157,7 @@ class Profiler:
             self._debug,
         )
         self._codes = Codes(self._resolver, self._addresses.modules)
-        self._objects = Objects(self._resolver, self._addresses, self.notes)
+        self._objects = Objects(self._resolver, self._addresses.modules, self.notes)
         stack.callback(self._addresses.keep_names)
         self._read_image()
         self._probe = stack.enter_context(
@@ -253,9 +253,7 @@ class Profiler:
 
     def _survey(self) -> dict[int, list[Stack]]:
         self._say("no CONTEXT: looking at the threads' stacks")
-        return self._stacks.survey(
-            lambda batch: self._take_replies(self._resolver.replies(), batch)
-        )
+        return self._stacks.survey(self._take_answers)
 
     # ------------------------------------------------------------------- while it runs
 
@@ -319,7 +317,7 @@ class Profiler:
             self._stacks.new_file = False
             self._hurried_until = time.monotonic() + HURRY_S
             self._ladder.copies.hurry()
-        self._take_replies(self._resolver.replies(), batch)
+        self._take_answers(batch)
         if self.hurried:
             self._look_for_objects(batch)
         self._waits.join(batch.stacks)
@@ -448,7 +446,7 @@ class Profiler:
         batch = Batch(time.monotonic_ns())
         until = time.monotonic() + LAST_CODE_S
         while self._codes.want(spots, self.target) and time.monotonic() < until:
-            self._take_replies(self._resolver.wait(0.01), batch)
+            self._take_answers(batch, 0.01)
             time.sleep(0.002)  # lines may be all that is left to wait for
         return batch
 
@@ -466,9 +464,7 @@ class Profiler:
         batch.losses = self.losses()
         batch.host = self._host.read(last=True)
         self._stacks.take_before(batch, last=True)
-        until = time.monotonic() + LAST_NAMES_S
-        while self._addresses.pending_stacks and time.monotonic() < until:
-            self._take_replies(self._resolver.wait(0.1), batch)
+        self._resolver.run_until(lambda: self._has_names(batch), LAST_NAMES_S)
         self._waits.join(batch.stacks)
         return states, batch
 
@@ -480,27 +476,22 @@ class Profiler:
         found = (self._probe.culprit(tid) for tid in tids)
         return self._programs.named(culprit for culprit in found if culprit is not None)
 
-    def _take_replies(self, replies: list[Reply], batch: Batch) -> None:
-        for reply in replies:
-            if isinstance(reply, FactsReply | FailedReply):
-                self._image.take(reply)
-                self._objects.take(reply)
-            if isinstance(reply, PointsReply | FailedReply) and self._exact is not None:
-                self._exact.take(reply)
-            if self._tasks is not None:
-                self._tasks.take(reply)
-        for key, stack in self._addresses.take(replies):
-            batch.stacks[key] = stack
-        batch.code += self._codes.take(replies)
-        if self._addresses.improved:
-            self._addresses.improved = False
+    def _take_answers(self, batch: Batch, timeout_s: float = 0.0) -> None:
+        """What the resolver has answered; waits for the first one if need be."""
+        self._resolver.run(timeout_s)
+        if self._addresses.fill(batch):
             self._stacks.tell_again()
             if self._tasks is not None:
                 self._tasks.ask_again()
+        self._codes.fill(batch)
         if self._addresses.notes:
             fresh = [note for note in self._addresses.notes if note not in self.notes]
             self.notes += fresh
             self._addresses.notes.clear()
+
+    def _has_names(self, batch: Batch) -> bool:
+        self._take_answers(batch)
+        return not self._addresses.pending_stacks
 
     def _take_life(self, batch: Batch) -> None:
         changed = False

@@ -7,13 +7,15 @@ Terms: a *seam* is the place between two adjacent frames of a stack; a *site* is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from hud.model import Frame
 from hud.profiler.cache import Cache
 from hud.profiler.keptseams import KeptSeams, Pair
 from hud.profiler.modules import Modules
-from hud.resolver.client import FailedReply, Reply, Resolver, TailsReply
+from hud.resolver.client import Resolver
+from hud.resolver.messages import AskTails, Failed, Tails
 from hud.symbols.facts import Recovered
 
 MOST_IN_QUESTION = 64
@@ -44,7 +46,6 @@ class Seams:
         self._made = made
         self._frames: dict[Seam, tuple[Frame, ...]] = {}
         self._asked: set[Seam] = set()
-        self._requests: dict[int, list[tuple[Seam, Pair]]] = {}
         self._kept = KeptSeams(cache, modules.state, modules.key)
         self.notes: list[str] = []
         """What cannot be seen, a sentence each."""
@@ -74,27 +75,20 @@ class Seams:
                 self._frames[seam] = self._placed(known)
         for at in range(0, len(rows), MOST_IN_QUESTION):
             part = rows[at : at + MOST_IN_QUESTION]
-            request = self._resolver.request_tails([pair for _, pair in part])
-            self._requests[request] = part
+            question = AskTails([pair for _, pair in part])
+            self._resolver.ask(question, partial(self._take, part), owner=self)
             self._asked.update(seam for seam, _ in part)
 
-    def take(self, reply: Reply) -> bool:
-        """Use an answer, if it is to a question of these."""
-        if not isinstance(reply, TailsReply | FailedReply):
-            return False
-        asked = self._requests.pop(reply.request, None)
-        if asked is None:
-            return False
+    def _take(self, asked: list[tuple[Seam, Pair]], answer: Tails | Failed) -> None:
         for seam, _ in asked:
             self._asked.discard(seam)
             self._frames[seam] = ()
-        if isinstance(reply, TailsReply):
-            for (seam, pair), found in zip(asked, reply.between, strict=False):
+        if isinstance(answer, Tails):
+            for (seam, pair), found in zip(asked, answer.between, strict=False):
                 self._frames[seam] = self._placed(found)
                 self._kept.add(pair, found)
         else:
-            self.notes.append(f"frames that tail calls removed are not told: {reply.message}")
-        return True
+            self.notes.append(f"frames that tail calls removed are not told: {answer.message}")
 
     def _placed(self, found: Sequence[Recovered]) -> tuple[Frame, ...]:
         placed: list[Frame] = []
@@ -115,4 +109,4 @@ class Seams:
         """Other code may be at the same addresses; answers on their way do not count."""
         self._frames.clear()
         self._asked.clear()
-        self._requests.clear()
+        self._resolver.drop(self)

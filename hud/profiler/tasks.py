@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -19,7 +20,8 @@ from hud.model import Batch, Kind, Sample, TaskCount, TaskKind, TasksRead, Threa
 from hud.profiler.modules import Modules
 from hud.profiler.told import Told
 from hud.profiler.types import Asked
-from hud.resolver.client import FailedReply, KindsReply, Reply, Resolver
+from hud.resolver.client import Resolver
+from hud.resolver.messages import AskKinds, Failed, Kinds
 from hud.runtime import queues
 from hud.runtime.context import NONE, ContextLayout
 from hud.runtime.memory import memory_reader
@@ -69,7 +71,6 @@ class TaskReader:
         self._kinds: dict[int, TaskKind] = {}
         self._fresh: list[TaskKind] = []
         self._unnamed: dict[int, None] = {}
-        self._asked: dict[int, Asked] = {}
         self._busiest = -1
         self._full = 0, 0
         """The threads of a pool that was full, and how many jobs waited then."""
@@ -80,12 +81,13 @@ class TaskReader:
         self._reason = ""
 
     def close(self) -> None:
+        self._resolver.drop(self)
         os.close(self._descriptor)
 
     @property
     def pending(self) -> int:
         """Questions for names that have no answer yet."""
-        return len(self._asked)
+        return self._resolver.pending(self)
 
     @property
     def trouble(self) -> str:
@@ -287,23 +289,20 @@ class TaskReader:
                     self._name(address, kept[offsets])
                     del asked.vtables[address]
             if asked.vtables:
-                question = list(asked.vtables.values())
-                self._asked[self._resolver.request_kinds(number, question)] = asked
+                question = AskKinds(number, list(asked.vtables.values()))
+                self._resolver.ask(question, partial(self._take, asked), owner=self)
         self._unnamed = {}
 
     def _name(self, vtable: int, kind: tuple[str, str, bool]) -> None:
         self._kinds[vtable] = TaskKind(vtable, *kind)
         self._fresh.append(self._kinds[vtable])
 
-    def take(self, reply: Reply) -> None:
-        """An answer of the resolver, if it is to a question for types."""
-        asked = self._asked.pop(reply.request, None)
-        if asked is None or isinstance(reply, FailedReply):
+    def _take(self, asked: Asked, answer: Kinds | Failed) -> None:
+        if isinstance(answer, Failed):
             return
-        assert isinstance(reply, KindsReply)
-        for vtable, kind in zip(asked.vtables, reply.kinds, strict=False):
+        for vtable, kind in zip(asked.vtables, answer.kinds, strict=False):
             self._name(vtable, kind)
-        self._modules.types.add(asked, reply.kinds)
+        self._modules.types.add(asked, answer.kinds)
 
 
 def _long_poll(state: ThreadState, now_ns: int, threshold_ns: int) -> bool:

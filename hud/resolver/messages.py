@@ -1,8 +1,8 @@
 """What the profiler and its symbol resolver say to each other, and how it is packed.
 
-Terms: a *packet* is one SOCK_SEQPACKET message of at most PACKET_LIMIT bytes: one byte, INLINE or
-SPILLED, and then the msgpack of one message; a spilled message lies in a sealed memfd that comes
-with the packet by SCM_RIGHTS, before the message's own descriptor if it has one.
+A packet is one SOCK_SEQPACKET message of at most PACKET_LIMIT bytes: one byte, INLINE or SPILLED,
+and then the msgpack of a question's number and the message; a spilled message lies in a sealed
+memfd that comes with the packet by SCM_RIGHTS, before the message's own descriptor if it has one.
 """
 
 from __future__ import annotations
@@ -13,16 +13,18 @@ import os
 import socket
 import stat
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeAlias
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args
 
 import msgspec
 
 from hud.errors import FormatError
 from hud.model import Frame
-from hud.symbols.facts import Point, Recovered
+from hud.symbols.facts import ModuleFacts, Point, Recovered, UnwindTable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 PACKET_LIMIT = 60_000
 """Bytes; well below net.core.wmem_default, so that a packet always fits an empty socket."""
@@ -34,149 +36,183 @@ INLINE, SPILLED = 0, 1
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
 
-class AddModule(msgspec.Struct, frozen=True, array_like=True, tag=1):
-    """Comes with the module's descriptor."""
+class Answer(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """What comes back for one question."""
+
+    def check(self) -> None:
+        """FormatError where its parts do not fit together."""
+
+
+class Failed(Answer, frozen=True):
+    """Instead of any answer."""
+
+    message: str
+
+
+class Facts(Answer, frozen=True):
+    """What a module is, and which crates it was built of."""
+
+    facts: ModuleFacts
+    crates: dict[str, str] = {}
+    """Crate name (``_`` for ``-``) -> version, from the paths in its panic locations."""
+    tokio_versions: tuple[str, ...] = ()
+
+
+class Frames(Answer, frozen=True):
+    """For each offset its frames, innermost first, never empty; ``address`` is 0."""
+
+    frames: list[tuple[Frame, ...]]
+    objects: list[str] = []
+    """Paths of .dwo files without which names or lines are missing, 200 at most."""
+
+
+class Unwind(Answer, frozen=True):
+    """A module's unwind rules, and what it says of itself."""
+
+    segments: list[tuple[int, int, int]]
+    """(p_vaddr, p_offset, p_filesz) of each executable PT_LOAD."""
+    table: UnwindTable | None
+    """None: the module has no unwind rules."""
+    note: str
+    build_id: str = ""
+    """Lower-case hex; empty = none."""
+    debuglink: str = ""
+    """Name of the separate debug file, as the module says."""
+    has_dwarf: bool = False
+    tls: int = 0
+    """Bytes of thread-locals in each thread."""
+
+    def check(self) -> None:
+        table = self.table
+        if table is not None and (
+            len(table.rows) != 8 * table.count
+            or table.count < 1
+            or len(table.buckets) < 8
+            or len(table.buckets) % 4
+        ):
+            raise FormatError("an unwind table of another size")
+
+
+class Debug(Answer, frozen=True):
+    """What came of a file with debug information."""
+
+    why_not: str
+    """Empty: the file is in use from now on."""
+
+
+class Code(Answer, frozen=True):
+    """The machine code around a pc."""
+
+    instructions: list[tuple[int, str, str]]
+    """(address in the file, instruction, whom it calls or empty), by address."""
+    at: int
+    """The instruction of the pc, of a caller the call; 0 = not known."""
+    note: str
+    """Why something is missing; may be empty."""
+
+
+class Points(Answer, frozen=True):
+    """What may be probed to see every poll (hud.symbols.machine.probes)."""
+
+    points: list[Point]
+
+
+class Kinds(Answer, frozen=True):
+    """Types of tasks."""
+
+    kinds: list[tuple[str, str, bool]]
+    """For each vtable the name, where and ``inferred`` of its TaskKind."""
+
+
+class Tails(Answer, frozen=True):
+    """Functions that tail calls removed from stacks."""
+
+    between: list[list[Recovered]]
+    """For each pair those between the two, innermost first."""
+
+
+AnswerT = TypeVar("AnswerT", bound=Answer)
+
+
+class Question(msgspec.Struct, Generic[AnswerT], frozen=True, array_like=True, tag=True):
+    """What the resolver is told or asked; ``AnswerT`` is what comes back, if it is not Failed.
+
+    Every subclass has its row in ``hud.resolver.service.HANDLERS``, but AddModule.
+    """
+
+    @property
+    def answer(self) -> type[AnswerT]:
+        """Facts of ``AskFacts(Question[Facts])``."""
+        found: type[AnswerT] = get_args(type(self).__orig_bases__[0])[0]  # type: ignore[attr-defined]
+        return found
+
+
+class AddModule(Question[Answer], frozen=True):
+    """Comes with the module's descriptor; its number is the module's. It has no answer."""
+
+    name: str
+
+
+class AddDebug(Question[Debug], frozen=True):
+    """Comes with the descriptor of a file that may have debug information of the module: a
+    separate debug file of the same build, a .dwp or a .dwo; the resolver sees which."""
 
     module: int
     name: str
 
 
-class AskFacts(msgspec.Struct, frozen=True, array_like=True, tag=2):
-    request: int
+class AskFacts(Question[Facts], frozen=True):
     module: int
 
 
-class AskFrames(msgspec.Struct, frozen=True, array_like=True, tag=3):
-    request: int
+class AskFrames(Question[Frames], frozen=True):
     module: int
     offsets: list[int]
-    """File offsets of pcs."""
+    """File offsets of pcs, for a caller of the call."""
 
 
-class AskUnwind(msgspec.Struct, frozen=True, array_like=True, tag=4):
-    request: int
+class AskUnwind(Question[Unwind], frozen=True):
     module: int
 
 
-class AddDebug(msgspec.Struct, frozen=True, array_like=True, tag=5):
-    """Comes with the descriptor of a file that may have debug information of the module."""
+class AskCode(Question[Code], frozen=True):
+    """For a resolver that was forked with ``capstone``."""
 
-    request: int
-    module: int
-    name: str
-
-
-class AskCode(msgspec.Struct, frozen=True, array_like=True, tag=30):
-    request: int
     module: int
     offset: int
     """File offset of the pc, for a caller of the byte before it."""
     caller: bool
 
 
-class AskPoints(msgspec.Struct, frozen=True, array_like=True, tag=20):
-    request: int
+class AskPoints(Question[Points], frozen=True):
+    """For a resolver that was forked with ``capstone``."""
+
     module: int
 
 
-class AskKinds(msgspec.Struct, frozen=True, array_like=True, tag=6):
-    request: int
+class AskKinds(Question[Kinds], frozen=True):
     module: int
     vtables: list[tuple[int, ...]]
     """Of each, file offsets of poll, schedule, dealloc, drop_join_handle_slow and shutdown."""
 
 
-class AskTails(msgspec.Struct, frozen=True, array_like=True, tag=7):
-    request: int
+class AskTails(Question[Tails], frozen=True):
     pairs: list[tuple[int, int, int, int]]
     """A caller's module, file offset of the byte before its return address; the module and file
     offset of the pc of the next inner frame, of a caller likewise."""
 
 
-Request: TypeAlias = (
-    AddModule
-    | AskFacts
-    | AskFrames
-    | AskUnwind
-    | AddDebug
-    | AskPoints
-    | AskCode
-    | AskKinds
-    | AskTails
-)
-
-
-class Facts(msgspec.Struct, frozen=True, array_like=True, tag=1):
-    request: int
-    facts: msgspec.Raw
-    """A ModuleFacts, decoded when the parent needs it."""
-    crates: dict[str, str]
-    tokio_versions: tuple[str, ...]
-
-
-class Frames(msgspec.Struct, frozen=True, array_like=True, tag=2):
-    request: int
-    frames: list[tuple[Frame, ...]]
-    objects: list[str] = []
-    """Paths of .dwo files that would tell more."""
-
-
-class Unwind(msgspec.Struct, frozen=True, array_like=True, tag=3):
-    """With a table it comes with a memfd that holds the rows, then the buckets."""
-
-    request: int
-    segments: list[tuple[int, int, int]]
-    note: str
-    table: tuple[int, int, int, int, int] | None
-    """base, rows, functions, unsupported, bucket bytes."""
-    build_id: str = ""
-    debuglink: str = ""
-    has_dwarf: bool = False
-    tls: int = 0
-
-
-class Failed(msgspec.Struct, frozen=True, array_like=True, tag=4):
-    request: int
-    """0: the resolver's last words."""
-    message: str
-
-
-class Debug(msgspec.Struct, frozen=True, array_like=True, tag=5):
-    request: int
-    why_not: str
-    """Empty: the file is in use."""
-
-
-class Code(msgspec.Struct, frozen=True, array_like=True, tag=30):
-    request: int
-    instructions: list[tuple[int, str, str]]
-    """(vaddr, instruction, whom it calls)."""
-    at: int
-    note: str
-
-
-class Points(msgspec.Struct, frozen=True, array_like=True, tag=20):
-    request: int
-    points: list[Point]
-
-
-class Kinds(msgspec.Struct, frozen=True, array_like=True, tag=6):
-    request: int
-    kinds: list[tuple[str, str, bool]]
-    """Name, where and ``inferred`` of a TaskKind, for each vtable."""
-
-
-class Tails(msgspec.Struct, frozen=True, array_like=True, tag=7):
-    request: int
-    between: list[list[Recovered]]
-    """For each pair the functions between the two, innermost first."""
-
-
-Answer: TypeAlias = Facts | Frames | Unwind | Failed | Debug | Points | Code | Kinds | Tails
-
+MessageT = TypeVar("MessageT")
 encode = msgspec.msgpack.Encoder().encode
-decode_request = msgspec.msgpack.Decoder(Request).decode
-decode_answer = msgspec.msgpack.Decoder(Answer).decode
+
+
+def decoder(kind: type[MessageT]) -> Callable[[bytes], tuple[int, MessageT]]:
+    """Of the packets with one of the messages of a kind, and the number of its question."""
+    union: Any = reduce(or_, kind.__subclasses__())
+    found: Callable[[bytes], tuple[int, MessageT]] = msgspec.msgpack.Decoder(
+        tuple[int, union]
+    ).decode
+    return found
 
 
 def memfd(*parts: bytes) -> int:
@@ -217,9 +253,12 @@ def read_memfd(fd: int) -> bytes:
     return b"".join(parts)
 
 
-def pack(message: Request | Answer) -> tuple[bytes, int | None]:
-    """A packet and the memfd that it must come with, which the caller owns."""
-    body = encode(message)
+def pack(number: int, message: Question[Any] | Answer) -> tuple[bytes, int | None]:
+    """A packet and the memfd that it must come with, which the caller owns.
+
+    ``number``: of the question; that of an answer is the same.
+    """
+    body = encode((number, message))
     if len(body) < PACKET_LIMIT:
         return bytes((INLINE,)) + body, None
     return bytes((SPILLED,)), memfd(body)

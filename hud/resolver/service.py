@@ -1,7 +1,7 @@
 """The symbol resolver: a child process that reads other people's files without any privilege.
 
-Terms: see `hud.resolver.messages`. The child gets open descriptors of modules and answers requests;
-it never opens a file by name. A parser that is slow, fails or dies costs names, nothing else.
+The child gets open descriptors of modules and answers questions (hud.resolver.messages); it never
+opens a file by name. A parser that is slow, fails or dies costs names, nothing else.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import gc
 import heapq
 import importlib
 import os
+import pkgutil
 import select
 import signal
 import socket
 import struct
 import zlib
 from contextlib import suppress
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from hud.errors import FormatError, HudError
 from hud.model import Frame
@@ -24,14 +25,13 @@ from hud.resolver import messages
 from hud.resolver.confinement import EXIT_CRASHED, drop_privileges, leave_parent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from hud.symbols.facts import Recovered
     from hud.symbols.loaded import Loaded
-    from hud.symbols.tailcalls import TailCalls
 
 REQUEST_CPU_S = 20.0
-"""CPU time that one request may take; then it fails, or stays without the rest of its names."""
+"""CPU time that one question may take; then it fails, or stays without the rest of its names."""
 
 # Bytes that others wrote may trip a slip in a parser: that costs the request, not the resolver.
 _SLIPS = (ArithmeticError, AssertionError, LookupError, ValueError, struct.error, zlib.error)
@@ -84,7 +84,7 @@ def run(
     except BaseException as why:  # noqa: BLE001 (the last stop: nothing of the parent may run)
         with suppress(BaseException):
             words = f"{type(why).__name__}: {why}"
-            messages.send(sock, messages.pack(messages.Failed(0, words[:2000]))[0], ())
+            messages.send(sock, messages.pack(0, messages.Failed(words[:2000]))[0], ())
     finally:
         os._exit(status)
 
@@ -94,26 +94,52 @@ def _import_everything() -> None:
     import encodings.ascii
     import encodings.latin_1  # noqa: F401
 
+    import hud.symbols
+
+    for found in pkgutil.walk_packages(hud.symbols.__path__, "hud.symbols."):
+        importlib.import_module(found.name)
     with suppress(ImportError):
         from compression import zstd  # type: ignore[import-not-found, unused-ignore]  # noqa: F401
 
 
-# --------------------------------------------------------------------------- requests
+class Files:
+    """What the child has been given: modules by number, and how they call one another."""
+
+    def __init__(self) -> None:
+        from hud.symbols.tailcalls import TailCalls
+
+        self.modules: dict[int, Loaded] = {}
+        self.tails = TailCalls(self.modules)
+        self.given: int | None = None
+        """The descriptor that came with the question."""
+
+    def add(self, number: int, name: str, descriptor: int | None) -> None:
+        from hud.symbols.loaded import Loaded
+
+        self.modules[number] = Loaded(name, descriptor)
+
+    def of(self, module: int) -> Loaded:
+        loaded = self.modules.get(module)
+        if loaded is None:
+            raise FormatError(f"no module {module} was added")
+        return loaded
 
 
-def _facts(loaded: Loaded, request: messages.AskFacts) -> messages.Facts:
-    import msgspec
-
-    facts = msgspec.Raw(messages.encode(loaded.module().facts()))
-    crates, versions = loaded.crates()
-    return messages.Facts(request.request, facts, crates, versions)
+# --------------------------------------------------------------------------- questions
 
 
-def _frames(loaded: Loaded, request: messages.AskFrames) -> messages.Frames:
+def _facts(files: Files, asked: messages.AskFacts) -> messages.Facts:
+    loaded = files.of(asked.module)
+    facts = loaded.module().facts()
+    return messages.Facts(facts, *loaded.crates())
+
+
+def _frames(files: Files, asked: messages.AskFrames) -> messages.Frames:
+    loaded = files.of(asked.module)
     elf, module = loaded.elf(), loaded.module()
     answer: list[tuple[Frame, ...]] = []
     in_time = True
-    for offset in request.offsets:
+    for offset in asked.offsets:
         vaddr = elf.vaddr_of(offset)
         frames: tuple[Frame, ...] = ()
         if vaddr is not None and in_time:
@@ -126,83 +152,82 @@ def _frames(loaded: Loaded, request: messages.AskFrames) -> messages.Frames:
                 pass
         place = offset if vaddr is None else vaddr
         answer.append(frames or (Frame(0, module=loaded.name, offset=place),))
-    return messages.Frames(request.request, answer, module.take_wanted())
+    return messages.Frames(answer, module.take_wanted())
 
 
-def _tails(
-    modules: dict[int, Loaded], tails: TailCalls, request: messages.AskTails
-) -> messages.Tails:
+def _tails(files: Files, asked: messages.AskTails) -> messages.Tails:
     from hud.symbols.recovered import recovered
 
     answer: list[list[Recovered]] = []
-    for pair in request.pairs:
+    for pair in asked.pairs:
         found: list[Recovered] = []
         with suppress(HudError, *_SLIPS):  # damage between two frames costs no others
-            found = list(recovered(modules, tails, *pair))
+            found = list(recovered(files.modules, files.tails, *pair))
         answer.append(found)
-    return messages.Tails(request.request, answer)
+    return messages.Tails(answer)
 
 
-def _unwind(loaded: Loaded, request: messages.AskUnwind) -> tuple[messages.Unwind, int | None]:
+def _unwind(files: Files, asked: messages.AskUnwind) -> messages.Unwind:
     from hud.symbols.elf import PF_X
     from hud.symbols.unwind.tableless import complete_table
 
-    elf = loaded.elf()
+    elf = files.of(asked.module).elf()
     segments = [(s.vaddr, s.offset, s.filesz) for s in elf.loads if s.flags & PF_X]
     table = complete_table(elf)
     elf.release()
+    note = "no .eh_frame"
+    if table is not None:
+        note = f"{table.unsupported} rules not understood" if table.unsupported else ""
     link = elf.debuglink()
     info = elf.section(".debug_info")
-    has_dwarf = info is not None and info.size > 0
-    about = elf.build_id(), link[0] if link else "", has_dwarf, elf.tls.memsz if elf.tls else 0
-    if table is None:
-        return messages.Unwind(request.request, segments, "no .eh_frame", None, *about), None
-    numbers = (
-        table.base,
-        table.count,
-        table.functions,
-        table.unsupported,
-        len(table.buckets),
-    )
-    note = f"{table.unsupported} rules not understood" if table.unsupported else ""
-    return (
-        messages.Unwind(request.request, segments, note, numbers, *about),
-        messages.memfd(table.rows, table.buckets),
+    return messages.Unwind(
+        segments,
+        table,
+        note,
+        build_id=elf.build_id(),
+        debuglink=link[0] if link else "",
+        has_dwarf=info is not None and info.size > 0,
+        tls=elf.tls.memsz if elf.tls else 0,
     )
 
 
-def _code(loaded: Loaded, request: messages.AskCode) -> messages.Code:
-    vaddr = loaded.elf().vaddr_of(request.offset)
+def _code(files: Files, asked: messages.AskCode) -> messages.Code:
+    loaded = files.of(asked.module)
+    vaddr = loaded.elf().vaddr_of(asked.offset)
     if vaddr is None:
-        raise FormatError(f"{loaded.name}: no code at offset {request.offset:#x}")
-    found = loaded.listings().around(vaddr + request.caller, caller=request.caller)
-    return messages.Code(request.request, found.rows, found.at, found.note)
+        raise FormatError(f"{loaded.name}: no code at offset {asked.offset:#x}")
+    found = loaded.listings().around(vaddr + asked.caller, caller=asked.caller)
+    return messages.Code(found.rows, found.at, found.note)
 
 
-def _debug(loaded: Loaded, request: messages.AddDebug, descriptor: int) -> messages.Debug:
+def _debug(files: Files, asked: messages.AddDebug) -> messages.Debug:
+    loaded = files.of(asked.module)
+    if files.given is None:
+        raise FormatError(f"{asked.name}: its descriptor did not arrive")
     try:
-        loaded.add_debug(descriptor, request.name)
+        loaded.add_debug(files.given, asked.name)
     except FormatError as why:
-        return messages.Debug(request.request, str(why)[:2000])
-    return messages.Debug(request.request, "")
+        return messages.Debug(str(why)[:2000])
+    return messages.Debug("")
 
 
-def _points(loaded: Loaded, request: messages.AskPoints) -> messages.Points:
+def _points(files: Files, asked: messages.AskPoints) -> messages.Points:
     from hud.symbols.machine.probes import find_points
     from hud.symbols.symtab import Symtab
 
+    loaded = files.of(asked.module)
     elf = loaded.elf()
-    files = [elf] if loaded.debug is None else [elf, loaded.debug]
-    points = find_points(elf, map(Symtab, files))
-    return messages.Points(request.request, points)
+    found = [elf] if loaded.debug is None else [elf, loaded.debug]
+    return messages.Points(find_points(elf, map(Symtab, found)))
 
 
-def _kinds(loaded: Loaded, request: messages.AskKinds) -> messages.Kinds:
+def _kinds(files: Files, asked: messages.AskKinds) -> messages.Kinds:
     from hud.symbols.kinds import Functions
 
+    loaded = files.of(asked.module)
     elf, kinds = loaded.elf(), loaded.kinds()
     answer: list[tuple[str, str, bool]] = []
-    for offsets in request.vtables:
+    for offsets in asked.vtables:
         places = [elf.vaddr_of(offset) for offset in offsets]
         known = [place for place in places if place is not None]
         kind = ("", "", False)
@@ -211,69 +236,44 @@ def _kinds(loaded: Loaded, request: messages.AskKinds) -> messages.Kinds:
                 kind = kinds.of(Functions(*known))
         answer.append(kind)
     elf.release()
-    return messages.Kinds(request.request, answer)
+    return messages.Kinds(answer)
 
 
-_Ask = (
-    messages.AskFacts
-    | messages.AskFrames
-    | messages.AskUnwind
-    | messages.AddDebug
-    | messages.AskCode
-    | messages.AskPoints
-    | messages.AskKinds
-    | messages.AskTails
-)
 SHORT = 64
-"""Offsets in a frame request that goes before longer ones, and pairs in one for tail calls."""
+"""Addresses, or pairs of them, in a question that goes before longer ones."""
 
 
-def _rank(request: _Ask) -> tuple[int, int]:
-    turn = 0
-    if isinstance(request, messages.AskFrames):
-        turn = 1 + (len(request.offsets) > SHORT)
-    elif isinstance(request, messages.AskTails):
-        turn = 1 + (len(request.pairs) > SHORT)
-    elif isinstance(request, messages.AskCode | messages.AskKinds):
-        turn = 3
-    return turn, request.request
+def _names(parts: Sequence[object]) -> int:
+    return 1 + (len(parts) > SHORT)
 
 
-def _work(
-    modules: dict[int, Loaded], tails: TailCalls, request: _Ask, given: int | None
-) -> tuple[messages.Answer, int | None]:
-    if isinstance(request, messages.AskTails):
-        return _tails(modules, tails, request), None
-    loaded = modules.get(request.module)
-    if loaded is None:
-        raise FormatError(f"no module {request.module} was added")
-    if isinstance(request, messages.AddDebug):
-        if given is None:
-            raise FormatError(f"{request.name}: its descriptor did not arrive")
-        return _debug(loaded, request, given), None
-    if isinstance(request, messages.AskFacts):
-        return _facts(loaded, request), None
-    if isinstance(request, messages.AskFrames):
-        return _frames(loaded, request), None
-    if isinstance(request, messages.AskCode):
-        return _code(loaded, request), None
-    if isinstance(request, messages.AskPoints):
-        return _points(loaded, request), None
-    if isinstance(request, messages.AskKinds):
-        return _kinds(loaded, request), None
-    return _unwind(loaded, request)
+class Handler(NamedTuple):
+    """How one kind of question is answered."""
+
+    answer: Callable[[Files, Any], messages.Answer]
+    rank: Callable[[Any], int] = lambda _: 0
+    """Those with the lowest are answered first: what a run begins with, names, details."""
 
 
-def _answer(
-    modules: dict[int, Loaded],
-    tails: TailCalls,
-    request: _Ask,
-    given: int | None,
-    alarm: _Alarm,
-) -> tuple[messages.Answer, int | None]:
+HANDLERS: dict[type[messages.Question[Any]], Handler] = {
+    messages.AskUnwind: Handler(_unwind),
+    messages.AddDebug: Handler(_debug),
+    messages.AskFacts: Handler(_facts),
+    messages.AskPoints: Handler(_points),
+    messages.AskFrames: Handler(_frames, lambda asked: _names(asked.offsets)),
+    messages.AskTails: Handler(_tails, lambda asked: _names(asked.pairs)),
+    messages.AskCode: Handler(_code, lambda _: 3),
+    messages.AskKinds: Handler(_kinds, lambda _: 3),
+}
+
+
+# --------------------------------------------------------------------------- the work
+
+
+def _answer(files: Files, asked: messages.Question[Any], alarm: _Alarm) -> messages.Answer:
     alarm.arm()
     try:
-        answer = _work(modules, tails, request, given)
+        answer = HANDLERS[type(asked)].answer(files, asked)
         alarm.disarm()
     except HudError as why:
         text = str(why)
@@ -288,36 +288,42 @@ def _answer(
     else:
         return answer
     alarm.disarm()
-    return messages.Failed(request.request, text[:2000]), None
+    return messages.Failed(text[:2000])
+
+
+class _Waiting(NamedTuple):
+    """A question in the queue; ordered by rank, then as they came."""
+
+    rank: int
+    number: int
+    asked: messages.Question[Any]
+    given: int | None
 
 
 def _serve(sock: socket.socket) -> None:
-    """Answers requests until the parent hangs up."""
-    from hud.symbols.loaded import Loaded
-    from hud.symbols.tailcalls import TailCalls
-
-    modules: dict[int, Loaded] = {}
-    tails = TailCalls(modules)
+    """Answers questions until the parent hangs up."""
+    files = Files()
     alarm = _Alarm()
-    queue: list[tuple[tuple[int, int], _Ask, int | None]] = []
+    decode = messages.decoder(messages.Question)
+    queue: list[_Waiting] = []
     while True:
         while not queue or select.select([sock], [], [], 0)[0]:
             packet, descriptors = messages.receive(sock)
             if not packet:
                 return
-            request = messages.decode_request(messages.unpack(packet, descriptors))
-            brings = isinstance(request, messages.AddModule | messages.AddDebug)
+            number, asked = decode(messages.unpack(packet, descriptors))
+            brings = isinstance(asked, messages.AddModule | messages.AddDebug)
             given = descriptors.pop() if descriptors and brings else None
-            if isinstance(request, messages.AddModule):
-                modules[request.module] = Loaded(request.name, given)
-            else:
-                heapq.heappush(queue, (_rank(request), request, given))
             messages.close_all(descriptors)
-        _, asked, given = heapq.heappop(queue)
-        answer, body = _answer(modules, tails, asked, given, alarm)
-        if given is not None:
-            os.close(given)  # a map keeps its own
-        packet, spilled = messages.pack(answer)
-        owned = [fd for fd in (spilled, body) if fd is not None]
+            if isinstance(asked, messages.AddModule):
+                files.add(number, asked.name, given)
+            else:
+                rank = HANDLERS[type(asked)].rank(asked)
+                heapq.heappush(queue, _Waiting(rank, number, asked, given))
+        _, number, asked, files.given = heapq.heappop(queue)
+        answer = _answer(files, asked, alarm)
+        messages.close_all([] if files.given is None else [files.given])  # a map keeps its own
+        packet, spilled = messages.pack(number, answer)
+        owned = [] if spilled is None else [spilled]
         messages.send(sock, packet, owned)
         messages.close_all(owned)

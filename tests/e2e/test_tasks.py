@@ -18,7 +18,8 @@ from hud.model import Batch, TaskKind, TasksRead
 from hud.profiler.addresses import Addresses
 from hud.profiler.detection import Context, find_context
 from hud.profiler.tasks import Driving, TaskReader
-from hud.resolver.client import FactsReply, Resolver
+from hud.resolver.client import Resolver
+from hud.resolver.messages import AskFacts, Facts, Failed
 from hud.target.executable import open_mapping
 from hud.target.mappings import read_mappings
 from hud.target.threads import list_threads
@@ -101,27 +102,22 @@ class Eyes:
         self.reader = TaskReader(pid, self._addresses.modules, resolver)
         self.kinds: dict[int, TaskKind] = {}
 
-    def _facts(self, path: str) -> FactsReply:
+    def _facts(self, path: str) -> Facts:
         module = self._addresses.modules.module_of(path)
         assert module is not None
-        request = self._resolver.request_facts(module)
-        while True:
-            replies = self._resolver.wait(10)
-            self._addresses.take(replies)
-            for reply in replies:
-                if reply.request == request:
-                    assert isinstance(reply, FactsReply)
-                    return reply
+        found: list[Facts | Failed] = []
+        self._resolver.ask(AskFacts(module), found.append)
+        assert self._resolver.run_until(lambda: found, 60)
+        (facts,) = found
+        assert isinstance(facts, Facts)
+        return facts
 
     def look(self) -> TasksRead:
         """One reading, with the names of its types."""
         self.reader.note([])
         batch = Batch(time.monotonic_ns())
         self.reader.fill(batch, self.driving, 5_000_000)
-        until = time.monotonic() + 20
-        while self.reader.pending and time.monotonic() < until:
-            for reply in self._resolver.wait(1):
-                self.reader.take(reply)
+        self._resolver.run_until(lambda: not self.reader.pending, 20)
         more = Batch(batch.time_ns)
         self.reader.fill(more, self.driving, 5_000_000)
         self.kinds |= {kind.vtable: kind for kind in (*batch.task_kinds, *more.task_kinds)}

@@ -18,8 +18,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from hud.resolver.client import FramesReply, Resolver
+from hud.resolver.client import Resolver
 from hud.resolver.confinement import NICE
+from hud.resolver.messages import AskFrames, Failed, Frames
 from hud.symbols.elf import ElfFile
 from hud.symbols.module import Module
 from hud.symbols.unwind.bounds import Bounds
@@ -85,15 +86,15 @@ def ask_hud(binary: Path, *questions: Sequence[int]) -> list[Asked]:
     with Resolver() as resolver, binary.open("rb") as opened:
         module = resolver.add_module(opened.fileno(), str(binary))
         for offsets in questions:
-            request = resolver.request_frames(module, offsets)
-            while True:
-                reply = next(iter(resolver.wait(0.02)), None)
+            found: list[Frames | Failed] = []
+            resolver.ask(AskFrames(module, list(offsets)), found.append)
+            while not found:
+                resolver.run(0.02)
                 own = max(own, _memory(resolver.pid, "RssAnon", "RssShmem"))
-                if reply is not None:
-                    break
                 if time.monotonic() - began > PATIENCE_S:
                     raise SystemExit(f"bench: no answer within {PATIENCE_S:g} s")
-            if not isinstance(reply, FramesReply) or reply.request != request:
+            (reply,) = found
+            if isinstance(reply, Failed):
                 raise SystemExit(f"bench: hud's resolver says {reply}")
             now, cpu_s = time.monotonic(), resolver.cpu_ns() / 1e9
             calls = [

@@ -5,34 +5,28 @@ from __future__ import annotations
 import os
 import struct
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from hud.errors import TargetError
-from hud.model import Frame, Mapping, Stack
+from hud.model import Batch, Frame, Mapping, Stack
 from hud.probe import wire
 from hud.probe.probe import RawStack
 from hud.probe.unwind import UnwindTables
 from hud.profiler import addresses as module_under_test
 from hud.profiler import modules
-from hud.profiler.addresses import Addresses, Resolved, sites_of
+from hud.profiler.addresses import Addresses, sites_of
 from hud.profiler.cache import Cache
 from hud.profiler.modules import PAGE, _vaddr
-from hud.resolver.client import (
-    FailedReply,
-    FramesReply,
-    Reply,
-    Resolver,
-    TailsReply,
-    UnwindReply,
-)
+from hud.resolver.client import Resolver
+from hud.resolver.messages import AskFrames, AskTails, AskUnwind, Failed, Frames, Tails, Unwind
 from hud.symbols.facts import Recovered, UnwindTable
 from hud.target.mappings import read_mappings
 
+from ..resolver.asked import Asked
+
+PATIENCE_S = 60
 APP, LIB = 0x5555_0000_0000, 0x7FFF_0000_0000
 
 
@@ -42,66 +36,6 @@ def code(
     return Mapping(start, start + size, offset, True, path, "08:01", inode)
 
 
-@dataclass
-class Asked:
-    """A resolver that answers when the test says so."""
-
-    modules: dict[int, str] = field(default_factory=dict)
-    unwind: dict[int, int] = field(default_factory=dict)
-    """request -> module"""
-    frames: list[tuple[int, int, list[int]]] = field(default_factory=list)
-    """(request, module, offsets)"""
-    tails: list[tuple[int, list[tuple[int, int, int, int]]]] = field(default_factory=list)
-    """(request, pairs)"""
-    between: dict[tuple[int, int, int, int], list[Recovered]] = field(default_factory=dict)
-    """What tail calls removed, by pair."""
-    last: int = 0
-
-    def _next(self) -> int:
-        self.last += 1
-        return self.last
-
-    def add_module(self, fd: int, name: str) -> int:
-        os.fstat(fd)
-        number = self._next()
-        self.modules[number] = name
-        return number
-
-    def request_unwind(self, module: int) -> int:
-        request = self._next()
-        self.unwind[request] = module
-        return request
-
-    def request_frames(self, module: int, offsets: list[int]) -> int:
-        request = self._next()
-        self.frames.append((request, module, list(offsets)))
-        return request
-
-    def request_tails(self, pairs: list[tuple[int, int, int, int]]) -> int:
-        request = self._next()
-        self.tails.append((request, list(pairs)))
-        return request
-
-    def tails_only(self) -> list[Reply]:
-        """What ``between`` has for every pair asked since the last time."""
-        asked, self.tails = self.tails, []
-        return [
-            TailsReply(request, [self.between.get(pair, []) for pair in pairs])
-            for request, pairs in asked
-        ]
-
-    def answers(self) -> list[Reply]:
-        """Besides them one frame for every offset, called MODULE+OFFSET."""
-        asked, self.frames = self.frames, []
-        return self.tails_only() + [
-            FramesReply(
-                request,
-                [(Frame(0, function=f"{self.modules[module]}+{at:#x}"),) for at in offsets],
-            )
-            for request, module, offsets in asked
-        ]
-
-
 class World:
     """Addresses over mappings that the test may change."""
 
@@ -109,7 +43,9 @@ class World:
         self.mappings = list(mappings)
         self.reads = 0
         self.asked = Asked()
-        self.addresses = Addresses(self.asked, self._open, self._read, cache)  # type: ignore[arg-type]
+        self.between: dict[tuple[int, int, int, int], list[Recovered]] = {}
+        """What tail calls removed, by pair."""
+        self.addresses = Addresses(self.asked, self._open, self._read, cache)
         self.addresses.refresh()
 
     def _open(self, mapping: Mapping) -> int:
@@ -124,8 +60,37 @@ class World:
     def named(self, key: int, *pcs: int, stop: str = "") -> list[str]:
         """The functions of a stack once everything is answered."""
         known = {key: self.addresses.want(key, RawStack(pcs, stop))}
-        known |= dict(self.addresses.take(self.asked.answers()))
-        return functions(known[key])
+        return functions((known | self.answered())[key])
+
+    def filled(self) -> dict[int, Stack]:
+        """The stacks that have their names now."""
+        batch = Batch()
+        self.addresses.fill(batch)
+        return batch.stacks
+
+    def answer_tails(self) -> None:
+        """With what ``between`` has."""
+        self.asked.answer_all(
+            AskTails, lambda asked: Tails([self.between.get(pair, []) for pair in asked.pairs])
+        )
+
+    def answered(self) -> dict[int, Stack]:
+        """The stacks that are named once every frame is called MODULE+OFFSET."""
+        self.answer_tails()
+        self.asked.answer_all(AskFrames, self._frames)
+        return self.filled()
+
+    def _frames(self, asked: AskFrames) -> Frames:
+        path = self.asked.modules[asked.module]
+        return Frames([(Frame(0, function=f"{path}+{at:#x}"),) for at in asked.offsets])
+
+    def offsets(self) -> list[list[int]]:
+        """Of the questions for frames that have no answer."""
+        return [list(one.offsets) for one in self.asked.all(AskFrames)]
+
+    def pairs(self) -> list[list[tuple[int, int, int, int]]]:
+        """Of those for tail calls."""
+        return [one.pairs for one in self.asked.all(AskTails)]
 
 
 def functions(stack: Stack) -> list[str]:
@@ -140,7 +105,7 @@ def world() -> World:
 
 def test_modules_are_handed_over_once(world: World) -> None:
     assert list(world.asked.modules.values()) == ["/app", "/lib/libc.so"]
-    assert list(world.asked.unwind.values()) == list(world.asked.modules)
+    assert [one.module for one in world.asked.all(AskUnwind)] == list(world.asked.modules)
     world.addresses.refresh()
     assert world.reads == 2
     assert len(world.asked.modules) == 2
@@ -161,10 +126,10 @@ def test_callers_are_looked_up_one_byte_before_their_return_address(world: World
     stack = world.addresses.want(5, RawStack((LIB + 0x10, APP + 0x20, APP + 0x30), ""))
     assert stack == Stack((LIB + 0x10, APP + 0x20, APP + 0x30), True)
     app, lib = world.asked.modules
-    asked = sorted((module, offsets) for _, module, offsets in world.asked.frames)
+    asked = sorted((one.module, one.offsets) for one in world.asked.all(AskFrames))
     assert asked == [(app, [0x101F, 0x102F]), (lib, [0x1010])]
     assert world.addresses.pending_stacks == 1
-    ((key, named),) = world.addresses.take(world.asked.answers())
+    ((key, named),) = world.answered().items()
     assert key == 5
     assert named.frames == (
         Frame(LIB + 0x10, function="/lib/libc.so+0x1010"),
@@ -190,18 +155,18 @@ def test_known_stacks_are_named_at_once(world: World) -> None:
     again = world.addresses.want(2, RawStack(pcs, "unreadable stack memory"))
     assert functions(again) == ["/app+0x1001", "/app+0x1001", "/app+0x1002"]
     assert (again.complete, again.stop) == (False, "unreadable stack memory")
-    assert world.asked.frames == []
+    assert world.offsets() == []
     # another innermost frame under the same callers asks for that one only
     world.addresses.want(3, RawStack((APP + 9, *pcs[1:]), ""))
-    assert [offsets for _, _, offsets in world.asked.frames] == [[0x1009]]
+    assert world.offsets() == [[0x1009]]
 
 
 def test_site_that_is_asked_for_is_not_asked_again(world: World) -> None:
     world.addresses.want(1, RawStack((APP + 1, APP + 2), ""))
     world.addresses.want(2, RawStack((APP + 1, APP + 2, APP + 3), ""))
-    assert [offsets for _, _, offsets in world.asked.frames] == [[0x1001, 0x1001], [0x1002]]
-    done = world.addresses.take(world.asked.answers())
-    assert {key: len(stack.frames or ()) for key, stack in done} == {1: 2, 2: 3}
+    assert world.offsets() == [[0x1001, 0x1001], [0x1002]]
+    done = world.answered()
+    assert {key: len(stack.frames or ()) for key, stack in done.items()} == {1: 2, 2: 3}
 
 
 def test_questions_are_small_and_in_the_order_of_the_stacks(
@@ -212,10 +177,10 @@ def test_questions_are_small_and_in_the_order_of_the_stacks(
         pcs = tuple(APP + first + n for n in (4, 2, 8))
         world.addresses.want(key, RawStack(pcs, ""), ask=False)
     world.addresses.ask_wanted()
-    asked = [offsets for _, _, offsets in world.asked.frames]
-    assert asked == [[0x1071, 0x1074, 0x1077], [0x1011, 0x1014, 0x1017]]
-    tails, first, _ = world.asked.answers()
-    assert [key for key, _ in world.addresses.take([first, tails])] == [1]
+    assert world.offsets() == [[0x1071, 0x1074, 0x1077], [0x1011, 0x1014, 0x1017]]
+    world.answer_tails()
+    world.asked.answer(AskFrames, Frames([(Frame(0, "f"),)] * 3))
+    assert list(world.filled()) == [1]
 
 
 def test_names_are_kept_for_the_next_run(tmp_path: Path) -> None:
@@ -226,8 +191,8 @@ def test_names_are_kept_for_the_next_run(tmp_path: Path) -> None:
     world.addresses.keep_names()
     again = World(code(APP, "/app"), cache=cache)
     again.addresses.want(1, RawStack((APP + 0x20, APP + 0x30), ""))
-    assert (again.asked.frames, again.asked.tails) == ([], [])
-    ((_, stack),) = again.addresses.take([])
+    assert again.offsets() == again.pairs() == []
+    (stack,) = again.filled().values()
     assert functions(stack) == names == ["/app+0x1020", "/app+0x102f"]
     assert stack.frames is not None
     assert (stack.frames[0].address, stack.frames[0].module) == (APP + 0x20, "/app")
@@ -237,19 +202,18 @@ def test_names_are_kept_for_the_next_run(tmp_path: Path) -> None:
     third = World(code(APP, "/app"), cache=cache)
     third.addresses.want(1, RawStack((APP + 0x20, APP + 0x30), ""))
     third.addresses.want(2, RawStack((APP + 0x40,), ""))
-    assert third.asked.frames == []
+    assert third.offsets() == []
 
 
 def test_names_that_could_not_be_had_are_asked_for_again(tmp_path: Path) -> None:
     cache = Cache(tmp_path / "hud" / "modules")
     world = World(code(APP, "/app"), cache=cache)
     world.addresses.want(1, RawStack((APP + 0x20,), ""))
-    ((request, _, _),) = world.asked.frames
-    world.addresses.take([FramesReply(request, [(Frame(0, module="/app", offset=0x20),)])])
+    world.asked.answer(AskFrames, Frames([(Frame(0, module="/app", offset=0x20),)]))
     world.addresses.keep_names()
     again = World(code(APP, "/app"), cache=cache)
     again.addresses.want(1, RawStack((APP + 0x20,), ""))
-    assert [offsets for _, _, offsets in again.asked.frames] == [[0x1020]]
+    assert again.offsets() == [[0x1020]]
 
 
 def test_damaged_names_count_as_absent(tmp_path: Path) -> None:
@@ -265,19 +229,21 @@ def test_damaged_names_count_as_absent(tmp_path: Path) -> None:
 
 def test_stack_waits_for_all_its_modules(world: World) -> None:
     world.addresses.want(1, RawStack((APP + 1, LIB + 2), ""))
-    first, second, third = world.asked.answers()
-    assert world.addresses.take([first]) == []
-    assert world.addresses.take([second]) == []
-    assert [key for key, _ in world.addresses.take([third])] == [1]
+    world.answer_tails()
+    assert world.filled() == {}
+    world.asked.answer(AskFrames, Frames([(Frame(0, "f"),)]))
+    assert world.filled() == {}
+    world.asked.answer(AskFrames, Frames([(Frame(0, "g"),)]))
+    assert list(world.filled()) == [1]
 
 
 def test_inlined_calls(world: World) -> None:
     world.addresses.want(1, RawStack((APP + 1, APP + 2), ""))
-    ((request, _, offsets),) = world.asked.frames
-    assert offsets == [0x1001, 0x1001]
+    assert world.offsets() == [[0x1001, 0x1001]]
     inline = (Frame(0, function="f", inlined=True), Frame(0, function="g"))
-    answer = FramesReply(request, [inline, (Frame(0, "h"),)])
-    ((_, stack),) = world.addresses.take([*world.asked.tails_only(), answer])
+    world.answer_tails()
+    world.asked.answer(AskFrames, Frames([inline, (Frame(0, "h"),)]))
+    (stack,) = world.filled().values()
     assert stack.frames is not None
     assert [frame.address for frame in stack.frames].count(APP + 1) + 1 == len(stack.frames)
 
@@ -291,7 +257,7 @@ def test_addresses_without_a_module_keep_what_is_known_of_them() -> None:
     assert world.addresses.notes == ["/secret: permission denied"]
     pcs = (LIB + 0x10, 0x1234, 0xDEAD_0000, 0, (1 << 64) - 1)
     world.addresses.want(1, RawStack(pcs, "no unwind rule"))
-    ((_, stack),) = world.addresses.take([])
+    (stack,) = world.filled().values()
     assert stack.frames == (
         Frame(LIB + 0x10, module="/secret", offset=0x1010),
         Frame(0x1234, offset=0x233),
@@ -299,13 +265,13 @@ def test_addresses_without_a_module_keep_what_is_known_of_them() -> None:
         Frame(0),
         Frame((1 << 64) - 1),
     )
-    assert world.asked.frames == []
+    assert world.offsets() == []
 
 
 def test_refused_names_keep_module_and_offset(world: World) -> None:
     world.addresses.want(1, RawStack((APP + 1,), ""))
-    ((request, _, _),) = world.asked.frames
-    ((_, stack),) = world.addresses.take([FailedReply(request, "it died")])
+    world.asked.answer(AskFrames, Failed("it died"))
+    (stack,) = world.filled().values()
     assert stack.frames == (Frame(APP + 1, module="/app", offset=0x1001),)
     assert world.addresses.notes == ["/app: it died"]
     assert world.addresses.unnamed == 1
@@ -313,23 +279,13 @@ def test_refused_names_keep_module_and_offset(world: World) -> None:
 
 def test_short_answer_leaves_nobody_waiting(world: World) -> None:
     world.addresses.want(1, RawStack((APP + 1, APP + 0x20), ""))
-    ((request, _, _),) = world.asked.frames
-    answer = FramesReply(request, [(Frame(0, function="f"),)])
-    ((_, stack),) = world.addresses.take([*world.asked.tails_only(), answer])
+    world.answer_tails()
+    world.asked.answer(AskFrames, Frames([(Frame(0, function="f"),)]))
+    (stack,) = world.filled().values()
     assert stack.frames == (
         Frame(APP + 1, function="f"),
         Frame(APP + 0x20, module="/app", offset=0x101F),
     )
-
-
-def test_answers_to_nothing_are_ignored(world: World) -> None:
-    strangers = [
-        FramesReply(999, [(Frame(0, function="f"),)]),
-        UnwindReply(998, [], None, ""),
-        FailedReply(997, "no"),
-    ]
-    assert world.addresses.take(strangers) == []
-    assert world.addresses.notes == []
 
 
 def test_library_that_is_replaced_at_the_same_addresses(world: World) -> None:
@@ -341,12 +297,11 @@ def test_library_that_is_replaced_at_the_same_addresses(world: World) -> None:
 
 def test_answer_about_a_replaced_library_is_not_believed(world: World) -> None:
     world.addresses.want(1, RawStack((LIB + 1,), ""))
-    late = world.asked.answers()
     world.mappings[1] = code(LIB, "/lib/other.so", inode=3)
     world.addresses.refresh()
-    assert world.addresses.take(late) == []
-    done = dict(world.addresses.take(world.asked.answers()))
-    assert functions(done[1]) == ["/lib/other.so+0x1001"]
+    world.asked.answer(AskFrames, Frames([(Frame(0, "of another library"),)]))
+    assert world.filled() == {}
+    assert functions(world.answered()[1]) == ["/lib/other.so+0x1001"]
 
 
 def test_waiting_stack_keeps_all_its_names_when_a_library_goes(world: World) -> None:
@@ -354,7 +309,7 @@ def test_waiting_stack_keeps_all_its_names_when_a_library_goes(world: World) -> 
     world.addresses.want(2, RawStack((LIB + 1, APP + 2), ""))  # APP + 2 is known already
     del world.mappings[1]
     world.addresses.refresh()
-    done = dict(world.addresses.take(world.asked.answers()))
+    done = world.answered()
     assert functions(done[2]) == ["", "/app+0x1001"]
     assert world.addresses.pending_stacks == 0
 
@@ -368,7 +323,7 @@ def test_library_loaded_later_names_the_stacks_that_met_it(world: World) -> None
     world.mappings.append(code(new, "/lib/plugin.so", inode=7))
     world.addresses.refresh()
     assert world.addresses.modules.knows((new + 1, APP + 1))
-    done = dict(world.addresses.take(world.asked.answers()))
+    done = world.answered()
     assert {key: functions(stack) for key, stack in done.items()} == {
         1: ["/lib/plugin.so+0x1001", "/app+0x1000"],
         2: ["/lib/plugin.so+0x1001", "/app+0x1000"],
@@ -378,11 +333,10 @@ def test_library_loaded_later_names_the_stacks_that_met_it(world: World) -> None
 def test_exec_forgets_everything(world: World) -> None:
     world.named(1, APP + 1)
     world.addresses.want(2, RawStack((APP + 0x77,), ""))
-    late = world.asked.answers()
     world.addresses.clear()
     assert (world.addresses.pending_stacks, world.addresses.modules.pending_unwind) == (0, 0)
     assert not world.addresses.modules.knows((APP + 1,))
-    assert world.addresses.take(late) == []
+    assert world.answered() == {}
     world.mappings[:] = [code(APP, "/next", inode=5)]
     world.addresses.refresh()
     assert world.named(1, APP + 1) == ["/next+0x1001"]
@@ -397,7 +351,7 @@ def test_names_have_a_bound_and_nobody_waits_for_ever(
         world.addresses.want(number, RawStack(pcs, ""))
         done: dict[int, Stack] = {}
         for _ in range(3):
-            done |= dict(world.addresses.take(world.asked.answers()))
+            done |= world.answered()
         assert "" not in functions(done[number])
         assert world.addresses.pending_stacks == 0
 
@@ -434,9 +388,9 @@ class Kernel:
         )
 
 
-def unwind_answers(world: World, base: int = 0) -> list[UnwindReply]:
-    asked, world.asked.unwind = world.asked.unwind, {}
-    return [UnwindReply(request, [(0, 0, 0x20000)], table(base), "") for request in asked]
+def answer_unwind(world: World, base: int = 0) -> None:
+    world.asked.answer_all(AskUnwind, lambda _: Unwind([(0, 0, 0x20000)], table(base), ""))
+    assert world.filled() == {}
 
 
 def biases(kernel: Kernel) -> list[tuple[int, int]]:
@@ -451,12 +405,12 @@ def test_tables_go_to_the_kernel_whenever_they_come(world: World, early: bool) -
     kernel = Kernel()
     assert world.addresses.modules.pending_unwind == 2
     if early:
-        world.addresses.take(unwind_answers(world))
+        answer_unwind(world)
         world.addresses.modules.use_tables(kernel.tables)
     else:
         world.addresses.modules.use_tables(kernel.tables)
         assert biases(kernel) == []
-        world.addresses.take(unwind_answers(world))
+        answer_unwind(world)
     assert world.addresses.modules.pending_unwind == 0
     # mapped from file offset 0x1000, where the vaddr is 0x1000
     assert biases(kernel) == [(APP, APP - 0x1000), (LIB, LIB - 0x1000)]
@@ -465,7 +419,7 @@ def test_tables_go_to_the_kernel_whenever_they_come(world: World, early: bool) -
 def test_library_that_goes_leaves_the_kernel(world: World) -> None:
     kernel = Kernel()
     world.addresses.modules.use_tables(kernel.tables)
-    world.addresses.take(unwind_answers(world))
+    answer_unwind(world)
     del world.mappings[1]
     world.addresses.refresh()
     assert [start for start, _ in biases(kernel)] == [APP]
@@ -473,21 +427,20 @@ def test_library_that_goes_leaves_the_kernel(world: World) -> None:
     world.mappings.append(code(LIB + 0x10000, "/lib/libc.so", inode=2))
     world.addresses.refresh()
     assert [start for start, _ in biases(kernel)] == [APP, LIB + 0x10000]
-    assert world.asked.unwind == {}
+    assert world.asked.all(AskUnwind) == []
 
 
 def test_base_of_the_table(world: World) -> None:
     kernel = Kernel()
     world.addresses.modules.use_tables(kernel.tables)
-    world.addresses.take(unwind_answers(world, base=0x400))
+    answer_unwind(world, base=0x400)
     assert biases(kernel)[0] == (APP, APP - 0x1000 + 0x400)
 
 
 def test_module_without_rules_and_one_that_failed_are_told(world: World) -> None:
     kernel = Kernel()
     world.addresses.modules.use_tables(kernel.tables)
-    first, second = world.asked.unwind
-    world.addresses.take([UnwindReply(first, [], None, "no .eh_frame"), FailedReply(second, "no")])
+    world.asked.answer(AskUnwind, Unwind([], None, "no .eh_frame"), Failed("no"))
     assert world.addresses.notes == ["/app: no .eh_frame", "/lib/libc.so: no"]
     assert biases(kernel) == []
 
@@ -496,9 +449,9 @@ def test_module_without_rules_and_one_that_failed_are_told(world: World) -> None
 def test_table_without_room_is_told(world: World, early: bool) -> None:
     kernel = Kernel(rows=3)
     if early:
-        world.addresses.take(unwind_answers(world))
+        answer_unwind(world)
     world.addresses.modules.use_tables(kernel.tables)
-    world.addresses.take(unwind_answers(world))
+    answer_unwind(world)
     assert world.addresses.notes == ["/lib/libc.so: no room for its unwind rules"]
     assert [start for start, _ in biases(kernel)] == [APP]
 
@@ -537,7 +490,7 @@ def nap_between(world: World) -> None:
         Frame(0, "nap", module="/app", recovered=True),
     )
     pair = app, 0x101F, lib, 0x1010
-    world.asked.between[pair] = [Recovered(app, 0x1100, nap)]
+    world.between[pair] = [Recovered(app, 0x1100, nap)]
 
 
 SLEEPS = LIB + 0x10, APP + 0x20, APP + 0x30
@@ -558,27 +511,22 @@ def test_frames_that_tail_calls_removed_are_put_back(world: World) -> None:
     nap_between(world)
     world.addresses.want(1, RawStack(SLEEPS, ""))
     app, lib = world.asked.modules
-    assert [pairs for _, pairs in world.asked.tails] == [
-        [(app, 0x101F, lib, 0x1010), (app, 0x102F, app, 0x101F)]
-    ]
-    ((_, stack),) = world.addresses.take(world.asked.answers())
+    assert world.pairs() == [[(app, 0x101F, lib, 0x1010), (app, 0x102F, app, 0x101F)]]
+    (stack,) = world.answered().values()
     assert told(stack) == TOLD
     assert stack.addresses == SLEEPS
     # the callers are known now, and what is between them and the innermost frame is not theirs
     world.addresses.want(2, RawStack((LIB + 0x18, *SLEEPS[1:]), ""))
-    ((_, pairs),) = world.asked.tails
-    assert pairs == [(app, 0x101F, lib, 0x1018)]
-    ((_, other),) = world.addresses.take(world.asked.answers())
+    assert world.pairs() == [[(app, 0x101F, lib, 0x1018)]]
+    (other,) = world.answered().values()
     assert told(other) == [(LIB + 0x18, "/lib/libc.so+0x1018"), *TOLD[3:]]
     assert told(world.addresses.want(3, RawStack(SLEEPS, ""))) == TOLD
 
 
 def test_refused_tail_calls_cost_only_themselves(world: World) -> None:
     world.addresses.want(1, RawStack(SLEEPS, ""))
-    ((request, _),) = world.asked.tails
-    world.asked.tails.clear()
-    replies = [*world.asked.answers(), FailedReply(request, "it died")]
-    ((_, stack),) = world.addresses.take(replies)
+    world.asked.answer(AskTails, Failed("it died"))
+    (stack,) = world.answered().values()
     assert told(stack) == [TOLD[0], *TOLD[3:]]
     assert world.addresses.notes == ["frames that tail calls removed are not told: it died"]
 
@@ -588,17 +536,17 @@ def test_tail_calls_are_kept_for_the_next_run(tmp_path: Path) -> None:
     world = World(code(APP, "/app"), cache=Cache(tmp_path / "hud" / "modules"))
     (app,) = world.asked.modules
     nap = Recovered(app, 0x1100, (Frame(0, "nap", module="/app", recovered=True),))
-    world.asked.between[app, 0x101F, app, 0x1010] = [nap]
+    world.between[app, 0x101F, app, 0x1010] = [nap]
     world.addresses.want(1, sleeps)
-    world.addresses.take(world.asked.answers())
+    world.answered()
     world.addresses.keep_names()
     again = World(code(APP, "/app"), cache=Cache(tmp_path / "hud" / "modules"))
     again.addresses.want(1, sleeps)
-    assert (again.asked.tails, again.asked.frames) == ([], [])
-    ((_, stack),) = again.addresses.take([])
+    assert again.pairs() == again.offsets() == []
+    (stack,) = again.filled().values()
     assert told(stack)[1] == (APP + 0x100, "nap")
     again.addresses.want(2, RawStack((APP + 0x18, APP + 0x20), ""))
-    assert len(again.asked.tails) == 1
+    assert len(again.pairs()) == 1
 
 
 # --------------------------------------------------------------------------- the real resolver
@@ -615,36 +563,30 @@ def test_names_of_this_process_from_the_real_resolver() -> None:
         addresses = Addresses(resolver, open_mapping, lambda: mine)
         addresses.refresh()
         addresses.want(1, RawStack((pc, 0x10), "no unwind rule"))
-        done = until(lambda: addresses.take(resolver.wait(0.5)), lambda found: found)
-        ((key, stack),) = done
-        assert key == 1
+        (stack,) = named(resolver, addresses, 1)
         assert stack.frames is not None
         assert stack.frames[0].module == path
         assert stack.frames[0].address == pc
         assert stack.frames[-1] == Frame(0x10)
-        until(
-            lambda: addresses.take(resolver.wait(0.5)),
-            lambda _: not addresses.modules.pending_unwind,
-        )
+        assert resolver.run_until(lambda: not addresses.modules.pending_unwind, PATIENCE_S)
         assert addresses.notes == []
 
         # a dead resolver costs names, and is said once for each request
         os.kill(resolver.pid, 9)
         addresses.want(2, RawStack((pc + 8,), ""))
-        done = until(lambda: addresses.take(resolver.wait(0.5)), lambda found: found)
-        assert [resolved.key for resolved in done] == [2]
-        assert done[0].stack.frames is not None
-        assert [(f.module, f.address) for f in done[0].stack.frames] == [(path, pc + 8)]
+        (stack,) = named(resolver, addresses, 2)
+        assert stack.frames is not None
+        assert [(f.module, f.address) for f in stack.frames] == [(path, pc + 8)]
         assert addresses.unnamed == 1
         assert "SIGKILL" in addresses.notes[0]
 
 
-def until(
-    take: Callable[[], list[Resolved]], enough: Callable[[list[Resolved]], object]
-) -> list[Resolved]:
-    found: list[Resolved] = []
-    end = time.monotonic() + 60
-    while not enough(found):
-        assert time.monotonic() < end
-        found += take()
-    return found
+def named(resolver: Resolver, addresses: Addresses, key: int) -> list[Stack]:
+    batch = Batch()
+
+    def done() -> bool:
+        addresses.fill(batch)
+        return key in batch.stacks
+
+    assert resolver.run_until(done, PATIENCE_S)
+    return list(batch.stacks.values())

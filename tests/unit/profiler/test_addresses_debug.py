@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hud.model import Mapping
+from hud.model import Batch, Mapping
 from hud.probe import wire
 from hud.probe.probe import RawStack
 from hud.probe.unwind import UnwindTables
@@ -16,8 +16,10 @@ from hud.profiler.addresses import Addresses
 from hud.profiler.cache import Cache
 from hud.profiler.debugfiles import DebugFiles
 from hud.profiler.debuginfo import DebugInfo
-from hud.resolver.client import FactsReply, Resolver
+from hud.resolver.client import Resolver
+from hud.resolver.messages import AskFacts, Facts
 
+from ..resolver.asked import ask
 from ..symbols import elfbuild as b
 from ..symbols.elfbuild import TEXT, Sec, Sym
 from ..symbols.test_dwarf_split import dwo, make
@@ -60,20 +62,27 @@ class World:
     def _read(self) -> list[Mapping]:
         return [Mapping(START, START + 0x1000, TEXT, True, "/opt/app", "08:01", 1)]
 
-    def settle(self) -> None:
-        while self.resolver.pending:
-            replies = self.resolver.wait(PATIENCE_S)
-            assert replies, "no answer"
-            self.addresses.take(replies)
+    def settle(self) -> bool:
+        """Whether better names came while all was answered."""
+        better = False
+
+        def done() -> bool:
+            nonlocal better
+            better |= self.addresses.fill(Batch())
+            return not self.resolver.pending()
+
+        assert self.resolver.run_until(done, PATIENCE_S)
+        return better
 
     def names(self, *addresses: int) -> list[str]:
-        stack = self.addresses.want(1, RawStack(addresses, ""))
-        while stack.frames is None:
-            replies = self.resolver.wait(PATIENCE_S)
-            assert replies, "no answer"
-            done = dict(self.addresses.take(replies))
-            stack = done.get(1, stack)
-        return [frame.raw for frame in stack.frames]
+        batch = Batch(stacks={1: self.addresses.want(1, RawStack(addresses, ""))})
+
+        def done() -> bool:
+            self.addresses.fill(batch)
+            return batch.stacks[1].frames is not None
+
+        assert self.resolver.run_until(done, PATIENCE_S)
+        return [frame.raw for frame in batch.stacks[1].frames or ()]
 
 
 EH_FRAME = Sec(".eh_frame", bytes(4), addr=0x9000)
@@ -90,10 +99,8 @@ def test_a_second_start_asks_for_nothing(tmp_path: Path, resolver: Resolver) -> 
     cold.settle()
     assert cold.addresses.modules.is_begun(number)
     assert cold.addresses.modules.known_facts(number) is None
-    request = resolver.request_facts(number)
-    (facts,) = resolver.wait(PATIENCE_S)
-    assert isinstance(facts, FactsReply)
-    assert facts.request == request
+    facts = ask(resolver, AskFacts(number))
+    assert isinstance(facts, Facts)
     cold.addresses.modules.keep_facts(number, facts)
 
     warm = World(tmp_path, resolver, program)
@@ -105,7 +112,7 @@ def test_a_second_start_asks_for_nothing(tmp_path: Path, resolver: Resolver) -> 
     warm.addresses.modules.use_tables(tables)
     warm.addresses.refresh()
     assert warm.addresses.modules.pending_unwind == 0
-    assert resolver.pending == 0
+    assert resolver.pending() == 0
     number = warm.addresses.modules.module_of("/opt/app")
     assert number is not None
     assert number in tables
@@ -155,6 +162,5 @@ def test_names_asked_before_the_debug_file_came_are_asked_again(
     world.addresses.refresh()
     # before the module has said what it is
     world.addresses.want(5, RawStack((START,), ""))
-    world.settle()
-    assert world.addresses.improved
+    assert world.settle()
     assert world.names(START) == ["late"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hud.profiler import remembered
 from hud.profiler.cache import MAGIC, Cache
-from hud.resolver.client import FactsReply, UnwindReply
+from hud.resolver.messages import Facts, Unwind
 from hud.symbols.facts import ModuleFacts, UnwindTable
 from hud.symbols.unwind.table import build_table
 
@@ -161,12 +161,12 @@ SEGMENTS = [(0x1000, 0, 0x500), (0x3000, 0x2000, 0x800)]
 
 
 def test_an_unwind_table_comes_back(cache: Cache) -> None:
-    reply = UnwindReply(7, SEGMENTS, TABLE, "a note", "abcd", "x.debug", True)
+    reply = Unwind(SEGMENTS, TABLE, "a note", "abcd", "x.debug", True)
     remembered.store_unwind(cache, "k", reply)
     known = remembered.load_unwind(cache, "k")
-    assert known == UnwindReply(0, SEGMENTS, TABLE, "a note", "abcd", "x.debug", True)
-    remembered.store_unwind(cache, "n", UnwindReply(7, [], None, "no .eh_frame"))
-    assert remembered.load_unwind(cache, "n") == UnwindReply(0, [], None, "no .eh_frame")
+    assert known == Unwind(SEGMENTS, TABLE, "a note", "abcd", "x.debug", True)
+    remembered.store_unwind(cache, "n", Unwind([], None, "no .eh_frame"))
+    assert remembered.load_unwind(cache, "n") == Unwind([], None, "no .eh_frame")
     assert remembered.load_unwind(cache, "absent") is None
 
 
@@ -193,7 +193,7 @@ def test_a_table_that_does_not_hold_together(cache: Cache, tmp_path: Path) -> No
         fields = {name: getattr(good, name) for name in good.__slots__}
         bad = UnwindTable(**{**fields, **change})  # type: ignore[arg-type]
         assert not remembered.is_sound(bad), change
-        remembered.store_unwind(cache, "k", UnwindReply(1, [], bad, ""))
+        remembered.store_unwind(cache, "k", Unwind([], bad, ""))
         assert remembered.load_unwind(cache, "k") is None
         assert not (tmp_path / "hud/modules/k.unwind").exists()
 
@@ -210,12 +210,12 @@ def test_facts_come_back_with_the_same_debug_files_only(cache: Cache) -> None:
         *("app", "abcd", "x86_64", True, ((0, 0, 1, 5),), None, (("C", 1, 2),)),
         *(True, False, (4, 5), True, "", ("a note",)),
     )
-    reply = FactsReply(3, facts, {"tokio": "1.47.1"}, ("1.47.1",))
+    reply = Facts(facts, {"tokio": "1.47.1"}, ("1.47.1",))
     place = (1, 2, 3, 4)
     remembered.store_facts(cache, "k", (place,), reply)
     assert remembered.load_facts(cache, "k", ()) is None
-    assert remembered.load_facts(cache, "k", (place,)) == FactsReply(
-        0, facts, {"tokio": "1.47.1"}, ("1.47.1",)
+    assert remembered.load_facts(cache, "k", (place,)) == Facts(
+        facts, {"tokio": "1.47.1"}, ("1.47.1",)
     )
     cache.store("k", "facts", b"\x93\x01\x02\x03")
     assert remembered.load_facts(cache, "k", ()) is None

@@ -22,9 +22,11 @@ from hud.profiler.debugfiles import (
     separate_paths,
 )
 from hud.profiler.debuginfo import DebugInfo, Identity
-from hud.resolver.client import DebugReply, FailedReply, FramesReply, Reply, Resolver
+from hud.resolver.client import Resolver
 from hud.resolver.download import Downloads
+from hud.resolver.messages import AskFrames, Frames
 
+from ..resolver.asked import ask
 from ..symbols import elfbuild as b
 from ..symbols.elfbuild import TEXT, Sec, Sym
 from ..symbols.test_dwarf_split import PLACES, dwo, dwp, make
@@ -68,24 +70,17 @@ class World:
         with (self.root / path.lstrip("/")).open("rb") as file:
             return self.resolver.add_module(file.fileno(), path)
 
-    def pump(self, info: DebugInfo, request: int = 0) -> tuple[bool, Reply | None]:
-        """All answers taken; was something better, and the answer to ``request``."""
-        better, found = False, None
-        while self.resolver.pending:
-            replies = self.resolver.wait(PATIENCE_S)
-            assert replies, "no answer"
-            for reply in replies:
-                if reply.request == request:
-                    found = reply
-                elif isinstance(reply, DebugReply | FailedReply):
-                    better |= info.take(reply)
-        return better, found
+    def pump(self, info: DebugInfo) -> bool:
+        """All answers taken; was something better?"""
+        assert self.resolver.run_until(lambda: not self.resolver.pending(), PATIENCE_S)
+        better, info.better = info.better, False
+        return better
 
     def names(self, info: DebugInfo, module: int, vaddr: int = TEXT) -> list[str]:
-        request = self.resolver.request_frames(module, [vaddr])
-        _, reply = self.pump(info, request)
-        assert isinstance(reply, FramesReply)
-        return [frame.raw for frame in reply.frames[0]]
+        answer = ask(self.resolver, AskFrames(module, [vaddr]))
+        self.pump(info)
+        assert isinstance(answer, Frames)
+        return [frame.raw for frame in answer.frames[0]]
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +160,7 @@ def test_a_build_id_directory_of_the_host(world: World) -> None:
     info = world.info()
     info.begin(module, Identity("/opt/app", BUILD_ID, "", False))
     assert len(info.places(module)) == 2
-    assert world.pump(info)[0]
+    assert world.pump(info)
     assert world.names(info, module) == ["right"]
     assert info.unused() == []
 
@@ -178,7 +173,7 @@ def test_a_debug_link(world: World) -> None:
     module = world.module("/opt/app", program)
     info = world.info()
     info.begin(module, Identity("/opt/app", "", "app.debug", False))
-    assert world.pump(info)[0]
+    assert world.pump(info)
     assert world.names(info, module) == ["linked"]
 
 
@@ -207,9 +202,8 @@ def test_split_debug_info(package: bool, world: World) -> None:
     module = world.module("/opt/app", made.program)
     info = world.info()
     info.begin(module, Identity("/opt/app", "", "", True))
-    request = world.resolver.request_frames(module, list(PLACES))
-    _, reply = world.pump(info, request)
-    assert isinstance(reply, FramesReply)
+    reply = ask(world.resolver, AskFrames(module, list(PLACES)))
+    assert isinstance(reply, Frames)
     assert info.fetch_objects(module, reply.objects, 0)
     assert world.names(info, module, TEXT + 0x44) == ["inner", "outer"]
     assert info.notes == []
@@ -256,8 +250,8 @@ def downloads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Downloads]:
 def _until_offered(info: DebugInfo, world: World) -> bool:
     for _ in range(PATIENCE_S * 100):
         info.poll()
-        if world.resolver.pending:
-            return world.pump(info)[0]
+        if world.resolver.pending():
+            return world.pump(info)
         threading.Event().wait(0.01)
     return False
 
@@ -274,7 +268,7 @@ def test_debuginfod_and_its_cache(world: World, downloads: Downloads) -> None:
     again = world.module("/opt/app", b.elf([NOTE]))
     info = world.info(downloads=downloads)
     info.begin(again, Identity("/opt/app", BUILD_ID, "", False))
-    assert world.pump(info)[0]
+    assert world.pump(info)
     assert world.names(info, again) == ["fetched"]
     assert len(Server.asked) == 1
 

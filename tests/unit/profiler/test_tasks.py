@@ -19,9 +19,11 @@ from hud.profiler.debugfiles import Place
 from hud.profiler.modules import Module
 from hud.profiler.tasks import PATIENCE, Driving, TaskReader
 from hud.profiler.types import KeptTypes
-from hud.resolver.client import FailedReply, KindsReply
+from hud.resolver.messages import AskKinds, Failed, Kinds
 from hud.runtime.blocks import Block
 from hud.runtime.context import LAYOUTS, layout_of
+
+from ..resolver.asked import Asked
 
 LAYOUT = next(layout_of(row, Block(0, 0, 80), 0, "") for row in LAYOUTS if row.last == (1, 54))
 TID = 77
@@ -77,18 +79,9 @@ class Modules:
         return Module(3, "/app", key=self.key), address - 0x800
 
 
-class Resolver:
-    def __init__(self) -> None:
-        self.asked: list[tuple[int, object]] = []
-
-    def request_kinds(self, module: int, vtables: object) -> int:
-        self.asked.append((module, vtables))
-        return len(self.asked)
-
-
 @contextmanager
-def reader(cache: Cache | None = None) -> Iterator[tuple[TaskReader, Resolver]]:
-    resolver = Resolver()
+def reader(cache: Cache | None = None) -> Iterator[tuple[TaskReader, Asked]]:
+    resolver = Asked()
     modules = Modules(cache or Cache(None), "k" if cache is not None else "")
     opened = TaskReader(os.getpid(), modules, resolver)  # type: ignore[arg-type]
     try:
@@ -121,26 +114,26 @@ def test_what_a_batch_is_told() -> None:
         assert batch.tasks.pool_threads == -1, "there is no pool here"
         assert batch.task_kinds == [TaskKind(runtime.at(VTABLE), "")]
         offset = CODE - 0x800
-        assert resolver.asked == [(3, [(offset,) * 5])]
-        opened.take(KindsReply(1, [("app::run", "src/main.rs:1", False)]))
+        assert resolver.all(AskKinds) == [AskKinds(3, [(offset,) * 5])]
+        resolver.answer(AskKinds, Kinds([("app::run", "src/main.rs:1", False)]))
         named = [TaskKind(runtime.at(VTABLE), "app::run", "src/main.rs:1")]
         assert filled(opened, runtime).task_kinds == named
         opened.ask_again()
         filled(opened, runtime)
-        assert len(resolver.asked) == 2, "debug information came late"
-        opened.take(FailedReply(2, "died"))
+        assert len(resolver.all(AskKinds)) == 1, "debug information came late"
+        resolver.answer(AskKinds, Failed("died"))
         assert opened.pending == 0
 
 
 def test_a_second_run_does_not_ask_for_types_again(tmp_path: Path) -> None:
     runtime = Runtime({1: IDLE})
-    with reader(Cache(tmp_path / "kept")) as (opened, _):
+    with reader(Cache(tmp_path / "kept")) as (opened, resolver):
         filled(opened, runtime)
-        opened.take(KindsReply(1, [("app::run", "src/main.rs:1", True)]))
+        resolver.answer(AskKinds, Kinds([("app::run", "src/main.rs:1", True)]))
     with reader(Cache(tmp_path / "kept")) as (opened, resolver):
         named = TaskKind(runtime.at(VTABLE), "app::run", "src/main.rs:1", inferred=True)
         assert filled(opened, runtime).task_kinds[-1] == named
-        assert resolver.asked == []
+        assert resolver.all(AskKinds) == []
 
 
 def test_types_of_tasks_that_samples_and_states_name() -> None:

@@ -10,24 +10,33 @@ import struct
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from hud.resolver import messages
-from hud.resolver.client import (
-    FactsReply,
-    FailedReply,
-    FramesReply,
-    Reply,
-    Resolver,
-    UnwindReply,
-)
+from hud.resolver.client import Resolver
 from hud.resolver.confinement import MAPPED_LIMIT
+from hud.resolver.messages import (
+    Answer,
+    AskFacts,
+    AskFrames,
+    AskUnwind,
+    Facts,
+    Failed,
+    Frames,
+    Question,
+    Unwind,
+)
 from hud.symbols.elf import ElfFile
+from hud.symbols.facts import UnwindTable
 from hud.symbols.unwind.table import unwind_table
 
 from ..symbols import elfbuild
+from .asked import ask
 
 PATIENCE_S = 60
 
@@ -59,23 +68,39 @@ def _add_bytes(resolver: Resolver, data: bytes, name: str = "hostile") -> int:
     return module
 
 
-def _all(resolver: Resolver) -> dict[int, Reply]:
-    """Every pending reply by request; each must come once."""
-    found: dict[int, Reply] = {}
-    end = time.monotonic() + PATIENCE_S
-    while resolver.pending and time.monotonic() < end:
-        for reply in resolver.wait(1):
-            assert reply.request not in found
-            found[reply.request] = reply
-    assert resolver.pending == 0
-    return found
+class Answers:
+    """What came for each question, in that order; each must come once."""
+
+    def __init__(self, resolver: Resolver) -> None:
+        self.resolver = resolver
+        self.found: dict[int, Answer] = {}
+        self.asked = 0
+
+    def ask(self, question: Question[Any]) -> int:
+        self.asked += 1
+        self.resolver.ask(question, partial(self._take, self.asked), owner=self)
+        return self.asked
+
+    def _take(self, number: int, answer: Answer) -> None:
+        assert number not in self.found
+        self.found[number] = answer
+
+    def all(self) -> dict[int, Answer]:
+        assert self.resolver.run_until(lambda: not self.resolver.pending(), PATIENCE_S)
+        assert len(self.found) == self.asked
+        return self.found
+
+
+@pytest.fixture
+def answers(resolver: Resolver) -> Answers:
+    return Answers(resolver)
 
 
 def _descriptors() -> set[str]:
     return {path.name for path in Path("/proc/self/fd").iterdir()}
 
 
-def test_facts_unwind_and_frames_of_libc(resolver: Resolver) -> None:
+def test_facts_unwind_and_frames_of_libc(resolver: Resolver, answers: Answers) -> None:
     path = _libc()
     with path.open("rb") as file, ElfFile(file.fileno(), str(path)) as elf:
         want = unwind_table(elf)
@@ -87,34 +112,33 @@ def test_facts_unwind_and_frames_of_libc(resolver: Resolver) -> None:
         facts_here = Module(elf).facts()
     assert offset is not None
     module = _add(resolver, path)
-    facts = resolver.request_facts(module)
-    unwind = resolver.request_unwind(module)
-    frames = resolver.request_frames(module, [offset, 1 << 60])
-    assert len({facts, unwind, frames}) == 3
-    assert resolver.pending == 3
-    got = _all(resolver)
+    facts = answers.ask(AskFacts(module))
+    unwind = answers.ask(AskUnwind(module))
+    frames = answers.ask(AskFrames(module, [offset, 1 << 60]))
+    assert resolver.pending() == resolver.pending(answers) == 3
+    got = answers.all()
 
-    assert got[facts] == FactsReply(facts, facts_here, {}, ())
-    reply = got[unwind]
-    assert isinstance(reply, UnwindReply)
-    assert reply.table == want
-    assert set(reply.segments) < set(segments)  # the executable ones
-    reply = got[frames]
-    assert isinstance(reply, FramesReply)
-    named, unknown = reply.frames
+    assert got[facts] == Facts(facts_here, {}, ())
+    answer = got[unwind]
+    assert isinstance(answer, Unwind)
+    assert answer.table == want
+    assert set(answer.segments) < set(segments)  # the executable ones
+    answer = got[frames]
+    assert isinstance(answer, Frames)
+    named, unknown = answer.frames
     assert named[-1].raw.startswith("qsort")
     assert (named[-1].address, named[-1].module, named[-1].offset) == (0, str(path), start)
     (nothing,) = unknown
     assert (nothing.function, nothing.module, nothing.offset) == ("", str(path), 1 << 60)
-    assert resolver.replies() == []
+    assert not resolver.run()
 
 
 def test_many_offsets_in_one_request(resolver: Resolver) -> None:
     module = _add(resolver, _libc())
-    request = resolver.request_frames(module, range(1 << 40, (1 << 40) + 20_000))
-    reply = _all(resolver)[request]
-    assert isinstance(reply, FramesReply)
-    assert [one.offset for (one,) in reply.frames] == list(range(1 << 40, (1 << 40) + 20_000))
+    offsets = list(range(1 << 40, (1 << 40) + 20_000))
+    answer = ask(resolver, AskFrames(module, offsets))
+    assert isinstance(answer, Frames)
+    assert [one.offset for (one,) in answer.frames] == offsets
 
 
 @pytest.mark.parametrize(
@@ -128,29 +152,22 @@ def test_many_offsets_in_one_request(resolver: Resolver) -> None:
     ids=["empty", "short", "script", "garbage"],
 )
 def test_a_file_that_is_no_program_fails_and_the_child_lives_on(
-    resolver: Resolver, data: bytes
+    resolver: Resolver, answers: Answers, data: bytes
 ) -> None:
     bad = _add_bytes(resolver, data)
-    requests = [
-        resolver.request_facts(bad),
-        resolver.request_unwind(bad),
-        resolver.request_frames(bad, [0, 1]),
-        resolver.request_facts(bad),
-    ]
-    got = _all(resolver)
-    assert all(isinstance(got[request], FailedReply) for request in requests)
-    good = resolver.request_unwind(_add(resolver, _libc()))
-    assert isinstance(_all(resolver)[good], UnwindReply)
+    for question in (AskFacts(bad), AskUnwind(bad), AskFrames(bad, [0, 1]), AskFacts(bad)):
+        answers.ask(question)
+    assert all(isinstance(answer, Failed) for answer in answers.all().values())
+    assert isinstance(ask(resolver, AskUnwind(_add(resolver, _libc()))), Unwind)
     assert resolver.alive
 
 
 def test_a_module_that_was_never_added(resolver: Resolver) -> None:
-    request = resolver.request_facts(77)
-    assert isinstance(_all(resolver)[request], FailedReply)
+    assert isinstance(ask(resolver, AskFacts(77)), Failed)
     assert resolver.alive
 
 
-def test_damaged_programs_never_end_the_child(resolver: Resolver) -> None:
+def test_damaged_programs_never_end_the_child(resolver: Resolver, answers: Answers) -> None:
     whole = Path(sys.executable).resolve().read_bytes()[: 1 << 20]
     for seed in range(12):
         data = bytearray(whole[: len(whole) >> (seed % 5)])
@@ -158,70 +175,98 @@ def test_damaged_programs_never_end_the_child(resolver: Resolver) -> None:
             data[at] ^= 0x5A
         data[:4] = b"\x7fELF"
         module = _add_bytes(resolver, bytes(data))
-        resolver.request_facts(module)
-        resolver.request_unwind(module)
-        resolver.request_frames(module, [0x1000, 0x20000])
-    assert len(_all(resolver)) == 36
+        answers.ask(AskFacts(module))
+        answers.ask(AskUnwind(module))
+        answers.ask(AskFrames(module, [0x1000, 0x20000]))
+    assert len(answers.all()) == 36
     assert resolver.alive
 
 
-def test_a_killed_child_fails_each_pending_request_once(resolver: Resolver) -> None:
+def test_a_killed_child_fails_each_open_question_once(resolver: Resolver, answers: Answers) -> None:
     os.kill(resolver.pid, signal.SIGSTOP)
     module = _add(resolver, _libc())
-    asked = [resolver.request_unwind(module), resolver.request_facts(module)]
+    asked = [answers.ask(AskUnwind(module)), answers.ask(AskFacts(module))]
     os.kill(resolver.pid, signal.SIGKILL)
-    got = _all(resolver)
-    assert got == {
-        request: FailedReply(request, "the symbol resolver died: killed by SIGKILL")
-        for request in asked
-    }
+    died = Failed("the symbol resolver died: killed by SIGKILL")
+    assert answers.all() == dict.fromkeys(asked, died)
     assert not resolver.alive
     assert (resolver.cpu_ns(), resolver.rss_bytes()) == (0, 0)
-    late = resolver.request_facts(module)
-    assert [reply.request for reply in resolver.replies()] == [late]
-    assert resolver.replies() == []
+    assert ask(resolver, AskFacts(module)) == died
+    assert not resolver.run()
 
 
 def test_a_file_cut_while_it_is_read_costs_names_only(resolver: Resolver, tmp_path: Path) -> None:
     path = tmp_path / "shrinking"
     path.write_bytes(Path(sys.executable).resolve().read_bytes())
     module = _add(resolver, path)
-    facts = resolver.request_facts(module)
-    assert isinstance(_all(resolver)[facts], FactsReply)
+    assert isinstance(ask(resolver, AskFacts(module)), Facts)
     with path.open("r+b") as file:
         file.truncate(mmap.PAGESIZE)
-    request = resolver.request_unwind(module)
-    reply = _all(resolver)[request]
-    assert isinstance(reply, FailedReply)
-    assert reply.message == "the symbol resolver died: killed by SIGBUS"
+    assert ask(resolver, AskUnwind(module)) == Failed("the symbol resolver died: killed by SIGBUS")
 
 
-def test_asking_never_blocks(resolver: Resolver) -> None:
+def test_asking_never_blocks(resolver: Resolver, answers: Answers) -> None:
     os.kill(resolver.pid, signal.SIGSTOP)
     module = _add(resolver, _libc())
-    asked = [resolver.request_frames(module, range(n, n + 3000)) for n in range(60)]
-    assert resolver.replies() == []
-    assert resolver.wait(0.01) == []
+    for n in range(1, 13):
+        answers.ask(AskFrames(module, list(range(n << 40, (n << 40) + 3000))))
+    assert not resolver.run()
+    assert not resolver.run(0.01)
     os.kill(resolver.pid, signal.SIGCONT)
-    got = _all(resolver)
-    assert sorted(got) == asked
-    assert all(isinstance(reply, FramesReply) for reply in got.values())
+    assert all(isinstance(answer, Frames) for answer in answers.all().values())
 
 
-def test_short_requests_overtake_long_ones(resolver: Resolver) -> None:
+def test_short_questions_overtake_long_ones(resolver: Resolver, answers: Answers) -> None:
     os.kill(resolver.pid, signal.SIGSTOP)
     module = _add(resolver, _libc())
-    long = resolver.request_frames(module, range(1000))
-    short = resolver.request_frames(module, [5])
-    unwind = resolver.request_unwind(module)
+    long = answers.ask(AskFrames(module, list(range(1000))))
+    short = answers.ask(AskFrames(module, [5]))
+    unwind = answers.ask(AskUnwind(module))
     os.kill(resolver.pid, signal.SIGCONT)
-    assert list(_all(resolver)) == [unwind, short, long]
+    assert list(answers.all()) == [unwind, short, long]
+
+
+def test_dropped_questions_get_no_answer(resolver: Resolver, answers: Answers) -> None:
+    os.kill(resolver.pid, signal.SIGSTOP)
+    module = _add(resolver, _libc())
+    others = Answers(resolver)
+    answers.ask(AskUnwind(module))
+    kept = others.ask(AskFacts(module))
+    resolver.drop(answers)
+    assert (resolver.pending(answers), resolver.pending(others), resolver.pending()) == (0, 1, 2)
+    os.kill(resolver.pid, signal.SIGCONT)
+    assert list(others.all()) == [kept]
+    assert answers.found == {}
+
+
+def test_an_answer_may_ask_and_drop(resolver: Resolver, answers: Answers) -> None:
+    module = _add(resolver, _libc())
+    got: list[Answer] = []
+
+    def then(answer: Answer) -> None:
+        got.append(answer)
+        resolver.drop(answers)
+        resolver.ask(AskUnwind(module), got.append)
+
+    os.kill(resolver.pid, signal.SIGSTOP)
+    resolver.ask(AskFacts(module), then)
+    answers.ask(AskFacts(module))
+    os.kill(resolver.pid, signal.SIGCONT)
+    assert resolver.run_until(lambda: not resolver.pending(), PATIENCE_S)
+    assert [type(one) for one in got] == [Facts, Unwind]
+    assert answers.found == {}
+
+
+def test_waiting_ends_in_time(resolver: Resolver) -> None:
+    assert not resolver.run(60), "nothing is open"
+    assert not resolver.run_until(lambda: False, 0.01)
+    assert resolver.run_until(lambda: True, 0)
 
 
 def test_closing_is_quick_even_when_the_child_hangs() -> None:
     with Resolver() as resolver:
         os.kill(resolver.pid, signal.SIGSTOP)
-        resolver.request_facts(_add(resolver, _libc()))
+        Answers(resolver).ask(AskFacts(_add(resolver, _libc())))
         pid = resolver.pid
         start = time.monotonic()
     assert time.monotonic() - start < 1
@@ -235,21 +280,21 @@ def test_no_descriptor_stays_open() -> None:
     for kill in (False, True):
         with Resolver() as resolver:
             module = _add(resolver, _libc())
-            resolver.request_unwind(module)
-            resolver.request_frames(module, range(9000))
-            _all(resolver)
+            answers = Answers(resolver)
+            answers.ask(AskUnwind(module))
+            answers.ask(AskFrames(module, list(range(9000))))
+            answers.all()
             os.kill(resolver.pid, signal.SIGSTOP)
             for _ in range(50):
-                resolver.request_frames(_add(resolver, _libc()), range(9000))
+                answers.ask(AskFrames(_add(resolver, _libc()), list(range(9000))))
             if kill:
                 os.kill(resolver.pid, signal.SIGKILL)
-                resolver.wait(PATIENCE_S)
+                answers.all()
     assert _descriptors() == before
 
 
 def test_the_child_has_no_descriptor_of_the_parent(resolver: Resolver) -> None:
-    resolver.request_facts(_add(resolver, _libc()))
-    _all(resolver)
+    ask(resolver, AskFacts(_add(resolver, _libc())))
     try:
         links = [str(path.readlink()) for path in Path(f"/proc/{resolver.pid}/fd").iterdir()]
     except PermissionError:
@@ -268,8 +313,7 @@ def _status(pid: int) -> dict[str, str]:
 
 def _ready(resolver: Resolver) -> None:
     """The child has dropped everything before it answers."""
-    resolver.request_facts(9999)
-    _all(resolver)
+    ask(resolver, AskFacts(9999))
 
 
 def test_no_privilege_is_left(resolver: Resolver) -> None:
@@ -334,19 +378,15 @@ def test_the_memory_limit_costs_a_request(tmp_path: Path) -> None:
     with mapped.open("r+b") as file:
         file.truncate(4 << 30)  # does not count: the system can take its pages back
     with Resolver(memory_limit=used + (256 << 20)) as resolver:
-        request = resolver.request_facts(_add(resolver, big))
-        assert _all(resolver)[request] == FailedReply(
-            request, "not enough memory within the resolver's limit"
+        assert ask(resolver, AskFacts(_add(resolver, big))) == Failed(
+            "not enough memory within the resolver's limit"
         )
-        request = resolver.request_facts(_add(resolver, mapped))
-        assert isinstance(_all(resolver)[request], FactsReply)
-        after = resolver.request_unwind(_add(resolver, _libc()))
-        assert isinstance(_all(resolver)[after], UnwindReply)
+        assert isinstance(ask(resolver, AskFacts(_add(resolver, mapped))), Facts)
+        assert isinstance(ask(resolver, AskUnwind(_add(resolver, _libc()))), Unwind)
 
 
 def test_use_is_counted(resolver: Resolver) -> None:
-    resolver.request_unwind(_add(resolver, _libc()))
-    _all(resolver)
+    ask(resolver, AskUnwind(_add(resolver, _libc())))
     assert resolver.cpu_ns() > 1_000_000
     assert 1 << 20 < resolver.rss_bytes() < 1 << 30
 
@@ -357,8 +397,7 @@ def test_the_child_ends_with_its_parent() -> None:
     if parent == 0:
         try:
             resolver = Resolver()
-            resolver.request_facts(1)
-            resolver.wait(PATIENCE_S)
+            ask(resolver, AskFacts(1))
             os.write(writer, str(resolver.pid).encode())
             os.kill(os.getpid(), signal.SIGKILL)
         finally:
@@ -392,7 +431,25 @@ def test_a_descriptor_that_is_not_a_sealed_memfd_is_refused(tmp_path: Path) -> N
     os.close(sealed)
 
 
-def test_a_child_that_speaks_nonsense_is_ended(resolver: Resolver) -> None:
+def _unwind(**sizes: int) -> bytes:
+    fields = {"rows": bytes(8 * sizes.pop("rows")), "buckets": bytes(sizes.pop("buckets"))}
+    table = UnwindTable(base=0, count=2, functions=1, unsupported=0, **fields)
+    return messages.encode((1, Unwind([], table, "")))
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        b"\xc1nonsense",
+        messages.encode((7, Failed("of a question that was not asked"))),
+        messages.encode((1, Facts(msgspec.Raw(b"\x90")))),  # type: ignore[arg-type]
+        messages.encode((1, Frames([]))),
+        _unwind(rows=2, buckets=4),
+        _unwind(rows=3, buckets=8),
+    ],
+    ids=["bytes", "number", "facts", "kind", "buckets", "rows"],
+)
+def test_a_child_that_speaks_nonsense_is_ended(resolver: Resolver, packet: bytes) -> None:
     """As if a hostile file had taken the child over."""
     import socket
 
@@ -400,11 +457,13 @@ def test_a_child_that_speaks_nonsense_is_ended(resolver: Resolver) -> None:
     resolver._socket.close()
     ours.setblocking(False)
     resolver._socket = ours
-    request = resolver.request_facts(1)
-    theirs.send(b"\0\xc1nonsense")
-    (reply,) = resolver.wait(PATIENCE_S)
-    assert isinstance(reply, FailedReply)
-    assert reply.request == request
-    assert "nonsense" in reply.message
+    found: list[Answer] = []
+    # no module is added, so that this is question 1
+    resolver.ask(AskUnwind(1), found.append)
+    theirs.send(b"\0" + packet)
+    assert resolver.run(PATIENCE_S)
+    (answer,) = found
+    assert isinstance(answer, Failed)
+    assert "nonsense" in answer.message
     assert not Path(f"/proc/{resolver.pid}").exists()
     theirs.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -11,27 +10,17 @@ from typing import NoReturn
 import pytest
 
 from hud.errors import FormatError
-from hud.resolver import service
-from hud.resolver.client import FailedReply, FramesReply, Reply, Resolver
+from hud.resolver import messages, service
+from hud.resolver.client import Resolver
+from hud.resolver.messages import Answer, AskFacts, AskFrames, Failed, Frames, Question
 from hud.symbols.module import Module
 
-PATIENCE_S = 60
+from .asked import ask
 
 
-def _ask(resolver: Resolver, what: str) -> Reply:
+def _python(resolver: Resolver) -> int:
     with Path(sys.executable).resolve().open("rb") as file:
-        module = resolver.add_module(file.fileno(), "python")
-    if what == "facts":
-        request = resolver.request_facts(module)
-    else:
-        request = resolver.request_frames(module, [0x100, 0x200])
-    found: list[Reply] = []
-    end = time.monotonic() + PATIENCE_S
-    while resolver.pending and time.monotonic() < end:
-        found += resolver.wait(1)
-    (reply,) = found
-    assert reply.request == request
-    return reply
+        return resolver.add_module(file.fileno(), "python")
 
 
 def _recurse(depth: int = 0) -> int:
@@ -68,10 +57,10 @@ def test_trouble_costs_one_request(
     monkeypatch.setattr(service, "REQUEST_CPU_S", 0.3)
     monkeypatch.setattr(Module, "facts", lambda self: trouble())  # type: ignore[operator]
     with Resolver() as resolver:
-        reply = _ask(resolver, "facts")
-        assert isinstance(reply, FailedReply)
+        reply = ask(resolver, AskFacts(_python(resolver)))
+        assert isinstance(reply, Failed)
         assert reply.message == message
-        assert isinstance(_ask(resolver, "frames"), FramesReply)
+        assert isinstance(ask(resolver, AskFrames(_python(resolver), [0x100, 0x200])), Frames)
         assert resolver.alive
 
 
@@ -82,8 +71,8 @@ def test_an_address_in_trouble_costs_its_own_name(
     monkeypatch.setattr(service, "REQUEST_CPU_S", 0.3)
     monkeypatch.setattr(Module, "frames", lambda self, vaddr: trouble())  # type: ignore[operator]
     with Resolver() as resolver:
-        reply = _ask(resolver, "frames")
-        assert isinstance(reply, FramesReply)
+        reply = ask(resolver, AskFrames(_python(resolver), [0x100, 0x200]))
+        assert isinstance(reply, Frames)
         assert [frame.function for (frame,) in reply.frames] == ["", ""]
 
 
@@ -92,8 +81,8 @@ def test_a_mistake_in_the_code_ends_the_child_with_last_words(
 ) -> None:
     monkeypatch.setattr(Module, "facts", lambda self: _fail(TypeError("our own mistake")))
     with Resolver() as resolver:
-        reply = _ask(resolver, "facts")
-        assert isinstance(reply, FailedReply)
+        reply = ask(resolver, AskFacts(_python(resolver)))
+        assert isinstance(reply, Failed)
         assert reply.message == "the symbol resolver died: TypeError: our own mistake"
         assert not resolver.alive
 
@@ -113,6 +102,27 @@ def test_nothing_is_left_of_a_child_that_cannot_start(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(service, "drop_privileges", refuse)
     with Resolver() as resolver:
-        reply = _ask(resolver, "facts")
-        assert isinstance(reply, FailedReply)
+        reply = ask(resolver, AskFacts(_python(resolver)))
+        assert isinstance(reply, Failed)
         assert "not allowed to drop privileges" in reply.message
+
+
+def test_every_question_has_a_handler() -> None:
+    kinds = set(messages.Question.__subclasses__()) - {messages.AddModule}
+    assert {kind for kind in kinds if kind.__module__ == messages.__name__} == set(service.HANDLERS)
+
+
+def test_a_new_question_is_a_message_and_a_handler(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Length(Answer, frozen=True):
+        letters: int
+
+    class AskLength(Question[Length], frozen=True):
+        module: int
+
+    def length(files: service.Files, asked: AskLength) -> Length:
+        return Length(len(files.of(asked.module).name))
+
+    monkeypatch.setitem(service.HANDLERS, AskLength, service.Handler(length))
+    with Resolver() as resolver:
+        assert ask(resolver, AskLength(_python(resolver))) == Length(len("python"))
+        assert isinstance(ask(resolver, AskLength(77)), Failed)

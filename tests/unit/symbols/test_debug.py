@@ -8,8 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from hud.resolver.client import DebugReply, FactsReply, FramesReply, Reply, Resolver, UnwindReply
+from hud.resolver.client import Resolver
+from hud.resolver.messages import (
+    AskFacts,
+    AskFrames,
+    AskUnwind,
+    Debug,
+    Facts,
+    Failed,
+    Frames,
+    Unwind,
+)
 
+from ..resolver.asked import ask
 from . import elfbuild as b
 from .elfbuild import TEXT, Sec, Sym
 from .test_dwarf_split import PLACES, dwo, dwp, make
@@ -32,15 +43,6 @@ def resolver() -> Iterator[Resolver]:
         yield made
 
 
-def wait(resolver: Resolver, request: int) -> Reply:
-    found: dict[int, Reply] = {}
-    while request not in found:
-        got = resolver.wait(PATIENCE_S)
-        assert got, "no answer"
-        found |= {reply.request: reply for reply in got}
-    return found[request]
-
-
 def add(resolver: Resolver, tmp_path: Path, content: bytes) -> int:
     path = tmp_path / "app"
     path.write_bytes(content)
@@ -52,14 +54,17 @@ def offer(resolver: Resolver, module: int, tmp_path: Path, content: bytes, name:
     path = tmp_path / name
     path.write_bytes(content)
     with path.open("rb") as file:
-        reply = wait(resolver, resolver.add_debug(module, file.fileno(), name))
-    assert isinstance(reply, DebugReply)
-    return reply.why_not
+        found: list[Debug | Failed] = []
+        resolver.add_debug(module, file.fileno(), name, found.append)
+    assert resolver.run_until(lambda: found, PATIENCE_S)
+    (answer,) = found
+    assert isinstance(answer, Debug)
+    return answer.why_not
 
 
 def functions(resolver: Resolver, module: int, vaddr: int) -> list[str]:
-    reply = wait(resolver, resolver.request_frames(module, [vaddr]))
-    assert isinstance(reply, FramesReply)
+    reply = ask(resolver, AskFrames(module, [vaddr]))
+    assert isinstance(reply, Frames)
     return [frame.raw for frame in reply.frames[0]]
 
 
@@ -75,8 +80,8 @@ def test_the_same_build_id(resolver: Resolver, tmp_path: Path) -> None:
     assert offer(resolver, module, tmp_path, right, "y.debug") == ""
     assert functions(resolver, module, TEXT) == ["named"]
     assert offer(resolver, module, tmp_path, right, "z.debug") == "z.debug: y.debug is in use"
-    facts = wait(resolver, resolver.request_facts(module))
-    assert isinstance(facts, FactsReply)
+    facts = ask(resolver, AskFacts(module))
+    assert isinstance(facts, Facts)
     assert facts.facts.has_symtab
 
 
@@ -108,12 +113,12 @@ def test_what_is_refused(content: bytes, why: str, resolver: Resolver, tmp_path:
 
 def test_what_a_module_says_of_itself(resolver: Resolver, tmp_path: Path) -> None:
     module = add(resolver, tmp_path, b.elf(build_id(b"one") + link(b"")))
-    reply = wait(resolver, resolver.request_unwind(module))
-    assert isinstance(reply, UnwindReply)
+    reply = ask(resolver, AskUnwind(module))
+    assert isinstance(reply, Unwind)
     assert (reply.build_id, reply.debuglink, reply.has_dwarf) == ("6f6e65", "app.debug", False)
     module = add(resolver, tmp_path, make(5).program)
-    reply = wait(resolver, resolver.request_unwind(module))
-    assert isinstance(reply, UnwindReply)
+    reply = ask(resolver, AskUnwind(module))
+    assert isinstance(reply, Unwind)
     assert (reply.build_id, reply.debuglink, reply.has_dwarf) == ("", "", True)
 
 
@@ -121,13 +126,13 @@ def test_what_a_module_says_of_itself(resolver: Resolver, tmp_path: Path) -> Non
 def test_split_debug_info(name: str, resolver: Resolver, tmp_path: Path) -> None:
     made = make(5)
     module = add(resolver, tmp_path, made.program)
-    reply = wait(resolver, resolver.request_frames(module, list(PLACES)))
-    assert isinstance(reply, FramesReply)
+    reply = ask(resolver, AskFrames(module, list(PLACES)))
+    assert isinstance(reply, Frames)
     assert reply.objects == ["/build/outer.dwo"]
     content = dwo(made) if name.endswith("o") else dwp(5, made)
     assert offer(resolver, module, tmp_path, content, name) == ""
-    reply = wait(resolver, resolver.request_frames(module, list(PLACES)))
-    assert isinstance(reply, FramesReply)
+    reply = ask(resolver, AskFrames(module, list(PLACES)))
+    assert isinstance(reply, Frames)
     assert reply.objects == []
     assert [[frame.raw for frame in frames] for frames in reply.frames] == [
         ["outer"],
