@@ -321,9 +321,7 @@ class _Loop:
         """A recording that stops hours before the end must be noticed at once."""
         if self._writer is None or self._writer.trouble is None:
             return
-        note = f"the recording has stopped: {self._writer.trouble}"
-        if note not in self._profiler.notes:
-            self._profiler.notes.append(note)
+        self._profiler.notes.add(f"the recording has stopped: {self._writer.trouble}")
 
     def _take_rest(self) -> None:
         """It is over already: a new threshold restarts nothing."""

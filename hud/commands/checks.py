@@ -13,6 +13,7 @@ from hud.kernel.btf import kernel_btf
 from hud.model import Rung, Target
 from hud.profiler import detection as detect
 from hud.profiler.addresses import Addresses
+from hud.profiler.notes import Notes
 from hud.profiler.objects import Objects
 from hud.resolver.client import Resolver
 from hud.resolver.messages import Answer, AskFacts, AskUnwind, Facts, Failed, Unwind
@@ -120,7 +121,7 @@ def _objects(target: Target, resolver: Resolver) -> list[detect.SharedObject]:
     )
     addresses.refresh()
     resolver.run_until(lambda: not addresses.modules.pending_unwind, READ_TIMEOUT_S)
-    objects = Objects(resolver, addresses.modules, [])
+    objects = Objects(resolver, addresses.modules, Notes())
     objects.ask(target.executable)
     objects.wait()
     return objects.found()

@@ -26,6 +26,7 @@ from hud.profiler.cache import Cache
 from hud.profiler.debuginfo import DebugInfo
 from hud.profiler.modules import Module, Modules, Open
 from hud.profiler.names import KeptNames
+from hud.profiler.notes import Notes
 from hud.profiler.seams import Seam, Seams
 from hud.resolver.client import Resolver
 from hud.resolver.messages import AskFrames, Failed, Frames
@@ -65,16 +66,17 @@ class Addresses:
         read_mappings: Callable[[], list[Mapping]],
         cache: Cache | None = None,
         debug: DebugInfo | None = None,
+        notes: Notes | None = None,
     ) -> None:
+        """``notes`` gets what cannot be seen."""
         self._resolver = resolver
         self._debug = debug
-        self.notes: list[str] = []
-        """What cannot be seen, a sentence each."""
+        self._notes = notes = notes or Notes()
         cache = cache or Cache(None)
         self.modules = Modules(
-            resolver, open_mapping, read_mappings, cache=cache, debug=debug, notes=self.notes
+            resolver, open_mapping, read_mappings, cache=cache, debug=debug, notes=notes
         )
-        self._seams = Seams(resolver, self.modules, cache, _placed)
+        self._seams = Seams(resolver, self.modules, cache, _placed, notes)
         self._frames: dict[int, tuple[Frame, ...]] = {}
         self._callers: dict[tuple[int, ...], tuple[Frame, ...]] = {}
         self._older_callers: dict[tuple[int, ...], tuple[Frame, ...]] = {}
@@ -215,19 +217,11 @@ class Addresses:
         if self._debug is not None:
             self._debug.poll()
         self.modules.show_new()
-        self._collect_notes()
         better = self._begin_again()
         batch.stacks.update(self._finished())
         if len(self._frames) + len(self._seams) >= MOST_NAMED:
             self._forget_names({})
         return better
-
-    def _collect_notes(self) -> None:
-        self.notes += self._seams.notes
-        self._seams.notes.clear()
-        if self._debug is not None:
-            self.notes += self._debug.notes
-            self._debug.notes.clear()
 
     def _begin_again(self) -> bool:
         """With better debug information, if there is any."""
@@ -245,7 +239,7 @@ class Addresses:
         """They are asked for again where the resolver has more of the debug information now."""
         module, sites, offsets, tries = question
         if isinstance(answer, Failed):
-            self.notes.append(f"{module.path}: {answer.message}")
+            self._notes.add(f"{module.path}: {answer.message}")
             self.unnamed += 1
             answer = Frames([])
         elif (

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from hud.profiler.cache import Cache
 from hud.profiler.debugfiles import MOST_OBJECTS, Candidate, DebugFiles, Place
+from hud.profiler.notes import Notes
 from hud.resolver.client import Resolver
 from hud.resolver.download import Downloads
 from hud.resolver.messages import Debug, Failed
@@ -61,6 +62,7 @@ class DebugInfo:
         files: DebugFiles,
         cache: Cache,
         downloads: Downloads | None = None,
+        notes: Notes | None = None,
     ) -> None:
         """UsageError where a file that the user named cannot be opened."""
         self._resolver = resolver
@@ -72,7 +74,7 @@ class DebugInfo:
         self._fetching: dict[str, list[int]] = {}
         self._scratches: dict[str, Path] = {}
         self._refused: dict[str, str] = {}
-        self.notes: list[str] = []
+        self._notes = notes or Notes()
         self.better = False
         """Names known so far may be better, since the caller set this to False."""
 
@@ -141,7 +143,7 @@ class DebugInfo:
             elif not module.packages and not module.told:
                 module.told = True
                 shown = shortened(printable(name), 200)
-                self.notes.append(f"{printable(about.path)}: split debug info not found: {shown}")
+                self._notes.add(f"{printable(about.path)}: split debug info not found: {shown}")
         if module.open_offers > before:
             return True
         return not tries and (module.packages > 0 or any(map(module.objects.get, names)))
@@ -177,7 +179,7 @@ class DebugInfo:
             self._refused.setdefault(path, why_not)
         elif split:
             module.packages -= path.endswith(".dwp")
-            self.notes.append(f"split debug info: {printable(why_not)}")
+            self._notes.add(f"split debug info: {printable(why_not)}")
         if path == _kept_name(module.about.build_id):
             self._cache.remove(path)
         if not module.open_offers and not split:
@@ -222,7 +224,7 @@ class DebugInfo:
             scratch = self._scratches.pop(build_id)
             if why_not:
                 scratch.unlink(missing_ok=True)
-                self.notes.append(f"debuginfod: {build_id}: {shortened(printable(why_not), 300)}")
+                self._notes.add(f"debuginfod: {build_id}: {shortened(printable(why_not), 300)}")
                 continue
             self._cache.keep(scratch, _kept_name(build_id))
             for number in self._fetching.get(build_id, []):

@@ -13,6 +13,7 @@ from functools import partial
 from hud.errors import TargetError, UsageError
 from hud.model import Mapping, Target
 from hud.profiler.addresses import Addresses
+from hud.profiler.notes import Notes
 from hud.resolver.client import Resolver
 from hud.resolver.messages import AskFacts, Facts, Failed
 from hud.target.executable import open_executable, open_mapping, open_named, same_file
@@ -34,7 +35,7 @@ class Image:
         self,
         resolver: Resolver,
         named: str | None,
-        notes: list[str],
+        notes: Notes,
         say: Callable[[str], None],
     ) -> None:
         self._resolver = resolver
@@ -103,7 +104,7 @@ class Image:
             self._say("reading the unwind tables of the target's files")
             self._resolver.run_until(done, UNWIND_TIMEOUT_S - SLOW_S)
             if not self._resolver.run_until(self._is_read, FACTS_TIMEOUT_S - UNWIND_TIMEOUT_S):
-                self._notes.append(f"{self._path}: not read within {FACTS_TIMEOUT_S:g} s")
+                self._notes.add(f"{self._path}: not read within {FACTS_TIMEOUT_S:g} s")
         if self._named is not None:
             self._require_same_build(self._running)
 
@@ -130,7 +131,7 @@ class Image:
     def _take(self, module: int, answer: Facts | Failed) -> None:
         if isinstance(answer, Failed):
             self._reading = False
-            self._notes.append(f"{self._path}: {answer.message}")
+            self._notes.add(f"{self._path}: {answer.message}")
         else:
             self._addresses.modules.keep_facts(module, answer)
             self._use(answer)
@@ -138,13 +139,13 @@ class Image:
     def _use(self, found: Facts) -> None:
         self._reading = False
         self.facts = found
-        self._notes += [f"{self._path}: {note}" for note in found.facts.notes]
+        self._notes.add(*(f"{self._path}: {note}" for note in found.facts.notes))
         if not found.crates:
             pass  # no Rust in it, so nothing of it to be blamed
         elif not found.facts.has_names:
-            self._notes.append(_stripped(found))
+            self._notes.add(_stripped(found))
         elif not found.facts.has_dwarf:
-            self._notes.append("no debug info: files and lines as far as they can be inferred")
+            self._notes.add("no debug info: files and lines as far as they can be inferred")
 
 
 def _stripped(found: Facts) -> str:

@@ -18,6 +18,7 @@ from hud.profiler.before import Before
 from hud.profiler.classes import Classes
 from hud.profiler.copies import Copies
 from hud.profiler.image import Image
+from hud.profiler.notes import Notes
 from hud.profiler.objects import Objects
 from hud.profiler.options import Options
 from hud.profiler.roster import Roster
@@ -60,7 +61,7 @@ class Ladder:
         objects: Objects,
         roster: Roster,
         survey: Callable[[], dict[int, list[Stack]]],
-        notes: list[str],
+        notes: Notes,
     ) -> None:
         self._pid = pid
         self._options = options
@@ -134,15 +135,16 @@ class Ladder:
             self._judge_from_now()
         for copy in new:
             if copy.layout.apart:
-                self._notes.append(
+                self._notes.add(
                     f"tokio {copy.layout.tokio} has no task ids: a worker's poll that awaits "
                     "something and goes on may count as two"
                 )
         if new and isinstance(found, detect.Context):
             self.detection = found.detection
             if len(found.copies) > wire.MAX_LAYOUTS:
-                what = f"{len(found.copies)} copies of tokio: {wire.MAX_LAYOUTS} are looked at"
-                self._notes += [what] * (what not in self._notes)
+                self._notes.add(
+                    f"{len(found.copies)} copies of tokio: {wire.MAX_LAYOUTS} are looked at"
+                )
         return new
 
     def _take_driving(self, found: detect.Context) -> list[Worker]:
@@ -261,7 +263,7 @@ class Ladder:
         self._probe.set_layouts(self.copies.layouts)
         self._judge_from_now()
         if self.copies.known:
-            self._notes.append(f"{refused.reason}: no longer looked at, {failed}")
+            self._notes.add(f"{refused.reason}: no longer looked at, {failed}")
             return False
         self._probe.detach()
         self._attach(SAMPLED_HZ)

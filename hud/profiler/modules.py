@@ -18,6 +18,7 @@ from hud.profiler import remembered
 from hud.profiler.cache import Cache
 from hud.profiler.debugfiles import Place
 from hud.profiler.debuginfo import DebugInfo, Identity
+from hud.profiler.notes import Notes
 from hud.profiler.types import KeptTypes
 from hud.resolver.client import Resolver
 from hud.resolver.messages import AskUnwind, Facts, Failed, Unwind
@@ -67,7 +68,7 @@ class Modules:
         *,
         cache: Cache,
         debug: DebugInfo | None,
-        notes: list[str],
+        notes: Notes,
     ) -> None:
         self._resolver = resolver
         self._open = open_mapping
@@ -130,7 +131,7 @@ class Modules:
             if identity is None or identity in self._by_file:
                 continue
             if len(self._by_file) >= MOST_MODULES:
-                self._notes.append(f"more than {MOST_MODULES} files mapped: not all have names")
+                self._notes.add(f"more than {MOST_MODULES} files mapped: not all have names")
                 break
             self._by_file[identity] = self._add(mapping)
         self.show()
@@ -174,7 +175,7 @@ class Modules:
         try:
             descriptor = self._open(mapping)
         except HudError as error:
-            self._notes.append(str(error))
+            self._notes.add(str(error))
             return None
         try:
             module = Module(self._resolver.add_module(descriptor, mapping.path), mapping.path)
@@ -261,7 +262,7 @@ class Modules:
     def _add_table(self, tables: UnwindTables, module: Module, rows: bytes, buckets: bytes) -> bool:
         fits = tables.add(module.number, rows, buckets)
         if not fits:
-            self._notes.append(f"{module.path}: no room for its unwind rules")
+            self._notes.add(f"{module.path}: no room for its unwind rules")
         return fits
 
     def show_new(self) -> None:
@@ -288,7 +289,7 @@ class Modules:
 
     def _take_unwind(self, module: Module, answer: Unwind | Failed) -> None:
         if isinstance(answer, Failed):
-            self._notes.append(f"{module.path}: {answer.message}")
+            self._notes.add(f"{module.path}: {answer.message}")
         else:
             remembered.store_unwind(self._cache, module.key, answer)
         self._begin(module, answer)
@@ -308,7 +309,7 @@ class Modules:
     def _use_unwind(self, module: Module, answer: Unwind) -> None:
         table = answer.table
         if answer.note and (table is None or table.unsupported * 100 > table.count):
-            self._notes.append(f"{module.path}: {answer.note}")
+            self._notes.add(f"{module.path}: {answer.note}")
         module.segments = tuple(answer.segments)
         module.tls = answer.tls
         if table is None:

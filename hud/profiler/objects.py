@@ -10,6 +10,7 @@ from functools import partial
 
 from hud.profiler.detection import SharedObject, has_tokio
 from hud.profiler.modules import Modules
+from hud.profiler.notes import Notes
 from hud.resolver.client import Resolver
 from hud.resolver.messages import AskFacts, Facts, Failed
 from hud.runtime.context import LAYOUTS
@@ -23,7 +24,7 @@ WAIT_S = 5.0
 class Objects:
     """Asks for the facts of such files and keeps those that count."""
 
-    def __init__(self, resolver: Resolver, modules: Modules, notes: list[str]) -> None:
+    def __init__(self, resolver: Resolver, modules: Modules, notes: Notes) -> None:
         """``notes`` gets sentences for the user."""
         self._resolver = resolver
         self._modules = modules
@@ -69,11 +70,9 @@ class Objects:
         self._facts[number] = path, found
         self.changed = True
         if not found.facts.has_names:
-            self._notes.append(
-                f"{path} is stripped: names marked ~ are inferred from panic locations"
-            )
+            self._notes.add(f"{path} is stripped: names marked ~ are inferred from panic locations")
         elif not found.facts.has_dwarf:
-            self._notes.append(
+            self._notes.add(
                 f"{path} has no debug info: files and lines as far as they can be inferred"
             )
 

@@ -38,6 +38,7 @@ from hud.profiler.debuginfo import DebugInfo
 from hud.profiler.exact import Exact
 from hud.profiler.image import Image
 from hud.profiler.ladder import Ladder
+from hud.profiler.notes import Notes
 from hud.profiler.objects import Objects
 from hud.profiler.options import Options
 from hud.profiler.programs import Programs
@@ -98,8 +99,7 @@ class Profiler:
         self._tasks: TaskReader | None = None
         self._tasks_trouble = ""
         self._programs = Programs()
-        self.notes: list[str] = []
-        self._notes_told: tuple[str, ...] = ()
+        self.notes = Notes()
         self._period_told_ns = 0
         self._hurried_until = 0.0
         self._cost_before = 0
@@ -139,13 +139,14 @@ class Profiler:
         self._life = stack.enter_context(LifeCycle(pid))
         cache = Cache(default_directory() if self.options.use_cache else None)
         if cache.refusal:
-            self.notes.append(f"nothing is kept for the next start: {cache.refusal}")
+            self.notes.add(f"nothing is kept for the next start: {cache.refusal}")
         urls = servers(os.environ.get("DEBUGINFOD_URLS", "")) if cache else ()
         self._debug = DebugInfo(
             self._resolver,
             DebugFiles(pid, self.options.debug_files),
             cache,
             stack.enter_context(Downloads(urls)) if urls else None,
+            self.notes,
         )
         stack.callback(self._debug.close)
         self._image = Image(self._resolver, self.options.executable, self.notes, self._say)
@@ -155,6 +156,7 @@ class Profiler:
             lambda: read_mappings(self.target.pid),
             cache,
             self._debug,
+            self.notes,
         )
         self._codes = Codes(self._resolver, self._addresses.modules)
         self._objects = Objects(self._resolver, self._addresses.modules, self.notes)
@@ -172,7 +174,7 @@ class Profiler:
             )
         )
         self._phase("programs loaded")
-        self._waits = Waits(pid, self._probe.wait, self._probe.asleep_since, self.notes.append)
+        self._waits = Waits(pid, self._probe.wait, self._probe.asleep_since, self.notes.add)
         self._host = HostWatch(pid)
         self._next_host = 0
         self._addresses.modules.use_tables(self._probe.unwind)
@@ -204,14 +206,14 @@ class Profiler:
         self.start_ns = time.monotonic_ns()
         self._cost_before = self.cost()[0]
         if not self._life.open_connector():
-            self.notes.append(f"thread events from /proc: {self._life.reason}")
+            self.notes.add(f"thread events from /proc: {self._life.reason}")
 
     def _note_stopped(self) -> None:
         with suppress(OSError, HudError):
             stat = read_thread_stat(self.target.pid, living_thread(self.target.pid) or 0)
             if stat is not None and stat.state in ("T", "t"):
                 who = "a signal" if stat.state == "T" else "a tracer"
-                self.notes.append(f"{who} had stopped the target when hud attached")
+                self.notes.add(f"{who} had stopped the target when hud attached")
 
     def _make_exact(self) -> Exact | None:
         if self._probe.exact is None:
@@ -335,7 +337,7 @@ class Profiler:
         now = time.monotonic_ns()
         batch = Batch(now)
         if not self._addresses.modules.pending_unwind:
-            self.notes += self._debug.unused()
+            self.notes.add(*self._debug.unused())
         read = self._probe.threads(now)
         long_ns = min(LONG_NS, self.threshold_ns) if last else LONG_NS
         read = read._replace(states=self._stuck.see(read.states, now, long_ns=long_ns))
@@ -374,8 +376,7 @@ class Profiler:
             batch.sample_period_ns = self._period_told_ns = self.period_ns
         self._tell_exact(batch)
         self._read_tasks(batch, read)
-        if tuple(self.notes) != self._notes_told:
-            self._notes_told = batch.notes = tuple(self.notes)
+        batch.notes = self.notes.new()
         return batch
 
     @property
@@ -390,9 +391,7 @@ class Profiler:
         after_s = (time.monotonic_ns() - self.start_ns) / 1e9
         for copy in self._ladder.copies.known[len(known) :]:
             name = copy.name or "the executable"
-            self.notes.append(
-                f"{name}: polls before {after_s:.1f} s are not seen, it was found then"
-            )
+            self.notes.add(f"{name}: polls before {after_s:.1f} s are not seen, it was found then")
         reading = self._addresses.modules.pending_unwind or self._objects.pending
         if not reading and not self._ladder.copies.missing:
             self._hurried_until = 0.0
@@ -484,10 +483,6 @@ class Profiler:
             if self._tasks is not None:
                 self._tasks.ask_again()
         self._codes.fill(batch)
-        if self._addresses.notes:
-            fresh = [note for note in self._addresses.notes if note not in self.notes]
-            self.notes += fresh
-            self._addresses.notes.clear()
 
     def _has_names(self, batch: Batch) -> bool:
         self._take_answers(batch)
@@ -528,15 +523,13 @@ class Profiler:
             try:
                 self._tasks = TaskReader(self.target.pid, self._addresses.modules, self._resolver)
             except TargetError as error:
-                what = f"the runtime's tasks are not read: {error}"
-                self.notes += [what] * (what not in self.notes)
+                self.notes.add(f"the runtime's tasks are not read: {error}")
                 return
         driving = self._ladder.copies.driving(read.entered, read.copies)
         self._tasks.fill(batch, driving, int(self._probe.config.threshold_ns))
         before, self._tasks_trouble = self._tasks_trouble, self._tasks.trouble
         if before != self._tasks_trouble:
-            kept = [note for note in self.notes if note != before]
-            self.notes[:] = [*kept, *[self._tasks_trouble] * bool(self._tasks_trouble)]
+            self.notes.replace(before, self._tasks_trouble)
 
     def _close_tasks(self) -> None:
         if self._tasks is not None:

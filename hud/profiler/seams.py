@@ -14,6 +14,7 @@ from hud.model import Frame
 from hud.profiler.cache import Cache
 from hud.profiler.keptseams import KeptSeams, Pair
 from hud.profiler.modules import Modules
+from hud.profiler.notes import Notes
 from hud.resolver.client import Resolver
 from hud.resolver.messages import AskTails, Failed, Tails
 from hud.symbols.facts import Recovered
@@ -40,6 +41,7 @@ class Seams:
         modules: Modules,
         cache: Cache,
         made: Callable[[int, Frame], Frame],
+        notes: Notes,
     ) -> None:
         self._resolver = resolver
         self._modules = modules
@@ -47,8 +49,7 @@ class Seams:
         self._frames: dict[Seam, tuple[Frame, ...]] = {}
         self._asked: set[Seam] = set()
         self._kept = KeptSeams(cache, modules.state, modules.key)
-        self.notes: list[str] = []
-        """What cannot be seen, a sentence each."""
+        self._notes = notes
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -88,7 +89,7 @@ class Seams:
                 self._frames[seam] = self._placed(found)
                 self._kept.add(pair, found)
         else:
-            self.notes.append(f"frames that tail calls removed are not told: {answer.message}")
+            self._notes.add(f"frames that tail calls removed are not told: {answer.message}")
 
     def _placed(self, found: Sequence[Recovered]) -> tuple[Frame, ...]:
         placed: list[Frame] = []

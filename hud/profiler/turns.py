@@ -19,6 +19,7 @@ from hud.runtime.schedulers import scheduler_at
 if TYPE_CHECKING:
     from hud.probe.probe import Threads
     from hud.profiler.copies import Copies
+    from hud.profiler.notes import Notes
     from hud.runtime.memory import Read
 
 MOST_CORES = 64
@@ -39,7 +40,7 @@ class Turns:
         self._watches: dict[int, _Watch] = {}
         """By index of the copy."""
 
-    def look(self, copies: Copies, threads: Threads, notes: list[str]) -> bool:
+    def look(self, copies: Copies, threads: Threads, notes: Notes) -> bool:
         """What a reading of the threads says. True: the layout of a copy has changed.
 
         Raises TargetError if the process's memory may not be read.
@@ -50,7 +51,7 @@ class Turns:
         finally:
             os.close(descriptor)
 
-    def _look(self, copies: Copies, threads: Threads, notes: list[str], read: Read) -> bool:
+    def _look(self, copies: Copies, threads: Threads, notes: Notes, read: Read) -> bool:
         changed = False
         for index, copy in enumerate(copies.known):
             if copy.layout.apart or copy.layout.scheduler == NONE:
@@ -61,7 +62,7 @@ class Turns:
             entered = _of(index, threads.entered, threads.copies)
             watch.look([*copy.drives.values(), *entered.values()], read)
             watch.judge(entered, threads.turns, read)
-            notes += watch.told(copy.layout.tokio)
+            notes.add(*watch.told(copy.layout.tokio))
             layout = watch.cores.applied(copy.layout)
             if layout != copy.layout:
                 copies.relayout(index, layout)

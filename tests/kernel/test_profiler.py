@@ -317,7 +317,7 @@ def test_a_layout_is_judged_by_its_own_readings(child: Child) -> None:
         taken = Taken(profiler)
         # the latest goes first, with a note, then the other with the rung
         taken.until(lambda: len(profiler._ladder.copies.known) == 1)
-        assert "tokio at -2199023255552: no longer looked at" in profiler.notes[-1]
+        assert "tokio at -2199023255552: no longer looked at" in list(profiler.notes)[-1]
         taken.until(lambda: not profiler._ladder.copies.known)
         assert profiler.detection.rung is Rung.NAMES
         assert "readings of CONTEXT failed" in profiler.detection.reason

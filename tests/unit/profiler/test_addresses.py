@@ -19,6 +19,7 @@ from hud.profiler import modules
 from hud.profiler.addresses import Addresses, sites_of
 from hud.profiler.cache import Cache
 from hud.profiler.modules import PAGE, _vaddr
+from hud.profiler.notes import Notes
 from hud.resolver.client import Resolver
 from hud.resolver.messages import AskFrames, AskTails, AskUnwind, Failed, Frames, Tails, Unwind
 from hud.symbols.facts import Recovered, UnwindTable
@@ -45,7 +46,8 @@ class World:
         self.asked = Asked()
         self.between: dict[tuple[int, int, int, int], list[Recovered]] = {}
         """What tail calls removed, by pair."""
-        self.addresses = Addresses(self.asked, self._open, self._read, cache)
+        self.notes = Notes()
+        self.addresses = Addresses(self.asked, self._open, self._read, cache, notes=self.notes)
         self.addresses.refresh()
 
     def _open(self, mapping: Mapping) -> int:
@@ -254,7 +256,7 @@ def test_addresses_without_a_module_keep_what_is_known_of_them() -> None:
         code(LIB, "/secret", inode=9),
         Mapping(0x1000, 0x2000, 0, True, "", "00:00", 0),
     )
-    assert world.addresses.notes == ["/secret: permission denied"]
+    assert list(world.notes) == ["/secret: permission denied"]
     pcs = (LIB + 0x10, 0x1234, 0xDEAD_0000, 0, (1 << 64) - 1)
     world.addresses.want(1, RawStack(pcs, "no unwind rule"))
     (stack,) = world.filled().values()
@@ -273,7 +275,7 @@ def test_refused_names_keep_module_and_offset(world: World) -> None:
     world.asked.answer(AskFrames, Failed("it died"))
     (stack,) = world.filled().values()
     assert stack.frames == (Frame(APP + 1, module="/app", offset=0x1001),)
-    assert world.addresses.notes == ["/app: it died"]
+    assert list(world.notes) == ["/app: it died"]
     assert world.addresses.unnamed == 1
 
 
@@ -360,7 +362,7 @@ def test_modules_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(modules, "MOST_MODULES", 2)
     world = World(*(code(APP + (n << 20), f"/{n}", inode=n + 1) for n in range(4)))
     assert list(world.asked.modules.values()) == ["/0", "/1"]
-    assert len(world.addresses.notes) == 1
+    assert len(list(world.notes)) == 1
 
 
 # --------------------------------------------------------------------------- unwind tables
@@ -441,7 +443,7 @@ def test_module_without_rules_and_one_that_failed_are_told(world: World) -> None
     kernel = Kernel()
     world.addresses.modules.use_tables(kernel.tables)
     world.asked.answer(AskUnwind, Unwind([], None, "no .eh_frame"), Failed("no"))
-    assert world.addresses.notes == ["/app: no .eh_frame", "/lib/libc.so: no"]
+    assert list(world.notes) == ["/app: no .eh_frame", "/lib/libc.so: no"]
     assert biases(kernel) == []
 
 
@@ -452,7 +454,7 @@ def test_table_without_room_is_told(world: World, early: bool) -> None:
         answer_unwind(world)
     world.addresses.modules.use_tables(kernel.tables)
     answer_unwind(world)
-    assert world.addresses.notes == ["/lib/libc.so: no room for its unwind rules"]
+    assert list(world.notes) == ["/lib/libc.so: no room for its unwind rules"]
     assert [start for start, _ in biases(kernel)] == [APP]
 
 
@@ -528,7 +530,7 @@ def test_refused_tail_calls_cost_only_themselves(world: World) -> None:
     world.asked.answer(AskTails, Failed("it died"))
     (stack,) = world.answered().values()
     assert told(stack) == [TOLD[0], *TOLD[3:]]
-    assert world.addresses.notes == ["frames that tail calls removed are not told: it died"]
+    assert list(world.notes) == ["frames that tail calls removed are not told: it died"]
 
 
 def test_tail_calls_are_kept_for_the_next_run(tmp_path: Path) -> None:
@@ -560,7 +562,8 @@ def test_names_of_this_process_from_the_real_resolver() -> None:
         path = str(Path(sys.executable).resolve())
         mine = [mapping for mapping in read_mappings(os.getpid()) if mapping.path == path]
         pc = next(mapping.start for mapping in mine if mapping.executable) + 0x20
-        addresses = Addresses(resolver, open_mapping, lambda: mine)
+        notes = Notes()
+        addresses = Addresses(resolver, open_mapping, lambda: mine, notes=notes)
         addresses.refresh()
         addresses.want(1, RawStack((pc, 0x10), "no unwind rule"))
         (stack,) = named(resolver, addresses, 1)
@@ -569,7 +572,7 @@ def test_names_of_this_process_from_the_real_resolver() -> None:
         assert stack.frames[0].address == pc
         assert stack.frames[-1] == Frame(0x10)
         assert resolver.run_until(lambda: not addresses.modules.pending_unwind, PATIENCE_S)
-        assert addresses.notes == []
+        assert list(notes) == []
 
         # a dead resolver costs names, and is said once for each request
         os.kill(resolver.pid, 9)
@@ -578,7 +581,7 @@ def test_names_of_this_process_from_the_real_resolver() -> None:
         assert stack.frames is not None
         assert [(f.module, f.address) for f in stack.frames] == [(path, pc + 8)]
         assert addresses.unnamed == 1
-        assert "SIGKILL" in addresses.notes[0]
+        assert "SIGKILL" in next(iter(notes))
 
 
 def named(resolver: Resolver, addresses: Addresses, key: int) -> list[Stack]:

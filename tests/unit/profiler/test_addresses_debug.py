@@ -16,6 +16,7 @@ from hud.profiler.addresses import Addresses
 from hud.profiler.cache import Cache
 from hud.profiler.debugfiles import DebugFiles
 from hud.profiler.debuginfo import DebugInfo
+from hud.profiler.notes import Notes
 from hud.resolver.client import Resolver
 from hud.resolver.messages import AskFacts, Facts
 
@@ -48,8 +49,11 @@ class World:
         self.resolver = resolver
         self.cache = Cache(tmp_path / "cache" / "modules")
         files = DebugFiles(PID, (), tmp_path / "proc", tmp_path / "host")
-        self.debug = DebugInfo(resolver, files, self.cache)
-        self.addresses = Addresses(resolver, self._open, self._read, self.cache, self.debug)
+        self.notes = Notes()
+        self.debug = DebugInfo(resolver, files, self.cache, notes=self.notes)
+        self.addresses = Addresses(
+            resolver, self._open, self._read, self.cache, self.debug, self.notes
+        )
 
     def put(self, path: str, content: bytes) -> None:
         place = self.root / path.lstrip("/")
@@ -139,7 +143,7 @@ def test_frames_wait_for_their_split_units(tmp_path: Path, resolver: Resolver) -
     world.addresses.refresh()
     world.settle()
     assert world.names(START + 0x44, START + 0x11) == ["inner", "outer", "outer"]
-    assert world.addresses.notes == []
+    assert list(world.notes) == []
 
 
 def test_names_without_the_split_units(tmp_path: Path, resolver: Resolver) -> None:
@@ -147,9 +151,7 @@ def test_names_without_the_split_units(tmp_path: Path, resolver: Resolver) -> No
     world.addresses.refresh()
     world.settle()
     assert world.names(START + 0x44) == [""]
-    assert world.debug.notes + world.addresses.notes == [
-        "/opt/app: split debug info not found: /build/outer.dwo"
-    ]
+    assert list(world.notes) == ["/opt/app: split debug info not found: /build/outer.dwo"]
 
 
 def test_names_asked_before_the_debug_file_came_are_asked_again(

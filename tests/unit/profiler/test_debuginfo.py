@@ -22,6 +22,7 @@ from hud.profiler.debugfiles import (
     separate_paths,
 )
 from hud.profiler.debuginfo import DebugInfo, Identity
+from hud.profiler.notes import Notes
 from hud.resolver.client import Resolver
 from hud.resolver.download import Downloads
 from hud.resolver.messages import AskFrames, Frames
@@ -52,6 +53,7 @@ class World:
         (tmp_path / "proc" / str(PID)).mkdir(parents=True)
         (tmp_path / "proc" / str(PID) / "root").symlink_to(self.root)
         self.resolver = resolver
+        self.notes = Notes()
         self.cache = Cache(tmp_path / "cache" / "modules")
 
     def put(self, path: str, content: bytes, *, host: bool = False) -> None:
@@ -63,7 +65,7 @@ class World:
         return DebugFiles(PID, named, self.tmp / "proc", self.host)
 
     def info(self, *named: str, downloads: Downloads | None = None) -> DebugInfo:
-        return DebugInfo(self.resolver, self.files(*named), self.cache, downloads)
+        return DebugInfo(self.resolver, self.files(*named), self.cache, downloads, self.notes)
 
     def module(self, path: str, content: bytes) -> int:
         self.put(path, content)
@@ -206,7 +208,7 @@ def test_split_debug_info(package: bool, world: World) -> None:
     assert isinstance(reply, Frames)
     assert info.fetch_objects(module, reply.objects, 0)
     assert world.names(info, module, TEXT + 0x44) == ["inner", "outer"]
-    assert info.notes == []
+    assert list(world.notes) == []
     # another answer was on its way meanwhile: once more, and no oftener
     assert info.fetch_objects(module, reply.objects, 0)
     assert not info.fetch_objects(module, reply.objects, 1)
@@ -218,7 +220,7 @@ def test_split_debug_info_that_is_gone(world: World) -> None:
     info.begin(module, Identity("/opt/app", "", "", True))
     assert not info.fetch_objects(module, ["/build/a.dwo", "/build/b.dwo"], 0)
     assert not info.fetch_objects(module, ["/build/c.dwo"], 0)
-    assert info.notes == ["/opt/app: split debug info not found: /build/a.dwo"]
+    assert list(world.notes) == ["/opt/app: split debug info not found: /build/a.dwo"]
 
 
 class Server(BaseHTTPRequestHandler):

@@ -13,6 +13,7 @@ from hud.model import Detection, Rung
 from hud.probe.probe import Threads
 from hud.profiler.copies import Copies
 from hud.profiler.detection import Context, Copy
+from hud.profiler.notes import Notes
 from hud.profiler.turns import EAGER_LOOKS, STILL, Turns
 from hud.runtime.context import NONE, ContextLayout
 from hud.runtime.cores import unproven
@@ -60,12 +61,12 @@ def reading(worker: Worker, turns: dict[int, tuple[int, int]] | None = None) -> 
 
 def test_a_core_that_was_not_at_hand_is_looked_at_again(worker: Worker) -> None:
     copies, turns = known(worker), Turns(os.getpid())
-    assert turns.look(copies, reading(worker), [])  # there is a Context
+    assert turns.look(copies, reading(worker), Notes())  # there is a Context
     assert (copies.known[0].layout.core, copies.known[0].layout.tick_multi) == (24, NONE)
     worker.takes_its_core()
-    assert turns.look(copies, reading(worker), [])
+    assert turns.look(copies, reading(worker), Notes())
     assert copies.known[0].layout.tick_multi == TICK  # not the 104 of the table
-    assert not turns.look(copies, reading(worker), [])
+    assert not turns.look(copies, reading(worker), Notes())
     assert copies.layouts[0].tick_multi == TICK
 
 
@@ -73,22 +74,22 @@ def test_a_tick_that_stands_still_while_tasks_change_is_none(worker: Worker) -> 
     copies, turns = known(worker), Turns(os.getpid())
     worker.takes_its_core()
     for task in range(STILL):  # as in the LIFO slot
-        turns.look(copies, reading(worker, {1: (task, 7)}), [])
-    turns.look(copies, reading(worker, {1: (STILL, 8)}), [])
+        turns.look(copies, reading(worker, {1: (task, 7)}), Notes())
+    turns.look(copies, reading(worker, {1: (STILL, 8)}), Notes())
     for _ in range(2 * STILL):  # stuck
-        turns.look(copies, reading(worker, {1: (STILL, 8)}), [])
+        turns.look(copies, reading(worker, {1: (STILL, 8)}), Notes())
     assert copies.known[0].layout.tick_multi == TICK
     for task in range(STILL + 1):
-        turns.look(copies, reading(worker, {1: (task, 9)}), [])
+        turns.look(copies, reading(worker, {1: (task, 9)}), Notes())
     assert copies.known[0].layout.tick_multi == NONE
 
 
 def test_what_cannot_be_found_is_told_once(worker: Worker) -> None:
     copies, turns = known(worker), Turns(os.getpid())
-    notes: list[str] = []
+    notes = Notes()
     for _ in range(EAGER_LOOKS):
         turns.look(copies, reading(worker), notes)
-    assert not notes  # no Core was ever seen
+    assert not list(notes)  # no Core was ever seen
     worker.takes_its_core()
     for _ in range(2 * EAGER_LOOKS):
         turns.look(copies, reading(worker), notes)
