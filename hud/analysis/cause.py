@@ -203,7 +203,7 @@ class Cause(str, Enum):
         Signs(rank=1, kernel=r"^(do_freezer_trap|__refrigerator|ptrace_stop|do_signal_stop)$"),
         False,
     )
-    SYSCALL = "syscall", "k", "green", "another system call; the stack tells which"
+    SYSCALL = "syscall", "k", "green", "another system call; the stack shows which"
     UNKNOWN = "unknown", "?", "", "not seen"
 
 

@@ -26,7 +26,7 @@ class Open(NamedTuple):
     file_type: int
     """``stat.S_IFMT``."""
     detail: str
-    """Its path, or the peer; empty = nothing to tell."""
+    """Its path, or the peer; empty = not known."""
 
 
 def describe(pid: int, descriptor: int, proc: Path = PROC) -> Open | None:

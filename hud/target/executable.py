@@ -1,6 +1,6 @@
 """Descriptors of the files that the target runs: exactly those, also when deleted or replaced.
 
-Terms: *map_files* are the kernel's links to the very inode behind a mapping (fs/proc/base.c,
+``map_files`` are the kernel's links to the very inode behind a mapping (fs/proc/base.c,
 proc_map_files_get_link; CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE). Every descriptor returned here
 belongs to the caller, is close-on-exec, read-only and of a regular file: a FIFO or device under a
 target's path is never opened.

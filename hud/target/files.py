@@ -1,6 +1,6 @@
 """Opens files by a path that others chose, inside a root directory and nowhere else.
 
-Terms: a *root* is what ``/`` means to a path: that of a container (/proc/PID/root) or the host's.
+A root is what ``/`` means to a path: that of a container (/proc/PID/root) or the host's.
 Links inside it are followed as a process with that root would follow them, so that none leads out.
 """
 

@@ -1,8 +1,8 @@
-"""Find the process to look at, by name or by pid, and say plainly why not.
+"""Finds the process to look at, by name or by pid, or says why not.
 
-Terms: a process *matches exactly* if its name (comm, at most 15 bytes) or the last part of its
-executable's path is the last part of what was asked for; *loosely* if either contains what was
-asked for. Exact matches win over loose ones. The *executable* is the program, also where its loader
+A process matches exactly if its name (comm, at most 15 bytes) or the last part of its
+executable's path is the last part of what was asked for; loosely if either contains what was
+asked for. Exact matches win over loose ones. The executable is the program, also where its loader
 was started (hud.target.program). hud itself and the processes that started it (sudo, a
 shell) are never found by name; nor are kernel threads and zombies.
 """
@@ -102,7 +102,7 @@ def matching(name: str, candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def process_identity(pid: int, proc: Path = PROC) -> int | None:
-    """The start time of a process in clock ticks, which tells a reused pid; None if it is gone."""
+    """When a process started, in clock ticks; with the pid it is known for sure. None if it is gone."""
     stat = _stat(pid, proc)
     return None if stat is None else stat.start_ticks
 

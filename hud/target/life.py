@@ -1,8 +1,7 @@
-"""Follow the target while it lives: threads born, renamed and gone, exec, and its end.
+"""Follows the target while it lives: threads born, renamed and gone, exec, and its end.
 
-Terms: in mode *connector* the kernel tells (see ``hud.target.connector``); in mode *proc* hud
-looks into /proc/PID/task every ``POLL_INTERVAL_S``. Either way a pidfd tells the end at once. A
-*wait status* is as waitpid(2) gives it.
+In mode ``connector`` the kernel reports these (see ``hud.target.connector``), in mode ``proc`` hud
+looks into /proc/PID/task every ``POLL_INTERVAL_S``. Either way a pidfd reports the end at once.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ class ProcessExited(NamedTuple):
     """The process is gone; the last event there is."""
 
     wait_status: int | None
-    """None = nobody could tell."""
+    """As waitpid(2) gives it; None = not known."""
 
 
 LifeEvent = Born | Renamed | ThreadExited | Exec | ProcessExited
@@ -83,7 +82,7 @@ class LifeCycle(Closing):
         self.reason = "the process connector is not asked yet"
         """Why this mode."""
         self.overflows = 0
-        """How often the connector's queue was full, so that /proc had to tell what is lost."""
+        """How often the connector's queue was full, so that /proc had to show what was lost."""
         self.ended = False
         self._proc = proc
         self._socket: socket.socket | None = None
@@ -134,7 +133,7 @@ class LifeCycle(Closing):
             return False
         self._poll.register(self._socket, select.EPOLLIN)
         self.mode = "connector"
-        self.reason = "the process connector tells"
+        self.reason = "the process connector reports them"
         self._look(self._pending)
         self._born.clear()
         return True
@@ -204,7 +203,7 @@ class LifeCycle(Closing):
         stack = self._stack()
         if stack != self._start_stack and stack:
             if self._start_stack:
-                # in mode connector its message may follow: better told twice than not at all
+                # in mode connector its message may follow: better twice than not at all
                 self._exec(events)
             self._start_stack = stack
         now = time.monotonic()

@@ -1,7 +1,4 @@
-"""What is mapped where in the target: /proc/PID/maps as values and a lookup by address.
-
-Terms: a *mapping* is one line of maps; the *lookup* holds the executable ones only.
-"""
+"""What is mapped where in the target: /proc/PID/maps as values, and a lookup by address."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Where the target sees its file systems, so that a place inside one becomes a path.
 
-Terms: a *device* is (major, minor) as in /proc/PID/mountinfo (Documentation/filesystems/proc.rst,
+A device is (major, minor) as in /proc/PID/mountinfo (Documentation/filesystems/proc.rst,
 3.5), the kernel's own ``s_dev``.
 """
 

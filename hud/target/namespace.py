@@ -1,6 +1,6 @@
 """Which pid namespace hud and the target live in, and whether the target is in a container.
 
-Terms: the kernel side of hud sees pids of the *initial* namespace only, so hud must run in it; the
+The kernel side of hud sees pids of the initial namespace only, so hud must run in it; the
 target may be in any.
 """
 

@@ -4,8 +4,8 @@ Sources: Documentation/admin-guide/cgroup-v2.rst (cpu.max, cpu.stat: nr_throttle
 Documentation/scheduler/sched-bwc.rst (version 1: cpu.cfs_quota_us, throttled_time in ns), proc(5)
 (/proc/stat: steal is the 8th figure of the first line).
 
-Terms: a *group* is one directory of cpu.stat; the target is stopped by the quota of any group
-around it, so that all of them are watched and the one that stopped it longest is told.
+The quota of any cgroup around the target stops it, so all of them are watched, and the one that
+stopped it longest is reported.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Bounded reads of /proc files and the fields of ``/proc/PID/stat``.
 
-Terms: the *proc root* is a parameter everywhere, so that tests can build one in a directory. A
-process's *leader* is the thread with the process's own number; it may end before the others.
+Where /proc is mounted is a parameter everywhere, so that tests can build one in a directory. A
+process's leader is the thread with the process's own number; it may end before the others.
 """
 
 from __future__ import annotations

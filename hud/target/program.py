@@ -2,13 +2,13 @@
 
 ``ld-linux-x86-64.so.2 ./app`` (packagers, Nix, Guix, bundlers; musl likewise) has the loader for
 its executable: /proc/PID/exe and the auxiliary vector describe the loader, and the program is a
-mapped file among others. What tells it is that only a program, no shared object, has a DT_DEBUG
-entry, that the loader has filled it with the address of its list of loaded objects (r_debug of
-link.h), and that the list begins with the program itself: with its dynamic section. Before the
-loader has come so far, the command line names it.
+mapped file among others. It is known by this: only a program, no shared object, has a DT_DEBUG
+entry, the loader has filled it with the address of its list of loaded objects (r_debug of link.h),
+and the list begins with the program itself: with its dynamic section. Before the loader has come
+so far, the command line names it.
 
-Terms: a *loader start* is such a start: the kernel mapped no interpreter (AT_BASE is 0), which is
-else so of static programs only. 64-bit, little-endian.
+In such a process the kernel has mapped no interpreter (AT_BASE is 0), which is otherwise so of
+static programs only. 64-bit, little-endian.
 """
 
 from __future__ import annotations
@@ -63,9 +63,9 @@ WITH_VALUE = frozenset(
 
 
 def loaded_program(pid: int, proc: Path = PROC) -> Mapping | None:
-    """The first mapping of the program after a loader start; None where /proc/PID/exe is it."""
+    """The program's first mapping, where its loader was started; None where /proc/PID/exe is it."""
     directory = home(pid, proc)
-    if not _may_be_loader_start(directory):
+    if not _may_have_loader(directory):
         return None
     try:
         path = str((directory / "exe").readlink()).removesuffix(" (deleted)")
@@ -104,7 +104,7 @@ def command_words(pid: int, proc: Path = PROC) -> list[str]:
     return [word.decode("utf-8", "surrogateescape") for word in words]
 
 
-def _may_be_loader_start(directory: Path) -> bool:
+def _may_have_loader(directory: Path) -> bool:
     try:
         data = read_bytes(directory / "auxv", 4096)
     except OSError:

@@ -67,7 +67,7 @@ def take_file_rights(user: User) -> None:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     for change, wanted in ((libc.setfsgid, user.gid), (libc.setfsuid, user.uid)):
         change(ctypes.c_uint32(wanted))
-        # it tells no error; an id that is none only asks
+        # it returns no error, but the id before; one that cannot be only asks
         if change(ctypes.c_uint32(0xFFFFFFFF)) != wanted:
             raise OSError(0, "file rights cannot be changed")
 

@@ -1,6 +1,6 @@
 """The threads of the target and their names, as /proc shows them at one moment.
 
-Terms: a *name* (comm) is at most 15 bytes of anything; it is kept raw, bytes that are not UTF-8 as
+A name (comm) is at most 15 bytes of anything; it is kept raw, bytes that are not UTF-8 as
 surrogate escapes. Show it through ``hud.text.printable``.
 """
 

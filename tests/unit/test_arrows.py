@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,9 +70,10 @@ def modules() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
 
 
-def imports(path: Path) -> Iterator[tuple[int, str]]:
+@cache
+def imports(path: Path) -> list[tuple[int, str]]:
     here = ["hud", *path.relative_to(PACKAGE).parent.parts]
-    return imports_of(path.read_text(encoding="utf-8"), here)
+    return list(imports_of(path.read_text(encoding="utf-8"), here))
 
 
 def imports_of(text: str, here: list[str]) -> Iterator[tuple[int, str]]:
@@ -119,6 +121,16 @@ def test_imports_follow_the_arrows(path: Path) -> None:
         and not is_allowed(layer, target)
     ]
     assert wrong == []
+
+
+def test_every_arrow_is_used() -> None:
+    used: dict[str, set[str]] = {layer: set() for layer in ARROWS}
+    for path in modules():
+        for _, name in imports(path):
+            if name.split(".")[0] == "hud" and (target := target_of(name)) is not None:
+                used[layer_of(path)] |= {target, target.split(".")[0]}
+    idle = {layer: allowed - used[layer] for layer, allowed in ARROWS.items()}
+    assert {layer: rest for layer, rest in idle.items() if rest} == {}
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda p: p.relative_to(PACKAGE).as_posix())

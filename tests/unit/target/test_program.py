@@ -1,4 +1,4 @@
-"""The program behind a loader start, in made memory; the loader's command line."""
+"""The program whose loader was started, in made memory; the loader's command line."""
 
 from __future__ import annotations
 
