@@ -102,7 +102,7 @@ def matching(name: str, candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def process_identity(pid: int, proc: Path = PROC) -> int | None:
-    """When a process started, in clock ticks; with the pid it is known for sure. None if it is gone."""
+    """When a process started, in clock ticks; a reused pid has another. None if it is gone."""
     stat = _stat(pid, proc)
     return None if stat is None else stat.start_ticks
 
