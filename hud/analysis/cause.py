@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Signs(NamedTuple):
-    """What shows that a worker was held up by a cause; see `hud.analysis.causes`."""
+    """What shows that a worker was held up by a cause; see `hud.analysis.episodes.evidence`."""
 
     rank: int = 0
     """Of several causes whose functions are in a stack the lowest is it."""

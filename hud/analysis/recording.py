@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis import bounded
-from hud.analysis.doubts import DOUBTS
+from hud.analysis.episodes.doubts import DOUBTS
 from hud.analysis.splits import Splits
 from hud.analysis.stacks import StackStore
 from hud.analysis.store import SampleStore

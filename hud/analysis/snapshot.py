@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from hud.analysis import runtimes, standoff
 from hud.analysis.blame import Blames
-from hud.analysis.calls import machine_of
-from hud.analysis.drafts import Draft, settle, unresolved
-from hud.analysis.episodes import RungDetector, latency_of
+from hud.analysis.episodes.detector import RungDetector, latency_of
+from hud.analysis.episodes.drafts import Draft, settle, unresolved
+from hud.analysis.episodes.syscalls import machine_of
 from hud.analysis.ledger import Ledger
 from hud.analysis.pressure import Waits
 from hud.analysis.quality import Quality

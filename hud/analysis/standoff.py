@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from hud import figures
 from hud.analysis.cause import Cause
-from hud.analysis.causes import holds_lock
+from hud.analysis.episodes.evidence import holds_lock
 from hud.analysis.lasting import STUCK_NS, all_last
 from hud.analysis.results import Standoff
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from hud import figures
 from hud.analysis import standoff
 from hud.analysis.blame import blame
-from hud.analysis.doubts import several
+from hud.analysis.episodes.doubts import several
 from hud.analysis.lasting import STUCK_NS
 from hud.analysis.runtimes import BLOCK_ON
 from hud.model import Rung

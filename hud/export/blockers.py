@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hud import figures
 from hud.analysis import lasting
-from hud.analysis.advice import advise, advise_stack
+from hud.analysis.advice.advise import advise, advise_stack
 from hud.analysis.cause import Cause
 from hud.analysis.results import Blocker, HolderUse, Snapshot
 from hud.export import code

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hud import figures
-from hud.analysis import doubts, inlining
+from hud.analysis import inlining
+from hud.analysis.episodes import doubts
 from hud.analysis.results import Pressure, Snapshot
 from hud.analysis.verdict import living, nothing_else, sentences
 from hud.export.blockers import blocker_table

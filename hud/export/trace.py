@@ -15,11 +15,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis import standoff
-from hud.analysis.advice import advise_stack
+from hud.analysis.advice.advise import advise_stack
 from hud.analysis.blame import Blame, Blames, frame_name
-from hud.analysis.calls import NO_CALL, call_name, machine_of
 from hud.analysis.cause import Cause
-from hud.analysis.doubts import REASONS
+from hud.analysis.episodes.doubts import REASONS
+from hud.analysis.episodes.syscalls import NO_CALL, call_name, machine_of
 from hud.analysis.results import Method
 from hud.analysis.tails import remark
 from hud.analysis.types import type_name

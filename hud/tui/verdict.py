@@ -11,7 +11,7 @@ from typing import NamedTuple
 from hud import figures
 from hud.analysis.blame import blame
 from hud.analysis.cause import Cause
-from hud.analysis.doubts import in_words
+from hud.analysis.episodes.doubts import in_words
 from hud.analysis.lasting import STUCK_NS
 from hud.analysis.results import Snapshot, WorkerUse
 from hud.analysis.verdict import nothing_else, sentences, stuck_episodes

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hud import figures
 from hud.analysis import lasting
-from hud.analysis.advice import advise
+from hud.analysis.advice.advise import advise
 from hud.analysis.results import Blocker
 from hud.tui import folding, frames, groups
 from hud.tui.kept import Kept

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hud import figures
-from hud.analysis.advice import advise
+from hud.analysis.advice.advise import advise
 from hud.analysis.cause import Cause
 from hud.analysis.results import Blocker, Snapshot
 from hud.model import bucket_floor_ns

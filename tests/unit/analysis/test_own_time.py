@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hud.analysis import lasting, standoff
-from hud.analysis.advice import advise
+from hud.analysis.advice.advise import advise
 from hud.analysis.cause import Cause
 from hud.analysis.snapshot import Analyzer
 from hud.analysis.tally import bucket_of

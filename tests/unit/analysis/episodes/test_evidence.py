@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hud.analysis.calls import CALLS, LIKELY, NO_CALL, SURE, call_name, machine_of
 from hud.analysis.cause import Cause
-from hud.analysis.causes import cause_of, holds_lock
+from hud.analysis.episodes.evidence import cause_of, holds_lock
+from hud.analysis.episodes.syscalls import CALLS, LIKELY, NO_CALL, SURE, call_name, machine_of
 from hud.model import Frame, Origin
 
 if TYPE_CHECKING:

@@ -12,8 +12,15 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis.blame import culpable
-from hud.analysis.calls import LIKELY, NO_CALL, ON_PATHS, SURE, call_name, descriptor_cause
 from hud.analysis.cause import BY_RANK, Cause
+from hud.analysis.episodes.syscalls import (
+    LIKELY,
+    NO_CALL,
+    ON_PATHS,
+    SURE,
+    call_name,
+    descriptor_cause,
+)
 from hud.analysis.frameworks import is_sealed, runs_handler, runs_task
 from hud.model import Frame, Origin
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from hud.analysis.calls import DESCRIPTOR, STOPPED, call_name, machine_of
 from hud.analysis.cause import Cause
-from hud.analysis.doubts import doubts_of
-from hud.analysis.drafts import Candidate, Draft
+from hud.analysis.episodes.doubts import doubts_of
+from hud.analysis.episodes.drafts import Candidate, Draft
+from hud.analysis.episodes.syscalls import DESCRIPTOR, STOPPED, call_name, machine_of
 from hud.analysis.results import Episode, Holder, Method
 from hud.model import BEGAN_BEFORE, FILE_TYPE, Kind, Sample, SampleFlag, Where
 

@@ -3,7 +3,7 @@
 Only what the evidence carries is said: the cause, and the calls that the blamed function made in
 the stack with the largest part of it. Where these do not tell, there is no advice.
 
-Terms: see `hud.analysis.remedy`.
+Terms: see `hud.analysis.advice.remedy`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hud import figures
 from hud.analysis import lasting, standoff
+from hud.analysis.advice.libraries import ASYNC_LIBRARIES, LIBRARIES, PUBLIC
+from hud.analysis.advice.remedy import ASYNC, LIBRARY, NAMELESS, OPAQUE, OWN, SELECT, Remedy
+from hud.analysis.advice.std import REST
 from hud.analysis.blame import culpable
 from hud.analysis.cause import Cause
 from hud.analysis.frameworks import is_framework, is_sealed, polls_task, runs_handler, runs_task
-from hud.analysis.remedies_libraries import ASYNC_LIBRARIES, LIBRARIES, PUBLIC
-from hud.analysis.remedies_std import REST
-from hud.analysis.remedy import ASYNC, LIBRARY, NAMELESS, OPAQUE, OWN, SELECT, Remedy
 from hud.analysis.results import Blocker
 from hud.model import Frame, Origin, Stack
 

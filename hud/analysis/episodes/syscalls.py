@@ -5,8 +5,8 @@ from __future__ import annotations
 import platform
 import re
 
-from hud.analysis.callnumbers import CALLS
 from hud.analysis.cause import Cause
+from hud.analysis.episodes.syscallnumbers import CALLS
 
 NO_CALL = 0xFFFFFFFF
 """``event.info`` of a sleep outside every system call."""

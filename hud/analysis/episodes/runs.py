@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from hud.analysis.blame import user_part
 from hud.analysis.cause import Cause
-from hud.analysis.drafts import Candidate, Draft
+from hud.analysis.episodes.drafts import Candidate, Draft
 from hud.analysis.results import Episode, Method
 from hud.model import Kind, Sample
 

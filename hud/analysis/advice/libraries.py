@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from hud.analysis.advice.remedy import ANY, ASLEEP, BUSY, COMPUTING, MOVE, STD, Remedy, crates, row
 from hud.analysis.cause import Cause
-from hud.analysis.remedy import ANY, ASLEEP, BUSY, COMPUTING, MOVE, STD, Remedy, crates, row
 
 _PARSING = "the time grows with the size of the document; a limit on its size bounds it"
 _DATABASE = "the driver waits for the disk or the server inside the poll"

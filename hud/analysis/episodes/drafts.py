@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis.blame import NOT_RESOLVED, Blames
 from hud.analysis.cause import Cause
-from hud.analysis.causes import Finding, cause_of, holds_lock
-from hud.analysis.doubts import one_turn
+from hud.analysis.episodes.doubts import one_turn
+from hud.analysis.episodes.evidence import Finding, cause_of, holds_lock
 from hud.analysis.results import Episode, Holder
 from hud.model import SampleFlag
 

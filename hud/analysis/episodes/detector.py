@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hud.analysis.polls import PollDetector
+from hud.analysis.episodes.polls import PollDetector
+from hud.analysis.episodes.runs import RunDetector
 from hud.analysis.results import Latency
-from hud.analysis.runs import RunDetector
 from hud.model import Kind, Sample, SampleFlag, Where
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from hud.analysis.drafts import Draft
+    from hud.analysis.episodes.drafts import Draft
     from hud.analysis.recording import Recording
 
 

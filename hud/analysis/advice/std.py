@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 
-from hud.analysis.calls import ON_PATHS
-from hud.analysis.cause import Cause
-from hud.analysis.remedy import (
+from hud.analysis.advice.remedy import (
     ANY,
     ASLEEP,
     COMPUTING,
@@ -21,6 +19,8 @@ from hud.analysis.remedy import (
     crates,
     row,
 )
+from hud.analysis.cause import Cause
+from hud.analysis.episodes.syscalls import ON_PATHS
 
 _FILES = frozenset((Cause.FILE, Cause.SYNC, Cause.SYSCALL, Cause.CPU))
 

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import pytest
 
-from hud.analysis.advice import ADVICE, LONGEST, NO_ADVICE, advise, advise_stack, match
+from hud.analysis.advice.advise import ADVICE, LONGEST, NO_ADVICE, advise, advise_stack, match
+from hud.analysis.advice.libraries import PUBLIC
+from hud.analysis.advice.remedy import ASYNC, LIBRARY, NAMELESS, OPAQUE, OWN, Remedy
 from hud.analysis.cause import Cause
-from hud.analysis.remedies_libraries import PUBLIC
-from hud.analysis.remedy import ASYNC, LIBRARY, NAMELESS, OPAQUE, OWN, Remedy
 from hud.analysis.results import Blocker, Case
 from hud.model import Frame, Origin, Stack
 from hud.symbols.names import readable, whose

@@ -1,0 +1,1 @@
+"""From samples to episodes: found, doubted, and told why each was."""
