@@ -168,7 +168,7 @@ def _tails(files: Files, asked: messages.AskTails) -> messages.Tails:
 
 
 def _unwind(files: Files, asked: messages.AskUnwind) -> messages.Unwind:
-    from hud.symbols.elf import PF_X
+    from hud.symbols.elf.file import PF_X
     from hud.symbols.unwind.tableless import complete_table
 
     elf = files.of(asked.module).elf()
@@ -212,8 +212,8 @@ def _debug(files: Files, asked: messages.AddDebug) -> messages.Debug:
 
 
 def _points(files: Files, asked: messages.AskPoints) -> messages.Points:
+    from hud.symbols.elf.symtab import Symtab
     from hud.symbols.machine.probes import find_points
-    from hud.symbols.symtab import Symtab
 
     loaded = files.of(asked.module)
     elf = loaded.elf()

@@ -23,7 +23,7 @@ EM_AARCH64 = 183
 """elf.h."""
 
 MODULE, DISTANCE, DESCRIPTOR = 0, 1, 2
-"""Kinds of slots; hud.symbols.tls says what they are."""
+"""Kinds of slots; hud.symbols.elf.tls says what they are."""
 
 MODULE_LIMIT = 1 << 20
 DISTANCE_LIMIT = 1 << 24

@@ -1,7 +1,7 @@
 """Whom an instruction calls, as far as the file itself tells.
 
 Terms: the *target* of a call is a vaddr; a *slot* is the place in the GOT that an indirect call or
-a stub of the PLT goes through, see `hud.symbols.relocations`.
+a stub of the PLT goes through, see `hud.symbols.elf.relocations`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from hud.errors import FormatError
+from hud.symbols.elf.relocations import Slots
 from hud.symbols.names import readable_symbol
-from hud.symbols.relocations import Slots
 from hud.text import shortened
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from hud.errors import FormatError
 from hud.symbols.locations import PATH_LIMIT, Location
 
 if TYPE_CHECKING:
-    from hud.symbols.elf import ElfFile
+    from hud.symbols.elf.file import ElfFile
     from hud.symbols.locations import Locations
 
 NEAR = 0x80

@@ -26,14 +26,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from hud.errors import FormatError
-from hud.symbols.elf import EM_AARCH64, EM_X86_64
+from hud.symbols.elf.file import EM_AARCH64, EM_X86_64
 from hud.symbols.machine import instructions
 from hud.symbols.machine.instructions import LONGEST, Instruction, Op
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hud.symbols.elf import ElfFile
+    from hud.symbols.elf.file import ElfFile
     from hud.symbols.locations import Location, Locations
 
 CODE_LIMIT = 1 << 20

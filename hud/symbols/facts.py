@@ -24,7 +24,7 @@ class TlsSegment(NamedTuple):
 
 
 class Slot(NamedTuple):
-    """One word that the loader fills (hud.symbols.tls); of a DESCRIPTOR the second of two."""
+    """One word that the loader fills (hud.symbols.elf.tls); of a DESCRIPTOR the second of two."""
 
     kind: int
     vaddr: int

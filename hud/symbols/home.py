@@ -19,7 +19,7 @@ from hud.symbols.demangle import demangle
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from hud.symbols.elf import ElfFile
+    from hud.symbols.elf.file import ElfFile
 
 SCAN_LIMIT = 256 << 20
 """Bytes of read-only data that are looked at."""

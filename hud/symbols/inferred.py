@@ -42,7 +42,7 @@ from hud.symbols.references import References
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hud.symbols.elf import ElfFile
+    from hud.symbols.elf.file import ElfFile
     from hud.symbols.home import Home
     from hud.symbols.machine.flow import Flow
     from hud.symbols.references import Reference

@@ -35,7 +35,7 @@ from hud.symbols.references import References
 from hud.symbols.unwind.bounds import Bounds
 
 if TYPE_CHECKING:
-    from hud.symbols.elf import ElfFile
+    from hud.symbols.elf.file import ElfFile
     from hud.symbols.locations import Location
     from hud.symbols.module import Module
 

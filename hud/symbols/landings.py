@@ -11,14 +11,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.errors import FormatError
-from hud.symbols.exports import Exports, Wanted
+from hud.symbols.elf.exports import Exports, Wanted
+from hud.symbols.elf.relocations import Slots
 from hud.symbols.machine.branches import LONGEST_CALL, LONGEST_STUB, MACHINES, Way
 from hud.symbols.machine.scan import SCANS
-from hud.symbols.relocations import Slots
 from hud.symbols.unwind.bounds import Bounds
 
 if TYPE_CHECKING:
-    from hud.symbols.elf import ElfFile
+    from hud.symbols.elf.file import ElfFile
     from hud.symbols.module import Module
 
 CODE_LIMIT = 1 << 16

@@ -13,7 +13,7 @@ from hud.model import Origin
 
 if TYPE_CHECKING:
     from hud.model import Frame
-    from hud.symbols.elf import ElfFile
+    from hud.symbols.elf.file import ElfFile
     from hud.symbols.home import Home
     from hud.symbols.inferred import Inferred
     from hud.symbols.kinds import Kinds
@@ -44,7 +44,7 @@ class Loaded:
         self._home: Home | None = None
 
     def elf(self) -> ElfFile:
-        from hud.symbols.elf import ElfFile
+        from hud.symbols.elf.file import ElfFile
 
         if self._descriptor is not None:
             descriptor, self._descriptor = self._descriptor, None
@@ -137,8 +137,8 @@ class Loaded:
 
     def add_debug(self, descriptor: int, name: str) -> None:
         """Use one more file, if it belongs to the module; FormatError with the reason if not."""
-        from hud.symbols.debug import Part, part_of, require_same_build
-        from hud.symbols.elf import ElfFile
+        from hud.symbols.elf.debug import Part, part_of, require_same_build
+        from hud.symbols.elf.file import ElfFile
 
         file = ElfFile(descriptor, name, relocatable=True)
         if part_of(file) is Part.SPLIT:

@@ -19,14 +19,14 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.errors import FormatError
-from hud.symbols.elf import ET_EXEC
+from hud.symbols.elf.file import ET_EXEC
+from hud.symbols.elf.relocations import relative_relocations
 from hud.symbols.machine.scan import SCANS
-from hud.symbols.relocations import relative_relocations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hud.symbols.elf import ElfFile
+    from hud.symbols.elf.file import ElfFile
 
 PATH_LIMIT = 1024
 LINE_LIMIT = 1 << 24

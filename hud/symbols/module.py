@@ -14,20 +14,20 @@ from hud.symbols.coroutines import Coroutines
 from hud.symbols.demangle import demangle
 from hud.symbols.dwarf.members import structures_with
 from hud.symbols.dwarf.reader import Dwarf, RawFrame
-from hud.symbols.elf import ET_DYN, PT_GNU_EH_FRAME, STT_TLS
+from hud.symbols.elf.file import ET_DYN, PT_GNU_EH_FRAME, STT_TLS
+from hud.symbols.elf.symtab import Symtab
+from hud.symbols.elf.tls import tls_slots
 from hud.symbols.facts import ModuleFacts
 from hud.symbols.locations import Locations
 from hud.symbols.names import ASYNC, is_closure
 from hud.symbols.packages import package
-from hud.symbols.symtab import Symtab
-from hud.symbols.tls import tls_slots
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from hud.symbols.elf import ElfFile
+    from hud.symbols.elf.file import ElfFile
+    from hud.symbols.elf.symtab import FoundSymbol
     from hud.symbols.facts import Slot
-    from hud.symbols.symtab import FoundSymbol
 
 __all__ = ["CONTEXT_NAMES", "Module", "RawFrame"]
 

@@ -20,7 +20,7 @@ from hud.symbols.names import RUNTIME_CRATES
 from hud.symbols.panics import CRATE_LIMIT
 
 if TYPE_CHECKING:
-    from hud.symbols.elf import ElfFile
+    from hud.symbols.elf.file import ElfFile
     from hud.symbols.panics import Versions
 
 LIST_LIMIT = 8 << 20

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hud.errors import FormatError
 from hud.symbols.callsites import Callsites
-from hud.symbols.elf import ET_EXEC
+from hud.symbols.elf.file import ET_EXEC
 from hud.symbols.machine.scan import GLANCES, SCANS, Pair, Scan
 from hud.symbols.unwind.bounds import Bounds
 
 if TYPE_CHECKING:
-    from hud.symbols.elf import ElfFile
+    from hud.symbols.elf.file import ElfFile
     from hud.symbols.locations import Location, Locations
 
 CODE_LIMIT = 1 << 19

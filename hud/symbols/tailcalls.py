@@ -18,13 +18,13 @@ from itertools import islice, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.errors import FormatError
-from hud.symbols.exports import Wanted
+from hud.symbols.elf.exports import Wanted
 from hud.symbols.landings import Left
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from hud.symbols.exports import Offered
+    from hud.symbols.elf.exports import Offered
     from hud.symbols.landings import Landings
     from hud.symbols.loaded import Loaded
 

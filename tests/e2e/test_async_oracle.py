@@ -16,7 +16,7 @@ import pytest
 import targets
 
 from hud.model import Origin
-from hud.symbols.elf import ElfFile
+from hud.symbols.elf.file import ElfFile
 from hud.symbols.kinds import Kinds
 from hud.symbols.machine.instructions import LONGEST, x86_64
 from hud.symbols.machine.lengths import shape

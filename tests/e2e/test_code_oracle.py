@@ -18,7 +18,7 @@ import pytest
 import targets
 
 from hud.profiler.source import Wanted, quote
-from hud.symbols.elf import ElfFile
+from hud.symbols.elf.file import ElfFile
 from hud.symbols.inferred import Inferred
 from hud.symbols.listing import Listings
 from hud.symbols.machine.disassembly import AROUND

@@ -13,7 +13,7 @@ import pytest
 import targets
 from test_symbols_oracle import differences, tool
 
-from hud.symbols.elf import ElfFile
+from hud.symbols.elf.file import ElfFile
 from hud.symbols.module import Module, RawFrame
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hud.symbols.elf import ElfFile
+from hud.symbols.elf.file import ElfFile
 from hud.symbols.module import Module, RawFrame
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from elftools.common.exceptions import DWARFError
 from elftools.dwarf.callframe import FDE
 from elftools.elf.elffile import ELFFile
 
-from hud.symbols.elf import ElfFile
+from hud.symbols.elf.file import ElfFile
 from hud.symbols.unwind import cfi
 from hud.symbols.unwind.table import unwind_table
 

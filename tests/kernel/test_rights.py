@@ -118,7 +118,7 @@ def test_source_is_read_with_the_rights_of_who_called_sudo(
 PROGRAM = """
 import sys
 from hud.resolver.client import Resolver
-from hud.symbols.elf import ElfFile
+from hud.symbols.elf.file import ElfFile
 with Resolver(imports=("capstone",)) as resolver, open("/proc/self/exe", "rb") as file:
     elf = ElfFile(file.fileno())
     module = resolver.add_module(file.fileno(), "python")

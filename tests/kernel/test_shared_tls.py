@@ -24,9 +24,9 @@ from hud.profiler.modules import PAGE
 from hud.runtime.blocks import Block, bias_of, object_block, origins
 from hud.runtime.live import thread_pointers
 from hud.runtime.memory import memory_reader
-from hud.symbols.elf import ElfFile
-from hud.symbols.symtab import Symtab
-from hud.symbols.tls import DESCRIPTOR, DISTANCE, MODULE, tls_slots
+from hud.symbols.elf.file import ElfFile
+from hud.symbols.elf.symtab import Symtab
+from hud.symbols.elf.tls import DESCRIPTOR, DISTANCE, MODULE, tls_slots
 from hud.target.mappings import read_mappings
 
 pytestmark = pytest.mark.kernel

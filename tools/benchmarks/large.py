@@ -19,7 +19,7 @@ from pathlib import Path
 
 from benchmarks import running
 
-from hud.symbols.elf import ElfFile
+from hud.symbols.elf.file import ElfFile
 
 CRATE, VERSION = "sccache", "0.19.0"
 PLACE = running.ROOT / ".build" / "large"

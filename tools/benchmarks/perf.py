@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from hud.errors import FormatError
 from hud.model import Stack
-from hud.symbols.elf import ElfFile
+from hud.symbols.elf.file import ElfFile
 from hud.symbols.unwind.bounds import Bounds
 
 Chain = tuple[tuple[str, int], ...]

@@ -21,7 +21,7 @@ from typing import NamedTuple
 from hud.resolver.client import Resolver
 from hud.resolver.confinement import NICE
 from hud.resolver.messages import AskFrames, Failed, Frames
-from hud.symbols.elf import ElfFile
+from hud.symbols.elf.file import ElfFile
 from hud.symbols.module import Module
 from hud.symbols.unwind.bounds import Bounds
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from hud.symbols.dwarf.units import Entry, Unit
-    from hud.symbols.elf import ElfFile
+    from hud.symbols.elf.file import ElfFile
 
 KEPT_BYTES = 24 << 20
 """Line tables that stay decoded, roughly."""

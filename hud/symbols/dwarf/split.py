@@ -19,7 +19,7 @@ from hud.symbols.dwarf.lines import join
 from hud.symbols.dwarf.units import Unit, Units
 
 if TYPE_CHECKING:
-    from hud.symbols.elf import ElfFile
+    from hud.symbols.elf.file import ElfFile
 
 MAX_OBJECTS = 2_000
 """Objects that are kept for one module."""

@@ -15,11 +15,11 @@ from hud.symbols.dwarf import constants as dw
 from hud.symbols.dwarf.abbrev import Abbrev, AbbrevTable
 from hud.symbols.dwarf.cache import Lru
 from hud.symbols.dwarf.forms import fixed, initial_length, read, uleb
-from hud.symbols.elf import c_string
+from hud.symbols.elf.file import c_string
 
 if TYPE_CHECKING:
     from hud.symbols.dwarf.forms import Value
-    from hud.symbols.elf import ElfFile
+    from hud.symbols.elf.file import ElfFile
 
 MAX_UNITS = 1 << 22
 MAX_ABBREV_TABLES = 128

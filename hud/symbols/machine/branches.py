@@ -10,7 +10,7 @@ import struct
 from array import array
 from typing import TYPE_CHECKING, NamedTuple
 
-from hud.symbols.elf import EM_AARCH64, EM_X86_64
+from hud.symbols.elf.file import EM_AARCH64, EM_X86_64
 
 if TYPE_CHECKING:
     from collections.abc import Callable

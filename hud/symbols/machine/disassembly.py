@@ -13,12 +13,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from hud.errors import FormatError
-from hud.symbols.elf import EM_AARCH64, EM_X86_64, PF_X
+from hud.symbols.elf.file import EM_AARCH64, EM_X86_64, PF_X
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from hud.symbols.elf import ElfFile
+    from hud.symbols.elf.file import ElfFile
 
 AROUND = 16
 """Instructions before the pc's own, and after it."""

@@ -17,12 +17,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.errors import FormatError
-from hud.symbols.elf import PF_W, PF_X, STT_FUNC
+from hud.symbols.elf.file import PF_W, PF_X, STT_FUNC
+from hud.symbols.elf.symtab import FoundSymbol, Symtab
 from hud.symbols.facts import Point, Role
-from hud.symbols.symtab import FoundSymbol, Symtab
 
 if TYPE_CHECKING:
-    from hud.symbols.elf import ElfFile
+    from hud.symbols.elf.file import ElfFile
 
 MOST_FUNCTIONS = 4096
 """Of one role: ``raw::poll`` has one for each type of task."""

@@ -13,12 +13,12 @@ from array import array
 from typing import TYPE_CHECKING
 
 from hud.errors import FormatError
-from hud.symbols.elf import EM_AARCH64, EM_X86_64
+from hud.symbols.elf.file import EM_AARCH64, EM_X86_64
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from hud.symbols.elf import ElfFile
+    from hud.symbols.elf.file import ElfFile
     from hud.symbols.locations import Locations
 
 Bounds = tuple[int, int]

@@ -14,7 +14,7 @@ import struct
 from array import array
 from typing import NamedTuple, TypeAlias
 
-from hud.symbols.elf import EM_AARCH64, EM_X86_64
+from hud.symbols.elf.file import EM_AARCH64, EM_X86_64
 from hud.symbols.machine.lengths import LONGEST, shape
 
 SWITCH_LENGTH = 6

@@ -13,13 +13,13 @@ import struct
 from typing import TYPE_CHECKING
 
 from hud.errors import FormatError
-from hud.symbols.elf import PT_GNU_EH_FRAME
+from hud.symbols.elf.file import PT_GNU_EH_FRAME
 from hud.symbols.unwind.cfi import PADDING, Cie, Section, pointer, read_cie, uleb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hud.symbols.elf import ElfFile
+    from hud.symbols.elf.file import ElfFile
 
 DATA_RELATIVE_I32 = 0x3B
 """DW_EH_PE_datarel | DW_EH_PE_sdata4: the only encoding linkers give the search table."""

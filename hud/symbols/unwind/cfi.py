@@ -14,7 +14,7 @@ import struct
 from typing import NamedTuple
 
 from hud.errors import FormatError
-from hud.symbols.elf import EM_AARCH64, EM_X86_64
+from hud.symbols.elf.file import EM_AARCH64, EM_X86_64
 
 NONE, SP, FP, END, PLT, SIGNAL, UNSUPPORTED = 0, 1, 2, 3, 4, 5, 6
 SP_LR = 8

@@ -47,7 +47,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from hud.errors import FormatError
-from hud.symbols.elf import EM_X86_64, PT_GNU_EH_FRAME, SHT_NOBITS
+from hud.symbols.elf.file import EM_X86_64, PT_GNU_EH_FRAME, SHT_NOBITS
 from hud.symbols.facts import UnwindTable
 from hud.symbols.unwind.cfi import (
     END,
@@ -65,7 +65,7 @@ from hud.symbols.unwind.cfi import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hud.symbols.elf import ElfFile, Segment
+    from hud.symbols.elf.file import ElfFile, Segment
 
 SECTION_LIMIT = 256 << 20
 """Bytes of ``.eh_frame`` that are read at most; a browser of 200 MB has 8 MB."""

@@ -15,9 +15,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hud.errors import FormatError
-from hud.symbols.elf import EM_X86_64, SHF_EXECINSTR, SHT_PROGBITS
+from hud.symbols.elf.file import EM_X86_64, SHF_EXECINSTR, SHT_PROGBITS
+from hud.symbols.elf.symtab import Symtab
 from hud.symbols.facts import UnwindTable
-from hud.symbols.symtab import Symtab
 from hud.symbols.unwind.cfi import NONE
 from hud.symbols.unwind.derived import rules_of
 from hud.symbols.unwind.table import ROW_LIMIT, SPAN_LIMIT, table_of, unwind_table
@@ -25,7 +25,7 @@ from hud.symbols.unwind.table import ROW_LIMIT, SPAN_LIMIT, table_of, unwind_tab
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hud.symbols.elf import ElfFile
+    from hud.symbols.elf.file import ElfFile
 
 WORTH_IT = 4096
 """Bytes of bare code in a module, at least."""

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hud.probe import wire
 from hud.probe.probe import map_sizes
 from hud.probe.unwind import GENERATION, NEVER, Segment, UnwindTables
-from hud.symbols.elf import ElfFile
+from hud.symbols.elf.file import ElfFile
 from hud.symbols.unwind.table import unwind_table
 
 U32, U64 = (1 << 32) - 1, (1 << 64) - 1

@@ -31,7 +31,7 @@ from hud.resolver.messages import (
     Question,
     Unwind,
 )
-from hud.symbols.elf import ElfFile
+from hud.symbols.elf.file import ElfFile
 from hud.symbols.facts import UnwindTable
 from hud.symbols.unwind.table import unwind_table
 

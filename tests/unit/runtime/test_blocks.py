@@ -9,8 +9,8 @@ import pytest
 
 from hud.model import Mapping
 from hud.runtime.blocks import UNALLOCATED, Block, bias_of, executable_block, object_block, origins
+from hud.symbols.elf.tls import DESCRIPTOR, DISTANCE, MODULE
 from hud.symbols.facts import Slot
-from hud.symbols.tls import DESCRIPTOR, DISTANCE, MODULE
 
 BIAS = 0x7F00_0000_0000
 SLOT = 0x3000

@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from hud.symbols.callsites import Callsites
-from hud.symbols.elf import ElfFile
+from hud.symbols.elf.file import ElfFile
 from hud.symbols.locations import Location, Locations
 
 from .test_locations import MAIN, RELRO, TEXT, Program, call, lea, program, record

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hud.symbols.coroutines import Coroutines
-from hud.symbols.elf import ElfFile
+from hud.symbols.elf.file import ElfFile
 from hud.symbols.locations import Locations
 from hud.symbols.machine.instructions import LONGEST, aarch64, x86_64
 from hud.symbols.module import Module

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hud.errors import FormatError
 from hud.symbols.dwarf import constants as dw
 from hud.symbols.dwarf.reader import Dwarf, RawFrame
-from hud.symbols.elf import ElfFile
+from hud.symbols.elf.file import ElfFile
 
 from . import elfbuild as b
 from .elfbuild import TEXT, Die, Info, Sec

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hud.errors import FormatError
 from hud.symbols.dwarf.lines import SEARCHES, LineTable, join, read_lines
 from hud.symbols.dwarf.units import Unit, Units
-from hud.symbols.elf import ElfFile
+from hud.symbols.elf.file import ElfFile
 
 from . import elfbuild as b
 

@@ -9,7 +9,7 @@ from hud.errors import FormatError
 from hud.symbols.dwarf import constants as dw
 from hud.symbols.dwarf.members import structures_with
 from hud.symbols.dwarf.units import Units
-from hud.symbols.elf import ElfFile
+from hud.symbols.elf.file import ElfFile
 
 from .elfbuild import Die, Info, Sec, elf
 

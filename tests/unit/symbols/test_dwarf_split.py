@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hud.errors import FormatError
 from hud.symbols.dwarf import constants as dw
 from hud.symbols.dwarf.reader import RawFrame
-from hud.symbols.elf import ElfFile
+from hud.symbols.elf.file import ElfFile
 from hud.symbols.module import Module
 
 from . import elfbuild as b

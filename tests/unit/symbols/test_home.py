@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hud.model import Origin
-from hud.symbols.elf import EHDR, PHDR, ElfFile
+from hud.symbols.elf.file import EHDR, PHDR, ElfFile
 from hud.symbols.home import Home, find
 from hud.symbols.implementors import code_crate
 from hud.symbols.names import whose

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hud.symbols import kinds
-from hud.symbols.elf import ElfFile
+from hud.symbols.elf.file import ElfFile
 from hud.symbols.kinds import OFFSETS, POINTERS, Functions, Kinds
 from hud.symbols.module import Module
 

@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hud.model import Origin, Precision
-from hud.symbols.elf import EHDR, PHDR, ElfFile
+from hud.symbols.elf.file import EHDR, PHDR, ElfFile
+from hud.symbols.elf.relocations import relative_relocations
 from hud.symbols.home import Home
 from hud.symbols.inferred import Inferred, short_path
 from hud.symbols.locations import Location, Locations
 from hud.symbols.machine.flow import Flow
 from hud.symbols.names import Place
-from hud.symbols.relocations import relative_relocations
 from hud.symbols.unwind.bounds import Bounds
 
 TEXT, DATA, RELRO, FRAMES = 0x1000, 0x3000, 0x4000, 0x5000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 from hud.symbols.dwarf import constants as dw
-from hud.symbols.elf import ElfFile
+from hud.symbols.elf.file import ElfFile
 from hud.symbols.facts import ModuleFacts, TlsSegment
 from hud.symbols.module import Module, RawFrame
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hud.symbols.elf import ElfFile
+from hud.symbols.elf.file import ElfFile
 from hud.symbols.packages import LIST_LIMIT, listed, package, with_listed
 from hud.symbols.panics import tokio_versions
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hud.symbols.elf import EHDR, PHDR, ElfFile
+from hud.symbols.elf.file import EHDR, PHDR, ElfFile
 from hud.symbols.panics import crates, scan, tokio_versions
 
 from .elfbuild import PT_LOAD, TEXT, Sec, Seg, elf

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hud.model import Frame, Origin, Precision
 from hud.symbols.coroutines import Coroutines
-from hud.symbols.elf import ElfFile
+from hud.symbols.elf.file import ElfFile
 from hud.symbols.home import NO_HOME, Home
 from hud.symbols.locations import Locations
 from hud.symbols.places import Places

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hud.model import Frame
 from hud.resolver import messages
 from hud.symbols import tailcalls
-from hud.symbols.elf import EM_AARCH64, EM_X86_64
+from hud.symbols.elf.file import EM_AARCH64, EM_X86_64
 from hud.symbols.loaded import Loaded
 from hud.symbols.recovered import recovered
 from hud.symbols.tailcalls import Place, TailCalls

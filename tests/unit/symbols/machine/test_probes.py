@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hud.errors import FormatError
-from hud.symbols.elf import ElfFile
+from hud.symbols.elf.file import ElfFile
+from hud.symbols.elf.symtab import Symtab
 from hud.symbols.facts import Point, Role
 from hud.symbols.machine import probes
 from hud.symbols.machine.probes import choose, decode, find_points, role_of
-from hud.symbols.symtab import Symtab
 
 from ..elfbuild import PT_LOAD, TEXT, Seg, Sym, elf, symbol_sections
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hud.symbols.elf import EM_X86_64, ElfFile
+from hud.symbols.elf.file import EM_X86_64, ElfFile
 from hud.symbols.machine import stackmoves as moves
 from hud.symbols.machine.stackmoves import is_padding, move_at
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hud.symbols.elf import ElfFile
-from hud.symbols.symtab import Symtab
+from hud.symbols.elf.file import ElfFile
+from hud.symbols.elf.symtab import Symtab
 from hud.symbols.unwind.cfi import END, FP, NONE, SP
 from hud.symbols.unwind.derived import rules_of
 from hud.symbols.unwind.table import unwind_table

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hud.errors import FormatError
-from hud.symbols.elf import EM_AARCH64, EM_X86_64, PT_GNU_EH_FRAME, ElfFile
+from hud.symbols.elf.file import EM_AARCH64, EM_X86_64, PT_GNU_EH_FRAME, ElfFile
 from hud.symbols.unwind import cfi
 from hud.symbols.unwind import table as unwind
 

@@ -14,10 +14,10 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from hud.errors import FormatError
-from hud.symbols.elf import EM_AARCH64, EM_X86_64, PT_DYNAMIC, SYM
+from hud.symbols.elf.file import EM_AARCH64, EM_X86_64, PT_DYNAMIC, SYM
 
 if TYPE_CHECKING:
-    from hud.symbols.elf import ElfFile
+    from hud.symbols.elf.file import ElfFile
 
 DT_PLTRELSZ, DT_RELA, DT_RELASZ, DT_RELAENT, DT_JMPREL = 2, 7, 8, 9, 23
 RELATIVE = {EM_X86_64: 8, EM_AARCH64: 1027}

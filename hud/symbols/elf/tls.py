@@ -12,13 +12,13 @@ import struct
 from typing import TYPE_CHECKING
 
 from hud.errors import FormatError
-from hud.symbols.elf import EM_AARCH64, EM_X86_64, PT_DYNAMIC, SHN_UNDEF, SYM
+from hud.symbols.elf.file import EM_AARCH64, EM_X86_64, PT_DYNAMIC, SHN_UNDEF, SYM
 from hud.symbols.facts import Slot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hud.symbols.elf import ElfFile
+    from hud.symbols.elf.file import ElfFile
 
 MODULE, DISTANCE, DESCRIPTOR = 0, 1, 2
 

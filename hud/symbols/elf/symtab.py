@@ -12,7 +12,7 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.errors import FormatError
-from hud.symbols.elf import (
+from hud.symbols.elf.file import (
     SHF_EXECINSTR,
     SHN_LORESERVE,
     SHN_UNDEF,
@@ -28,7 +28,7 @@ from hud.symbols.elf import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hud.symbols.elf import ElfFile
+    from hud.symbols.elf.file import ElfFile
 
 MAX_SYMBOLS = 1 << 24
 MAX_NESTING = 32

@@ -15,12 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hud.errors import FormatError
-from hud.symbols import inflate
-from hud.symbols.elf import PT_GNU_EH_FRAME, PT_GNU_RELRO, ElfFile, Symbol
+from hud.symbols.elf import inflate
+from hud.symbols.elf.file import PT_GNU_EH_FRAME, PT_GNU_RELRO, ElfFile, Symbol
+from hud.symbols.elf.inflate import XZ_LIMIT
 from hud.symbols.facts import TlsSegment
-from hud.symbols.inflate import XZ_LIMIT
 
-from .elfbuild import TEXT, Sec, Seg, Sym, compressed, elf, note, symbol_sections
+from ..elfbuild import TEXT, Sec, Seg, Sym, compressed, elf, note, symbol_sections
 
 BUILD_ID = bytes(range(20))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hud.symbols.exports import Exports, Offered, Wanted
+from hud.symbols.elf.exports import Exports, Offered, Wanted
 from hud.symbols.loaded import Loaded
 from hud.symbols.recovered import recovered
 from hud.symbols.tailcalls import Place, TailCalls

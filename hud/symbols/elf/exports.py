@@ -11,13 +11,13 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.errors import FormatError
-from hud.symbols.elf import SHN_UNDEF, STT_FUNC, STT_GNU_IFUNC, SYM, c_string
-from hud.symbols.relocations import dynamic_tags
+from hud.symbols.elf.file import SHN_UNDEF, STT_FUNC, STT_GNU_IFUNC, SYM, c_string
+from hud.symbols.elf.relocations import dynamic_tags
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hud.symbols.elf import ElfFile
+    from hud.symbols.elf.file import ElfFile
 
 DT_STRTAB, DT_SYMTAB, DT_STRSZ = 5, 6, 10
 DT_GNU_HASH, DT_VERSYM = 0x6FFFFEF5, 0x6FFFFFF0

@@ -20,10 +20,10 @@ from hud.resolver.messages import (
     Unwind,
 )
 
+from .. import elfbuild as b
+from ..elfbuild import TEXT, Sec, Sym
 from ..resolver.asked import ask
-from . import elfbuild as b
-from .elfbuild import TEXT, Sec, Sym
-from .test_dwarf_split import PLACES, dwo, dwp, make
+from ..test_dwarf_split import PLACES, dwo, dwp, make
 
 PATIENCE_S = 60
 SYMBOLS = b.symbol_sections([Sym("named", TEXT, 0x100)])

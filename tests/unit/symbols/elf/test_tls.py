@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hud.errors import FormatError
-from hud.symbols.elf import PT_DYNAMIC, PT_LOAD, PT_TLS, ElfFile
-from hud.symbols.facts import Slot
-from hud.symbols.tls import (
+from hud.symbols.elf.file import PT_DYNAMIC, PT_LOAD, PT_TLS, ElfFile
+from hud.symbols.elf.tls import (
     DESCRIPTOR,
     DISTANCE,
     DT_JMPREL,
@@ -23,8 +22,9 @@ from hud.symbols.tls import (
     MODULE,
     tls_slots,
 )
+from hud.symbols.facts import Slot
 
-from .elfbuild import TEXT, Seg, elf
+from ..elfbuild import TEXT, Seg, elf
 
 RELATIVE, DTPMOD, TPOFF, TLSDESC = 8, 16, 18, 36
 PLACE = TEXT

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from hud.closing import Closing
 from hud.errors import FormatError
+from hud.symbols.elf.inflate import NotReadableError, inflate, inflate_gnu, inflate_xz
 from hud.symbols.facts import TlsSegment
-from hud.symbols.inflate import NotReadableError, inflate, inflate_gnu, inflate_xz
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

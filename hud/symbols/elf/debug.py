@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from hud.errors import FormatError
 
 if TYPE_CHECKING:
-    from hud.symbols.elf import ElfFile
+    from hud.symbols.elf.file import ElfFile
 
 _STEP = 4 << 20
 
