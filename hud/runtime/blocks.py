@@ -59,7 +59,7 @@ class Block(NamedTuple):
 
 
 class Slot(Protocol):
-    """``hud.symbols.tls.Slot``."""
+    """``hud.symbols.elf.tls.Slot``."""
 
     @property
     def kind(self) -> int: ...

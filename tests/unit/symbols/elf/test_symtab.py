@@ -112,14 +112,14 @@ def test_find_names_that_are_tails_of_others(symtab: Symtab) -> None:
 
 
 def test_find_across_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hud.symbols.symtab.SEARCH_CHUNK", 64)
+    monkeypatch.setattr("hud.symbols.elf.symtab.SEARCH_CHUNK", 64)
     symbols = [Sym(f"function_number_{n}", TEXT + n, 1) for n in range(200)]
     symtab = Symtab(ElfFile(elf(symbol_sections(symbols))))
     assert [s.value - TEXT for s in symtab.find(rb"number_\d7$")] == list(range(17, 100, 10))
 
 
 def test_too_many_matches(monkeypatch: pytest.MonkeyPatch, symtab: Symtab) -> None:
-    monkeypatch.setattr("hud.symbols.symtab.MAX_MATCHES", 3)
+    monkeypatch.setattr("hud.symbols.elf.symtab.MAX_MATCHES", 3)
     with pytest.raises(FormatError, match="too many symbol names match"):
         symtab.find(b"e")
 

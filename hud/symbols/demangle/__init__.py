@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from hud.symbols.demangle_legacy import demangle_legacy
-from hud.symbols.demangle_v0 import SYMBOL_LIMIT, demangle_v0
+from hud.symbols.demangle.legacy import demangle_legacy
+from hud.symbols.demangle.v0 import SYMBOL_LIMIT, demangle_v0
 
 
 @lru_cache(maxsize=4096)

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hud.symbols.demangle import demangle
-from hud.symbols.demangle_legacy import demangle_legacy
-from hud.symbols.demangle_v0 import OUTPUT_LIMIT, demangle_v0
+from hud.symbols.demangle.legacy import demangle_legacy
+from hud.symbols.demangle.v0 import OUTPUT_LIMIT, demangle_v0
 
 HASH = "17h0123456789abcdefE"
 
