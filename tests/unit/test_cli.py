@@ -31,3 +31,25 @@ def test_a_malformed_sudo_uid_loses_no_result(tmp_path: Path) -> None:
     assert (ran.returncode, ran.stderr) == (0, "")
     assert f"written    {out}" in ran.stdout
     assert json.loads(out.read_bytes())["traceEvents"]
+
+
+def test_an_error_is_one_line_and_a_remedy() -> None:
+    ran = hud("info", ROOT)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    what, remedy = ran.stderr.splitlines()
+    assert what == f"hud: {ROOT}: not a file"
+    assert remedy.startswith("     ")
+
+
+def test_without_arguments_the_help_and_the_code_of_wrong_usage() -> None:
+    ran = hud()
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith("usage: hud [options] PROCESS\n")
+
+
+def test_what_is_in_a_recording() -> None:
+    ran = hud("info", RECORDING)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    labels = [line.split()[0] for line in ran.stdout.splitlines()]
+    assert labels[:4] == ["file", "integrity", "target", "recorded"]
+    assert labels[-1] == "ended"

@@ -1,0 +1,71 @@
+"""The results of a finished run: where they go, and what a failed export does not prevent."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hud.commands.deliver import Output, check, deliver, write_selection
+from hud.errors import ExportError, UsageError
+from hud.record.reader import Reader, open_recording
+from hud.record.replay import Replay
+from hud.tui.effects import Export
+
+REAL = Path(__file__).parents[2] / "data" / "demo.hud"
+
+
+@pytest.fixture(scope="module")
+def run() -> Replay:
+    with open_recording(str(REAL)) as source:
+        replay = Replay(Reader(source).entries())
+        replay.advance()
+    return replay
+
+
+def test_an_export_and_the_summary_that_names_it(
+    run: Replay, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "trace.json"
+    deliver(run.analyzer, run.snapshot(), Output(str(path)), ["run.hud (1 KB)"])
+    assert json.loads(path.read_bytes())["otherData"]["episodes"] == run.snapshot().episodes
+    out = capsys.readouterr().out
+    assert f"{path} (" in out
+    assert "run.hud (1 KB)" in out
+
+
+@pytest.mark.parametrize("output", [Output(quiet=True), Output("-", "summary")])
+def test_no_summary_beside_an_export_to_standard_output_or_when_quiet(
+    run: Replay, output: Output, capfd: pytest.CaptureFixture[str]
+) -> None:
+    deliver(run.analyzer, run.snapshot(), output)
+    assert capfd.readouterr().out.count("of worker time was blocked") == (output.export == "-")
+
+
+def test_the_summary_survives_an_export_that_cannot_be_written(
+    run: Replay, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ExportError, match="no such file or directory"):
+        deliver(run.analyzer, run.snapshot(), Output(str(tmp_path / "none" / "x.json")))
+    out = capsys.readouterr().out
+    assert "of worker time was blocked" in out
+    assert "written" not in out
+
+
+def test_what_cannot_be_written_is_known_before(tmp_path: Path) -> None:
+    check(Output())
+    check(Output(str(tmp_path / "x.json")))
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(UsageError, match="no export format named 'pprof'"):
+        check(Output(str(tmp_path / "x.json"), "pprof"))
+    with pytest.raises(UsageError, match="cannot export to"):
+        check(Output(str(tmp_path)))
+
+
+def test_a_selection_never_replaces_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "blocker.txt"
+    wanted = Export(str(path), "text\n")
+    assert write_selection(wanted) == f"written to {path}"
+    assert "is there already" in write_selection(Export(str(path), "other"))
+    assert path.read_text() == "text\n"
