@@ -22,7 +22,7 @@ from hud.resolver.messages import (
 
 from .. import elfbuild as b
 from ..elfbuild import TEXT, Sec, Sym
-from ..resolver.asked import ask
+from ...resolver.asked import ask
 from ..test_dwarf_split import PLACES, dwo, dwp, make
 
 PATIENCE_S = 60
