@@ -182,7 +182,7 @@ def graded(
     alarms = [
         one
         for one in verdict.alarms
-        if not (one.contended or one.args.get("pressed") or _overslept(one, deeds))
+        if not (one.contended or one.args.get("pressed") or _happened(one, deeds))
     ]
     if verbose:
         for pair in sorted(set(score.wrong)):
@@ -209,10 +209,11 @@ def graded(
     )
 
 
-def _overslept(find: Find, deeds: list[Deed]) -> bool:
-    """Whether a short sleep that is allowed took this long: on a machine whose CPUs are not always
-    its own one of some hundred wakes up milliseconds too late."""
-    return any(
+def _happened(find: Find, deeds: list[Deed]) -> bool:
+    """Whether the poll was as long as that though no deed says so: in a short sleep that is
+    allowed, as on a machine whose CPUs are not always its own one of some hundred wakes up
+    milliseconds too late; or in writing down the truth."""
+    return "truth::Truth" in find.function or any(
         deed.kind == "say_something"
         and deed.tid == find.tid
         and 10 * _shared(find, deed) >= 9 * (find.end - find.begin)
