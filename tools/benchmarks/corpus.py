@@ -25,7 +25,7 @@ LATE_S = 2.0
 ATTACH_S = 60
 """The program outlives any attach; it is killed at the end."""
 HEAD = (
-    *("build", "rung", "tick", "deeds", "pressure", "recall", "alarms"),
+    *("build", "rung", "tick", "deeds", "pressure", "recall", "alarms", "marked"),
     *("nameable", "function", "told", "where", "cause", "complete"),
 )
 HOST = """
@@ -46,6 +46,8 @@ class Row(NamedTuple):
     pressed: int = 0
     found: int = 0
     alarms: int = 0
+    marked: int = 0
+    """Alarms of which hud itself says that they may be several polls."""
     nameable: int = 0
     function: int = 0
     told: int = 0
@@ -59,10 +61,13 @@ class Row(NamedTuple):
         named = table.percent(self.nameable, self.found)
         return [
             *(self.name, self.rung, self.tick, self.deeds, self.pressed),
-            *(table.percent(self.found, expected), self.alarms),
+            *(table.percent(self.found, expected), self.alarms, self.marked),
             *(named, table.percent(self.function, self.nameable)),
             *(table.percent(self.told, self.found), table.percent(self.where, self.told)),
-            *(table.percent(self.cause, self.found), f"{100 * self.complete:.0f} %"),
+            *(
+                table.percent(self.cause, self.found),
+                f"{100 * self.complete:.0f} %" if self.complete else "-",
+            ),
         ]
 
 
@@ -92,7 +97,7 @@ def run(options: argparse.Namespace) -> int:
             print("  ".join(map(str, rows[-1].cells())), flush=True)
     table.show(f"all ({running.load_average()})", HEAD, [row.cells() for row in rows])
     total = Row(
-        "total", *("", ""), *(sum(map(int, n)) for n in zip(*(r[3:12] for r in rows), strict=True))
+        "total", *("", ""), *(sum(map(int, n)) for n in zip(*(r[3:13] for r in rows), strict=True))
     )
     table.show("together", HEAD, [total.cells()])
     return 0
@@ -191,15 +196,16 @@ def graded(
             length = (find.end - find.begin) / 1e6
             print(f"  alarm: {find.function} {find.cause} {length:.1f} ms {find.stack[:4]}")
         print(f"  missed: {[deed.kind for deed in score.missed]}")
-    uncertain = any(find.args.get("tick_unknown") for find in finds)
+    marked = sum("maybe_several_polls" in find.args for find in alarms)
     return Row(
         name,
         other["detection"]["rung"],
-        "unknown" if uncertain else "known",
+        "unknown" if other["episodes_tick_unknown"] else "known",
         score.deeds,
         score.pressed,
         score.found,
-        len(alarms),
+        len(alarms) - marked,
+        marked,
         score.nameable,
         score.blamed,
         told,
