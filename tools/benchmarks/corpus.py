@@ -218,8 +218,10 @@ def graded(
 def _happened(find: Find, deeds: list[Deed]) -> bool:
     """Whether the poll was as long as that though no deed says so: in a short sleep that is
     allowed, as on a machine whose CPUs are not always its own one of some hundred wakes up
-    milliseconds too late; or in writing down the truth."""
-    return "truth::Truth" in find.function or any(
+    milliseconds too late; in writing down the truth; or before hud had begun."""
+    if "truth::Truth" in find.function or find.args.get("began_before_attach"):
+        return True
+    return any(
         deed.kind == "say_something"
         and deed.tid == find.tid
         and 10 * _shared(find, deed) >= 9 * (find.end - find.begin)

@@ -60,6 +60,8 @@ HOLDER = {
 AT_LEAST_NS = 7_000_000
 """A deed that is shorter need not be found: the threshold is 5 ms."""
 
+ALLOCATOR = {"malloc", "free", "calloc", "realloc"}
+
 COUNTS = (
     "deeds",
     "found",
@@ -100,9 +102,11 @@ class Find(NamedTuple):
 
     @property
     def contended(self) -> bool:
-        """Waiting for the lock of Tokio's own thread pool: short as a rule, but real where its
-        holder has no CPU."""
-        return self.cause == "lock" and any("blocking::pool" in frame for frame in self.stack)
+        """Waiting for the lock of Tokio's own thread pool, or of malloc: short as a rule, but real
+        where its holder has no CPU."""
+        return self.cause == "lock" and any(
+            "blocking::pool" in frame or frame in ALLOCATOR for frame in self.stack
+        )
 
 
 @dataclass

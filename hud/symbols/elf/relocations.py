@@ -14,12 +14,15 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from hud.errors import FormatError
-from hud.symbols.elf.file import EM_AARCH64, EM_X86_64, PT_DYNAMIC, SYM
+from hud.symbols.elf.file import EM_AARCH64, EM_X86_64, ET_EXEC, PT_DYNAMIC, SYM
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hud.symbols.elf.file import ElfFile
 
 DT_PLTRELSZ, DT_RELA, DT_RELASZ, DT_RELAENT, DT_JMPREL = 2, 7, 8, 9, 23
+DT_RELRSZ, DT_RELR, DT_RELRENT = 35, 36, 37
 RELATIVE = {EM_X86_64: 8, EM_AARCH64: 1027}
 """R_X86_64_RELATIVE, R_AARCH64_RELATIVE."""
 SYMBOLIC = {EM_X86_64: (1, 6, 7), EM_AARCH64: (257, 1025, 1026)}
@@ -32,6 +35,9 @@ TABLE_LIMIT = 1 << 22
 """Rows of one table that are read."""
 LOOKED_AT = 1 << 20
 """Of them, besides the relative ones that come first."""
+SEARCHED = 1 << 23
+"""Bytes of data in which addresses are looked for; a second of CPU for ten million."""
+WORD = 8
 
 _DYN = struct.Struct("<QQ")
 
@@ -100,10 +106,72 @@ class Slots:
 
 
 def relative_relocations(elf: ElfFile) -> tuple[array[int], array[int]]:
-    """(places, addends) of the relative relocations in DT_RELA, by place.
+    """(places, addends) of the file's own addresses in its data, by place: of the relative
+    relocations in DT_RELA and DT_RELR; where a file is not position independent of all words that
+    may be an address of its.
 
-    Empty without a dynamic section; FormatError where it contradicts the file.
+    FormatError where the dynamic section contradicts the file.
     """
+    if elf.type == ET_EXEC:
+        return _addresses(elf)
+    places, addends = _rela(elf)
+    packed = _relr(elf)
+    if not packed:
+        return places, addends
+    rows = sorted([*zip(places, addends, strict=True), *packed])
+    return array("Q", [place for place, _ in rows]), array("Q", [addend for _, addend in rows])
+
+
+def _addresses(elf: ElfFile) -> tuple[array[int], array[int]]:
+    """The words of the data that are addresses inside the file."""
+    low = min((load.vaddr for load in elf.loads), default=0)
+    high = max((load.vaddr + load.memsz for load in elf.loads), default=0)
+    rows: list[tuple[int, int]] = []
+    for vaddr, data in elf.data_pieces(SEARCHED, writable=True):
+        begin = -vaddr % WORD
+        words = array("Q", bytes(data[begin : begin + (len(data) - begin) // WORD * WORD]))
+        rows += [
+            (vaddr + begin + WORD * index, word)
+            for index, word in enumerate(words)
+            if low <= word < high
+        ]
+    rows.sort()
+    return array("Q", [place for place, _ in rows]), array("Q", [word for _, word in rows])
+
+
+def _relr(elf: ElfFile) -> list[tuple[int, int]]:
+    """(place, addend) of DT_RELR: an even word is a place, an odd one a bit for each of the 63
+    words behind the one before. The addend is in the place."""
+    tags = dynamic_tags(elf)
+    size = tags.get(DT_RELRSZ, 0)
+    if not size or tags.get(DT_RELRENT) != WORD or size % WORD or size > TABLE_LIMIT * WORD:
+        return []
+    places: list[int] = []
+    at = 0
+    for word in array("Q", bytes(elf.read(tags.get(DT_RELR, 0), size))):
+        if word & 1:
+            places += [at + WORD * bit for bit in range(63) if word >> (bit + 1) & 1]
+            at += 63 * WORD
+        else:
+            places.append(word)
+            at = word + WORD
+        if len(places) > TABLE_LIMIT:
+            raise FormatError(f"{elf.name}: more than {TABLE_LIMIT} relocations")
+    return list(_filled(elf, places))
+
+
+def _filled(elf: ElfFile, places: list[int]) -> Iterator[tuple[int, int]]:
+    """What is in the places; those outside of the file are left out."""
+    for load in elf.loads:
+        data = elf.read(load.vaddr, load.filesz)
+        for place in places:
+            if load.vaddr <= place <= load.vaddr + load.filesz - WORD:
+                inside = place - load.vaddr
+                yield place, int.from_bytes(data[inside : inside + WORD], "little")
+
+
+def _rela(elf: ElfFile) -> tuple[array[int], array[int]]:
+    """Those of DT_RELA."""
     kind = RELATIVE.get(elf.machine_id)
     tags = dynamic_tags(elf)
     if kind is None:

@@ -54,6 +54,12 @@ def code(pieces: dict[int, bytes], size: int = 0x1000) -> bytes:
     return bytes(text)
 
 
+def relr(places: list[int]) -> bytes:
+    """DT_RELR of places that are near each other: the first, and bits for those behind it."""
+    bits = sum(1 << ((place - places[0]) // 8) for place in places[1:])
+    return struct.pack("<QQ", places[0], bits | 1) if places else b""
+
+
 def program(
     pieces: dict[int, bytes],
     locations: list[tuple[str | bytes, int, int]],
@@ -80,7 +86,10 @@ def program(
     dynamic_at = RELRO + len(rows)
     rela_at = dynamic_at + 64
     dynamic = struct.pack("<8Q", 7, rela_at, 8, len(rela), 9, 24, 0, 0)
-    if relocations != "rela":
+    if relocations == "relr":
+        rela = relr(places)
+        dynamic = struct.pack("<8Q", 35, len(rela), 36, rela_at, 37, 8, 0, 0)
+    elif relocations != "rela":
         dynamic, rela = bytes(64), b""
     pieces = {RESUMED: lea(RESUMED, DATA) + b"\x0f\x0b", **pieces}
     functions = sorted([*functions, (RESUMED, 16)])
@@ -105,7 +114,8 @@ def program(
         (2, 6, dynamic_at, dynamic),
     ]
     ident = b"\x7fELF\x02\x01\x01".ljust(16, b"\0")
-    head = EHDR.pack(ident, 3, machine, 1, 0, 64, 0, 0, 64, 56, len(segments), 0, 0, 0)
+    type_ = 2 if relocations == "fixed" else 3
+    head = EHDR.pack(ident, type_, machine, 1, 0, 64, 0, 0, 64, 56, len(segments), 0, 0, 0)
     image = bytearray(0x6000)
     for kind_, flags, vaddr, data in segments:
         head += PHDR.pack(kind_, flags, vaddr, vaddr, vaddr, len(data), len(data), 8)
@@ -137,13 +147,18 @@ def test_a_location_is_read_wherever_its_pointer_comes_from(relocations: str) ->
     assert found.at(0xDEAD_0000) is None
 
 
-def test_all_locations_are_those_that_relocations_fill() -> None:
-    made = program({}, [(MAIN, 7, 9), (b"not a path", 1, 1), (TOKIO, 88, 5)], [])
+@pytest.mark.parametrize("relocations", ["rela", "relr", "fixed"])
+def test_all_locations_are_those_whose_pointers_the_file_has(relocations: str) -> None:
+    """Where the file is not position independent there is no relocation: any word may be one."""
+    given_ = [(MAIN, 7, 9), (b"not a path", 1, 1), (TOKIO, 88, 5)]
+    made = program({}, given_, [], relocations=relocations)
     first, _, third = made.records
-    assert [place for place, _ in Locations(made.elf).all()] == [first, third]
-    places, addends = relative_relocations(made.elf)
-    assert list(places) == made.records
-    assert addends[0] == DATA + len(b"`async fn` resumed after completion")
+    found = Locations(made.elf)
+    assert [place for place, _ in found.all()] == [first, third]
+    assert found.paths() == {MAIN, TOKIO}
+    pointers = dict(zip(*relative_relocations(made.elf), strict=True))
+    assert pointers.keys() >= set(made.records)
+    assert pointers[made.records[0]] == DATA + len(b"`async fn` resumed after completion")
 
 
 @pytest.mark.parametrize(
