@@ -84,6 +84,8 @@ class Exact:
         self._polls: list[PollStats] = []
         self._told_ns = 0
         self._long = self._missed = 0
+        self.threshold_from = ""
+        """How it has chosen the threshold in force; empty = it has not."""
 
     # ------------------------------------------------------------------- begin
 
@@ -246,6 +248,7 @@ class Exact:
         if self._choosing and not self._keep:
             self._switch_off("the threshold is chosen")
         self._choosing = False
+        self.threshold_from = ""
 
     # ------------------------------------------------------------------- what it says
 
@@ -280,6 +283,7 @@ class Exact:
             return
         self._choosing = False
         batch.threshold_ns, batch.threshold_from = choice
+        self.threshold_from = batch.threshold_from
         if not self._keep:
             self._switch_off("the threshold is chosen")
 

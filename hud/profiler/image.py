@@ -47,14 +47,16 @@ class Image:
         self._running: Facts | None = None
         """Of the executable itself, where the named file is read in its place."""
         self._reading = False
+        self._pid = 0
+        self._path = ""
 
-    def open(self, target: Target, mapping: Mapping) -> int:
+    def open(self, mapping: Mapping) -> int:
         """A descriptor of the file behind a mapping, the named file in place of the executable."""
         if self._named is None or not mapping.inode:
-            return open_mapping(target.pid, mapping)
-        running = open_executable(target.pid)
+            return open_mapping(self._pid, mapping)
+        running = open_executable(self._pid)
         try:
-            descriptor = open_mapping(target.pid, mapping)
+            descriptor = open_mapping(self._pid, mapping)
             if not same_file(running, descriptor):
                 return descriptor
             os.close(descriptor)
@@ -66,7 +68,7 @@ class Image:
         """Hand what is mapped now to the resolver. TargetError if the process is gone."""
         if not same_process(target):
             raise TargetError(f"process {target.pid} is gone")
-        self._path = target.executable
+        self._pid, self._path = target.pid, target.executable
         self._addresses = addresses
         addresses.refresh()
         self._resolver.drop(self)

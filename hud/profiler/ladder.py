@@ -12,14 +12,13 @@ from contextlib import suppress
 from hud.errors import HudError, TargetError
 from hud.model import Batch, Detection, Rung, Sample, Stack, Worker
 from hud.probe import wire
-from hud.probe.probe import Probe, Threads
+from hud.probe.probe import Threads
 from hud.profiler import detection as detect
-from hud.profiler.before import Before
 from hud.profiler.classes import Classes
 from hud.profiler.copies import Copies
-from hud.profiler.image import Image
+from hud.profiler.events import Events
+from hud.profiler.naming import Naming
 from hud.profiler.notes import Notes
-from hud.profiler.objects import Objects
 from hud.profiler.options import Options
 from hud.profiler.roster import Roster
 from hud.profiler.runtimes import Runtimes
@@ -55,21 +54,19 @@ class Ladder:
         pid: int,
         options: Options,
         *,
-        probe: Probe,
-        before: Before,
-        image: Image,
-        objects: Objects,
-        roster: Roster,
+        events: Events,
+        naming: Naming,
         survey: Callable[[], dict[int, list[Stack]]],
         notes: Notes,
     ) -> None:
         self._pid = pid
         self._options = options
-        self._probe = probe
-        self._before = before
-        self._image = image
-        self._objects = objects
-        self._roster = roster
+        self._probe = events.probe
+        self._before = events.before
+        self._image = naming.image
+        self._objects = naming.objects
+        self.roster = Roster(options.workers)
+        """The target's threads."""
         self._survey = survey
         self._notes = notes
         self.copies = Copies()
@@ -88,6 +85,7 @@ class Ladder:
     def choose(self) -> None:
         """Find the rung of a program that nothing is known of, and its workers."""
         found: detect.Context | detect.Refusal
+        self.roster.names = {thread.tid: thread.name for thread in list_threads(self._pid)}
         if self._options.use_context:
             found = self._find_context()
         else:
@@ -118,7 +116,7 @@ class Ladder:
         self._objects.changed = False
         self._facts_used = self._image.facts
         threads = list_threads(self._pid)
-        self._roster.names.update((thread.tid, thread.name) for thread in threads)
+        self.roster.names.update((thread.tid, thread.name) for thread in threads)
         return detect.find_context(
             self._image.facts,
             self._pid,
@@ -154,7 +152,7 @@ class Ladder:
             if copy.place in index:
                 copies = dict.fromkeys(copy.drives, index[copy.place])
                 workers += self.take_entered(copy.drives, copies)
-        return workers + self._roster.see_polling(self._before.seed(self.copies.known))
+        return workers + self.roster.see_polling(self._before.seed(self.copies.known))
 
     def _context_hz(self) -> int:
         return CONTEXT_HZ if self._probe.config.threshold_ns >= FINE_BELOW_NS else FINE_HZ
@@ -179,7 +177,7 @@ class Ladder:
         self._use_workers(workers)
 
     def _use_workers(self, workers: tuple[Worker, ...]) -> None:
-        self._probe.set_workers(self._roster.choose(workers))
+        self._probe.set_workers(self.roster.choose(workers))
         self._probe.config.every_thread = not workers
 
     def see_latency_only(self, reason: str) -> None:
@@ -201,7 +199,7 @@ class Ladder:
     def take_entered(self, entered: Mapping[int, int], copies: Mapping[int, int]) -> list[Worker]:
         """Threads inside a runtime, as CONTEXT says: tid -> scheduler (0 = it drives none), and
         tid -> index of the copy of Tokio. Returns the workers that are new or known better."""
-        return self._roster.enter(
+        return self.roster.enter(
             {
                 tid: self._runtime(tid, scheduler, copies[tid])
                 for tid, scheduler in entered.items()
@@ -210,7 +208,7 @@ class Ladder:
         )
 
     def _runtime(self, tid: int, scheduler: int, copy: int) -> str:
-        name = self._runtimes.of(tid, self._roster.names.get(tid, ""), scheduler)
+        name = self._runtimes.of(tid, self.roster.names.get(tid, ""), scheduler)
         whose = self.copies.runtime(copy)
         return f"{whose}: {name}" if whose else name
 
@@ -230,7 +228,7 @@ class Ladder:
         if not isinstance(found, detect.Context) or not new:
             return
         if below:
-            batch.withdrawn += self._roster.by_tid
+            batch.withdrawn += self.roster.by_tid
             self._use_workers(())
             self._probe.config.every_thread = 0
             self._probe.detach()
@@ -269,14 +267,14 @@ class Ladder:
         self._attach(SAMPLED_HZ)
         self._step_down(detect.Refusal(failed, self.detection.tokio_versions))
         batch.detection = self.detection
-        batch.workers += self._roster.workers
+        batch.workers += self.roster.workers
         return True
 
     # ------------------------------------------------------------------- below it
 
     def learn_classes(self, samples: list[Sample], batch: Batch) -> None:
         """What new stacks say of the threads, where workers go by it."""
-        workers = self._roster.by_tid
+        workers = self.roster.by_tid
         if not self.copies.known and self._classes.take(samples, batch.stacks, workers):
             self.choose_again(batch)
 
@@ -295,7 +293,7 @@ class Ladder:
         """
         if self.copies.known:
             return
-        known = set(self._roster.by_tid)
+        known = set(self.roster.by_tid)
         try:
             workers, detection = detect.find_by_ladder(
                 self._refusal,
@@ -307,7 +305,7 @@ class Ladder:
         except TargetError:
             return  # all of them are gone, others may come
         self._use_workers(workers)
-        batch.withdrawn += known - self._roster.by_tid.keys()
-        batch.workers += [worker for worker in self._roster.workers if worker.tid not in known]
+        batch.withdrawn += known - self.roster.by_tid.keys()
+        batch.workers += [worker for worker in self.roster.workers if worker.tid not in known]
         if detection.rung is not self.detection.rung:
             self.detection = batch.detection = detection

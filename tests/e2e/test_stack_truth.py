@@ -77,7 +77,7 @@ def test_sleeping_workers_equal_gdbs(
         if build != "stripped":
             assert profiler.detection.rung.value == "context", profiler.detection
         else:
-            profiler._probe.config.every_thread = 1
+            profiler._events.probe.config.every_thread = 1
         stacks: dict[int, Stack] = {}
         end = time.monotonic() + 30
         while True:
@@ -99,7 +99,7 @@ def test_sleeping_workers_equal_gdbs(
             time.sleep(0.05)
         truth = gdb_truth.stacks(zoo.pid)
         for tid, key in asleep.items():
-            raw = profiler._probe.stack(key)
+            raw = profiler._events.probe.stack(key)
             assert raw is not None
             assert list(raw.addresses) == truth[tid], (
                 f"{profiler.names[tid]}: {raw.stop}\nhud:\n"
@@ -161,11 +161,11 @@ def blocked_before(pid: int, number: int) -> dict[int, RawStack]:
     while True:
         time.sleep(0.5)
         with profile(pid) as profiler:
-            while profiler._before._waiting and time.monotonic() < end:
+            while profiler._events.before._waiting and time.monotonic() < end:
                 profiler.states()
                 time.sleep(0.02)
             states = profiler.states().states or []
-            stacks = profiler._before.stacks
+            stacks = profiler._events.before.stacks
         found = {
             state.tid: stacks[state.asleep_stack]
             for state in states

@@ -17,7 +17,7 @@ from hud import resources
 from hud.errors import HudError, TargetError, UsageError
 from hud.model import Batch, Code, Detection, Kind, Rung, Sample, Spot, Stack
 from hud.profiler import Options, Profiler
-from hud.profiler import run as module
+from hud.profiler import naming as module
 from hud.profiler.detection import Context, Copy
 from hud.profiler.stacks import REFRESH_INTERVAL_S
 from hud.runtime.context import ContextLayout
@@ -222,7 +222,7 @@ def test_no_worker_is_known(child: Child) -> None:
     with profiled(child) as profiler:
         assert profiler.detection.rung is Rung.LATENCY
         assert profiler.workers == []
-        assert profiler._probe.config.every_thread == 1
+        assert profiler._events.probe.config.every_thread == 1
         assert "switched off" in profiler.detection.reason
 
 
@@ -283,7 +283,7 @@ def test_exec_into_what_cannot_be_read_leaves_the_last_rung_attached(
 
     with profiled(child, workers="api") as profiler:
         taken = Taken(profiler)
-        monkeypatch.setattr(module, "find_target", refuse)
+        monkeypatch.setattr("hud.profiler.run.find_target", refuse)
         child.tell("exec")
         taken.until(lambda: any(batch.detection for batch in taken.batches))
         assert profiler.detection.rung is Rung.LATENCY
@@ -304,9 +304,9 @@ def test_a_layout_is_judged_by_its_own_readings(child: Child) -> None:
     child.ask("sleeper api-0")
     with profiled(child, workers="api") as profiler:
         profiler.options = profiler._ladder._options = Options(workers="api")
-        profiler._ladder._facts_used = profiler._image.facts
+        profiler._ladder._facts_used = profiler._naming.image.facts
         # beyond the thread's memory, so that the kernel reads nothing
-        counters = profiler._probe.counters
+        counters = profiler._events.probe.counters
         counters.context_unreadable += 5_000  # of an image before exec
         detection = Detection(Rung.CONTEXT, "two")
         found = Context((a_copy(-1 << 40), a_copy(-1 << 41)), detection, incomplete=False)
@@ -323,7 +323,7 @@ def test_a_layout_is_judged_by_its_own_readings(child: Child) -> None:
         assert "readings of CONTEXT failed" in profiler.detection.reason
         # what was refused stays so
         assert profiler._ladder._use_layouts(found) == []
-        assert profiler._probe.config.layouts == 0
+        assert profiler._events.probe.config.layouts == 0
 
 
 @pytest.mark.parametrize(
@@ -362,7 +362,7 @@ def test_nothing_stays_behind(child: Child) -> None:
 def test_resolver_that_dies_costs_names_only(child: Child) -> None:
     child.ask("spinner api-0")
     with profiled(child, workers="api", sample_hz=299) as profiler:
-        profiler._resolver.close()
+        profiler._naming.resolver.close()
         taken = Taken(profiler)
 
         def enough() -> bool:
@@ -374,6 +374,32 @@ def test_resolver_that_dies_costs_names_only(child: Child) -> None:
         modules = {f.module for stack in taken.stacks.values() for f in stack.frames or ()}
         python = str(Path(sys.executable).resolve())
         assert any(module == python or "/libpython" in module for module in modules)
+
+
+def test_a_run_loads_no_parser(child: Child) -> None:
+    """What reads the bytes of others' files is loaded in the resolver's child only."""
+    child.ask("sleeper api-0")
+    script = f"""
+import platform, sys, time
+from hud import resources
+from hud.profiler import Options, Profiler
+from hud.target.find import find_target
+
+def read():
+    return resources.read(f"hud-{{platform.machine()}}.bpf.o")
+
+with Profiler(find_target(None, {child.pid}), Options(workers="api"), read) as profiler:
+    end = time.monotonic() + 30
+    found = []
+    while not found and time.monotonic() < end:
+        found = [one for one in profiler.pump().stacks.values() if one.frames]
+        profiler.states()
+    profiler.finish()
+assert found, "no stack has names"
+print(*(name for name in sys.modules if name.startswith("hud.symbols")))
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert set(ran.stdout.split()) == {"hud.symbols", "hud.symbols.facts"}
 
 
 # --------------------------------------------------------------------------- mappings
@@ -395,8 +421,8 @@ def test_mappings_are_not_read_at_every_strange_address(
         reads.clear()
         began = time.monotonic()
         for _ in range(200):
-            profiler._stacks._refresh_wanted = True
-            profiler._stacks.refresh()
+            profiler._events.stacks._refresh_wanted = True
+            profiler._events.stacks.refresh()
         assert len(reads) <= 1
         # one that had to wait is made up for
         while time.monotonic() < began + 2 * REFRESH_INTERVAL_S:

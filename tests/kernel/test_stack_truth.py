@@ -212,7 +212,7 @@ class Watched:
         found = {}
         for state in self.profiler.states().states or ():
             if state.asleep_stack:
-                raw = self.profiler._probe.stack(state.asleep_stack)
+                raw = self.profiler._events.probe.stack(state.asleep_stack)
                 if raw is not None:
                     found[state.tid] = raw
         return found
@@ -290,7 +290,7 @@ def test_library_loaded_after_the_attach(
     need(gdb_truth.at_hand(), "gdb")
     program, plugin = compile_c("O2")
     with watched(program, plugin, "library") as target:
-        target.profiler._probe.config.survey = 1
+        target.profiler._events.probe.config.survey = 1
         tid = target.tid("library")
         target.go()
         stacks: dict[int, Stack] = {}
@@ -329,7 +329,7 @@ def test_second_library_soon_after_the_first(compile_c: Callable[[str], tuple[Pa
     """Its first stack comes while the mappings may not be read again yet."""
     program, plugin = compile_c("O2")
     with watched(program, plugin, "libraries") as target:
-        target.profiler._probe.config.survey = 1
+        target.profiler._events.probe.config.survey = 1
         tid = target.tid("libraries")
         target.go()
         stacks: dict[int, Stack] = {}

@@ -60,7 +60,7 @@ def attach(pid: int, seconds: float, threshold_ms: float, *, use_cache: bool) ->
             if not named_at and first in batch.stacks and batch.stacks[first].frames:
                 named_at = now
         stacks, complete = profiler.stack_counts()
-        peak = running.peak_mb(profiler._resolver.pid)
+        peak = running.peak_mb(profiler._naming.resolver.pid)
     named = (named_at - first_at, named_at - began) if named_at else (-1.0, -1.0)
     return Live(attached - began, *named, *lags, pump, peak, stacks, complete)
 

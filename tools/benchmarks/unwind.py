@@ -169,7 +169,7 @@ def _cost(profiler: Profiler, seconds: float) -> None:
     samples = 0
     for number in range(2 * max(2, round(seconds / SLICE_S))):
         with_stacks = number % 2 == 1
-        profiler._probe.set_workers(workers if with_stacks else {})
+        profiler._events.probe.set_workers(workers if with_stacks else {})
         before = _runs(lambda kind: kind == PERF_EVENT)
         seen = _loop(profiler, SLICE_S, stacks)
         after = _runs(lambda kind: kind == PERF_EVENT)

@@ -1,0 +1,72 @@
+"""What the kernel programs tell of a run, made whole: stacks fetched, waits in words."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from hud.model import Batch, Culprit, Kind, Sample
+from hud.probe.probe import Probe
+from hud.profiler.addresses import Addresses
+from hud.profiler.before import Before
+from hud.profiler.notes import Notes
+from hud.profiler.programs import Programs
+from hud.profiler.stacks import Stacks
+from hud.profiler.stuck import Stuck
+from hud.profiler.waits import Waits
+
+HURRY_S = 1.0
+"""How long a library that was loaded is worth haste."""
+
+
+class Events:
+    """Of one probe."""
+
+    def __init__(self, pid: int, probe: Probe, addresses: Addresses, notes: Notes) -> None:
+        self.probe = probe
+        self.before = Before(pid, probe)
+        self.stuck = Stuck(pid, probe)
+        self.stacks = Stacks(probe, addresses, self.before, self.stuck)
+        self.waits = Waits(pid, probe.wait, probe.asleep_since, notes.add)
+        self._programs = Programs()
+        self._period_ns = 0
+        self._hurried_until = 0.0
+
+    def take(self, batch: Batch) -> list[Sample]:
+        """The samples that have come; what they name is put into the batch."""
+        samples = self.stuck.take(self.probe.events())
+        self.stacks.take(samples, batch)
+        batch.culprits += self._culprits(samples)
+        samples, batch.details = self.waits.take(samples, batch.stacks)
+        return samples
+
+    def _culprits(self, samples: Iterable[Sample]) -> list[Culprit]:
+        blaming = (Kind.LATENCY, Kind.WAKE)
+        tids = {one.other for one in samples if one.kind in blaming and one.other}
+        found = (self.probe.culprit(tid) for tid in tids)
+        return self._programs.named(culprit for culprit in found if culprit is not None)
+
+    def tell_period(self, batch: Batch) -> None:
+        """That of the CPU samples, where it is another than before."""
+        period_ns = int(self.probe.config.period_ns)
+        if period_ns != self._period_ns:
+            batch.sample_period_ns = self._period_ns = period_ns
+
+    # ------------------------------------------------------------------- new code
+
+    def refresh(self) -> bool:
+        """Look whether other code is mapped now. True: a library was loaded, it is worth haste."""
+        self.stacks.refresh(changed=self.probe.code_changed())
+        loaded, self.stacks.new_file = self.stacks.new_file, False
+        if loaded:
+            self._hurried_until = time.monotonic() + HURRY_S
+        return loaded
+
+    @property
+    def hurried(self) -> bool:
+        """A library was just loaded."""
+        return time.monotonic() < self._hurried_until
+
+    def calm(self) -> None:
+        """All is known of what was loaded."""
+        self._hurried_until = 0.0

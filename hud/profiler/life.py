@@ -1,0 +1,67 @@
+"""What becomes of the target's threads, told to whoever counts them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hud.closing import Closing
+from hud.model import Batch
+from hud.profiler.ladder import Ladder
+from hud.profiler.notes import Notes
+from hud.target.life import (
+    Born,
+    Exec,
+    LifeCycle,
+    ProcessExited,
+    Renamed,
+    ThreadExited,
+    exit_text,
+)
+
+
+class Life(Closing):
+    """Of one process."""
+
+    def __init__(self, pid: int) -> None:
+        self._life = LifeCycle(pid)
+
+    def close(self) -> None:
+        self._life.close()
+
+    def fileno(self) -> int:
+        """Readable when something has happened."""
+        return self._life.fileno()
+
+    def open_connector(self, notes: Notes) -> None:
+        """From now on the kernel tells; without it /proc is read."""
+        if not self._life.open_connector():
+            notes.add(f"thread events from /proc: {self._life.reason}")
+
+    def take(self, batch: Batch, ladder: Ladder, replaced: Callable[[Batch], None]) -> None:
+        """Put what has happened into a batch; ``replaced`` is called where the process runs another
+        program now."""
+        changed = False
+        gone: set[int] = set()
+        for event in self._life.read():
+            if isinstance(event, ProcessExited):
+                status = exit_text(event.wait_status)
+                batch.ended = f"target exited ({status})" if status else "target exited"
+            elif isinstance(event, Exec):
+                replaced(batch)
+            elif isinstance(event, ThreadExited):
+                gone.add(event.tid)
+                ladder.forget(event.tid)
+                ladder.roster.exited(event.tid)
+                batch.died.append(event.tid)
+                changed = True
+            elif isinstance(event, Born):
+                ladder.roster.born(event.tid)
+                changed = True
+            elif isinstance(event, Renamed):
+                batch.names[event.tid] = event.name
+                worker = ladder.roster.rename(event.tid, event.name)
+                if worker is not None:
+                    batch.workers.append(worker)
+                changed = True
+        if changed and not batch.ended:
+            ladder.choose_again(batch, gone)
