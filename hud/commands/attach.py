@@ -99,7 +99,7 @@ def run(options: argparse.Namespace) -> int:
 
     from hud.commands.profile import check, profile
     from hud.commands.request import request_of
-    from hud.target.find import find_target
+    from hud.process.find import find_target
 
     request = request_of(options, headless=options.headless)
     check(request)

@@ -11,6 +11,11 @@ from hud.errors import HudError
 from hud.kernel import denied, features
 from hud.kernel.btf import kernel_btf
 from hud.model import Rung, Target
+from hud.process.executable import open_executable, open_mapping
+from hud.process.find import find_target
+from hud.process.mappings import read_mappings
+from hud.process.namespace import container_name, require_initial_pid_namespace
+from hud.process.threads import list_threads
 from hud.profiler import detection as detect
 from hud.profiler.addresses import Addresses
 from hud.profiler.notes import Notes
@@ -18,11 +23,6 @@ from hud.profiler.objects import Objects
 from hud.resolver.client import Resolver
 from hud.resolver.messages import Answer, AskFacts, AskUnwind, Facts, Failed, Unwind
 from hud.runtime.workers import find_workers
-from hud.target.executable import open_executable, open_mapping
-from hud.target.find import find_target
-from hud.target.mappings import read_mappings
-from hud.target.namespace import container_name, require_initial_pid_namespace
-from hud.target.threads import list_threads
 from hud.text import printable
 
 READ_TIMEOUT_S = 30.0

@@ -13,7 +13,7 @@ from hud.commands.streams import show
 from hud.errors import ExportError
 from hud.export import choose, summary
 from hud.export.write import check_writable, write_atomically
-from hud.target.rights import invoking_user
+from hud.process.rights import invoking_user
 from hud.text import printable
 
 if TYPE_CHECKING:

@@ -40,7 +40,7 @@ def add_arguments(parser: Parser) -> None:
 def run(options: Namespace) -> int:
     from hud.commands.profile import check, profile
     from hud.commands.request import request_of
-    from hud.target.find import find_target
+    from hud.process.find import find_target
 
     request = request_of(options, headless=options.headless or not options.live)
     check(request)
@@ -71,7 +71,7 @@ def run_demo(
     prebuilt one. Raises HudError when there is no server to start.
     """
     from hud.demo import load, server
-    from hud.target.rights import ordinary_user
+    from hud.process.rights import ordinary_user
 
     life = min(seconds or LONGEST_S, LONGEST_S) + SPARE_S
     user = ordinary_user()

@@ -19,10 +19,10 @@ from hud.commands.streams import say
 from hud.errors import ExportError, UsageError
 from hud.export.write import check_regular
 from hud.model import Rung, Target
+from hud.process.rights import invoking_user
 from hud.profiler import Profiler
 from hud.record.writer import Writer
 from hud.session import Ending, Observers, Outcome, record
-from hud.target.rights import invoking_user
 from hud.text import printable
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hud import resources
 from hud.demo.load import die_with
 from hud.errors import HudError
-from hud.target.rights import NOBODY, User
+from hud.process.rights import NOBODY, User
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -25,11 +25,11 @@ from hud.model import BEGAN_BEFORE, Where
 from hud.probe import wire
 from hud.probe.probe import Probe, RawStack
 from hud.probe.walk import walk
+from hud.process.procfs import read_thread_stat
+from hud.process.threads import Call, read_call
 from hud.profiler.detection import Copy
 from hud.runtime.live import Reading, confirm, lent_core, turn_of
 from hud.runtime.memory import Read, memory_reader
-from hud.target.procfs import read_thread_stat
-from hud.target.threads import Call, read_call
 
 MOST_SEEDS = 1024
 RUNNABLE, ASLEEP, STOPPED = "R", "SD", "Tt"

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hud.errors import TargetError, UsageError
-from hud.target.executable import open_named
-from hud.target.files import open_inside
-from hud.target.procfs import PROC, home
+from hud.process.executable import open_named
+from hud.process.files import open_inside
+from hud.process.procfs import PROC, home
 
 DEBUG_DIRECTORY = "/usr/lib/debug"
 MOST_OBJECTS = 2_000

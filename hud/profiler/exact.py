@@ -16,13 +16,13 @@ from pathlib import Path
 from hud.errors import HudError, TargetError
 from hud.model import Batch, Kind, Mapping, PollStats, Sample, Where
 from hud.probe.exact import ExactProbe, Place, count_time
+from hud.process.procfs import PROC, living_thread
 from hud.profiler import threshold
 from hud.profiler.governor import PROGRAM_NS, Mode, Reading, cost_ns, decide
 from hud.profiler.places import check, require_safe_returns
 from hud.resolver.client import Resolver
 from hud.resolver.messages import AskPoints, Failed, Points
 from hud.symbols.facts import Point, Role
-from hud.target.procfs import PROC, living_thread
 
 BURST_NS = 100_000_000
 CHECK_NS = 500_000_000

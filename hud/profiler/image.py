@@ -12,12 +12,12 @@ from functools import partial
 
 from hud.errors import TargetError, UsageError
 from hud.model import Mapping, Target
+from hud.process.executable import open_executable, open_mapping, open_named, same_file
+from hud.process.find import same_process
 from hud.profiler.addresses import Addresses
 from hud.profiler.notes import Notes
 from hud.resolver.client import Resolver
 from hud.resolver.messages import AskFacts, Facts, Failed
-from hud.target.executable import open_executable, open_mapping, open_named, same_file
-from hud.target.find import same_process
 from hud.text import printable
 
 FACTS_TIMEOUT_S = 10.0

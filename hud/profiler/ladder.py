@@ -13,6 +13,8 @@ from hud.errors import HudError, TargetError
 from hud.model import Batch, Detection, Rung, Sample, Stack, Worker
 from hud.probe import wire
 from hud.probe.probe import Threads
+from hud.process.mappings import read_mappings
+from hud.process.threads import list_threads
 from hud.profiler import detection as detect
 from hud.profiler.classes import Classes
 from hud.profiler.copies import Copies
@@ -25,8 +27,6 @@ from hud.profiler.runtimes import Runtimes
 from hud.profiler.turns import Turns
 from hud.resolver.messages import Facts
 from hud.runtime.workers import find_workers
-from hud.target.mappings import read_mappings
-from hud.target.threads import list_threads
 
 CONTEXT_HZ = 499
 FINE_HZ = 997

@@ -6,9 +6,7 @@ from collections.abc import Callable
 
 from hud.closing import Closing
 from hud.model import Batch
-from hud.profiler.ladder import Ladder
-from hud.profiler.notes import Notes
-from hud.target.life import (
+from hud.process.life import (
     Born,
     Exec,
     LifeCycle,
@@ -17,6 +15,8 @@ from hud.target.life import (
     ThreadExited,
     exit_text,
 )
+from hud.profiler.ladder import Ladder
+from hud.profiler.notes import Notes
 
 
 class Life(Closing):

@@ -14,6 +14,7 @@ from functools import partial
 from hud.errors import HudError
 from hud.model import Mapping
 from hud.probe.unwind import Segment, UnwindTables
+from hud.process.mappings import Mappings
 from hud.profiler import remembered
 from hud.profiler.cache import Cache
 from hud.profiler.debugfiles import Place
@@ -22,7 +23,6 @@ from hud.profiler.notes import Notes
 from hud.profiler.types import KeptTypes
 from hud.resolver.client import Resolver
 from hud.resolver.messages import AskUnwind, Facts, Failed, Unwind
-from hud.target.mappings import Mappings
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 """Alignment of file offsets in mappings."""

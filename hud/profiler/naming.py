@@ -8,6 +8,7 @@ from contextlib import ExitStack
 
 from hud.closing import Closing
 from hud.model import Batch, Target
+from hud.process.mappings import read_mappings
 from hud.profiler import detection as detect
 from hud.profiler.addresses import Addresses
 from hud.profiler.cache import Cache, default_directory
@@ -20,7 +21,6 @@ from hud.profiler.objects import Objects
 from hud.profiler.options import Options
 from hud.resolver.client import Resolver
 from hud.resolver.download import Downloads, servers
-from hud.target.mappings import read_mappings
 
 
 class Naming(Closing):

@@ -17,8 +17,8 @@ from pathlib import Path
 from hud.errors import TargetError
 from hud.model import Mapping
 from hud.probe.exact import Place
+from hud.process.procfs import PROC, home, map_files
 from hud.symbols.facts import Point
-from hud.target.procfs import PROC, home, map_files
 
 BREAKPOINT = b"\xcc"
 

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hud.target.procfs import PROC, read_text
+from hud.process.procfs import PROC, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

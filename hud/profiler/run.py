@@ -16,6 +16,11 @@ from hud.errors import HudError
 from hud.model import Batch, Detection, Kind, Losses, Spot, Stack, Target, Worker
 from hud.probe import wire
 from hud.probe.probe import Probe
+from hud.process.find import find_target
+from hud.process.mappings import read_mappings
+from hud.process.namespace import require_initial_pid_namespace
+from hud.process.procfs import living_thread, read_thread_stat
+from hud.process.threads import is_alive
 from hud.profiler.events import Events
 from hud.profiler.exact import Exact
 from hud.profiler.ladder import Ladder
@@ -26,11 +31,6 @@ from hud.profiler.options import Options
 from hud.profiler.runtasks import RunTasks
 from hud.profiler.stuck import LONG_NS
 from hud.profiler.usage import Usage
-from hud.target.find import find_target
-from hud.target.mappings import read_mappings
-from hud.target.namespace import require_initial_pid_namespace
-from hud.target.procfs import living_thread, read_thread_stat
-from hud.target.threads import is_alive
 
 LAST_NAMES_S = 5.0
 """How long the end of a run waits for names that the resolver still looks up."""

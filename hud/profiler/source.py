@@ -14,9 +14,9 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import NamedTuple
 
-from hud.target.files import open_inside
-from hud.target.procfs import PROC, home
-from hud.target.rights import User, invoking_user, take_file_rights
+from hud.process.files import open_inside
+from hud.process.procfs import PROC, home
+from hud.process.rights import User, invoking_user, take_file_rights
 from hud.text import printable, shortened
 
 AROUND = 6

@@ -21,8 +21,8 @@ from hud.errors import TargetError
 from hud.model import Kind, Sample, ThreadState
 from hud.probe.probe import Probe, RawStack
 from hud.probe.walk import walk
+from hud.process.threads import read_call
 from hud.runtime.memory import Read, memory_reader
-from hud.target.threads import read_call
 
 LONG_NS = 50_000_000
 """A poll of this length has a stack."""

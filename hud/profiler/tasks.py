@@ -17,6 +17,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from hud.model import Batch, Kind, Sample, TaskCount, TaskKind, TasksRead, ThreadState
+from hud.process.threads import is_alive
 from hud.profiler.modules import Modules
 from hud.profiler.told import Told
 from hud.profiler.types import Asked
@@ -28,7 +29,6 @@ from hud.runtime.memory import memory_reader
 from hud.runtime.queues import Runtime
 from hud.runtime.schedulers import handle_of
 from hud.runtime.tasks import Vtables, find, is_there, walk
-from hud.target.threads import is_alive
 
 SHARE = 0.003
 CREDIT_S = 0.02

@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 from hud.model import Batch
+from hud.process.pressure import HostWatch
 from hud.resolver.client import Resolver
-from hud.target.pressure import HostWatch
 
 HOST_INTERVAL_NS = 2_000_000_000
 

@@ -19,9 +19,9 @@ from typing import NamedTuple
 
 from hud.model import TOLD_AGAIN_NS, Frame, Kind, Origin, Sample, Stack, ThreadState
 from hud.probe.wire import WAIT_NAME, Wait
-from hud.target.descriptors import describe
-from hud.target.kallsyms import KernelNames
-from hud.target.mounts import Mount, mounts_of, path_at
+from hud.process.descriptors import describe
+from hud.process.kallsyms import KernelNames
+from hud.process.mounts import Mount, mounts_of, path_at
 
 MOST_WAITS = 4096
 MOST_STACKS = 60_000

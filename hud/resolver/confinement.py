@@ -11,8 +11,8 @@ import socket
 import struct
 from contextlib import suppress
 
+from hud.process.rights import ordinary_user
 from hud.resolver import messages
-from hud.target.rights import ordinary_user
 
 NICE = 5
 """The target and the parent come first."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hud.errors import TargetError
-from hud.target.procfs import open_memory, reader_of
+from hud.process.procfs import open_memory, reader_of
 
 Read = Callable[[int, int], bytes]
 """(address, size) -> that many bytes, or fewer where memory ends; never raises."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from hud import figures
 from hud.errors import ExportError
-from hud.target.rights import invoking_user
+from hud.process.rights import invoking_user
 from hud.tui.text import clean
 from hud.tui.views import stack
 

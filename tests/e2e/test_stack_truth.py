@@ -16,8 +16,8 @@ from hud import resources
 from hud.demo.load import Counters, running
 from hud.model import Kind, Stack
 from hud.probe.probe import RawStack
+from hud.process.find import find_target
 from hud.profiler import Options, Profiler
-from hud.target.find import find_target
 
 pytestmark = pytest.mark.e2e
 

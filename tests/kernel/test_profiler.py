@@ -16,12 +16,12 @@ import pytest
 from hud import resources
 from hud.errors import HudError, TargetError, UsageError
 from hud.model import Batch, Code, Detection, Kind, Rung, Sample, Spot, Stack
+from hud.process.find import find_target
 from hud.profiler import Options, Profiler
 from hud.profiler import naming as module
 from hud.profiler.detection import Context, Copy
 from hud.profiler.stacks import REFRESH_INTERVAL_S
 from hud.runtime.context import ContextLayout
-from hud.target.find import find_target
 
 pytestmark = pytest.mark.kernel
 
@@ -383,7 +383,7 @@ def test_a_run_loads_no_parser(child: Child) -> None:
 import platform, sys, time
 from hud import resources
 from hud.profiler import Options, Profiler
-from hud.target.find import find_target
+from hud.process.find import find_target
 
 def read():
     return resources.read(f"hud-{{platform.machine()}}.bpf.o")

@@ -15,8 +15,8 @@ import capstone
 import msgspec
 import pytest
 
+from hud.process.rights import User, take_file_rights
 from hud.profiler.source import Quote, Sources, Wanted
-from hud.target.rights import User, take_file_rights
 
 pytestmark = pytest.mark.kernel
 

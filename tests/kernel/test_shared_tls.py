@@ -20,6 +20,7 @@ import pytest
 from hud.model import Kind, Where
 from hud.probe import wire
 from hud.probe.probe import Probe
+from hud.process.mappings import read_mappings
 from hud.profiler.modules import PAGE
 from hud.runtime.blocks import Block, bias_of, object_block, origins
 from hud.runtime.live import thread_pointers
@@ -27,7 +28,6 @@ from hud.runtime.memory import memory_reader
 from hud.symbols.elf.file import ElfFile
 from hud.symbols.elf.symtab import Symtab
 from hud.symbols.elf.tls import DESCRIPTOR, DISTANCE, MODULE, tls_slots
-from hud.target.mappings import read_mappings
 
 pytestmark = pytest.mark.kernel
 

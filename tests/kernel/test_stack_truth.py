@@ -18,8 +18,8 @@ import pytest
 from hud import resources
 from hud.model import Kind, Sample, Stack
 from hud.probe.probe import RawStack
+from hud.process.find import find_target
 from hud.profiler import Options, Profiler
-from hud.target.find import find_target
 
 pytestmark = pytest.mark.kernel
 

@@ -15,11 +15,11 @@ import pytest
 
 from hud.errors import KernelError, TargetError
 from hud.model import Mapping
-from hud.target.executable import open_executable, open_mapping, open_named, same_file
-from hud.target.find import find_target
-from hud.target.mappings import Mappings, read_mappings
-from hud.target.namespace import in_initial_pid_namespace
-from hud.target.threads import list_threads
+from hud.process.executable import open_executable, open_mapping, open_named, same_file
+from hud.process.find import find_target
+from hud.process.mappings import Mappings, read_mappings
+from hud.process.namespace import in_initial_pid_namespace
+from hud.process.threads import list_threads
 
 pytestmark = pytest.mark.kernel
 
@@ -160,7 +160,7 @@ def in_python(program: str, *before: str) -> str:
 def test_own_pid_namespace_is_noticed() -> None:
     assert in_initial_pid_namespace()
     program = (
-        "from hud.target.namespace import require_initial_pid_namespace\n"
+        "from hud.process.namespace import require_initial_pid_namespace\n"
         "from hud.errors import KernelError\n"
         "try: require_initial_pid_namespace()\n"
         "except KernelError as error: print(error.hint)\n"
@@ -174,7 +174,7 @@ def test_process_of_another_user_without_root() -> None:
         program = (
             "import os\n"
             "from hud.errors import KernelError\n"
-            "from hud.target.find import find_target\n"
+            "from hud.process.find import find_target\n"
             "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
             f"try: find_target(None, {process.pid})\n"
             "except KernelError as error: print(error, '|', error.hint)\n"

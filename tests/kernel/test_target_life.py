@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from hud.target import connector
-from hud.target.life import (
+from hud.process import connector
+from hud.process.life import (
     Born,
     Exec,
     LifeCycle,
@@ -227,7 +227,7 @@ def test_descriptors_are_given_back(child: Child) -> None:
 def test_connector_is_refused_in_another_network_namespace(child: Child) -> None:
     program = (
         "import ctypes, sys\n"
-        "from hud.target.life import LifeCycle\n"
+        "from hud.process.life import LifeCycle\n"
         "life = LifeCycle(int(sys.argv[1]))\n"
         "assert ctypes.CDLL(None).unshare(0x40000000) == 0\n"
         "print(life.open_connector(), life.mode, life.reason)\n"

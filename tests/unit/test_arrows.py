@@ -31,23 +31,23 @@ ARROWS: dict[str, set[str]] = {
         "resolver",
         "analysis",
         "demo",
-        "target",
+        "process",
         "kernel",
         "resources",
         "model",
     },
     "record": {"analysis", "export.write", "model"},
-    "demo": {"resources", "target.rights"},
+    "demo": {"resources", "process.rights"},
     "session": {"profiler", "analysis", "model", "tui.effects"},
-    "tui": {"analysis", "model", "target.rights"},
+    "tui": {"analysis", "model", "process.rights"},
     "export": {"analysis", "model"},
     "analysis": {"model"},
-    "profiler": {"probe", "target", "runtime", "resolver", "symbols.facts", "model"},
+    "profiler": {"probe", "process", "runtime", "resolver", "symbols.facts", "model"},
     "probe": {"kernel", "model"},
-    "runtime": {"target", "model"},
-    "resolver": {"symbols", "target.rights", "model"},
+    "runtime": {"process", "model"},
+    "resolver": {"symbols", "process.rights", "model"},
     "symbols": {"model"},
-    "target": {"model"},
+    "process": {"model"},
     "kernel": set(),
     "model": set(),
     "resources": set(),
@@ -94,7 +94,7 @@ def layer_of(path: Path) -> str:
 
 
 def target_of(name: str) -> str | None:
-    """``hud.target.mappings.parse`` -> ``target.mappings``; None for the bare package."""
+    """``hud.process.mappings.parse`` -> ``process.mappings``; None for the bare package."""
     found: list[str] = []
     for part in name.split(".")[1:]:
         place = PACKAGE.joinpath(*found, part)

@@ -16,8 +16,8 @@ from hud.analysis.store import SampleStore
 from hud.kernel.ring import HEADER, RingReader
 from hud.model import Sample
 from hud.probe import wire
+from hud.process.find import find_target
 from hud.profiler import Options, Profiler
-from hud.target.find import find_target
 
 RING = 1 << 20
 STRIDE = HEADER + wire.EVENT.size

@@ -13,9 +13,9 @@ from typing import NamedTuple
 from benchmarks import running, table
 
 from hud import resources
+from hud.process.find import find_target
 from hud.profiler import Options, Profiler
 from hud.session import DRAIN_S
-from hud.target.find import find_target
 
 
 class Live(NamedTuple):

@@ -13,7 +13,7 @@ from benchmarks import running, table
 
 from hud.demo import load as demo_load
 from hud.demo import server as demo_server
-from hud.target.rights import ordinary_user
+from hud.process.rights import ordinary_user
 
 PROFILE = """
 import cProfile, signal, sys

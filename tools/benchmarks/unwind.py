@@ -18,10 +18,10 @@ from hud import resources
 from hud.demo import load as demo_load
 from hud.demo import server as demo_server
 from hud.model import Kind, Stack
+from hud.process.find import find_target
+from hud.process.rights import ordinary_user
 from hud.profiler import Options, Profiler
 from hud.session import DRAIN_S
-from hud.target.find import find_target
-from hud.target.rights import ordinary_user
 
 SETTLE_S = 2.0
 SLICE_S = 0.5

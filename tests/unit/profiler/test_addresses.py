@@ -14,6 +14,7 @@ from hud.model import Batch, Frame, Mapping, Stack
 from hud.probe import wire
 from hud.probe.probe import RawStack
 from hud.probe.unwind import UnwindTables
+from hud.process.mappings import read_mappings
 from hud.profiler import addresses as module_under_test
 from hud.profiler import modules
 from hud.profiler.addresses import Addresses, sites_of
@@ -23,7 +24,6 @@ from hud.profiler.notes import Notes
 from hud.resolver.client import Resolver
 from hud.resolver.messages import AskFrames, AskTails, AskUnwind, Failed, Frames, Tails, Unwind
 from hud.symbols.facts import Recovered, UnwindTable
-from hud.target.mappings import read_mappings
 
 from ..resolver.asked import Asked
 

@@ -10,8 +10,8 @@ import pytest
 import hud.profiler.stuck as module
 from hud.model import Kind, Sample, ThreadState, TimeSplit, Where
 from hud.probe.probe import RawStack
+from hud.process.threads import Call
 from hud.profiler.stuck import LONG_NS, Stuck
-from hud.target.threads import Call
 
 NOW = 10_000_000_000
 BEGIN = NOW - 2 * LONG_NS

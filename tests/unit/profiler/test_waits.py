@@ -21,9 +21,9 @@ from hud.model import (
     Where,
 )
 from hud.probe.wire import Wait
+from hud.process.descriptors import Open
 from hud.profiler import waits as module
 from hud.profiler.waits import Waits
-from hud.target.descriptors import Open
 
 BLANK = Wait(1, 254 << 20 | 16, 0, 0, 0, 0, 0, (), (), bytes(16))
 FILE = BLANK._replace(mode=stat.S_IFREG | 0o600, rooted=1, names=(b"7", b"index"))

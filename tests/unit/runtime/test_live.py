@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from hud.errors import TargetError
 from hud.model import Mapping
+from hud.process.mappings import read_mappings
 from hud.runtime.context import NONE, ContextLayout
 from hud.runtime.live import (
     MOST_BYTES,
@@ -31,7 +32,6 @@ from hud.runtime.live import (
     with_cores,
 )
 from hud.runtime.memory import memory_reader
-from hud.target.mappings import read_mappings
 
 STACKS = 0x7F00_0000_0000
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hud.model import Rung, ThreadName, Worker
+from hud.process.threads import list_threads
 from hud.runtime.stacks import ThreadClass
 from hud.runtime.workers import WorkerChoice, WorkerIds, base_name, find_workers
-from hud.target.threads import list_threads
 
 W, P, C = ThreadClass.WORKER, ThreadClass.POOL, ThreadClass.CURRENT_THREAD
 

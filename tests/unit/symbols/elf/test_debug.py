@@ -20,9 +20,9 @@ from hud.resolver.messages import (
     Unwind,
 )
 
+from ...resolver.asked import ask
 from .. import elfbuild as b
 from ..elfbuild import TEXT, Sec, Sym
-from ...resolver.asked import ask
 from ..test_dwarf_split import PLACES, dwo, dwp, make
 
 PATIENCE_S = 60

@@ -12,8 +12,8 @@ import stat
 from pathlib import Path
 from typing import NamedTuple
 
-from hud.target.procfs import PROC, home, read_bytes
-from hud.target.unixsockets import peer_name
+from hud.process.procfs import PROC, home, read_bytes
+from hud.process.unixsockets import peer_name
 
 _SOCKET = re.compile(r"socket:\[(\d+)\]$")
 _TABLES = (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6))

@@ -10,7 +10,7 @@ import pytest
 
 from hud.errors import TargetError
 from hud.model import ThreadName
-from hud.target.threads import Call, list_threads, read_call, read_comm
+from hud.process.threads import Call, list_threads, read_call, read_comm
 from hud.text import printable
 
 

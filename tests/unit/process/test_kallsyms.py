@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hud.target.kallsyms import KernelNames
+from hud.process.kallsyms import KernelNames
 
 TEXT = """ffffffff81000100 T second
 ffffffff81000000 t first

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from hud.errors import KernelError
-from hud.target.procfs import PROC, home, read_text
+from hud.process.procfs import PROC, home, read_text
 
 if TYPE_CHECKING:
     from pathlib import Path

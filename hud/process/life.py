@@ -1,6 +1,6 @@
 """Follows the target while it lives: threads born, renamed and gone, exec, and its end.
 
-In mode ``connector`` the kernel reports these (see ``hud.target.connector``), in mode ``proc`` hud
+In mode ``connector`` the kernel reports these (see ``hud.process.connector``), in mode ``proc`` hud
 looks into /proc/PID/task every ``POLL_INTERVAL_S``. Either way a pidfd reports the end at once.
 """
 
@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hud.closing import Closing
 from hud.errors import HudError
-from hud.target import connector
-from hud.target.connector import readable
-from hud.target.procfs import PROC, live_tids, living_thread, read_stat, read_thread_stat
-from hud.target.threads import read_comm
+from hud.process import connector
+from hud.process.connector import readable
+from hud.process.procfs import PROC, live_tids, living_thread, read_stat, read_thread_stat
+from hud.process.threads import read_comm
 
 if TYPE_CHECKING:
     import socket
@@ -40,7 +40,7 @@ class Born(NamedTuple):
 
 
 class Renamed(NamedTuple):
-    """A thread has this name now (raw; see ``hud.target.threads``)."""
+    """A thread has this name now (raw; see ``hud.process.threads``)."""
 
     tid: int
     name: str

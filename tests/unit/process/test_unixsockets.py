@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hud.target.descriptors import Open, describe
-from hud.target.unixsockets import peer_name
+from hud.process.descriptors import Open, describe
+from hud.process.unixsockets import peer_name
 
 if TYPE_CHECKING:
     from pathlib import Path

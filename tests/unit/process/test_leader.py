@@ -12,17 +12,17 @@ import pytest
 
 from hud.errors import TargetError
 from hud.model import Mapping
+from hud.process.descriptors import describe
+from hud.process.executable import open_executable, open_mapping
+from hud.process.find import find_target
+from hud.process.life import Exec, LifeCycle
+from hud.process.mappings import read_mappings
+from hud.process.mounts import mounts_of
+from hud.process.namespace import container_name
+from hud.process.procfs import home, live_tids, map_files
+from hud.process.threads import list_threads
 from hud.profiler.debugfiles import DebugFiles
 from hud.runtime.memory import memory_reader
-from hud.target.descriptors import describe
-from hud.target.executable import open_executable, open_mapping
-from hud.target.find import find_target
-from hud.target.life import Exec, LifeCycle
-from hud.target.mappings import read_mappings
-from hud.target.mounts import mounts_of
-from hud.target.namespace import container_name
-from hud.target.procfs import home, live_tids, map_files
-from hud.target.threads import list_threads
 
 SOURCES = Path(__file__).resolve().parents[3] / "hud"
 OF_A_LIVING_THREAD = (

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from hud.target.rights import NOBODY, User, invoking_user, ordinary_user
+from hud.process.rights import NOBODY, User, invoking_user, ordinary_user
 
 
 def environment(

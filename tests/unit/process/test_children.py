@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hud.target.children import Children, descendants
+from hud.process.children import Children, descendants
 
 
 def _process(proc: Path, pid: int, children: str, ticks: int, state: str = "S") -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hud.errors import KernelError, TargetError, UsageError
-from hud.target.find import command_line, find_target, process_identity, same_process
+from hud.process.find import command_line, find_target, process_identity, same_process
 
 OWN = 900
 

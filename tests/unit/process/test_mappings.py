@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hud.errors import FormatError, TargetError
 from hud.model import Mapping
-from hud.target.mappings import Mappings, parse_maps, read_mappings
+from hud.process.mappings import Mappings, parse_maps, read_mappings
 
 RECORDED = """\
 555555554000-55555555a000 r--p 00000000 fd:01 4325                       /srv/api server

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hud.errors import TargetError
 from hud.model import ThreadName
-from hud.target.procfs import PROC, live_tids, read_text
+from hud.process.procfs import PROC, live_tids, read_text
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hud.errors import KernelError
-from hud.target import connector, life
-from hud.target.connector import Notice, parse_notice
-from hud.target.life import (
+from hud.process import connector, life
+from hud.process.connector import Notice, parse_notice
+from hud.process.life import (
     Born,
     Exec,
     LifeCycle,

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from hud.target.procfs import home
+from hud.process.procfs import home
 
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 _MOST = 10_000

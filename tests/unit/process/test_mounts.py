@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hud.target.mounts import Mount, path_at, read_mounts
+from hud.process.mounts import Mount, path_at, read_mounts
 
 LINES = r"""
 21 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw

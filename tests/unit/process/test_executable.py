@@ -10,8 +10,8 @@ import pytest
 
 from hud.errors import TargetError
 from hud.model import Mapping
-from hud.target.executable import open_executable, open_mapping, open_named, same_file
-from hud.target.mappings import read_mappings
+from hud.process.executable import open_executable, open_mapping, open_named, same_file
+from hud.process.mappings import read_mappings
 
 
 def mapping(path: str, inode: int, **more: Any) -> Mapping:

@@ -11,7 +11,7 @@ import os
 import socket
 from pathlib import Path
 
-from hud.target.procfs import PROC, home, read_bytes
+from hud.process.procfs import PROC, home, read_bytes
 
 _MOST_BYTES = 4 << 20
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hud.errors import FormatError
-from hud.target.procfs import PF_KTHREAD, numbers, parse_stat, read_bytes, read_stat
+from hud.process.procfs import PF_KTHREAD, numbers, parse_stat, read_bytes, read_stat
 
 # In the form of Linux 6.18, with made-up numbers.
 RECORDED = (

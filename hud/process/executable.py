@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hud.errors import KernelError, TargetError
-from hud.target.procfs import PROC, home, map_files, open_memory
-from hud.target.program import loaded_program
+from hud.process.procfs import PROC, home, map_files, open_memory
+from hud.process.program import loaded_program
 from hud.text import printable, shortened
 
 if TYPE_CHECKING:

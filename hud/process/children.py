@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hud.errors import HudError
 from hud.model import Child
-from hud.target.procfs import PROC, read_stat, read_text
+from hud.process.procfs import PROC, read_stat, read_text
 
 LIST_S = 10.0
 """How often children are looked for: it takes a file for each thread of the target."""

@@ -3,7 +3,7 @@
 A process matches exactly if its name (comm, at most 15 bytes) or the last part of its
 executable's path is the last part of what was asked for; loosely if either contains what was
 asked for. Exact matches win over loose ones. The executable is the program, also where its loader
-was started (hud.target.program). hud itself and the processes that started it (sudo, a
+was started (hud.process.program). hud itself and the processes that started it (sudo, a
 shell) are never found by name; nor are kernel threads and zombies.
 """
 
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hud.errors import HudError, KernelError, TargetError, UsageError
 from hud.model import Target
-from hud.target.procfs import (
+from hud.process.procfs import (
     PROC,
     Stat,
     home,
@@ -25,7 +25,7 @@ from hud.target.procfs import (
     read_stat,
     read_text,
 )
-from hud.target.program import command_words, loaded_program
+from hud.process.program import command_words, loaded_program
 from hud.text import printable, shortened
 
 if TYPE_CHECKING:

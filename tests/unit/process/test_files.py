@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hud.target.files import open_inside
+from hud.process.files import open_inside
 
 
 def read(root: Path, path: str) -> bytes:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hud.errors import FormatError, TargetError
 from hud.model import Mapping
-from hud.target.procfs import home
+from hud.process.procfs import home
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

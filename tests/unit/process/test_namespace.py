@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hud.errors import KernelError
-from hud.target.namespace import (
+from hud.process.namespace import (
     container_name,
     in_initial_pid_namespace,
     require_initial_pid_namespace,

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from hud.model import HostPressure
-from hud.target.pressure import HostWatch, groups_of
+from hud.process.pressure import HostWatch, groups_of
 
 TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 PID = 77

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hud.model import HostPressure
-from hud.target.children import Children
-from hud.target.mounts import Mount, mounts_of
-from hud.target.procfs import PROC, home, read_text
+from hud.process.children import Children
+from hud.process.mounts import Mount, mounts_of
+from hud.process.procfs import PROC, home, read_text
 
 _DEEPEST = 32
 _TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")

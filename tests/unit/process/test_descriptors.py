@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hud.target.descriptors import Open, describe
+from hud.process.descriptors import Open, describe
 
 PID = os.getpid()
 

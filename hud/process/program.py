@@ -18,8 +18,8 @@ import struct
 from typing import TYPE_CHECKING
 
 from hud.errors import HudError
-from hud.target.mappings import read_mappings
-from hud.target.procfs import PROC, home, open_memory, read_bytes, reader_of
+from hud.process.mappings import read_mappings
+from hud.process.procfs import PROC, home, open_memory, read_bytes, reader_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from hud.target.find import find_target
-from hud.target.program import (
+from hud.process.find import find_target
+from hud.process.program import (
     AT_BASE,
     DT_DEBUG,
     EHDR,
