@@ -23,7 +23,7 @@ class Kind(IntEnum):
     CPU = 2
     """A CPU sample of a worker, with its user stack."""
     SLEEP = 3
-    """Sleep inside a poll that is worth telling, with the stack it slept at: a long one, or the
+    """Sleep inside a poll that is worth an event, with the stack it slept at: a long one, or the
     last of several short ones that add up."""
     POLL = 4
     """A poll that lasted at least the threshold has ended."""
@@ -55,7 +55,7 @@ class Sample(NamedTuple):
     """The end of what it describes."""
     duration_ns: int
     """LATENCY: time runnable; POLL: its length; CPU and SLEEP: the time on a CPU or asleep that no
-    earlier sample of this poll told (below CONTEXT, CPU: the sampling period); WAKE: length of the
+    earlier sample of this poll has (below CONTEXT, CPU: the sampling period); WAKE: length of the
     sleep that it ended."""
     stack: int
     """Key in ``Recording.stacks``; 0 = none was taken. WAKE: the waker's."""
@@ -64,7 +64,7 @@ class Sample(NamedTuple):
     task_id: int
     """Tokio's task id; 0 = none or unknown. WAKE: of the task that the waker was polling."""
     value: int
-    """SLEEP: names what the kernel told of it, 0 = nothing; POLL: time runnable but not running,
+    """SLEEP: names what the kernel says of it, 0 = nothing; POLL: time runnable but not running,
     ns; WAKE: the stack at which the sleeper slept."""
     tid: int
     other: int
@@ -101,7 +101,7 @@ class SampleFlag(IntEnum):
 
 
 BEGAN_BEFORE = 0xFFFFFFFF
-"""Of a POLL's ``info``: it began before the attach, nobody knows when, and is told from there."""
+"""Of a POLL's ``info``: it began before the attach, nobody knows when, and counts from there."""
 
 FILE_TYPE = 0xF000
 """``FLAGS_FILE_TYPE`` of bpf_src/event.h."""
@@ -123,7 +123,7 @@ class Origin(str, Enum):
 
 
 class Precision(str, Enum):
-    """How well a frame's ``file`` and ``line`` tell where its code is."""
+    """How well a frame's ``file`` and ``line`` say where its code is."""
 
     EXACT = "exact"
     """The line of the call, as debug info has it."""
@@ -164,8 +164,8 @@ class Frame:
     inferred: bool = False
     """True = guessed from panic locations, never shown as a fact."""
     recovered: bool = False
-    """True = a tail call had removed it from the stack, and the machine code tells it. ``address``
-    is then the jump's own, or the function's where it is not known which jump it was."""
+    """True = a tail call had removed it from the stack; the machine code shows it. ``address`` is
+    then the jump's own, or the function's where it is not known which jump it was."""
     gap: bool = False
     """True = it was left by a jump, and others may be between it and the next inner frame."""
     precision: Precision = Precision.EXACT
@@ -222,7 +222,7 @@ class Target:
     executable: str
     """Its path as the target sees it."""
     start_ticks: int = 0
-    """Field 22 of /proc/PID/stat: tells a reused pid."""
+    """Field 22 of /proc/PID/stat: another one = the pid was used again."""
 
 
 class Rung(str, Enum):
@@ -257,7 +257,7 @@ class Worker:
     tid: int
     name: str
     runtime: str = ""
-    """Which runtime it belongs to where several were told apart."""
+    """Which runtime it belongs to where there are several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,13 +338,13 @@ class ThreadState:
 
 @dataclass(frozen=True, slots=True)
 class TaskKind:
-    """One type of task, told by its vtable."""
+    """One type of task, known by its vtable."""
 
     vtable: int
     """Its address in the target."""
     name: str
     """The future's type as people read it; empty = unknown. Several types that the linker folded
-    are told as ``a | b``."""
+    are named ``a | b``."""
     where: str = ""
     """``src/main.rs:40``, where the future is declared; may be empty. With ``~`` before it: that
     or an async fn that it awaits."""
@@ -548,8 +548,8 @@ class RunInfo:
     """How the threshold was chosen, where hud chose it: ``3 x p99 0.2 ms``; empty = as asked."""
 
 
-TOLD_AGAIN_NS = 30_000_000_000
-"""A batch that names a stack or a task (id -> vtable) tells it too, unless an earlier one did so
+RESEND_NS = 30_000_000_000
+"""A batch that names a stack or a task (id -> vtable) contains it too, unless an earlier one did
 within this time: who takes batches may forget what it does not use, but not before."""
 
 
@@ -560,7 +560,7 @@ class Batch:
     time_ns: int = 0
     samples: list[Sample] = field(default_factory=list)
     stacks: dict[int, Stack] = field(default_factory=dict)
-    """New ones, known ones that have names now, and those that were last told long ago."""
+    """New ones, known ones that have names now, and those that were last sent long ago."""
     workers: list[Worker] = field(default_factory=list)
     """New or renamed."""
     names: dict[int, str] = field(default_factory=dict)

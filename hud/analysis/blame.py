@@ -1,6 +1,6 @@
 """From a stack to the code responsible: which function, where, and what it had called.
 
-Terms: the *culpable frame* is the innermost frame of the user's own code; a *host* (see
+The *culpable frame* is the innermost frame of the user's own code; a *host* (see
 `hud.analysis.frameworks`) with nothing of the framework's inside is as good as one. Without either
 it is the innermost frame of the crate that owns the task's future, else the outermost frame of a
 dependency below the framework. The *operation* is the library call that it made; *plumbing* are
@@ -45,7 +45,7 @@ class Blame(NamedTuple):
 
     @property
     def key(self) -> Key:
-        if self.inferred and self.symbol:  # told by its places: it has a name at each of them
+        if self.inferred and self.symbol:  # known by its places: it has a name at each of them
             return ("", "", self.symbol)
         # a path says which function it is; its file may be a macro's, or not known
         return self.function, "" if "::" in self.function else self.file, self.symbol

@@ -1,7 +1,7 @@
 """Which frames only pass a poll on, and into which of them the user's code is inlined.
 
-Terms: the *framework* is what stands between Tokio and a service's own code; it calls that code,
-and nobody moves it elsewhere. A *host* is a frame that is compiled anew for each handler or future
+The *framework* is what stands between Tokio and a service's own code; it calls that code,
+and nobody moves it elsewhere. A *host* is a frame that is compiled for each handler or future
 of the user's, so that the optimiser inlines these into it: its code is the user's, its name is not.
 """
 

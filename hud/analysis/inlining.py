@@ -1,7 +1,4 @@
-"""Whether names are missing because the optimiser has inlined the user's code into a framework's.
-
-Terms: see `hud.analysis.frameworks`.
-"""
+"""Whether names are missing because the user's code was inlined into a framework's."""
 
 from __future__ import annotations
 
@@ -42,7 +39,7 @@ def advice(snapshot: Snapshot) -> str:
 
 def _is_hidden(row: Blocker, stacks: Mapping[int, Stack]) -> bool:
     if row.key[2] and not row.key[0]:
-        return True  # told by a place in it
+        return True  # named by a place in it
     frame = blamed_frame(row, stacks)
     if frame is None or frame.file:
         return False

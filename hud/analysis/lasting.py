@@ -1,6 +1,6 @@
 """Words for polls that have not ended: nobody knows what they will have cost.
 
-Terms: an episode *lasts* when it was in progress at the snapshot's moment, or at the run's end.
+An episode *lasts* when it was in progress at the snapshot's moment, or at the run's end.
 """
 
 from __future__ import annotations

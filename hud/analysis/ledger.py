@@ -1,7 +1,7 @@
 """Keep the books: every episode that is held, and the tallies they add up to.
 
-Terms: a *number* names an episode for as long as the run lasts; numbers stay valid when older
-episodes are forgotten; an episode is *retired* when it counts, but is not held any more.
+Episodes are numbered in the order of their ends; numbers stay valid when older episodes are
+forgotten. An episode is *retired* when it counts, but is not held any more.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class Ledger:
                 self._tally_in(episode, self.blame_of(episode))
 
     def _rebuild(self) -> None:
-        """Add everything up anew: cheaper than many single moves."""
+        """Add everything up again: cheaper than many single moves."""
         self.touched |= self.tallies.keys()
         self.tallies.clear()
         for episode in sorted(self.all(), key=lambda one: one.charged_ns):
@@ -149,7 +149,7 @@ class Ledger:
     def retire_workers(self, workers: Mapping[int, int]) -> None:
         """Count what dead workers did as that of no worker; ``workers``: tid -> id of the others.
 
-        For a run without a window: what is counted now can only be counted anew.
+        For a run without a window: what is counted now can only be counted from the start.
         """
         for tid in self.by_tid.keys() - workers.keys():
             lost = self.by_tid.pop(tid)

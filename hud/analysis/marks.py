@@ -1,6 +1,6 @@
-"""Remember how a total grew, so that what was added since a moment can be told.
+"""Remember how a total grew, so that what was added since any moment is known.
 
-Terms: a *mark* is a moment and the total then. Old marks are thinned out: how far apart two of them
+A *mark* is a moment and the total then. Old marks are thinned out: how far apart two of them
 are grows with their age, so that a few hundred do for days.
 """
 
@@ -34,18 +34,18 @@ class Marks(Generic[_T]):
         if len(self._times) > MOST:
             self._thin_out()
 
-    def at(self, time_ns: int, outset: _T) -> _T:
-        """The total at the last mark that is not later; ``outset`` where there is none."""
-        place = bisect_right(self._times, time_ns)
-        return self._totals[place - 1] if place else outset
+    def at(self, time_ns: int, initial: _T) -> _T:
+        """The total at the last mark that is not later; ``initial`` where there is none."""
+        index = bisect_right(self._times, time_ns)
+        return self._totals[index - 1] if index else initial
 
     def _thin_out(self) -> None:
         times = self._times
         kept = [0]
-        for place in range(1, len(times) - RECENT):
+        for index in range(1, len(times) - RECENT):
             before = times[kept[-1]]
-            if times[place + 1] - before > (times[-1] - before) // PART:
-                kept.append(place)
+            if times[index + 1] - before > (times[-1] - before) // PART:
+                kept.append(index)
         kept += range(len(times) - RECENT, len(times))
-        self._times = [times[place] for place in kept]
-        self._totals = [self._totals[place] for place in kept]
+        self._times = [times[index] for index in kept]
+        self._totals = [self._totals[index] for index in kept]

@@ -1,6 +1,6 @@
 """Keep the books of the workers' waits for a CPU: every wait that is held, and who ran meanwhile.
 
-Terms: a wait is *retired* when it counts, but is not held any more.
+A wait is *retired* when it counts, but is not held any more.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class _Lengths:
         self.total_ns -= duration_ns
 
 
-class Waits:
+class CpuWaits:
     """Every wait that is held, and what they add up to."""
 
     def __init__(self) -> None:

@@ -1,6 +1,6 @@
-"""The blockers in order, kept from one snapshot to the next: what did not change is not made anew.
+"""The blockers in order, kept from one snapshot to the next: what did not change is not made again.
 
-Terms: a row is *fresh* when its share and history are those of now; rows far down the list whose
+A row is *fresh* when its share and history are those of now; rows far down the list whose
 episodes did not change may be some snapshots old.
 """
 
@@ -30,7 +30,7 @@ _ALWAYS_FRESH = 100
 _ROUND = 96
 """Snapshots in which every row further down is made fresh once."""
 _MANY = 4
-"""Where more than this part of the rows has changed (a quarter), all are sorted anew."""
+"""Where more than this part of the rows has changed (a quarter), all are sorted again."""
 _FEW = 8
 _TYPED = 24
 """Rows whose task types are looked up again each time: names come later than episodes."""

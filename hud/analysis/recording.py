@@ -14,7 +14,7 @@ from hud.analysis.tasktables import TaskTables
 from hud.analysis.workers import Workers
 from hud.model import (
     BEGAN_BEFORE,
-    TOLD_AGAIN_NS,
+    RESEND_NS,
     Batch,
     Code,
     Culprit,
@@ -233,8 +233,8 @@ class Recording:
         self.ended = reason
 
     def handed_on(self) -> Batch:
-        """What another recording of the same run is told first, so that it begins at ``states_ns``:
-        what is told only once, and the totals so far, which are not its own.
+        """What another recording of the same run takes first, so that it begins at ``states_ns``:
+        what is sent only once, and the totals so far, which are not its own.
         """
         return Batch(
             time_ns=self.states_ns,
@@ -311,7 +311,7 @@ class Recording:
     # ------------------------------------------------------------------ what is of no use
 
     def forget(self, used: Used, now_ns: int) -> list[int]:
-        """Forget what is not ``used`` and will be told again if it is named again.
+        """Forget what is not ``used`` and will be sent again if it is named again.
 
         To be called when every sample was looked at. Returns the keys of the stacks. What can be
         asked afterwards of what is used is the same as before.
@@ -322,7 +322,7 @@ class Recording:
         self.details = {sleep: self.details[sleep] for sleep in self.details.keys() & asleep}
         in_progress = {(state.tid, state.poll_start_ns) for state in states}
         self.tasks.forget_polls(used.polls | in_progress)
-        for tid in [tid for tid, died_ns in self._gone.items() if died_ns < now_ns - TOLD_AGAIN_NS]:
+        for tid in [tid for tid, died_ns in self._gone.items() if died_ns < now_ns - RESEND_NS]:
             if tid not in used.tids and tid not in self.workers:
                 del self.thread_names[tid], self._gone[tid]
         if self.info.window_ns:

@@ -90,7 +90,7 @@ class Episode:
     end_uncertainty_ns: int = 0
     in_progress: bool = False
     began_before: bool = False
-    """Before the attach, where ``start_ns`` is: it lasted longer than is told."""
+    """Before the attach, where ``start_ns`` is: it lasted longer than that."""
     syscall: int = -1
     """Number of the system call it slept in longest; -1 = none."""
     holder: Holder | None = None
@@ -98,7 +98,7 @@ class Episode:
     detail: str = ""
     """The file, peer or program it was about; empty = unknown."""
     evidence: str = ""
-    """What the cause was told by, in words."""
+    """What shows the cause, in words."""
     vtable: int = 0
     """The task's type, a key of ``TaskTables.kinds``; 0 = unknown when it was settled."""
     behind: float = -1.0
@@ -228,7 +228,7 @@ class RuntimeUse:
     """One runtime: how many threads drive it, and where their time went in the span."""
 
     name: str
-    """What its threads are called; several of one name are told apart as ``name #2``."""
+    """What its threads are called; several of one name are ``name #2``."""
     workers: int
     """Those that drive it now, or did when the run ended."""
     time_ns: int

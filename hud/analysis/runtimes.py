@@ -1,6 +1,6 @@
 """The runtimes of a target, each with its own worker time: a share of all of them would hide one.
 
-Terms: a worker's *time* is the part of the span in which it drove a scheduler, asleep or not; a
+A worker's *time* is the part of the span in which it drove a scheduler, asleep or not; a
 runtime *ran* when one of its workers was on a CPU in the span, or in a poll.
 """
 

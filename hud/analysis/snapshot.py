@@ -1,6 +1,6 @@
 """Derive what people look at from a Recording, looking at each sample only once.
 
-Terms: an episode is *settled* when the names of all its candidate stacks are known; it is counted
+An episode is *settled* when the names of all its candidate stacks are known; it is counted
 before that too, and moves to its right blocker when they arrive.
 """
 
@@ -15,7 +15,7 @@ from hud.analysis.episodes.detector import RungDetector, latency_of
 from hud.analysis.episodes.drafts import Draft, settle, unresolved
 from hud.analysis.episodes.syscalls import machine_of
 from hud.analysis.ledger import Ledger
-from hud.analysis.pressure import Waits
+from hud.analysis.pressure import CpuWaits
 from hud.analysis.quality import Quality
 from hud.analysis.ranking import Ranking
 from hud.analysis.recording import Used
@@ -42,7 +42,7 @@ _TYPES = 8
 _TASKS_NS = 1_000_000_000
 _TASKS_EACH_NS = 50_000
 PATIENCE_NS = 60_000_000_000
-"""How long an episode waits for stacks that it names and that were not told."""
+"""How long an episode waits for stacks that it names and that did not come."""
 _TIMELINE = 4_096
 """How many of the latest episodes a snapshot holds one by one."""
 
@@ -60,7 +60,7 @@ class Analyzer:
         self._blames = Blames(recording.stacks)
         self._ledger = Ledger(self._blames, self._run_start_ns)
         self._ranking = Ranking(self._ledger, self._blames, self._types)
-        self._waits = Waits()
+        self._waits = CpuWaits()
         self._known_since_ns = self._run_start_ns
         self._quality = Quality(recording)
         self._stack_position = 0
@@ -174,7 +174,7 @@ class Analyzer:
     def _task_uses(
         self, unfinished: Sequence[Episode], now_ns: int, *, fresh: bool
     ) -> tuple[TaskUse, ...]:
-        """Derived anew once a second, the more episodes the more rarely."""
+        """Derived again once a second, the more episodes the more rarely."""
         patience = _TASKS_NS + len(self._ledger.blocking.values) * _TASKS_EACH_NS
         if fresh or now_ns - self._tasks_ns >= patience:
             self._tasks_ns = now_ns
@@ -225,7 +225,7 @@ class Analyzer:
                 missing = unresolved(draft, self.recording.stacks)
                 if not missing:
                     del self._unsettled[at]
-                elif key in missing:  # told again, and still without names
+                elif key in missing:  # sent again, and still without names
                     self._waiting_for.setdefault(key, []).append(at)
 
     def forget(self, now_ns: int) -> None:
@@ -318,7 +318,7 @@ class Analyzer:
     def _types(self, tally: Tally) -> tuple[tuple[str, int], ...]:
         """Task types by ns, those known.
 
-        The same stack is the same poll function: it has the type that a later episode tells.
+        The same stack is the same poll function: it has the type that a later episode shows.
         """
         recording = self.recording
         vtables = {stack: vtable for vtable, stack in tally.types if vtable}

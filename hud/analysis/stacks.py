@@ -1,7 +1,6 @@
 """The distinct stacks of a run, each held once and as long as it is of use.
 
-Terms: a stack is *told* when a batch brings it (hud.model.TOLD_AGAIN_NS); a *change* is a stack
-that is new or has other frames now; changes have numbers.
+A *change* is a stack that is new or has other frames now; changes are numbered.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from dataclasses import replace
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from hud.model import TOLD_AGAIN_NS
+from hud.model import RESEND_NS
 
 if TYPE_CHECKING:
     from collections.abc import Set
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
     from hud.model import Frame, Stack
 
 MOST = 65_536
-KEPT_NS = 2 * TOLD_AGAIN_NS
-"""A stack stays for so long after it was told."""
+KEPT_NS = 2 * RESEND_NS
+"""A stack stays for so long after it was sent."""
 _MANY = 1_000
 
 
@@ -34,7 +33,7 @@ class StackStore:
         """The number of the next one."""
         self._changed: dict[int, int] = {}
         """The last change of each stack, in their order."""
-        self._told_ns: dict[int, int] = {}
+        self._sent_ns: dict[int, int] = {}
         self._forgotten = 0
         self._numbers: dict[int, int] = {}
         """Addresses, each once: most stacks differ in a few only."""
@@ -48,7 +47,7 @@ class StackStore:
         if known is None and len(self.known) >= MOST:
             self.refused += 1
             return
-        self._told_ns[key] = now_ns
+        self._sent_ns[key] = now_ns
         if known is not None and _says_no_more(stack, known):
             return
         share = self._numbers.setdefault
@@ -67,14 +66,14 @@ class StackStore:
         return list(newer)[::-1]
 
     def forget(self, used: Set[int], now_ns: int) -> list[int]:
-        """Forget those that are neither ``used`` nor told lately; returns their keys."""
+        """Forget those that are neither ``used`` nor sent lately; returns their keys."""
         limit = now_ns - KEPT_NS
-        told_ns = self._told_ns
-        gone = [key for key in self.known if told_ns[key] < limit and key not in used]
+        sent_ns = self._sent_ns
+        gone = [key for key in self.known if sent_ns[key] < limit and key not in used]
         if gone:
             self.known = dict(self.known)
             for key in gone:
-                del self.known[key], told_ns[key], self._changed[key]
+                del self.known[key], sent_ns[key], self._changed[key]
             self._forgotten += len(gone)
         if self._forgotten > max(_MANY, len(self.known)):
             # What is held stays as it is; only new stacks do not share with it.

@@ -1,6 +1,6 @@
 """Keep many samples in little memory: packed 64 bytes each, oldest forgotten first.
 
-Terms: a *position* counts every sample ever appended, so it stays valid when older ones go; a
+A *position* counts every sample ever appended, so it stays valid when older ones go; a
 *block* is the unit that is forgotten at once.
 """
 

@@ -1,7 +1,6 @@
 """Running totals of episodes: added one by one, taken away again when a window moves on.
 
-Terms: a *slice* is 5 s of the run, counted from its start; a *tally* is the running total of one
-blocker.
+A *slice* of a history is 5 s of the run, counted from its start.
 """
 
 from __future__ import annotations
@@ -163,11 +162,11 @@ class Tally:
         values = self.durations.values
         if len(self.lasting) == len(values):
             return nearest_rank(values, percent)
-        place = rank(len(values) - len(self.lasting), percent)
+        index = rank(len(values) - len(self.lasting), percent)
         for number, (own_ns, _) in enumerate(self.lasting):
             same = number - bisect_left(self.lasting, (own_ns, 0))
-            place += bisect_left(values, own_ns) + same <= place
-        return values[place]
+            index += bisect_left(values, own_ns) + same <= index
+        return values[index]
 
     def _count(self, episode: Episode, at: Blame, duration_ns: int, times: int) -> None:
         self.waiting_ns += episode.waiting_ns * times
@@ -206,7 +205,7 @@ def nearest_rank(values: Sequence[int], percent: int) -> int:
 
 
 def rank(count: int, percent: int) -> int:
-    """The place of that value among ``count`` ascending ones."""
+    """The index of that value among ``count`` ascending ones."""
     return max(0, -(-percent * count // 100) - 1)
 
 

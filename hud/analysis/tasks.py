@@ -1,7 +1,6 @@
 """Types of tasks: what is alive of each, how long its polls take, how long it blocked.
 
-Terms: a *kind* is one vtable of Tokio's (hud.model.TaskKind); the types of two vtables may have
-the same name.
+A kind is one vtable of Tokio's; the types of two vtables may have the same name.
 """
 
 from __future__ import annotations

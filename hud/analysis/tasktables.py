@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hud.analysis import bounded
-from hud.model import TOLD_AGAIN_NS
+from hud.model import RESEND_NS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Set
@@ -73,7 +73,7 @@ class TaskTables:
         """Those not in use that were named long ago, if there are many."""
         if len(self.vtables) <= _MANY:
             return
-        before_ns = now_ns - 2 * TOLD_AGAIN_NS
+        before_ns = now_ns - 2 * RESEND_NS
         named = self._named_ns.items()
         for task in {task for task, named_ns in named if named_ns < before_ns} - used:
             del self._named_ns[task]

@@ -1,6 +1,6 @@
 """What type of task a stack was in: by the task's vtable, else by the first frame under the poll.
 
-Terms: the *poll frames* are Tokio's own, from ``raw::poll`` to the future that was spawned.
+The *poll frames* are Tokio's own, from ``raw::poll`` to the future that was spawned.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _PLUMBING = (Origin.RUNTIME, Origin.STD, Origin.C)
 def type_name(kind: TaskKind | None, stack: Stack | None) -> str:
     """The type of a task, ``~`` before an inferred one; empty = unknown.
 
-    Of a box only the stack tells what is in it.
+    Of a box only the stack says what is in it.
     """
     named = ("~" if kind.inferred else "") + kind.name if kind is not None and kind.name else ""
     if named and not _BOXED.match(named):
@@ -43,7 +43,7 @@ def type_name(kind: TaskKind | None, stack: Stack | None) -> str:
 
 
 def joined(types: Mapping[str, int]) -> dict[str, int]:
-    """Types with their time, those that a stack told without their generics under their own name
+    """Types with their time, those that a stack has without their generics under their own name
     where only one it can be is there.
     """
     whole: dict[str, list[str]] = {}
@@ -63,8 +63,8 @@ def type_of(frames: Sequence[Frame]) -> str:
     """The future that was spawned, by a stack, innermost frame first; empty = it does not show.
 
     It is the outermost frame inside Tokio's poll frames that is neither Tokio's nor std's, if that
-    can be a future's: a plain function is one that an inlined future called. A boxed future is told
-    by what is in the box.
+    can be a future's: a plain function is one that an inlined future called. A boxed future goes by
+    what is in the box.
     """
     polled = False
     for frame in reversed(frames):

@@ -1,9 +1,9 @@
-"""How bad it is, in sentences: the same for the summary, the screen and whoever else tells people.
+"""How bad it is, in sentences: the same for the summary, the screen and all that people read.
 
 What keeps a service from its work without a single long poll has a sentence of its own, so that
 "no poll of 5 ms" never stands alone above a service that hardly runs.
 
-Terms: see `hud.analysis.runtimes`; a worker is *stuck* when its poll has lasted a second, and at
+A worker is *stuck* when its poll has lasted a second, and at
 least the threshold.
 """
 

@@ -1,6 +1,6 @@
 """The summary's table of blockers: a row for each, and below it what is known besides.
 
-Terms: colour marks causes and nothing else.
+Colour marks causes and nothing else.
 """
 
 from __future__ import annotations
@@ -171,8 +171,8 @@ def _besides(blocker: Blocker, snapshot: Snapshot) -> list[str]:
             continue
         call = f" in {case.operation}" if case.operation else ""
         fix = advise_stack(case.cause, snapshot.stacks.get(case.stack)).text
-        told = f": {fix}" if fix not in ("", main) and share >= _WORTH_A_FIX else ""
-        said.append(f"{case.cause.value}{call} {figures.percent(share)}{told}")
+        remedy = f": {fix}" if fix not in ("", main) and share >= _WORTH_A_FIX else ""
+        said.append(f"{case.cause.value}{call} {figures.percent(share)}{remedy}")
     return said
 
 
@@ -180,8 +180,8 @@ def holder_in_words(user: HolderUse) -> str:
     """``cache::refill src/cache.rs:88, on another thread``; ``thread refiller``; ``~`` before an
     inferred name.
     """
-    place = user.where.replace(" ~:", ":").removesuffix(" (async)")
-    where = "" if place == user.function else user.where
+    location = user.where.replace(" ~:", ":").removesuffix(" (async)")
+    where = "" if location == user.function else user.where
     what = f"{'~' if user.inferred else ''}{user.function} {where}".strip()
     if what.startswith("thread ") and user.role == "other thread":
         return what

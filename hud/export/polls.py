@@ -1,6 +1,6 @@
 """Exact mode's figures: how long the polls of each type of task take, as a table and as data.
 
-Terms: where polls were timed in bursts only, the counts are of those *seen*, a sample of all.
+Where polls were timed in bursts only, the counts are of those *seen*, a sample of all.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The summary of a run for people: verdict, table, and what the figures rest on.
 
-Terms: the *verdict* are the sentences on top, the first of which says it all.
+The *verdict* are the sentences on top, the first of which says it all.
 """
 
 from __future__ import annotations

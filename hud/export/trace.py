@@ -5,7 +5,7 @@ function; waits for a CPU are ``X`` events, so that counting ``B`` counts blocki
 sorted by time and nest properly in each thread. The ``E`` repeats the name because speedscope
 refuses to end a frame under another one, and metadata carries ``ts`` because it once required it.
 
-Terms: a *bar* is one interval on a thread's track.
+A *bar* is one interval on a thread's track.
 """
 
 from __future__ import annotations
@@ -250,12 +250,12 @@ def _metadata(recording: Recording, bars: list[_Bar]) -> Iterator[Event]:
     yield _named("process_name", target.pid, target.pid, {"name": printable(target.name)})
     threads = dict.fromkeys(sorted(recording.workers, key=_by_worker(recording)))
     threads |= dict.fromkeys(sorted({bar.of.tid for bar in bars}))
-    for place, tid in enumerate(threads):
+    for index, tid in enumerate(threads):
         worker = recording.workers.get(tid)
         name = printable(recording.thread_names.get(tid, ""))
         label = f"W{worker.worker_id} {printable(worker.name)}" if worker else name or f"{tid}"
         yield _named("thread_name", target.pid, tid, {"name": label})
-        yield _named("thread_sort_index", target.pid, tid, {"sort_index": place})
+        yield _named("thread_sort_index", target.pid, tid, {"sort_index": index})
 
 
 def _by_worker(recording: Recording) -> Any:

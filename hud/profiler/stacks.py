@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from hud.errors import TargetError
-from hud.model import TOLD_AGAIN_NS, Batch, Kind, Sample, Stack, ThreadState
+from hud.model import RESEND_NS, Batch, Kind, Sample, Stack, ThreadState
 from hud.probe.probe import Probe
 from hud.profiler.addresses import Addresses
 from hud.profiler.before import Before
@@ -59,7 +59,7 @@ class Stacks:
             if key and key not in self._told:
                 self.fetch(key, batch)
         if self._probe.crowded:
-            self._probe.make_room(self._told.since(now - TOLD_AGAIN_NS // 2))
+            self._probe.make_room(self._told.since(now - RESEND_NS // 2))
         self._addresses.ask_wanted()
 
     def take_lasting(self, sleeping: Iterable[ThreadState], batch: Batch) -> None:

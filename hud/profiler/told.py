@@ -1,6 +1,6 @@
 """What was told lately and need not be told again.
 
-Whoever takes the batches may forget what nothing refers to (``hud.model.TOLD_AGAIN_NS``), so that
+Whoever takes the batches may forget what nothing refers to (``hud.model.RESEND_NS``), so that
 all is told again from time to time, if it is still named.
 """
 
@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from itertools import islice, takewhile
 
-from hud.model import TOLD_AGAIN_NS
+from hud.model import RESEND_NS
 
 MOST = 60_000
 
 
 class Told:
-    """Keys, each for TOLD_AGAIN_NS. Times are CLOCK_MONOTONIC ns and do not decrease."""
+    """Keys, each for RESEND_NS. Times are CLOCK_MONOTONIC ns and do not decrease."""
 
     def __init__(self) -> None:
         self._since: dict[int, int] = {}
@@ -35,7 +35,7 @@ class Told:
 
     def forget_old(self, now_ns: int) -> None:
         """Those that are to be told again, and the oldest beyond MOST."""
-        limit = now_ns - TOLD_AGAIN_NS
+        limit = now_ns - RESEND_NS
         old = list(takewhile(lambda key: self._since[key] <= limit, self._since))
         for key in old or list(islice(self._since, max(0, len(self._since) - MOST))):
             del self._since[key]

@@ -17,7 +17,7 @@ from dataclasses import replace
 from hashlib import blake2b
 from typing import NamedTuple
 
-from hud.model import TOLD_AGAIN_NS, Frame, Kind, Origin, Sample, Stack, ThreadState
+from hud.model import RESEND_NS, Frame, Kind, Origin, Sample, Stack, ThreadState
 from hud.probe.wire import WAIT_NAME, Wait
 from hud.process.descriptors import describe
 from hud.process.kallsyms import KernelNames
@@ -123,7 +123,7 @@ class Waits:
     def _remember(self, stacks: dict[int, Stack]) -> None:
         self._users |= stacks
         now = time.monotonic_ns()
-        if now - self._begun_ns > TOLD_AGAIN_NS or len(self._users) > MOST_STACKS:
+        if now - self._begun_ns > RESEND_NS or len(self._users) > MOST_STACKS:
             self._begun_ns = now
             self._forget(self._older.keys() - self._users.keys())
             self._older, self._users = self._users, {}

@@ -36,7 +36,7 @@ class Replay:
         """Called by ``advance`` before each entry that it takes."""
         first = next(self._entries, None)
         if not isinstance(first, RunInfo):
-            raise FormatError("recording: no run in it", "it was cut off before anything was told")
+            raise FormatError("recording: no run in it", "it was cut off before anything was in it")
         self.analyzer = self._begun(first)
         self.start_ns = first.start_monotonic_ns
         self.now_ns = self.start_ns

@@ -1,9 +1,7 @@
 """From a blocker to what its author can do about it, in one line.
 
 Only what the evidence carries is said: the cause, and the calls that the blamed function made in
-the stack with the largest part of it. Where these do not tell, there is no advice.
-
-Terms: see `hud.analysis.advice.remedy`.
+the stack with the largest part of it. Where these say nothing, there is no advice.
 """
 
 from __future__ import annotations
@@ -130,7 +128,7 @@ _WIDE = re.compile(r"^(\w+?)64$")
 
 
 def _calls(frames: Sequence[Frame]) -> list[_Call]:
-    """The calls that tell, outermost first, and the closing; nothing rests on an inferred frame."""
+    """The calls that matter, outermost first, and the closing; no inferred frame is one."""
     at = culpable(frames)
     if at < 0:
         return []

@@ -1,6 +1,6 @@
 """What a remedy is: a row of the table from what a worker was caught at to what can be done.
 
-Terms: a *remedy* is one row; its *fix* is an imperative, its *why* the reason in the world of
+The *fix* of a remedy is an imperative, its *why* the reason in the world of
 Tokio. In fix and code ``{what}`` is the library call that matched, or its crate; in code ``{work}``
 is what to move: that call, else the blamed function, else ``{ .. }``; other names in braces are
 named groups of the pattern. A *closing* is a word in parentheses for what a stack amounts to as a

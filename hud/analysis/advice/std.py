@@ -1,4 +1,4 @@
-"""Remedies for what std does asleep, and for what only the cause or the whole stack tells."""
+"""Remedies for what std does asleep, and for what only the cause or the whole stack shows."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""From samples to episodes: found, doubted, and told why each was."""
+"""From samples to episodes: how they are found, doubted and explained."""

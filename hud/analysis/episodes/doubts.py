@@ -1,4 +1,4 @@
-"""Whether an episode is one poll, where the kernel could not tell it from several of one task.
+"""Whether an episode is one poll, or several of one task that the kernel saw as one.
 
 Two polls of one task that follow each other look like one if the tick of their scheduler is not
 known. With it there is one case left: a task that is woken from a worker's LIFO slot is polled a

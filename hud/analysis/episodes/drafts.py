@@ -1,6 +1,6 @@
 """Episodes whose stack and cause are still open, because names arrive later than samples.
 
-Terms: a *draft* is such an episode; a *candidate* is a stack that may explain it.
+A *draft* is such an episode; a *candidate* is a stack that may explain it.
 """
 
 from __future__ import annotations

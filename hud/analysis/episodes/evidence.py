@@ -60,7 +60,7 @@ _TYPE_NAMES = {
     stat.S_IFBLK: "block device",
 }
 _NEAREST = 4
-"""Calls below the blamed frame that tell what it asked for; iterators and the like between."""
+"""Calls below the blamed frame that say what it asked for; iterators and the like between."""
 
 
 def cause_of(
@@ -92,7 +92,7 @@ def cause_of(
 def holds_lock(frames: Sequence[Frame] | None) -> bool:
     """Does the stack of a wait say that it was for a lock, which another thread held?
 
-    False also where it cannot be told: who wakes a waiter need not have held anything.
+    False also where it cannot be known: who wakes a waiter need not have held anything.
     """
     for frame in frames or ():
         if frame.origin is Origin.USER:
@@ -181,11 +181,11 @@ def _computing(library: list[str]) -> Finding:
 
 
 def _matching(library: list[str], *, overruling: bool) -> tuple[Cause, str] | None:
-    shown = [(at, place) for place, name in enumerate(library) for at in _signs(name)]
-    for at, place in sorted(shown):
+    shown = [(at, depth) for depth, name in enumerate(library) for at in _signs(name)]
+    for at, depth in sorted(shown):
         cause, _ = _FUNCTIONS[at]
         if cause.signs.overrules is overruling:
-            return cause, library[place]
+            return cause, library[depth]
     return None
 
 

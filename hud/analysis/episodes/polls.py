@@ -1,6 +1,6 @@
 """Episodes where polls are seen: a poll that was long, and what was seen inside it before its end.
 
-Terms: the *evidence* of a poll are the samples, sleeps and wakes inside it; its *candidates* are
+The *evidence* of a poll are the samples, sleeps and wakes inside it; its *candidates* are
 the stacks that may have been what blocked.
 """
 
@@ -46,7 +46,7 @@ class _Evidence:
         self.asleep_ns = 0
         self.stopped_ns = 0
         self.longest_ns = 0
-        """Of the sleeps, as they were told: some short ones may be told as one."""
+        """Of the sleeps as they were reported: several short ones may be one event."""
         self.wakes: dict[int, Sample] = {}
         """By the stack of the wait: what ended the longest there."""
 
@@ -152,7 +152,7 @@ class PollDetector:
             if closed == start_ns or (
                 closed and sample.flags & SampleFlag.IN_PROGRESS and closed > start_ns
             ):
-                continue  # told already, or not by the states: they are older than its end
+                continue  # reported already, or not by the states: they are older than its end
             self._closed[tid] = start_ns
             if sample.duration_ns >= threshold_ns:
                 yield self._ended(sample, evidence)
@@ -169,9 +169,9 @@ class PollDetector:
             yield self._so_far(state, evidence.copy() if evidence else _Evidence(), now_ns)
 
     def forget(self) -> None:
-        """Forget the evidence of polls that ended below the threshold: nobody tells of their end.
+        """Forget the evidence of polls that ended below the threshold: no event reports their end.
 
-        What is told of a longer one comes within a call of the next.
+        The events of a longer one come within a call of the next.
         """
         states = self._recording.states
         lasting = {(tid, state.poll_start_ns) for tid, state in states.items()}
@@ -217,7 +217,7 @@ class PollDetector:
         evidence = polls.get(start_ns)
         if evidence is None:
             if len(polls) >= _MAX_OPEN_POLLS:
-                del polls[min(polls)]  # too short to be told of
+                del polls[min(polls)]  # too short to be reported
             evidence = polls[start_ns] = _Evidence()
         return evidence
 

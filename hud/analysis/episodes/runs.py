@@ -1,6 +1,6 @@
 """Episodes where only CPU samples are seen: the same function, again and again.
 
-Terms: a *run* is a row of consecutive CPU samples of one thread in the same user function.
+A *run* is a row of consecutive CPU samples of one thread in the same user function.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ _TYPES = {file_type: cause for cause in Cause for file_type in cause.signs.files
 
 
 def descriptor_cause(name: str, file_type: int) -> Cause | None:
-    """What a call on a descriptor of this type (``stat.S_IFMT``) waits for; None = it tells not."""
+    """What a call on a descriptor of this type (``stat.S_IFMT``) waits for; None = unknown."""
     return _TYPES.get(file_type) if name in DESCRIPTOR else None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hud.analysis.pressure import Waits
+from hud.analysis.pressure import CpuWaits
 from hud.analysis.results import Latency, Pressure
 
 MS = 1_000_000
@@ -14,7 +14,7 @@ def _wait(at: int, duration_ms: int, thread: str, pid: int, process: str = "") -
 
 
 def test_processes_of_one_name_are_one_row() -> None:
-    waits = Waits()
+    waits = CpuWaits()
     for at, wait in enumerate(
         (
             _wait(10, 5, "opt cgu.01", 100, "rustc"),

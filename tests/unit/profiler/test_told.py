@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 import pytest
 
-from hud.model import TOLD_AGAIN_NS, Batch, Kind, Sample, Stack, ThreadState, TimeSplit, Where
+from hud.model import RESEND_NS, Batch, Kind, Sample, Stack, ThreadState, TimeSplit, Where
 from hud.probe.probe import RawStack
 from hud.profiler import stacks as stacks_module
 from hud.profiler import told as told_module
@@ -21,10 +21,10 @@ def test_a_key_is_told_again_after_a_while() -> None:
     told.add(1, 0)
     told.add(2, 10)
     told.add(1, 20)
-    told.forget_old(TOLD_AGAIN_NS + 9)
+    told.forget_old(RESEND_NS + 9)
     assert 1 in told
     assert 2 in told
-    told.forget_old(TOLD_AGAIN_NS + 10)
+    told.forget_old(RESEND_NS + 10)
     assert 1 in told
     assert 2 not in told
     assert told.since(20) == [1]
@@ -117,13 +117,13 @@ def test_stacks_are_told_once_and_then_again(clock: Clock) -> None:
         return sorted(batch.stacks)
 
     assert told(5, 6, 0) == [5, 6]
-    clock.now_ns = TOLD_AGAIN_NS - 1
+    clock.now_ns = RESEND_NS - 1
     assert told(5, 6) == []
     clock.now_ns += 1
     assert told(5) == [5]
     assert told(5) == []
     kernel.crowded = True
-    clock.now_ns += TOLD_AGAIN_NS - 1
+    clock.now_ns += RESEND_NS - 1
     assert told(6) == [6]
     assert kernel.dropped == [6], "of 5 an event may be on its way"
 

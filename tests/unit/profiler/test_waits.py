@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hud.model import (
-    TOLD_AGAIN_NS,
+    RESEND_NS,
     Frame,
     Kind,
     Origin,
@@ -139,7 +139,7 @@ def test_joined_stacks_are_told_again_with_those_of_the_user(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Clock:
-        now_ns = TOLD_AGAIN_NS + 1
+        now_ns = RESEND_NS + 1
 
         def monotonic_ns(self) -> int:
             return self.now_ns
@@ -163,11 +163,11 @@ def test_joined_stacks_are_told_again_with_those_of_the_user(
     ((_, joined),) = first.items()
     assert joined.frames is not None
     assert [frame.function for frame in joined.frames] == ["xfs_file_fsync", "main"]
-    clock.now_ns += TOLD_AGAIN_NS
+    clock.now_ns += RESEND_NS
     assert named({}) == {}, "it was told, and not yet long ago"
     assert named({5: user}) == first
     for _ in range(3):
-        clock.now_ns += TOLD_AGAIN_NS + 1
+        clock.now_ns += RESEND_NS + 1
         waits.take([], {})
     assert not waits._users
     assert not waits._older
