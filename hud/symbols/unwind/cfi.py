@@ -3,6 +3,9 @@
 Terms: see `hud.symbols.unwind.table`, which documents the rules. A *wide* rule is a rule while a
 program runs: it holds more than the 32 bits of the table, `Rules` reduces it.
 
+Not pyelftools: the demo server's 13,351 rows took 0.03 s of CPU against 0.6, and it raises at
+``DW_CFA_GNU_args_size``.
+
 Sources: Linux Standard Base 5.0 Core, 10.6 (CIE, FDE, pointer encodings); DWARF 5, 6.4 and 7.24
 (instructions); System V ABI AMD64, figure 3.36, and "DWARF for the Arm 64-bit Architecture"
 (register numbers, negate_ra_state); binutils' bfd/elfxx-x86.c and lld (the PLT's expression).
