@@ -5,10 +5,7 @@ Terms: a *sequence* begins with ESC; CSI is ``ESC [``, OSC is ``ESC ]`` (ECMA-48
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
-
-from hud.tui.actions import Click
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +27,8 @@ _KEYS = {
     "KEY_SHIFT_TAB": "backtab",
     "KEY_BACKSPACE": "backspace",
     "KEY_DELETE": "delete",
+    "MOUSE_SCROLL_UP": "wheel-up",
+    "MOUSE_SCROLL_DOWN": "wheel-down",
 }
 _CONTROLS = {
     " ": "space",
@@ -42,8 +41,9 @@ _CONTROLS = {
     "\x02": "ctrl-b",
     "\x06": "ctrl-f",
 }
-_MOUSE = re.compile(r"\x1b\[<(\d{1,4});(\d{1,5});(\d{1,5})([Mm])")
-_LEFT_BUTTON, _WHEEL_UP, _WHEEL_DOWN = 0, 64, 65
+
+CLICK = "MOUSE_LEFT"
+"""blessed's name of a press of the left button."""
 
 
 def _is_final(text: str) -> bool:
@@ -55,21 +55,6 @@ OPENINGS: dict[str, Callable[[str], bool]] = {
     "\x1b]": lambda text: text in ("\x07", "\x1b\\"),
 }
 """Beginnings of sequences that blessed does not complete, and what ends them: CSI, OSC."""
-
-
-def pressed(sequence: str) -> str | Click:
-    """What a sequence says, in SGR mouse coordinates; empty = nothing that matters here."""
-    found = _MOUSE.fullmatch(sequence)
-    if found is None:
-        return ""
-    button, x, y = int(found[1]), int(found[2]), int(found[3])
-    if button == _WHEEL_UP:
-        return "wheel-up"
-    if button == _WHEEL_DOWN:
-        return "wheel-down"
-    if button == _LEFT_BUTTON and found[4] == "M":
-        return Click(x - 1, y - 1)
-    return ""
 
 
 def key_name(text: str, name: str | None) -> str:

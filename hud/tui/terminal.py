@@ -7,9 +7,9 @@ only leave a mark and wake the loop; what they ask for is done in ``read_keys``.
 from __future__ import annotations
 
 import atexit
-import base64
 import codecs
 import contextlib
+import io
 import os
 import re
 import select
@@ -18,9 +18,10 @@ import sys
 import termios
 import time
 import tty
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from hud.tui import strokes
+from hud.tui.actions import Click
 from hud.tui.diff import diff
 from hud.tui.state import Size
 from hud.tui.style import THEMES, Line, Look, theme_by_background, theme_for
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import FrameType
 
-    from hud.tui.actions import Click
 
 _ESCAPE_SECONDS = 0.025
 """How long the rest of an escape sequence may take after its ESC (vim's ttimeoutlen is 100 ms)."""
@@ -40,18 +40,14 @@ _LEAVE_SECONDS = 1.0
 _MOST_KEYS = 256
 """Keys taken at once; a longer burst is a paste, and its rest is dropped."""
 
-_SYNC_BEGIN, _SYNC_END = "\x1b[?2026h", "\x1b[?2026l"
-"""Synchronized output, DEC private mode 2026; terminals that do not know it ignore it."""
-_MOUSE_ON, _MOUSE_OFF = "\x1b[?1000h\x1b[?1006h", "\x1b[?1006l\x1b[?1000l"
-"""Button presses, told in SGR coordinates (xterm's ctlseqs, "Mouse Tracking")."""
 _ASK_BACKGROUND = "\x1b]11;?\x1b\\\x1b[c"
 """OSC 11 and then DA1, which every terminal answers: no need to wait longer than that."""
 _BACKGROUND = re.compile(rb"\x1b\]11;rgb:([0-9a-fA-F/]+)(?:\x1b\\|\x07)")
 _ATTRIBUTES = re.compile(rb"\x1b\[\?[0-9;]*c")
 _ANSWER_SECONDS = 0.15
 _LONGEST_SEQUENCE = 64
-_LONGEST_COPY = 74_994
-"""Bytes that terminals commonly take in one OSC 52."""
+_LONGEST_COPY = 74_994 // 4 * 3
+"""Bytes of a text: terminals commonly take 74,994 of base64 in one OSC 52."""
 
 
 def unavailable(environ: Mapping[str, str] = os.environ) -> str:
@@ -97,11 +93,12 @@ class Screen:
             flags = os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC
             self._private_output = os.open(os.ttyname(1), flags)
             self._output = self._private_output
-        self._stream: IO[str] = os.fdopen(os.dup(self._output), "w", encoding="utf-8")
+        self._pending = _Pending(self._output)
+        self._modes = contextlib.ExitStack()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._poll = select.epoll()
         try:
-            self._term = _terminal(self._stream, self._input)
+            self._term = _terminal(self._pending, self._input)
             # As ECMA-48 has it, and nearly every terminal: terminfo's language is slow.
             self._plain_moves = self._term.move_yx(4, 6) == "\x1b[5;7H"
             # What has no alternate screen is too old for the rest too.
@@ -129,7 +126,6 @@ class Screen:
         self._poll.close()
         os.close(self._wake_read)
         os.close(self._wake_write)
-        self._stream.close()
         if self._private_output >= 0:
             os.close(self._private_output)
         self._private_output, self._output = -1, 1
@@ -147,17 +143,23 @@ class Screen:
             self.gone = True
         self._entered = True
         self._shown = None
-        there = self._term.enter_fullscreen + self._term.hide_cursor + self._term.clear
-        self._write(there + (_MOUSE_ON if self._mouse else ""), _LEAVE_SECONDS)
+        self._pending.write(self._term.enter_fullscreen + self._term.hide_cursor + self._term.clear)
+        self._modes.close()
+        if self._mouse:
+            self._modes.enter_context(self._term.mouse_enabled())
+        self._send(_LEAVE_SECONDS)
 
     def _leave(self) -> None:
         if not self._entered:
             return
         # A terminal without an alternate screen is left clean at least.
         away = self._term.exit_fullscreen or self._term.clear
-        mouse = _MOUSE_OFF if self._mouse else ""
-        back = self._term.normal + _SYNC_END + mouse + away + self._term.normal_cursor
-        self._write(back, _LEAVE_SECONDS)
+        self._pending.write(self._term.normal)
+        with self._term.synchronized_output():
+            pass  # a frame that was given up may have left it on
+        self._modes.close()
+        self._pending.write(away + self._term.normal_cursor)
+        self._send(_LEAVE_SECONDS)
         if self._saved_mode is not None:
             try:
                 # Not TCSADRAIN: a terminal that takes nothing more would hold up the end.
@@ -213,7 +215,9 @@ class Screen:
                     break
                 text = str(stroke)
                 if text in strokes.OPENINGS:
-                    keys.append(strokes.pressed(self._rest(text)))
+                    self._skip(text)
+                elif stroke.name == strokes.CLICK:
+                    keys.append(Click(*stroke.mouse_xy))
                 else:
                     keys.append(strokes.key_name(text, stroke.name))
             else:
@@ -222,20 +226,18 @@ class Screen:
             self.gone = True
         return [key for key in keys if key], again
 
-    def _rest(self, begin: str) -> str:
-        """The whole of a sequence that blessed knows only the beginning of."""
-        text = begin
+    def _skip(self, begin: str) -> None:
+        """The rest of a sequence that blessed knows only the beginning of; nothing asks for it."""
         ends = strokes.OPENINGS[begin]
-        while len(text) < _LONGEST_SEQUENCE:
+        for _ in range(_LONGEST_SEQUENCE):
             stroke = str(self._term.inkey(timeout=_ESCAPE_SECONDS, esc_delay=_ESCAPE_SECONDS))
-            text += stroke
             if not stroke or ends(stroke):
                 break
-        return text
 
     def _ask_theme(self) -> str:
         """By the terminal's background, if it tells at once; keys typed meanwhile are kept."""
-        self._write(_ASK_BACKGROUND, _DRAW_SECONDS)
+        self._pending.write(_ASK_BACKGROUND)
+        self._send(_DRAW_SECONDS)
         data = b""
         end = time.monotonic() + _ANSWER_SECONDS
         with contextlib.suppress(OSError):
@@ -258,10 +260,11 @@ class Screen:
 
         False = it was not sent: too long, or the terminal is too simple.
         """
-        data = base64.b64encode(text.encode("utf-8", "replace"))
-        if not self._entered or not self._mouse or len(data) > _LONGEST_COPY:
+        text = text.encode("utf-8", "replace").decode("utf-8")
+        if not self._entered or not self._mouse or len(text.encode()) > _LONGEST_COPY:
             return False
-        return self._write(f"\x1b]52;c;{data.decode('ascii')}\x07", _LEAVE_SECONDS)
+        self._term.clipboard_copy(text)
+        return self._send(_LEAVE_SECONDS)
 
     def size(self) -> Size:
         """The terminal's size now; 80 x 24 where it does not tell."""
@@ -284,7 +287,7 @@ class Screen:
         runs = diff(self._shown, lines, size.width)
         if not runs and not begin:
             return
-        parts = [_SYNC_BEGIN, begin]
+        parts = [begin]
         for run in runs:
             parts.append(self._move(run.y, run.x))
             for span in run.spans:
@@ -292,8 +295,9 @@ class Screen:
                     parts += [self._sequence(span.style), self._encodable(span.text), self._normal]
                 else:
                     parts.append(self._encodable(span.text))
-        parts.append(_SYNC_END)
-        whole = self._write("".join(parts), _DRAW_SECONDS)
+        with self._term.synchronized_output():
+            self._pending.write("".join(parts))
+        whole = self._send(_DRAW_SECONDS)
         self._shown, self._shown_size = list(lines) if whole else None, size
 
     def _move(self, y: int, x: int) -> str:
@@ -332,9 +336,11 @@ class Screen:
             return "".join(char if char.isascii() else "?" * cells(char) for char in text)
         return text
 
-    def _write(self, text: str, patience: float) -> bool:
-        """False = the terminal did not take all of it within ``patience`` seconds per piece."""
-        data = text.encode(self._encoding, "replace")
+    def _send(self, patience: float) -> bool:
+        """What is pending; False = the terminal did not take all of it within ``patience`` seconds
+        per piece.
+        """
+        data = self._pending.take().encode(self._encoding, "replace")
         try:
             while data:
                 if not select.select([], [self._output], [], patience)[1]:
@@ -347,14 +353,34 @@ class Screen:
         return True
 
 
-def _terminal(stream: IO[str], keyboard: int) -> Any:
-    """A blessed Terminal that writes to ``stream`` and reads from ``keyboard``.
+class _Pending(io.StringIO):
+    """What blessed and we write until it is sent, so that nothing waits for the terminal."""
 
-    With a stream of its own it asks the terminal nothing at start (those queries wait up to five
-    seconds for terminals that do not answer); ``kbhit`` and ``getch`` are the methods that its
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(newline="")
+        self._descriptor = descriptor
+
+    def fileno(self) -> int:
+        """The terminal's, to look up what it can do."""
+        return self._descriptor
+
+    def take(self) -> str:
+        text = self.getvalue()
+        self.seek(0)
+        self.truncate()
+        return text
+
+
+def _terminal(pending: _Pending, keyboard: int) -> Any:
+    """A blessed Terminal that writes to ``pending`` and reads from ``keyboard``.
+
+    It asks the terminal nothing (those queries wait up to a second each for terminals that do not
+    answer): with a stream of its own not at start, and every mode counts as known but not set,
+    since terminals ignore what they do not know. ``kbhit`` and ``getch`` are the methods that its
     documentation gives to those who read keys from elsewhere.
     """
     from blessed import Terminal
+    from blessed.dec_modes import DecModeResponse
 
     class Keyboard(Terminal):
         _eof = False
@@ -369,6 +395,9 @@ def _terminal(stream: IO[str], keyboard: int) -> Any:
                 return True
             return not self._eof and bool(select.select([keyboard], [], [], timeout)[0])
 
+        def get_dec_mode(self, mode: Any, *_: Any, **__: Any) -> DecModeResponse:
+            return DecModeResponse(mode, DecModeResponse.RESET)
+
         def getch(self, decode_latin1: bool = False) -> str:
             byte, self._ahead = self._ahead[:1], self._ahead[1:]
             byte = byte or os.read(keyboard, 1)
@@ -380,7 +409,7 @@ def _terminal(stream: IO[str], keyboard: int) -> Any:
     # NO_COLOR would take every sequence away, cursor movement too; the theme has no colours then.
     no_color = os.environ.pop("NO_COLOR", None)
     try:
-        return Keyboard(stream=stream)
+        return Keyboard(stream=pending)
     finally:
         if no_color is not None:
             os.environ["NO_COLOR"] = no_color

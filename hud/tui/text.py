@@ -11,6 +11,8 @@ import unicodedata
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from wcwidth import wcswidth, wcwidth
+
 from hud.text import printable
 
 if TYPE_CHECKING:
@@ -91,14 +93,8 @@ def _is_disputed(char: str) -> bool:
     return any(first <= ord(char) <= last for first, last in _DISPUTED)
 
 
-@lru_cache(maxsize=4096)
-def _width(char: str) -> int:
-    """Cells of one character of clean text: UAX #11, with marks taking none."""
-    if char.isascii():
-        return 1
-    if _is_mark(char):
-        return 0
-    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+_width = lru_cache(maxsize=4096)(wcwidth)
+"""Cells of one character of clean text: marks take none."""
 
 
 def cells(text: str) -> int:
@@ -106,9 +102,7 @@ def cells(text: str) -> int:
     return len(text) if text.isascii() else _cells(text)
 
 
-@lru_cache(maxsize=4096)
-def _cells(text: str) -> int:
-    return sum(map(_width, text))
+_cells = lru_cache(maxsize=4096)(wcswidth)
 
 
 def narrow(text: str) -> bool:

@@ -61,7 +61,7 @@ ARROWS: dict[str, set[str]] = {
 FOR_ANYONE = {"closing", "errors", "figures", "text"}
 """Leaves; ``import hud`` for the version counts as one."""
 
-DEPENDENCIES = {"blessed", "capstone", "elftools", "msgspec", "pyroute2"}
+DEPENDENCIES = {"blessed", "capstone", "elftools", "msgspec", "pyroute2", "wcwidth"}
 NEWER_STDLIB = {"compression"}  # Python 3.14
 ONLY_IN = {"elftools": {"kernel/elftables.py"}}
 

@@ -339,8 +339,8 @@ def test_the_mouse_is_asked_for_and_given_back(session: Start) -> None:
     one.press("q")
     one.ends(0)
     one.assert_restored()
-    for mode in (b"1000", b"1006"):
-        assert one.raw.count(b"\x1b[?" + mode + b"h") == one.raw.count(b"\x1b[?" + mode + b"l") == 1
+    modes = b"\x1b[?1006;1000"
+    assert one.raw.count(modes + b"h") == one.raw.count(modes + b"l") == 1
 
 
 @pytest.mark.parametrize(
