@@ -65,6 +65,8 @@ REMOTE = 16
 MOST_WORKERS = 1 << 12
 BEFORE_RAND = 16
 """``park`` is right before ``rand``, which is before ``run_queue`` or ``tick``."""
+BEHIND_QUEUE = 8
+"""It is right behind ``run_queue`` with Rust 1.63."""
 PARK_LOOKS = 2
 """Show where ``park`` is without a parked worker: one may be at a Core that is being let go."""
 METRICS, TASKS = 40, 32
@@ -111,7 +113,9 @@ class Guess:
     def _left(self) -> set[int]:
         content = (self._content or set()) - self._refuted
         chunk = (self._chunk or set()) - self._refuted
-        return content & chunk if content and chunk else content | chunk
+        if not content or not chunk:
+            return content | chunk
+        return content & chunk or content & {offset - RAND for offset in chunk}
 
     @property
     def offset(self) -> int:
@@ -151,17 +155,30 @@ def chunk_offsets(core: bytes, header: bytes, *, current: bool, read: Read) -> s
     }
 
 
-def begins_with_driver(core: bytes, tick: int) -> bool:
-    """Whether a current_thread Core is {driver, tasks, ..., tick}: ``tasks`` is a VecDeque {cap,
-    pointer, head, len}, and the worker metrics of Tokio 1.45 and later come behind it."""
+def driver_at(core: bytes, tick: int) -> int:
+    """Where ``driver`` is in a current_thread Core; NONE = not known.
+
+    At its begin where the Core is {driver, tasks, ..., tick}: ``tasks`` is a VecDeque {cap,
+    pointer, head, len}, and the worker metrics of Tokio 1.45 and later come behind it. Behind
+    ``tasks`` with Rust 1.63, whose VecDeque is {tail, head, pointer, cap}.
+    """
     for metrics in (0, METRICS):
         tasks = words_of(core[max(tick - metrics - TASKS, 0) : max(tick - metrics, 0)])
         if len(tasks) < TASKS // 8:  # no room for it, or memory ends
             continue
         cap, pointer, head, length = tasks
-        if pointer >= LEAST_ADDRESS and pointer % 8 == 0 and head < cap and length <= cap:
-            return tick > metrics + TASKS
-    return False
+        if _is_ring(pointer, cap, head, length):
+            return 0 if tick > metrics + TASKS else NONE
+    first = words_of(core[:TASKS])
+    if tick <= TASKS or len(first) < TASKS // 8:
+        return NONE
+    tail, head, pointer, cap = first
+    is_power = cap.bit_count() == 1
+    return TASKS if is_power and _is_ring(pointer, cap, max(tail, head), 0) else NONE
+
+
+def _is_ring(pointer: int, cap: int, head: int, length: int) -> bool:
+    return pointer >= LEAST_ADDRESS and pointer % 8 == 0 and head < cap and length <= cap
 
 
 def has_flags(core: bytes, tick: int) -> bool:
@@ -181,14 +198,17 @@ class Parker:
 
     def look(self, scheduler: Scheduler, tick: int, read: Read) -> None:
         """Another worker with its Core at hand, or the same some time later."""
-        core = read(scheduler.core, tick + 8)
-        remote = _remote(scheduler.arc, core, read)
+        core = read(scheduler.core, tick + 8 + BOOLS[False])
+        remote = _remote(scheduler.arc, core[: tick + 8], read)
         if remote is None or len(core) < tick + 8:
             return
         queues, unpark = remote
+        places = [at - BEFORE_RAND for at in (*queues, tick)]
+        if not has_flags(core, tick):  # Rust 1.63
+            places = [at + BEHIND_QUEUE for at in queues]
         found = {
             place: word
-            for place in (at - BEFORE_RAND for at in (*queues, tick))
+            for place in places
             if place >= 0 and (word := _word(core, place, 8)) in (0, unpark)
         }
         self._left = found.keys() & self._left if self._left else set(found)
@@ -239,7 +259,7 @@ class Cores:
             True: Guess(current=True),
         }
         self._parker = Parker()
-        self._driven = False
+        self._driver = NONE
         self._core = NONE
         self._flags = False
         self.seen: set[bool] = set()
@@ -262,7 +282,7 @@ class Cores:
         if guess.offset == NONE:
             return
         if scheduler.current:
-            self._driven = begins_with_driver(read(scheduler.core, LARGEST), guess.offset)
+            self._driver = driver_at(read(scheduler.core, LARGEST), guess.offset)
         else:
             self._parker.look(scheduler, guess.offset, read)
             self._flags = has_flags(read(scheduler.core, LARGEST), guess.offset)
@@ -282,7 +302,7 @@ class Cores:
         ]
         if False in self.seen and self._parker.offset == NONE:
             found.append("task::unconstrained looks like a parked worker: its polls are not seen")
-        if True in self.seen and not self._driven:
+        if True in self.seen and self._driver == NONE:
             found.append("task::unconstrained looks like a parked thread: its polls are not seen")
         return found
 
@@ -301,7 +321,7 @@ class Cores:
             tick_multi=multi,
             tick_current=self._ticks[True].offset,
             park=self._parker.offset,
-            driver=0 if self._driven else NONE,
+            driver=self._driver,
             flags=self._flags and multi != NONE,
         )
 

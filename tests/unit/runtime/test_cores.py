@@ -14,9 +14,9 @@ from hud.runtime.cores import (
     Cores,
     Guess,
     Parker,
-    begins_with_driver,
     chunk_offsets,
     content_offsets,
+    driver_at,
     unproven,
 )
 from hud.runtime.schedulers import Scheduler, scheduler_at
@@ -279,17 +279,36 @@ def test_no_parker_without_the_remotes_of_its_runtime() -> None:
     assert looked(memory, worker).park == NONE
 
 
-@pytest.mark.parametrize(("metrics", "found"), [(40, True), (0, True), (8, False)])
-def test_a_driver_is_before_the_queue_of_a_current_thread_core(metrics: int, found: bool) -> None:
+@pytest.mark.parametrize(("metrics", "found"), [(40, 0), (0, 0), (8, NONE)])
+def test_a_driver_is_before_the_queue_of_a_current_thread_core(metrics: int, found: int) -> None:
     memory = Memory()
     memory.current(192, metrics=metrics)
-    assert begins_with_driver(memory.read(CORES, 512), 192) is found
+    assert driver_at(memory.read(CORES, 512), 192) == found
 
 
 def test_there_is_no_driver_where_the_queue_has_no_room() -> None:
     for tick in range(0, 200, 8):
-        assert not begins_with_driver(bytes(1024), tick)
-        assert not begins_with_driver(bytes(40), tick)  # where memory ends
+        assert driver_at(bytes(1024), tick) == NONE
+        assert driver_at(bytes(40), tick) == NONE  # where memory ends
+
+
+def test_the_cores_of_rust_1_63() -> None:
+    """As they were in the corpus with Tokio 1.38 and Debian 12's compiler."""
+    memory = Memory()
+    core = struct.pack("<6Q", 0x50, 0x56, QUEUE, 0x80, 0, UNPARK)
+    assert driver_at(core, 48) == 32
+    assert driver_at(struct.pack("<6Q", 0x50, 0x56, QUEUE, 0x81, 0, UNPARK), 48) == NONE
+    worker = memory.worker(0, (56, 16, 8), parked=False)
+    memory.words(CORES, 0)
+    struct.pack_into(
+        "<IIQ4B", memory.data, CORES - BASE + 56, 0x1C2, 2, 0xA4B3EACE56902A5D, *(1, 0, 0, 0)
+    )
+    memory.words(CORES - 8, 0x61)
+    cores = Cores(LAYOUT)
+    for _ in range(2):
+        cores.look([worker], memory.read)
+    found = cores.applied(LAYOUT)
+    assert (found.tick_multi, found.park, found.flags) == (56, 16, False)
 
 
 # --------------------------------------------------------------------------- whatever is there
