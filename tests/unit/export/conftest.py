@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hud.analysis.snapshot import Analyzer
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from hud.analysis.recording import Recording
+    from hud.analysis.results import Snapshot
 
 _GOLDEN = Path(__file__).parent / "golden"
 
@@ -26,3 +31,9 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         assert text == path.read_text(encoding="utf-8")
 
     return check
+
+
+@pytest.fixture
+def snapshot(sample_recording: Recording) -> Snapshot:
+    """Of the sample recording, whole."""
+    return Analyzer(sample_recording).snapshot(sample_recording.ended_ns, False)

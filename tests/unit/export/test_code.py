@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hud.analysis.snapshot import Analyzer
 from hud.analysis.spots import blamed_frame
 from hud.export import code, summary
 from hud.model import Code
 
 if TYPE_CHECKING:
-    from hud.analysis.recording import Recording
     from hud.analysis.results import Snapshot
 
 SOURCE = tuple((number, f"\tline {number}") for number in range(82, 95))
@@ -23,11 +21,6 @@ INSTRUCTIONS = (
     (0x100D, "call qword ptr [rip + 8]", "memcpy\x1b[2J"),
     (0x1013, "ret", ""),
 )
-
-
-@pytest.fixture
-def snapshot(sample_recording: Recording) -> Snapshot:
-    return Analyzer(sample_recording).snapshot(sample_recording.ended_ns, False)
 
 
 def with_code(snapshot: Snapshot, **changes: object) -> Snapshot:
