@@ -26,7 +26,7 @@ from hud.tui.state import Size, UiState
 from hud.tui.terminal import Screen
 from hud.tui.text import ASCII, UNICODE
 from hud.tui.update import Yank, update
-from hud.tui.yank import Scratch
+from hud.tui.yank import YankFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +54,7 @@ class LiveScreen:
         self._settled: Snapshot | None = None
         self._touched_ns = -HELD_NS
         self._told_ns = 0
-        self._scratch = Scratch()
+        self._yanked = YankFile()
         self.wants_redraw = True
         """Something but the snapshot has changed since the last ``draw``."""
 
@@ -118,7 +118,7 @@ class LiveScreen:
     def _yank(self, text: str) -> None:
         sent = self._screen.copy(text)
         try:
-            path = self._scratch.put(text)
+            path = self._yanked.put(text)
         except ExportError as error:
             self.tell(str(error))
             return

@@ -1,8 +1,4 @@
-"""What of a screen changed since the last time.
-
-Terms: a *row* is a line spread over its cells; a *run* is a stretch of one line that has to be
-written.
-"""
+"""What of a screen changed since the last time."""
 
 from __future__ import annotations
 

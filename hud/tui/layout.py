@@ -1,8 +1,5 @@
 """Puts spans into lines of a given width: clipping, two-sided lines, tables with columns by
 priority.
-
-Terms: a column's *drop* is its turn to go when the terminal is too narrow (the highest goes first,
-0 never goes); *grow* is its part of the cells left over, up to *widest*.
 """
 
 from __future__ import annotations
@@ -89,7 +86,9 @@ class Column(NamedTuple):
     width: int
     right: bool = False
     drop: int = 0
+    """Its turn to go when the terminal is too narrow: the highest goes first, 0 never goes."""
     grow: int = 0
+    """Its part of the cells left over, up to ``widest``."""
     widest: int = 0
 
 

@@ -1,7 +1,4 @@
-"""The blockers as the main view lists them: filtered, grouped, sorted, and held in place.
-
-Terms: a *group* is a blocker that stands for several: those of one file, or of one type of task.
-"""
+"""The blockers as the main view lists them: filtered, grouped, sorted, and held in place."""
 
 from __future__ import annotations
 
@@ -26,7 +23,7 @@ _HELD_AROUND = 100
 
 
 class Group(Enum):
-    """What makes one row."""
+    """What makes one row: a function, or all blockers of a file or of a type of task."""
 
     FUNCTION = "function"
     FILE = "file"

@@ -1,7 +1,7 @@
 """What a piece of the screen looks like: spans with style names, and one colour table per theme.
 
-Terms: a *style* is a name or several separated by spaces (``"cause.cpu"``, ``"bold cause.cpu"``,
-``""`` = plain); a *look* is what a name means on a terminal. Colour carries one thing only, the
+A style is a name or several separated by spaces (``"cause.cpu"``, ``"bold cause.cpu"``, ``""`` =
+plain). Colour carries one thing only, the
 cause; weight, dimness and reversal carry the rest, so that everything reads without colour too.
 """
 
@@ -23,7 +23,9 @@ Line = tuple[Span, ...]
 
 
 class Look(NamedTuple):
-    """Colour numbers (-1 = the terminal's own) and attributes by their terminfo name."""
+    """What a style's name means on a terminal: colour numbers (-1 = the terminal's own) and
+    attributes by their terminfo name.
+    """
 
     colour: int = -1
     """Of a 256-colour terminal."""

@@ -1,7 +1,6 @@
 """The one module that knows the terminal: entering and leaving it, keys in, changed cells out.
 
-Terms: *entered* means alternate screen, hidden cursor, no echo, no line buffering. Signal handlers
-only leave a mark and wake the loop; what they ask for is done in ``read_keys``.
+Signal handlers only leave a mark and wake the loop; what they ask for is done in ``read_keys``.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ import time
 import tty
 from typing import TYPE_CHECKING, Any
 
-from hud.tui import strokes
 from hud.tui.actions import Click
 from hud.tui.diff import diff
+from hud.tui.input import CLICK, OPENINGS, key_name
 from hud.tui.state import Size
 from hud.tui.style import THEMES, Line, Look, theme_by_background, theme_for
 from hud.tui.text import cells
@@ -214,12 +213,12 @@ class Screen:
                 if not stroke:
                     break
                 text = str(stroke)
-                if text in strokes.OPENINGS:
+                if text in OPENINGS:
                     self._skip(text)
-                elif stroke.name == strokes.CLICK:
+                elif stroke.name == CLICK:
                     keys.append(Click(*stroke.mouse_xy))
                 else:
-                    keys.append(strokes.key_name(text, stroke.name))
+                    keys.append(key_name(text, stroke.name))
             else:
                 self._term.flushinp()
         except (EOFError, OSError):
@@ -228,7 +227,7 @@ class Screen:
 
     def _skip(self, begin: str) -> None:
         """The rest of a sequence that blessed knows only the beginning of; nothing asks for it."""
-        ends = strokes.OPENINGS[begin]
+        ends = OPENINGS[begin]
         for _ in range(_LONGEST_SEQUENCE):
             stroke = str(self._term.inkey(timeout=_ESCAPE_SECONDS, esc_delay=_ESCAPE_SECONDS))
             if not stroke or ends(stroke):

@@ -1,7 +1,6 @@
-"""Text that fits in cells: cleaning, cutting, padding, and numbers for people.
+"""Text that fits in cells: cleaning, cutting and padding.
 
-Terms: a *cell* is one column of a terminal line; a wide character takes two, a combining mark
-none. ``clean`` comes first, everything else works on clean text.
+``clean`` comes first, everything else works on clean text.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The timeline's time: which part of the run is shown, and the episode under the cursor.
 
-Terms: a *cell* is one column; cells begin at multiples of their length, so that they do not change
-while time moves on.
+Its columns begin at multiples of their length, so that they do not change while time moves on.
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""The screen's answer in words: how bad it is, and what cannot be seen.
-
-Terms: a worker is *stuck* when the poll it is in now has lasted at least a second (and at least
-the threshold).
-"""
+"""The screen's answer in words: how bad it is, and what cannot be seen."""
 
 from __future__ import annotations
 
@@ -41,7 +37,7 @@ def poll_ns(use: WorkerUse, now_ns: int) -> int:
 
 
 def is_stuck(use: WorkerUse, snapshot: Snapshot) -> bool:
-    """See the module."""
+    """Its poll has lasted at least a second, and at least the threshold."""
     if not snapshot.live:
         return False
     return poll_ns(use, snapshot.now_ns) >= max(STUCK_NS, snapshot.info.threshold_ns)

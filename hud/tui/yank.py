@@ -60,7 +60,7 @@ def _plain(name: str) -> str:
     return _UNSAFE.sub("-", name).strip("-.")[-_LONGEST_NAME:].lstrip("-.") or "selection"
 
 
-class Scratch:
+class YankFile:
     """The private file that holds what was yanked last, mode 0600; the one before is removed.
 
     In the user's runtime directory where there is one, else in the directory for temporary files.

@@ -1,7 +1,4 @@
-"""What the terminal sends, by name: keys, the mouse, and sequences that blessed does not complete.
-
-Terms: a *sequence* begins with ESC; CSI is ``ESC [``, OSC is ``ESC ]`` (ECMA-48).
-"""
+"""What the terminal sends, by name: keys, the mouse, and what blessed does not complete."""
 
 from __future__ import annotations
 
@@ -54,7 +51,9 @@ OPENINGS: dict[str, Callable[[str], bool]] = {
     "\x1b[": _is_final,
     "\x1b]": lambda text: text in ("\x07", "\x1b\\"),
 }
-"""Beginnings of sequences that blessed does not complete, and what ends them: CSI, OSC."""
+"""Beginnings of sequences that blessed does not complete, and what ends them: CSI (``ESC [``)
+and OSC (``ESC ]``) of ECMA-48.
+"""
 
 
 def key_name(text: str, name: str | None) -> str:
