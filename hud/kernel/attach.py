@@ -1,8 +1,8 @@
 """Attaches programs: tracepoints, raw tracepoints, perf events and uprobes.
 
-Terms: a *link* keeps programs attached and owns the descriptors that do; closing it detaches. The
-*old way* is the ioctl PERF_EVENT_IOC_SET_BPF, used where the kernel has no bpf_link for perf events
-(before 5.15), or on demand.
+A link keeps programs attached and owns the descriptors that do; closing it detaches. The old way is
+the ioctl PERF_EVENT_IOC_SET_BPF, used where the kernel has no bpf_link for perf events (before
+5.15), or on demand.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Reads BTF, the type description of kernels and BPF objects (Documentation/bpf/btf.rst).
 
-Terms: a *type id* numbers the type records from 1 (0 is void); a *modifier* is const, volatile,
-restrict, typedef or a type tag. The kernel has some 130,000 records of varying length: they are
-indexed only as far as somebody asks, and names are found by searching the string section, so that
-resolving a handful of types costs about a millisecond. Every read is bounds-checked; a broken file
-ends in FormatError.
+A type id numbers the type records from 1 (0 is void); a modifier is const, volatile, restrict,
+typedef or a type tag. The kernel has some 130,000 records of varying length: they are indexed only
+as far as somebody asks, and names are found by searching the string section, so that resolving a
+handful of types costs about a millisecond. Every read is bounds-checked; a broken file ends in
+FormatError.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Reads .BTF.ext, the second BTF section of an object (linux/btf.h, linux/bpf.h).
 
-Terms: a *record* is one ``struct bpf_core_relo`` or ``struct bpf_func_info``; records are grouped
-by code section.
+A record is one ``struct bpf_core_relo`` or ``struct bpf_func_info``; records are grouped by code
+section.
 """
 
 from __future__ import annotations

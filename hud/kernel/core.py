@@ -1,10 +1,10 @@
 """CO-RE: adapts a program to the types of the running kernel (libbpf's relo_core rules).
 
-Terms: a *local* type is in the object's BTF, a *target* type in the kernel's; a *flavour* is what
-follows ``___`` in a local name and is not compared (``task_struct___old``). An *access* is a
-path of member and element numbers. An instruction whose field the kernel lacks is *poisoned*:
-replaced by a call that no kernel knows, which is harmless as long as the verifier finds it
-unreachable behind a field-exists check.
+A local type is in the object's BTF, a target type in the kernel's; a flavour is what follows
+``___`` in a local name and is not compared (``task_struct___old``). An access is a path of member
+and element numbers. An instruction whose field the kernel lacks is poisoned: replaced by a call
+that no kernel knows, which is harmless as long as the verifier finds it unreachable behind a
+field-exists check.
 """
 
 from __future__ import annotations

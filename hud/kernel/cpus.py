@@ -1,6 +1,6 @@
 """CPU numbers of this machine, as /sys/devices/system/cpu lists them.
 
-Terms: *possible* CPUs may ever exist (a per-CPU map value has a slot for each), *online* ones run.
+Possible CPUs may ever exist (a per-CPU map value has a slot for each), online ones run.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Why the kernel said EPERM, and what to do about it.
 
-Terms: a *standing* is what this process may do and how its limits are set; the causes are tried in
-the order of their likelihood and each has its own remedy.
+A standing is what this process may do and how its limits are set; the causes are tried in the order
+of their likelihood and each has its own remedy.
 """
 
 from __future__ import annotations

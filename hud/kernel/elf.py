@@ -1,7 +1,7 @@
 """Reads a BPF object file into an :class:`~hud.kernel.spec.ObjectSpec`; asks the kernel nothing.
 
-Terms: a *code section* holds functions; one named after a program kind (``tp_btf/NAME`` ...) holds
-programs, ``.text`` holds subprograms. ``.maps`` declares maps through BTF (libbpf's conventions,
+A code section holds functions; one named after a program kind (``tp_btf/NAME`` ...) holds programs,
+``.text`` holds subprograms. ``.maps`` declares maps through BTF (libbpf's conventions,
 Documentation/bpf/libbpf). Whatever the bytes, the end is a spec or an ObjectError, in time and
 memory bounded by the size of the object.
 """

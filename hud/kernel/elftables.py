@@ -1,7 +1,7 @@
 """The tables of an ELF file: sections, contents and symbols, by pyelftools.
 
-Terms: section and symbol types, flags and layouts are those of elf.h. The sizes in the headers are
-checked before pyelftools believes them.
+Section and symbol types, flags and layouts are those of elf.h. The sizes in the headers are checked
+before pyelftools believes them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """What this kernel can do, found by trying; never by its version.
 
-Terms: a *feature* has the release that brought it, only for the message. Every probe leaves nothing
-behind.
+A feature has the release that brought it, only for the message. Every probe leaves nothing behind.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Puts a program and the subprograms it calls into one run of instructions.
 
-Terms: a *function* is a run of instructions in a code section; positions count 8-byte slots. Only
-what is called is appended: the verifier refuses instructions that nothing reaches.
+A function is a run of instructions in a code section; positions count 8-byte slots. Only what is
+called is appended: the verifier refuses instructions that nothing reaches.
 """
 
 from __future__ import annotations

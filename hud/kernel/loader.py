@@ -1,9 +1,9 @@
 """Brings a spec into the kernel: creates its maps, fills in constants, loads its programs.
 
-Terms: *loaded* objects own descriptors; closing them, or any error on the way, leaves nothing in
-the kernel but what a link still holds. A *constant* is a variable whose first value the caller
-sets before the kernel sees it; those in .rodata are fixed from then on, and the verifier drops the
-code that they make unreachable.
+Loaded objects own descriptors; closing them, or any error on the way, leaves nothing in the kernel
+but what a link still holds. A constant is a variable whose first value the caller sets before the
+kernel sees it; those in .rodata are fixed from then on, and the verifier drops the code that they
+make unreachable.
 """
 
 from __future__ import annotations

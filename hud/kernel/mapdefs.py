@@ -1,6 +1,6 @@
 """Map declarations: the variables of ``.maps`` by their BTF, and data sections as arrays.
 
-Terms: in ``__uint(max_entries, 64)`` the number is the length of an array type behind a pointer, in
+In ``__uint(max_entries, 64)`` the number is the length of an array type behind a pointer, in
 ``__type(key, u32)`` the type is what a pointer points to (libbpf's bpf_helpers.h conventions).
 """
 

@@ -1,8 +1,8 @@
 """A map in the kernel: lookup, update, iteration, batches and shared memory.
 
-Terms: keys and values are raw bytes; a value of a *per-CPU* map is one slot per possible CPU, each
-rounded up to 8 bytes, in ascending order of the CPU numbers. Methods raise OSError where the kernel
-refuses for a reason the caller may expect (E2BIG: the map is full).
+Keys and values are raw bytes; a value of a per-CPU map is one slot per possible CPU, each rounded
+up to 8 bytes, in ascending order of the CPU numbers. Methods raise OSError where the kernel refuses
+for a reason the caller may expect (E2BIG: the map is full).
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """The BPF ring buffer: many records per drain, no callback per record.
 
-Terms: *positions* are byte counts that only grow, modulo 2^64; a record is an 8-byte header
-(length with the busy and discard bits, page offset) and its bytes, rounded up to 8
-(kernel/bpf/ringbuf.c). The kernel maps the data area twice in a row, so that a record never wraps.
-A *busy* record is reserved but not submitted: the reader stops there. The mapping is one page
-with the consumer position, one with the producer position, then the data.
+Positions are byte counts that only grow, modulo 2^64; a record is an 8-byte header (length with the
+busy and discard bits, page offset) and its bytes, rounded up to 8 (kernel/bpf/ringbuf.c). The
+kernel maps the data area twice in a row, so that a record never wraps. A busy record is reserved
+but not submitted: the reader stops there. The mapping is one page with the consumer position, one
+with the producer position, then the data.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What an object asks for, as plain values: the same bytes give the same spec on any machine.
 
-Terms: a *program* is an entry function with every subprogram it calls appended; a *data map* is an
-array of one element that holds .rodata, .data or .bss; a *variable* is a piece of a data map.
-Indices count 8-byte instruction slots from the program's first one.
+A program is an entry function with every subprogram it calls appended; a data map is an array of
+one element that holds .rodata, .data or .bss; a variable is a piece of a data map. Indices count
+8-byte instruction slots from the program's first one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One function, one system call: bpf(2), perf_event_open(2) and the ioctls of a perf event.
 
-Terms: an *attr* is a structure of :mod:`hud.kernel.uapi`. Descriptors go in as numbers and come out
-as :class:`~hud.kernel.fd.Fd`. Every function raises OSError with the kernel's errno.
+An attr is a structure of :mod:`hud.kernel.uapi`. Descriptors go in as numbers and come out as
+:class:`~hud.kernel.fd.Fd`. Every function raises OSError with the kernel's errno.
 """
 
 from __future__ import annotations

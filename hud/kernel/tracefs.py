@@ -1,8 +1,8 @@
 """Tracepoint ids and field layouts from tracefs (Documentation/trace/events.rst).
 
-Terms: a *format* is the text that describes one tracepoint's record. Its fields must never be
-hard-wired: realtime kernels of the 6.1 series insert ``common_preempt_lazy_count`` and shift every
-field behind it.
+A format is the text that describes one tracepoint's record. Its fields must never be hard-wired:
+realtime kernels of the 6.1 series insert ``common_preempt_lazy_count`` and shift every field behind
+it.
 """
 
 from __future__ import annotations

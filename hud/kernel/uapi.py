@@ -1,8 +1,8 @@
 """Declarations of linux/bpf.h and linux/perf_event.h, transcribed: kernel names, kernel order.
 
-Terms: ``bpf_attr`` is a union in the kernel; here each command's member is a structure of its own.
-Fields that hud never sets are kept where later ones follow them, so that offsets stay those of the
-header. A pointer is an ``__u64`` (``__aligned_u64``).
+``bpf_attr`` is a union in the kernel; here each command's member is a structure of its own. Fields
+that hud never sets are kept where later ones follow them, so that offsets stay those of the header.
+A pointer is an ``__u64`` (``__aligned_u64``).
 """
 
 from __future__ import annotations
