@@ -1,0 +1,84 @@
+"""New snapshots: rows keep their order, the cursor its blocker."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pressing import functions, press, start, typed
+from screen_build import (
+    GET,
+    HASH,
+    RESOLVE,
+    RICH,
+    SAVE,
+    WORKERS,
+    blocker,
+    snapshot,
+)
+
+from hud.analysis.cause import Cause
+from hud.analysis.results import Blocker, Snapshot
+from hud.tui.listing import key_of
+from hud.tui.settle import settle
+from hud.tui.state import At
+
+
+def test_the_open_blocker_is_updated_and_survives_its_end() -> None:
+    seen = snapshot()
+    state, _ = press(start(seen), seen, "enter")
+    grown = replace(HASH, count=999)
+    state = settle(state, snapshot(blockers=(SAVE, grown)))
+    assert (state.opened, state.cursor) == (grown, 1)
+    state = settle(state, snapshot(blockers=(SAVE,)))
+    assert state.opened == grown
+
+
+def with_totals(*totals: tuple[Blocker, int]) -> Snapshot:
+    changed = [replace(b, total_ns=ns) for b, ns in totals]
+    return snapshot(blockers=tuple(sorted(changed, key=lambda b: (-b.total_ns, b.function))))
+
+
+def test_the_top_of_the_list_is_live() -> None:
+    state = start(with_totals((HASH, 9), (SAVE, 5)))
+    state = settle(state, with_totals((HASH, 9), (SAVE, 50)))
+    assert functions(state) == ["store::Index::save", "api::login::hash_password"]
+    assert (state.cursor, state.selected and state.selected[0]) == (0, "store::Index::save")
+
+
+def test_a_held_order_keeps_known_rows_and_appends_new_ones() -> None:
+    state = start(with_totals((HASH, 9), (SAVE, 5)))
+    later = with_totals((HASH, 9), (SAVE, 50), (GET, 100), (RESOLVE, 7))
+    held = settle(state, later, held=True)
+    assert functions(held) == [
+        "api::login::hash_password",
+        "store::Index::save",
+        "cache::get",
+        "net::resolve_peer",
+    ]
+    assert settle(held, with_totals((SAVE, 50), (GET, 100)), held=True).rows[0].total_ns == 50
+
+
+def test_the_cursor_follows_its_blocker() -> None:
+    state = start(with_totals((HASH, 9), (SAVE, 5), (GET, 3)))
+    state = replace(state.put("blockers", At(1)), selected=key_of(SAVE))
+    gone_above = settle(state, with_totals((SAVE, 5), (GET, 3)), held=True)
+    assert gone_above.cursor == 0
+    resorted = settle(state, with_totals((HASH, 9), (GET, 7), (SAVE, 5)))
+    assert resorted.cursor == 2
+    gone = settle(state, with_totals((HASH, 9)), held=True)
+    assert (gone.cursor, gone.selected and gone.selected[0]) == (0, "api::login::hash_password")
+
+
+def test_equal_keys_are_all_listed() -> None:
+    first, second = (blocker("f", "", Cause.CPU, 9 - n) for n in range(2))
+    state = start(snapshot(blockers=(first, second)))
+    held = settle(state, snapshot(blockers=(first, second, GET)), held=True)
+    assert list(held.rows) == [first, second, GET]
+
+
+def test_a_list_that_gets_shorter_under_its_cursor() -> None:
+    seen = snapshot(**RICH)
+    state, _ = typed(seen, "2", "/", *"w", "enter", "end")
+    assert state.at("workers").cursor > 0
+    fewer = snapshot(**RICH | {"workers": WORKERS[:1]})
+    assert press(settle(state, fewer), fewer, "enter")[0].filter.worker == 0
