@@ -16,10 +16,10 @@ from hud.process.find import find_target
 from hud.process.mappings import read_mappings
 from hud.process.namespace import container_name, require_initial_pid_namespace
 from hud.process.threads import list_threads
-from hud.profiler import detection as detect
-from hud.profiler.addresses import Addresses
+from hud.profiler.detection import context as detect
+from hud.profiler.naming.addresses import Addresses
+from hud.profiler.naming.shared_objects import Objects
 from hud.profiler.notes import Notes
-from hud.profiler.objects import Objects
 from hud.resolver.client import Resolver
 from hud.resolver.messages import Answer, AskFacts, AskUnwind, Facts, Failed, Unwind
 from hud.runtime.workers import find_workers

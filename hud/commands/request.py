@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hud.commands.deliver import Output
 from hud.profiler import Options
-from hud.profiler.threshold import DEFAULT_NS
+from hud.profiler.exact.threshold import DEFAULT_NS
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 
 from hud.model import Batch, Culprit, Kind, Sample
 from hud.probe.probe import Probe
-from hud.profiler.addresses import Addresses
-from hud.profiler.before import Before
+from hud.profiler.detection.before import Before
+from hud.profiler.kernel_stacks import Stacks
+from hud.profiler.naming.addresses import Addresses
 from hud.profiler.notes import Notes
 from hud.profiler.programs import Programs
-from hud.profiler.stacks import Stacks
 from hud.profiler.stuck import Stuck
 from hud.profiler.waits import Waits
 

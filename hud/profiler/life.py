@@ -15,7 +15,7 @@ from hud.process.life import (
     ThreadExited,
     exit_text,
 )
-from hud.profiler.ladder import Ladder
+from hud.profiler.detection.ladder import Ladder
 from hud.profiler.notes import Notes
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from hud.errors import TargetError
 from hud.model import Batch, Sample
 from hud.probe.probe import Threads
-from hud.profiler.copies import Copies
-from hud.profiler.modules import Modules
+from hud.profiler.detection.copies import Copies
+from hud.profiler.naming.modules import Modules
 from hud.profiler.notes import Notes
 from hud.profiler.tasks import TaskReader
 from hud.resolver.client import Resolver

@@ -2,8 +2,8 @@
 
 The kernel side takes no stack where it cannot afford one, and reads it later if another thread of
 the process comes by. Of a thread that sleeps where none does it is read here, from /proc and the
-thread's memory, as of those that slept before the attach (hud.profiler.before). It counts only if
-the same sleep goes on after the reading, and then for the event of its end, too.
+thread's memory, as of those that slept before the attach (hud.profiler.detection.before). It counts
+only if the same sleep goes on after the reading, and then for the event of its end, too.
 
 Terms: a poll is *bare* if it has ended and no event inside it came with a stack.
 """

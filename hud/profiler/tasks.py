@@ -18,9 +18,9 @@ from typing import NamedTuple
 
 from hud.model import Batch, Kind, Sample, TaskCount, TaskKind, TasksRead, ThreadState
 from hud.process.threads import is_alive
-from hud.profiler.modules import Modules
+from hud.profiler.naming.kept_types import Asked
+from hud.profiler.naming.modules import Modules
 from hud.profiler.told import Told
-from hud.profiler.types import Asked
 from hud.resolver.client import Resolver
 from hud.resolver.messages import AskKinds, Failed, Kinds
 from hud.runtime import queues

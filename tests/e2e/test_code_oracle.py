@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 import targets
 
-from hud.profiler.source import Wanted, quote
+from hud.profiler.naming.source import Wanted, quote
 from hud.symbols.elf.file import ElfFile
 from hud.symbols.inferred import Inferred
 from hud.symbols.listing import Listings

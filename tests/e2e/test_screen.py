@@ -23,7 +23,7 @@ import pyte
 import pytest
 import targets
 
-from hud.profiler.ladder import CONTEXT_HZ
+from hud.profiler.detection.ladder import CONTEXT_HZ
 
 pytestmark = pytest.mark.e2e
 

@@ -18,8 +18,8 @@ from hud.model import Batch, TaskKind, TasksRead
 from hud.process.executable import open_mapping
 from hud.process.mappings import read_mappings
 from hud.process.threads import list_threads
-from hud.profiler.addresses import Addresses
-from hud.profiler.detection import Context, find_context
+from hud.profiler.detection.context import Context, find_context
+from hud.profiler.naming.addresses import Addresses
 from hud.profiler.tasks import Driving, TaskReader
 from hud.resolver.client import Resolver
 from hud.resolver.messages import AskFacts, Facts, Failed

@@ -19,8 +19,8 @@ from hud.model import Batch, Code, Detection, Kind, Rung, Sample, Spot, Stack
 from hud.process.find import find_target
 from hud.profiler import Options, Profiler
 from hud.profiler import naming as module
-from hud.profiler.detection import Context, Copy
-from hud.profiler.stacks import REFRESH_INTERVAL_S
+from hud.profiler.detection.context import Context, Copy
+from hud.profiler.kernel_stacks import REFRESH_INTERVAL_S
 from hud.runtime.context import ContextLayout
 
 pytestmark = pytest.mark.kernel
@@ -283,7 +283,7 @@ def test_exec_into_what_cannot_be_read_leaves_the_last_rung_attached(
 
     with profiled(child, workers="api") as profiler:
         taken = Taken(profiler)
-        monkeypatch.setattr("hud.profiler.run.find_target", refuse)
+        monkeypatch.setattr("hud.profiler.profiler.find_target", refuse)
         child.tell("exec")
         taken.until(lambda: any(batch.detection for batch in taken.batches))
         assert profiler.detection.rung is Rung.LATENCY

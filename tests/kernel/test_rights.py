@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from hud.process.rights import User, take_file_rights
-from hud.profiler.source import Quote, Sources, Wanted
+from hud.profiler.naming.source import Quote, Sources, Wanted
 
 pytestmark = pytest.mark.kernel
 

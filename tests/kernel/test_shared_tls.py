@@ -21,7 +21,7 @@ from hud.model import Kind, Where
 from hud.probe import wire
 from hud.probe.probe import Probe
 from hud.process.mappings import read_mappings
-from hud.profiler.modules import PAGE
+from hud.profiler.naming.modules import PAGE
 from hud.runtime.blocks import Block, bias_of, object_block, origins
 from hud.runtime.live import thread_pointers
 from hud.runtime.memory import memory_reader

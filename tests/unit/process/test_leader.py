@@ -21,7 +21,7 @@ from hud.process.mounts import mounts_of
 from hud.process.namespace import container_name
 from hud.process.procfs import home, live_tids, map_files
 from hud.process.threads import list_threads
-from hud.profiler.debugfiles import DebugFiles
+from hud.profiler.naming.debugfiles import DebugFiles
 from hud.runtime.memory import memory_reader
 
 SOURCES = Path(__file__).resolve().parents[3] / "hud"

@@ -14,11 +14,11 @@ import pytest
 
 from hud.errors import TargetError
 from hud.model import Batch, Kind, Sample, TaskCount, TaskKind, ThreadState, TimeSplit, Where
-from hud.profiler.cache import Cache
-from hud.profiler.debugfiles import Place
-from hud.profiler.modules import Module
+from hud.profiler.naming.cache import Cache
+from hud.profiler.naming.debugfiles import Place
+from hud.profiler.naming.kept_types import KeptTypes
+from hud.profiler.naming.modules import Module
 from hud.profiler.tasks import PATIENCE, Driving, TaskReader
-from hud.profiler.types import KeptTypes
 from hud.resolver.messages import AskKinds, Failed, Kinds
 from hud.runtime.blocks import Block
 from hud.runtime.context import LAYOUTS, layout_of

@@ -10,9 +10,9 @@ import pytest
 
 from hud.model import RESEND_NS, Batch, Kind, Sample, Stack, ThreadState, TimeSplit, Where
 from hud.probe.probe import RawStack
-from hud.profiler import stacks as stacks_module
+from hud.profiler import kernel_stacks as stacks_module
 from hud.profiler import told as told_module
-from hud.profiler.stacks import Stacks
+from hud.profiler.kernel_stacks import Stacks
 from hud.profiler.told import Told
 
 

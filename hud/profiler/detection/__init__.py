@@ -1,0 +1,1 @@
+"""How a target can be seen: which Tokio it has, which of its threads are workers."""
