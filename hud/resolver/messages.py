@@ -21,7 +21,7 @@ import msgspec
 
 from hud.errors import FormatError
 from hud.model import Frame
-from hud.symbols.facts import ModuleFacts, Point, Recovered, UnwindTable
+from hud.symbols.facts import Between, ModuleFacts, Point, UnwindTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -127,8 +127,8 @@ class Kinds(Answer, frozen=True):
 class Tails(Answer, frozen=True):
     """Functions that tail calls removed from stacks."""
 
-    between: list[list[Recovered]]
-    """For each pair those between the two, innermost first."""
+    between: list[Between]
+    """For each pair."""
 
 
 AnswerT = TypeVar("AnswerT", bound=Answer)

@@ -27,7 +27,6 @@ from hud.resolver.confinement import EXIT_CRASHED, drop_privileges, leave_parent
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hud.symbols.facts import Recovered
     from hud.symbols.loaded import Loaded
 
 REQUEST_CPU_S = 20.0
@@ -156,13 +155,14 @@ def _frames(files: Files, asked: messages.AskFrames) -> messages.Frames:
 
 
 def _tails(files: Files, asked: messages.AskTails) -> messages.Tails:
-    from hud.symbols.recovered import recovered
+    from hud.symbols.facts import Between
+    from hud.symbols.recovered import between
 
-    answer: list[list[Recovered]] = []
+    answer: list[Between] = []
     for pair in asked.pairs:
-        found: list[Recovered] = []
+        found = Between(pair[-1], pair[-1] + 1, [])
         with suppress(HudError, *_SLIPS):  # damage between two frames costs no others
-            found = list(recovered(files.modules, files.tails, *pair))
+            found = between(files.modules, files.tails, *pair)
         answer.append(found)
     return messages.Tails(answer)
 

@@ -122,3 +122,13 @@ class Recovered(msgspec.Struct, frozen=True, array_like=True):
     offset: int
     """File offset of its jump, or of its begin."""
     frames: tuple[Frame, ...]
+
+
+class Between(msgspec.Struct, frozen=True, array_like=True):
+    """What tail calls removed between a caller and the function that the next inner frame is in."""
+
+    start: int
+    end: int
+    """File offsets of that function: the same holds for every pc in it."""
+    functions: list[Recovered]
+    """Innermost first."""

@@ -6,36 +6,44 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hud.model import Frame
-from hud.symbols.facts import Recovered
+from hud.symbols.facts import Between, Recovered
 from hud.symbols.tailcalls import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from hud.symbols.loaded import Loaded
     from hud.symbols.tailcalls import Step, TailCalls
 
 
-def recovered(
+def between(
     modules: Mapping[int, Loaded],
     tails: TailCalls,
     caller: int,
     call: int,
     inner: int,
     offset: int,
-) -> Iterator[Recovered]:
+) -> Between:
     """What lies between two frames, as ``hud.resolver.messages.AskTails`` names them."""
     outer, pc = modules[caller].elf().vaddr_of(call), modules[inner].elf().vaddr_of(offset)
     if outer is None or pc is None:
-        return
-    for step in tails.between(Place(caller, outer + 1), Place(inner, pc)):
-        loaded = modules[step.module]
-        at, frames = _described(loaded, step)
-        place = loaded.elf().offset_of(at)
-        if place is not None:
-            marked = (replace(one, recovered=True) for one in frames[1:])
-            innermost = replace(frames[0], recovered=True, gap=step.gap)
-            yield Recovered(step.module, place, (innermost, *marked))
+        return Between(offset, offset + 1, [])
+    goal = Place(inner, pc)
+    steps = tails.between(Place(caller, outer + 1), goal)
+    start, size = tails.extent(goal)
+    first = offset - (pc - start)
+    found = (_recovered(modules[step.module], step) for step in steps)
+    return Between(first, first + size, [one for one in found if one is not None])
+
+
+def _recovered(loaded: Loaded, step: Step) -> Recovered | None:
+    at, frames = _described(loaded, step)
+    place = loaded.elf().offset_of(at)
+    if place is None:
+        return None
+    marked = (replace(one, recovered=True) for one in frames[1:])
+    innermost = replace(frames[0], recovered=True, gap=step.gap)
+    return Recovered(step.module, place, (innermost, *marked))
 
 
 def _described(loaded: Loaded, step: Step) -> tuple[int, tuple[Frame, ...]]:

@@ -99,6 +99,10 @@ class TailCalls:
             self._known[key] = self._steps(caller, goal, inner)
         return self._known[key]
 
+    def extent(self, inner: Place) -> tuple[int, int]:
+        """(start, size) of the code that ``between`` says the same of: a function, or one pc."""
+        return self._landings(inner.module).function_at(inner.vaddr) or (inner.vaddr, 1)
+
     def _landings(self, module: int) -> Landings:
         return self._modules[module].landings()
 

@@ -137,11 +137,10 @@ class Addresses:
             and not self.modules.knows(raw.addresses)
         ):
             self._homeless[key] = raw
-        sites = sites_of(raw.addresses)
-        if self._known_callers(raw.addresses[1:]) is not None:
-            sites = sites[:2]
-        parts: list[int | Seam] = [*sites, *seams_of(sites)]
-        missing = [part for part in parts if not self._is_known(part)]
+        outer = self._known_callers(raw.addresses[1:])
+        sites = sites_of(raw.addresses if outer is None else raw.addresses[:2])
+        missing: list[int | Seam] = [site for site in sites if site not in self._frames]
+        missing += [seam for seam in seams_of(sites) if self._seams.at(seam) is None]
         if not missing:
             return self._stack(raw)
         self._waiting[key] = raw, set(missing)
@@ -275,14 +274,14 @@ class Addresses:
         return part in self._frames
 
     def _stack(self, raw: RawStack) -> Stack:
-        sites = sites_of(raw.addresses)
-        outer = self._known_callers(raw.addresses[1:])
+        callers = raw.addresses[1:]
+        outer = self._known_callers(callers)
         if outer is None:
-            outer = self._joined(sites[1:])
+            outer = self._joined(sites_of(raw.addresses)[1:])
             if len(self._callers) >= MOST_CALLERS:
                 self._begin_callers()
-            self._callers[raw.addresses[1:]] = outer
-        inner = self._joined(sites[:2], without=1 if sites[1:] else 0)
+            self._callers[callers] = outer
+        inner = self._joined(sites_of(raw.addresses[:2]), without=1 if callers else 0)
         return Stack(raw.addresses, not raw.stop, raw.stop, inner + outer)
 
     def _joined(self, sites: list[int], without: int = 0) -> tuple[Frame, ...]:

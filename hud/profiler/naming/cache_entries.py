@@ -16,10 +16,13 @@ from hud.profiler.naming.debugfiles import Place
 from hud.resolver.messages import Facts, Unwind
 from hud.symbols.facts import UnwindTable
 
-UNWIND, FACTS, NAMES, KINDS, SEAMS = "unwind", "facts", "names", "kinds", "seams"
+UNWIND, FACTS, NAMES, KINDS, SEAMS = "unwind", "facts", "names", "kinds", "between"
 
 KnownKinds = dict[tuple[int, ...], tuple[str, str, bool]]
 """File offsets of a vtable's functions -> name, where and ``inferred`` of its TaskKind."""
+KnownSpans = dict[int, list[tuple[int, int, msgspec.Raw]]]
+"""File offset of a call -> begin and end of functions that were the next inner frame, and what is
+between, encoded."""
 
 
 _Kinds = list[tuple[tuple[int, ...], tuple[str, str, bool]]]
@@ -118,19 +121,19 @@ def store_kinds(cache: Cache, key: str, places: tuple[Place, ...], kinds: KnownK
     cache.store(key, _kind(KINDS, places), _encode(list(kinds.items())))
 
 
-def load_seams(cache: Cache, key: str) -> dict[str, dict[int, msgspec.Raw]]:
-    """Key of the inner frame's file -> both offsets -> what is between, encoded."""
+def load_seams(cache: Cache, key: str) -> dict[str, KnownSpans]:
+    """What is between frames whose caller is in this module, by key of the inner frame's file."""
     content = cache.load(key, SEAMS)
     if content is None:
         return {}
     try:
-        return msgspec.msgpack.decode(content, type=dict[str, dict[int, msgspec.Raw]])
+        return msgspec.msgpack.decode(content, type=dict[str, KnownSpans])
     except msgspec.MsgspecError:
         cache.remove(f"{key}.{SEAMS}")
         return {}
 
 
-def store_seams(cache: Cache, key: str, seams: dict[str, dict[int, msgspec.Raw]]) -> None:
+def store_seams(cache: Cache, key: str, seams: dict[str, KnownSpans]) -> None:
     """Keep what is between frames whose caller is in this module, for the next start."""
     cache.store(key, SEAMS, _encode(seams))
 

@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 
 from hud.model import Frame
 from hud.resolver import messages
-from hud.symbols import tailcalls
+from hud.symbols import recovered, tailcalls
 from hud.symbols.elf.file import EM_AARCH64, EM_X86_64
 from hud.symbols.loaded import Loaded
-from hud.symbols.recovered import recovered
 from hud.symbols.tailcalls import Place, TailCalls
 
 from . import elfbuild
@@ -90,13 +89,14 @@ class Made:
     def between(self, caller: str, inner: str) -> list[str]:
         """The functions between the call in ``caller`` and ``inner``, outermost first; one that
         left by a known jump with its distance from the begin, one before a gap with ``..``."""
-        pair = FIRST, self.returns[caller] - 1, FIRST, self.starts[inner] + 1
+        call, pc = self.returns[caller] - 1, self.starts[inner] + 1
         modules = {FIRST: self.loaded}
-        found = [
-            self._told(one.offset, one.frames)
-            for one in recovered(modules, TailCalls(modules), *pair)
-        ]
-        return found[::-1]
+        found = recovered.between(modules, TailCalls(modules), FIRST, call, FIRST, pc)
+        assert found.start <= pc < found.end
+        for other in (found.start, found.end - 1):  # the same holds for all of the function
+            again = recovered.between(modules, TailCalls(modules), FIRST, call, FIRST, other)
+            assert again == found
+        return [self._told(one.offset, one.frames) for one in found.functions][::-1]
 
     def _told(self, offset: int, frames: tuple[Frame, ...]) -> str:
         (frame,) = frames
@@ -307,7 +307,8 @@ def test_aarch64() -> None:
         machine=EM_AARCH64,
     )
     modules = {FIRST: loaded(data)}
-    (found,) = recovered(modules, TailCalls(modules), FIRST, TEXT + 7, FIRST, TEXT + 2 * SPACE)
+    places = FIRST, TEXT + 7, FIRST, TEXT + 2 * SPACE
+    (found,) = recovered.between(modules, TailCalls(modules), *places).functions
     assert found.offset == TEXT + SPACE + 4
     assert [frame.function for frame in found.frames] == ["nap"]
 
@@ -324,7 +325,7 @@ def test_hostile_code_is_an_answer(text: bytes, machine: int, call: int, inner: 
     data = elfbuild.elf(elfbuild.symbol_sections(symbols), text=text, machine=machine)
     modules = {FIRST: loaded(data)}
     places = FIRST, TEXT + call, FIRST, TEXT + inner
-    found = list(recovered(modules, TailCalls(modules), *places))
+    found = recovered.between(modules, TailCalls(modules), *places)
     assert messages.encode(found) is not None
 
 

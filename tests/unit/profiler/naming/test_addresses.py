@@ -23,7 +23,7 @@ from hud.profiler.naming.modules import PAGE, _vaddr
 from hud.profiler.notes import Notes
 from hud.resolver.client import Resolver
 from hud.resolver.messages import AskFrames, AskTails, AskUnwind, Failed, Frames, Tails, Unwind
-from hud.symbols.facts import Recovered, UnwindTable
+from hud.symbols.facts import Between, Recovered, UnwindTable
 
 from ...resolver.asked import Asked
 
@@ -73,8 +73,13 @@ class World:
     def answer_tails(self) -> None:
         """With what ``between`` has."""
         self.asked.answer_all(
-            AskTails, lambda asked: Tails([self.between.get(pair, []) for pair in asked.pairs])
+            AskTails, lambda asked: Tails([self._between(pair) for pair in asked.pairs])
         )
+
+    def _between(self, pair: tuple[int, int, int, int]) -> Between:
+        """Functions are 16 bytes long."""
+        start = pair[3] & ~0xF
+        return Between(start, start + 0x10, self.between.get((*pair[:3], start), []))
 
     def answered(self) -> dict[int, Stack]:
         """The stacks that are named once every frame is called MODULE+OFFSET."""
@@ -518,11 +523,21 @@ def test_frames_that_tail_calls_removed_are_put_back(world: World) -> None:
     assert told(stack) == TOLD
     assert stack.addresses == SLEEPS
     # the callers are known now, and what is between them and the innermost frame is not theirs
-    world.addresses.want(2, RawStack((LIB + 0x18, *SLEEPS[1:]), ""))
-    assert world.pairs() == [[(app, 0x101F, lib, 0x1018)]]
+    world.addresses.want(2, RawStack((LIB + 0x28, *SLEEPS[1:]), ""))
+    assert world.pairs() == [[(app, 0x101F, lib, 0x1028)]]
     (other,) = world.answered().values()
-    assert told(other) == [(LIB + 0x18, "/lib/libc.so+0x1018"), *TOLD[3:]]
+    assert told(other) == [(LIB + 0x28, "/lib/libc.so+0x1028"), *TOLD[3:]]
     assert told(world.addresses.want(3, RawStack(SLEEPS, ""))) == TOLD
+
+
+def test_tail_calls_into_one_function_are_asked_for_once(world: World) -> None:
+    nap_between(world)
+    world.addresses.want(1, RawStack(SLEEPS, ""))
+    world.answered()
+    world.addresses.want(2, RawStack((LIB + 0x1F, *SLEEPS[1:]), ""))
+    assert world.pairs() == []
+    (stack,) = world.answered().values()
+    assert told(stack) == [(LIB + 0x1F, "/lib/libc.so+0x101f"), *TOLD[1:]]
 
 
 def test_refused_tail_calls_cost_only_themselves(world: World) -> None:
@@ -548,6 +563,8 @@ def test_tail_calls_are_kept_for_the_next_run(tmp_path: Path) -> None:
     (stack,) = again.filled().values()
     assert told(stack)[1] == (APP + 0x100, "nap")
     again.addresses.want(2, RawStack((APP + 0x18, APP + 0x20), ""))
+    assert again.pairs() == []  # the same function
+    again.addresses.want(3, RawStack((APP + 0x28, APP + 0x20), ""))
     assert len(again.pairs()) == 1
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from hud.symbols.elf.exports import Exports, Offered, Wanted
 from hud.symbols.loaded import Loaded
-from hud.symbols.recovered import recovered
+from hud.symbols.recovered import between
 from hud.symbols.tailcalls import Place, TailCalls
 
 PROGRAM, LIBC = 1, 2
@@ -92,7 +92,7 @@ class Compiled:
         to = self.modules[file].elf().offset_of(goal)
         assert place is not None
         assert to is not None
-        found = recovered(self.modules, self.tails, PROGRAM, place, file, to)
+        found = between(self.modules, self.tails, PROGRAM, place, file, to).functions
         return [one.frames[0].function + ".." * one.frames[0].gap for one in found][::-1]
 
 
