@@ -11,6 +11,7 @@ equal.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import pairwise, zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -68,6 +69,8 @@ _SLOW_PATH = re.compile(r"^(?:<?parking_lot|lock_api|parking_lot_core)::.*_slow$
 """Of a lock, behind the fast one that is inlined."""
 _RANKS = 7
 _LIBRARY = re.compile(r"\.so(\.|$)|^\[")
+_KEPT = 16_384
+"""The same names come again and again."""
 
 
 class Blames:
@@ -475,6 +478,9 @@ def _of_its_type(name: str) -> str:
 
 
 def _plumbing(frame: Frame) -> bool:
-    if frame.origin is Origin.STD:
-        return bool(_PLUMBING.search(frame.function))
-    return bool(_SLOW_PATH.search(frame.function))
+    return _is_plumbing(frame.function, frame.origin is Origin.STD)
+
+
+@lru_cache(maxsize=_KEPT)
+def _is_plumbing(function: str, std: bool) -> bool:
+    return bool((_PLUMBING if std else _SLOW_PATH).search(function))

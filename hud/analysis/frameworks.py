@@ -56,14 +56,12 @@ def polls_task(frame: Frame) -> bool:
 
 def runs_task(frame: Frame) -> bool:
     """Those, and its frames around what a thread blocks on: a host where that is inlined."""
-    return polls_task(frame) or (
-        frame.origin is Origin.RUNTIME and bool(_ROOT.search(frame.function))
-    )
+    return polls_task(frame) or (frame.origin is Origin.RUNTIME and _runs_root(frame.function))
 
 
 def is_sealed(frame: Frame) -> bool:
     """A call of Tokio's that runs no code but its own: what is inside is nobody's to change."""
-    return frame.origin is Origin.RUNTIME and bool(_SEALED.search(frame.function))
+    return frame.origin is Origin.RUNTIME and _is_sealed(frame.function)
 
 
 def runs_handler(frame: Frame) -> bool:
@@ -73,7 +71,7 @@ def runs_handler(frame: Frame) -> bool:
 
 def passes_on(frame: Frame) -> bool:
     """It is, or may be, the poll of a future that awaits another."""
-    return bool(_PASSES.search(frame.function))
+    return _passes_on(frame.function)
 
 
 # The same names come again and again.
@@ -93,3 +91,18 @@ def _polls_task(function: str, file: str) -> bool:
 @lru_cache(maxsize=_KEPT)
 def _runs_handler(function: str) -> bool:
     return bool(_HANDLER.search(function))
+
+
+@lru_cache(maxsize=_KEPT)
+def _runs_root(function: str) -> bool:
+    return bool(_ROOT.search(function))
+
+
+@lru_cache(maxsize=_KEPT)
+def _is_sealed(function: str) -> bool:
+    return bool(_SEALED.search(function))
+
+
+@lru_cache(maxsize=_KEPT)
+def _passes_on(function: str) -> bool:
+    return bool(_PASSES.search(function))

@@ -88,9 +88,11 @@ class Quality:
 
 
 def _merits(stack: Stack) -> _Merits:
-    frames = [frame for frame in stack.frames or () if counts(frame)]
-    named = sum(1 for frame in frames if frame.function)
-    return _Merits(int(stack.complete), len(frames), named, _end(stack))
+    frames = stack.frames or ()
+    unnamed = [frame for frame in frames if not frame.function]
+    missing = sum(map(counts, unnamed))
+    named = len(frames) - len(unnamed)
+    return _Merits(int(stack.complete), named + missing, named, _end(stack))
 
 
 def _end(stack: Stack) -> str:

@@ -5,16 +5,16 @@ A *change* is a stack that is new or has other frames now; changes are numbered.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import takewhile
+from operator import is_
 from typing import TYPE_CHECKING
 
-from hud.model import RESEND_NS
+from hud.model import RESEND_NS, Stack
 
 if TYPE_CHECKING:
     from collections.abc import Set
 
-    from hud.model import Frame, Stack
+    from hud.model import Frame
 
 MOST = 65_536
 KEPT_NS = 2 * RESEND_NS
@@ -50,12 +50,9 @@ class StackStore:
         self._sent_ns[key] = now_ns
         if known is not None and _says_no_more(stack, known):
             return
-        share = self._numbers.setdefault
-        self.known[key] = replace(
-            stack,
-            addresses=tuple(share(one, one) for one in stack.addresses),
-            frames=stack.frames and tuple(map(self._shared, stack.frames)),
-        )
+        addresses = tuple(map(self._numbers.setdefault, stack.addresses, stack.addresses))
+        frames = stack.frames and self._all_shared(stack.frames)
+        self.known[key] = Stack(addresses, stack.complete, stack.stop, frames)
         self._changed.pop(key, None)
         self._changed[key] = self.changes
         self.changes += 1
@@ -83,10 +80,15 @@ class StackStore:
             self._same.clear()
         return gone
 
-    def _shared(self, frame: Frame) -> Frame:
+    def _all_shared(self, frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
         """One frame for all that are equal; the very same one is known without its hash."""
-        if self._same.get(id(frame)) is frame:
-            return frame
+        same = tuple(map(self._same.get, map(id, frames)))
+        if all(map(is_, same, frames)):
+            return frames
+        pairs = zip(frames, same, strict=True)
+        return tuple([one if one is other else self._shared(one) for one, other in pairs])
+
+    def _shared(self, frame: Frame) -> Frame:
         shared = self._frames.setdefault(frame, frame)
         self._same[id(shared)] = shared
         return shared
