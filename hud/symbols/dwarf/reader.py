@@ -22,7 +22,7 @@ from hud.symbols.dwarf.split import Home, Splits
 from hud.symbols.dwarf.units import Units
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Set
 
     from hud.symbols.dwarf.units import Entry, Unit
     from hud.symbols.elf.file import ElfFile
@@ -133,16 +133,19 @@ class Dwarf:
         if listed is not None:
             yield self.units.at(listed[2])
         if self._roots is None:
-            self._roots = self._index_roots()
+            self._roots = self._index_roots(set(self._aranges.values))
             self.elf.release()
         found = self._roots.lookup(vaddr)
         if found is not None and (listed is None or found[2] != listed[2]):
             yield self.units.at(found[2])
 
-    def _index_roots(self) -> RangeMap:
+    def _index_roots(self, listed: Set[int]) -> RangeMap:
+        """Of the units that .debug_aranges says nothing of; of the others it says all."""
         rows: list[tuple[int, int, int]] = []
         budget = Budget(MAX_ROOT_WORK)
         for offset in self.units.offsets():
+            if offset in listed:
+                continue
             if budget.left < 0:
                 break
             add_ranges(rows, self._root_ranges(offset, budget), offset, self.is_code)
