@@ -448,11 +448,15 @@ _PUBLIC = tuple(
 
 
 def _named(call: Frame) -> str:
-    name = call.function
-    if call.origin is Origin.STD:
-        for pattern, public in _PUBLIC:
-            name = pattern.sub(public, name)
+    name = _public(call.function) if call.origin is Origin.STD else call.function
     return ("~" if call.inferred else "") + name
+
+
+@lru_cache(maxsize=_KEPT)
+def _public(name: str) -> str:
+    for pattern, public in _PUBLIC:
+        name = pattern.sub(public, name)
+    return name
 
 
 _INNERMOST_GENERICS = re.compile(r"<[^<>]*>")

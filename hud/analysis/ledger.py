@@ -105,8 +105,8 @@ class Ledger:
         moves: list[tuple[int, Blame]] = []
         for key in keys:
             before = self._blames.forget(key)
-            if before != self._blames.of(key):
-                numbers = self._by_stack.get(key, ())
+            numbers = self._by_stack.get(key)
+            if numbers and before != self._blames.of(key):
                 moves += [(at, before) for at in numbers if at >= self._begin]
         if len(moves) > _MANY_MOVES and not self._retired:
             self._rebuild()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,7 +66,13 @@ def read_mappings(pid: int, proc: Path = Path("/proc")) -> list[Mapping]:
         ) from error
     except OSError as error:
         raise TargetError(f"mappings of process {pid}: the process is gone") from error
-    return parse_maps(data.decode("utf-8", "surrogateescape"))
+    return list(_parsed(data))
+
+
+@lru_cache(maxsize=1)
+def _parsed(data: bytes) -> tuple[Mapping, ...]:
+    """Looked at every second, and mostly as before."""
+    return tuple(parse_maps(data.decode("utf-8", "surrogateescape")))
 
 
 def _mapping(line: str) -> Mapping:

@@ -15,6 +15,8 @@ from hud.profiler.programs import Programs
 from hud.profiler.stuck import Stuck
 from hud.profiler.waits import Waits
 
+CULPRITS_NS = 2_000_000_000
+"""So long who a thread is is not asked again: it may have another name by then."""
 HURRY_S = 1.0
 """How long a library that was loaded is worth haste."""
 
@@ -29,6 +31,8 @@ class Events:
         self.stacks = Stacks(probe, addresses, self.before, self.stuck)
         self.waits = Waits(pid, probe.wait, probe.asleep_since, notes.add)
         self._programs = Programs()
+        self._culprits_told: set[int] = set()
+        self._next_culprits = 0
         self._period_ns = 0
         self._hurried_until = 0.0
 
@@ -43,8 +47,14 @@ class Events:
     def _culprits(self, samples: Iterable[Sample]) -> list[Culprit]:
         blaming = (Kind.LATENCY, Kind.WAKE)
         tids = {one.other for one in samples if one.kind in blaming and one.other}
-        found = (self.probe.culprit(tid) for tid in tids)
-        return self._programs.named(culprit for culprit in found if culprit is not None)
+        now = time.monotonic_ns()
+        if now >= self._next_culprits:
+            self._next_culprits = now + CULPRITS_NS
+            self._culprits_told.clear()
+        found = (self.probe.culprit(tid) for tid in tids - self._culprits_told)
+        told = self._programs.named(culprit for culprit in found if culprit is not None)
+        self._culprits_told.update(one.tid for one in told)
+        return told
 
     def tell_period(self, batch: Batch) -> None:
         """That of the CPU samples, where it is another than before."""

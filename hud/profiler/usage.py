@@ -8,9 +8,11 @@ from pathlib import Path
 
 from hud.model import Batch
 from hud.process.pressure import HostWatch
+from hud.process.procfs import read_bytes
 from hud.resolver.client import Resolver
 
 HOST_INTERVAL_NS = 2_000_000_000
+_OWN_MEMORY = Path("/proc/self/statm")
 
 
 class Usage:
@@ -47,7 +49,7 @@ class Usage:
     def cost(self) -> tuple[int, int]:
         """CPU nanoseconds of hud and its resolver since ``begin``; their resident bytes."""
         own = int(time.process_time() * 1e9) - self._cost_before_ns
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        pages = int(read_bytes(_OWN_MEMORY).split()[1])
         rss = pages * os.sysconf("SC_PAGE_SIZE")
         if self._resolver is None:
             return own, rss

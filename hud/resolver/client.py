@@ -221,7 +221,7 @@ class Resolver(Closing):
         if not self.alive:
             return 0
         try:
-            with open(f"/proc/{self.pid}/{name}") as file:
+            with open(f"/proc/{self.pid}/{name}", "rb", buffering=0) as file:
                 return int(file.read().split()[place])
         except (OSError, IndexError, ValueError):
             return 0

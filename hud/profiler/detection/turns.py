@@ -45,11 +45,8 @@ class Turns:
 
         Raises TargetError if the process's memory may not be read.
         """
-        descriptor, read = memory_reader(self._pid)
-        try:
-            return self._look(copies, threads, notes, read)
-        finally:
-            os.close(descriptor)
+        with _Memory(self._pid) as memory:
+            return self._look(copies, threads, notes, memory.read)
 
     def _look(self, copies: Copies, threads: Threads, notes: Notes, read: Read) -> bool:
         changed = False
@@ -68,6 +65,27 @@ class Turns:
                 copies.relayout(index, layout)
                 changed = True
         return changed
+
+
+class _Memory:
+    """A process's memory, opened when it is first read: mostly there is nothing new to look at."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._opened: tuple[int, Read] | None = None
+
+    def __enter__(self) -> _Memory:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._opened is not None:
+            os.close(self._opened[0])
+
+    def read(self, address: int, size: int) -> bytes:
+        """As ``Read``; TargetError if the memory may not be read."""
+        if self._opened is None:
+            self._opened = memory_reader(self._pid)
+        return self._opened[1](address, size)
 
 
 def _of(index: int, entered: Mapping[int, int], copies: Mapping[int, int]) -> dict[int, int]:
