@@ -277,11 +277,13 @@ class Analyzer:
 
     def _settle(self, draft: Draft) -> Episode:
         recording = self.recording
-        episode = settle(draft, self._blames, self._machine, recording.info.threshold_ns)
-        return replace(
-            episode,
-            vtable=recording.tasks.vtables.get(episode.task_id, 0),
-            behind=recording.tasks.behind(episode.tid, episode.start_ns),
+        return settle(
+            draft,
+            self._blames,
+            self._machine,
+            recording.info.threshold_ns,
+            vtable=recording.tasks.vtables.get(draft.episode.task_id, 0),
+            behind=recording.tasks.behind(draft.episode.tid, draft.episode.start_ns),
         )
 
     def _keep(self, draft: Draft) -> None:

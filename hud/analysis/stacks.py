@@ -37,7 +37,8 @@ class StackStore:
         self._forgotten = 0
         self._numbers: dict[int, int] = {}
         """Addresses, each once: most stacks differ in a few only."""
-        self._frames: dict[Frame, Frame] = {}
+        self._frames: dict[tuple[int, str, int], Frame] = {}
+        """By what tells most apart: to hash all of a frame takes longer."""
         self._same: dict[int, Frame] = {}
         """By id; each is in ``_frames`` too."""
 
@@ -89,7 +90,9 @@ class StackStore:
         return tuple([one if one is other else self._shared(one) for one, other in pairs])
 
     def _shared(self, frame: Frame) -> Frame:
-        shared = self._frames.setdefault(frame, frame)
+        shared = self._frames.setdefault((frame.address, frame.function, frame.line), frame)
+        if shared != frame:
+            shared = frame
         self._same[id(shared)] = shared
         return shared
 

@@ -14,7 +14,7 @@ from hud.errors import HudError
 from hud.model import Child
 from hud.process.procfs import PROC, read_stat, read_text
 
-LIST_S = 10.0
+LIST_S = 30.0
 """How often children are looked for: it takes a file for each thread of the target."""
 MOST = 64
 """Processes that are looked at."""

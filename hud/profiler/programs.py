@@ -10,12 +10,11 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hud.model import Culprit
 from hud.process.procfs import PROC, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from hud.model import Culprit
 
 MOST = 1_024
 
@@ -29,7 +28,7 @@ class Programs:
 
     def named(self, culprits: Iterable[Culprit]) -> list[Culprit]:
         """With the names of their processes, as far as these are still there."""
-        return [one._replace(process=self._name(one)) for one in culprits]
+        return [Culprit(one.tid, one.pid, one.name, self._name(one)) for one in culprits]
 
     def _name(self, culprit: Culprit) -> str:
         if culprit.tid == culprit.pid:

@@ -52,8 +52,17 @@ class Draft(NamedTuple):
     """All stacks of an episode that may be two polls of one turn."""
 
 
-def settle(draft: Draft, blames: Blames, machine: str, threshold_ns: int) -> Episode:
-    """Choose the stack that explains most of the draft, and with it the cause.
+def settle(
+    draft: Draft,
+    blames: Blames,
+    machine: str,
+    threshold_ns: int,
+    *,
+    vtable: int = 0,
+    behind: float = -1.0,
+) -> Episode:
+    """Choose the stack that explains most of the draft, and with it the cause; the others are what
+    is known of its task.
 
     Stacks that blame the same code count together, as far as names are known. What waited for
     a CPU until its own time fell below the threshold is pressure, and blames no code; but a call
@@ -88,6 +97,8 @@ def settle(draft: Draft, blames: Blames, machine: str, threshold_ns: int) -> Epi
         stopped_ns=draft.stopped_ns,
         pressed=short and slept,
         doubts=doubts,
+        vtable=vtable,
+        behind=behind,
     )
 
 
