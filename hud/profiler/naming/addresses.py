@@ -77,6 +77,10 @@ class Addresses:
         )
         self._seams = Seams(resolver, self.modules, cache, _placed, notes)
         self._frames: dict[int, tuple[Frame, ...]] = {}
+        self._frames_before: dict[int, tuple[Frame, ...]] = {}
+        """Those when all was last forgotten: most are told as before, and stay the same objects."""
+        self._calls: dict[tuple[int, int], tuple[Frame, ...]] = {}
+        """What is known to be between two callers, by their sites."""
         self._callers: dict[tuple[int, ...], tuple[Frame, ...]] = {}
         self._older_callers: dict[tuple[int, ...], tuple[Frame, ...]] = {}
         self._callers_begun = monotonic()
@@ -140,7 +144,11 @@ class Addresses:
         outer = self._known_callers(raw.addresses[1:])
         sites = sites_of(raw.addresses if outer is None else raw.addresses[:2])
         missing: list[int | Seam] = [site for site in sites if site not in self._frames]
-        missing += [seam for seam in seams_of(sites) if self._seams.at(seam) is None]
+        missing += [
+            seam_of(pair)
+            for pair in pairwise(sites)
+            if pair not in self._calls and self._between(pair) is None
+        ]
         if not missing:
             return self._stack(raw)
         self._waiting[key] = raw, set(missing)
@@ -189,12 +197,15 @@ class Addresses:
         self._resolver.ask(asked, partial(self._take_frames, question), owner=self)
 
     def _name(self, site: int, frames: tuple[Frame, ...]) -> None:
-        self._frames[site] = tuple(_placed(site >> 1, one) for one in frames)
+        made = tuple(_placed(site >> 1, one) for one in frames)
+        before = self._frames_before.get(site)
+        self._frames[site] = before if before is not None and before == made else made
 
     def _forget_names(self, again: dict[int, RawStack]) -> None:
         """Start anew; the stacks that wait, and those given, are asked for again."""
         again = again | {key: raw for key, (raw, _) in self._waiting.items()}
-        self._frames.clear()
+        self._frames_before, self._frames = self._frames, {}
+        self._calls.clear()
         self._seams.forget()
         self._begin_callers()
         self._older_callers.clear()
@@ -217,8 +228,9 @@ class Addresses:
         self.modules.show_new()
         better = self._begin_again()
         batch.stacks.update(self._finished())
-        if len(self._frames) + len(self._seams) >= MOST_NAMED:
+        if len(self._frames) + len(self._seams) + len(self._calls) >= MOST_NAMED:
             self._forget_names({})
+            self._frames_before.clear()
         return better
 
     def _begin_again(self) -> bool:
@@ -288,13 +300,21 @@ class Addresses:
         """The frames of adjacent sites, and those that tail calls removed between them; those of
         the last sites ``without``."""
         frames: list[Frame] = []
-        seams = seams_of(sites)
         for at, site in enumerate(sites):
             if at:
-                frames += self._seams.at(seams[at - 1]) or ()
+                frames += self._between((sites[at - 1], site)) or ()
             if at < len(sites) - without:
                 frames += self._frames.get(site) or (Frame(site >> 1),)
         return tuple(frames)
+
+    def _between(self, pair: tuple[int, int]) -> tuple[Frame, ...] | None:
+        """Of two adjacent sites; None = not known yet."""
+        known = self._calls.get(pair)
+        if known is None:
+            known = self._seams.at(seam_of(pair))
+            if known is not None and not pair[0] & 1:  # innermost frames are too many
+                self._calls[pair] = known
+        return known
 
     def _known_callers(self, callers: tuple[int, ...]) -> tuple[Frame, ...] | None:
         outer = self._callers.get(callers)
@@ -312,9 +332,10 @@ def sites_of(addresses: Sequence[int]) -> list[int]:
     return [address << 1 | (not index) for index, address in enumerate(addresses)]
 
 
-def seams_of(sites: Sequence[int]) -> list[Seam]:
-    """The seams between adjacent sites, innermost first."""
-    return [Seam(outer >> 1, _looked_up(inner)) for inner, outer in pairwise(sites)]
+def seam_of(pair: tuple[int, int]) -> Seam:
+    """The seam between two adjacent sites, the inner one first."""
+    inner, outer = pair
+    return Seam(outer >> 1, _looked_up(inner))
 
 
 def _placed(address: int, frame: Frame) -> Frame:
