@@ -6,7 +6,6 @@ A *change* is a stack that is new or has other frames now; changes are numbered.
 from __future__ import annotations
 
 from itertools import takewhile
-from operator import is_
 from typing import TYPE_CHECKING
 
 from hud.model import RESEND_NS, Stack
@@ -20,6 +19,7 @@ MOST = 65_536
 KEPT_NS = 2 * RESEND_NS
 """A stack stays for so long after it was sent."""
 _MANY = 1_000
+_MOST_ALIVE = 8_192
 
 
 class StackStore:
@@ -40,7 +40,9 @@ class StackStore:
         self._frames: dict[tuple[int, str, int], Frame] = {}
         """By what tells most apart: to hash all of a frame takes longer."""
         self._same: dict[int, Frame] = {}
-        """By id; each is in ``_frames`` too."""
+        """By id, the one that is held for it."""
+        self._alive: list[Frame] = []
+        """Equal ones, some of those that come again and again: their ids stand for them."""
 
     def add(self, key: int, stack: Stack, now_ns: int) -> None:
         """A stack's addresses, and later the same again with frames."""
@@ -79,21 +81,23 @@ class StackStore:
             self._numbers.clear()
             self._frames.clear()
             self._same.clear()
+            self._alive.clear()
         return gone
 
     def _all_shared(self, frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
-        """One frame for all that are equal; the very same one is known without its hash."""
-        same = tuple(map(self._same.get, map(id, frames)))
-        if all(map(is_, same, frames)):
-            return frames
-        pairs = zip(frames, same, strict=True)
-        return tuple([one if one is other else self._shared(one) for one, other in pairs])
+        """One frame for all that are equal; those that were seen are known without their hash."""
+        held = map(self._same.get, map(id, frames))
+        pairs = zip(frames, held, strict=True)
+        return tuple([other or self._shared(one) for one, other in pairs])
 
     def _shared(self, frame: Frame) -> Frame:
         shared = self._frames.setdefault((frame.address, frame.function, frame.line), frame)
         if shared != frame:
             shared = frame
         self._same[id(shared)] = shared
+        if shared is not frame and len(self._alive) < _MOST_ALIVE:
+            self._alive.append(frame)
+            self._same[id(frame)] = shared
         return shared
 
 

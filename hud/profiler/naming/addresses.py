@@ -78,7 +78,7 @@ class Addresses:
         self._seams = Seams(resolver, self.modules, cache, _placed, notes)
         self._frames: dict[int, tuple[Frame, ...]] = {}
         self._frames_before: dict[int, tuple[Frame, ...]] = {}
-        """Those when all was last forgotten: most are told as before, and stay the same objects."""
+        """Those that were forgotten: most are told as before, and stay the same objects."""
         self._calls: dict[tuple[int, int], tuple[Frame, ...]] = {}
         """What is known to be between two callers, by their sites."""
         self._callers: dict[tuple[int, ...], tuple[Frame, ...]] = {}
@@ -204,7 +204,8 @@ class Addresses:
     def _forget_names(self, again: dict[int, RawStack]) -> None:
         """Start anew; the stacks that wait, and those given, are asked for again."""
         again = again | {key: raw for key, (raw, _) in self._waiting.items()}
-        self._frames_before, self._frames = self._frames, {}
+        self._frames_before |= self._frames
+        self._frames.clear()
         self._calls.clear()
         self._seams.forget()
         self._begin_callers()
