@@ -118,12 +118,15 @@ def test_source_is_read_with_the_rights_of_who_called_sudo(
 PROGRAM = """
 import sys
 from hud.resolver.client import Resolver
+from hud.resolver.messages import AskCode
 from hud.symbols.elf.file import ElfFile
 with Resolver(imports=("capstone",)) as resolver, open("/proc/self/exe", "rb") as file:
     elf = ElfFile(file.fileno())
     module = resolver.add_module(file.fileno(), "python")
-    request = resolver.request_code(module, elf.offset_of(elf.entry), caller=False)
-    (reply,) = resolver.wait(30)
+    replies = []
+    resolver.ask(AskCode(module, elf.offset_of(elf.entry), caller=False), replies.append)
+    assert resolver.run_until(lambda: replies, 30)
+    (reply,) = replies
 assert "capstone" not in sys.modules
 print(reply.at == elf.entry, len(reply.instructions) > 3, "capstone" in sys.modules)
 """
