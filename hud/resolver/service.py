@@ -258,7 +258,7 @@ class Handler(NamedTuple):
 HANDLERS: dict[type[messages.Question[Any]], Handler] = {
     messages.AskUnwind: Handler(_unwind),
     messages.AddDebug: Handler(_debug),
-    messages.AskFacts: Handler(_facts),
+    messages.AskFacts: Handler(_facts, lambda _: -1),  # short, and no poll is seen before
     messages.AskPoints: Handler(_points),
     messages.AskFrames: Handler(_frames, lambda asked: _names(asked.offsets)),
     messages.AskTails: Handler(_tails, lambda asked: _names(asked.pairs)),
