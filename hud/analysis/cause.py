@@ -13,7 +13,8 @@ class Signs(NamedTuple):
     rank: int = 0
     """Of several causes whose functions are in a stack the lowest is it."""
     functions: str = ""
-    """In the names of library functions; a pattern as with re.VERBOSE."""
+    """In the names of library functions, or of std's source files where a stripped file has none; a
+    pattern as with re.VERBOSE."""
     kernel: str = ""
     """In the names of kernel functions, which decide where nothing else does; likewise."""
     overrules: bool = False
@@ -95,7 +96,9 @@ class Cause(str, Enum):
         "read, write, open, stat of files",
         Signs(
             rank=9,
-            functions=r"std::fs:: | sys(::\w+)*::fs:: | \bfs::File\b | DirEntry | ReadDir",
+            functions=r"""
+                std::fs:: | sys(::\w+)*::fs:: | \bfs::File\b | DirEntry | ReadDir
+                | ^std/src/(sys/(\w+/)*)?fs[/.]""",
             kernel=r"""
                 ^(filemap|folio_wait|wait_on_page|ext4|xfs|btrfs|f2fs|nfs4?|fuse|v9fs|p9|cifs|ovl
                 |blkdev|submit_bio|blk|bio|jbd2|iomap|lookup|path|do_filp|iterate_dir)_""",
@@ -158,7 +161,8 @@ class Cause(str, Enum):
             rank=4,
             functions=r"""
                 std::process::(Command|Child) | process::(unix::)?.*::(wait|wait_with_output|read2)
-                | Command::(output|status|spawn) | posix_spawn | waitpid""",
+                | Command::(output|status|spawn) | posix_spawn | waitpid
+                | ^std/src/(sys/(\w+/)*)?process[/.]""",
             kernel=r"^(do_wait|kernel_wait4|wait_for_vfork_done)",
             overrules=True,
             busy_too=True,

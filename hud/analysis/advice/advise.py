@@ -16,6 +16,7 @@ from hud.analysis import lasting, standoff
 from hud.analysis.advice.libraries import ASYNC_LIBRARIES, LIBRARIES, PUBLIC
 from hud.analysis.advice.remedy import ASYNC, LIBRARY, NAMELESS, OPAQUE, OWN, SELECT, Remedy
 from hud.analysis.advice.std import REST
+from hud.analysis.advice.stdfiles import call_in
 from hud.analysis.blame import culpable
 from hud.analysis.cause import Cause
 from hud.analysis.frameworks import is_framework, is_sealed, polls_task, runs_handler, runs_task
@@ -128,7 +129,8 @@ _WIDE = re.compile(r"^(\w+?)64$")
 
 
 def _calls(frames: Sequence[Frame]) -> list[_Call]:
-    """The calls that matter, outermost first, and the closing; no inferred frame is one."""
+    """The calls that matter, outermost first, and the closing; of inferred frames only std's is
+    one."""
     at = culpable(frames)
     if at < 0:
         return []
@@ -141,12 +143,13 @@ def _calls(frames: Sequence[Frame]) -> list[_Call]:
     if blamed.function and foreign and not (blamed.inferred or host):
         calls.append(_Call(blamed.function, inside and is_framework(blamed)))
     in_task = any(map(polls_task, frames[at:]))
-    for frame in reversed(frames[:at]):
+    for inner in range(at - 1, -1, -1):
+        frame = frames[inner]
         if frame.origin is Origin.KERNEL:
             break
-        exact = frame.function and not frame.inferred
-        if exact and (in_task or not _BLOCKS_ON.search(frame.function)):
-            calls.append(_Call(_plain(frame.function), inside))
+        name = call_in(frame, frames[:inner]) if frame.inferred else frame.function
+        if name and (in_task or not _BLOCKS_ON.search(name)):
+            calls.append(_Call(_plain(name), inside))
         if is_sealed(frame):
             return calls
         inside = inside or frame.origin is Origin.DEPENDENCY or bool(_EACH.search(frame.function))

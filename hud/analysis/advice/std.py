@@ -191,6 +191,7 @@ REST: tuple[Remedy, ...] = (
         "let copy = shared.lock().unwrap().clone(); // then the slow part, unlocked",
         "waiting takes as long as what the holder does; to hold it across .await, "
         "tokio::sync::Mutex",
+        direct=True,
     ),
     row(
         "park",
@@ -309,6 +310,24 @@ REST: tuple[Remedy, ...] = (
         "a path is as slow as its disk and who else uses it; tokio::fs looks in another thread",
     ),
     # ------------------------------------------------------------- nothing in it says more
+    row(
+        "lock in a library",
+        Cause.LOCK,
+        re.escape(LIBRARY),
+        "have fewer tasks at once use {what}",
+        "let permit = semaphore.acquire().await?;",
+        "it waits for a lock inside the library, which another thread in it holds",
+    ),
+    row(
+        "futex",
+        Cause.LOCK,
+        r"^syscall$",
+        "wait for it by tokio::sync, or in spawn_blocking",
+        "receiver.recv().await",
+        "a futex: it sleeps until another thread lets go of a lock, sends or notifies; the file "
+        "has no name for which",
+        direct=True,
+    ),
     row(
         "select",
         Cause.CPU,

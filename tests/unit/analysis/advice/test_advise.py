@@ -338,6 +338,13 @@ EXAMPLES = (
         Cause.CHILD,
         "ci::run > std::process::Command::output > std::process::Command::spawn > vfork",
     ),
+    Example("futex", Cause.LOCK, "app::wait > syscall"),
+    Example(
+        "lock in a library",
+        Cause.LOCK,
+        "api::get::{{closure}} > sharded_slab::pool::Pool<T,C>::clear"
+        " > std::sys::sync::mutex::futex::Mutex::lock_contended > syscall",
+    ),
     Example(
         "runtime lock",
         Cause.LOCK,
@@ -676,6 +683,43 @@ def test_a_child_that_tokio_starts() -> None:
     for cause in (Cause.CHILD, Cause.CPU, Cause.PIPE):
         text = advise_stack(cause, stack(start)).text
         assert text == "start the child process from spawn_blocking"
+
+
+SPAWN = "std/src/sys/process/unix/unix.rs:149"
+
+
+def placed(function: str, origin: Origin = Origin.STD) -> Frame:
+    """A function of a stripped file, told by a panic location in it."""
+    file, _, line = function.rpartition(":")
+    return Frame(0, function, file=file, line=int(line), origin=origin, inferred=True)
+
+
+@pytest.mark.parametrize(
+    ("call", "fix"),
+    [
+        ("recv", "start the child process from spawn_blocking"),
+        ("__wait4", "run the child process by tokio::process::Command"),
+    ],
+)
+def test_a_child_of_a_stripped_file(call: str, fix: str) -> None:
+    """sccache: std's file says what the function without a name is for."""
+    frames = (frame(call), placed(SPAWN), placed("src/mock_command.rs:249", Origin.USER), TASK)
+    assert fix_of(Cause.CHILD, frames) == fix
+    # of anybody else an inferred place is no ground for an advice
+    frames = (frame(call), placed(SPAWN, Origin.DEPENDENCY), *frames[2:])
+    assert not fix_of(Cause.CHILD, frames).startswith("start")
+
+
+def test_files_of_a_stripped_file() -> None:
+    own = placed("src/main.rs:20", Origin.USER)
+    frames = (frame("read"), placed("std/src/fs.rs:1042"), own, TASK)
+    assert fix_of(Cause.FILE, frames).startswith("use tokio::fs")
+
+
+def test_a_lock_of_a_stripped_file() -> None:
+    """Which kind of it is not known, but that it waits for another thread is."""
+    frames = (frame("syscall"), placed("src/state.rs:20", Origin.USER), TASK)
+    assert fix_of(Cause.LOCK, frames) == "wait for it by tokio::sync, or in spawn_blocking"
 
 
 def test_block_on_is_right_on_a_thread_that_is_no_worker() -> None:

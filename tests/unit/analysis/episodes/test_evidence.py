@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -74,6 +75,17 @@ def test_calls_alone(machine: str, call: str, expected: Cause) -> None:
 def test_calls_with_frames(build: ModuleType, call: str, library: str, expected: Cause) -> None:
     frames = (build.c("syscall"), build.std(library), build.user("app::f"))
     assert cause(call, *frames) is expected
+
+
+def test_a_place_in_std_tells_of_a_stripped_file(build: ModuleType) -> None:
+    """Std starts a process and reads from a socket whether that went well."""
+    spawn = Frame(
+        1, "std/src/sys/process/unix/unix.rs:149", origin=Origin.STD, inferred=True, module="app"
+    )
+    assert cause("recvfrom", build.c("recv"), spawn, build.user("app::f")) is Cause.CHILD
+    opened = replace(spawn, function="std/src/fs.rs:1042")
+    frames = (build.c("read"), opened, build.user("app::f"))
+    assert cause_of(10, 0, -1, frames, "x86_64").cause is Cause.FILE
 
 
 def test_frames_outside_the_user_code_say_nothing(build: ModuleType) -> None:
