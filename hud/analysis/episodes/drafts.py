@@ -5,6 +5,7 @@ A *draft* is such an episode; a *candidate* is a stack that may explain it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from sys import intern
@@ -50,6 +51,8 @@ class Draft(NamedTuple):
     """By the stack of the wait: who ended it."""
     seen: tuple[int, ...] = ()
     """All stacks of an episode that may be two polls of one turn."""
+    others: tuple[Candidate, ...] = ()
+    """What it slept in where it computed for longer, and the reverse: they explain the rest."""
 
 
 def settle(
@@ -93,13 +96,35 @@ def settle(
         syscall=chosen.syscall,
         holder=holder and holder._replace(held=holds_lock(frames)),
         detail=chosen.detail,
-        evidence=intern(found.evidence),
+        evidence=intern(found.evidence + _besides(draft, found.cause, blames, machine)),
         stopped_ns=draft.stopped_ns,
         pressed=short and slept,
         doubts=doubts,
         vtable=vtable,
         behind=behind,
     )
+
+
+def _besides(draft: Draft, cause: Cause, blames: Blames, machine: str) -> str:
+    """``; besides cpu 40 %, lock 20 %``: what else took its own time, from a tenth on."""
+    own_ns = draft.episode.charged_ns - draft.stopped_ns
+    if cause in (Cause.WAITING, Cause.STOPPED) or own_ns <= 0:
+        return ""
+    parts: Counter[str] = Counter()
+    for one in (*draft.candidates, *draft.others):
+        if one.weight_ns * 20 >= own_ns:
+            parts[_cause_of(one, blames, machine).value] += one.weight_ns
+    del parts[cause.value]
+    shares = ((name, round(10 * ns / own_ns)) for name, ns in parts.most_common())
+    told = [f"{name} {share}0 %" for name, share in shares if share]
+    return f"; besides {', '.join(told)}" if told else ""
+
+
+def _cause_of(one: Candidate, blames: Blames, machine: str) -> Cause:
+    stack = blames.stacks.get(one.stack)
+    on_cpu_ns, asleep_ns = (1, 0) if one.syscall < 0 else (0, 1)
+    frames = stack.frames if stack else None
+    return cause_of(on_cpu_ns, asleep_ns, one.syscall, frames, machine, one.file_type).cause
 
 
 def unresolved(draft: Draft, stacks: Mapping[int, Stack]) -> list[int]:

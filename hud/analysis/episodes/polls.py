@@ -94,8 +94,11 @@ class _Evidence:
         for stack, *_ in self.sleeps:
             yield stack
 
-    def candidates(self, on_cpu_ns: int, asleep_ns: int) -> tuple[Candidate, ...]:
-        """The stacks of whichever took longer, computing or sleeping; of the other in need."""
+    def candidates(
+        self, on_cpu_ns: int, asleep_ns: int
+    ) -> tuple[tuple[Candidate, ...], tuple[Candidate, ...]]:
+        """The stacks of whichever took longer, computing or sleeping, and those of the other; that
+        comes first in need."""
         samples = sum(self.cpu.values())
         computing = [
             Candidate(stack, on_cpu_ns * count // samples, -1) for stack, count in self.cpu.items()
@@ -105,8 +108,13 @@ class _Evidence:
             for (stack, call, file_type, detail), ns in self.sleeps.items()
         ]
         first, second = (sleeping, computing) if asleep_ns > on_cpu_ns else (computing, sleeping)
-        found = sorted(first or second, key=lambda one: (-one.weight_ns, one))
-        return tuple(found[:_MAX_CANDIDATES])
+        if not first:
+            first, second = second, first
+        return _heaviest(first), _heaviest(second)
+
+
+def _heaviest(candidates: list[Candidate]) -> tuple[Candidate, ...]:
+    return tuple(sorted(candidates, key=lambda one: (-one.weight_ns, one))[:_MAX_CANDIDATES])
 
 
 class _Poll(NamedTuple):
@@ -282,12 +290,14 @@ class PollDetector:
             stack=0,
         )
         stopped_ns = min(evidence.stopped_ns, poll.asleep_ns)
+        candidates, others = evidence.candidates(on_cpu_ns, poll.asleep_ns - stopped_ns)
         return Draft(
             episode,
-            evidence.candidates(on_cpu_ns, poll.asleep_ns - stopped_ns),
+            candidates,
             stopped_ns,
             {stack: self._waker(wake) for stack, wake in evidence.wakes.items()},
             tuple(dict.fromkeys(evidence.polling())) if doubts else (),
+            others,
         )
 
     def _waker(self, wake: Sample) -> Holder:

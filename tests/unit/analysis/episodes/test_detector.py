@@ -60,7 +60,7 @@ def test_a_poll_with_its_split_and_evidence(build: ModuleType) -> None:
             begin_uncertainty_ns=40_000,
             end_uncertainty_ns=5_000,
             syscall=74,
-            evidence="asleep in fsync",
+            evidence="asleep in fsync; besides cpu 40 %, lock 20 %",
         )
     ]
 
