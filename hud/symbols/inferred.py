@@ -22,10 +22,17 @@ HTTP server, release       81 %   96 %                             74 %
 blockers, fat LTO          93 %   97 %                             60 %
 file server (dufs)         58 %   91 %                             70 %
 =========================  =====  ===============================  =====================
+
+How far a function reaches in its file is not known: a gap that is too short tells one long function
+as several, each by a line of it; one that is too long puts the time of several under the name of
+one, which misleads more. Locations of other functions between two lines part them (sccache as
+shipped, 24,667 calls: part of a function's calls under one name / part of a name's calls in one
+function): 0.89 / 0.999 with gaps up to 15 lines, 0.93 / 0.983 up to 120, 0.93 / 0.995 as here.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -52,6 +59,8 @@ KEPT_REFERENCES = 1 << 17
 
 GAP = 15
 """Lines between two locations of one function of the user's, at most."""
+FAR = 120
+"""The same where no location of another function lies between them."""
 
 _PREFERENCE = (Origin.USER, Origin.DEPENDENCY, Origin.RUNTIME, Origin.STD)
 
@@ -73,6 +82,7 @@ class Inferred:
         self._definitions = Definitions(Coroutines(elf, self.locations), self._is_users)
         self._functions: dict[int, _Function | None] = {}
         self._kept = 0
+        self._all: dict[str, list[int]] | None = None
 
     def frames(self, vaddr: int) -> tuple[Frame, ...]:
         """The calls at a vaddr, innermost first, marked as inferred; never raises.
@@ -99,6 +109,12 @@ class Inferred:
     def function_bounds(self, vaddr: int) -> tuple[int, int] | None:
         """(start, size) of the function at a vaddr by ``.eh_frame_hdr``; None = not known."""
         return self.references.bounds(vaddr)
+
+    def _lines(self, path: str) -> Sequence[int]:
+        """Those of all locations in a file, ascending; empty = not known."""
+        if self._all is None:
+            self._all = self.locations.lines()
+        return self._all.get(path, ())
 
     def _is_users(self, location: Location) -> bool:
         return is_users(location.path, self._home)
@@ -131,7 +147,7 @@ class Inferred:
         body, home = function.body, function.home
         sure = body.told(vaddr)
         at, precision = sure or (nearest(body.own, body.flow, vaddr), Precision.NEAR)
-        namer = _namer(function, at, vaddr)
+        namer = _namer(function, at, vaddr, self._lines(at.path))
         inner = self._frame(function.owner, namer, at.line, vaddr, precision)
         if namer == home:
             return (inner,)
@@ -205,11 +221,11 @@ def _lowest(own: Sequence[Reference]) -> Location:
     return min(one.location for one in own if one.location.path == path)
 
 
-def _namer(function: _Function, at: Location, vaddr: int) -> Location:
+def _namer(function: _Function, at: Location, vaddr: int, lines: Sequence[int]) -> Location:
     """The location that names the source function of ``at``: it, or one above it in its file.
 
     That is the definition that was passed last on the way to ``vaddr``, if ``at`` can be in it;
-    else the first line that no gap of more than GAP lines parts from ``at``.
+    else as ``first_line`` has it. ``lines``: those of all locations in its file, ascending.
     """
     if function.owner.origin is not Origin.USER or at == function.home:
         return function.home
@@ -222,8 +238,16 @@ def _namer(function: _Function, at: Location, vaddr: int) -> Location:
         if last.path == at.path and last.line <= at.line:
             return last
     same = {one.location for one in function.body.own if one.location.path == at.path}
-    namer = at
-    for location in sorted(same, reverse=True):
-        if location < namer and namer.line - location.line <= GAP:
-            namer = location
-    return namer
+    line = first_line(at.line, {one.line for one in same}, lines)
+    return min((one for one in same if one.line == line), default=at) if line < at.line else at
+
+
+def first_line(line: int, own: set[int], lines: Sequence[int]) -> int:
+    """The first of a function's ``own`` lines that nothing parts from ``line``: no gap of more than
+    FAR, nor one of more than GAP in which other functions have some of the file's ``lines``."""
+    for above in sorted((one for one in own if one < line), reverse=True):
+        others = bisect_left(lines, line) - bisect_right(lines, above)
+        if line - above > (FAR if lines and not others else GAP):
+            break
+        line = above
+    return line

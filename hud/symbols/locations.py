@@ -124,8 +124,22 @@ class Locations:
 
     def paths(self) -> set[str]:
         """Those of all locations that relative relocations fill."""
+        names = {(path, length) for path, length, _ in self._candidates()}
+        return {path for path in (self._path(*name) for name in names) if path}
+
+    def lines(self) -> dict[str, list[int]]:
+        """Those of all these locations by their path, ascending."""
+        named: dict[tuple[int, int], set[int]] = {}
+        for path, length, line in self._candidates():
+            named.setdefault((path, length), set()).add(line)
+        found: dict[str, set[int]] = {}
+        for name, lines in named.items():
+            found.setdefault(self._path(*name), set()).update(lines)
+        return {path: sorted(lines) for path, lines in found.items() if path}
+
+    def _candidates(self) -> Iterator[tuple[int, int, int]]:
+        """(vaddr of the path, its length, line) of what may be a location, its path unread."""
         places, addends = self._relative()
-        names: set[tuple[int, int]] = set()
         for load in self._elf.loads:
             low = bisect_left(places, load.vaddr)
             high = bisect_left(places, load.vaddr + max(0, load.filesz - _RECORD.size + 1))
@@ -136,8 +150,7 @@ class Locations:
             for row in range(low, min(high, low + MOST_SEARCHED)):
                 rest = _BEHIND_POINTER.unpack_from(data, places[row] - load.vaddr + 8)
                 if _may_be(*rest):
-                    names.add((addends[row], rest[0]))
-        return {path for path in (self._path(*name) for name in names) if path}
+                    yield addends[row], rest[0], rest[1]
 
     def is_resumed(self, callee: int) -> bool:
         """Is it ``panic_const_async_fn_resumed`` or its like? Negative: what a slot leads to."""
