@@ -133,8 +133,12 @@ def blocked(snapshot: Snapshot) -> str:
     if not others:
         polls_of = f"{count(worst.episodes)}{doubt}{_most(worst)}"
         return f"{share} of worker time was blocked, in {polls_of}."
-    said = f"{share} of the worker time of runtime {printable(worst.name)} was blocked"
+    said = f"{share} of the worker time of {_runtime(worst)} was blocked"
     return f"{said}, in {count(worst.episodes)}{_most(worst, named=True)}; {_others(others)}."
+
+
+def _runtime(one: RuntimeUse) -> str:
+    return f"runtime {printable(one.name)}" if one.name else "a runtime without a name"
 
 
 def _most(runtime: RuntimeUse, *, named: bool = False) -> str:
@@ -147,7 +151,8 @@ def _most(runtime: RuntimeUse, *, named: bool = False) -> str:
 
 def _others(others: list[RuntimeUse]) -> str:
     named = [
-        f"of {printable(one.name)} {figures.percent(one.share)}" for one in others[:_MOST_OTHERS]
+        f"of {printable(one.name) or 'the others'} {figures.percent(one.share)}"
+        for one in others[:_MOST_OTHERS]
     ]
     more = len(others) - len(named)
     return ", ".join(named) + (f", of {more} more at most as much" if more else "")

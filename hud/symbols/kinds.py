@@ -35,6 +35,8 @@ from hud.symbols.references import References
 from hud.symbols.unwind.bounds import Bounds
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hud.symbols.elf.file import ElfFile
     from hud.symbols.locations import Location
     from hud.symbols.module import Module
@@ -142,7 +144,7 @@ class Kinds:
         if place and len(futures) == 1 and (functions.schedule, futures[0]) in self._shared:
             return Kind(place, place, True)
         if futures:
-            names = " | ".join(map(shown, futures[:MOST_SHOWN]))
+            names = any_of(futures)
             where = self._declared(functions, "") if all(map(_is_coroutine, futures)) else ""
             # one is left by elimination, or a merged function spoke for it
             return Kind(names, where, len(left) < 2)
@@ -353,6 +355,11 @@ class Kinds:
         if not sure:
             return ""
         return NOT_SURE + _short(min(sure, key=lambda one: (self._places[one], one)))
+
+
+def any_of(futures: Sequence[str]) -> str:
+    """``a | b`` where it may be either of them; each once as people read it."""
+    return " | ".join(dict.fromkeys(map(shown, futures[:MOST_SHOWN])))
 
 
 def _own(evidence: _Evidence) -> list[str]:

@@ -76,6 +76,19 @@ def test_the_worst_runtime_is_the_verdict(build: ModuleType) -> None:
     assert row.share == pytest.approx(0.48), "of its own runtime"
 
 
+def test_workers_of_no_known_runtime_have_words(build: ModuleType) -> None:
+    recording, tids = _run(build, {"": 1, "api": 1})
+    splits = {
+        tids[""][0]: _block(build, recording, tids[""][0], 0.01),
+        tids["api"][0]: _block(build, recording, tids["api"][0], 0.48),
+    }
+    (said,) = sentences(_snapshot(build, recording, splits))
+    assert said.endswith("; of the others 1.0 %.")
+    splits[tids[""][0]] = _block(build, recording, tids[""][0], 0.6)
+    (said,) = sentences(_snapshot(build, recording, splits))
+    assert said.startswith("61 % of the worker time of a runtime without a name was blocked")
+
+
 def test_workers_that_slept_all_the_time_count_and_are_parked(build: ModuleType) -> None:
     recording, tids = _run(build, {"api": 64})
     splits = {tid: _block(build, recording, tid, 0.4) for tid in tids["api"][:25]}

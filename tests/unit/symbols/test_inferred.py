@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hud.symbols.elf import ElfFile
+from hud.symbols.elf.file import ElfFile
 from hud.symbols.inferred import FAR, GAP, first_line
 from hud.symbols.locations import Locations
 
@@ -34,7 +34,7 @@ def test_a_function_ends_where_another_has_lines(
 
 
 def test_a_file_whose_lines_are_not_known() -> None:
-    """Only relocations tell them: a program at a fixed address has none."""
+    """As where its locations cannot be listed."""
     assert first_line(300, {300 - GAP, 299 - 2 * GAP, 300}, ()) == 300 - GAP
 
 

@@ -49,3 +49,13 @@ def test_the_comparison_of_vtables_ends(module: Module, monkeypatch: pytest.Monk
     monkeypatch.setattr(kinds, "MOST_REACHED", 0)
     names = [Kinds(module.elf, module).of(one).name for one in _vtables(module)]
     assert all(CONNECTION in name or REFRESH in name for name in names)
+
+
+def test_types_that_read_alike_are_told_once() -> None:
+    """hyper's H2Stream of one future and two bodies."""
+    streams = [
+        "hyper::proto::h2::server::H2Stream<a::f::{{closure}},Full>",
+        "hyper::proto::h2::server::H2Stream<a::f::{{closure}},Empty>",
+        "a::g::{{closure}}",
+    ]
+    assert kinds.any_of(streams) == "a::f::{async} | a::g::{async}"
