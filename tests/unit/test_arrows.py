@@ -7,6 +7,7 @@ import subprocess
 import sys
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -218,3 +219,24 @@ def test_an_import_inside_a_function_or_for_types_only_counts() -> None:
         (3, "hud.model.Frame"),
         (5, "hud.probe.wire"),
     ]
+
+
+def scripts() -> list[Path]:
+    """Python under tools/, whatever its name."""
+    files = [path for path in sorted((ROOT / "tools").rglob("*")) if path.is_file()]
+    return [path for path in files if path.suffix == ".py" or is_python(path)]
+
+
+def is_python(path: Path) -> bool:
+    return path.open("rb").readline().startswith(b"#!/usr/bin/env python3")
+
+
+@pytest.mark.parametrize("path", scripts(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_a_tool_imports_of_hud_is_there(path: Path) -> None:
+    """mypy does not read the tools."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "hud":
+            module = import_module(str(node.module))
+            for alias in node.names:
+                if not hasattr(module, alias.name):
+                    import_module(f"{node.module}.{alias.name}")
