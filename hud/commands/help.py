@@ -43,13 +43,7 @@ def text(topic: str) -> str:
     """The whole text. UsageError if there is none of that name."""
     if topic not in ORDER:
         raise UsageError(f"no help topic named {topic!r}", f"topics: {', '.join(ORDER)}")
-    return (DIRECTORY / f"{topic}.md").read_text("utf-8").replace("{causes}", _causes())
-
-
-def _causes() -> str:
-    from hud.analysis.cause import Cause
-
-    return "\n".join(f"    {cause.value:<8} {cause.meaning}" for cause in Cause)
+    return (DIRECTORY / f"{topic}.md").read_text("utf-8")
 
 
 def listing() -> str:
