@@ -74,44 +74,74 @@ _KEPT = 16_384
 
 
 class Blames:
-    """The blame of each stack of a recording, looked up once."""
+    """The blame of each stack of a recording, looked up once, and no more of it than is asked."""
 
     def __init__(self, stacks: Mapping[int, Stack]) -> None:
         self.stacks = stacks
         self._known: dict[int, Blame] = {}
+        self._culprits: dict[int, tuple[int, Blame]] = {}
+        """Of each stack the index of the culpable frame, and its blame without the operation."""
 
     def of(self, key: int) -> Blame:
         """The code responsible for the stack with this key; 0 = none was taken."""
+        if not key:
+            return NO_STACK
         found = self._known.get(key)
         if found is None:
-            found = blame(self.stacks.get(key)) if key else NO_STACK
-            if found is not NOT_RESOLVED:
-                self._known[key] = found
+            at, found = self._culprit(key)
+            if at >= 0:
+                frames = self.stacks[key].frames or ()
+                found = self._known[key] = found._replace(operation=operation(frames, at))
+        return found
+
+    def code(self, key: int) -> Key | None:
+        """What stacks that blame the same code share; None = its names are not known."""
+        _, found = self._culprit(key)
+        return None if found is NOT_RESOLVED else found.key
+
+    def at(self, key: int) -> int:
+        """Index of the culpable frame; -1 = there is none."""
+        return self._culprit(key)[0]
+
+    def _culprit(self, key: int) -> tuple[int, Blame]:
+        found = self._culprits.get(key)
+        if found is None:
+            found = _culprit(self.stacks.get(key))
+            if found[1] is not NOT_RESOLVED:
+                self._culprits[key] = found
         return found
 
     def forget(self, key: int) -> Blame:
         """The names behind this key have changed; what they said until now."""
+        self._culprits.pop(key, None)
         return self._known.pop(key, NOT_RESOLVED)
 
 
 def blame(stack: Stack | None) -> Blame:
     """The code responsible for ``stack``; None = a stack was named but never fetched."""
+    at, found = _culprit(stack)
+    if stack is None or at < 0:
+        return found
+    return found._replace(operation=operation(stack.frames or (), at))
+
+
+def _culprit(stack: Stack | None) -> tuple[int, Blame]:
+    """Index of the culpable frame, -1 = there is none; its blame without the operation."""
     if stack is None or stack.frames is None:
-        return NOT_RESOLVED
+        return -1, NOT_RESOLVED
     frames = stack.frames
     at = culpable(frames)
     if at < 0:
-        return NO_STACK
+        return -1, NO_STACK
     frame = frames[at]
     host = _host_of(frames, at)
-    return Blame(
+    return at, Blame(
         function=_handler_in(frame) or frame_name(frame) + _inside(host),
         where=short_place(frame.file, frame.line, frame.precision),
         file=frame.file,
         line=frame.line,
         origin=frame.origin,
         inferred=frame.inferred,
-        operation=operation(frames, at),
         precision=frame.precision,
         symbol=host.raw if host else "" if _has_own_name(frame) else frame.raw,
         hosted=runs_task(frame),
@@ -169,9 +199,11 @@ def culpable(frames: Sequence[Frame]) -> int:
     """Index of the frame to blame; -1 = there are no frames."""
     own = _innermost_own(frames)
     inside = frames[:own] if own >= 0 else frames
-    host = next((at for at, one in enumerate(inside) if runs_handler(one)), -1)
-    if host >= 0 and _hosts(frames, host):
-        return host
+    for at, one in enumerate(inside):
+        if one.origin is Origin.DEPENDENCY and runs_handler(one):
+            if _hosts(frames, at):
+                return at
+            break
     return own if own >= 0 else _foreign(frames)
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from sys import intern
 from typing import TYPE_CHECKING, NamedTuple
 
-from hud.analysis.blame import NOT_RESOLVED, Blames
+from hud.analysis.blame import Blames
 from hud.analysis.cause import Cause
 from hud.analysis.episodes.doubts import one_turn
 from hud.analysis.episodes.evidence import Finding, cause_of, holds_lock
@@ -86,7 +86,8 @@ def settle(
     else:
         asleep = episode.asleep_ns - draft.stopped_ns
         found = cause_of(
-            episode.on_cpu_ns, asleep, chosen.syscall, frames, machine, chosen.file_type
+            *(episode.on_cpu_ns, asleep, chosen.syscall, frames, machine),
+            *(chosen.file_type, blames.at(chosen.stack)),
         )
     holder = draft.wakers.get(chosen.stack) if found.cause is Cause.LOCK else None
     return replace(
@@ -124,7 +125,8 @@ def _cause_of(one: Candidate, blames: Blames, machine: str) -> Cause:
     stack = blames.stacks.get(one.stack)
     on_cpu_ns, asleep_ns = (1, 0) if one.syscall < 0 else (0, 1)
     frames = stack.frames if stack else None
-    return cause_of(on_cpu_ns, asleep_ns, one.syscall, frames, machine, one.file_type).cause
+    at = blames.at(one.stack)
+    return cause_of(on_cpu_ns, asleep_ns, one.syscall, frames, machine, one.file_type, at).cause
 
 
 def unresolved(draft: Draft, stacks: Mapping[int, Stack]) -> list[int]:
@@ -148,8 +150,7 @@ def _choose(candidates: tuple[Candidate, ...], blames: Blames) -> Candidate:
     weights: dict[Key, int] = {}
     keys: list[Key] = []
     for candidate in caught:
-        at = blames.of(candidate.stack)
-        key = ("", "", f"#{candidate.stack}") if at is NOT_RESOLVED else at.key
+        key = blames.code(candidate.stack) or ("", "", f"#{candidate.stack}")
         keys.append(key)
         weights[key] = weights.get(key, 0) + candidate.weight_ns
     heaviest = max(keys, key=lambda key: weights[key])

@@ -70,14 +70,16 @@ def cause_of(
     frames: Sequence[Frame] | None,
     machine: str,
     file_type: int = 0,
+    blamed: int | None = None,
 ) -> Finding:
     """Why a worker was held up.
 
     ``syscall`` is the number of the call it slept in longest, ``NO_CALL`` = asleep outside every
     call, -1 = unknown; ``file_type`` (``stat.S_IFMT``) that of its first argument as a descriptor,
-    0 = unknown. ``frames`` are those of the stack that explains most of it.
+    0 = unknown. ``frames`` are those of the stack that explains most of it; ``blamed`` is the index
+    of the culpable one, None = to be found.
     """
-    library = _library_frames(frames)
+    library = _library_frames(frames, blamed)
     if on_cpu_ns <= 0 and asleep_ns <= 0:
         return Finding(Cause.UNKNOWN, "neither seen on a CPU nor asleep")
     if asleep_ns <= on_cpu_ns:
@@ -143,11 +145,11 @@ def _by_kernel(kernel: list[str]) -> Cause | None:
     return None
 
 
-def _library_frames(frames: Sequence[Frame] | None) -> list[str]:
+def _library_frames(frames: Sequence[Frame] | None, blamed: int | None) -> list[str]:
     """The names inside the blamed frame, a library's own included, outermost first."""
     if not frames:
         return []
-    at = culpable(frames)
+    at = culpable(frames) if blamed is None else blamed
     if frames[at].origin is Origin.DEPENDENCY and not runs_handler(frames[at]):
         at += 1  # its own name says what it does
     elif frames[at].origin not in (Origin.USER, Origin.DEPENDENCY) and not runs_task(frames[at]):
