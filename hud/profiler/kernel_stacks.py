@@ -25,6 +25,8 @@ LOOK_INTERVAL_S = 1.0
 LOOK_SHARE = 500
 NEXT_FILE_S = 0.03
 """A library that was loaded is followed by those that it needs."""
+QUESTION_INTERVAL_NS = 500_000_000
+"""Between two questions for names: one for many stacks costs the resolver less."""
 SURVEY_S = 0.5
 SURVEY_NAMES_S = 2.0
 """How long a survey waits for names after it."""
@@ -41,6 +43,7 @@ class Stacks:
         self._told = Told()
         self._lasting: set[tuple[int, int]] = set()
         """Sleeps whose stacks were told: tid and begin."""
+        self._next_question = 0
         self._next_refresh = 0.0
         self._next_look = 0.0
         self._refresh_wanted = False
@@ -51,9 +54,7 @@ class Stacks:
         """How many the kernel no longer had."""
 
     def take(self, samples: Iterable[Sample], batch: Batch) -> None:
-        """Put the new ones among the samples' stacks into the batch; as for ``fetch``, their names
-        are not asked for yet: one question for many costs the resolver less.
-        """
+        """Put the new ones among the samples' stacks into the batch."""
         now = time.monotonic_ns()
         self._told.forget_old(now)
         keys = {sample.stack for sample in samples if sample.kind != Kind.POLL}
@@ -62,6 +63,12 @@ class Stacks:
                 self.fetch(key, batch)
         if self._probe.crowded:
             self._probe.make_room(self._told.since(now - RESEND_NS // 2))
+        if now >= self._next_question:
+            self._ask(now)
+
+    def _ask(self, now: int) -> None:
+        self._next_question = now + QUESTION_INTERVAL_NS
+        self._addresses.ask_wanted()
 
     def take_lasting(self, sleeping: Iterable[ThreadState], batch: Batch) -> None:
         """Those of all threads that sleep for long; of each sleep once, while it goes on.
@@ -83,7 +90,7 @@ class Stacks:
         pending = bool(self._addresses.modules.pending_unwind) and not last
         for key in self._before.read_stacks(pending=pending):
             self.fetch(key, batch)
-        self._addresses.ask_wanted()
+        self._ask(time.monotonic_ns())
 
     def fetch(self, key: int, batch: Batch) -> None:
         """Put one into the batch, if it is new; its names wait for ``Addresses.ask_wanted``."""

@@ -79,6 +79,7 @@ class Naming(Closing):
         if for_tokio and (facts is None or not detect.has_tokio(facts)):
             self.objects.ask(target.executable)
             self.objects.wait()
+        self.addresses.modules.show_new()  # before the first stacks
 
     def clear(self) -> None:
         """The target runs another program."""
