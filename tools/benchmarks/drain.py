@@ -92,7 +92,7 @@ def _drained(profiler: Profiler, seconds: int, threshold_ms: float) -> list[tabl
     profiler.pump()
     events = 0
     pumping = 0.0
-    before, losses = profiler.cost()[0], profiler.losses()
+    before, losses = profiler.usage.cost()[0], profiler.losses()
     began = time.monotonic()
     while time.monotonic() - began < seconds:
         time.sleep(0.1)
@@ -100,7 +100,7 @@ def _drained(profiler: Profiler, seconds: int, threshold_ms: float) -> list[tabl
         events += len(profiler.pump().samples)
         pumping += time.thread_time() - mark
     elapsed = time.monotonic() - began
-    cpu = (profiler.cost()[0] - before) / 1e9
+    cpu = (profiler.usage.cost()[0] - before) / 1e9
     after = profiler.losses()
     full = after.ring_full - losses.ring_full
     return [

@@ -212,10 +212,10 @@ def _beside_perf(profiler: Profiler, pid: int, seconds: float, options: argparse
     workers = {worker.tid for worker in profiler.workers}
     with perf.recording(pid, seconds + 1, options.hz, options.dump) as record:
         before = _runs(lambda kind: kind == PERF_EVENT)
-        own = profiler.cost()[0]
+        own = profiler.usage.cost()[0]
         seen = _loop(profiler, seconds, stacks)
         spent = _runs(lambda kind: kind == PERF_EVENT).ns - before.ns
-        own = profiler.cost()[0] - own
+        own = profiler.usage.cost()[0] - own
         functions = Functions(pid)
         ours: Counter[Chain] = Counter()
         _loop(profiler, 1.0, stacks)
