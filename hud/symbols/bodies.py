@@ -1,8 +1,8 @@
-"""What the code of one function tells of an address in it: a line near it, or its definition.
+"""Locates an address in one function's code: a line near it, or the function's definition.
 
-Terms: see `hud.symbols.references` and `hud.symbols.definitions`; *after* and *before* are the
-references that the function's way comes to behind and before a call with no other call between: an
-``unwrap`` of its result, the index of its argument.
+Near are the references that control flow comes to behind or before a call with no other call
+between: an ``unwrap`` of its result, the index of its argument. See `hud.symbols.references` and
+`hud.symbols.definitions`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Whom an instruction calls, as far as the file itself tells.
+"""Names the function that an instruction calls, as far as the file itself shows it.
 
-Terms: the *target* of a call is a vaddr; a *slot* is the place in the GOT that an indirect call or
-a stub of the PLT goes through, see `hud.symbols.elf.relocations`.
+Indirect calls and the stubs of the PLT go through a slot of the GOT, see
+`hud.symbols.elf.relocations`.
 """
 
 from __future__ import annotations

@@ -1,14 +1,12 @@
-"""Which async fn or block a function is the body of, or has inlined at its begin.
+"""Finds the async fn or block that a function is the body of, or has inlined at its begin.
 
-Terms: see `hud.symbols.references` and `hud.symbols.coroutines`. The *barrier* of a definition are
-the instructions that load the state which its panic is chosen by; its *share* is the part of the
-function's calls that are reached without passing the barrier.
-
-A body is told by its own resumed panic, to which nothing but its state leads (the *walk*). A
+A body has its own resumed panic, to which nothing but its state leads (`hud.symbols.coroutines`). A
 function that does other things first (the poll of a task, with the body inlined) has the panics of
-all futures that it polls: the outermost one's barrier is passed before nearly all that the
-function does, an inner one's before little of it. An ``async`` block that never returns has no such
-panic, and then an inner one's must not be taken for it: no answer rather than a wrong one.
+all futures that it polls. Each panic is chosen by a state, and the instructions that load the
+outermost one's are passed before nearly all that the function does, an inner one's before little of
+it. The measure is the share of the function's calls that are reached without passing those loads.
+An ``async`` block that never returns has no such panic, and then an inner one's must not be taken
+for it: no answer rather than a wrong one.
 
 Measured against debug info (rustc 1.95; release, fat LTO, opt-level s; 204 functions in a program
 of blockers, an HTTP server and four services): 175 right, none wrong, 29 not known; the definition

@@ -1,21 +1,21 @@
 """Guesses the function and the line of an address that no symbol covers, from panic locations.
 
-Terms: see `hud.symbols.references`; the *owner* of a function is whose code it is most probably:
-the user's if any of its locations is, else a dependency's, the runtime's, std's (generic and
-inlined code of the latter is everywhere); its *own* references are those to the owner's files; its
-*home* is the location that gives it its name, the same for all its addresses.
+A function belongs to whose code it most probably is, its owner: the user if any of its locations is
+in the user's code, else a dependency, the runtime, std (generic and inlined code of the latter is
+everywhere). Only references to the owner's files count. One location names the function, the same
+for all its addresses.
 
-The home is the definition that the function runs, see `hud.symbols.definitions`; where none is
-sure, those that it has are of futures that it polls, and it is the lowest line in the file that is
-named most. An address is told by a reference near it or by the definition, see
-`hud.symbols.bodies`; else by the own reference whose site is nearest along the control flow. Where
-that place belongs to another name than the home the optimiser has inlined it: that is a frame of
-its own. A definition tells whose task blocks, not which of several async fns inlined into one poll.
+That is the definition that the function runs, see `hud.symbols.definitions`; where none is sure,
+those that it has are of futures that it polls, and it is the lowest line in the file that is named
+most. An address gets the line of a reference near it or the definition, see `hud.symbols.bodies`;
+else of the owner's reference whose site is nearest along the control flow. Where that belongs to a
+source function with another name the optimiser has inlined it: that is a frame of its own. A
+definition says whose task blocks, not which of several async fns inlined into one poll.
 
 Measured against debug info (rustc 1.95; calls that may block in the user's code; `bench where
 --strip`):
 =========================  =====  ===============================  =====================
-build                      told   right (a definition: all right)  of these by definition
+build                      named  right (a definition: all right)  of these by definition
 =========================  =====  ===============================  =====================
 HTTP server, fat LTO       81 %   92 %                             60 %
 HTTP server, release       81 %   96 %                             74 %
@@ -23,7 +23,7 @@ blockers, fat LTO          93 %   97 %                             60 %
 file server (dufs)         58 %   91 %                             70 %
 =========================  =====  ===============================  =====================
 
-How far a function reaches in its file is not known: a gap that is too short tells one long function
+How far a function reaches in its file is not known: a gap that is too short shows one long function
 as several, each by a line of it; one that is too long puts the time of several under the name of
 one, which misleads more. Locations of other functions between two lines part them (sccache as
 shipped, 24,667 calls: part of a function's calls under one name / part of a name's calls in one

@@ -1,8 +1,8 @@
-"""Where the calls and jumps of one file lead, and which jumps leave its functions.
+"""Finds where the calls and jumps of one file lead, and which jumps leave its functions.
 
-A *slot* is 8 bytes of data that a call or jump leads through. One that can change while the program
-runs is a variable, and says nothing, whatever is in it at the start. A function is *open* where it
-can be left by a jump, and nothing in the file tells where to.
+A slot, 8 bytes of data that a call or jump leads through, says nothing if it can change while the
+program runs, whatever is in it at the start: it is a variable. A function is open where it can be
+left by a jump, and nothing in the file says where to.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CODE_LIMIT = 1 << 16
 """Bytes of one function that are looked at; a longer one counts as open."""
 KEPT = 1 << 14
 UNKNOWN = Wanted("", "")
-"""A name that nobody offers: the way leads somewhere, and nothing tells where."""
+"""A name that nobody offers: the way leads somewhere, and nothing shows where."""
 
 
 class Exit(NamedTuple):

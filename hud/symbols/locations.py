@@ -1,9 +1,10 @@
-"""The panic locations of a file: source places that are there without symbols.
+"""Reads the panic locations of a file: source places that are there without symbols.
 
-Terms: a *location* is a ``core::panic::Location``, {path pointer u64, path length u64, line u32,
-column u32}, in ``.data.rel.ro`` or ``.rodata*``. Code forms the address of one where it is about to
-panic; what polls an async fn or block once too often panics with the location of that itself, by
-the *resumed panic*. Which functions do: `hud.symbols.references`.
+A ``core::panic::Location`` is {path pointer u64, path length u64, line u32, column u32}, in
+``.data.rel.ro`` or ``.rodata*``. Code forms the address of one where it is about to panic. What
+polls an async fn or block once too often panics with the location of that itself, by
+panic_const_async_fn_resumed or its like, the resumed panic. Which functions do:
+`hud.symbols.references`.
 
 In a position-independent file the path pointer comes from a relative relocation: DT_RELA keeps it
 beside the place, DT_RELR in the place itself.

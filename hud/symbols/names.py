@@ -1,22 +1,19 @@
 """Makes the frames that people read: a readable name, and whose code it is.
 
-Terms: the *origin* is whose code a frame is; a *place* is what a source path says about it; the
-*crate* of a name is the one its path begins with, of ``<T as Trait>`` the one that can hold the
-impl.
-
 Names. Hashes, disambiguators and the generics of functions go (the raw symbol keeps them), so that
 all instances of one function have one name. ``<T as Trait>::method`` stays; an inherent impl is
 ``T::method``. Closures are ``{closure}``. The symbol of an async fn's body is that of a closure.
-DWARF tells them apart, by the function's own name (``{async_fn#0}``, ``{async_block#0}``): then it
+DWARF distinguishes them by the function's own name (``{async_fn#0}``, ``{async_block#0}``): then it
 is ``handler::{async fn}``. Without it the machine code may (`hud.symbols.coroutines`), though not
 an async fn from an async block: then it is ``handler::{async}``, unless it stands below a closure.
 
-Origins. The crate in the name decides, for a line may come from a macro of another crate; the path
-tells its version and whether a crate is the user's, and decides alone where the name has no crate.
-Without debug info a crate is a dependency if a panic location in the binary names it (see
+Origins. The crate in the name decides (the one its path begins with; of ``<T as Trait>`` the one
+that can hold the impl), for a line may come from a macro of another crate; the path says its
+version and whether a crate is the user's, and decides alone where the name has no crate. Without
+debug info a crate is a dependency if a panic location in the binary names it (see
 `hud.symbols.panics`), or if it is widely used. Of the others those are the user's that belong to
 the program's home (see `hud.symbols.home`): all of them where that is not known. The crate of
-``main`` and its family are the user's even where they came from a registry. Generic code is its
+``main`` and its relatives are the user's even where they came from a registry. Generic code is its
 crate's, whatever it was instantiated for.
 """
 
@@ -133,7 +130,7 @@ _ASYNC = re.compile(
     r"\{(async_fn|async_block|async_closure|async|gen_block|gen_fn)(?:_env)?(?:#\d+)?\}"
 )
 ASYNC = "{async}"
-"""The own name of an async fn's or block's body where nothing tells which of the two it is."""
+"""The own name of an async fn's or block's body where nothing shows which of the two it is."""
 BLOCK = "{async block}"
 _FIRST = re.compile(r"<*([A-Za-z_]\w*)::", re.ASCII)
 _TYPE_PREFIX = re.compile(r"^(?:&(?:'\w+ )?|\*|\[|\(|mut |const |dyn |for<[^>]*> )*")

@@ -1,14 +1,12 @@
-"""Where an address of a function with a symbol is in the source, without debug info.
+"""Finds where an address of a function with a symbol is in the source, without debug info.
 
-Terms: see `hud.symbols.bodies`, `hud.symbols.definitions` and `hud.symbols.sources`.
-
-What is told, best first: the line of a reference after or before the address (`Precision.NEAR`);
+The answer is, best first: the line of a reference after or before the address (`Precision.NEAR`);
 where the async fn or block is declared that it is in (`Precision.DEFINITION`); the file
-(`Precision.FILE`). A reference counts only if its file fits the symbol's module path, and if it is
-not above the definition.
+(`Precision.FILE`). A reference counts only if its file fits the symbol's module path
+(`hud.symbols.sources`), and if it is not above the definition.
 
 A function of somebody else's may have the user's code inlined: generic code is compiled where it is
-used, a task's body into the poll of it. Then a frame of the user's own is told inside of it.
+used, a task's body into the poll of it. Then it gets a frame of the user's own inside of it.
 
 Measured against debug info: see tools/benchmarks/where.py.
 """
@@ -64,7 +62,7 @@ class Places:
         self._kept = 0
 
     def placed(self, frame: Frame, vaddr: int, symbol: tuple[str, int, int]) -> tuple[Frame, ...]:
-        """A frame that was told by its symbol (raw name, start, size) alone, with its place, and
+        """A frame that was named by its symbol (raw name, start, size) alone, with its place, and
         inside of it the user's, if there is one.
         """
         name, start, size = symbol

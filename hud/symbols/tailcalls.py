@@ -1,15 +1,14 @@
 """Recovers the frames that tail calls removed: from the machine code between two frames of a stack.
 
-Terms: a *pair* is a return address and the pc of the next inner frame; its *callee* is the function
-that the call before the return address names, its *goal* the one that the inner pc is in. Only that
-call can have pushed the return address: the callee was entered, and if it is not the goal, it has
-left by a jump, to the goal or to a function that did the same. A *path* leads from callee to goal
-by such jumps.
+Of each pair of frames, a return address and the pc of the next inner frame, only the call before
+the return address can have pushed that. So the function that it names, the callee, was entered; if
+it is not the one that the inner pc is in, the goal, it has left by a jump, to the goal or to a
+function that did the same. A path leads from callee to goal by such jumps.
 
 Where there is one path, and no function on it is open (`hud.symbols.landings`), each function on it
 was there, and left by the jump that leads on. Else only what all paths have in common is certain -
-the callee always -, and between it and the goal there is a *gap*. Where the callee can leave in no
-way that leads to the goal, something was misread, and nothing is told.
+the callee always -, and between it and the goal there is a gap. Where the callee can leave in no
+way that leads to the goal, something was misread, and nothing is said.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Finds the source line of an address in a line program.
 
-Terms: a *row* says where a line begins; a *sequence* is a run of rows in address order, ended by
-an explicit end. Sources: DWARF 4 and 5, section 6.2.
+A sequence of a line program is a run of rows in address order, ended by an explicit end. Sources:
+DWARF 4 and 5, section 6.2.
 """
 
 from __future__ import annotations

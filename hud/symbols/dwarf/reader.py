@@ -40,7 +40,7 @@ _DAMAGE = (IndexError, OverflowError)
 
 
 class RawFrame(NamedTuple):
-    """One logical call as the file tells it; names are not demangled."""
+    """One logical call as the file has it; names are not demangled."""
 
     name_raw: str
     """Linkage name; empty if there is none."""

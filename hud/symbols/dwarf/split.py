@@ -1,10 +1,10 @@
 """Finds the entries that a compiler left out of the program: split units in .dwo and .dwp files.
 
-Terms: a *skeleton* is the unit that stayed in the program, with its line table and addresses; its
-*split unit*, under the same 64-bit number, has the entries, alone in a .dwo file (an *object*) or
-with many others in a .dwp file (a *package*), which has an index of its *contributions*: the piece
-of each section that belongs to one unit. Sources: DWARF 5, sections 3.1.3, 7.3.2 and 7.3.5; for
-version 4 the GNU extension (gcc.gnu.org/wiki/DebugFission, DebugFissionDWP).
+The skeleton unit stayed in the program, with its line table and addresses. The split unit, under
+the same 64-bit number, has the entries, alone in a .dwo file (here an object) or with many others
+in a .dwp file (a package), whose index gives the unit's contribution to each section: the piece
+that belongs to it. Sources: DWARF 5, sections 3.1.3, 7.3.2 and 7.3.5; for version 4 the GNU
+extension (gcc.gnu.org/wiki/DebugFission, DebugFissionDWP).
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Finds the units of .debug_info and reads the attributes of single entries.
 
-Terms: a *unit* is one compilation's share of .debug_info; its *root* is its first entry; an
-*entry* (DIE) is named by its offset in .debug_info. Source: DWARF 5, sections 7.5.1 and 7.26.
+An entry (DIE) is named by its offset in .debug_info. Source: DWARF 5, sections 7.5.1 and 7.26.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What a file offers to others by name, and what it wants of them: names and their versions.
+"""Looks up the functions that a file exports, and reads the versioned names that it imports.
 
-Terms: a *hidden* definition is found only by who asks for its version; where one name has several,
-the *default* one is not hidden. Sources: ELF gABI, "Dynamic Section"; LSB 5.0 Core, 10.7 (symbol
+A hidden definition is found only by who asks for its version; where one name has several, the
+default one is not hidden. Sources: ELF gABI, "Dynamic Section"; LSB 5.0 Core, 10.7 (symbol
 versions); the GNU hash table as binutils and glibc have it (elf/dl-lookup.c).
 """
 

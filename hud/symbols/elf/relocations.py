@@ -1,9 +1,9 @@
-"""What the dynamic linker is told to put where: the file's own addresses, the slots of its calls.
+"""Reads the dynamic relocations of a file: its own addresses, the slots that its calls go through.
 
-Terms: a *relative* relocation puts an address in the file, moved by as much as the file is, at its
-*place*; a *slot* is 8 bytes of data (of the GOT) that a call goes through; a *tag* is an entry of
-the dynamic section. Sources: ELF gABI, "Dynamic Section"; x86-64 psABI, table 4.9; AArch64 ELF ABI,
-"Dynamic relocations".
+A relative relocation puts an address in the file, moved by as much as the file is, at its place
+(the psABIs' word for r_offset); a slot is 8 bytes of data (of the GOT) that a call goes through.
+Sources: ELF gABI, "Dynamic Section"; x86-64 psABI, table 4.9; AArch64 ELF ABI, "Dynamic
+relocations".
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""The instructions around one pc, never read from the middle of one.
+"""Disassembles the instructions around one pc, never from the middle of one.
 
-Terms: a *row* is (vaddr, end, instruction). Instructions of x86_64 have no marks where they begin,
-so that they are read from the begin of the function up to the pc; where that does not arrive at the
-pc exactly, those before it stay unknown. Of a caller the pc is the return address, and its
-instruction is the one before it: the call.
+Instructions of x86_64 have no marks where they begin, so that they are read from the begin of the
+function up to the pc; where that does not arrive at the pc exactly, those before it stay unknown.
+Of a caller the pc is the return address, and its instruction is the one before it: the call.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""Where a file can be probed to see every poll of its Tokio: which instructions, and why not.
+"""Finds the instructions to probe so that uprobes see every poll of a file's Tokio.
 
-Terms: a *point* is one instruction that may get a uprobe; its *role* says what happens there. An
-instruction is *emulated* where the kernel carries it out itself instead of stepping over a copy,
-which costs some ten times as much (arch/x86/kernel/uprobes.c: branch_setup_xol_ops,
-push_setup_xol_ops). The *straight line* of a function is what each call runs through from the top.
+The kernel emulates some instructions instead of stepping over a copy, which costs some ten times as
+much (arch/x86/kernel/uprobes.c: branch_setup_xol_ops, push_setup_xol_ops): those are preferred.
+Only the straight-line code at a function's top, which each call runs through, is looked at.
 
 A probe anywhere but at the begin of an instruction corrupts the program, and the kernel does not
 check that. So a point lies in a function that the symbol table bounds, inside the file's bytes of
@@ -130,7 +129,7 @@ def _code(elf: ElfFile, start: int, size: int) -> bytes:
 
 
 def decode(code: bytes, address: int) -> list[Instruction]:
-    """The instructions of the straight line, the one that leaves it included.
+    """The straight-line code from the top, the instruction that leaves it included.
 
     An instruction that is cut off at the end of ``code`` is left out.
     """

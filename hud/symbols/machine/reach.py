@@ -1,8 +1,7 @@
-"""Which functions a function calls, as its bytes show: direct calls and jumps, and those over the
-GOT.
+"""Finds the functions that a function calls, directly or over some calls, by its machine code.
 
-Terms: to *reach* is to call, at a *depth* of so many calls. Bytes are taken for a call only if they
-lead to where a function begins. Sources: Intel SDM volume 2 (CALL, JMP); Arm ARM C6 (BL, B).
+Direct calls and jumps count, and those over the GOT. Bytes are taken for a call only if they lead
+to where a function begins. Sources: Intel SDM volume 2 (CALL, JMP); Arm ARM C6 (BL, B).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Completes a module's unwind table: finds the code that it leaves out, has its rules derived.
+"""Completes a module's unwind table with rules for the code that it leaves out.
 
-Terms: *bare* code lies in an executable section or segment, and no row of the table has a rule for
-it. Only what is worth it is read: ordinary files have a few hundred bytes of assembly, musl's libc
-and programs built with ``-C force-unwind-tables=no`` all or much of their code.
+That is code in an executable section or segment for which no row of the table has a rule. Only what
+is worth it is read: ordinary files have a few hundred bytes of assembly, musl's libc and programs
+built with ``-C force-unwind-tables=no`` all or much of their code.
 """
 
 from __future__ import annotations
