@@ -61,9 +61,10 @@ class Home(NamedTuple):
         """By its name alone, wherever it was compiled."""
         if not self.main or not crate:
             return False
-        return crate == self.main or self._family(crate)
+        return crate == self.main or self._is_related(crate)
 
-    def _family(self, crate: str) -> bool:
+    def _is_related(self, crate: str) -> bool:
+        """Does its name share the first words with that of ``main``?"""
         longer, shorter = sorted((crate, self.main), key=len, reverse=True)
         word = self.main.partition("_")[0]
         if longer.startswith(f"{shorter}_") and shorter not in _ANYONES:

@@ -43,7 +43,7 @@ from hud.symbols.coroutines import Coroutines
 from hud.symbols.definitions import Definitions
 from hud.symbols.home import NO_HOME
 from hud.symbols.locations import Location, Locations
-from hud.symbols.names import Place, is_users, place_in
+from hud.symbols.names import Owner, is_users, owner_in
 from hud.symbols.references import References
 
 if TYPE_CHECKING:
@@ -67,8 +67,9 @@ _PREFERENCE = (Origin.USER, Origin.DEPENDENCY, Origin.RUNTIME, Origin.STD)
 
 class _Function(NamedTuple):
     body: Body
-    owner: Place
-    home: Location
+    owner: Owner
+    location: Location
+    """It names the function, the same for all its addresses."""
 
 
 class Inferred:
@@ -123,40 +124,40 @@ class Inferred:
         if not self.references.glance(start, size):
             return None
         code = self.references.code(start, size)
-        places = [(place_in(one.location.path, self._home), one) for one in code.references]
-        known = [(place, one) for place, one in places if place and place.origin in _PREFERENCE]
+        owners = [(owner_in(one.location.path, self._home), one) for one in code.references]
+        known = [(whose, one) for whose, one in owners if whose and whose.origin in _PREFERENCE]
         if not known:
             return None
-        best = min((place.origin for place, _ in known), key=_PREFERENCE.index)
-        owner = Counter(place for place, _ in known if place.origin is best).most_common(1)[0][0]
-        own = [one for place, one in known if place == owner]
+        best = min((whose.origin for whose, _ in known), key=_PREFERENCE.index)
+        owner = Counter(whose for whose, _ in known if whose.origin is best).most_common(1)[0][0]
+        own = [one for whose, one in known if whose == owner]
         if owner.origin is not Origin.USER:
-            home = _first(own)
-            own = [one for one in own if one.location.path == home.path]
-            return _Function(Body(start, code, own, None), owner, home)
+            location = _first(own)
+            own = [one for one in own if one.location.path == location.path]
+            return _Function(Body(start, code, own, None), owner, location)
         definition = self._definitions.of(start, size, code)
         if definition is None:
             # those that are left are of futures that it polls
             own = [one for one in own if not one.definition]
         if not own:
             return None
-        home = definition.location if definition is not None else _lowest(own)
-        return _Function(Body(start, code, own, definition), owner, home)
+        location = definition.location if definition is not None else _lowest(own)
+        return _Function(Body(start, code, own, definition), owner, location)
 
     def _named(self, function: _Function, vaddr: int) -> tuple[Frame, ...]:
-        body, home = function.body, function.home
-        sure = body.told(vaddr)
+        body, location = function.body, function.location
+        sure = body.locate(vaddr)
         at, precision = sure or (nearest(body.own, body.flow, vaddr), Precision.NEAR)
         namer = _namer(function, at, vaddr, self._lines(at.path))
         inner = self._frame(function.owner, namer, at.line, vaddr, precision)
-        if namer == home:
+        if namer == location:
             return (inner,)
         how = Precision.DEFINITION if body.definition else Precision.NEAR
-        outer = self._frame(function.owner, home, home.line, vaddr, how)
+        outer = self._frame(function.owner, location, location.line, vaddr, how)
         return replace(inner, inlined=True), outer
 
     def _frame(
-        self, owner: Place, namer: Location, line: int, vaddr: int, precision: Precision
+        self, owner: Owner, namer: Location, line: int, vaddr: int, precision: Precision
     ) -> Frame:
         crate = f"{owner.crate} {owner.version}" if owner.version else owner.crate
         return Frame(
@@ -173,7 +174,7 @@ class Inferred:
         )
 
 
-def short_path(path: str, owner: Place) -> str:
+def short_path(path: str, owner: Owner) -> str:
     """``src/server.rs`` of own code, ``bcrypt/src/lib.rs`` of a crate's."""
     if owner.origin is Origin.USER and not path.startswith("/"):
         return path
@@ -227,8 +228,8 @@ def _namer(function: _Function, at: Location, vaddr: int, lines: Sequence[int]) 
     That is the definition that was passed last on the way to ``vaddr``, if ``at`` can be in it;
     else as ``first_line`` has it. ``lines``: those of all locations in its file, ascending.
     """
-    if function.owner.origin is not Origin.USER or at == function.home:
-        return function.home
+    if function.owner.origin is not Origin.USER or at == function.location:
+        return function.location
     definitions = {
         site: one.location for one in function.body.own if one.definition for site in one.sites
     }

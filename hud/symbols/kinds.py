@@ -29,7 +29,7 @@ from hud.symbols.demangle import demangle
 from hud.symbols.generics import first_argument, first_generic, shown, without_generics
 from hud.symbols.inferred import short_path
 from hud.symbols.machine.reach import Reach
-from hud.symbols.names import Place, place_of
+from hud.symbols.names import Owner, owner_of
 from hud.symbols.references import References
 from hud.symbols.unwind.bounds import Bounds
 
@@ -368,7 +368,7 @@ def _own(evidence: _Evidence) -> list[str]:
 
 
 def _short(location: Location) -> str:
-    owner = place_of(location.path)
+    owner = owner_of(location.path)
     path = short_path(location.path, owner) if owner is not None else location.path
     return f"{path}:{location.line}"
 
@@ -379,13 +379,13 @@ def _is_coroutine(future: str) -> bool:
 
 
 def _is_own(location: Location) -> bool:
-    owner = place_of(location.path)
+    owner = owner_of(location.path)
     return owner is not None and owner.origin in (Origin.USER, Origin.DEPENDENCY)
 
 
 def _may_be(location: Location | None, crate: str) -> bool:
     """A dependency's path names its crate; the user's says nothing."""
-    owner = place_of(location.path) if location is not None else Place(Origin.USER)
+    owner = owner_of(location.path) if location is not None else Owner(Origin.USER)
     return owner is not None and owner.crate in ("", crate)
 
 

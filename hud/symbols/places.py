@@ -23,7 +23,7 @@ from hud.symbols.definitions import Definitions
 from hud.symbols.demangle import demangle
 from hud.symbols.home import NO_HOME
 from hud.symbols.inferred import short_path
-from hud.symbols.names import is_closure, is_users, place_in
+from hud.symbols.names import is_closure, is_users, owner_in
 from hud.symbols.sources import ModulePath, Sources, module_path
 
 if TYPE_CHECKING:
@@ -79,9 +79,9 @@ class Places:
         return (frame,) if inner is None else (inner, frame)
 
     def _own(self, frame: Frame, vaddr: int, found: Body | None, where: ModulePath | None) -> Frame:
-        told = found.told(vaddr) if found is not None else None
-        if told is not None:
-            location, precision = told
+        located = found.locate(vaddr) if found is not None else None
+        if located is not None:
+            location, precision = located
             return replace(frame, file=location.path, line=location.line, precision=precision)
         path = self._known().file_of(where) if where is not None else ""
         named = {one.location.path for one in found.own} if found is not None else set()
@@ -98,12 +98,12 @@ class Places:
         return symbol is not None and _module(symbol[0]) == _module(name) != ""
 
     def _inlined(self, frame: Frame, vaddr: int, found: Body) -> Frame | None:
-        told = found.told(vaddr)
-        if told is None:
+        located = found.locate(vaddr)
+        if located is None:
             return None
-        location, precision = told
+        location, precision = located
         namer = found.definition.location if found.definition else location
-        owner = place_in(namer.path, self._home)
+        owner = owner_in(namer.path, self._home)
         assert owner is not None
         return Frame(
             address=0,

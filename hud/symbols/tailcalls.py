@@ -39,7 +39,7 @@ COLD = ".cold"
 """In the names of parts (`hud.symbols.unwind.bounds`), as GCC and LLVM have it."""
 
 
-class Place(NamedTuple):
+class Address(NamedTuple):
     """An address: the module's number and a vaddr."""
 
     module: int
@@ -58,9 +58,9 @@ class Step(NamedTuple):
 
 
 class _Found(NamedTuple):
-    paths: list[tuple[Place, ...]]
+    paths: list[tuple[Address, ...]]
     """From the callee to the goal, both included."""
-    jumps: dict[tuple[Place, Place], list[int]]
+    jumps: dict[tuple[Address, Address], list[int]]
     is_closed: bool
     """No path but these, as far as the machine code tells."""
     is_whole: bool
@@ -72,12 +72,12 @@ class TailCalls:
 
     def __init__(self, modules: Mapping[int, Loaded]) -> None:
         self._modules = modules
-        self._known: dict[tuple[Place, Place], tuple[Step, ...]] = {}
-        self._named: dict[Wanted, Place | None] = {}
+        self._known: dict[tuple[Address, Address], tuple[Step, ...]] = {}
+        self._named: dict[Wanted, Address | None] = {}
         self._count = 0
         """Of the modules that these hold for."""
 
-    def between(self, caller: Place, inner: Place) -> tuple[Step, ...]:
+    def between(self, caller: Address, inner: Address) -> tuple[Step, ...]:
         """The functions between two frames, innermost first.
 
         ``caller``: the return address. ``inner``: the pc, of a caller the byte before its return
@@ -90,7 +90,7 @@ class TailCalls:
         bounds = self._landings(inner.module).function_at(inner.vaddr)
         if bounds is None:
             return ()
-        goal = Place(inner.module, bounds[0])
+        goal = Address(inner.module, bounds[0])
         key = caller, goal
         if key not in self._known:
             if len(self._known) >= KEPT:
@@ -98,14 +98,14 @@ class TailCalls:
             self._known[key] = self._steps(caller, goal, inner)
         return self._known[key]
 
-    def extent(self, inner: Place) -> tuple[int, int]:
+    def extent(self, inner: Address) -> tuple[int, int]:
         """(start, size) of the code that ``between`` says the same of: a function, or one pc."""
         return self._landings(inner.module).function_at(inner.vaddr) or (inner.vaddr, 1)
 
     def _landings(self, module: int) -> Landings:
         return self._modules[module].landings()
 
-    def _steps(self, caller: Place, goal: Place, inner: Place) -> tuple[Step, ...]:
+    def _steps(self, caller: Address, goal: Address, inner: Address) -> tuple[Step, ...]:
         named = self._landings(caller.module).called(caller.vaddr)
         callee = self._function(caller.module, named)
         if callee is None or self._is_same(callee, goal, inner):
@@ -118,19 +118,19 @@ class TailCalls:
             return ()
         return (Step(callee.module, (), callee.vaddr, gap=True),)
 
-    def _function(self, module: int, to: int | Wanted | None) -> Place | None:
+    def _function(self, module: int, to: int | Wanted | None) -> Address | None:
         """The function that a way leads to; None = not known for certain."""
         if to is None:
             return None
         if not isinstance(to, Wanted):
-            return Place(module, to)
+            return Address(module, to)
         if to not in self._named:
             if len(self._named) >= KEPT:
                 self._named.clear()
             self._named[to] = self._find(to)
         return self._named[to]
 
-    def _find(self, wanted: Wanted) -> Place | None:
+    def _find(self, wanted: Wanted) -> Address | None:
         found = [
             (number, offered)
             for number in self._modules
@@ -141,7 +141,7 @@ class TailCalls:
         number, offered = found[0]
         if offered.chooses or not self._landings(number).begins(offered.vaddr):
             return None
-        return Place(number, offered.vaddr)
+        return Address(number, offered.vaddr)
 
     def _offered(self, number: int, wanted: Wanted) -> Offered | None:
         loaded = self._modules[number]
@@ -152,7 +152,7 @@ class TailCalls:
         except FormatError:  # it cannot be read
             return None
 
-    def _is_same(self, callee: Place, goal: Place, inner: Place) -> bool:
+    def _is_same(self, callee: Address, goal: Address, inner: Address) -> bool:
         """Is the goal the callee, or nothing that a function has jumped to as a tail call?"""
         landings = self._landings(goal.module)
         if callee == goal or landings.returns_from_signal(goal.vaddr):
@@ -168,16 +168,16 @@ class TailCalls:
         return COLD in self._landings(module).name(start)[0]
 
     def _is_in_the_linker(
-        self, named: int | Wanted | None, caller: Place, callee: Place, goal: Place
+        self, named: int | Wanted | None, caller: Address, callee: Address, goal: Address
     ) -> bool:
         """May the dynamic linker still look for the callee? Then that was not entered."""
         return isinstance(named, Wanted) and goal.module not in (caller.module, callee.module)
 
     # ------------------------------------------------------------------ paths
 
-    def _search(self, callee: Place, goal: Place) -> _Found:
-        jumps: dict[tuple[Place, Place], list[int]] = {}
-        opened: set[Place] = set()
+    def _search(self, callee: Address, goal: Address) -> _Found:
+        jumps: dict[tuple[Address, Address], list[int]] = {}
+        opened: set[Address] = set()
         seen, frontier = {callee}, [callee]
         is_cut = False
         for _ in range(DEPTH):
@@ -204,43 +204,43 @@ class TailCalls:
         is_closed = not is_cut and opened.isdisjoint(one for path in paths for one in path)
         return _Found(paths, jumps, is_closed, not (opened or is_cut or frontier))
 
-    def _left(self, function: Place) -> Left:
+    def _left(self, function: Address) -> Left:
         landings = self._landings(function.module)
         bounds = landings.function_at(function.vaddr)
         return landings.left(*bounds) if bounds is not None else Left((), is_open=True)
 
-    def _exits(self, function: Place, left: Left) -> Iterator[tuple[int, Place | None]]:
+    def _exits(self, function: Address, left: Left) -> Iterator[tuple[int, Address | None]]:
         for at, to in left.exits:
             found = self._function(function.module, to)
             if found != function:
                 yield at, found
 
 
-def _onward(jumps: Iterable[tuple[Place, Place]]) -> dict[Place, list[Place]]:
-    found: dict[Place, list[Place]] = {}
+def _onward(jumps: Iterable[tuple[Address, Address]]) -> dict[Address, list[Address]]:
+    found: dict[Address, list[Address]] = {}
     for function, to in jumps:
         found.setdefault(function, []).append(to)
     return found
 
 
-def _distances(goal: Place, jumps: Iterable[tuple[Place, Place]]) -> dict[Place, int]:
+def _distances(goal: Address, jumps: Iterable[tuple[Address, Address]]) -> dict[Address, int]:
     """How many jumps each function is away from the goal; those that are near enough for a path."""
     back = _onward((to, function) for function, to in jumps)
     found = {goal: 0}
     frontier = [goal]
     for distance in range(1, DEPTH + 1):
-        before = (one for place in frontier for one in back.get(place, ()) if one not in found)
+        before = (one for to in frontier for one in back.get(to, ()) if one not in found)
         frontier = list(dict.fromkeys(before))
         found.update(dict.fromkeys(frontier, distance))
     return found
 
 
 def _paths(
-    path: tuple[Place, ...],
-    goal: Place,
-    onward: Mapping[Place, Sequence[Place]],
-    near: Mapping[Place, int],
-) -> Iterator[tuple[Place, ...]]:
+    path: tuple[Address, ...],
+    goal: Address,
+    onward: Mapping[Address, Sequence[Address]],
+    near: Mapping[Address, int],
+) -> Iterator[tuple[Address, ...]]:
     """The ways on to the goal, which come to no function twice."""
     if path[-1] == goal:
         yield path

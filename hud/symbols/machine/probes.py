@@ -118,12 +118,12 @@ def _point(elf: ElfFile, role: Role, symbol: FoundSymbol) -> Point:
 
 def _code(elf: ElfFile, start: int, size: int) -> bytes:
     """The function's first bytes; FormatError where they are not code of the file."""
-    homes = [
+    segments = [
         load
         for load in elf.loads
         if load.vaddr <= start and start + size <= load.vaddr + load.filesz
     ]
-    if len(homes) != 1 or not homes[0].flags & PF_X or homes[0].flags & PF_W:
+    if len(segments) != 1 or not segments[0].flags & PF_X or segments[0].flags & PF_W:
         raise FormatError(f"function at {start:#x}: not in read-only executable code")
     return bytes(elf.read(start, min(size, LONGEST_LINE)))
 

@@ -15,7 +15,7 @@ import pytest
 from hud.symbols.elf.exports import Exports, Offered, Wanted
 from hud.symbols.loaded import Loaded
 from hud.symbols.recovered import between
-from hud.symbols.tailcalls import Place, TailCalls
+from hud.symbols.tailcalls import Address, TailCalls
 
 PROGRAM, LIBC = 1, 2
 SOURCE = r"""
@@ -181,4 +181,4 @@ def test_callee_with_two_definitions_is_not_known(compiled: Compiled) -> None:
     call = next(at for at in range(start, start + size) if landings.called(at) is not None)
     inner = compiled.libc.find(Wanted("usleep", ""))
     assert inner is not None
-    assert TailCalls(modules).between(Place(PROGRAM, call), Place(LIBC, inner.vaddr)) == ()
+    assert TailCalls(modules).between(Address(PROGRAM, call), Address(LIBC, inner.vaddr)) == ()
