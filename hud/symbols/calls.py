@@ -76,7 +76,7 @@ class Callees:
         name = self._slots.symbol(slot)
         if name:
             return readable_symbol(name)
-        target = self._slots.chosen_by(slot)
+        target = self._slots.ifunc_resolver(slot)
         if not target:
             try:
                 target = self._inferred.locations.pointer(slot)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hud.symbols.locations import Locations
 
 NEAR = 0x80
-"""Bytes from a metadata's begin to its name, at most."""
+"""Bytes from a metadata's start to its name, at most."""
 FIRST = 4
 """Words of a callsite that may lead to its metadata."""
 MOST_NAMES = 1 << 16

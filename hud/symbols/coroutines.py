@@ -42,7 +42,7 @@ STEPS = 400
 """Instructions that are followed in one function."""
 ROWS = 4
 """Rows of a jump table that are followed: 0 is not begun, 1 returned, 2 panicked, 3 an await."""
-KEPT = 1 << 14
+CACHE_LIMIT = 1 << 14
 
 
 class _Constant(NamedTuple):
@@ -118,7 +118,7 @@ class Coroutines:
 
     def _walked(self, start: int, size: int) -> tuple[bool, Location | None]:
         if start not in self._known:
-            if len(self._known) >= KEPT:
+            if len(self._known) >= CACHE_LIMIT:
                 self._known.clear()
             self._known[start] = self._walk(start, size)
         return self._known[start]

@@ -1,4 +1,4 @@
-"""Finds the async fn or block that a function is the body of, or has inlined at its begin.
+"""Finds the async fn or block that a function is the body of, or has inlined at its start.
 
 A body has its own resumed panic, to which nothing but its state leads (`hud.symbols.coroutines`). A
 function that does other things first (the poll of a task, with the body inlined) has the panics of

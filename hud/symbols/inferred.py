@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from hud.symbols.machine.flow import Flow
     from hud.symbols.references import Reference
 
-KEPT_REFERENCES = 1 << 17
+CACHED_REFERENCES = 1 << 17
 """Own references of known functions that are kept; beyond it they are found anew."""
 
 GAP = 15
@@ -82,7 +82,7 @@ class Inferred:
         self.references = References(elf, self.locations)
         self._definitions = Definitions(Coroutines(elf, self.locations), self._is_users)
         self._functions: dict[int, _Function | None] = {}
-        self._kept = 0
+        self._cached = 0
         self._all: dict[str, list[int]] | None = None
 
     def frames(self, vaddr: int) -> tuple[Frame, ...]:
@@ -96,12 +96,12 @@ class Inferred:
             return ()
         start = bounds[0]
         if start not in self._functions:
-            if self._kept > KEPT_REFERENCES or len(self._functions) > KEPT_REFERENCES:
+            if self._cached > CACHED_REFERENCES or len(self._functions) > CACHED_REFERENCES:
                 self._functions.clear()
-                self._kept = 0
+                self._cached = 0
             found = self._function(*bounds)
             self._functions[start] = found
-            self._kept += len(found.body.own) if found else 0
+            self._cached += len(found.body.own) if found else 0
         function = self._functions[start]
         if function is None:
             return (Frame(0, module=self._elf.name, offset=start),)

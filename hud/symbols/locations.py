@@ -33,7 +33,7 @@ PATH_LIMIT = 1024
 LINE_LIMIT = 1 << 24
 COLUMN_LIMIT = 1 << 16
 CALLEE_SIZE = 96
-KEPT = 1 << 16
+CACHE_LIMIT = 1 << 16
 MOST_SEARCHED = 1 << 20
 """Relocations that are looked at for the paths."""
 RESUMED = b"`async fn` resumed"
@@ -64,7 +64,7 @@ class Locations:
     def at(self, vaddr: int) -> Location | None:
         """The location that lies at a vaddr; None where the bytes cannot be one."""
         if vaddr not in self._known:
-            if len(self._known) >= KEPT:
+            if len(self._known) >= CACHE_LIMIT:
                 self._known.clear()
             try:
                 self._known[vaddr] = self._read(vaddr)
@@ -158,7 +158,7 @@ class Locations:
         if callee < 0:
             callee = self.pointer_or_none(-callee)
         if callee not in self._resumed:
-            if len(self._resumed) >= KEPT:
+            if len(self._resumed) >= CACHE_LIMIT:
                 self._resumed.clear()
             self._resumed[callee] = self._panics_resumed(callee)
         return self._resumed[callee]

@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from hud.symbols.locations import Location, Locations
     from hud.symbols.references import Reference, References
 
-KEPT = 1 << 12
+CACHE_LIMIT = 1 << 12
 """Functions whose code stays decoded."""
-KEPT_INSTRUCTIONS = 1 << 21
+CACHED_INSTRUCTIONS = 1 << 21
 
 
 class Places:
@@ -59,7 +59,7 @@ class Places:
         self._definitions = Definitions(coroutines, self._is_users)
         self._sources: Sources | None = None
         self._functions: dict[int, Body | None] = {}
-        self._kept = 0
+        self._cached = 0
 
     def placed(self, frame: Frame, vaddr: int, symbol: tuple[str, int, int]) -> tuple[Frame, ...]:
         """A frame that was named by its symbol (raw name, start, size) alone, with its place, and
@@ -127,12 +127,12 @@ class Places:
         self, start: int, size: int, where: ModulePath | None, *, may_define: bool
     ) -> Body | None:
         if start not in self._functions:
-            if self._kept > KEPT_INSTRUCTIONS or len(self._functions) > KEPT:
+            if self._cached > CACHED_INSTRUCTIONS or len(self._functions) > CACHE_LIMIT:
                 self._functions.clear()
-                self._kept = 0
+                self._cached = 0
             found = self._read(start, size, where, may_define=may_define)
             self._functions[start] = found
-            self._kept += len(found.code.starts) if found else 0
+            self._cached += len(found.code.starts) if found else 0
         return self._functions[start]
 
     def _read(

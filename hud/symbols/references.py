@@ -35,7 +35,7 @@ CALLEE_LIMIT = 4096
 """Bytes of a callee that are looked at: what is longer returns."""
 LEAPS = 4
 """Jumps out of a callee into another that are followed."""
-KEPT = 1 << 16
+CACHE_LIMIT = 1 << 16
 
 
 class Reference(NamedTuple):
@@ -188,7 +188,7 @@ class References:
         if callee <= 0 or not leaps:
             return True
         if callee not in self._returning:
-            if len(self._returning) >= KEPT:
+            if len(self._returning) >= CACHE_LIMIT:
                 self._returning.clear()
             self._returning[callee] = True  # one that leads to itself
             self._returning[callee] = self._may_return(callee, leaps)

@@ -17,13 +17,13 @@ from itertools import islice, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.errors import FormatError
-from hud.symbols.elf.exports import Wanted
+from hud.symbols.elf.exports import VersionedName
 from hud.symbols.landings import Left
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from hud.symbols.elf.exports import Offered
+    from hud.symbols.elf.exports import Exported
     from hud.symbols.landings import Landings
     from hud.symbols.loaded import Loaded
 
@@ -32,7 +32,7 @@ DEPTH = 4
 MOST_FUNCTIONS = 100
 """Looked at for one pair."""
 MOST_PATHS = 64
-KEPT = 1 << 15
+CACHE_LIMIT = 1 << 15
 VDSO = "[vdso]"
 """The dynamic linker does not look there."""
 COLD = ".cold"
@@ -73,7 +73,7 @@ class TailCalls:
     def __init__(self, modules: Mapping[int, Loaded]) -> None:
         self._modules = modules
         self._known: dict[tuple[Address, Address], tuple[Step, ...]] = {}
-        self._named: dict[Wanted, Address | None] = {}
+        self._named: dict[VersionedName, Address | None] = {}
         self._count = 0
         """Of the modules that these hold for."""
 
@@ -93,7 +93,7 @@ class TailCalls:
         goal = Address(inner.module, bounds[0])
         key = caller, goal
         if key not in self._known:
-            if len(self._known) >= KEPT:
+            if len(self._known) >= CACHE_LIMIT:
                 self._known.clear()
             self._known[key] = self._steps(caller, goal, inner)
         return self._known[key]
@@ -118,37 +118,37 @@ class TailCalls:
             return ()
         return (Step(callee.module, (), callee.vaddr, gap=True),)
 
-    def _function(self, module: int, to: int | Wanted | None) -> Address | None:
+    def _function(self, module: int, to: int | VersionedName | None) -> Address | None:
         """The function that a way leads to; None = not known for certain."""
         if to is None:
             return None
-        if not isinstance(to, Wanted):
+        if not isinstance(to, VersionedName):
             return Address(module, to)
         if to not in self._named:
-            if len(self._named) >= KEPT:
+            if len(self._named) >= CACHE_LIMIT:
                 self._named.clear()
             self._named[to] = self._find(to)
         return self._named[to]
 
-    def _find(self, wanted: Wanted) -> Address | None:
+    def _find(self, name: VersionedName) -> Address | None:
         found = [
-            (number, offered)
+            (number, exported)
             for number in self._modules
-            if (offered := self._offered(number, wanted)) is not None
+            if (exported := self._exported(number, name)) is not None
         ]
         if len(found) != 1:  # which one of several the dynamic linker takes is not known here
             return None
-        number, offered = found[0]
-        if offered.chooses or not self._landings(number).begins(offered.vaddr):
+        number, exported = found[0]
+        if exported.is_ifunc or not self._landings(number).begins(exported.vaddr):
             return None
-        return Address(number, offered.vaddr)
+        return Address(number, exported.vaddr)
 
-    def _offered(self, number: int, wanted: Wanted) -> Offered | None:
+    def _exported(self, number: int, name: VersionedName) -> Exported | None:
         loaded = self._modules[number]
         if loaded.name == VDSO:
             return None
         try:
-            return loaded.landings().exports.find(wanted)
+            return loaded.landings().exports.find(name)
         except FormatError:  # it cannot be read
             return None
 
@@ -168,10 +168,11 @@ class TailCalls:
         return COLD in self._landings(module).name(start)[0]
 
     def _is_in_the_linker(
-        self, named: int | Wanted | None, caller: Address, callee: Address, goal: Address
+        self, named: int | VersionedName | None, caller: Address, callee: Address, goal: Address
     ) -> bool:
         """May the dynamic linker still look for the callee? Then that was not entered."""
-        return isinstance(named, Wanted) and goal.module not in (caller.module, callee.module)
+        modules = caller.module, callee.module
+        return isinstance(named, VersionedName) and goal.module not in modules
 
     # ------------------------------------------------------------------ paths
 

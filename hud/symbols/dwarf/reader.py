@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from hud.symbols.dwarf.units import Entry, Unit
     from hud.symbols.elf.file import ElfFile
 
-KEPT_BYTES = 24 << 20
+CACHED_BYTES = 24 << 20
 """Line tables that stay decoded, roughly."""
-KEPT_FUNCTIONS = 1 << 20
+CACHED_FUNCTIONS = 1 << 20
 """Function ranges that stay decoded."""
-KEPT_NAMES = 1 << 14
+CACHED_NAMES = 1 << 14
 MAX_ROOT_WORK = 1 << 22
 """Range list entries read to find the units that .debug_aranges leaves out."""
 
@@ -67,9 +67,9 @@ class Dwarf:
         self.is_code = _membership(code)
         self._aranges: RangeMap | None = None
         self._roots: RangeMap | None = None
-        self._functions: Lru[RangeMap] = Lru(KEPT_FUNCTIONS, lambda found: len(found) + 64)
-        self._lines: Lru[LineTable] = Lru(KEPT_BYTES, lambda table: table.weight)
-        self._names: Lru[tuple[str, str]] = Lru(KEPT_NAMES)
+        self._functions: Lru[RangeMap] = Lru(CACHED_FUNCTIONS, lambda found: len(found) + 64)
+        self._lines: Lru[LineTable] = Lru(CACHED_BYTES, lambda table: table.weight)
+        self._names: Lru[tuple[str, str]] = Lru(CACHED_NAMES)
 
     @property
     def notes(self) -> list[str]:

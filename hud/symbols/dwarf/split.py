@@ -29,7 +29,7 @@ MAX_PACKAGES = 4
 MAX_UNITS = 4_096
 """Units of one object; link-time optimisation puts those of a whole program in one."""
 MAX_COLUMNS = 32
-KEPT_UNITS = 256
+CACHED_UNITS = 256
 MAX_NAME = 4_096
 """Bytes of an object's path: PATH_MAX."""
 
@@ -173,7 +173,7 @@ class Splits:
         if found is None:
             self._want(join(skeleton.comp_dir, skeleton.dwo_name))
             return FullUnit(self._main, skeleton)
-        if len(self._found) >= KEPT_UNITS:
+        if len(self._found) >= CACHED_UNITS:
             self._found.clear()
         self._found[skeleton.offset] = found
         return found

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MAX_UNITS = 1 << 22
 MAX_ABBREV_TABLES = 128
-MAX_KEPT_UNITS = 512
+MAX_CACHED_UNITS = 512
 
 _STRX = frozenset(
     {
@@ -119,7 +119,7 @@ class Units:
         self.abbrev = self.section(".debug_abbrev")
         self.notes: list[str] = []
         self._tables: Lru[AbbrevTable] = Lru(MAX_ABBREV_TABLES)
-        self._units: Lru[Unit] = Lru(MAX_KEPT_UNITS)
+        self._units: Lru[Unit] = Lru(MAX_CACHED_UNITS)
         self._offsets: list[int] | None = None
 
     def section(self, name: str) -> memoryview:

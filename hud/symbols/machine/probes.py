@@ -4,7 +4,7 @@ The kernel emulates some instructions instead of stepping over a copy, which cos
 much (arch/x86/kernel/uprobes.c: branch_setup_xol_ops, push_setup_xol_ops): those are preferred.
 Only the straight-line code at a function's top, which each call runs through, is looked at.
 
-A probe anywhere but at the begin of an instruction corrupts the program, and the kernel does not
+A probe anywhere but at the start of an instruction corrupts the program, and the kernel does not
 check that. So a point lies in a function that the symbol table bounds, inside the file's bytes of
 an executable PT_LOAD, and was reached by decoding from the function's first instruction.
 """

@@ -27,7 +27,7 @@ CODE_LIMIT = 1 << 16
 """Bytes of one function that are looked at."""
 FUNCTION_LIMIT = 400
 """Functions that are followed from one."""
-KEPT = 1 << 16
+CACHE_LIMIT = 1 << 16
 
 _BRANCH = re.compile(rb"[\xe8\xe9]|\xff[\x15\x25]")
 _I32 = struct.Struct("<i")
@@ -60,7 +60,7 @@ class Reach:
 
     def _calls(self, start: int) -> tuple[int, ...]:
         if start not in self._known:
-            if len(self._known) >= KEPT:
+            if len(self._known) >= CACHE_LIMIT:
                 self._known.clear()
             self._known[start] = tuple(dict.fromkeys(self._read(start)))
         return self._known[start]
