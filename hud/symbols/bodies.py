@@ -1,8 +1,8 @@
-"""What the code of one function tells of an address in it: a line near it, or its definition.
+"""Locates an address in one function's code: a line near it, or the function's definition.
 
-Terms: see `hud.symbols.references` and `hud.symbols.definitions`; *after* and *before* are the
-references that the function's way comes to behind and before a call with no other call between: an
-``unwrap`` of its result, the index of its argument.
+Near are the references that control flow comes to behind or before a call with no other call
+between: an ``unwrap`` of its result, the index of its argument. See `hud.symbols.references` and
+`hud.symbols.definitions`.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ class Body:
         self.flow = Flow(code.jumps, code.stops)
         self._between_calls = self.flow.stopped_at(call + 1 for call in code.calls)
         self._before: list[tuple[int, int]] = []
-        if definition is not None and definition.barrier:
-            barrier = definition.barrier
-            ends = (*barrier, *(vaddr + 1 for vaddr in barrier))
+        if definition is not None and definition.state_loads:
+            loads = definition.state_loads
+            ends = (*loads, *(vaddr + 1 for vaddr in loads))
             self._before = self.flow.stopped_at(ends).reached(start)
 
-    def told(self, vaddr: int) -> tuple[Location, Precision] | None:
+    def locate(self, vaddr: int) -> tuple[Location, Precision] | None:
         """The best that is sure of an address: nothing where it is before the definition."""
         if within(self._before, vaddr):
             return None

@@ -1,7 +1,7 @@
-"""Whom an instruction calls, as far as the file itself tells.
+"""Names the function that an instruction calls, as far as the file itself shows it.
 
-Terms: the *target* of a call is a vaddr; a *slot* is the place in the GOT that an indirect call or
-a stub of the PLT goes through, see `hud.symbols.elf.relocations`.
+Indirect calls and the stubs of the PLT go through a slot of the GOT, see
+`hud.symbols.elf.relocations`.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Callees:
         name = self._slots.symbol(slot)
         if name:
             return readable_symbol(name)
-        target = self._slots.chosen_by(slot)
+        target = self._slots.ifunc_resolver(slot)
         if not target:
             try:
                 target = self._inferred.locations.pointer(slot)

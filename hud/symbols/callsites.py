@@ -1,8 +1,8 @@
-"""The callsites of `tracing` in a file: where its events are, in the source.
+"""Finds the callsites of `tracing` in a file: where its events are, in the source.
 
-Terms: a *callsite* is the static that ``tracing::info!`` and its like make; its *metadata* has a
-name, ``event src/db.rs:171``. Code refers to the one or the other where the event is, between the
-calls that it is compiled to: not only where it panics.
+``tracing::info!`` and its like make a static each, the callsite, whose metadata has a name,
+``event src/db.rs:171``. Code refers to the one or the other where the event is, between the calls
+that it is compiled to: not only where it panics.
 
 Sources: tracing-core/src/metadata.rs, tracing/src/macros.rs (0.1; the layouts are no promise, so
 the name is looked for near what code refers to).
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hud.symbols.locations import Locations
 
 NEAR = 0x80
-"""Bytes from a metadata's begin to its name, at most."""
+"""Bytes from a metadata's start to its name, at most."""
 FIRST = 4
 """Words of a callsite that may lead to its metadata."""
 MOST_NAMES = 1 << 16

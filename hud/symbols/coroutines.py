@@ -1,15 +1,15 @@
-"""Tells by its machine code whether a function is the body of an async fn or block.
+"""Recognises the body of an async fn or block by its machine code.
 
-Terms: the *state* is a byte of the future that says how far it has come; the *resumed panic* is
-what a future does that is polled after it has returned or panicked, see `hud.symbols.locations`.
+A byte of the future, its state, says how far it has come. A future that is polled after it has
+returned or panicked panics by the "resumed" panic, see `hud.symbols.locations`.
 
-The symbol of a body ends in ``{{closure}}``, as a closure's does. Its code tells: a body tests its
-state before it does anything, and two values of it lead to the resumed panic. So a function is one
-if a way leads from its first instruction to that panic on which nothing but one byte behind its
+The symbol of a body ends in ``{{closure}}``, as a closure's does. Its code differs: a body tests
+its state before it does anything, and two values of it lead to the resumed panic. So a function is
+one if a way leads from its first instruction to that panic on which nothing but one byte behind its
 first or second argument is tested, and nothing done beside the stack. A closure that a body was
 inlined into has the panic too, but does or tests other things before, or gets to the byte by a
-pointer. What cannot be told from a body is a closure that owns a future and does nothing but poll
-it: its code is the body's, byte for byte.
+pointer. What cannot be distinguished from a body is a closure that owns a future and does nothing
+but poll it: its code is the body's, byte for byte.
 
 Measured against debug info (rustc 1.95, release): of the functions with a closure's symbol it found
 802 of 802 async bodies and none of 323 closures in a client of cloud storage, and all and none too
@@ -42,7 +42,7 @@ STEPS = 400
 """Instructions that are followed in one function."""
 ROWS = 4
 """Rows of a jump table that are followed: 0 is not begun, 1 returned, 2 panicked, 3 an await."""
-KEPT = 1 << 14
+CACHE_LIMIT = 1 << 14
 
 
 class _Constant(NamedTuple):
@@ -118,7 +118,7 @@ class Coroutines:
 
     def _walked(self, start: int, size: int) -> tuple[bool, Location | None]:
         if start not in self._known:
-            if len(self._known) >= KEPT:
+            if len(self._known) >= CACHE_LIMIT:
                 self._known.clear()
             self._known[start] = self._walk(start, size)
         return self._known[start]

@@ -1,14 +1,12 @@
-"""Which async fn or block a function is the body of, or has inlined at its begin.
+"""Finds the async fn or block that a function is the body of, or has inlined at its start.
 
-Terms: see `hud.symbols.references` and `hud.symbols.coroutines`. The *barrier* of a definition are
-the instructions that load the state which its panic is chosen by; its *share* is the part of the
-function's calls that are reached without passing the barrier.
-
-A body is told by its own resumed panic, to which nothing but its state leads (the *walk*). A
+A body has its own resumed panic, to which nothing but its state leads (`hud.symbols.coroutines`). A
 function that does other things first (the poll of a task, with the body inlined) has the panics of
-all futures that it polls: the outermost one's barrier is passed before nearly all that the
-function does, an inner one's before little of it. An ``async`` block that never returns has no such
-panic, and then an inner one's must not be taken for it: no answer rather than a wrong one.
+all futures that it polls. Each panic is chosen by a state, and the instructions that load the
+outermost one's are passed before nearly all that the function does, an inner one's before little of
+it. The measure is the share of the function's calls that are reached without passing those loads.
+An ``async`` block that never returns has no such panic, and then an inner one's must not be taken
+for it: no answer rather than a wrong one.
 
 Measured against debug info (rustc 1.95; release, fat LTO, opt-level s; 204 functions in a program
 of blockers, an HTTP server and four services): 175 right, none wrong, 29 not known; the definition
@@ -42,8 +40,8 @@ class Definition(NamedTuple):
     """The async fn or block that a function runs."""
 
     location: Location
-    barrier: tuple[int, ...]
-    """Vaddrs that are passed before its body; empty = it is the function itself."""
+    state_loads: tuple[int, ...]
+    """Vaddrs that load its state, passed before its body; empty = it is the function itself."""
 
 
 class Definitions:
@@ -71,15 +69,15 @@ class Definitions:
 def _dominant(start: int, code: Code, own: list[Reference]) -> Definition | None:
     flow = Flow(code.jumps, code.stops)
     all_calls = _calls_in(code, flow.reached(start))
-    barriers: dict[Location, set[int]] = {}
+    loads_of: dict[Location, set[int]] = {}
     for one in own:
-        barriers.setdefault(one.location, set()).update(_barrier(code, one.sites))
+        loads_of.setdefault(one.location, set()).update(_state_loads(code, one.sites))
     outer = {}
-    for location, barrier in barriers.items():
-        if barrier and all_calls:
-            left = _calls_in(code, _stopped(flow, barrier).reached(start))
+    for location, loads in loads_of.items():
+        if loads and all_calls:
+            left = _calls_in(code, _stopped(flow, loads).reached(start))
             if left <= MOST_SHARE * all_calls:
-                outer[location] = barrier
+                outer[location] = loads
     first = [one for one in outer if _is_first(one, outer, flow, start)]
     if len(first) != 1:
         return None
@@ -87,21 +85,21 @@ def _dominant(start: int, code: Code, own: list[Reference]) -> Definition | None
 
 
 def _is_first(one: Location, outer: dict[Location, set[int]], flow: Flow, start: int) -> bool:
-    """Is its barrier reached without passing the others?"""
-    others = {vaddr for other, barrier in outer.items() if other != one for vaddr in barrier}
+    """Is a load of its state reached without passing those of the others?"""
+    others = {vaddr for other, loads in outer.items() if other != one for vaddr in loads}
     reached = _stopped(flow, others - outer[one]).reached(start)
     return any(within(reached, vaddr) for vaddr in outer[one])
 
 
-def _stopped(flow: Flow, barrier: set[int]) -> Flow:
-    return flow.stopped_at({*barrier, *(vaddr + 1 for vaddr in barrier)})
+def _stopped(flow: Flow, loads: set[int]) -> Flow:
+    return flow.stopped_at({*loads, *(vaddr + 1 for vaddr in loads)})
 
 
 def _calls_in(code: Code, ranges: list[tuple[int, int]]) -> int:
     return sum(within(ranges, call) for call in code.calls)
 
 
-def _barrier(code: Code, sites: tuple[int, ...]) -> set[int]:
+def _state_loads(code: Code, sites: tuple[int, ...]) -> set[int]:
     """The loads of a byte that the ways to the sites have passed last."""
     loads, stops = set(code.loads), set(code.stops)
     sources: dict[int, list[int]] = {}

@@ -120,7 +120,7 @@ class Recovered(msgspec.Struct, frozen=True, array_like=True):
 
     module: int
     offset: int
-    """File offset of its jump, or of its begin."""
+    """File offset of its jump, or of its start."""
     frames: tuple[Frame, ...]
 
 

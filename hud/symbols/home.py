@@ -1,11 +1,10 @@
-"""Which crates are the user's own: that of ``main``, its family, and those of the workspace.
+"""Says which crates are the user's own: that of ``main``, its relatives, those of the workspace.
 
-Terms: the *home* of a program is what its file says of this. A *member* is a folder with a ``src``
-of its own that lies in no registry, checkout or vendor folder; a *family* is the crates that share
-the first word of their names (``hickory_dns``, ``hickory_proto``), where that word is nobody
-else's. Nobody but its own package compiles a ``src/main.rs`` or ``src/bin/server.rs``: so it tells
-the crate of ``main`` even where that came from a registry (``cargo install``), and without any
-symbol.
+A member of the workspace is a folder with a ``src`` of its own that lies in no registry, checkout
+or vendor folder. A crate is related to that of ``main`` if their names share the first word
+(``hickory_dns``, ``hickory_proto``), where that word is nobody else's. Nobody but its own package
+compiles a ``src/main.rs`` or ``src/bin/server.rs``: so such a path names the crate of ``main`` even
+where that came from a registry (``cargo install``), and without any symbol.
 """
 
 from __future__ import annotations
@@ -62,9 +61,10 @@ class Home(NamedTuple):
         """By its name alone, wherever it was compiled."""
         if not self.main or not crate:
             return False
-        return crate == self.main or self._family(crate)
+        return crate == self.main or self._is_related(crate)
 
-    def _family(self, crate: str) -> bool:
+    def _is_related(self, crate: str) -> bool:
+        """Does its name share the first words with that of ``main``?"""
         longer, shorter = sorted((crate, self.main), key=len, reverse=True)
         word = self.main.partition("_")[0]
         if longer.startswith(f"{shorter}_") and shorter not in _ANYONES:

@@ -1,21 +1,21 @@
 """Guesses the function and the line of an address that no symbol covers, from panic locations.
 
-Terms: see `hud.symbols.references`; the *owner* of a function is whose code it is most probably:
-the user's if any of its locations is, else a dependency's, the runtime's, std's (generic and
-inlined code of the latter is everywhere); its *own* references are those to the owner's files; its
-*home* is the location that gives it its name, the same for all its addresses.
+A function belongs to whose code it most probably is, its owner: the user if any of its locations is
+in the user's code, else a dependency, the runtime, std (generic and inlined code of the latter is
+everywhere). Only references to the owner's files count. One location names the function, the same
+for all its addresses.
 
-The home is the definition that the function runs, see `hud.symbols.definitions`; where none is
-sure, those that it has are of futures that it polls, and it is the lowest line in the file that is
-named most. An address is told by a reference near it or by the definition, see
-`hud.symbols.bodies`; else by the own reference whose site is nearest along the control flow. Where
-that place belongs to another name than the home the optimiser has inlined it: that is a frame of
-its own. A definition tells whose task blocks, not which of several async fns inlined into one poll.
+That is the definition that the function runs, see `hud.symbols.definitions`; where none is sure,
+those that it has are of futures that it polls, and it is the lowest line in the file that is named
+most. An address gets the line of a reference near it or the definition, see `hud.symbols.bodies`;
+else of the owner's reference whose site is nearest along the control flow. Where that belongs to a
+source function with another name the optimiser has inlined it: that is a frame of its own. A
+definition says whose task blocks, not which of several async fns inlined into one poll.
 
 Measured against debug info (rustc 1.95; calls that may block in the user's code; `bench where
 --strip`):
 =========================  =====  ===============================  =====================
-build                      told   right (a definition: all right)  of these by definition
+build                      named  right (a definition: all right)  of these by definition
 =========================  =====  ===============================  =====================
 HTTP server, fat LTO       81 %   92 %                             60 %
 HTTP server, release       81 %   96 %                             74 %
@@ -23,7 +23,7 @@ blockers, fat LTO          93 %   97 %                             60 %
 file server (dufs)         58 %   91 %                             70 %
 =========================  =====  ===============================  =====================
 
-How far a function reaches in its file is not known: a gap that is too short tells one long function
+How far a function reaches in its file is not known: a gap that is too short shows one long function
 as several, each by a line of it; one that is too long puts the time of several under the name of
 one, which misleads more. Locations of other functions between two lines part them (sccache as
 shipped, 24,667 calls: part of a function's calls under one name / part of a name's calls in one
@@ -43,7 +43,7 @@ from hud.symbols.coroutines import Coroutines
 from hud.symbols.definitions import Definitions
 from hud.symbols.home import NO_HOME
 from hud.symbols.locations import Location, Locations
-from hud.symbols.names import Place, is_users, place_in
+from hud.symbols.names import Owner, is_users, owner_in
 from hud.symbols.references import References
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from hud.symbols.machine.flow import Flow
     from hud.symbols.references import Reference
 
-KEPT_REFERENCES = 1 << 17
+CACHED_REFERENCES = 1 << 17
 """Own references of known functions that are kept; beyond it they are found anew."""
 
 GAP = 15
@@ -67,8 +67,9 @@ _PREFERENCE = (Origin.USER, Origin.DEPENDENCY, Origin.RUNTIME, Origin.STD)
 
 class _Function(NamedTuple):
     body: Body
-    owner: Place
-    home: Location
+    owner: Owner
+    location: Location
+    """It names the function, the same for all its addresses."""
 
 
 class Inferred:
@@ -81,7 +82,7 @@ class Inferred:
         self.references = References(elf, self.locations)
         self._definitions = Definitions(Coroutines(elf, self.locations), self._is_users)
         self._functions: dict[int, _Function | None] = {}
-        self._kept = 0
+        self._cached = 0
         self._all: dict[str, list[int]] | None = None
 
     def frames(self, vaddr: int) -> tuple[Frame, ...]:
@@ -95,12 +96,12 @@ class Inferred:
             return ()
         start = bounds[0]
         if start not in self._functions:
-            if self._kept > KEPT_REFERENCES or len(self._functions) > KEPT_REFERENCES:
+            if self._cached > CACHED_REFERENCES or len(self._functions) > CACHED_REFERENCES:
                 self._functions.clear()
-                self._kept = 0
+                self._cached = 0
             found = self._function(*bounds)
             self._functions[start] = found
-            self._kept += len(found.body.own) if found else 0
+            self._cached += len(found.body.own) if found else 0
         function = self._functions[start]
         if function is None:
             return (Frame(0, module=self._elf.name, offset=start),)
@@ -123,40 +124,40 @@ class Inferred:
         if not self.references.glance(start, size):
             return None
         code = self.references.code(start, size)
-        places = [(place_in(one.location.path, self._home), one) for one in code.references]
-        known = [(place, one) for place, one in places if place and place.origin in _PREFERENCE]
+        owners = [(owner_in(one.location.path, self._home), one) for one in code.references]
+        known = [(whose, one) for whose, one in owners if whose and whose.origin in _PREFERENCE]
         if not known:
             return None
-        best = min((place.origin for place, _ in known), key=_PREFERENCE.index)
-        owner = Counter(place for place, _ in known if place.origin is best).most_common(1)[0][0]
-        own = [one for place, one in known if place == owner]
+        best = min((whose.origin for whose, _ in known), key=_PREFERENCE.index)
+        owner = Counter(whose for whose, _ in known if whose.origin is best).most_common(1)[0][0]
+        own = [one for whose, one in known if whose == owner]
         if owner.origin is not Origin.USER:
-            home = _first(own)
-            own = [one for one in own if one.location.path == home.path]
-            return _Function(Body(start, code, own, None), owner, home)
+            location = _first(own)
+            own = [one for one in own if one.location.path == location.path]
+            return _Function(Body(start, code, own, None), owner, location)
         definition = self._definitions.of(start, size, code)
         if definition is None:
             # those that are left are of futures that it polls
             own = [one for one in own if not one.definition]
         if not own:
             return None
-        home = definition.location if definition is not None else _lowest(own)
-        return _Function(Body(start, code, own, definition), owner, home)
+        location = definition.location if definition is not None else _lowest(own)
+        return _Function(Body(start, code, own, definition), owner, location)
 
     def _named(self, function: _Function, vaddr: int) -> tuple[Frame, ...]:
-        body, home = function.body, function.home
-        sure = body.told(vaddr)
+        body, location = function.body, function.location
+        sure = body.locate(vaddr)
         at, precision = sure or (nearest(body.own, body.flow, vaddr), Precision.NEAR)
         namer = _namer(function, at, vaddr, self._lines(at.path))
         inner = self._frame(function.owner, namer, at.line, vaddr, precision)
-        if namer == home:
+        if namer == location:
             return (inner,)
         how = Precision.DEFINITION if body.definition else Precision.NEAR
-        outer = self._frame(function.owner, home, home.line, vaddr, how)
+        outer = self._frame(function.owner, location, location.line, vaddr, how)
         return replace(inner, inlined=True), outer
 
     def _frame(
-        self, owner: Place, namer: Location, line: int, vaddr: int, precision: Precision
+        self, owner: Owner, namer: Location, line: int, vaddr: int, precision: Precision
     ) -> Frame:
         crate = f"{owner.crate} {owner.version}" if owner.version else owner.crate
         return Frame(
@@ -173,7 +174,7 @@ class Inferred:
         )
 
 
-def short_path(path: str, owner: Place) -> str:
+def short_path(path: str, owner: Owner) -> str:
     """``src/server.rs`` of own code, ``bcrypt/src/lib.rs`` of a crate's."""
     if owner.origin is Origin.USER and not path.startswith("/"):
         return path
@@ -227,8 +228,8 @@ def _namer(function: _Function, at: Location, vaddr: int, lines: Sequence[int]) 
     That is the definition that was passed last on the way to ``vaddr``, if ``at`` can be in it;
     else as ``first_line`` has it. ``lines``: those of all locations in its file, ascending.
     """
-    if function.owner.origin is not Origin.USER or at == function.home:
-        return function.home
+    if function.owner.origin is not Origin.USER or at == function.location:
+        return function.location
     definitions = {
         site: one.location for one in function.body.own if one.definition for site in one.sites
     }

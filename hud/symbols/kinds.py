@@ -1,16 +1,15 @@
 """Names the types of a program's tasks by the functions in their vtables.
 
-Terms: a *future* is the type that was spawned; a *vtable* is that of ``tokio::runtime::task::raw``,
-one for each future and scheduler. What is known of the future, best first: the generics of
-``raw::poll<T, S>`` in DWARF; those of its v0 symbol; the symbols of ``drop_in_place`` for the
-task's cell and stage, which its functions reach; the future's own function, which poll reaches;
-without symbols the place where the async fn or block is declared (hud.symbols.locations: a
-*definition*).
+Each future that is spawned, with each scheduler, has a vtable of ``tokio::runtime::task::raw``.
+What is known of the future, best first: the generics of ``raw::poll<T, S>`` in DWARF; those of its
+v0 symbol; the symbols of ``drop_in_place`` for the task's cell and stage, which its functions
+reach; the future's own function, which poll reaches; without symbols the place where the async fn
+or block is declared (`hud.symbols.locations`).
 
 The linker and LLVM merge functions of the same bytes, and then an address has the names of several
 types, or one name stands for several. Each drop function that a vtable reaches narrows the choice;
-so does the future's own function, and what another vtable of the scheduler surely is. What is
-left is told whole: ``a | b``.
+so does the future's own function, and what another vtable of the scheduler surely is. What is left
+is shown whole: ``a | b``.
 
 Sources: tokio/src/runtime/task/raw.rs, core.rs (the same in 1.38 to 1.54).
 """
@@ -30,7 +29,7 @@ from hud.symbols.demangle import demangle
 from hud.symbols.generics import first_argument, first_generic, shown, without_generics
 from hud.symbols.inferred import short_path
 from hud.symbols.machine.reach import Reach
-from hud.symbols.names import Place, place_of
+from hud.symbols.names import Owner, owner_of
 from hud.symbols.references import References
 from hud.symbols.unwind.bounds import Bounds
 
@@ -55,7 +54,7 @@ MOST_REACHED = 200_000
 what is not sure by itself stays so."""
 NOT_SURE = "~"
 MOST_SHOWN = 4
-"""Types that are told where it may be any of them."""
+"""Types that are shown where it may be any of them."""
 
 
 _DROP_SYMBOLS = rb"drop_in_place.{0,120}task(?:\.\.|4)core"
@@ -79,7 +78,7 @@ class Functions(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """What is told of one type of task; see ``hud.model.TaskKind``."""
+    """What is known of one type of task; see ``hud.model.TaskKind``."""
 
     name: str
     where: str
@@ -261,7 +260,7 @@ class Kinds:
         some: frozenset[str] = frozenset()
         polled: dict[str, int] = {}
         definitions: list[tuple[int, Location | None]] = []
-        # the others tell a type by the names of drop functions alone
+        # the others know a type by the names of drop functions alone
         roots = functions if self._has_drops() else functions[:1]
         for root in dict.fromkeys(roots):
             reached = self._reach.of(root, DEPTH)
@@ -369,7 +368,7 @@ def _own(evidence: _Evidence) -> list[str]:
 
 
 def _short(location: Location) -> str:
-    owner = place_of(location.path)
+    owner = owner_of(location.path)
     path = short_path(location.path, owner) if owner is not None else location.path
     return f"{path}:{location.line}"
 
@@ -380,13 +379,13 @@ def _is_coroutine(future: str) -> bool:
 
 
 def _is_own(location: Location) -> bool:
-    owner = place_of(location.path)
+    owner = owner_of(location.path)
     return owner is not None and owner.origin in (Origin.USER, Origin.DEPENDENCY)
 
 
 def _may_be(location: Location | None, crate: str) -> bool:
-    """A dependency's path names its crate; the user's tells nothing."""
-    owner = place_of(location.path) if location is not None else Place(Origin.USER)
+    """A dependency's path names its crate; the user's says nothing."""
+    owner = owner_of(location.path) if location is not None else Owner(Origin.USER)
     return owner is not None and owner.crate in ("", crate)
 
 

@@ -1,8 +1,8 @@
-"""Where the calls and jumps of one file lead, and which jumps leave its functions.
+"""Finds where the calls and jumps of one file lead, and which jumps leave its functions.
 
-A *slot* is 8 bytes of data that a call or jump leads through. One that can change while the program
-runs is a variable, and says nothing, whatever is in it at the start. A function is *open* where it
-can be left by a jump, and nothing in the file tells where to.
+A slot, 8 bytes of data that a call or jump leads through, says nothing if it can change while the
+program runs, whatever is in it at the start: it is a variable. A function is open where it can be
+left by a jump, and nothing in the file says where to.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.errors import FormatError
-from hud.symbols.elf.exports import Exports, Wanted
+from hud.symbols.elf.exports import Exports, VersionedName
 from hud.symbols.elf.relocations import Slots
 from hud.symbols.machine.branches import LONGEST_CALL, LONGEST_STUB, MACHINES, Way
 from hud.symbols.machine.scan import SCANS
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 CODE_LIMIT = 1 << 16
 """Bytes of one function that are looked at; a longer one counts as open."""
-KEPT = 1 << 14
-UNKNOWN = Wanted("", "")
-"""A name that nobody offers: the way leads somewhere, and nothing tells where."""
+CACHE_LIMIT = 1 << 14
+UNKNOWN = VersionedName("", "")
+"""A name that nobody exports: the way leads somewhere, and nothing shows where."""
 
 
 class Exit(NamedTuple):
     """A jump that leaves a function."""
 
     at: int
-    to: int | Wanted
+    to: int | VersionedName
     """Where a function of this file begins, or the name of another file's."""
 
 
@@ -67,7 +67,7 @@ class Landings:
     def function_at(self, vaddr: int) -> tuple[int, int] | None:
         """(start, size) of the function that covers a vaddr; None = not known."""
         if vaddr not in self._functions:
-            if len(self._functions) >= KEPT:
+            if len(self._functions) >= CACHE_LIMIT:
                 self._functions.clear()
             self._functions[vaddr] = self._find(vaddr)
         return self._functions[vaddr]
@@ -107,7 +107,7 @@ class Landings:
 
     # ------------------------------------------------------------------ ways
 
-    def called(self, pc: int) -> int | Wanted | None:
+    def called(self, pc: int) -> int | VersionedName | None:
         """What the call before a return address names: a function here, by its start, or a name.
 
         None = there is no call, or not one that names anything.
@@ -124,7 +124,7 @@ class Landings:
     def left(self, start: int, size: int) -> Left:
         """How the function [start, start + size) can be left by a jump."""
         if start not in self._left:
-            if len(self._left) >= KEPT:
+            if len(self._left) >= CACHE_LIMIT:
                 self._left.clear()
             self._left[start] = self._scan(start, size)
         return self._left[start]
@@ -146,7 +146,7 @@ class Landings:
         except FormatError:
             return b""
 
-    def _lands(self, way: Way) -> int | Wanted | None:
+    def _lands(self, way: Way) -> int | VersionedName | None:
         """None = the bytes are no way."""
         slot = way.target if way.through else self._stub(way.target)
         if slot:
@@ -167,12 +167,12 @@ class Landings:
                 return self._machine.stub(code, vaddr)
         return 0
 
-    def _behind(self, slot: int) -> int | Wanted | None:
-        if self._slots.chosen_by(slot):
+    def _behind(self, slot: int) -> int | VersionedName | None:
+        if self._slots.ifunc_resolver(slot):
             return UNKNOWN
         index = self._slots.index(slot)
         if index:
-            return self.exports.wanted(index) or UNKNOWN
+            return self.exports.versioned_name(index) or UNKNOWN
         if not (self._elf.is_constant(slot) or _is_in(slot, self._got)):
             return UNKNOWN if self._is_data(slot) else None
         target = self._module.locations.pointer_or_none(slot)

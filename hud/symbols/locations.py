@@ -1,9 +1,10 @@
-"""The panic locations of a file: source places that are there without symbols.
+"""Reads the panic locations of a file: source places that are there without symbols.
 
-Terms: a *location* is a ``core::panic::Location``, {path pointer u64, path length u64, line u32,
-column u32}, in ``.data.rel.ro`` or ``.rodata*``. Code forms the address of one where it is about to
-panic; what polls an async fn or block once too often panics with the location of that itself, by
-the *resumed panic*. Which functions do: `hud.symbols.references`.
+A ``core::panic::Location`` is {path pointer u64, path length u64, line u32, column u32}, in
+``.data.rel.ro`` or ``.rodata*``. Code forms the address of one where it is about to panic. What
+polls an async fn or block once too often panics with the location of that itself, by
+panic_const_async_fn_resumed or its like, the resumed panic. Which functions do:
+`hud.symbols.references`.
 
 In a position-independent file the path pointer comes from a relative relocation: DT_RELA keeps it
 beside the place, DT_RELR in the place itself.
@@ -32,7 +33,7 @@ PATH_LIMIT = 1024
 LINE_LIMIT = 1 << 24
 COLUMN_LIMIT = 1 << 16
 CALLEE_SIZE = 96
-KEPT = 1 << 16
+CACHE_LIMIT = 1 << 16
 MOST_SEARCHED = 1 << 20
 """Relocations that are looked at for the paths."""
 RESUMED = b"`async fn` resumed"
@@ -63,7 +64,7 @@ class Locations:
     def at(self, vaddr: int) -> Location | None:
         """The location that lies at a vaddr; None where the bytes cannot be one."""
         if vaddr not in self._known:
-            if len(self._known) >= KEPT:
+            if len(self._known) >= CACHE_LIMIT:
                 self._known.clear()
             try:
                 self._known[vaddr] = self._read(vaddr)
@@ -157,7 +158,7 @@ class Locations:
         if callee < 0:
             callee = self.pointer_or_none(-callee)
         if callee not in self._resumed:
-            if len(self._resumed) >= KEPT:
+            if len(self._resumed) >= CACHE_LIMIT:
                 self._resumed.clear()
             self._resumed[callee] = self._panics_resumed(callee)
         return self._resumed[callee]

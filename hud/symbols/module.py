@@ -1,8 +1,8 @@
-"""One mapped file of the target: what calls are at an address of it, and what it offers.
+"""Finds the calls at an address of one mapped file, and what else its symbols say.
 
-Terms: *main* is the file that is mapped, *debug* a separate file with its debug information (the
-same addresses); *split* files hold what the compiler left out of both (hud.symbols.dwarf.split).
-Addresses are vaddrs of the file, without the bias it is loaded with.
+Beside the file that is mapped there may be a separate file with its debug information (the same
+addresses), and .dwo and .dwp files with what the compiler left out of both
+(`hud.symbols.dwarf.split`). Addresses are vaddrs of the file, without the bias it is loaded with.
 """
 
 from __future__ import annotations

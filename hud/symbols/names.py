@@ -1,22 +1,19 @@
 """Makes the frames that people read: a readable name, and whose code it is.
 
-Terms: the *origin* is whose code a frame is; a *place* is what a source path says about it; the
-*crate* of a name is the one its path begins with, of ``<T as Trait>`` the one that can hold the
-impl.
-
 Names. Hashes, disambiguators and the generics of functions go (the raw symbol keeps them), so that
 all instances of one function have one name. ``<T as Trait>::method`` stays; an inherent impl is
 ``T::method``. Closures are ``{closure}``. The symbol of an async fn's body is that of a closure.
-DWARF tells them apart, by the function's own name (``{async_fn#0}``, ``{async_block#0}``): then it
+DWARF distinguishes them by the function's own name (``{async_fn#0}``, ``{async_block#0}``): then it
 is ``handler::{async fn}``. Without it the machine code may (`hud.symbols.coroutines`), though not
 an async fn from an async block: then it is ``handler::{async}``, unless it stands below a closure.
 
-Origins. The crate in the name decides, for a line may come from a macro of another crate; the path
-tells its version and whether a crate is the user's, and decides alone where the name has no crate.
-Without debug info a crate is a dependency if a panic location in the binary names it (see
+Origins. The crate in the name decides (the one its path begins with; of ``<T as Trait>`` the one
+that can hold the impl), for a line may come from a macro of another crate; the path says its
+version and whether a crate is the user's, and decides alone where the name has no crate. Without
+debug info a crate is a dependency if a panic location in the binary names it (see
 `hud.symbols.panics`), or if it is widely used. Of the others those are the user's that belong to
 the program's home (see `hud.symbols.home`): all of them where that is not known. The crate of
-``main`` and its family are the user's even where they came from a registry. Generic code is its
+``main`` and its relatives are the user's even where they came from a registry. Generic code is its
 crate's, whatever it was instantiated for.
 """
 
@@ -81,8 +78,8 @@ _C_MODULE = re.compile(
 )
 
 
-class Place(NamedTuple):
-    """What a source path says; ``crate`` is as in Rust paths, ``version`` may be empty."""
+class Owner(NamedTuple):
+    """Whose code it is; ``crate`` is as in Rust paths, ``version`` may be empty."""
 
     origin: Origin
     crate: str = ""
@@ -90,7 +87,7 @@ class Place(NamedTuple):
 
 
 _PACKAGE = r"(?P<name>[A-Za-z][\w-]*?)-(?P<version>\d+\.\d+\.\d+[\w.+-]*)"
-_PLACES: tuple[tuple[Origin, re.Pattern[str]], ...] = (
+_OWNERS: tuple[tuple[Origin, re.Pattern[str]], ...] = (
     (Origin.DEPENDENCY, re.compile(rf"/registry/src/[^/]+/{_PACKAGE}/")),
     (
         Origin.DEPENDENCY,
@@ -108,11 +105,11 @@ _PLACES: tuple[tuple[Origin, re.Pattern[str]], ...] = (
 
 
 @lru_cache(maxsize=4096)
-def place_of(path: str) -> Place | None:
+def owner_of(path: str) -> Owner | None:
     """Whose file this is; None without a path."""
     if not path:
         return None
-    for origin, pattern in _PLACES:
+    for origin, pattern in _OWNERS:
         match = pattern.search(path)
         if match is None:
             continue
@@ -121,8 +118,8 @@ def place_of(path: str) -> Place | None:
         crate = name.replace("-", "_")
         if origin is Origin.DEPENDENCY and crate in RUNTIME_CRATES:
             origin = Origin.RUNTIME
-        return Place(origin, crate, found.get("version") or "")
-    return Place(Origin.C if path.endswith(_C_SOURCE) else Origin.USER)
+        return Owner(origin, crate, found.get("version") or "")
+    return Owner(Origin.C if path.endswith(_C_SOURCE) else Origin.USER)
 
 
 # --------------------------------------------------------------------------- names
@@ -133,7 +130,7 @@ _ASYNC = re.compile(
     r"\{(async_fn|async_block|async_closure|async|gen_block|gen_fn)(?:_env)?(?:#\d+)?\}"
 )
 ASYNC = "{async}"
-"""The own name of an async fn's or block's body where nothing tells which of the two it is."""
+"""The own name of an async fn's or block's body where nothing shows which of the two it is."""
 BLOCK = "{async block}"
 _FIRST = re.compile(r"<*([A-Za-z_]\w*)::", re.ASCII)
 _TYPE_PREFIX = re.compile(r"^(?:&(?:'\w+ )?|\*|\[|\(|mut |const |dyn |for<[^>]*> )*")
@@ -244,17 +241,17 @@ def _first_crate(path: str) -> str:
 # --------------------------------------------------------------------------- origins
 
 
-def _crate_place(crate: str, crates: Mapping[str, str], home: Home, name: str) -> Place:
+def _owner_by_name(crate: str, crates: Mapping[str, str], home: Home, name: str) -> Owner:
     """What is known of a crate by its name; ``name`` is that of one of its functions."""
     if crate in STD_CRATES or (crate in STD_PARTS and crate not in crates):
-        return Place(Origin.STD, crate)
+        return Owner(Origin.STD, crate)
     if crate in RUNTIME_CRATES:
         origin = Origin.RUNTIME
     elif crate in crates or crate in WIDELY_USED:
         origin = Origin.USER if home.owns(crate) else Origin.DEPENDENCY
     else:
         origin = Origin.USER if home.holds(crate, _module_in(name, crate)) else Origin.DEPENDENCY
-    return Place(origin, crate, crates.get(crate, ""))
+    return Owner(origin, crate, crates.get(crate, ""))
 
 
 def _module_in(name: str, crate: str) -> str:
@@ -263,23 +260,23 @@ def _module_in(name: str, crate: str) -> str:
     return found[1] if found else ""
 
 
-def adopted(place: Place, home: Home) -> Place:
+def adopted(owner: Owner, home: Home) -> Owner:
     """The user's if it is the home's own, wherever it was compiled."""
-    if place.origin is Origin.DEPENDENCY and home.owns(place.crate):
-        return place._replace(origin=Origin.USER)
-    return place
+    if owner.origin is Origin.DEPENDENCY and home.owns(owner.crate):
+        return owner._replace(origin=Origin.USER)
+    return owner
 
 
-def place_in(path: str, home: Home) -> Place | None:
+def owner_in(path: str, home: Home) -> Owner | None:
     """Whose file this is in a program with this home; None without a path."""
-    place = place_of(path)
-    return None if place is None else adopted(place, home)
+    owner = owner_of(path)
+    return None if owner is None else adopted(owner, home)
 
 
 def is_users(path: str, home: Home = NO_HOME) -> bool:
     """Is it a file of the user's?"""
-    place = place_in(path, home)
-    return place is not None and place.origin is Origin.USER
+    owner = owner_in(path, home)
+    return owner is not None and owner.origin is Origin.USER
 
 
 _PREFERENCE = (Origin.USER, Origin.DEPENDENCY, Origin.RUNTIME, Origin.STD)
@@ -302,38 +299,38 @@ def whose(
     rust: bool,
     home: Home = NO_HOME,
     implementor: str = "",
-) -> Place:
-    """The origin of a frame with a readable name.
+) -> Owner:
+    """The owner of a frame with a readable name.
 
     ``rust``: the name was a Rust symbol's; ``implementor``: the crate that its code is in for sure.
     """
-    place = place_in(path, home)
+    owner = owner_in(path, home)
     if not rust:
-        return _whose_c(name, place, path, module, crates)
+        return _whose_c(name, owner, path, module, crates)
     known = (implementor,) if implementor else crates_of(name)
     if not known:
-        return place or Place(Origin.UNKNOWN)
-    by_name = [_crate_place(crate, crates, home, name) for crate in known]
-    if place is not None and place.crate:
+        return owner or Owner(Origin.UNKNOWN)
+    by_name = [_owner_by_name(crate, crates, home, name) for crate in known]
+    if owner is not None and owner.crate:
         for one in by_name:
-            if _same_crate(one.crate, place.crate):
-                return place
+            if _same_crate(one.crate, owner.crate):
+                return owner
     best = min(by_name, key=lambda one: _PREFERENCE.index(one.origin))
     trait = not implementor and (len(known) > 1 or name.startswith("<"))
-    if trait and place is not None and place.origin is not Origin.STD:
-        return best if place.origin is Origin.USER and best.origin is Origin.USER else place
+    if trait and owner is not None and owner.origin is not Origin.STD:
+        return best if owner.origin is Origin.USER and best.origin is Origin.USER else owner
     return best
 
 
 def _whose_c(
-    name: str, place: Place | None, path: str, module: str, crates: Mapping[str, str]
-) -> Place:
+    name: str, owner: Owner | None, path: str, module: str, crates: Mapping[str, str]
+) -> Owner:
     if name.startswith(("__rust_", "rust_", "__rdl_", "__rg_")):
-        return Place(Origin.STD, "std")
-    if place is not None and place.crate and (place.crate in crates or _CARGO_PATH.search(path)):
-        return place
+        return Owner(Origin.STD, "std")
+    if owner is not None and owner.crate and (owner.crate in crates or _CARGO_PATH.search(path)):
+        return owner
     named = name or _C_MODULE.search(module)
-    return Place(Origin.C) if named else Place(Origin.UNKNOWN)
+    return Owner(Origin.C) if named else Owner(Origin.UNKNOWN)
 
 
 # --------------------------------------------------------------------------- frames
@@ -382,9 +379,9 @@ def _frame(module: str, vaddr: int, raw: RawFrame, crates: Mapping[str, str], ho
         if "::" not in function:  # glibc's assembler sources and inlined calls have no symbol
             function = known_as(function, library=bool(_C_MODULE.search(module)))
     own = code_crate(raw.name_raw, demangled) if demangled is not None else ""
-    place = whose(function, raw.file, module, crates, rust=rust, home=home, implementor=own)
-    crate = f"{place.crate} {place.version}" if place.version else place.crate
-    elsewhere = place.origin is Origin.USER and _is_foreign(raw.file, home)
+    owner = whose(function, raw.file, module, crates, rust=rust, home=home, implementor=own)
+    crate = f"{owner.crate} {owner.version}" if owner.version else owner.crate
+    elsewhere = owner.origin is Origin.USER and _is_foreign(raw.file, home)
     return Frame(
         address=0,
         function=function,
@@ -393,7 +390,7 @@ def _frame(module: str, vaddr: int, raw: RawFrame, crates: Mapping[str, str], ho
         line=0 if elsewhere else raw.line,
         module=module,
         offset=vaddr,
-        origin=place.origin,
+        origin=owner.origin,
         crate=crate,
         inlined=raw.inlined,
     )

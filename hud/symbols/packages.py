@@ -1,8 +1,8 @@
-"""What those who built a file wrote into it about its crates and about its package.
+"""Reads what the builders of a file wrote into it about its crates and its package.
 
-Terms: the *list* is cargo-auditable's section ``.dep-v0``: zlib over JSON, one row for each crate;
-it stays where paths are trimmed and symbols stripped, and has crates without a panic location. The
-*package note* is what distributions have their linkers add: JSON with the package's name.
+cargo-auditable's section ``.dep-v0`` lists the crates: zlib over JSON, one row for each; it stays
+where paths are trimmed and symbols stripped, and has crates without a panic location. Distributions
+have their linkers add a package note: JSON with the package's name.
 
 Sources: cargo-auditable's PARSING.md; systemd's "Package Metadata for Executable Files".
 """

@@ -1,10 +1,10 @@
-"""Which crates, in which versions, a binary was built from: its panic locations name the files.
+"""Finds the crates and versions a binary was built from by the paths of its panic locations.
 
-Terms: a *panic location* is a ``core::panic::Location``; its path lies in read-only data, without
-an end mark, next to others. Cargo's paths are ``.../registry/src/<index>/<crate>-<version>/...``,
-``.../git/checkouts/<repository>-<hash>/<commit>/...`` and ``vendor/<crate>/...``; a remapped
-prefix leaves ``<crate>-<version>/src/...``. A stripped binary keeps them all. A crate without a
-panic location in the binary is not found.
+The path of a ``core::panic::Location`` lies in read-only data, without an end mark, next to others.
+Cargo's paths are ``.../registry/src/<index>/<crate>-<version>/...``,
+``.../git/checkouts/<repository>-<hash>/<commit>/...`` and ``vendor/<crate>/...``; a remapped prefix
+leaves ``<crate>-<version>/src/...``. A stripped binary keeps them all. A crate without a panic
+location in the binary is not found.
 """
 
 from __future__ import annotations

@@ -1,14 +1,12 @@
-"""Where an address of a function with a symbol is in the source, without debug info.
+"""Finds where an address of a function with a symbol is in the source, without debug info.
 
-Terms: see `hud.symbols.bodies`, `hud.symbols.definitions` and `hud.symbols.sources`.
-
-What is told, best first: the line of a reference after or before the address (`Precision.NEAR`);
+The answer is, best first: the line of a reference after or before the address (`Precision.NEAR`);
 where the async fn or block is declared that it is in (`Precision.DEFINITION`); the file
-(`Precision.FILE`). A reference counts only if its file fits the symbol's module path, and if it is
-not above the definition.
+(`Precision.FILE`). A reference counts only if its file fits the symbol's module path
+(`hud.symbols.sources`), and if it is not above the definition.
 
 A function of somebody else's may have the user's code inlined: generic code is compiled where it is
-used, a task's body into the poll of it. Then a frame of the user's own is told inside of it.
+used, a task's body into the poll of it. Then it gets a frame of the user's own inside of it.
 
 Measured against debug info: see tools/benchmarks/where.py.
 """
@@ -25,7 +23,7 @@ from hud.symbols.definitions import Definitions
 from hud.symbols.demangle import demangle
 from hud.symbols.home import NO_HOME
 from hud.symbols.inferred import short_path
-from hud.symbols.names import is_closure, is_users, place_in
+from hud.symbols.names import is_closure, is_users, owner_in
 from hud.symbols.sources import ModulePath, Sources, module_path
 
 if TYPE_CHECKING:
@@ -37,9 +35,9 @@ if TYPE_CHECKING:
     from hud.symbols.locations import Location, Locations
     from hud.symbols.references import Reference, References
 
-KEPT = 1 << 12
+CACHE_LIMIT = 1 << 12
 """Functions whose code stays decoded."""
-KEPT_INSTRUCTIONS = 1 << 21
+CACHED_INSTRUCTIONS = 1 << 21
 
 
 class Places:
@@ -61,10 +59,10 @@ class Places:
         self._definitions = Definitions(coroutines, self._is_users)
         self._sources: Sources | None = None
         self._functions: dict[int, Body | None] = {}
-        self._kept = 0
+        self._cached = 0
 
     def placed(self, frame: Frame, vaddr: int, symbol: tuple[str, int, int]) -> tuple[Frame, ...]:
-        """A frame that was told by its symbol (raw name, start, size) alone, with its place, and
+        """A frame that was named by its symbol (raw name, start, size) alone, with its place, and
         inside of it the user's, if there is one.
         """
         name, start, size = symbol
@@ -81,9 +79,9 @@ class Places:
         return (frame,) if inner is None else (inner, frame)
 
     def _own(self, frame: Frame, vaddr: int, found: Body | None, where: ModulePath | None) -> Frame:
-        told = found.told(vaddr) if found is not None else None
-        if told is not None:
-            location, precision = told
+        located = found.locate(vaddr) if found is not None else None
+        if located is not None:
+            location, precision = located
             return replace(frame, file=location.path, line=location.line, precision=precision)
         path = self._known().file_of(where) if where is not None else ""
         named = {one.location.path for one in found.own} if found is not None else set()
@@ -100,12 +98,12 @@ class Places:
         return symbol is not None and _module(symbol[0]) == _module(name) != ""
 
     def _inlined(self, frame: Frame, vaddr: int, found: Body) -> Frame | None:
-        told = found.told(vaddr)
-        if told is None:
+        located = found.locate(vaddr)
+        if located is None:
             return None
-        location, precision = told
+        location, precision = located
         namer = found.definition.location if found.definition else location
-        owner = place_in(namer.path, self._home)
+        owner = owner_in(namer.path, self._home)
         assert owner is not None
         return Frame(
             address=0,
@@ -129,12 +127,12 @@ class Places:
         self, start: int, size: int, where: ModulePath | None, *, may_define: bool
     ) -> Body | None:
         if start not in self._functions:
-            if self._kept > KEPT_INSTRUCTIONS or len(self._functions) > KEPT:
+            if self._cached > CACHED_INSTRUCTIONS or len(self._functions) > CACHE_LIMIT:
                 self._functions.clear()
-                self._kept = 0
+                self._cached = 0
             found = self._read(start, size, where, may_define=may_define)
             self._functions[start] = found
-            self._kept += len(found.code.starts) if found else 0
+            self._cached += len(found.code.starts) if found else 0
         return self._functions[start]
 
     def _read(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hud.model import Frame
 from hud.symbols.facts import Between, Recovered
-from hud.symbols.tailcalls import Place
+from hud.symbols.tailcalls import Address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,8 +28,8 @@ def between(
     outer, pc = modules[caller].elf().vaddr_of(call), modules[inner].elf().vaddr_of(offset)
     if outer is None or pc is None:
         return Between(offset, offset + 1, [])
-    goal = Place(inner, pc)
-    steps = tails.between(Place(caller, outer + 1), goal)
+    goal = Address(inner, pc)
+    steps = tails.between(Address(caller, outer + 1), goal)
     start, size = tails.extent(goal)
     first = offset - (pc - start)
     found = (_recovered(modules[step.module], step) for step in steps)

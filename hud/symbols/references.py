@@ -1,10 +1,9 @@
-"""Where a function refers to panic locations, and how its code leads there.
+"""Finds where a function refers to panic locations, and how its code leads there.
 
-Terms: see `hud.symbols.locations` and `hud.symbols.machine.scan`. A *reference* is one use of a
-location; a *site* of it is where the function's way turns to it: the jump to the cold block that
-panics, else the use itself; a *definition* is a reference of the resumed panic.
+The site of such a use is where control flow turns to it: the jump to the cold block that panics,
+else the use itself. See `hud.symbols.locations` and `hud.symbols.machine.scan`.
 
-A location that is passed to a call tells nothing about its end: most callees panic, but ``spawn``,
+A location that is passed to a call does not say how that ends: most callees panic, but ``spawn``,
 ``sleep`` and whatever else is ``#[track_caller]`` take one and return. A callee does not return if
 there is no RET in it, nor a jump to a function that has one.
 """
@@ -36,7 +35,7 @@ CALLEE_LIMIT = 4096
 """Bytes of a callee that are looked at: what is longer returns."""
 LEAPS = 4
 """Jumps out of a callee into another that are followed."""
-KEPT = 1 << 16
+CACHE_LIMIT = 1 << 16
 
 
 class Reference(NamedTuple):
@@ -189,7 +188,7 @@ class References:
         if callee <= 0 or not leaps:
             return True
         if callee not in self._returning:
-            if len(self._returning) >= KEPT:
+            if len(self._returning) >= CACHE_LIMIT:
                 self._returning.clear()
             self._returning[callee] = True  # one that leads to itself
             self._returning[callee] = self._may_return(callee, leaps)

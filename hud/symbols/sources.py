@@ -1,13 +1,14 @@
-"""Which source file a function of the user's is from, by the module path in its symbol.
+"""Finds the source file of a function of the user's by the module path in its symbol.
 
-Terms: the *root* of a crate is the folder that its modules' files are in (``src``); the *modules*
-of a function are the parts of its path between the crate and its type or its own name. What they
-say is told only where a panic location names that very file.
+A crate's modules have their files in its root folder (``src``); a function's are the parts of its
+path between the crate and its type or its own name. What they say counts only where a panic
+location names that very file.
 
-Of packages that cargo installed the home's are the user's (see `hud.symbols.home`).
+Of packages that cargo installed, those of the program's home are the user's (see
+`hud.symbols.home`).
 
 A crate's first file may have any name, and where a library and a program of one name have both one
-it cannot be told which of them a function is from. A derived impl (``crate::_``) is where its type
+it is not known which of them a function is from. A derived impl (``crate::_``) is where its type
 is.
 
 Measured against debug info in four services and a server: 348 right, 35 wrong, 91 not known; all

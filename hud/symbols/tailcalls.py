@@ -1,15 +1,14 @@
 """Recovers the frames that tail calls removed: from the machine code between two frames of a stack.
 
-Terms: a *pair* is a return address and the pc of the next inner frame; its *callee* is the function
-that the call before the return address names, its *goal* the one that the inner pc is in. Only that
-call can have pushed the return address: the callee was entered, and if it is not the goal, it has
-left by a jump, to the goal or to a function that did the same. A *path* leads from callee to goal
-by such jumps.
+Of each pair of frames, a return address and the pc of the next inner frame, only the call before
+the return address can have pushed that. So the function that it names, the callee, was entered; if
+it is not the one that the inner pc is in, the goal, it has left by a jump, to the goal or to a
+function that did the same. A path leads from callee to goal by such jumps.
 
 Where there is one path, and no function on it is open (`hud.symbols.landings`), each function on it
 was there, and left by the jump that leads on. Else only what all paths have in common is certain -
-the callee always -, and between it and the goal there is a *gap*. Where the callee can leave in no
-way that leads to the goal, something was misread, and nothing is told.
+the callee always -, and between it and the goal there is a gap. Where the callee can leave in no
+way that leads to the goal, something was misread, and nothing is said.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ from itertools import islice, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.errors import FormatError
-from hud.symbols.elf.exports import Wanted
+from hud.symbols.elf.exports import VersionedName
 from hud.symbols.landings import Left
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from hud.symbols.elf.exports import Offered
+    from hud.symbols.elf.exports import Exported
     from hud.symbols.landings import Landings
     from hud.symbols.loaded import Loaded
 
@@ -33,14 +32,14 @@ DEPTH = 4
 MOST_FUNCTIONS = 100
 """Looked at for one pair."""
 MOST_PATHS = 64
-KEPT = 1 << 15
+CACHE_LIMIT = 1 << 15
 VDSO = "[vdso]"
 """The dynamic linker does not look there."""
 COLD = ".cold"
 """In the names of parts (`hud.symbols.unwind.bounds`), as GCC and LLVM have it."""
 
 
-class Place(NamedTuple):
+class Address(NamedTuple):
     """An address: the module's number and a vaddr."""
 
     module: int
@@ -59,9 +58,9 @@ class Step(NamedTuple):
 
 
 class _Found(NamedTuple):
-    paths: list[tuple[Place, ...]]
+    paths: list[tuple[Address, ...]]
     """From the callee to the goal, both included."""
-    jumps: dict[tuple[Place, Place], list[int]]
+    jumps: dict[tuple[Address, Address], list[int]]
     is_closed: bool
     """No path but these, as far as the machine code tells."""
     is_whole: bool
@@ -73,12 +72,12 @@ class TailCalls:
 
     def __init__(self, modules: Mapping[int, Loaded]) -> None:
         self._modules = modules
-        self._known: dict[tuple[Place, Place], tuple[Step, ...]] = {}
-        self._named: dict[Wanted, Place | None] = {}
+        self._known: dict[tuple[Address, Address], tuple[Step, ...]] = {}
+        self._named: dict[VersionedName, Address | None] = {}
         self._count = 0
         """Of the modules that these hold for."""
 
-    def between(self, caller: Place, inner: Place) -> tuple[Step, ...]:
+    def between(self, caller: Address, inner: Address) -> tuple[Step, ...]:
         """The functions between two frames, innermost first.
 
         ``caller``: the return address. ``inner``: the pc, of a caller the byte before its return
@@ -91,22 +90,22 @@ class TailCalls:
         bounds = self._landings(inner.module).function_at(inner.vaddr)
         if bounds is None:
             return ()
-        goal = Place(inner.module, bounds[0])
+        goal = Address(inner.module, bounds[0])
         key = caller, goal
         if key not in self._known:
-            if len(self._known) >= KEPT:
+            if len(self._known) >= CACHE_LIMIT:
                 self._known.clear()
             self._known[key] = self._steps(caller, goal, inner)
         return self._known[key]
 
-    def extent(self, inner: Place) -> tuple[int, int]:
+    def extent(self, inner: Address) -> tuple[int, int]:
         """(start, size) of the code that ``between`` says the same of: a function, or one pc."""
         return self._landings(inner.module).function_at(inner.vaddr) or (inner.vaddr, 1)
 
     def _landings(self, module: int) -> Landings:
         return self._modules[module].landings()
 
-    def _steps(self, caller: Place, goal: Place, inner: Place) -> tuple[Step, ...]:
+    def _steps(self, caller: Address, goal: Address, inner: Address) -> tuple[Step, ...]:
         named = self._landings(caller.module).called(caller.vaddr)
         callee = self._function(caller.module, named)
         if callee is None or self._is_same(callee, goal, inner):
@@ -119,41 +118,41 @@ class TailCalls:
             return ()
         return (Step(callee.module, (), callee.vaddr, gap=True),)
 
-    def _function(self, module: int, to: int | Wanted | None) -> Place | None:
+    def _function(self, module: int, to: int | VersionedName | None) -> Address | None:
         """The function that a way leads to; None = not known for certain."""
         if to is None:
             return None
-        if not isinstance(to, Wanted):
-            return Place(module, to)
+        if not isinstance(to, VersionedName):
+            return Address(module, to)
         if to not in self._named:
-            if len(self._named) >= KEPT:
+            if len(self._named) >= CACHE_LIMIT:
                 self._named.clear()
             self._named[to] = self._find(to)
         return self._named[to]
 
-    def _find(self, wanted: Wanted) -> Place | None:
+    def _find(self, name: VersionedName) -> Address | None:
         found = [
-            (number, offered)
+            (number, exported)
             for number in self._modules
-            if (offered := self._offered(number, wanted)) is not None
+            if (exported := self._exported(number, name)) is not None
         ]
         if len(found) != 1:  # which one of several the dynamic linker takes is not known here
             return None
-        number, offered = found[0]
-        if offered.chooses or not self._landings(number).begins(offered.vaddr):
+        number, exported = found[0]
+        if exported.is_ifunc or not self._landings(number).begins(exported.vaddr):
             return None
-        return Place(number, offered.vaddr)
+        return Address(number, exported.vaddr)
 
-    def _offered(self, number: int, wanted: Wanted) -> Offered | None:
+    def _exported(self, number: int, name: VersionedName) -> Exported | None:
         loaded = self._modules[number]
         if loaded.name == VDSO:
             return None
         try:
-            return loaded.landings().exports.find(wanted)
+            return loaded.landings().exports.find(name)
         except FormatError:  # it cannot be read
             return None
 
-    def _is_same(self, callee: Place, goal: Place, inner: Place) -> bool:
+    def _is_same(self, callee: Address, goal: Address, inner: Address) -> bool:
         """Is the goal the callee, or nothing that a function has jumped to as a tail call?"""
         landings = self._landings(goal.module)
         if callee == goal or landings.returns_from_signal(goal.vaddr):
@@ -169,16 +168,17 @@ class TailCalls:
         return COLD in self._landings(module).name(start)[0]
 
     def _is_in_the_linker(
-        self, named: int | Wanted | None, caller: Place, callee: Place, goal: Place
+        self, named: int | VersionedName | None, caller: Address, callee: Address, goal: Address
     ) -> bool:
         """May the dynamic linker still look for the callee? Then that was not entered."""
-        return isinstance(named, Wanted) and goal.module not in (caller.module, callee.module)
+        modules = caller.module, callee.module
+        return isinstance(named, VersionedName) and goal.module not in modules
 
     # ------------------------------------------------------------------ paths
 
-    def _search(self, callee: Place, goal: Place) -> _Found:
-        jumps: dict[tuple[Place, Place], list[int]] = {}
-        opened: set[Place] = set()
+    def _search(self, callee: Address, goal: Address) -> _Found:
+        jumps: dict[tuple[Address, Address], list[int]] = {}
+        opened: set[Address] = set()
         seen, frontier = {callee}, [callee]
         is_cut = False
         for _ in range(DEPTH):
@@ -205,43 +205,43 @@ class TailCalls:
         is_closed = not is_cut and opened.isdisjoint(one for path in paths for one in path)
         return _Found(paths, jumps, is_closed, not (opened or is_cut or frontier))
 
-    def _left(self, function: Place) -> Left:
+    def _left(self, function: Address) -> Left:
         landings = self._landings(function.module)
         bounds = landings.function_at(function.vaddr)
         return landings.left(*bounds) if bounds is not None else Left((), is_open=True)
 
-    def _exits(self, function: Place, left: Left) -> Iterator[tuple[int, Place | None]]:
+    def _exits(self, function: Address, left: Left) -> Iterator[tuple[int, Address | None]]:
         for at, to in left.exits:
             found = self._function(function.module, to)
             if found != function:
                 yield at, found
 
 
-def _onward(jumps: Iterable[tuple[Place, Place]]) -> dict[Place, list[Place]]:
-    found: dict[Place, list[Place]] = {}
+def _onward(jumps: Iterable[tuple[Address, Address]]) -> dict[Address, list[Address]]:
+    found: dict[Address, list[Address]] = {}
     for function, to in jumps:
         found.setdefault(function, []).append(to)
     return found
 
 
-def _distances(goal: Place, jumps: Iterable[tuple[Place, Place]]) -> dict[Place, int]:
+def _distances(goal: Address, jumps: Iterable[tuple[Address, Address]]) -> dict[Address, int]:
     """How many jumps each function is away from the goal; those that are near enough for a path."""
     back = _onward((to, function) for function, to in jumps)
     found = {goal: 0}
     frontier = [goal]
     for distance in range(1, DEPTH + 1):
-        before = (one for place in frontier for one in back.get(place, ()) if one not in found)
+        before = (one for to in frontier for one in back.get(to, ()) if one not in found)
         frontier = list(dict.fromkeys(before))
         found.update(dict.fromkeys(frontier, distance))
     return found
 
 
 def _paths(
-    path: tuple[Place, ...],
-    goal: Place,
-    onward: Mapping[Place, Sequence[Place]],
-    near: Mapping[Place, int],
-) -> Iterator[tuple[Place, ...]]:
+    path: tuple[Address, ...],
+    goal: Address,
+    onward: Mapping[Address, Sequence[Address]],
+    near: Mapping[Address, int],
+) -> Iterator[tuple[Address, ...]]:
     """The ways on to the goal, which come to no function twice."""
     if path[-1] == goal:
         yield path

@@ -30,7 +30,7 @@ from hud.symbols.inferred import Inferred
 from hud.symbols.loaded import Loaded
 from hud.symbols.machine.scan import SCANS
 from hud.symbols.module import Module
-from hud.symbols.names import place_of
+from hud.symbols.names import owner_of
 from hud.symbols.unwind.bounds import Bounds
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def _truths(binary: Path, calls: list[Call]) -> list[list[Truth]]:
 
 
 def _is_users(one: dict[str, Any]) -> bool:
-    owner = place_of(one["FileName"])
+    owner = owner_of(one["FileName"])
     return one["FileName"].endswith(".rs") and owner is not None and owner.origin is Origin.USER
 
 

@@ -1,7 +1,7 @@
 """Demangles the older symbol names of Rust: ``_ZN3foo3bar17h0123456789abcdefE``.
 
-Terms: the *hash* is the last element, ``h`` and 16 hexadecimal digits; without it the name is C++.
-Source: rustc's ``rustc_symbol_mangling::legacy`` (its ``sanitize`` lists the escapes).
+The last element is a hash, ``h`` and 16 hexadecimal digits; without it the name is C++. Source:
+rustc's ``rustc_symbol_mangling::legacy`` (its ``sanitize`` lists the escapes).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Decodes .debug_abbrev tables and prepares, per abbreviation, how to step over its entries.
 
-Terms: an *abbreviation* is the shape shared by many entries (DIEs): tag, has-children, attributes
-with forms. Tables with the sizes of whole entries make passing an uninteresting entry one addition.
+Many entries (DIEs) share one abbreviation. Tables with the sizes of whole entries make passing an
+uninteresting entry one addition.
 """
 
 from __future__ import annotations

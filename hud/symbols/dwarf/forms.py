@@ -1,7 +1,7 @@
 """Reads attribute values by their form, and knows how to step over each form.
 
-Terms: a *step* is how to pass one value: a count of bytes, or one of the negative codes below
-where the bytes themselves say how long it is. Source: DWARF 5, section 7.5.6.
+The step over a value is a count of bytes, or one of the negative codes below where the bytes
+themselves say how long it is. Source: DWARF 5, section 7.5.6.
 
 Positions only grow, so none is ever negative, and reading one byte past the end is an IndexError:
 ``hud.symbols.dwarf.reader`` turns it into FormatError.

@@ -1,8 +1,4 @@
-"""Walks the entries of a unit: which functions it has, which calls are inlined at an address.
-
-Terms: the *chain* of an address is the entry of its function followed by the entries of the calls
-inlined there, outermost first.
-"""
+"""Finds the functions of a unit, and the calls that are inlined at an address."""
 
 from __future__ import annotations
 
@@ -103,7 +99,8 @@ def _scan(
 
 
 def chain_at(units: Units, unit: Unit, function: int, vaddr: int) -> list[Entry]:
-    """The chain of an address inside the function whose entry is at an offset."""
+    """The entries of the function at an offset and of the calls inlined at an address in it,
+    outermost first."""
     top = units.entry(unit, function)
     chain = [top]
     if not top.abbrev.children:

@@ -1,7 +1,7 @@
 """Finds the source line of an address in a line program.
 
-Terms: a *row* says where a line begins; a *sequence* is a run of rows in address order, ended by
-an explicit end. Sources: DWARF 4 and 5, section 6.2.
+A sequence of a line program is a run of rows in address order, ended by an explicit end. Sources:
+DWARF 4 and 5, section 6.2.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SEARCHES = 24
 """How often a program is searched for one function before all its sequences are found."""
 MAX_BEFORE = 24
 """Bytes of the opcodes that come before a sequence's first address: file, column, flags."""
-KEPT_ROWS = 1 << 14
+CACHED_ROWS = 1 << 14
 """Rows that stay decoded per line program."""
 MAX_OVERLAP = 8
 """How many sequences that start closer to an address are passed by to find one that covers it."""
@@ -79,7 +79,7 @@ class LineTable:
         self._searches = SEARCHES
         self._starts: array[int] | None = None
         self._begins = self._ends = array("Q")
-        self._rows: Lru[Rows] = Lru(KEPT_ROWS, lambda rows: len(rows.addresses) + 16)
+        self._rows: Lru[Rows] = Lru(CACHED_ROWS, lambda rows: len(rows.addresses) + 16)
 
     @property
     def weight(self) -> int:

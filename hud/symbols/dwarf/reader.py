@@ -18,7 +18,7 @@ from hud.symbols.dwarf.functions import chain_at, index_functions, names_of, own
 from hud.symbols.dwarf.lines import LineTable, read_lines
 from hud.symbols.dwarf.ranges import Budget, Range, ranges_of
 from hud.symbols.dwarf.rows import Opcodes
-from hud.symbols.dwarf.split import Home, Splits
+from hud.symbols.dwarf.split import FullUnit, Splits
 from hud.symbols.dwarf.units import Units
 
 if TYPE_CHECKING:
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from hud.symbols.dwarf.units import Entry, Unit
     from hud.symbols.elf.file import ElfFile
 
-KEPT_BYTES = 24 << 20
+CACHED_BYTES = 24 << 20
 """Line tables that stay decoded, roughly."""
-KEPT_FUNCTIONS = 1 << 20
+CACHED_FUNCTIONS = 1 << 20
 """Function ranges that stay decoded."""
-KEPT_NAMES = 1 << 14
+CACHED_NAMES = 1 << 14
 MAX_ROOT_WORK = 1 << 22
 """Range list entries read to find the units that .debug_aranges leaves out."""
 
@@ -40,7 +40,7 @@ _DAMAGE = (IndexError, OverflowError)
 
 
 class RawFrame(NamedTuple):
-    """One logical call as the file tells it; names are not demangled."""
+    """One logical call as the file has it; names are not demangled."""
 
     name_raw: str
     """Linkage name; empty if there is none."""
@@ -67,9 +67,9 @@ class Dwarf:
         self.is_code = _membership(code)
         self._aranges: RangeMap | None = None
         self._roots: RangeMap | None = None
-        self._functions: Lru[RangeMap] = Lru(KEPT_FUNCTIONS, lambda found: len(found) + 64)
-        self._lines: Lru[LineTable] = Lru(KEPT_BYTES, lambda table: table.weight)
-        self._names: Lru[tuple[str, str]] = Lru(KEPT_NAMES)
+        self._functions: Lru[RangeMap] = Lru(CACHED_FUNCTIONS, lambda found: len(found) + 64)
+        self._lines: Lru[LineTable] = Lru(CACHED_BYTES, lambda table: table.weight)
+        self._names: Lru[tuple[str, str]] = Lru(CACHED_NAMES)
 
     @property
     def notes(self) -> list[str]:
@@ -115,10 +115,10 @@ class Dwarf:
         """
         try:
             for unit in self._units_of(vaddr):
-                home = self._home(unit)
-                found = self._functions_of(unit, home).lookup(vaddr)
+                full = self._full_unit(unit)
+                found = self._functions_of(unit, full).lookup(vaddr)
                 if found is not None:
-                    return own_name(*home, home.units.entry(home.unit, found[2]))
+                    return own_name(*full, full.units.entry(full.unit, found[2]))
         except _DAMAGE as why:
             raise FormatError(f"{self.elf.name}: damaged debug info: {why}") from why
         return ""
@@ -163,8 +163,8 @@ class Dwarf:
 
     def _frames_in(self, unit: Unit, vaddr: int) -> list[RawFrame]:
         units = self.units
-        home = self._home(unit)
-        functions = self._functions_of(unit, home)
+        full = self._full_unit(unit)
+        functions = self._functions_of(unit, full)
         lines = self._line_table(unit)
         found = functions.lookup(vaddr)
         row = self._line_of(lines, vaddr, found[0] if found is not None else 0)
@@ -175,29 +175,29 @@ class Dwarf:
             return [RawFrame("", "", lines.path(units, unit, file), line, False, 0, 0)]
         start, end, function = found
         frames = []
-        chain = chain_at(*home, function, vaddr)
+        chain = chain_at(*full, function, vaddr)
         for entry in reversed(chain):
             path = lines.path(units, unit, file) if line or file else ""
-            names = self._names_of(unit, home, entry)
+            names = self._names_of(unit, full, entry)
             inlined = entry is not chain[0]
             frames.append(RawFrame(*names, path, line, inlined, start, end - start))
             file, line = entry.number(dw.DW_AT_CALL_FILE), entry.number(dw.DW_AT_CALL_LINE)
         return frames
 
-    def _home(self, unit: Unit) -> Home:
+    def _full_unit(self, unit: Unit) -> FullUnit:
         try:
-            return self.splits.home(unit)
+            return self.splits.full_unit(unit)
         except (FormatError, *_DAMAGE) as why:
             self.units.note(f"split debug info is damaged: {why}")
-            return Home(self.units, unit)
+            return FullUnit(self.units, unit)
 
-    def _functions_of(self, unit: Unit, home: Home) -> RangeMap:
-        key = unit.offset << 1 | (home.units is not self.units)
-        return self._functions.get(key, lambda: self._index(home))
+    def _functions_of(self, unit: Unit, full: FullUnit) -> RangeMap:
+        key = unit.offset << 1 | (full.units is not self.units)
+        return self._functions.get(key, lambda: self._index(full))
 
-    def _index(self, home: Home) -> RangeMap:
-        functions = index_functions(*home, self.is_code)
-        home.units.elf.release()
+    def _index(self, full: FullUnit) -> RangeMap:
+        functions = index_functions(*full, self.is_code)
+        full.units.elf.release()
         self.elf.release()
         return functions
 
@@ -220,14 +220,14 @@ class Dwarf:
             self.units.note(f"a line table of the debug info is damaged: {why}")
             return None
 
-    def _names_of(self, unit: Unit, home: Home, entry: Entry) -> tuple[str, str]:
+    def _names_of(self, unit: Unit, full: FullUnit, entry: Entry) -> tuple[str, str]:
         origin = None
         if dw.DW_AT_LINKAGE_NAME not in entry.values:
-            origin = home.units.reference(home.unit, entry, dw.DW_AT_ABSTRACT_ORIGIN)
+            origin = full.units.reference(full.unit, entry, dw.DW_AT_ABSTRACT_ORIGIN)
         key = entry.offset if origin is None else origin
-        if home.units is not self.units:
+        if full.units is not self.units:
             key |= (unit.offset + 1) << 64
-        return self._names.get(key, lambda: names_of(*home, entry))
+        return self._names.get(key, lambda: names_of(*full, entry))
 
 
 _NO_LINES = LineTable(b"", 5, [], [], Opcodes(b"", 1, [], []), 0, lambda _: False)

@@ -1,6 +1,6 @@
 """Runs the opcodes of one sequence of a line program.
 
-Terms: see `hud.symbols.dwarf.lines`. Sources: DWARF 4 and 5, section 6.2.5.
+Sources: DWARF 4 and 5, section 6.2.5.
 """
 
 from __future__ import annotations

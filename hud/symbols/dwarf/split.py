@@ -1,10 +1,10 @@
 """Finds the entries that a compiler left out of the program: split units in .dwo and .dwp files.
 
-Terms: a *skeleton* is the unit that stayed in the program, with its line table and addresses; its
-*split unit*, under the same 64-bit number, has the entries, alone in a .dwo file (an *object*) or
-with many others in a .dwp file (a *package*), which has an index of its *contributions*: the piece
-of each section that belongs to one unit. Sources: DWARF 5, sections 3.1.3, 7.3.2 and 7.3.5; for
-version 4 the GNU extension (gcc.gnu.org/wiki/DebugFission, DebugFissionDWP).
+The skeleton unit stayed in the program, with its line table and addresses. The split unit, under
+the same 64-bit number, has the entries, alone in a .dwo file (here an object) or with many others
+in a .dwp file (a package), whose index gives the unit's contribution to each section: the piece
+that belongs to it. Sources: DWARF 5, sections 3.1.3, 7.3.2 and 7.3.5; for version 4 the GNU
+extension (gcc.gnu.org/wiki/DebugFission, DebugFissionDWP).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MAX_PACKAGES = 4
 MAX_UNITS = 4_096
 """Units of one object; link-time optimisation puts those of a whole program in one."""
 MAX_COLUMNS = 32
-KEPT_UNITS = 256
+CACHED_UNITS = 256
 MAX_NAME = 4_096
 """Bytes of an object's path: PATH_MAX."""
 
@@ -44,17 +44,19 @@ _COLUMNS = {
     dw.DW_SECT_RNGLISTS: ".debug_rnglists",
 }
 
-Cuts = dict[str, tuple[int, int]]
-"""Contributions: section -> (offset, size)."""
+Contributions = dict[str, tuple[int, int]]
+"""Section -> (offset, size) of what belongs to one unit."""
 
 
 class SplitUnits(Units):
     """The units of an object, or one of a package, with what their skeleton keeps."""
 
-    def __init__(self, file: ElfFile, main: Units, skeleton: Unit, cuts: Cuts) -> None:
+    def __init__(
+        self, file: ElfFile, main: Units, skeleton: Unit, contributions: Contributions
+    ) -> None:
         self._main = main
         self._skeleton = skeleton
-        self._cuts = cuts
+        self._contributions = contributions
         self._views: dict[str, memoryview] = {}
         super().__init__(file)
         self.notes = main.notes
@@ -65,8 +67,8 @@ class SplitUnits(Units):
         view = self._views.get(name)
         if view is None:
             view = self.elf.section_data(name + ".dwo")
-            if name in self._cuts:
-                start, size = self._cuts[name]
+            if name in self._contributions:
+                start, size = self._contributions[name]
                 view = view[start : start + size]
             self._views[name] = view
         return view
@@ -102,7 +104,7 @@ class _Package:
         self._columns = [fixed(self._index, self._table_at + 4 * n, 4) for n in range(columns)]
         self._is_gnu = version == 2
 
-    def cuts(self, dwo_id: int) -> Cuts | None:
+    def contributions(self, dwo_id: int) -> Contributions | None:
         """The contributions of a unit; None if it is not in the package."""
         mask = self._slots - 1
         slot, step = dwo_id & mask, dwo_id >> 32 & mask | 1
@@ -115,20 +117,21 @@ class _Package:
             slot = slot + step & mask
         return None
 
-    def _row(self, row: int) -> Cuts:
-        cuts = {}
+    def _row(self, row: int) -> Contributions:
+        contributions = {}
         width = 4 * len(self._columns)
         for number, kind in enumerate(self._columns):
             name = _COLUMNS.get(kind)
             if name is None or (self._is_gnu and kind == dw.DW_SECT_RNGLISTS):
                 continue
             at = self._table_at + width * row + 4 * number
-            cuts[name] = fixed(self._index, at, 4), fixed(self._index, at + width * self._units, 4)
-        return cuts
+            size = fixed(self._index, at + width * self._units, 4)
+            contributions[name] = fixed(self._index, at, 4), size
+        return contributions
 
 
-class Home(NamedTuple):
-    """Where the entries of a unit are."""
+class FullUnit(NamedTuple):
+    """Where the entries of a unit are: the split unit, or the unit itself."""
 
     units: Units
     unit: Unit
@@ -142,7 +145,7 @@ class Splits:
         self._packages: list[_Package] = []
         self._objects: dict[int, ElfFile] = {}
         self._count = 0
-        self._found: dict[int, Home] = {}
+        self._found: dict[int, FullUnit] = {}
         self._wanted: dict[str, None] = {}
 
     def add(self, file: ElfFile) -> None:
@@ -162,15 +165,15 @@ class Splits:
         for dwo_id in found:
             self._objects.setdefault(dwo_id, file)
 
-    def home(self, skeleton: Unit) -> Home:
+    def full_unit(self, skeleton: Unit) -> FullUnit:
         """Where the entries of a unit are: in itself where its file is not there (yet)."""
         if not skeleton.dwo_id or not skeleton.dwo_name:
-            return Home(self._main, skeleton)
+            return FullUnit(self._main, skeleton)
         found = self._found.get(skeleton.offset) or self._find(skeleton)
         if found is None:
             self._want(join(skeleton.comp_dir, skeleton.dwo_name))
-            return Home(self._main, skeleton)
-        if len(self._found) >= KEPT_UNITS:
+            return FullUnit(self._main, skeleton)
+        if len(self._found) >= CACHED_UNITS:
             self._found.clear()
         self._found[skeleton.offset] = found
         return found
@@ -185,20 +188,20 @@ class Splits:
         self._wanted.clear()
         return wanted
 
-    def _find(self, skeleton: Unit) -> Home | None:
+    def _find(self, skeleton: Unit) -> FullUnit | None:
         for package in self._packages:
-            cuts = package.cuts(skeleton.dwo_id)
-            if cuts is not None:
-                home = self._look(package.file, skeleton, cuts)
-                if home is not None:
-                    return home
+            contributions = package.contributions(skeleton.dwo_id)
+            if contributions is not None:
+                full = self._look(package.file, skeleton, contributions)
+                if full is not None:
+                    return full
         file = self._objects.get(skeleton.dwo_id)
         return self._look(file, skeleton, {}) if file is not None else None
 
-    def _look(self, file: ElfFile, skeleton: Unit, cuts: Cuts) -> Home | None:
-        units = SplitUnits(file, self._main, skeleton, cuts)
+    def _look(self, file: ElfFile, skeleton: Unit, contributions: Contributions) -> FullUnit | None:
+        units = SplitUnits(file, self._main, skeleton, contributions)
         for offset in units.offsets()[:MAX_UNITS]:
             unit = units.at(offset)
             if unit.dwo_id == skeleton.dwo_id:
-                return Home(units, unit)
+                return FullUnit(units, unit)
         return None

@@ -1,7 +1,6 @@
 """Finds the units of .debug_info and reads the attributes of single entries.
 
-Terms: a *unit* is one compilation's share of .debug_info; its *root* is its first entry; an
-*entry* (DIE) is named by its offset in .debug_info. Source: DWARF 5, sections 7.5.1 and 7.26.
+An entry (DIE) is named by its offset in .debug_info. Source: DWARF 5, sections 7.5.1 and 7.26.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 MAX_UNITS = 1 << 22
 MAX_ABBREV_TABLES = 128
-MAX_KEPT_UNITS = 512
+MAX_CACHED_UNITS = 512
 
 _STRX = frozenset(
     {
@@ -120,7 +119,7 @@ class Units:
         self.abbrev = self.section(".debug_abbrev")
         self.notes: list[str] = []
         self._tables: Lru[AbbrevTable] = Lru(MAX_ABBREV_TABLES)
-        self._units: Lru[Unit] = Lru(MAX_KEPT_UNITS)
+        self._units: Lru[Unit] = Lru(MAX_CACHED_UNITS)
         self._offsets: list[int] | None = None
 
     def section(self, name: str) -> memoryview:

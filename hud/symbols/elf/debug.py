@@ -1,6 +1,6 @@
-"""Tells what a file with debug information is, and whether it belongs to a module.
+"""Checks what a file with debug information is, and whether it belongs to a module.
 
-Terms: a *build id* is the linker's hash of the program; a *debug link* is the name and CRC-32 of
+The linker's build id, a hash of the program, decides; else the debug link, the name and CRC-32 of
 the separate debug file, which ``objcopy --add-gnu-debuglink`` writes into the program.
 """
 

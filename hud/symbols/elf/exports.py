@@ -1,7 +1,7 @@
-"""What a file offers to others by name, and what it wants of them: names and their versions.
+"""Looks up the functions that a file exports, and reads the versioned names that it imports.
 
-Terms: a *hidden* definition is found only by who asks for its version; where one name has several,
-the *default* one is not hidden. Sources: ELF gABI, "Dynamic Section"; LSB 5.0 Core, 10.7 (symbol
+A hidden definition is found only by who asks for its version; where one name has several, the
+default one is not hidden. Sources: ELF gABI, "Dynamic Section"; LSB 5.0 Core, 10.7 (symbol
 versions); the GNU hash table as binutils and glibc have it (elf/dl-lookup.c).
 """
 
@@ -28,7 +28,7 @@ HIDDEN = 0x8000
 MOST_IN_BUCKET = 4096
 MOST_VERSIONS = 4096
 STRINGS_LIMIT = 64 << 20
-KEPT = 1 << 14
+CACHE_LIMIT = 1 << 14
 
 _HASH_HEAD = struct.Struct("<4I")
 _VERDEF = struct.Struct("<4H3I")
@@ -37,19 +37,19 @@ _VERNEED = struct.Struct("<2H3I")
 _VERNAUX = struct.Struct("<I2H2I")
 
 
-class Wanted(NamedTuple):
-    """A name that a file wants; ``version`` may be empty."""
+class VersionedName(NamedTuple):
+    """A name that a file imports; ``version`` may be empty."""
 
     name: str
     version: str
 
 
-class Offered(NamedTuple):
+class Exported(NamedTuple):
     """A function that a file defines."""
 
     vaddr: int
-    chooses: bool
-    """It is no function of that name, but chooses one when the program starts."""
+    is_ifunc: bool
+    """It is no function of that name, but the resolver that chooses one at the program's start."""
 
 
 class Exports:
@@ -63,24 +63,24 @@ class Exports:
         except FormatError:
             self._tags, self._strings = {}, memoryview(b"")
         self._versions: dict[int, str] | None = None
-        self._found: dict[Wanted, Offered | None] = {}
+        self._found: dict[VersionedName, Exported | None] = {}
 
     def _read_strings(self) -> memoryview:
         size = min(self._tags.get(DT_STRSZ, 0), STRINGS_LIMIT)
         return self._elf.read(self._tags.get(DT_STRTAB, 0), size) if size else memoryview(b"")
 
-    def wanted(self, index: int) -> Wanted | None:
+    def versioned_name(self, index: int) -> VersionedName | None:
         """The name of a symbol by its number; None where there is none."""
         try:
             name = c_string(self._strings, self._symbol(index)[0])
-            return Wanted(name, self._version(index)[0]) if name else None
+            return VersionedName(name, self._version(index)[0]) if name else None
         except FormatError:
             return None
 
-    def find(self, wanted: Wanted) -> Offered | None:
+    def find(self, wanted: VersionedName) -> Exported | None:
         """The function of a name here, of its version where it has one; None = there is none."""
         if wanted not in self._found:
-            if len(self._found) >= KEPT:
+            if len(self._found) >= CACHE_LIMIT:
                 self._found.clear()
             try:
                 self._found[wanted] = self._find(wanted)
@@ -88,7 +88,7 @@ class Exports:
                 self._found[wanted] = None
         return self._found[wanted]
 
-    def _find(self, wanted: Wanted) -> Offered | None:
+    def _find(self, wanted: VersionedName) -> Exported | None:
         default = None
         for index in self._hashed(wanted.name.encode()):
             name, info, _, section, value, _ = self._symbol(index)
@@ -96,12 +96,12 @@ class Exports:
                 continue
             if c_string(self._strings, name) != wanted.name:
                 continue
-            offered = Offered(value, info & 15 == STT_GNU_IFUNC)
+            exported = Exported(value, info & 15 == STT_GNU_IFUNC)
             version, hidden = self._version(index)
             if wanted.version and version == wanted.version:
-                return offered
+                return exported
             if not hidden:
-                default = offered
+                default = exported
         return default
 
     def _symbol(self, index: int) -> tuple[int, ...]:

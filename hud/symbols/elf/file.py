@@ -1,9 +1,9 @@
 """Reads 64-bit little-endian ELF executables and shared objects over a memory map.
 
-Terms: *vaddr* is an address as the file's own tables give it, before the loader adds its bias; a
-*segment* is a program header, a *section* a section header (absent after sstrip). Layouts and
-constants: the ELF gABI and <elf.h>. Nothing is read before it is asked for, and every offset or
-count in the file is checked against the file's size first.
+A vaddr is an address as the file's own tables give it, before the loader adds its bias. Segments
+are program headers, sections section headers (absent after sstrip). Layouts and constants: the ELF
+gABI and <elf.h>. Nothing is read before it is asked for, and every offset or count in the file is
+checked against the file's size first.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Decompresses ELF sections: those of the gABI, GNU's older ``.zdebug_*`` and ``.gnu_debugdata``.
 
-Terms: a section of the gABI (SHF_COMPRESSED) is an Elf64_Chdr, then a zlib or zstd stream; one of
-GNU's is ``ZLIB``, the size as u64 in big-endian order, then a zlib stream; ``.gnu_debugdata`` is a
-whole ELF file as xz. zstd is read by Python 3.14 itself, before by the system's libzstd.
+A section of the gABI (SHF_COMPRESSED) is an Elf64_Chdr, then a zlib or zstd stream; one of GNU's is
+``ZLIB``, the size as u64 in big-endian order, then a zlib stream; ``.gnu_debugdata`` is a whole ELF
+file as xz. zstd is read by Python 3.14 itself, before by the system's libzstd.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What the dynamic linker is told to put where: the file's own addresses, the slots of its calls.
+"""Reads the dynamic relocations of a file: its own addresses, the slots that its calls go through.
 
-Terms: a *relative* relocation puts an address in the file, moved by as much as the file is, at its
-*place*; a *slot* is 8 bytes of data (of the GOT) that a call goes through; a *tag* is an entry of
-the dynamic section. Sources: ELF gABI, "Dynamic Section"; x86-64 psABI, table 4.9; AArch64 ELF ABI,
-"Dynamic relocations".
+A relative relocation puts an address in the file, moved by as much as the file is, at its place
+(the psABIs' word for r_offset); a slot is 8 bytes of data (of the GOT) that a call goes through.
+Sources: ELF gABI, "Dynamic Section"; x86-64 psABI, table 4.9; AArch64 ELF ABI, "Dynamic
+relocations".
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ RELATIVE = {EM_X86_64: 8, EM_AARCH64: 1027}
 """R_X86_64_RELATIVE, R_AARCH64_RELATIVE."""
 SYMBOLIC = {EM_X86_64: (1, 6, 7), EM_AARCH64: (257, 1025, 1026)}
 """R_*_64 (ABS64), R_*_GLOB_DAT, R_*_JUMP_SLOT: the address of a symbol."""
-CHOSEN = {EM_X86_64: 37, EM_AARCH64: 1032}
-"""R_*_IRELATIVE: what the function at the addend chooses when the program starts."""
+IRELATIVE = {EM_X86_64: 37, EM_AARCH64: 1032}
+"""R_*_IRELATIVE: what the ifunc resolver at the addend chooses when the program starts."""
 ROW = 24
 """Bytes of an Elf64_Rela: place, info, addend."""
 TABLE_LIMIT = 1 << 22
@@ -73,7 +73,7 @@ class Slots:
 
     def _read(self, start: int, size: int) -> None:
         relative = RELATIVE.get(self._elf.machine_id)
-        wanted = (*SYMBOLIC.get(self._elf.machine_id, ()), CHOSEN.get(self._elf.machine_id))
+        wanted = (*SYMBOLIC.get(self._elf.machine_id, ()), IRELATIVE.get(self._elf.machine_id))
         try:
             words = array("Q", bytes(self._elf.read(start, min(size // ROW, TABLE_LIMIT) * ROW)))
         except (FormatError, OverflowError):
@@ -99,8 +99,8 @@ class Slots:
             return ""
         return self._elf.symbol_name(SYM.unpack_from(table, index * SYM.size)[0], ".dynsym")
 
-    def chosen_by(self, slot: int) -> int:
-        """The function that chooses what the slot gets; 0 = none does."""
+    def ifunc_resolver(self, slot: int) -> int:
+        """The function that chooses what the slot gets when the program starts; 0 = none does."""
         symbol, addend = self._rows.get(slot, (0, 0))
         return 0 if symbol else addend
 

@@ -1,7 +1,7 @@
 """Finds the function of an address, and symbols by name, in an ELF symbol table.
 
-Terms: a *sized* symbol says how long it is; an *unsized* one (hand-written assembly) ends where
-the next symbol or its section ends. Names are read only for the symbols that are asked for.
+A symbol without a size (hand-written assembly) ends where the next symbol or its section ends.
+Names are read only for the symbols that are asked for.
 """
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ class Symtab:
 
         Of several, the one that starts closest; of aliases one that is not local, with the fewest
         leading underscores, then a global one, then the first in the table. Suffixes such as
-        ``.cold`` stay. An unsized symbol counts only where no sized one covers the address.
+        ``.cold`` stay. A symbol without a size counts only where none with one covers the
+        address.
         """
         starts = self.starts()
         at = bisect_right(starts, vaddr)
@@ -85,7 +86,7 @@ class Symtab:
         return self._lookup_unsized(vaddr, at)
 
     def starts(self) -> array[int]:
-        """Where the functions begin, by address; aliases are told again."""
+        """Where the functions begin, by address; an alias repeats its address."""
         return self._starts if self._starts is not None else self._build()
 
     def _lookup_unsized(self, vaddr: int, at: int) -> tuple[str, int, int] | None:

@@ -1,9 +1,8 @@
-"""Finds where the loader writes which thread-local block is a module's: its TLS relocations.
+"""Finds the words where the loader writes which TLS block is a module's, by its TLS relocations.
 
-Terms: a *slot* is a word, in the module's own data, that such a relocation fills. Of what it holds
-one of three kinds: the *module* id (an index of each thread's dtv), the *distance* of a variable
-from the thread pointer (initial-exec code), or a TLS *descriptor*. A variable of another module
-has such relocations too: those are left out.
+Such a word, a slot in the module's own data, gets the module id (an index of each thread's dtv),
+the distance of a variable from the thread pointer (initial-exec code), or a TLS descriptor. A
+variable of another module has such relocations too: those are left out.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""The instructions around one pc, never read from the middle of one.
+"""Disassembles the instructions around one pc, never from the middle of one.
 
-Terms: a *row* is (vaddr, end, instruction). Instructions of x86_64 have no marks where they begin,
-so that they are read from the begin of the function up to the pc; where that does not arrive at the
-pc exactly, those before it stay unknown. Of a caller the pc is the return address, and its
-instruction is the one before it: the call.
+Instructions of x86_64 have no marks where they begin, so that they are read from the start of the
+function up to the pc; where that does not arrive at the pc exactly, those before it stay unknown.
+Of a caller the pc is the return address, and its instruction is the one before it: the call.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 AROUND = 16
 """Instructions before the pc's own, and after it."""
 READ_LIMIT = 1 << 20
-"""Bytes from the begin of a function to the pc, at most; that takes 0.2 s."""
+"""Bytes from the start of a function to the pc, at most; that takes 0.2 s."""
 LONGEST = 15
 """Bytes of an instruction of x86_64 (Intel SDM volume 2, 2.3.11)."""
 CHUNK = 1 << 14
@@ -86,7 +85,7 @@ class Disassembler:
         if function is None and not self._words:
             note = "where its function begins is not known"
         elif pc - start > READ_LIMIT:
-            note = "too far from the begin of its function"
+            note = "too far from the start of its function"
         else:
             before = list(deque(self.rows(start, pc), AROUND + caller))
             if start < pc and (not before or before[-1][1] != pc):

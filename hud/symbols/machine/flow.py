@@ -1,7 +1,7 @@
-"""How far it is, along a function's control flow, from an address to the places around it.
+"""Finds the nearest of some addresses along a function's control flow.
 
-Terms: a *stop* is an address that the instruction before it never falls through to; a *run* is the
-code between two stops; a *distance* is bytes passed, plus JUMP for each jump taken.
+Flow ends at a stop, an address that the instruction before it never falls through to; between two
+stops code runs straight on. A distance is bytes passed, plus JUMP for each jump taken.
 """
 
 from __future__ import annotations

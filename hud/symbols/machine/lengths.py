@@ -125,7 +125,7 @@ def _two_bytes(code: bytes, at: int) -> tuple[int, int, int]:
 
 
 def _special(code: bytes, at: int, byte: int, *, wide: bool, short: bool) -> tuple[int, int]:
-    """Flags, and bytes of an immediate that they do not tell."""
+    """Flags, and bytes of an immediate that they do not show."""
     if byte in (0xE8, 0xE9):
         return 0, 4
     if byte & 0xF8 == 0xB8:

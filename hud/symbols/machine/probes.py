@@ -1,11 +1,10 @@
-"""Where a file can be probed to see every poll of its Tokio: which instructions, and why not.
+"""Finds the instructions to probe so that uprobes see every poll of a file's Tokio.
 
-Terms: a *point* is one instruction that may get a uprobe; its *role* says what happens there. An
-instruction is *emulated* where the kernel carries it out itself instead of stepping over a copy,
-which costs some ten times as much (arch/x86/kernel/uprobes.c: branch_setup_xol_ops,
-push_setup_xol_ops). The *straight line* of a function is what each call runs through from the top.
+The kernel emulates some instructions instead of stepping over a copy, which costs some ten times as
+much (arch/x86/kernel/uprobes.c: branch_setup_xol_ops, push_setup_xol_ops): those are preferred.
+Only the straight-line code at a function's top, which each call runs through, is looked at.
 
-A probe anywhere but at the begin of an instruction corrupts the program, and the kernel does not
+A probe anywhere but at the start of an instruction corrupts the program, and the kernel does not
 check that. So a point lies in a function that the symbol table bounds, inside the file's bytes of
 an executable PT_LOAD, and was reached by decoding from the function's first instruction.
 """
@@ -119,18 +118,18 @@ def _point(elf: ElfFile, role: Role, symbol: FoundSymbol) -> Point:
 
 def _code(elf: ElfFile, start: int, size: int) -> bytes:
     """The function's first bytes; FormatError where they are not code of the file."""
-    homes = [
+    segments = [
         load
         for load in elf.loads
         if load.vaddr <= start and start + size <= load.vaddr + load.filesz
     ]
-    if len(homes) != 1 or not homes[0].flags & PF_X or homes[0].flags & PF_W:
+    if len(segments) != 1 or not segments[0].flags & PF_X or segments[0].flags & PF_W:
         raise FormatError(f"function at {start:#x}: not in read-only executable code")
     return bytes(elf.read(start, min(size, LONGEST_LINE)))
 
 
 def decode(code: bytes, address: int) -> list[Instruction]:
-    """The instructions of the straight line, the one that leaves it included.
+    """The straight-line code from the top, the instruction that leaves it included.
 
     An instruction that is cut off at the end of ``code`` is left out.
     """

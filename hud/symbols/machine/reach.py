@@ -1,8 +1,7 @@
-"""Which functions a function calls, as its bytes show: direct calls and jumps, and those over the
-GOT.
+"""Finds the functions that a function calls, directly or over some calls, by its machine code.
 
-Terms: to *reach* is to call, at a *depth* of so many calls. Bytes are taken for a call only if they
-lead to where a function begins. Sources: Intel SDM volume 2 (CALL, JMP); Arm ARM C6 (BL, B).
+Direct calls and jumps count, and those over the GOT. Bytes are taken for a call only if they lead
+to where a function begins. Sources: Intel SDM volume 2 (CALL, JMP); Arm ARM C6 (BL, B).
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ CODE_LIMIT = 1 << 16
 """Bytes of one function that are looked at."""
 FUNCTION_LIMIT = 400
 """Functions that are followed from one."""
-KEPT = 1 << 16
+CACHE_LIMIT = 1 << 16
 
 _BRANCH = re.compile(rb"[\xe8\xe9]|\xff[\x15\x25]")
 _I32 = struct.Struct("<i")
@@ -61,7 +60,7 @@ class Reach:
 
     def _calls(self, start: int) -> tuple[int, ...]:
         if start not in self._known:
-            if len(self._known) >= KEPT:
+            if len(self._known) >= CACHE_LIMIT:
                 self._known.clear()
             self._known[start] = tuple(dict.fromkeys(self._read(start)))
         return self._known[start]

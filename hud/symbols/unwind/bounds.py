@@ -1,8 +1,8 @@
-"""Where the function of an address begins and ends, without any symbol: ``.eh_frame_hdr`` tells.
+"""Finds where the function of an address begins and ends by ``.eh_frame_hdr``, without any symbol.
 
-Terms: an *FDE* is one function's entry in ``.eh_frame``; the *search table* lists all of them by
-pc; a *part* is code that compilers move out of a function, and that has an FDE of its own. Nothing
-is read but the table's probes and the one FDE found.
+Its search table lists the FDE of each function by pc. Code that compilers move out of a function
+(``.cold``) has an FDE of its own, and is a part of it here. Nothing is read but the table's probes
+and the one FDE found.
 
 Sources: Linux Standard Base 5.0 Core, 10.6 (``.eh_frame``, ``.eh_frame_hdr``); DWARF 5, 6.4.2.
 """

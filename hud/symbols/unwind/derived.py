@@ -1,15 +1,15 @@
-"""Unwind rules for code without unwind tables, read off its instructions.
+"""Derives unwind rules for code without unwind tables from its instructions.
 
 musl's C code has no tables, nor has Rust code built with ``-C force-unwind-tables=no``. A function
 begins with its return address on top of the stack; from there on each instruction says by how much
-the stack pointer moves (`hud.symbols.machine.stackmoves`), so that the place of the return address
-is known on every way through it.
+the stack pointer moves (`hud.symbols.machine.stackmoves`), so that the state, where the return
+address lies as seen from the stack pointer, or from the frame pointer where the function has set
+one, is known on every way through it.
 
-Terms: a *state* is that place as seen from the stack pointer, or the frame pointer where the
-function has set one; an *entry* is where a function begins, by a symbol or because something calls
-it; a *run* is all that is reached from one point without passing a call. It begins at an entry,
-behind a call (in the state before it), or where nothing leads to: functions whose address alone is
-taken, rows of a jump table (in the state at the jump).
+Code is followed in runs: all that is reached from one point without passing a call. A run begins
+where a function does, by a symbol or because something calls it; behind a call (in the state before
+it); or where nothing leads to: functions whose address alone is taken, rows of a jump table (in the
+state at the jump).
 
 What proves a run right or wrong: a function returns with the stack as it was, calls with the stack
 aligned to 16 bytes (both System V ABI AMD64, 3.2.2), so has it aligned at the jump through a table,
@@ -57,6 +57,8 @@ ENTRY = State(8, None, 0)
 
 
 class _Run(NamedTuple):
+    """Where a run begins, and in which state."""
+
     start: int
     state: State
     guessed: bool = True

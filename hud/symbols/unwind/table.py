@@ -1,8 +1,7 @@
 """Turns a module's whole ``.eh_frame`` into the sorted table that the in-kernel walker reads.
 
-Terms: the *CFA* is the caller's stack pointer at the call; a *rule* says how to find it, the
-return address and the caller's frame pointer (rbp, x29) for a run of pcs; a *row* is the pc where
-a rule begins to hold; an *entry* is one CIE or FDE of ``.eh_frame``.
+A rule says how to find the CFA (the caller's stack pointer at the call), the return address and the
+caller's frame pointer (rbp, x29); a row, from which pc on a rule holds.
 
 The table (all little-endian; ``bpf_src`` mirrors it)
     ``rows``     ``<II`` (pc, rule) each, sorted by pc, pc = vaddr - ``base``. A row holds until the

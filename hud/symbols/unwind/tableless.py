@@ -1,8 +1,8 @@
-"""Completes a module's unwind table: finds the code that it leaves out, has its rules derived.
+"""Completes a module's unwind table with rules for the code that it leaves out.
 
-Terms: *bare* code lies in an executable section or segment, and no row of the table has a rule for
-it. Only what is worth it is read: ordinary files have a few hundred bytes of assembly, musl's libc
-and programs built with ``-C force-unwind-tables=no`` all or much of their code.
+Code in an executable section or segment for which no row of the table has a rule is uncovered. Only
+what is worth it is read: ordinary files have a few hundred bytes of assembly, musl's libc and
+programs built with ``-C force-unwind-tables=no`` all or much of their code.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hud.symbols.elf.file import ElfFile
 
 WORTH_IT = 4096
-"""Bytes of bare code in a module, at least."""
+"""Bytes of uncovered code in a module, at least."""
 SHORTEST = 16
 """Bytes of one piece of it, at least; less is padding, or an entry of a PLT."""
 READ_LIMIT = 2 << 20
@@ -49,7 +49,7 @@ def complete_table(elf: ElfFile) -> UnwindTable | None:
     if table is None:
         base = min(load.vaddr for load in elf.loads) & ~0xFFF
         table = table_of(base, array("I", (0,)), array("I", (NONE,)), functions=0, skipped=0)
-    pieces = list(_bare(elf, table))
+    pieces = list(_uncovered(elf, table))
     if sum(end - start for start, end in pieces) >= WORTH_IT:
         table = _with(table, list(_derived(elf, pieces)))
     return table if table.count > 1 else None
@@ -65,8 +65,8 @@ def _code(elf: ElfFile) -> list[tuple[int, int]]:
     return sorted(found) or sorted(elf.code_ranges())
 
 
-def _bare(elf: ElfFile, table: UnwindTable) -> Iterator[tuple[int, int]]:
-    """[start, end) of each piece of bare code, by address."""
+def _uncovered(elf: ElfFile, table: UnwindTable) -> Iterator[tuple[int, int]]:
+    """[start, end) of each piece of uncovered code, by address."""
     rows = array("I", table.rows)
     pcs, rules = rows[0::2], rows[1::2]
     starts = [table.base + pc for pc in pcs]
@@ -86,7 +86,7 @@ def _bare(elf: ElfFile, table: UnwindTable) -> Iterator[tuple[int, int]]:
 
 
 def _derived(elf: ElfFile, pieces: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """(vaddr, rule) rows for bare code, by address."""
+    """(vaddr, rule) rows for uncovered code, by address."""
     symtab = Symtab(elf)
     try:
         found = set(symtab.starts())

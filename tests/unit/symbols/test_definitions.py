@@ -59,7 +59,7 @@ def test_a_body_is_its_own_panics() -> None:
     }
     found = definition(pieces, [OUTER, INNER])
     assert found is not None
-    assert (found.location, found.barrier) == (Location(*OUTER), ())
+    assert (found.location, found.state_loads) == (Location(*OUTER), ())
 
 
 def poll(outer: bool) -> dict[int, bytes]:
@@ -85,7 +85,7 @@ def test_what_is_passed_before_nearly_everything_is_the_functions_own() -> None:
     found = definition(poll(outer=True), [OUTER, INNER])
     assert found is not None
     assert found.location == Location(*OUTER)
-    assert found.barrier == (TEXT + 0x14,)
+    assert found.state_loads == (TEXT + 0x14,)
 
 
 def test_an_inner_futures_panic_is_not_taken_for_that_of_a_block_that_never_returns() -> None:
@@ -93,7 +93,7 @@ def test_an_inner_futures_panic_is_not_taken_for_that_of_a_block_that_never_retu
     assert definition(poll(outer=False), [INNER]) is None
 
 
-def test_the_state_itself_is_the_barrier_not_the_branch() -> None:
+def test_the_load_of_the_state_counts_not_the_branch() -> None:
     """``test; je start; cmp 3; je resume; <panic>`` comes to the start before that branch."""
     load = TEXT + 0x10
     chain = BY_POINTER + TEST
@@ -109,7 +109,7 @@ def test_the_state_itself_is_the_barrier_not_the_branch() -> None:
     }
     found = definition(pieces, [OUTER])
     assert found is not None
-    assert found.barrier == (load + 4,)
+    assert found.state_loads == (load + 4,)
 
 
 def test_in_a_dependencys_body_it_is_the_users_that_is_polled_first() -> None:

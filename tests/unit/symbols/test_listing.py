@@ -71,7 +71,7 @@ def test_caller_is_its_call_even_as_the_last_instruction() -> None:
     found = code.around(TEXT + 6, caller=True)
     assert found.at == TEXT + 1
     assert found.rows[-1] == (TEXT + 1, f"call {TEXT + 6:#x}", "a::b")
-    # the same address, innermost, is the begin of the next function
+    # the same address, innermost, is the start of the next function
     assert code.around(TEXT + 6, caller=False).rows == [(TEXT + 6, "ret", "")]
 
 
@@ -109,7 +109,7 @@ def test_what_is_before_stays_unknown_without_bounds(monkeypatch: pytest.MonkeyP
     assert code.around(TEXT + 8, caller=True).at == 0
     monkeypatch.setattr(disassembly, "READ_LIMIT", 7)
     code = listings(LONG_NOP * 4 + RET, Sym("f", TEXT, 17))
-    assert code.around(TEXT + 8, caller=False).note == "too far from the begin of its function"
+    assert code.around(TEXT + 8, caller=False).note == "too far from the start of its function"
 
 
 def test_bytes_that_are_no_instruction() -> None:

@@ -16,7 +16,7 @@ from hud.symbols.home import Home
 from hud.symbols.inferred import Inferred, short_path
 from hud.symbols.locations import Location, Locations
 from hud.symbols.machine.flow import Flow
-from hud.symbols.names import Place
+from hud.symbols.names import Owner
 from hud.symbols.unwind.bounds import Bounds
 
 TEXT, DATA, RELRO, FRAMES = 0x1000, 0x3000, 0x4000, 0x5000
@@ -291,18 +291,18 @@ def test_a_function_without_a_location_is_one_place_without_a_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "place", "want"),
+    ("path", "owner", "want"),
     [
-        ("src/a/b.rs", Place(Origin.USER), "src/a/b.rs"),
-        ("crates/api/src/b.rs", Place(Origin.USER), "crates/api/src/b.rs"),
-        ("/home/me/api/src/b.rs", Place(Origin.USER), "src/b.rs"),
-        (TOKIO, Place(Origin.RUNTIME, "tokio", "1.54.1"), "tokio/src/task.rs"),
-        ("/rustc/0a/library/std/src/fs.rs", Place(Origin.STD, "std"), "std/src/fs.rs"),
-        ("/generated.rs", Place(Origin.USER), "generated.rs"),
+        ("src/a/b.rs", Owner(Origin.USER), "src/a/b.rs"),
+        ("crates/api/src/b.rs", Owner(Origin.USER), "crates/api/src/b.rs"),
+        ("/home/me/api/src/b.rs", Owner(Origin.USER), "src/b.rs"),
+        (TOKIO, Owner(Origin.RUNTIME, "tokio", "1.54.1"), "tokio/src/task.rs"),
+        ("/rustc/0a/library/std/src/fs.rs", Owner(Origin.STD, "std"), "std/src/fs.rs"),
+        ("/generated.rs", Owner(Origin.USER), "generated.rs"),
     ],
 )
-def test_short_paths(path: str, place: Place, want: str) -> None:
-    assert short_path(path, place) == want
+def test_short_paths(path: str, owner: Owner, want: str) -> None:
+    assert short_path(path, owner) == want
 
 
 @settings(max_examples=200, deadline=None)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hud.model import Frame, Origin
 from hud.symbols.module import RawFrame
-from hud.symbols.names import crates_of, describe, place_of, readable, whose
+from hud.symbols.names import crates_of, describe, owner_of, readable, whose
 
 HASH = "17h0123456789abcdefE"
 CARGO = "/home/me/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f"
@@ -79,7 +79,7 @@ def test_crates_of(name: str, crates: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "place"),
+    ("path", "owner"),
     [
         (f"{CARGO}/bcrypt-0.17.1/src/lib.rs", (Origin.DEPENDENCY, "bcrypt", "0.17.1")),
         (
@@ -120,12 +120,12 @@ def test_crates_of(name: str, crates: tuple[str, ...]) -> None:
         ("../sysdeps/unix/sysv/linux/x86_64/clone.S", (Origin.C, "", "")),
     ],
 )
-def test_place_of(path: str, place: tuple[Origin, str, str]) -> None:
-    assert place_of(path) == place
+def test_owner_of(path: str, owner: tuple[Origin, str, str]) -> None:
+    assert owner_of(path) == owner
 
 
-def test_no_path_is_no_place() -> None:
-    assert place_of("") is None
+def test_no_path_has_no_owner() -> None:
+    assert owner_of("") is None
 
 
 CRATES = {"bcrypt": "0.17.1", "serde_json": "1.0.154", "tokio": "1.54.1", "miniz_oxide": ""}
@@ -168,9 +168,9 @@ CRATES = {"bcrypt": "0.17.1", "serde_json": "1.0.154", "tokio": "1.54.1", "miniz
     ],
 )
 def test_origins_of_rust(name: str, path: str, origin: Origin, crate: str) -> None:
-    place = whose(name, path, "/usr/bin/app", CRATES, rust=True)
-    assert place.origin is origin
-    assert " ".join(filter(None, place[1:])) == crate
+    owner = whose(name, path, "/usr/bin/app", CRATES, rust=True)
+    assert owner.origin is origin
+    assert " ".join(filter(None, owner[1:])) == crate
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from hud.resolver import messages
 from hud.symbols import recovered, tailcalls
 from hud.symbols.elf.file import EM_AARCH64, EM_X86_64
 from hud.symbols.loaded import Loaded
-from hud.symbols.tailcalls import Place, TailCalls
+from hud.symbols.tailcalls import Address, TailCalls
 
 from . import elfbuild
 from .elfbuild import PT_LOAD, TEXT, Seg, Sym
@@ -230,7 +230,7 @@ def test_search_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_ways_that_do_not_lead_to_the_goal_are_not_walked() -> None:
     """Of a hundred functions that each jump to all others there are a hundred million."""
-    crowd, goal = [Place(FIRST, number) for number in range(100)], Place(FIRST, 1000)
+    crowd, goal = [Address(FIRST, number) for number in range(100)], Address(FIRST, 1000)
     jumps = [(one, other) for one in crowd for other in crowd if one != other]
     for more in ([], [(crowd[99], goal)]):
         near = tailcalls._distances(goal, [*jumps, *more])
@@ -333,5 +333,5 @@ def test_place_of_another_module_is_not_mixed_up() -> None:
     one = Made({"main": caller("f"), "f": [NOP, VTABLE], "g": [RET]})
     other = Made({"f": [NOP, VTABLE], "main": caller("f"), "g": [RET]})
     tails = TailCalls({FIRST: one.loaded, SECOND: other.loaded})
-    (step,) = tails.between(Place(FIRST, one.returns["main"]), Place(SECOND, other.starts["g"]))
+    (step,) = tails.between(Address(FIRST, one.returns["main"]), Address(SECOND, other.starts["g"]))
     assert (step.module, step.start, step.gap) == (FIRST, one.starts["f"], True)

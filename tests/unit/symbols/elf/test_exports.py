@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from hud.symbols.elf.exports import Exports, Offered, Wanted
+from hud.symbols.elf.exports import Exported, Exports, VersionedName
 from hud.symbols.loaded import Loaded
 from hud.symbols.recovered import between
-from hud.symbols.tailcalls import Place, TailCalls
+from hud.symbols.tailcalls import Address, TailCalls
 
 PROGRAM, LIBC = 1, 2
 SOURCE = r"""
@@ -85,9 +85,9 @@ class Compiled:
         if part:
             goal = self.defined(inner)[0]
         else:
-            offered = self.libc.find(Wanted(inner, ""))
-            assert offered is not None
-            goal = offered.vaddr
+            exported = self.libc.find(VersionedName(inner, ""))
+            assert exported is not None
+            goal = exported.vaddr
         file = PROGRAM if part else LIBC
         to = self.modules[file].elf().offset_of(goal)
         assert place is not None
@@ -151,27 +151,27 @@ def test_part_of_a_function_is_no_tail_call(compiled: Compiled) -> None:
 
 def test_versions_of_glibc(compiled: Compiled) -> None:
     find = compiled.libc.find
-    default = find(Wanted("pthread_cond_timedwait", ""))
+    default = find(VersionedName("pthread_cond_timedwait", ""))
     assert default is not None
-    assert not default.chooses
+    assert not default.is_ifunc
     if platform.machine() == "x86_64":
-        assert find(Wanted("pthread_cond_timedwait", "GLIBC_2.3.2")) == default
-        old = find(Wanted("pthread_cond_timedwait", "GLIBC_2.2.5"))
-        assert isinstance(old, Offered)
+        assert find(VersionedName("pthread_cond_timedwait", "GLIBC_2.3.2")) == default
+        old = find(VersionedName("pthread_cond_timedwait", "GLIBC_2.2.5"))
+        assert isinstance(old, Exported)
         assert old != default
-        copies = find(Wanted("memcpy", ""))
+        copies = find(VersionedName("memcpy", ""))
         assert copies is not None
-        assert copies.chooses
-    assert find(Wanted("no_such_function", "")) is None
-    assert find(Wanted("", "")) is None
+        assert copies.is_ifunc
+    assert find(VersionedName("no_such_function", "")) is None
+    assert find(VersionedName("", "")) is None
 
 
 def test_names_that_a_file_wants(compiled: Compiled) -> None:
     exports = Exports(compiled.modules[PROGRAM].elf())
-    wanted = [exports.wanted(index) for index in range(1, 12)]
+    wanted = [exports.versioned_name(index) for index in range(1, 12)]
     found = {one.name: one.version for one in wanted if one is not None}
     assert found["pthread_cond_timedwait"].startswith("GLIBC_2.")
-    assert exports.wanted(1 << 20) is None
+    assert exports.versioned_name(1 << 20) is None
 
 
 def test_callee_with_two_definitions_is_not_known(compiled: Compiled) -> None:
@@ -179,6 +179,6 @@ def test_callee_with_two_definitions_is_not_known(compiled: Compiled) -> None:
     landings = compiled.modules[PROGRAM].landings()
     start, size = compiled.defined("calls_it")
     call = next(at for at in range(start, start + size) if landings.called(at) is not None)
-    inner = compiled.libc.find(Wanted("usleep", ""))
+    inner = compiled.libc.find(VersionedName("usleep", ""))
     assert inner is not None
-    assert TailCalls(modules).between(Place(PROGRAM, call), Place(LIBC, inner.vaddr)) == ()
+    assert TailCalls(modules).between(Address(PROGRAM, call), Address(LIBC, inner.vaddr)) == ()
