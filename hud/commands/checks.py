@@ -56,7 +56,7 @@ def _machine(btf: Path | None) -> Iterator[Check]:
         f"{system.sysname} {system.release} on {system.machine}",
         "" if supported else "hud is built for x86_64 and aarch64",
     )
-    now = denied.standing()
+    now = denied.privileges()
     missing = now.missing()
     cause, remedy = denied.diagnose(now) if missing else ("", "")
     yield Check(not missing, True, "privileges", cause or "all that hud needs", remedy)

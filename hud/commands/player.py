@@ -79,7 +79,7 @@ def play(
     ):
         selector.register(screen.fileno(), selectors.EVENT_READ)
         if lacks:
-            screen.tell(f"the recording is incomplete: {lacks}")
+            screen.notify(f"the recording is incomplete: {lacks}")
         while True:
             player.move()
             screen.playback = player.playback
@@ -91,6 +91,6 @@ def play(
                 if isinstance(effect, Quit):
                     return
                 if isinstance(effect, Export):
-                    screen.tell(write_selection(effect))
+                    screen.notify(write_selection(effect))
                 else:
                     player.obey(effect)

@@ -20,5 +20,5 @@ class Screen(LiveScreen):
         effects = super().on_input(snapshot)
         for effect in effects:
             if isinstance(effect, Export):
-                self.tell(write_selection(effect))
+                self.notify(write_selection(effect))
         return effects

@@ -163,7 +163,7 @@ def attach_uprobe_multi(
 
 def uprobe_multi_works(release: str) -> bool:
     """Whether a kernel of this release may be asked for one. From 6.6 to 6.9 the filter by process
-    compares threads (mended in 6.10, 46ba0e49b642): no attempt would tell."""
+    compares threads (mended in 6.10, 46ba0e49b642): no attempt would show it."""
     found = re.match(r"(\d+)\.(\d+)", release)
     return found is not None and (int(found[1]), int(found[2])) >= (6, 10)
 

@@ -79,7 +79,7 @@ INDEX_STEP = 4096
 
 
 class Type(NamedTuple):
-    """``struct btf_type``; ``at`` is the record's place in words."""
+    """``struct btf_type``; ``at`` is the record's offset in words."""
 
     id: int
     kind: int
@@ -335,7 +335,7 @@ class Btf:
 # --------------------------------------------------------------------------- where BTF is found
 
 KERNEL_BTF = Path("/sys/kernel/btf/vmlinux")
-VMLINUX_PLACES = (
+VMLINUX_PATHS = (
     "boot/vmlinux-{release}",
     "lib/modules/{release}/vmlinux",
     "lib/modules/{release}/vmlinux-{release}",
@@ -371,7 +371,7 @@ def read(path: Path) -> Btf:
 def kernel_btf(
     path: Path | None = None, *, root: Path = Path("/"), release: str | None = None
 ) -> Btf:
-    """The running kernel's types: ``path`` if given, else the first usable known place.
+    """The running kernel's types: ``path`` if given, else the first usable known path.
 
     KernelError, with the remedy, if there is none.
     """
@@ -385,18 +385,18 @@ def kernel_btf(
         except FormatError as error:
             raise KernelError(error.message, hint=HINT) from error
     release = release or os.uname().release
-    places = [root / KERNEL_BTF.relative_to("/")]
-    places += [root / place.format(release=release) for place in VMLINUX_PLACES]
+    paths = [root / KERNEL_BTF.relative_to("/")]
+    paths += [root / known.format(release=release) for known in VMLINUX_PATHS]
     refused = []
-    for place in places:
+    for known in paths:
         try:
-            return read(place)
+            return read(known)
         except FileNotFoundError:  # noqa: PERF203
             continue
         except (OSError, FormatError) as error:
-            refused.append(f"{place}: {error}")
+            refused.append(f"{known}: {error}")
     raise KernelError(
         "kernel types (BTF) not found: this kernel does not describe itself",
         hint=HINT,
-        detail="\n".join(refused or [f"looked at {place}" for place in places]),
+        detail="\n".join(refused or [f"looked at {known}" for known in paths]),
     )

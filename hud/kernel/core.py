@@ -63,7 +63,7 @@ class Field:
     bit_size: int
     """0 unless it is a bit field."""
 
-    def place(self) -> tuple[int, int]:
+    def offset_and_size(self) -> tuple[int, int]:
         """(byte offset, bytes) to load: for a bit field the aligned unit that covers it."""
         size = self.btf.size(self.type_id)
         if not self.bit_size:
@@ -85,7 +85,7 @@ class Field:
         if kind == uapi.BPF_CORE_FIELD_SIGNED:
             record = self.btf.bare(self.type_id)
             return int(record.kind in (INT, *ENUMS) and self.btf.is_signed(record))
-        offset, size = self.place()
+        offset, size = self.offset_and_size()
         if kind == uapi.BPF_CORE_FIELD_BYTE_OFFSET:
             return offset
         if kind == uapi.BPF_CORE_FIELD_BYTE_SIZE:
@@ -244,7 +244,7 @@ def _field(relocation: CoreRelocation, local: Btf, target: Btf, candidates: list
         if there is None:
             continue
         if kind == uapi.BPF_CORE_FIELD_BYTE_OFFSET and not (here.bit_size or there.bit_size):
-            outcomes.add(Outcome(there.value(kind), here.place()[1], _width(here, there)))
+            outcomes.add(Outcome(there.value(kind), here.offset_and_size()[1], _width(here, there)))
         else:
             outcomes.add(Outcome(there.value(kind)))
     if len(outcomes) > 1:
@@ -257,7 +257,7 @@ def _width(here: Field, there: Field) -> int:
 
     Only pointers and unsigned integers survive a change of size.
     """
-    old, new = here.place()[1], there.place()[1]
+    old, new = here.offset_and_size()[1], there.offset_and_size()[1]
     if old == new:
         return new
     kinds = []

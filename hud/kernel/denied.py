@@ -1,7 +1,6 @@
 """Why the kernel said EPERM, and what to do about it.
 
-A standing is what this process may do and how its limits are set; the causes are tried in the order
-of their likelihood and each has its own remedy.
+The causes are tried in the order of their likelihood and each has its own remedy.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ MEMCG_ACCOUNTING = (5, 11)
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What decides about BPF for this process."""
+class Privileges:
+    """What this process may do and how its limits are set, as far as BPF depends on it."""
 
     root: bool
     capabilities: int
@@ -50,13 +49,13 @@ class Standing:
         ]
 
 
-def standing(root: Path = Path("/")) -> Standing:
-    """The standing of this process; what cannot be read counts as harmless."""
+def privileges(root: Path = Path("/")) -> Privileges:
+    """The privileges of this process; what cannot be read counts as harmless."""
     status = _text(root / "proc/self/status")
     fields = dict(re.findall(r"^(\w+):[ \t]*(\S+)", status, re.MULTILINE))
     release = re.match(r"(\d+)\.(\d+)", os.uname().release)
     mode = re.search(r"\[(\w+)\]", _text(root / "sys/kernel/security/lockdown"))
-    return Standing(
+    return Privileges(
         root=os.geteuid() == 0,
         capabilities=int(fields.get("CapEff", "0"), 16),
         lockdown=mode[1] if mode else "",
@@ -68,7 +67,7 @@ def standing(root: Path = Path("/")) -> Standing:
     )
 
 
-def diagnose(now: Standing) -> tuple[str, str]:
+def diagnose(now: Privileges) -> tuple[str, str]:
     """(cause, remedy) of an EPERM or EACCES."""
     missing = now.missing()
     if not now.root and missing:
@@ -97,10 +96,10 @@ def diagnose(now: Standing) -> tuple[str, str]:
     return "permission denied", "look at the audit log (SELinux, AppArmor) for the refusal"
 
 
-def refused(action: str, error: OSError, now: Standing | None = None) -> KernelError:
+def refused(action: str, error: OSError, now: Privileges | None = None) -> KernelError:
     """The KernelError for ``error`` of ``action`` (``create map events``)."""
     if error.errno in (errno.EPERM, errno.EACCES):
-        cause, hint = diagnose(now or standing())
+        cause, hint = diagnose(now or privileges())
         return KernelError(f"{action}: not permitted: {cause}", hint=hint, detail=str(error))
     if error.errno == errno.ENOSYS:
         return KernelError(

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from hud.errors import FormatError, KernelError
 
-PLACES = (Path("/sys/kernel/tracing"), Path("/sys/kernel/debug/tracing"))
+MOUNT_POINTS = (Path("/sys/kernel/tracing"), Path("/sys/kernel/debug/tracing"))
 MOUNT = "mount -t tracefs nodev /sys/kernel/tracing"
 MOST_CHARACTERS = 1 << 18
 MOST_OFFSET = 1 << 16
@@ -52,14 +52,14 @@ def parse_format(text: str) -> dict[str, FieldLayout]:
     return fields
 
 
-def find(places: tuple[Path, ...] = PLACES) -> Path:
+def find(mount_points: tuple[Path, ...] = MOUNT_POINTS) -> Path:
     """Where tracefs is mounted; KernelError, with the remedy, if nowhere."""
-    for place in places:
+    for point in mount_points:
         try:
-            if (place / "events").is_dir():
-                return place
+            if (point / "events").is_dir():
+                return point
         except PermissionError as error:  # noqa: PERF203
-            raise KernelError(f"read {place}: permission denied", hint="run as root") from error
+            raise KernelError(f"read {point}: permission denied", hint="run as root") from error
     raise KernelError("tracefs not mounted", hint=MOUNT)
 
 

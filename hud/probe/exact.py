@@ -1,8 +1,4 @@
-"""Exact mode's half of the kernel programs: uprobes on every poll, and what they counted.
-
-Terms: a *place* is an instruction of a file that may be probed, validated by whoever gives it;
-its *role* names the program. A *hit* is one run of such a program.
-"""
+"""Attaches exact mode's uprobes to every poll, and reads what their programs counted."""
 
 from __future__ import annotations
 
@@ -43,10 +39,11 @@ POLL_STATS = struct.Struct(f"<3Q{BUCKETS}Q")
 """``struct poll_stats`` of bpf_src/exact.h."""
 
 
-class Place(NamedTuple):
-    """One instruction to be probed, and only there it is safe."""
+class UprobeSite(NamedTuple):
+    """One instruction that may be probed, validated by whoever gives it."""
 
     role: str
+    """A key of PROGRAMS."""
     path: str
     """Leads to the very file that is mapped."""
     offset: int
@@ -90,18 +87,18 @@ class ExactProbe:
     def attached(self) -> bool:
         return bool(self.state.on)
 
-    def attach(self, places: Sequence[Place]) -> None:
+    def attach(self, sites: Sequence[UprobeSite]) -> None:
         """See every poll from here on. KernelError where that is refused; then nothing is attached.
 
-        The caller vouches for each place: the kernel takes wrong ones and corrupts the target.
+        The caller vouches for each site: the kernel takes wrong ones and corrupts the target.
         """
         if self.attached:
             return
         self.state.generation += 1
         wanted: dict[tuple[str, str], list[tuple[int, int]]] = {}
-        for place in places:
-            name, cookie = PROGRAMS[place.role]
-            wanted.setdefault((name, place.path), []).append((place.offset, cookie))
+        for site in sites:
+            name, cookie = PROGRAMS[site.role]
+            wanted.setdefault((name, site.path), []).append((site.offset, cookie))
         with ExitStack() as links:
             for (name, path), found in wanted.items():
                 if name in ON_RETURN:
@@ -115,7 +112,7 @@ class ExactProbe:
         links: ExitStack,
         name: str,
         path: str,
-        places: Sequence[tuple[int, int]],
+        sites: Sequence[tuple[int, int]],
         *,
         on_return: bool = False,
     ) -> None:
@@ -123,15 +120,15 @@ class ExactProbe:
         if self._multi:
             program = self._programs[name]
             links.enter_context(
-                attach.attach_uprobe_multi(program, path, places, pid=pid, on_return=on_return)
+                attach.attach_uprobe_multi(program, path, sites, pid=pid, on_return=on_return)
             )
             return
-        if len(places) > MOST_SINGLE:
+        if len(sites) > MOST_SINGLE:
             raise KernelError(
-                f"{len(places)} functions to probe: too many without uprobe_multi (Linux 6.10)"
+                f"{len(sites)} functions to probe: too many without uprobe_multi (Linux 6.10)"
             )
         program = self._programs[name + SINGLE]
-        for offset, cookie in places:
+        for offset, cookie in sites:
             link = attach.attach_uprobe(
                 program, path, offset, pid=pid, on_return=on_return, cookie=cookie
             )
@@ -152,7 +149,7 @@ class ExactProbe:
         return sorted(found, key=lambda stats: stats.vtable)
 
     def forget(self) -> None:
-        """Count anew: the target runs another program."""
+        """Start the counts again: the target runs another program."""
         for key, _ in list(self._kinds.items()):
             self._kinds.delete(key)
 
@@ -169,8 +166,8 @@ class ExactProbe:
 
     def runs(self) -> tuple[int, int]:
         """(nanoseconds, runs) of the programs, counted while ``count_time`` is in force."""
-        told = [program.runs() for name, program in self._programs.items() if is_exact(name)]
-        return sum(ns for ns, _ in told), sum(runs for _, runs in told)
+        counted = [program.runs() for name, program in self._programs.items() if is_exact(name)]
+        return sum(ns for ns, _ in counted), sum(runs for _, runs in counted)
 
 
 def is_exact(name: str) -> bool:

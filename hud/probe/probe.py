@@ -1,8 +1,8 @@
-"""hud's kernel programs, loaded and attached to one process.
+"""Loads hud's kernel programs, attaches them to one process and reads what they record.
 
-Terms: the *events* are ``hud.model.Sample``; a *key* names a distinct stack, kept once in the
-kernel until user space fetched it; the *configuration* is one mapped page that the programs read at
-every event, so that a threshold changes without a reload.
+A distinct stack is stored once in the kernel, by its key, until user space has fetched it. The
+configuration is one mapped page that the programs read at every event, so that a threshold changes
+without a reload.
 """
 
 from __future__ import annotations
@@ -149,23 +149,23 @@ class Probe(Closing):
 
         ``copies`` of ``threads`` are indices here: later calls may only add to the end.
         """
-        for place, layout in enumerate(layouts[: wire.MAX_LAYOUTS]):
+        for copy, layout in enumerate(layouts[: wire.MAX_LAYOUTS]):
             words = (layout.task_tag, layout.task_id, layout.scheduler)
             layout.size = 8 + max(*words, layout.budget_tag, layout.runtime)
             if layout.task_id < 0:
                 layout.size = 0  # its parts are read one by one
             layout.valid = int(layout.size <= wire.CONTEXT_SIZE)
-            known = self.config.layout[place]
+            known = self.config.layout[copy]
             if known.valid and _same_but(known, layout, IN_CORE):
                 for name in IN_CORE:  # polls go on under it
                     setattr(known, name, getattr(layout, name))
                 continue
             known.valid = 0  # until all the rest is there
             layout.valid, valid = 0, layout.valid
-            self.config.layout[place] = layout
+            self.config.layout[copy] = layout
             known.valid = valid
-        for place in range(len(layouts), wire.MAX_LAYOUTS):
-            self.config.layout[place].valid = 0
+        for copy in range(len(layouts), wire.MAX_LAYOUTS):
+            self.config.layout[copy].valid = 0
         self.config.layouts = sum(layout.valid for layout in self.config.layout)
 
     def set_workers(self, workers: Mapping[int, int]) -> None:
@@ -215,7 +215,7 @@ class Probe(Closing):
     def code_changed(self) -> bool:
         """Has the target mapped other code since the last call, as when it loads a library?
 
-        Told within some milliseconds, but not before ``config.code_after_ns``.
+        Seen within some milliseconds, but not before ``config.code_after_ns``.
         """
         # no more to be readable; it may have said nothing, if events were taken
         self._woken.poll(0)
@@ -289,16 +289,16 @@ class Probe(Closing):
         return thread.since_ns if thread.sched == wire.SCHED_ASLEEP else 0
 
     def unseen(self, tid: int) -> bool:
-        """Is all that the kernel knows of this thread what ``seed_thread`` told?"""
+        """Is all that the kernel knows of this thread what ``seed_thread`` wrote?"""
         value = self._threads.lookup(tid.to_bytes(4, "little"))
         return value is not None and wire.decode_thread(value).sched == wire.SCHED_UNSEEN
 
     def seed_thread(self, thread: wire.Thread) -> bool:
-        """Tell the kernel of a thread that it has not seen; False if it has, or has no room.
+        """Give the kernel the state of a thread it has not seen; False if it has, or has no room.
 
         Of an attached probe: a thread that was not seen has not come to a CPU since the attach.
-        Without a ``poll_last_ns`` the poll that it tells of counts only if the kernel finds the
-        thread in the very same.
+        Without a ``poll_last_ns`` the poll in it counts only if the kernel finds the thread in the
+        very same.
         """
         key = thread.tid.to_bytes(4, "little")
         try:

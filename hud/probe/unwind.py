@@ -1,8 +1,8 @@
-"""The unwind tables of the target's modules, laid out in the maps that the kernel programs search.
+"""Lays out the unwind tables of the target's modules in the maps that the kernel programs search.
 
-Terms: *rows* and *buckets* are one module's table (hud.symbols.unwind.table), stored once however
-often the module is mapped; a *generation* is one half of the mappings map: the new half is written
-whole, then one store makes the programs use it, so that no event ever sees a half-changed table.
+A module's rows and buckets (hud.symbols.unwind.table) are stored once however often it is mapped.
+The map of mappings is double-buffered: the half not in use is written whole, then one store makes
+the programs use it, so that no event ever sees a half-changed table.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import NamedTuple
 from hud.probe.wire import BUCKET_SIZE, MAPPING, MAX_MAPPINGS, ROW_SIZE, Config
 
 GENERATION = MAX_MAPPINGS // 2
+"""Entries of one half of the mappings map."""
 PAIR = struct.Struct("<II")
 PUSHED, FRAME = 1 | 2 << 4 | 2 << 20, 2 | 2 << 4 | 2 << 20
 RETURN = (1 | 1 << 4, 1 | 1 << 4 | 2 << 20)
@@ -37,7 +38,7 @@ class Segment(NamedTuple):
     module: Hashable
 
 
-class Placed(NamedTuple):
+class StoredTable(NamedTuple):
     """Where one module's table lies."""
 
     first_row: int
@@ -55,7 +56,7 @@ class UnwindTables:
         self._buckets = buckets
         self._mappings = mappings
         self._config = config
-        self._placed: dict[Hashable, Placed] = {}
+        self._stored: dict[Hashable, StoredTable] = {}
         self._shown: list[Segment] = []
         self._row_end = 0
         self._bucket_end = 0
@@ -64,7 +65,7 @@ class UnwindTables:
         self.show([])
 
     def __contains__(self, module: Hashable) -> bool:
-        return module in self._placed
+        return module in self._stored
 
     def add(self, module: Hashable, rows: bytes, buckets: bytes) -> bool:
         """Store a table as hud.symbols.unwind.table makes it; False (and counted) without room."""
@@ -79,37 +80,37 @@ class UnwindTables:
         self._rows[self._row_end * ROW_SIZE : row_end * ROW_SIZE] = rows
         self._buckets[self._bucket_end * BUCKET_SIZE : bucket_end * BUCKET_SIZE] = pairs.tobytes()
         buckets_used = bucket_end - self._bucket_end
-        self._placed[module] = Placed(self._row_end, self._bucket_end, buckets_used)
+        self._stored[module] = StoredTable(self._row_end, self._bucket_end, buckets_used)
         self._row_end, self._bucket_end = row_end, bucket_end
         return True
 
     def show(self, segments: Sequence[Segment]) -> None:
         """Make these the mappings of the target; those of modules without a table are left out."""
-        known = sorted(segment for segment in segments if segment.module in self._placed)
+        known = sorted(segment for segment in segments if segment.module in self._stored)
         if len(known) >= GENERATION:
             self.refused += len(known) - GENERATION + 1
             del known[GENERATION - 1 :]
         # the bisection never looks at the entry it starts from unless all others start above pc
-        table = [MAPPING.pack(0, 0, 0, 0, 0, 0, 0)]
+        entries = [MAPPING.pack(0, 0, 0, 0, 0, 0, 0)]
         for segment in known:
-            place = self._placed[segment.module]
-            table.append(
+            stored = self._stored[segment.module]
+            entries.append(
                 MAPPING.pack(
                     segment.start,
                     segment.end,
                     segment.bias,
-                    place.first_row,
-                    place.first_bucket,
-                    place.buckets,
+                    stored.first_row,
+                    stored.first_bucket,
+                    stored.buckets,
                     0,
                 )
             )
         unused = MAPPING.pack(NEVER, NEVER, 0, 0, 0, 0, 0)
-        table += [unused] * (GENERATION - len(table))
+        entries += [unused] * (GENERATION - len(entries))
         self._shown = known
         first = 0 if self._config.mappings_first else GENERATION
         at = first * MAPPING.size
-        self._mappings[at : at + GENERATION * MAPPING.size] = b"".join(table)
+        self._mappings[at : at + GENERATION * MAPPING.size] = b"".join(entries)
         self._config.mappings_first = first
 
     def rule_at(self, pc: int) -> int | None:
@@ -147,12 +148,12 @@ class UnwindTables:
         return self._shown[at] if at >= 0 and pc < self._shown[at].end else None
 
     def _row_at(self, segment: Segment, pc: int) -> int | None:
-        place, key = self._placed[segment.module], pc - segment.bias
-        if not 0 <= key >> 8 < place.buckets:
+        stored, key = self._stored[segment.module], pc - segment.bias
+        if not 0 <= key >> 8 < stored.buckets:
             return None
-        bucket = (place.first_bucket + (key >> 8)) * BUCKET_SIZE
+        bucket = (stored.first_bucket + (key >> 8)) * BUCKET_SIZE
         first, last = PAIR.unpack_from(self._buckets, bucket)
-        rows = range(place.first_row + first, place.first_row + last + 1)
+        rows = range(stored.first_row + first, stored.first_row + last + 1)
         at = bisect_right(rows, key, key=lambda number: self._row(number)[0]) - 1
         return rows[at] if at >= 0 else None
 
@@ -163,5 +164,5 @@ class UnwindTables:
     def clear(self) -> None:
         """Forget every module: the target has replaced its image."""
         self.show([])
-        self._placed.clear()
+        self._stored.clear()
         self._row_end = self._bucket_end = 0

@@ -3,7 +3,7 @@
 What bpf_src/unwind.h does for the current thread, for x86_64 and without its fallback to frame
 pointers. Only pc and sp are known of another thread without stopping it (/proc/PID/task/TID/
 syscall): the frame pointer is unknown until a frame is met that has saved it, or that has set its
-own in a way that its code tells.
+own in a way that its code shows.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def walk(
         return int.from_bytes(data, "little")
 
     def frame_pointer() -> int:
-        """Of the frame that is walked, where its code tells it and its return address fits."""
+        """Of the frame that is walked, where its code shows it and its return address fits."""
         begin = rules.frame_set_at(pc - caller)
         size = frame_bytes(read(begin, LONGEST)) if begin is not None and begin < pc else None
         if size is None:

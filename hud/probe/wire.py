@@ -1,8 +1,8 @@
-"""The structs that the kernel programs and user space share, transcribed from bpf_src.
+"""Declares the structs that the kernel programs and user space share, transcribed from bpf_src.
 
-Terms: *event* and *stack* are bpf_src/event.h, everything else is bpf_src/state.h. A test holds
-each of them to the BTF of the compiled object. Little endian, natural alignment, as clang lays them
-out for BPF.
+``struct event`` and ``struct stack`` are in bpf_src/event.h, the rest in bpf_src/state.h unless
+said otherwise. A test holds each of them to the BTF of the compiled object. Little endian, natural
+alignment, as clang lays them out for BPF.
 """
 
 from __future__ import annotations

@@ -217,12 +217,12 @@ class Resolver(Closing):
         """The child's resident memory, mapped files included; 0 once it is dead."""
         return self._from_proc("statm", 1) * _PAGE
 
-    def _from_proc(self, name: str, place: int) -> int:
+    def _from_proc(self, name: str, index: int) -> int:
         if not self.alive:
             return 0
         try:
             with open(f"/proc/{self.pid}/{name}", "rb", buffering=0) as file:
-                return int(file.read().split()[place])
+                return int(file.read().split()[index])
         except (OSError, IndexError, ValueError):
             return 0
 

@@ -1,8 +1,8 @@
 """Fetches debug files from debuginfod servers, in a process of its own without any privilege.
 
-Terms: a *debuginfod* server has debug files by build id (elfutils, debuginfod(8)):
+Such a server has debug files by build id (elfutils, debuginfod(8)):
 ``GET URL/buildid/HEX/debuginfo``. The child gets an open file to write to, and says how it went;
-whether the file is the right one the symbol resolver tells. Fork before any BPF object exists.
+the symbol resolver checks whether the file is the right one. Fork before any BPF object exists.
 """
 
 from __future__ import annotations

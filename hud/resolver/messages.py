@@ -135,7 +135,7 @@ AnswerT = TypeVar("AnswerT", bound=Answer)
 
 
 class Question(msgspec.Struct, Generic[AnswerT], frozen=True, array_like=True, tag=True):
-    """What the resolver is told or asked; ``AnswerT`` is what comes back, if it is not Failed.
+    """What is sent to the resolver; ``AnswerT`` is what comes back, if it is not Failed.
 
     Every subclass has its row in ``hud.resolver.service.HANDLERS``, but AddModule.
     """

@@ -149,8 +149,8 @@ def _frames(files: Files, asked: messages.AskFrames) -> messages.Frames:
                 in_time = False
             except (HudError, *_SLIPS):
                 pass
-        place = offset if vaddr is None else vaddr
-        answer.append(frames or (Frame(0, module=loaded.name, offset=place),))
+        address = offset if vaddr is None else vaddr
+        answer.append(frames or (Frame(0, module=loaded.name, offset=address),))
     return messages.Frames(answer, module.take_wanted())
 
 
@@ -228,10 +228,10 @@ def _kinds(files: Files, asked: messages.AskKinds) -> messages.Kinds:
     elf, kinds = loaded.elf(), loaded.kinds()
     answer: list[tuple[str, str, bool]] = []
     for offsets in asked.vtables:
-        places = [elf.vaddr_of(offset) for offset in offsets]
-        known = [place for place in places if place is not None]
+        vaddrs = [elf.vaddr_of(offset) for offset in offsets]
+        known = [vaddr for vaddr in vaddrs if vaddr is not None]
         kind = ("", "", False)
-        if len(known) == len(Functions._fields) == len(places):
+        if len(known) == len(Functions._fields) == len(vaddrs):
             with suppress(HudError, *_SLIPS):  # damage at one costs no other its name
                 kind = kinds.of(Functions(*known))
         answer.append(kind)

@@ -1,8 +1,8 @@
-"""Where the thread-locals of one mapped file are in each thread.
+"""Finds one mapped file's thread-locals, its TLS block, in each thread.
 
-Terms: a *block* is one file's part of the thread-locals of one thread. The executable's is at a
-fixed distance from the *thread pointer* (fsbase, TPIDR_EL0); that of a shared object mostly hangs
-in the thread's *dtv*, a table by *module id*, once the thread has touched it.
+The executable's block is at a fixed distance from the thread pointer (fsbase, TPIDR_EL0); that of a
+shared object mostly hangs in the thread's dtv, a table indexed by module id, once the thread has
+touched it.
 
 Measured with glibc 2.36 on x86_64; musl's table has another form. The rest by the psABI documents
 and glibc's sources (sysdeps/generic/dl-dtv.h, sysdeps/*/dl-tlsdesc.h), aarch64 untested.
@@ -70,15 +70,15 @@ class Slot(Protocol):
 
 
 def executable_block(tls: TlsSegment | None, machine: int | str) -> Block | str:
-    """The block of the program itself; else why it cannot be placed."""
-    place = PLACES.get(machine)
-    if place is None:
+    """The block of the program itself; else why it is not known where it is."""
+    start_of = BLOCK_STARTS.get(machine)
+    if start_of is None:
         return f"no layout of thread-locals for machine {machine}"
     if tls is None:
         return "no TLS segment"
     if tls.align < 0 or tls.align & (tls.align - 1):
         return "no sound TLS segment"
-    return Block(0, place(tls), tls.memsz)
+    return Block(0, start_of(tls), tls.memsz)
 
 
 def object_block(
@@ -176,7 +176,7 @@ def _above_thread_pointer(tls: TlsSegment) -> int:
     return 16 + (tls.vaddr - 16) % max(tls.align, 1)
 
 
-PLACES = {
+BLOCK_STARTS = {
     EM_X86_64: _below_thread_pointer,
     "x86_64": _below_thread_pointer,
     EM_AARCH64: _above_thread_pointer,

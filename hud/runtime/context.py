@@ -1,11 +1,11 @@
-"""Where Tokio keeps its thread-local ``CONTEXT`` and how it is laid out: proposals, best first.
+"""Knows where Tokio keeps its thread-local ``CONTEXT`` and which layouts a program's may have.
 
-Terms: ``CONTEXT`` is the thread-local of ``tokio::runtime::context``; a *row* is a layout that was
-measured; a *proposal* is a hypothesis that the live process has to confirm before it is trusted.
-Offsets are bytes from the start of CONTEXT unless said otherwise.
+That is the thread-local of ``tokio::runtime::context``. Its layouts were measured; which of them a
+program has the live process must confirm. Offsets are bytes from the start of CONTEXT unless said
+otherwise.
 
-Before Tokio 1.22 there is no such object: its parts are thread-locals of their own, which lie
-*apart*, and no task has an id there. Offsets then count from the begin of the file's thread-locals.
+Before Tokio 1.22 there is no such object: its parts are thread-locals of their own, and no task has
+an id there. Offsets then count from the start of the file's thread-locals.
 
 Cargo features change the layout: every row is of a program with ``rt-multi-thread`` or of one with
 ``rt`` alone, and one size can be of both. No row depends on the machine: x86_64 and aarch64 agree
@@ -74,11 +74,12 @@ class ContextLayout:
 
     @property
     def apart(self) -> bool:
+        """Whether the parts are thread-locals of their own: before Tokio 1.22."""
         return self.task_id == NONE
 
     @property
-    def tells_polls(self) -> bool:
-        """Whether two polls of a thread can be told apart: by a task's id, else by the tick."""
+    def separates_polls(self) -> bool:
+        """Whether two polls of a thread can be distinguished: by a task's id, else by the tick."""
         ticks = max(self.tick_multi, self.tick_current) != NONE
         return not self.apart or (self.core != NONE and ticks)
 
@@ -109,7 +110,7 @@ class Row(NamedTuple):
 
     @property
     def fields(self) -> tuple[int, ...]:
-        """Where it looks."""
+        """Offsets of what is read."""
         return self.task_tag, self.task_id, self.budget_tag, self.runtime, self.scheduler
 
 
@@ -191,7 +192,7 @@ class TlsFacts(Protocol):
 
 
 class Proposal(NamedTuple):
-    """What to try on the live process, most probable first."""
+    """Layouts to try on the live process, most probable first."""
 
     layouts: tuple[ContextLayout, ...]
     reason: str
@@ -238,17 +239,17 @@ def _propose_apart(facts: TlsFacts, block: Block, version: tuple[int, ...] | Non
     tokio = f"tokio {version_text(version)}"
     if not APART[0] <= version[:2] <= APART[1]:
         return Proposal((), f"{tokio} is older than hud knows ({APART[0][0]}.{APART[0][1]})")
-    places: dict[str, int] = {}
+    offsets: dict[str, int] = {}
     for part, (symbol, size) in _PARTS.items():
         found = [one for one in facts.tls_symbols if symbol.search(one[0])]
         if len(found) > 1:
             return Proposal((), f"{len(found)} copies of {tokio}'s thread-local {part}")
-        for _, place, length in found:
-            if length != size or not 0 <= place <= min(block.size, APART_LIMIT) - size:
+        for _, value, length in found:
+            if length != size or not 0 <= value <= min(block.size, APART_LIMIT) - size:
                 return Proposal((), f"{tokio}'s thread-local {part} is not as hud knows it")
-            places[part] = place
-    schedulers = [places[part] for part in ("multi_thread", "current_thread") if part in places]
-    if not schedulers or not {"budget", "entered"} <= places.keys():
+            offsets[part] = value
+    schedulers = [offsets[part] for part in ("multi_thread", "current_thread") if part in offsets]
+    if not schedulers or not {"budget", "entered"} <= offsets.keys():
         return Proposal((), _absence(facts, block, version_text(version)))
     multi, current = (
         {one.get("tick", NONE) for one in facts.context_members if name in one}
@@ -258,25 +259,25 @@ def _propose_apart(facts: TlsFacts, block: Block, version: tuple[int, ...] | Non
     why += ", its ticks as debug info says" * bool(multi or current)
     layout = ContextLayout(
         tokio=".".join(map(str, version[:2])),
-        size=max(place + _PARTS[part][1] for part, place in places.items()),
+        size=max(value + _PARTS[part][1] for part, value in offsets.items()),
         tls_offset=block.start,
         task_tag=NONE,
         task_id=NONE,
-        budget_tag=places["budget"],
-        runtime=places["entered"],
+        budget_tag=offsets["budget"],
+        runtime=offsets["entered"],
         scheduler=schedulers[0],
         core=NONE,
         tick_multi=_only(multi),
         tick_current=_only(current),
         why=why,
         module=block.module,
-        current=places.get("current_thread", NONE),
+        current=offsets.get("current_thread", NONE),
     )
     return Proposal((layout,), "")
 
 
 def _only(ticks: set[int]) -> int:
-    """The one offset in a Core that debug info tells, if it does and can be."""
+    """The one offset in a Core that debug info gives, if there is one and it is possible."""
     return ticks.pop() if len(ticks) == 1 and max(ticks) < CORE_LIMIT else NONE
 
 
@@ -329,7 +330,7 @@ def _rows(size: int, versions: Sequence[Version], where: str) -> list[tuple[Row,
 
 
 def merged(rows: Iterable[Row]) -> list[Row]:
-    """Rows that look at the same places made one of all their versions, without what differs."""
+    """Rows that read the same offsets made one of all their versions, without what differs."""
     same: dict[tuple[object, ...], list[Row]] = {}
     for row in rows:
         same.setdefault((row.multi_thread, row.built, row.size, row.fields), []).append(row)

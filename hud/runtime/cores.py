@@ -1,19 +1,19 @@
-"""What is where in the Cores of the live schedulers, told by their shape: Tokio 1.29 and later.
+"""Finds the fields of schedulers' Cores in the live process by their shape: Tokio 1.29 and later.
 
-Terms: a scheduler's *Context* is what the pointer in CONTEXT leads to; it has the *Core* at hand
-while a task runs and while the thread is parked, else 0. Which of two *kinds* a Core is, the tag of
-Context says; in a Tokio without ``rt-multi-thread`` there is no tag, and one kind. A *turn* is what
-the scheduler counts in ``tick``: one task, and what that puts into the LIFO slot.
+The pointer in CONTEXT leads to a scheduler's Context. That has the pointer to its Core while a task
+runs and while the thread is parked, else 0; its tag says whether the Core is a multi_thread or a
+current_thread one. A Tokio without ``rt-multi-thread`` has no tag, and only the latter. ``tick``
+counts the tasks that ran; what one of them puts into the LIFO slot runs in the same tick.
 
 ``{tick: u32, global_queue_interval: u32, bools}`` ends every Core, 8-aligned, whatever the features
 and the version (type information of 52 debug builds, 1.38 to 1.54). So two rules find it, each in
-all Cores of a kind: by *content* (a likely interval, bools of 0 or 1), and where glibc allocates by
-the *chunk* that the Core fills. One offset that both allow, or the only one of the rule that says
-anything, is the tick's. Where several have the right content a row of the table decides,
-or what they do: a tick grows a little.
+all Cores of one scheduler kind: the content (a likely interval, bools of 0 or 1) and, where glibc
+allocates, the size of the chunk, which the Core fills. One offset that both allow, or the only one
+of the rule that says anything, is the tick's. Where several have the right content a row of the
+table decides, or how they change: a tick grows a little.
 
 A worker's ``park`` is 0 while it is parked and in its driver, else the Arc that the handle's
-``remotes`` have as its ``unpark``. Copies of that lie in unused payload, too: only the two places
+``remotes`` have as its ``unpark``. Copies of that lie in unused payload, too: only the two offsets
 before ``rand`` count, in one of which it was in each of those builds. A worker that is never idle
 is never seen parked, so no 0 is waited for where one of the two ever held something else.
 """
@@ -54,8 +54,8 @@ RAND = 8
 """Bytes between interval and bools with Rust 1.63."""
 AT_END = (16, 24)
 """How far before the end of its chunk a Core's last 16 bytes begin."""
-MOST_TURNS = 1 << 24
-"""Between two looks: seconds of nothing but turns."""
+MOST_TICKS = 1 << 24
+"""Between two looks: seconds of nothing but tasks that return at once."""
 MOST_VALUES = 1024
 WORKER_HANDLE = 16
 """``multi_thread::worker::Worker`` {handle, index} in its Arc."""
@@ -73,8 +73,8 @@ METRICS, TASKS = 40, 32
 """Sizes of a MetricsBatch and a VecDeque."""
 
 
-class Guess:
-    """Where ``tick`` may be in Cores of one kind, after all that were looked at."""
+class TickOffset:
+    """Where ``tick`` may be in the Cores of one scheduler kind, after all that were looked at."""
 
     def __init__(self, *, current: bool, row: int = NONE) -> None:
         self._current = current
@@ -101,13 +101,13 @@ class Guess:
     def _see(self, core: int, offset: int, value: int) -> None:
         """A tick grows a little from look to look; the nanoseconds of an Instant jump, or fall."""
         before = self._values.get((core, offset), value)
-        if (value - before) % (1 << 32) > MOST_TURNS:
+        if (value - before) % (1 << 32) > MOST_TICKS:
             self._refuted.add(offset)
         if len(self._values) < MOST_VALUES:
             self._values[core, offset] = value
 
     def refute(self) -> None:
-        """What it says does not count turns: never again."""
+        """What is at ``offset`` does not count tasks that ran: it is never taken again."""
         self._refuted.add(self.offset)
 
     def _left(self) -> set[int]:
@@ -119,7 +119,7 @@ class Guess:
 
     @property
     def offset(self) -> int:
-        """The one place that is left; NONE."""
+        """The one offset that is left; NONE."""
         left = self._left()
         if len(left) == 1:
             return next(iter(left))
@@ -186,7 +186,7 @@ def has_flags(core: bytes, tick: int) -> bool:
     return _are_bools(core, tick + 8, current=False)
 
 
-class Parker:
+class ParkOffset:
     """Where ``park`` is in the workers' Cores, after all that were looked at."""
 
     def __init__(self) -> None:
@@ -203,21 +203,19 @@ class Parker:
         if remote is None or len(core) < tick + 8:
             return
         queues, unpark = remote
-        places = [at - BEFORE_RAND for at in (*queues, tick)]
+        offsets = [at - BEFORE_RAND for at in (*queues, tick)]
         if not has_flags(core, tick):  # Rust 1.63
-            places = [at + BEHIND_QUEUE for at in queues]
+            offsets = [at + BEHIND_QUEUE for at in queues]
         found = {
-            place: word
-            for place in places
-            if place >= 0 and (word := _word(core, place, 8)) in (0, unpark)
+            at: word for at in offsets if at >= 0 and (word := _word(core, at, 8)) in (0, unpark)
         }
         self._left = found.keys() & self._left if self._left else set(found)
         self._looks = self._looks + 1 if self._left else 0
-        self._taken |= {place for place, word in found.items() if not word}
+        self._taken |= {at for at, word in found.items() if not word}
 
     @property
     def offset(self) -> int:
-        """The one place that is left; NONE."""
+        """The one offset that is left; NONE."""
         proven = self._looks >= PARK_LOOKS or self._left <= self._taken
         return next(iter(self._left)) if len(self._left) == 1 and proven else NONE
 
@@ -255,10 +253,10 @@ class Cores:
 
     def __init__(self, layout: ContextLayout) -> None:
         self._ticks = {
-            False: Guess(current=False, row=layout.tick_multi),
-            True: Guess(current=True),
+            False: TickOffset(current=False, row=layout.tick_multi),
+            True: TickOffset(current=True),
         }
-        self._parker = Parker()
+        self._park = ParkOffset()
         self._driver = NONE
         self._core = NONE
         self._flags = False
@@ -277,18 +275,18 @@ class Cores:
 
     def _look_at(self, scheduler: Scheduler, read: Read) -> None:
         self.seen.add(scheduler.current)
-        guess = self._ticks[scheduler.current]
-        guess.look(scheduler.core, read)
-        if guess.offset == NONE:
+        tick = self._ticks[scheduler.current]
+        tick.look(scheduler.core, read)
+        if tick.offset == NONE:
             return
         if scheduler.current:
-            self._driver = driver_at(read(scheduler.core, LARGEST), guess.offset)
+            self._driver = driver_at(read(scheduler.core, LARGEST), tick.offset)
         else:
-            self._parker.look(scheduler, guess.offset, read)
-            self._flags = has_flags(read(scheduler.core, LARGEST), guess.offset)
+            self._park.look(scheduler, tick.offset, read)
+            self._flags = has_flags(read(scheduler.core, LARGEST), tick.offset)
 
     def refute(self, *, current: bool) -> None:
-        """The tick of this kind does not count turns."""
+        """What was found as the tick of this kind does not count tasks that ran."""
         self._ticks[current].refute()
 
     @property
@@ -300,7 +298,7 @@ class Cores:
             for current in sorted(self.seen)
             if self._ticks[current].offset == NONE
         ]
-        if False in self.seen and self._parker.offset == NONE:
+        if False in self.seen and self._park.offset == NONE:
             found.append("task::unconstrained looks like a parked worker: its polls are not seen")
         if True in self.seen and self._driver == NONE:
             found.append("task::unconstrained looks like a parked thread: its polls are not seen")
@@ -320,7 +318,7 @@ class Cores:
             untagged=self._core == 16,
             tick_multi=multi,
             tick_current=self._ticks[True].offset,
-            park=self._parker.offset,
+            park=self._park.offset,
             driver=self._driver,
             flags=self._flags and multi != NONE,
         )

@@ -1,8 +1,7 @@
-"""Look at Tokio's CONTEXT in every thread of the live process, without stopping it.
+"""Reads Tokio's CONTEXT in every thread of the live process, without stopping it (/proc/PID/mem).
 
-Terms: a *thread pointer* is the address that thread-locals are relative to; a *reading* is CONTEXT
-of one thread under one layout; a layout is *confirmed* when every thread's reading is sane and some
-thread is inside a runtime. Reads only (/proc/PID/mem).
+A layout fits if the bytes of every thread can be a CONTEXT of it; of several that do, one under
+which some thread is inside a runtime is believed first.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ TASK_ID_LIMIT = 1 << 48
 
 
 class Reading(NamedTuple):
-    """CONTEXT of one thread."""
+    """CONTEXT of one thread, read under one layout."""
 
     tid: int
     entered: bool

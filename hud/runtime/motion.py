@@ -1,9 +1,8 @@
-"""How CONTEXT is laid out around its pointer to the scheduler, told by what changes there.
+"""Finds the fields of a CONTEXT of no known layout by how they change from moment to moment.
 
-Terms: see `hud.runtime.search`; a *sighting* is the bytes around that pointer in one thread at one
-moment. For a Tokio of which no row is known, a fork or a new one: the budget comes and goes; while
-it is there, and not in between, so is the id of a task in the runtime's list; ``runtime`` says what
-the scheduler is. Where nothing is polled, nothing is told.
+For a Tokio of which no row is known (`hud.runtime.search`), a fork or a new one: the budget comes
+and goes; while it is there, and not in between, so is the id of a task in the runtime's list;
+``runtime`` says what the scheduler is. Where nothing is polled, nothing is found.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ PAUSE_S = 0.005
 WATCHED = 16
 """Threads that are looked at, at most."""
 LEAST_POLLS = 3
-"""Sightings with a task's id."""
+"""Observations with a task's id."""
 RARE = 4
 """One in so many may be of a task::unconstrained poll, which has no budget."""
 AROUND = 96
@@ -39,8 +38,8 @@ NEIGHBOURS = (2, -1)
 """Where ``runtime`` is from the budget: with newer Rust, and with 1.63."""
 
 
-class Sighting(NamedTuple):
-    """One thread at one moment."""
+class Observation(NamedTuple):
+    """The bytes around the pointer to the scheduler in one thread at one moment."""
 
     data: bytes
     current: bool | None
@@ -53,7 +52,7 @@ class Sighting(NamedTuple):
 
 
 class Fields(NamedTuple):
-    """Offsets in the sightings, as in ``hud.runtime.context.ContextLayout``."""
+    """Offsets in the observations, as in ``hud.runtime.context.ContextLayout``."""
 
     task_tag: int
     task_id: int
@@ -77,32 +76,32 @@ class Watcher:
         """The fields of a CONTEXT whose pointer is ``at``, somewhere in ``start`` to ``end``; all
         count from the address in ``pointers``. Takes SAMPLES times PAUSE_S seconds."""
         start, end = max(start, at - AROUND), min(end, at + AROUND)
-        sightings = []
+        observations = []
         for _ in range(SAMPLES):
             for pointer in list(self._pointers.values())[:WATCHED]:
                 data = self._read(pointer + start, end - start)
                 if len(data) == end - start:
-                    sightings.append(self._sighting(data, data[at - start : at - start + 8]))
+                    observations.append(self._observe(data, data[at - start : at - start + 8]))
             sleep(PAUSE_S)
-        found = fields_of(sightings, at - start)
+        found = fields_of(observations, at - start)
         if isinstance(found, str):
             return found
         return Fields(*(NONE if field == NONE else start + field for field in found))
 
-    def _sighting(self, data: bytes, pointer: bytes) -> Sighting:
+    def _observe(self, data: bytes, pointer: bytes) -> Observation:
         address = int.from_bytes(pointer, "little")
         scheduler = scheduler_at(address, self._read) if address else None
         if scheduler is None:
-            return Sighting(data, None)
+            return Observation(data, None)
         runtime = self._runtime(address)
         if isinstance(runtime, str):
-            return Sighting(data, scheduler.current)
+            return Observation(data, scheduler.current)
         tasks = (
             word
             for word in set(words_of(data)) - {0}
             if word in self._ids or find(self._read, self._vtables, runtime.owned, word)
         )
-        return Sighting(data, scheduler.current, frozenset(tasks))
+        return Observation(data, scheduler.current, frozenset(tasks))
 
     def _runtime(self, address: int) -> Runtime | str:
         if address not in self._runtimes:
@@ -113,38 +112,38 @@ class Watcher:
         return self._runtimes[address]
 
 
-def fields_of(sightings: Sequence[Sighting], pointer: int) -> Fields | str:
-    """The fields, all of which must be told; else what is not.
+def fields_of(observations: Sequence[Observation], pointer: int) -> Fields | str:
+    """The fields, if all are found; else which is not.
 
-    ``pointer``: where the pointer to the scheduler is in the sightings.
+    ``pointer``: where the pointer to the scheduler is in the observations.
     """
-    size = min((len(one.data) for one in sightings), default=0)
+    size = min((len(one.data) for one in observations), default=0)
     budgets = [
-        at for at in range(size - 1) if not 0 <= at - pointer < 8 and _is_budget(at, sightings)
+        at for at in range(size - 1) if not 0 <= at - pointer < 8 and _is_budget(at, observations)
     ]
     if len(budgets) != 1:
         return f"{len(budgets) or 'no'} places there look like a task's budget"
     (budget,) = budgets
-    driving = [one for one in sightings if one.current is not None]
+    driving = [one for one in observations if one.current is not None]
     polled = [one for one in driving if one.data[budget]]
     task_id = _task_id(size, budget, driving)
     if task_id == NONE:
         return "no place there, or more than one, has the ids of tasks while they are polled"
-    runtime = _runtime(size, budget, sightings, polled)
+    runtime = _runtime(size, budget, observations, polled)
     if runtime == NONE:
         return "no place there, or more than one, looks like how a thread entered its runtime"
-    return Fields(_task_tag(task_id, sightings), task_id, budget, runtime)
+    return Fields(_task_tag(task_id, observations), task_id, budget, runtime)
 
 
-def _is_budget(at: int, sightings: Iterable[Sighting]) -> bool:
+def _is_budget(at: int, observations: Iterable[Observation]) -> bool:
     """{0 or 1, at most 128}, seen with and without one; most polls spend little."""
-    seen = {(one.data[at], one.data[at + 1]) for one in sightings}
+    seen = {(one.data[at], one.data[at + 1]) for one in observations}
     given = [left for some, left in seen if some]
     return {some for some, _ in seen} == {0, 1} and MOST_BUDGET // 2 < max(given) <= MOST_BUDGET
 
 
-def _task_id(size: int, budget: int, driving: Sequence[Sighting]) -> int:
-    """The place with the id of a task in polls, and not between them; NONE. A constant that is a
+def _task_id(size: int, budget: int, driving: Sequence[Observation]) -> int:
+    """The offset with the id of a task in polls, and not between them; NONE. A constant that is a
     task's id by chance is the same between them."""
     found = []
     for at in range(0, size - 7, 8):
@@ -154,27 +153,29 @@ def _task_id(size: int, budget: int, driving: Sequence[Sighting]) -> int:
     return found[0] if len(found) == 1 else NONE
 
 
-def _task_tag(task_id: int, sightings: Iterable[Sighting]) -> int:
+def _task_tag(task_id: int, observations: Iterable[Observation]) -> int:
     """The word before the id where that says whether there is one."""
     if task_id < 8:
         return NONE
-    tags = {(one.word(task_id - 8), bool(one.word(task_id))) for one in sightings}
+    tags = {(one.word(task_id - 8), bool(one.word(task_id))) for one in observations}
     return task_id - 8 if tags <= {(0, False), (0, True), (1, True)} and (1, True) in tags else NONE
 
 
 def _runtime(
-    size: int, budget: int, sightings: Sequence[Sighting], polled: Sequence[Sighting]
+    size: int, budget: int, observations: Sequence[Observation], polled: Sequence[Observation]
 ) -> int:
     """The byte that says in every poll which scheduler it is; rather one beside the budget, and one
     that says in some other thread that it entered none. NONE."""
-    found = [at for at in range(size) if at != budget and _is_runtime(at, sightings, polled)]
+    found = [at for at in range(size) if at != budget and _is_runtime(at, observations, polled)]
     found = [budget + step for step in NEIGHBOURS if budget + step in found] or found
-    outside = [one for one in sightings if one.current is None]
+    outside = [one for one in observations if one.current is None]
     found = [at for at in found if any(one.data[at] == NOT_ENTERED for one in outside)] or found
     return found[0] if len(found) == 1 or found[:1] == [budget + NEIGHBOURS[0]] else NONE
 
 
-def _is_runtime(at: int, sightings: Iterable[Sighting], polled: Iterable[Sighting]) -> bool:
-    return all(one.data[at] <= NOT_ENTERED for one in sightings) and all(
+def _is_runtime(
+    at: int, observations: Iterable[Observation], polled: Iterable[Observation]
+) -> bool:
+    return all(one.data[at] <= NOT_ENTERED for one in observations) and all(
         one.current is not None and one.data[at] == ENTERED[one.current] for one in polled
     )

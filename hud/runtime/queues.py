@@ -1,13 +1,12 @@
-"""A runtime's queues and blocking pool in the live process: how many tasks and jobs wait.
+"""Reads a runtime's queues and blocking pool in the live process: how many tasks and jobs wait.
 
-Terms: see hud.runtime.schedulers; the *core* is what a worker owns while it runs tasks; its *own
-queue* is the core's run queue and its LIFO slot. Other workers steal from the queue, not from the
-slot.
+While a worker runs tasks it owns a Core with a run queue and a LIFO slot. Other workers steal from
+the queue, not from the slot.
 
-Places are found by their shape relative to ``OwnedTasks`` (hud.runtime.tasks), as far as their
-values allow exactly one; rows of Tokio 1.35 to 1.54, stable, unstable and with taskdump, by their
-type information. What is searched ends with the heap's chunk, where glibc allocates: behind it lie
-stale copies of the same.
+Fields are found by their shape relative to ``OwnedTasks`` (hud.runtime.tasks), as far as their
+values allow exactly one offset; rows of Tokio 1.35 to 1.54, stable, unstable and with taskdump, by
+their type information. What is searched ends with the heap's chunk, where glibc allocates: behind
+it lie stale copies of the same.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from hud.runtime.schedulers import (
     scheduler_at,
     words_of,
 )
-from hud.runtime.tasks import Owned, Place, find_owned
+from hud.runtime.tasks import Owned, OwnedCandidate, find_owned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,7 +55,7 @@ class Pool(NamedTuple):
 
 
 class Runtime(NamedTuple):
-    """One runtime of the target and what is known of its places; addresses, 0 = not found."""
+    """One runtime of the target and where its fields are; addresses, 0 = not found."""
 
     handle: int
     owned: Owned
@@ -76,11 +75,11 @@ def find_runtime(read: Read, vtables: Vtables, scheduler: int) -> Runtime | str:
     found, handle = scheduler_at(scheduler, read), handle_of(scheduler, read)
     if found is None or not handle:
         return "no scheduler as in tokio 1.29 to 1.54"
-    size, places = _lists(read, vtables, handle)
-    if len(places) != 1:
-        what = f"{len(places)} places look like it" if places else "none as in tokio 1.35 to 1.54"
+    size, lists = _lists(read, vtables, handle)
+    if len(lists) != 1:
+        what = f"{len(lists)} places look like it" if lists else "none as in tokio 1.35 to 1.54"
         return f"of the list of tasks {what}"
-    owned, at, proven, _ = places[0]
+    owned, at, proven, _ = lists[0]
     data = read(handle, size)
     length = 56 if owned.added else 48
     workers = remotes = injected = 0
@@ -92,17 +91,17 @@ def find_runtime(read: Read, vtables: Vtables, scheduler: int) -> Runtime | str:
     if not (proven or pool[0] or workers):
         return "no task is in the list, and nothing else proves it"
     if not (found.current or workers):
-        pool = 0, 0  # its threads cannot be told from the workers
+        pool = 0, 0  # its threads cannot be distinguished from the workers
     return Runtime(handle, owned, workers, remotes, injected and handle + injected, *pool)
 
 
-def _lists(read: Read, vtables: Vtables, handle: int) -> tuple[int, list[Place]]:
+def _lists(read: Read, vtables: Vtables, handle: int) -> tuple[int, list[OwnedCandidate]]:
     """How much of the handle was searched, and where its list may be."""
     chunk = chunk_bytes(handle, read)
     for size in (chunk, HANDLE_BYTES):
-        places = find_owned(read, vtables, handle, size) if size else []
-        if places:
-            return size, places
+        candidates = find_owned(read, vtables, handle, size) if size else []
+        if candidates:
+            return size, candidates
     return 0, []
 
 
@@ -112,7 +111,7 @@ def _words(data: bytes, count: int) -> tuple[int, ...]:
 
 class _Neighbours(NamedTuple):
     """Where the fields are from ``owned``; ``metrics`` counts from its end if it is ``past``.
-    ``injected`` follows that, or is at a place of its own in the handle's Arc."""
+    ``injected`` follows that, or is at an offset of its own in the handle's Arc."""
 
     remotes: int
     metrics: int
@@ -135,7 +134,7 @@ def _multi_thread(data: bytes, at: int, size: int, shards: int) -> tuple[int, in
         remotes, metrics = at + row.remotes, at + row.metrics + size * row.past
         if min(remotes, metrics) < 0:
             continue
-        slices = (_words(data[place : place + 16], 2) for place in (remotes, metrics))
+        slices = (_words(data[start : start + 16], 2) for start in (remotes, metrics))
         (pointer, workers), (_, same) = slices
         # a shard list has four shards for each worker, rounded up to a power of two
         if 0 < workers == same and shards == 4 << (workers - 1).bit_length():
@@ -149,15 +148,15 @@ def _current_thread(data: bytes, at: int, size: int) -> int:
     ``current_thread::Shared`` has its ``inject`` right before ``owned`` in 1.54, right behind it in
     1.38 to 1.47: there a Config comes before, whose last word (the event interval) is never 0.
     """
-    places = [place for place in (at - 40, at + size) if _is_inject(data, place)]
-    return places[0] + 32 if places else 0
+    found = [start for start in (at - 40, at + size) if _is_inject(data, start)]
+    return found[0] + 32 if found else 0
 
 
-def _is_inject(data: bytes, place: int) -> bool:
+def _is_inject(data: bytes, at: int) -> bool:
     """Whether ``scheduler::inject::Inject`` {lock, head, tail, is_closed, len} can be there."""
-    if place < 0 or len(data) < place + 40:
+    if at < 0 or len(data) < at + 40:
         return False
-    lock, head, tail, closed, length = _words(data[place : place + 40], 5)
+    lock, head, tail, closed, length = _words(data[at : at + 40], 5)
     both = bool(head) == bool(tail) == bool(length)
     return (
         both and not (head | tail) % 8 and lock & 0xFF < 4 and closed & 0xFF < 2 and length < MOST
@@ -176,8 +175,8 @@ parking_lot, 1.52.0; 1.54 with both."""
 def _find_pool(read: Read, data: bytes, begin: int, workers: int) -> tuple[int, int]:
     """Addresses of ``thread_cap`` and of the pool's metrics; 0 = not found."""
     found: dict[tuple[int, int], Pool] = {}
-    for place in range(begin, len(data) - 7, 8):
-        (arc,) = _words(data[place : place + 8], 1)
+    for at in range(begin, len(data) - 7, 8):
+        (arc,) = _words(data[at : at + 8], 1)
         if not is_arc(arc, read):
             continue
         chunk = chunk_bytes(arc, read)
@@ -236,7 +235,7 @@ def injected(read: Read, runtime: Runtime) -> int:
 
 
 def queued(read: Read, layout: ContextLayout, scheduler: int, runtime: Runtime) -> int:
-    """Ready tasks in the own queue of the thread with this scheduler; -1 = unknown.
+    """Ready tasks in the run queue and LIFO slot of the thread with this scheduler; -1 = unknown.
 
     A worker whose core is elsewhere (``block_in_place``) has none.
     """
@@ -267,8 +266,8 @@ def _run_queue(read: Read, scheduler: Scheduler, tick: int, runtime: Runtime) ->
         return -1
     head, _, tail = struct.unpack("<3I", data)
     waiting = (tail - head) % (1 << 32)
-    places = (core.index(inner) - 2, tick // 8 - 2)
-    lifo = any(at > 0 and core[at : at + 1] == (unpark,) and core[at - 1] for at in places)
+    slots = (core.index(inner) - 2, tick // 8 - 2)
+    lifo = any(at > 0 and core[at : at + 1] == (unpark,) and core[at - 1] for at in slots)
     return waiting + lifo if waiting <= LOCAL_CAPACITY else -1
 
 

@@ -1,8 +1,8 @@
-"""What CONTEXT's pointer to a scheduler leads to, told from other memory by its shape.
+"""Recognises, by its shape in memory, the scheduler that CONTEXT's pointer leads to.
 
-Terms: a scheduler's *Context* is {tag, Arc, RefCell of the Box of Core, ...}: tag 0 and the Arc of
+That is the scheduler's Context {tag, Arc, RefCell of the Box of Core, ...}: tag 0 and the Arc of
 the handle (current_thread), tag 1 and that of the Worker (multi_thread). A Tokio without
-``rt-multi-thread`` has no tag. The *handle* is the ``Arc`` of the scheduler's Handle, which all
+``rt-multi-thread`` has no tag. The handle is the ``Arc`` of the scheduler's Handle, which all
 threads of a runtime share. The same in Tokio 1.29 to 1.54, and with Rust 1.63 to 1.97.
 """
 
@@ -64,7 +64,7 @@ def handle_of(address: int, read: Read) -> int:
 
 def chunk_bytes(address: int, read: Read) -> int:
     """Usable bytes of what glibc's malloc gave out there, by the size before it (malloc/malloc.c,
-    struct malloc_chunk); 0 = another allocator, or none that could be told."""
+    struct malloc_chunk); 0 = another allocator, or not recognised."""
     words = words_of(read(address - 8, 8)) if address else ()
     size = words[0] & ~7 if words else 0
     return size - 8 if size % 16 == 0 and LEAST_CHUNK <= size <= MOST_CHUNK else 0

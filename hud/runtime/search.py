@@ -1,14 +1,13 @@
-"""Finds Tokio's CONTEXT by what lies in the threads' TLS blocks, with or without a version.
+"""Finds Tokio's CONTEXT by what lies in the threads' TLS blocks, with or without a known version.
 
-Terms: see `hud.runtime.context`, `hud.runtime.live` and `hud.runtime.schedulers`; a *candidate* is
-a measured row at one offset of the block. From Tokio 1.29 on CONTEXT has a pointer that leads to a
-scheduler in every thread that drives one, and is 0 in all others: few offsets do, mostly one, and
-the candidates are the rows that have their pointer there. Rows of older versions, which have none,
-are candidates at each 8-aligned offset, if the version is known.
+From Tokio 1.29 on CONTEXT has a pointer that leads to a scheduler in every thread that drives one,
+and is 0 in all others. Few offsets of a TLS block do so, mostly one: the candidates are the
+measured rows (`hud.runtime.context`) with their pointer there. Rows of older versions, which have
+none, are candidates at each 8-aligned offset, if the version is known.
 
-A candidate *stands* if every thread's bytes are sane and agree with its scheduler; it is *proven*
-once some thread drives a scheduler (before 1.29: is entered with a task id). Candidates that look
-at the same places are one. Exactly one may be left.
+A candidate is dropped unless the bytes of every thread are sane and agree with its scheduler; it is
+proven once some thread drives a scheduler (before 1.29: is entered with a task id). Candidates that
+read the same offsets count as one. Exactly one may be left.
 """
 
 from __future__ import annotations
@@ -59,7 +58,7 @@ ENTERED_MULTI, ENTERED_CURRENT = 1, 0
 
 
 class Found(NamedTuple):
-    """The one place, and what its threads hold."""
+    """The one layout that is left, and what the threads hold under it."""
 
     layout: ContextLayout
     confirmation: Confirmation
@@ -91,9 +90,9 @@ def search(
         return f"a TLS segment of {block.size} bytes"
     if not live.pointers:
         return "no thread uses it yet" if block.module else "no thread descriptor found"
-    judge = _Judge(live)
+    checker = _Checker(live)
     first, size = within or (0, block.size)
-    offsets = [at for at in judge.schedulers(block) if first <= at < first + size]
+    offsets = [at for at in checker.schedulers(block) if first <= at < first + size]
     reason = ""
     for rows in _tries(versions):
         layouts = [
@@ -102,7 +101,7 @@ def search(
             for at in (offsets if row.scheduler != NONE else range(first, first + size, 8))
             if 0 <= at - max(row.scheduler, 0) <= block.size - row.size
         ]
-        found = judge.one_of(layouts)
+        found = checker.one_of(layouts)
         if isinstance(found, Found):
             return found
         reason = reason or found
@@ -138,21 +137,21 @@ def _watched(
         core=NONE,
         tick_multi=NONE,
         tick_current=NONE,
-        why=f"{_named(versions)}; of no known layout, CONTEXT told by what changes at "
+        why=f"{_named(versions)}; of no known layout, CONTEXT inferred from what changes at "
         f"tls{start:+d}{f' of {block.where}' if block.where else ''}",
         module=block.module,
     )
-    return _Judge(live).one_of([layout])
+    return _Checker(live).one_of([layout])
 
 
 def decide(layouts: Sequence[ContextLayout], live: Live) -> Found | str:
-    """Which of several layouts of a CONTEXT whose place is known the live threads have."""
-    return _Judge(live).one_of(layouts, known_place=True)
+    """Which of several layouts of a CONTEXT whose address is known the live threads have."""
+    return _Checker(live).one_of(layouts, known_address=True)
 
 
 def same_places(layouts: Iterable[ContextLayout]) -> bool:
-    """Whether all look at the same places: then there is nothing to decide."""
-    return len(_places(layouts)) < 2
+    """Whether all read the same offsets: then there is nothing to decide."""
+    return len(_distinct(layouts)) < 2
 
 
 def _tries(versions: Sequence[Version]) -> Iterator[list[tuple[str, Row]]]:
@@ -179,10 +178,10 @@ def _named(versions: Sequence[Version]) -> str:
 
 def _why(named: str, row: Row, block: Block, at: int, within: tuple[int, int] | None) -> str:
     where = f" of {block.where}" if block.where else ""
-    place = f"tls{block.start + at - max(row.scheduler, 0):+d}{where}"
+    position = f"tls{block.start + at - max(row.scheduler, 0):+d}{where}"
     if within is None:
-        return f"{named}, CONTEXT found by its contents at {place} (stripped)"
-    return f"{named}, CONTEXT of {within[1]} bytes told by its contents"
+        return f"{named}, CONTEXT found by its contents at {position} (stripped)"
+    return f"{named}, CONTEXT of {within[1]} bytes, layout inferred from its contents"
 
 
 class _Writable:
@@ -198,8 +197,8 @@ class _Writable:
         return at >= 0 and address < self._ends[at]
 
 
-class _Judge:
-    """Judges layouts by the threads' memory."""
+class _Checker:
+    """Checks layouts against the threads' memory."""
 
     def __init__(self, live: Live) -> None:
         self._live = live
@@ -231,24 +230,26 @@ class _Judge:
         found = scheduler_at(address, self._live.read)
         return found if found is not None and found.arc in self._writable else None
 
-    def one_of(self, layouts: Sequence[ContextLayout], *, known_place: bool = False) -> Found | str:
-        """The one that stands and is proven. With a ``known_place`` that nobody has entered it need
-        not be proven, and one reading is enough that leaves but one."""
-        standing = [(layout, False) for layout in layouts]
+    def one_of(
+        self, layouts: Sequence[ContextLayout], *, known_address: bool = False
+    ) -> Found | str:
+        """The one that all threads allow and one proves. If nobody has entered a CONTEXT of
+        ``known_address`` it need not be proven, and one reading is enough that leaves but one."""
+        allowed = [(layout, False) for layout in layouts]
         proven: set[ContextLayout] = set()
         for reading in range(READINGS):
             if reading:
                 self._live.sleep(PAUSE_S)
-            standing = self._standing(layout for layout, _ in standing)
-            proven |= {layout for layout, holds in standing if holds}
-            if not standing or (known_place and same_places(one for one, _ in standing)):
+            allowed = self._allowed(layout for layout, _ in allowed)
+            proven |= {layout for layout, holds in allowed if holds}
+            if not allowed or (known_address and same_places(one for one, _ in allowed)):
                 break
-        left = [layout for layout, _ in standing if layout in proven]
-        if known_place and not left:
-            left = [layout for layout, _ in standing]
+        left = [layout for layout, _ in allowed if layout in proven]
+        if known_address and not left:
+            left = [layout for layout, _ in allowed]
         return self._only(left)
 
-    def _standing(self, layouts: Iterable[ContextLayout]) -> list[tuple[ContextLayout, bool]]:
+    def _allowed(self, layouts: Iterable[ContextLayout]) -> list[tuple[ContextLayout, bool]]:
         """The layouts that every thread's bytes allow, and whether some thread proves it."""
         kept = []
         for layout in layouts:
@@ -262,24 +263,24 @@ class _Judge:
     def _agrees(self, reading: Reading, layout: ContextLayout) -> bool:
         """Whether a scheduler is there, of the kind that ``runtime`` has."""
         found = self._scheduler(reading.scheduler)
-        place = self._pointers[reading.tid] + layout.tls_offset + layout.runtime
-        runtime = int.from_bytes(self._live.read(place, 1), "little")
+        address = self._pointers[reading.tid] + layout.tls_offset + layout.runtime
+        runtime = int.from_bytes(self._live.read(address, 1), "little")
         entered = found and (ENTERED_CURRENT if found.current else ENTERED_MULTI)
         return found is not None and runtime in (entered, NOT_ENTERED)
 
     def _only(self, layouts: Sequence[ContextLayout]) -> Found | str:
-        places = {
+        distinct = {
             fields: Found(same, confirm(same, self._pointers, self._live.read))
-            for fields, same in _places(layouts).items()
+            for fields, same in _distinct(layouts).items()
         }
         for better in (self._ids_are_none, _has_ids):
-            if len(places) > 1:
-                places = {at: one for at, one in places.items() if better(one)} or places
-        if len(places) == 1:
-            return next(iter(places.values()))
-        if not places:
+            if len(distinct) > 1:
+                distinct = {at: one for at, one in distinct.items() if better(one)} or distinct
+        if len(distinct) == 1:
+            return next(iter(distinct.values()))
+        if not distinct:
             return "no place in the threads' TLS looks like CONTEXT"
-        return f"{len(places)} places in the threads' TLS look like CONTEXT"
+        return f"{len(distinct)} places in the threads' TLS look like CONTEXT"
 
     def _ids_are_none(self, found: Found) -> bool:
         """Whether no task's id is an address."""
@@ -303,21 +304,21 @@ def _proves(reading: Reading, layout: ContextLayout) -> bool:
 
 
 def _has_ids(found: Found) -> bool:
-    """Whether the task ids tell this one from a row that shares all else."""
+    """Whether the task ids distinguish this one from a row that shares all else."""
     return any(one.scheduler and one.task_id for one in found.confirmation.readings)
 
 
 def _fields(layout: ContextLayout) -> tuple[int, ...]:
-    """Where a layout looks: two rows at two offsets may be one place."""
+    """What a layout reads, from the block's origin: two rows at two offsets may read the same."""
     fields = layout.task_tag, layout.task_id, layout.budget_tag, layout.runtime, layout.scheduler
     return tuple(NONE if field == NONE else layout.tls_offset + field for field in fields)
 
 
-def _places(layouts: Iterable[ContextLayout]) -> dict[tuple[int, ...], ContextLayout]:
-    """The first layout of each place, without a tick where others of the place have another."""
-    places: dict[tuple[int, ...], ContextLayout] = {}
+def _distinct(layouts: Iterable[ContextLayout]) -> dict[tuple[int, ...], ContextLayout]:
+    """The first layout of those that read the same, without a tick where others have another."""
+    distinct: dict[tuple[int, ...], ContextLayout] = {}
     for layout in layouts:
-        first = places.setdefault(_fields(layout), layout)
+        first = distinct.setdefault(_fields(layout), layout)
         if layout.tick_multi not in (NONE, first.tick_multi):
-            places[_fields(layout)] = replace(first, tick_multi=NONE)
-    return places
+            distinct[_fields(layout)] = replace(first, tick_multi=NONE)
+    return distinct

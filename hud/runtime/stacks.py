@@ -1,8 +1,8 @@
-"""Tell from a stack's function names what kind of Tokio thread it is of.
+"""Classifies Tokio threads by the names of the functions on their stacks.
 
-Terms: a *signature* is a function that only runs on one kind of thread. Measured for Tokio 1.20 to
-1.54: names without generics survive fat LTO in part only (``worker::run``, ``Context::run_task``
-do, ``blocking::pool::Inner::run`` and ``block_in_place`` do not), so this is a fallback.
+Measured for Tokio 1.20 to 1.54: names without generics survive fat LTO in part only
+(``worker::run``, ``Context::run_task`` do, ``blocking::pool::Inner::run`` and ``block_in_place`` do
+not), so this is a fallback.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ class ThreadClass(Enum):
 
 _TOKIO = r"tokio(?:\[\w+\])?::"
 
-# What other threads call too (Handle::schedule_task, Launch::launch, Spawner::spawn_blocking) is
-# kept out. The first that is found in any frame wins: a worker is itself a job of the pool.
+# Functions that run on one kind of thread only. What other threads call too (Handle::schedule_task,
+# Launch::launch, Spawner::spawn_blocking) is kept out. The first that is found in any frame wins: a
+# worker is itself a job of the pool.
 SIGNATURES: tuple[tuple[ThreadClass, re.Pattern[str]], ...] = (
     (
         ThreadClass.WORKER,

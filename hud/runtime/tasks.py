@@ -1,10 +1,9 @@
-"""Read a runtime's list of tasks from the live process, without stopping it.
+"""Reads a runtime's list of tasks from the live process, without stopping it.
 
-Terms: the *list* is Tokio's ``OwnedTasks``, split into *shards*, each a linked list of task
-*headers*; a *cell* is a whole task in memory: header, core (with the id and the future), trailer.
-New tasks come first. While the list is read others change it: a task that is taken out loses its
-``next``, so that a walk ends early. That is seen (the last node is not the shard's tail) and
-repaired from the tail backwards.
+Tokio's ``OwnedTasks`` is split into shards, each a linked list of task headers. A header begins the
+task's Cell: header, core (with the id and the future), trailer. New tasks come first. While the
+list is read others change it: a task that is taken out loses its ``next``, so that a walk ends
+early. That is seen (the last node is not the shard's tail) and repaired from the tail backwards.
 
 Layouts, the same in Tokio 1.38 to 1.54 (type information of debug builds):
 ``task::core::Header`` {state 0, queue_next 8, vtable 16, owner_id 24}; ``task::raw::Vtable`` {poll
@@ -125,7 +124,7 @@ class Vtables:
         return Vtable(named, trailer, task_id)
 
 
-class Place(NamedTuple):
+class OwnedCandidate(NamedTuple):
     """Where a list may be."""
 
     owned: Owned
@@ -137,12 +136,12 @@ class Place(NamedTuple):
     """How many it counts."""
 
 
-def find_owned(read: Read, vtables: Vtables, handle: int, size: int) -> list[Place]:
+def find_owned(read: Read, vtables: Vtables, handle: int, size: int) -> list[OwnedCandidate]:
     """The places in the ``size`` bytes at ``handle`` that look like a list of tasks.
 
     ``OwnedTasks`` is {pointer, shards, [added,] count, shards - 1, id}, where ``shards`` is a power
-    of two. A proven place leaves no other. The list is built elsewhere and moved to where it stays:
-    of several places with the same shards and owner the others are copies that it left behind.
+    of two. A proven one leaves no other. The list is built elsewhere and moved to where it stays:
+    of several with the same shards and owner the others are copies that it left behind.
     """
     data = read(handle, size)
     words = struct.unpack_from(f"<{len(data) // 8}Q", data)
@@ -157,19 +156,19 @@ def find_owned(read: Read, vtables: Vtables, handle: int, size: int) -> list[Pla
             count, mask, owner_id = words[at + 2 + added : at + 5 + added]
             if mask != shards - 1 or not owner_id:
                 continue
-            place = handle + 8 * at + 16
-            owned = Owned(lists, shards, place + 8 * added, place * added, owner_id)
+            rest = handle + 8 * at + 16
+            owned = Owned(lists, shards, rest + 8 * added, rest * added, owner_id)
             tasks = _holds(read, vtables, owned)
             if tasks > 0 or tasks == count == 0:
-                found.append(Place(owned, 8 * at, tasks > 0, count))
-    return _without_copies([place for place in found if place.proven] or found)
+                found.append(OwnedCandidate(owned, 8 * at, tasks > 0, count))
+    return _without_copies([one for one in found if one.proven] or found)
 
 
-def _without_copies(places: list[Place]) -> list[Place]:
-    """One place for each list: one that counts tasks, if tasks are there, else the lowest."""
-    kept: dict[tuple[int, int], Place] = {}
-    for place in sorted(places, key=lambda one: (one.proven and not one.tasks, one.offset)):
-        kept.setdefault((place.owned.lists, place.owned.owner_id), place)
+def _without_copies(candidates: list[OwnedCandidate]) -> list[OwnedCandidate]:
+    """One candidate for each list: one that counts tasks, if tasks are there, else the lowest."""
+    kept: dict[tuple[int, int], OwnedCandidate] = {}
+    for found in sorted(candidates, key=lambda one: (one.proven and not one.tasks, one.offset)):
+        kept.setdefault((found.owned.lists, found.owned.owner_id), found)
     return list(kept.values())
 
 
@@ -254,7 +253,7 @@ class _Walker:
                 break
             links = None if node in self.seen else self._task(node)
             if links is None:
-                break  # it was taken out meanwhile: the tail tells whether something is missing
+                break  # it was taken out meanwhile: the tail shows whether something is missing
             last, node = node, links[1]
         return last
 
@@ -308,7 +307,7 @@ def _count(counts: list[int], state: int) -> None:
 def walk(read: Read, vtables: Vtables, owned: Owned, slice_s: float = SLICE_S) -> Walk:
     """Every task of a list and its state, as far as ``slice_s`` seconds allow.
 
-    Read anew a few times where the list changes too much: the fullest reading counts.
+    Read again a few times where the list changes too much: the fullest reading counts.
     """
     until = time.monotonic() + slice_s
     best = _walk(read, vtables, owned, until)
@@ -347,8 +346,8 @@ def _numbers(read: Read, owned: Owned) -> tuple[int, int]:
 
 def find(read: Read, vtables: Vtables, owned: Owned, task_id: int) -> int:
     """The vtable of a task that was spawned lately; 0 = not among the first of its shard."""
-    place = owned.lists + SHARD * (task_id & (owned.shards - 1)) + HEAD
-    node = int.from_bytes(read(place, 8), "little")
+    head = owned.lists + SHARD * (task_id & (owned.shards - 1)) + HEAD
+    node = int.from_bytes(read(head, 8), "little")
     for _ in range(NEAREST):
         data = read(node, CHUNK) if node and node % 8 == 0 else b""
         if len(data) < _HEADER.size:

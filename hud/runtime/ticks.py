@@ -1,11 +1,11 @@
-"""Where the Core of a scheduler of Tokio 1.20 and 1.21 counts its polls, found in the live process.
+"""Finds ``tick`` in the Core of a scheduler of Tokio 1.20 and 1.21 in the live process.
 
-Terms: *Context* is what the pointer to a scheduler leads to; it has a RefCell with the Box of
-*Core*, and that has ``tick`` (u32). Nothing else is in Context but an ``Arc``, of the Worker or of
-the current_thread scheduler's Shared.
+The pointer to a scheduler leads to its Context, which has a RefCell with the Box of Core, and that
+has ``tick`` (u32), which counts polls. Nothing else is in Context but an ``Arc``, of the Worker or
+of the current_thread scheduler's Shared.
 
 rustc orders fields as it likes: of the same Tokio, 1.62 and 1.65, 1.68, 1.71 and 1.75, 1.80 and
-1.95 each have an order of their own (type information of debug builds). So a place counts only if
+1.95 each have an order of their own (type information of debug builds). So an offset counts only if
 what is around it has the shape of that order, and of no other.
 """
 

@@ -1,7 +1,4 @@
-"""Tokio versions as values that compare.
-
-Terms: a *version* is (major, minor, patch); pre-release and build parts are left out.
-"""
+"""Tokio versions as tuples that compare: (major, minor, patch), without pre-release and build."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""Choose the worker threads where CONTEXT cannot tell: by prefix, default name, stack or group.
+"""Chooses the worker threads where CONTEXT does not show them: by prefix, name, stack or group.
 
-Terms: a *strategy* looks at the threads and says which are workers and why, or passes; the first
-that finds some wins. The *base* of a name is what it shares with its siblings: ``api`` of
-``api-3``. ``--workers`` is the user's word: no other strategy follows it.
+Each of STRATEGIES looks at the threads and says which are workers and why, or None; the first that
+finds some wins. ``--workers`` is the user's word: where it is given nothing else is tried.
 """
 
 from __future__ import annotations
@@ -150,7 +149,7 @@ def by_stacks(seen: Threads) -> Pick | None:
 
 
 def by_group(seen: Threads) -> Pick | None:
-    """The largest group of at least two threads that share a base; numbered ones before others."""
+    """The largest group of at least two threads of one ``base_name``; numbered before others."""
     base = _largest_group(seen)
     if base is None:
         return None

@@ -8,7 +8,7 @@ Use::
         # a few times a second, and whenever screen.wants_redraw:
         screen.draw(snapshot)
 
-In a replay ``playback`` is given, and told anew before each draw.
+In a replay ``playback`` is given, and set again before each draw.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class LiveScreen:
         self._state = UiState(glyphs=glyphs, playback=playback)
         self._settled: Snapshot | None = None
         self._touched_ns = -HELD_NS
-        self._told_ns = 0
+        self._notified_ns = 0
         self._yanked = YankFile()
         self.wants_redraw = True
         """Something but the snapshot has changed since the last ``draw``."""
@@ -78,10 +78,10 @@ class LiveScreen:
         """Readable = call ``on_input``. It stays the same while the screen is entered."""
         return self._screen.fileno()
 
-    def tell(self, sentence: str) -> None:
+    def notify(self, sentence: str) -> None:
         """Show a sentence in the last line for some seconds."""
         self._state = replace(self._state, notice=sentence)
-        self._told_ns = self._clock()
+        self._notified_ns = self._clock()
         self.wants_redraw = True
 
     def on_input(self, snapshot: Snapshot) -> list[Effect]:
@@ -99,7 +99,7 @@ class LiveScreen:
             self._touched_ns = self._clock()
             self._state, wanted = update(self._state, action, snapshot, size)
             if self._state.notice:
-                self._told_ns = self._touched_ns
+                self._notified_ns = self._touched_ns
             if isinstance(wanted, Yank):
                 self._yank(wanted.text)
             elif wanted is not None:
@@ -109,7 +109,7 @@ class LiveScreen:
     def draw(self, snapshot: Snapshot) -> None:
         """Shows the snapshot, or the kept one while paused."""
         self._settle(snapshot)
-        if self._state.notice and self._clock() - self._told_ns > _NOTICE_NS:
+        if self._state.notice and self._clock() - self._notified_ns > _NOTICE_NS:
             self._state = replace(self._state, notice="")
         size: Size = self._screen.size()
         self._screen.draw(compose(snapshot, self._state, size), size)
@@ -120,10 +120,10 @@ class LiveScreen:
         try:
             path = self._yanked.put(text)
         except ExportError as error:
-            self.tell(str(error))
+            self.notify(str(error))
             return
         clipboard = "sent to the terminal's clipboard (if it allows that), and " if sent else ""
-        self.tell(f"{clipboard}kept in {path}")
+        self.notify(f"{clipboard}kept in {path}")
 
     def _settle(self, snapshot: Snapshot) -> None:
         if self._state.paused is not None or snapshot is self._settled:

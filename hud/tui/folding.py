@@ -1,9 +1,9 @@
-"""A stack as people read it: outermost call first, own code in full, plumbing folded to one line.
+"""Lists a stack as people read it: outermost call first, own code in full, runtime frames folded.
 
-Terms: the *blocking frame* is the one that analysis blames: the innermost frame of the user's own
-code where there is any; *plumbing* is the runtime and std, around the blocking frame also what a
-dependency polls on its way to it, and outside the user's code the C library's thread start; what
-the blocking frame calls directly is told, whosever it is.
+Marked is the frame that analysis blames: the innermost one of the user's own code where there is
+any. Folded to one line are the runtime and std, around the blamed frame also what a dependency
+polls on its way to it, and outside the user's code the C library's thread start; what the blamed
+frame calls directly is shown, whosever it is.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hud import figures
 from hud.analysis.blame import culpable
 from hud.model import Frame, Origin, Stack
-from hud.tui.kept import Kept
+from hud.tui.cache import IdentityCache
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 MOST_STACKS = 50
 """Distinct stacks of a blocker that are shown; the rest is counted."""
 
-_PLUMBING = frozenset((Origin.RUNTIME, Origin.STD))
-_OUTSIDE = _PLUMBING | {Origin.C, Origin.KERNEL}
+_FOLDED = frozenset((Origin.RUNTIME, Origin.STD))
+_OUTSIDE = _FOLDED | {Origin.C, Origin.KERNEL}
 
 _POLL = re.compile(r"::poll(?:_\w+)?(?:::\{\w+\})*$")
 _OWNERS = {Origin.C: "libc", Origin.RUNTIME: "tokio"}
@@ -56,8 +56,8 @@ def outline(stack: Stack, unfold: bool) -> list[Row]:
     folded: list[Frame] = []
     for at in range(len(frames) - 1, -1, -1):
         frame = frames[at]
-        plumbing = _OUTSIDE if at > outermost >= 0 else _PLUMBING
-        passes_on = frame.origin in plumbing or (at > blocking and _polls(frame))
+        folds = _OUTSIDE if at > outermost >= 0 else _FOLDED
+        passes_on = frame.origin in folds or (at > blocking and _polls(frame))
         if passes_on and at not in (blocking, blocking - 1) and not unfold:
             folded.append(frame)
             continue
@@ -136,7 +136,7 @@ def tree(
         node = root
         why = f"incomplete: {stack.stop or 'reason unknown'}"
         begin = [] if stack.complete else [Row(None, why)]
-        for row in [*begin, *_kept_outline(stack, unfold)]:
+        for row in [*begin, *_cached_outline(stack, unfold)]:
             node = node.children.setdefault(_identity(row), _Node(row))
             node.weight += weight
     rows: list[Row] = []
@@ -150,10 +150,10 @@ def tree(
     return rows
 
 
-_outlines: Kept[Stack, list[Row]] = Kept(1024)
+_outlines: IdentityCache[Stack, list[Row]] = IdentityCache(1024)
 
 
-def _kept_outline(stack: Stack, unfold: bool) -> list[Row]:
+def _cached_outline(stack: Stack, unfold: bool) -> list[Row]:
     return _outlines.get(stack, unfold, lambda: outline(stack, unfold))
 
 

@@ -1,4 +1,4 @@
-"""Frames as lines in columns: name, place, and what is special about each."""
+"""Frames as lines in columns: name, location, and what is special about each."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 def lines(
     rows: Sequence[folding.Row], width: int, mark: str, widths: tuple[int, int] | None = None
 ) -> list[Line]:
-    """Rows as lines in columns: name, place, and what is special about the frame.
+    """Rows as lines in columns: name, location, and what is special about the frame.
 
     ``widths`` are those of the two columns; by default as ``column_widths`` of these rows.
     """
-    name_width, place_width = widths or column_widths(rows, width)
+    name_width, location_width = widths or column_widths(rows, width)
     drawn: list[Line] = []
     for row in rows:
         frame = row.frame
@@ -33,12 +33,12 @@ def lines(
         own = frame.origin is Origin.USER
         room = name_width - cells(row.indent)
         called = name(blame.frame_name(frame), frame.inferred, room, mark)
-        at = cut_left(place(frame), place_width, mark)
+        at = cut_left(location(frame), location_width, mark)
         drawn.append(
             (
                 Span(row.indent, "dim"),
                 Span(pad(called, room), "user" if own else "dim"),
-                Span(f"  {pad(at, place_width)}", "dim"),
+                Span(f"  {pad(at, location_width)}", "dim"),
                 Span(f"  {_remark(row, width)}", "bold" if row.blocking else "dim"),
             )
         )
@@ -46,14 +46,14 @@ def lines(
 
 
 def column_widths(rows: Sequence[folding.Row], width: int) -> tuple[int, int]:
-    """Cells for names and for places, by their need, so that the remarks fit too."""
+    """Cells for names and for locations, by their need, so that the remarks fit too."""
     frames = [row.frame for row in rows if row.frame is not None]
     remarks = max((cells(_remark(row, width)) for row in rows if row.frame), default=0)
     room = max(width - remarks - 4, 8)
-    places = max((cells(place(frame)) for frame in frames), default=0)
+    locations = max((cells(location(frame)) for frame in frames), default=0)
     names = max((_need(row) for row in rows if row.frame), default=0)
-    places = min(places, max(room // 3, room - names))
-    return min(names, room - places), places
+    locations = min(locations, max(room // 3, room - names))
+    return min(names, room - locations), locations
 
 
 def _need(row: folding.Row) -> int:
@@ -79,7 +79,7 @@ def _remark(row: folding.Row, width: int) -> str:
     return " ".join(remarks)
 
 
-def place(frame: Frame) -> str:
+def location(frame: Frame) -> str:
     """Where a frame's code is: file and line of own code, else the crate; clean text."""
     at = blame.short_place(frame.file, frame.line, frame.precision)
     if frame.origin is Origin.USER:

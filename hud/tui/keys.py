@@ -172,9 +172,9 @@ def footer(scope: str, replay: bool = False) -> list[tuple[str, bool]]:
 
 def help_rows() -> list[tuple[str, str, str]]:
     """(keys, what they do, where) of every listed binding: first what holds everywhere."""
-    rows = [_told(row) for row in BINDINGS if row.help]
-    places = list(dict.fromkeys(["", *(where for _, _, where in rows)]))
-    return sorted(rows, key=lambda row: places.index(row[2]))
+    rows = [_help_row(row) for row in BINDINGS if row.help]
+    order = list(dict.fromkeys(["", *(where for _, _, where in rows)]))
+    return sorted(rows, key=lambda row: order.index(row[2]))
 
 
 def help_rows_at(here: str, replay: bool) -> list[tuple[str, str, str]]:
@@ -182,19 +182,19 @@ def help_rows_at(here: str, replay: bool) -> list[tuple[str, str, str]]:
     holds everywhere, and the rest.
     """
 
-    def place(row: Binding) -> int:
+    def rank(row: Binding) -> int:
         if row.scopes == _REPLAY:
             return 0
-        return 2 if not _places(row.scopes) else 1 if here in row.scopes else 3
+        return 2 if not _where(row.scopes) else 1 if here in row.scopes else 3
 
     rows = [row for row in BINDINGS if row.help and (replay or row.scopes != _REPLAY)]
     if replay:
         rows = [row for row in rows if row.act not in _LIVE_ONLY]
-    return [_told(row) for row in sorted(rows, key=place)]
+    return [_help_row(row) for row in sorted(rows, key=rank)]
 
 
-def _told(row: Binding) -> tuple[str, str, str]:
-    return _shown(row.keys), row.help, _places(row.scopes)
+def _help_row(row: Binding) -> tuple[str, str, str]:
+    return _shown(row.keys), row.help, _where(row.scopes)
 
 
 def _shown(keys: tuple[str, ...]) -> str:
@@ -202,6 +202,6 @@ def _shown(keys: tuple[str, ...]) -> str:
     return " ".join(key for key in keys if not key.isupper() or key.lower() not in keys)
 
 
-def _places(scopes: tuple[str, ...]) -> str:
+def _where(scopes: tuple[str, ...]) -> str:
     views = [scope for scope in scopes if scope != HELP]
     return "" if len(views) >= len(_LISTS) else ", ".join(views)

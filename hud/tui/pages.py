@@ -22,14 +22,14 @@ def page_of(state: UiState, seen: Snapshot, size: Size) -> Page:
     return Page(max(found.shown, 1), found.total, header_height(size) + found.top)
 
 
-def place(state: UiState) -> str:
-    """Where ``UiState.lists`` holds the cursor of the view."""
-    return VIEWS[state.view].place or state.view
+def cursor_of(state: UiState) -> str:
+    """The view under which ``UiState.lists`` holds the cursor."""
+    return VIEWS[state.view].cursor_of or state.view
 
 
 def at(state: UiState) -> At:
-    """The place in the view's list."""
-    return state.at(place(state))
+    """The position in the view's list."""
+    return state.at(cursor_of(state))
 
 
 def column_at(state: UiState, seen: Snapshot, size: Size, x: int) -> str:

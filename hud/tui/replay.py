@@ -1,7 +1,7 @@
 """What the keys and the bar of a replay ask for.
 
 Each moves ``UiState.playback`` at once, so that several keys in a row add up; whoever drives the
-screen tells the truth before the next draw.
+screen sets what is true before the next draw.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ _PATIENCE_NS = 5_000_000_000
 def settle(state: UiState, snapshot: Snapshot, held: bool = False) -> UiState:
     """``state`` with its rows, cursor and selection made to agree with ``snapshot``.
 
-    ``held`` keeps the order of the rows there are; otherwise they are sorted anew. A selection
+    ``held`` keeps the order of the rows there are; otherwise they are sorted again. A selection
     that is still listed keeps the cursor, unless the cursor is on the first row of a new order.
     """
     grouped = (state.filter, state.group, state.sort)
@@ -85,7 +85,7 @@ def _threshold(known: tuple[int, int, int], snapshot: Snapshot) -> tuple[int, in
     now = snapshot.info.threshold_ns
     if now != known[0]:
         return (now, known[0], snapshot.elapsed_ns)
-    # Nothing that the one before found is shown any more: begun anew, or out of the window.
+    # Nothing that the one before found is shown any more: started again, or out of the window.
     started_ns = snapshot.elapsed_ns - snapshot.span_ns
     return known if started_ns <= known[2] <= snapshot.elapsed_ns else (now, 0, 0)
 

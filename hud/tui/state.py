@@ -28,7 +28,7 @@ class Size(NamedTuple):
 
 
 class At(NamedTuple):
-    """A place in a list: the row of the cursor and the first row shown."""
+    """A position in a list: the row of the cursor and the first row shown."""
 
     cursor: int = 0
     scroll: int = 0
@@ -150,7 +150,7 @@ class UiState:
         return self.order("blockers", (DEFAULT_SORT,))
 
     def at(self, view: str) -> At:
-        """The place in the list of a view."""
+        """The position in the list of a view."""
         return self.lists.get(view, TOP)
 
     def order(self, view: str, sorts: Iterable[str]) -> str:
@@ -158,7 +158,7 @@ class UiState:
         return self.sorts.get(view) or next(iter(sorts))
 
     def put(self, view: str, at: At) -> UiState:
-        """With another place in the list of a view."""
+        """With another position in the list of a view."""
         return replace(self, lists={**self.lists, view: at})
 
     def sort_by(self, view: str, column: str) -> UiState:

@@ -234,7 +234,7 @@ class Screen:
                 break
 
     def _ask_theme(self) -> str:
-        """By the terminal's background, if it tells at once; keys typed meanwhile are kept."""
+        """By the terminal's background, if it answers at once; keys typed meanwhile are kept."""
         self._pending.write(_ASK_BACKGROUND)
         self._send(_DRAW_SECONDS)
         data = b""
@@ -266,7 +266,7 @@ class Screen:
         return self._send(_LEAVE_SECONDS)
 
     def size(self) -> Size:
-        """The terminal's size now; 80 x 24 where it does not tell."""
+        """The terminal's size now; 80 x 24 where it does not say."""
         try:
             width, height = os.get_terminal_size(self._output)
         except OSError:

@@ -125,7 +125,7 @@ def cut(text: str, width: int, ellipsis: str = "\u2026") -> str:
 
 
 def cut_left(text: str, width: int, ellipsis: str = "\u2026") -> str:
-    """The end of clean ``text`` in at most ``width`` cells: of a path the part that tells."""
+    """The end of clean ``text`` in at most ``width`` cells: of a path the part that matters."""
     if width <= 0:
         return ""
     if cells(text) <= width:
@@ -178,7 +178,7 @@ def pieces(sentence: str, width: int) -> list[str]:
 
 
 def worker(number: int) -> str:
-    """``W3``; ``gone`` for workers that are not told apart any more."""
+    """``W3``; ``gone`` for workers that are no longer distinguished."""
     return f"W{number}" if number >= 0 else "gone"
 
 

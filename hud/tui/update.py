@@ -68,7 +68,7 @@ def update(state: UiState, action: Action, snapshot: Snapshot, size: Size) -> Re
 # --------------------------------------------------------------------------- choices
 
 
-def _anew(state: UiState, seen: Snapshot, **changes: Any) -> UiState:
+def _relisted(state: UiState, seen: Snapshot, **changes: Any) -> UiState:
     """Rows in a new order: the view starts at its first row again."""
     changed = replace(state.put("blockers", TOP), **changes)
     top = settle(changed, seen)
@@ -79,7 +79,7 @@ def _anew(state: UiState, seen: Snapshot, **changes: Any) -> UiState:
 
 def _filtered(state: UiState, seen: Snapshot, **changes: Any) -> UiState:
     start = replace(state, lists={}, stack_scroll=0)
-    made = _anew(start, seen, filter=state.filter._replace(**changes))
+    made = _relisted(start, seen, filter=state.filter._replace(**changes))
     if made.view == "stacks" and made.search:
         return pages.to_match(made, seen, 0)
     return made
@@ -101,7 +101,7 @@ def _change(state: UiState, act: Act, seen: Snapshot, live: Snapshot, size: Size
         case Act.GROUP:
             every = list(Group)
             following = every[(every.index(state.group) + 1) % len(every)]
-            return _anew(state, seen, group=following)
+            return _relisted(state, seen, group=following)
         case Act.FILTER_CAUSE:
             causes: list[Cause | None] = [None, *_causes(seen)]
             return _filtered(state, seen, cause=_after(causes, state.filter.cause))
@@ -157,7 +157,7 @@ def _clear(state: UiState, seen: Snapshot, everything: bool) -> UiState:
     kept = NO_FILTER if everything else state.filter._replace(search="")
     if kept == state.filter:
         return replace(state, searching=False)
-    return _anew(state, seen, filter=kept, searching=False)
+    return _relisted(state, seen, filter=kept, searching=False)
 
 
 def _type(state: UiState, text: str, seen: Snapshot) -> UiState:
@@ -181,7 +181,7 @@ def _sort(state: UiState, seen: Snapshot) -> UiState:
 
 def _sorted(state: UiState, seen: Snapshot, column: str) -> UiState:
     changed = state.sort_by(state.view, column)
-    return _anew(changed, seen) if state.view == "blockers" else changed
+    return _relisted(changed, seen) if state.view == "blockers" else changed
 
 
 def _open(state: UiState, seen: Snapshot) -> UiState:
@@ -245,7 +245,7 @@ def _move(state: UiState, step: _Step, seen: Snapshot, size: Size) -> UiState:
 
 def _put(state: UiState, cursor: int, page: Page, seen: Snapshot) -> UiState:
     scroll = first_shown(pages.at(state).scroll, cursor, page.shown, page.total)
-    changed = state.put(pages.place(state), At(cursor, scroll))
+    changed = state.put(pages.cursor_of(state), At(cursor, scroll))
     if state.view == "timeline":
         return replace(changed, span=times.beside(changed, state.span, seen))
     if state.view == "blockers":

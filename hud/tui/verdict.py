@@ -21,7 +21,7 @@ _FEW = 5
 """... if they are not more than these."""
 
 
-class Place(NamedTuple):
+class CurrentCode(NamedTuple):
     """Code that a worker is in now."""
 
     function: str
@@ -43,17 +43,17 @@ def is_stuck(use: WorkerUse, snapshot: Snapshot) -> bool:
     return poll_ns(use, snapshot.now_ns) >= max(STUCK_NS, snapshot.info.threshold_ns)
 
 
-def place_of(use: WorkerUse, snapshot: Snapshot) -> Place | None:
+def current_code(use: WorkerUse, snapshot: Snapshot) -> CurrentCode | None:
     """Whose code a worker is in now; None = not known."""
     if use.doing is not None and use.doing.stack:
         at = blame(snapshot.stacks.get(use.doing.stack))
-        return Place(("~" if at.inferred else "") + at.function, use.doing.cause)
+        return CurrentCode(("~" if at.inferred else "") + at.function, use.doing.cause)
     key = use.state.asleep_stack if use.state else 0
     stack = snapshot.stacks.get(key) if key else None
     frames = (stack.frames if stack else None) or ()
     named = [frame for frame in frames if frame.function]
     own = next((f for f in named if f.origin is Origin.USER), named[0] if named else None)
-    return Place(own.function, None) if own else None
+    return CurrentCode(own.function, None) if own else None
 
 
 def verdict(snapshot: Snapshot, width: int = 0) -> list[str]:

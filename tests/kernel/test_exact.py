@@ -23,7 +23,7 @@ from hud.errors import KernelError
 from hud.kernel import attach
 from hud.model import Kind, Sample, bucket_floor_ns, quantile_ns
 from hud.probe import wire
-from hud.probe.exact import ExactProbe, Place, count_time
+from hud.probe.exact import ExactProbe, UprobeSite, count_time
 from hud.probe.probe import Probe
 
 pytestmark = pytest.mark.kernel
@@ -170,9 +170,9 @@ class Target:
         }
         self.base = 0x400000
 
-    def places(self, *roles: str) -> list[Place]:
+    def places(self, *roles: str) -> list[UprobeSite]:
         path = f"/proc/{self.process.pid}/exe"
-        return [Place(role, path, self.functions[role] - self.base) for role in roles]
+        return [UprobeSite(role, path, self.functions[role] - self.base) for role in roles]
 
     def text(self) -> bytes:
         """Its machine code as it is in memory now."""
@@ -347,7 +347,7 @@ HOLDER = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from test_exact import OBJECT, Place, Probe
+from test_exact import OBJECT, UprobeSite, Probe
 with Probe(
     OBJECT.read_bytes(), None, tgid={pid}, threshold_ns=1, text_bytes=1, exact=True
 ) as probe:
@@ -386,7 +386,7 @@ def test_a_refused_place_leaves_nothing_attached(program: Path) -> None:
         before = target.text()
         good = target.places("running")
         with pytest.raises(KernelError):
-            exact.attach([*good, Place("idle", "/nonexistent", 0x1000)])
+            exact.attach([*good, UprobeSite("idle", "/nonexistent", 0x1000)])
         assert not exact.attached
         assert target.text() == before
 

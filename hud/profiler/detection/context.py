@@ -211,7 +211,7 @@ def _found(layouts: Sequence[ContextLayout], live: Live, block: Block, known: bo
     """The layout of one CONTEXT that is proposed, as the live threads choose. ``known``: there is
     a version, so that the first is the likeliest."""
     first = layouts[0]
-    if not live.pointers and first.tells_polls:
+    if not live.pointers and first.separates_polls:
         # another C library, or no thread has used the object yet: the kernel's own readings have
         # to do
         if known or same_places(layouts):
@@ -266,7 +266,7 @@ def _copy(found: Found, name: str, block: Block, live: Live) -> Copy | str:
         for reading in confirmation.readings
         if reading.entered
     }
-    if proven.tells_polls:
+    if proven.separates_polls:
         return Copy(proven, name, reason, drives, live.pointers, layout)
     driven = "not found" if drives else "not yet seen"
     return f"{layout.why}, and the tick that would tell polls apart is {driven}"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from hud.errors import HudError, TargetError
 from hud.model import Batch, Kind, Mapping, PollStats, Sample, Where
-from hud.probe.exact import ExactProbe, Place, count_time
+from hud.probe.exact import ExactProbe, UprobeSite, count_time
 from hud.process.procfs import PROC, living_thread
 from hud.profiler.exact import threshold
 from hud.profiler.exact.governor import PROGRAM_NS, Mode, Reading, cost_ns, decide
@@ -115,7 +115,7 @@ class Exact:
         if not self._resolver.pending(self) and not self._points:
             self._switch_off(self._refusals[0])
 
-    def _places(self) -> list[Place]:
+    def _places(self) -> list[UprobeSite]:
         if living_thread(self._pid) != self._pid:
             # uprobe filters compare the memory of the leader (kernel/trace/bpf_trace.c)
             raise TargetError("its main thread has ended, and the kernel puts no uprobes there")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from hud.errors import TargetError
 from hud.model import Mapping
-from hud.probe.exact import Place
+from hud.probe.exact import UprobeSite
 from hud.process.procfs import PROC, home, map_files
 from hud.symbols.facts import Point
 
@@ -29,13 +29,13 @@ def check(
     points: Sequence[Point],
     mappings: Sequence[Mapping],
     proc: Path = PROC,
-) -> list[Place]:
+) -> list[UprobeSite]:
     """The places of the points of the file mapped from ``path``. TargetError with the reason where
     even one of them is not what the resolver saw; then none may be used."""
     mine = [one for one in mappings if one.path == path and one.executable and not one.writable]
     if len({(one.device, one.inode) for one in mine}) > 1:
         raise TargetError("two files were mapped from one path, one after the other")
-    places: list[Place] = []
+    places: list[UprobeSite] = []
     with _opened(home(pid, proc) / "mem") as memory:
         for mapping in mine:
             inside = [point for point in points if _is_inside(mapping, point)]
@@ -44,7 +44,7 @@ def check(
                 with _opened(Path(link)) as file:
                     for point in inside:
                         _compare(memory, file, mapping, point)
-                places += [Place(point.role.value, link, point.offset) for point in inside]
+                places += [UprobeSite(point.role.value, link, point.offset) for point in inside]
     if len(places) != len(points):
         raise TargetError("a function lies outside of the mapped code, or is mapped twice")
     return places

@@ -37,7 +37,7 @@ _WORDS = (
     ("~", "a name or a place inferred from the program's messages and machine code"),
     (
         "(tail call)",
-        "it left by a jump, its frame was gone; the machine code tells of it",
+        "it left by a jump, its frame was gone; found in the machine code",
     ),
     ("(via)", "likewise, and others that are not known may be between it and the next line"),
     ("<", "where your code blocks; frames below it are what it called"),

@@ -9,7 +9,7 @@ from hud.analysis import lasting
 from hud.analysis.advice.advise import advise
 from hud.analysis.results import Blocker
 from hud.tui import folding, frames, groups
-from hud.tui.kept import Kept
+from hud.tui.cache import IdentityCache
 from hud.tui.layout import Column, Table, block, clip
 from hud.tui.state import Opened, Page, first_shown, pane_height
 from hud.tui.style import Line, Span, cause_style
@@ -88,7 +88,7 @@ def _empty(state: UiState) -> str:
     )
 
 
-_rows: Kept[Blocker, Line] = Kept(512)
+_rows: IdentityCache[Blocker, Line] = IdentityCache(512)
 
 
 def _kept_row(table: Table, blocker: Blocker, at: int, state: UiState) -> Line:

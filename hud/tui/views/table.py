@@ -27,8 +27,8 @@ class View(NamedTuple):
     """How much of it fits into that width and height."""
     listed: Callable[[UiState, Snapshot], Sequence[object]] | None = None
     """Its rows; None = a text that scrolls."""
-    place: str = ""
-    """Where ``UiState.lists`` holds its cursor, if not by its name."""
+    cursor_of: str = ""
+    """The view whose cursor in ``UiState.lists`` it shares; empty = it has its own."""
     sorts: Iterable[str] = ()
     """Orders of its rows, by column; the first is the default."""
     columns: Callable[[Snapshot, UiState, int], Table] | None = None
@@ -71,7 +71,7 @@ _ROWS = (
         timeline.view,
         timeline.page,
         listed=workers.listed,
-        place="workers",
+        cursor_of="workers",
         open=timeline.opened,
         enter=("enter stacks", "the blocker of the episode"),
     ),

@@ -69,14 +69,14 @@ def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Li
     shown = times.shown(state.span, snapshot, width)
     rows, lines_each = shape(len(snapshot.workers), height)
     uses = workers.listed(state, snapshot)
-    place = state.at("workers")
-    top = first_shown(place.scroll, place.cursor, rows, len(uses))
+    position = state.at("workers")
+    top = first_shown(position.scroll, position.cursor, rows, len(uses))
     episode = times.chosen(state, snapshot)
     found = _cells(snapshot, state, shown, episode)
     past = (snapshot.now_ns - shown.start_ns) // shown.cell_ns + 1
     lines: list[Line] = [_axis(snapshot, shown)]
     for at, use in enumerate(uses[top : top + rows], start=top):
-        here = at == place.cursor
+        here = at == position.cursor
         row = found.get(use.worker.tid, {})
         label = pad(f"W{use.worker.worker_id}", times.MARGIN - 2)
         marker = Span(f" {'>' if here else ' '}{label}", "bold" if here else "")
@@ -230,7 +230,7 @@ def _details(snapshot: Snapshot, state: UiState, episode: Episode | None, width:
         held = f"{clean(holder.role)} {clean(holder.name)} (tid {holder.tid})"
         lines.append(_labelled("holder", (Span(held),)))
     if episode.evidence:
-        lines.append(_labelled("told by", (Span(clean(episode.evidence), "dim"),)))
+        lines.append(_labelled("evidence", (Span(clean(episode.evidence), "dim"),)))
     return block(lines, width, _PANE, glyphs.ellipsis)
 
 

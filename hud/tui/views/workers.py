@@ -12,7 +12,7 @@ from hud.tui.layout import Column, Table, block
 from hud.tui.state import Opened, Page, first_shown
 from hud.tui.style import Line, Span, cause_style
 from hud.tui.text import clean, cut_left, sparkline
-from hud.tui.verdict import Place, is_stuck, place_of, poll_ns
+from hud.tui.verdict import CurrentCode, current_code, is_stuck, poll_ns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,9 +88,9 @@ def opened(state: UiState, snapshot: Snapshot) -> Opened:
 
 
 def _text(use: WorkerUse, snapshot: Snapshot) -> str:
-    place = _where(use, snapshot)
+    code = _code(use, snapshot)
     said = f"W{use.worker.worker_id} {use.worker.tid} {use.worker.name} {_doing(use, snapshot)[0]}"
-    return f"{said} {place.function if place else ''}".casefold()
+    return f"{said} {code.function if code else ''}".casefold()
 
 
 def table(snapshot: Snapshot, width: int) -> Table:
@@ -201,14 +201,14 @@ def _doing(use: WorkerUse, snapshot: Snapshot) -> tuple[str, str]:
     return ("on CPU", "") if state.running else ("asleep", "dim")
 
 
-def _where(use: WorkerUse, snapshot: Snapshot) -> Place | None:
+def _code(use: WorkerUse, snapshot: Snapshot) -> CurrentCode | None:
     if use.state is None or not poll_ns(use, snapshot.now_ns) or not snapshot.live:
         return None
-    return place_of(use, snapshot)
+    return current_code(use, snapshot)
 
 
 def _task(use: WorkerUse, snapshot: Snapshot) -> str:
-    """The type of the task it polls, as far as the tasks that blocked tell; else its number."""
+    """The type of the task it polls, as far as the tasks that blocked show it; else its number."""
     if use.state is None or not use.state.task_id or not poll_ns(use, snapshot.now_ns):
         return ""
     for one in snapshot.tasks:
@@ -218,12 +218,12 @@ def _task(use: WorkerUse, snapshot: Snapshot) -> str:
 
 
 def _place(use: WorkerUse, snapshot: Snapshot, width: int, mark: str) -> Line:
-    place = _where(use, snapshot)
+    code = _code(use, snapshot)
     if not width or not snapshot.live:
         return ()
-    if place is None:
+    if code is None:
         return (Span(cut_left(clean(_task(use, snapshot)), width, mark), "dim"),)
-    cause = f" {place.cause.value}" if place.cause else ""
-    name = cut_left(clean(place.function), max(width - len(cause), 4), mark)
-    style = cause_style(place.cause) if place.cause else ""
+    cause = f" {code.cause.value}" if code.cause else ""
+    name = cut_left(clean(code.function), max(width - len(cause), 4), mark)
+    style = cause_style(code.cause) if code.cause else ""
     return (Span(name), Span(cause, style))

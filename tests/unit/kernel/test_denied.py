@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from hud.kernel.denied import Standing, diagnose, refused, standing
+from hud.kernel.denied import Privileges, diagnose, privileges, refused
 from hud.kernel.loader import rejected
 
 ALL = (1 << 41) - 1
-FREE = Standing(
+FREE = Privileges(
     root=True,
     capabilities=ALL,
     lockdown="none",
@@ -21,7 +21,7 @@ FREE = Standing(
     release=(6, 1),
     memlock=-1,
 )
-NOBODY = Standing(
+NOBODY = Privileges(
     root=False,
     capabilities=0,
     lockdown="confidentiality",
@@ -61,7 +61,7 @@ def test_admin_stands_for_the_newer_capabilities():
     assert replace(FREE, capabilities=1 << 39 | 1 << 38 | 1 << 19).missing() == []
 
 
-def test_standing_is_read_from_files(tmp_path):
+def test_privileges_are_read_from_files(tmp_path):
     (tmp_path / "proc/self").mkdir(parents=True)
     (tmp_path / "sys/kernel/security").mkdir(parents=True)
     (tmp_path / "proc/self/status").write_text(
@@ -70,13 +70,13 @@ def test_standing_is_read_from_files(tmp_path):
     )
     (tmp_path / "proc/self/uid_map").write_text("         0       1000          1\n")
     (tmp_path / "sys/kernel/security/lockdown").write_text("none [integrity] confidentiality\n")
-    now = standing(tmp_path)
+    now = privileges(tmp_path)
     assert now.capabilities == 0xC000080000
     assert now.missing() == []
     assert now.lockdown == "integrity"
     assert now.seccomp
     assert now.own_user_namespace
-    blank = standing(tmp_path / "nowhere")
+    blank = privileges(tmp_path / "nowhere")
     assert (blank.lockdown, blank.seccomp, blank.own_user_namespace) == ("", False, False)
 
 

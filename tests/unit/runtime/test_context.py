@@ -248,7 +248,7 @@ def test_parts_that_lie_apart(
 ) -> None:
     (layout,) = propose(symbols(*found), "x86_64", versions).layouts
     assert layout.apart
-    assert not layout.tells_polls  # before a scheduler was seen
+    assert not layout.separates_polls  # before a scheduler was seen
     assert layout.why == f"tokio {versions[0] if versions else '1.21'} without task ids"
     assert (layout.tokio, layout.tls_offset) == (tokio, -0x200)
     assert layout.size == max(place + size for _, place, size in found)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hud.runtime.context import NONE, ContextLayout
 from hud.runtime.cores import (
     Cores,
-    Guess,
-    Parker,
+    ParkOffset,
+    TickOffset,
     chunk_offsets,
     content_offsets,
     driver_at,
@@ -165,12 +165,12 @@ def test_nanoseconds_of_an_instant_are_no_tick() -> None:
     memory = Memory()
     memory.worker(0, UNSTABLE, parked=True)
     memory.words(CORES - 8, 0)
-    guess = Guess(current=False)
+    found_tick = TickOffset(current=False)
     for nanos, tick, found in ((900_000_000, 77, NONE), (900_000_100, 99, NONE), (3, 99, 272)):
         memory.words(CORES + 168, 61 << 32 | nanos, 0)  # and padding
         struct.pack_into("<I", memory.data, CORES - BASE + 272, tick)
-        guess.look(CORES, memory.read)
-        assert guess.offset == found
+        found_tick.look(CORES, memory.read)
+        assert found_tick.offset == found
 
 
 @pytest.mark.parametrize("interval", [1, 1000, 100_000])
@@ -235,12 +235,12 @@ def test_the_parker_of_a_worker_that_may_never_be_idle(later: int) -> None:
     worker = memory.worker(0, STABLE, parked=False)
     scheduler = scheduler_at(worker, memory.read)
     assert scheduler
-    parker = Parker()
-    parker.look(scheduler, 104, memory.read)
-    assert parker.offset == NONE
+    park = ParkOffset()
+    park.look(scheduler, 104, memory.read)
+    assert park.offset == NONE
     memory.words(CORES + 8, later)
-    parker.look(scheduler, 104, memory.read)
-    assert parker.offset == 8
+    park.look(scheduler, 104, memory.read)
+    assert park.offset == 8
 
 
 def test_two_places_with_unpark_prove_nothing_however_often_they_are_seen() -> None:

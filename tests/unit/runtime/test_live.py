@@ -420,8 +420,8 @@ def test_ticks_of_both_schedulers_are_found_where_the_parts_lie_apart(memory: Me
     pointers = threads_with(memory, APART, apart(runtime=0, current=context, budget=1))
     layout = proven(memory, APART, pointers)
     assert layout == replace(APART, core=16, tick_current=88)
-    assert layout.tells_polls
-    assert not APART.tells_polls
+    assert layout.separates_polls
+    assert not APART.separates_polls
     (reading,) = confirm(layout, pointers, memory.read).readings
     assert turn_of(layout, reading, memory.read) == 7
     assert turn_of(layout, reading._replace(current=False), memory.read) is None

@@ -229,7 +229,9 @@ def test_of_a_context_of_no_known_size_only_its_bytes_are_searched() -> None:
     found = process.search_in(block, within=(PLACE - 40, 136))
     assert isinstance(found, Found)
     assert found.layout.tls_offset == PLACE - SIZE
-    assert found.layout.why == "tokio 1.54.1, CONTEXT of 136 bytes told by its contents"
+    assert (
+        found.layout.why == "tokio 1.54.1, CONTEXT of 136 bytes, layout inferred from its contents"
+    )
 
 
 def test_a_multi_thread_scheduler_in_a_thread_entered_as_current_thread_is_none() -> None:

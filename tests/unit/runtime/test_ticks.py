@@ -58,7 +58,7 @@ def test_multi_thread(context: tuple[int, ...], lifo: int, park: int) -> None:
         memory = Memory(context=context, core=order(lifo, park))
         found = with_tick(LAYOUT, CONTEXT, False, memory.read)
         assert found == replace(LAYOUT, core=core_at, tick_multi=at)
-        assert found.tells_polls
+        assert found.separates_polls
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_core_of_another_shape_has_no_tick(core: tuple[int, ...]) -> None:
     assert multi_tick(struct.pack("<5Q", *core), Memory().read) == NONE
     found = with_tick(LAYOUT, CONTEXT, False, Memory(context=(ARC, 0, CORE), core=core).read)
     assert found.tick_multi == NONE
-    assert not found.tells_polls
+    assert not found.separates_polls
 
 
 @pytest.mark.parametrize("driver", [1, 6, 76])  # words

@@ -79,7 +79,7 @@ def main() -> int:
                             seen = replace(seen, info=info)
                             screen.wants_redraw = True
                         elif isinstance(effect, Seek):
-                            screen.tell(f"sought {effect.position_ns // 10**9} s")
+                            screen.notify(f"sought {effect.position_ns // 10**9} s")
                 passed = time.monotonic_ns() - started
                 if args.raise_after and passed > args.raise_after * 1e9:
                     raise RuntimeError("as asked")

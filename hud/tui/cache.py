@@ -1,4 +1,4 @@
-"""Results kept from frame to frame, by the identity of the value that they were made of.
+"""Caches results from frame to frame, by the identity of the value that they were made of.
 
 Frozen values of analysis stay the same objects while nothing about them changes.
 """
@@ -14,8 +14,8 @@ _V = TypeVar("_V")
 _R = TypeVar("_R")
 
 
-class Kept(Generic[_V, _R]):
-    """At most ``most`` results; when there are more, it begins again."""
+class IdentityCache(Generic[_V, _R]):
+    """At most ``most`` results; it is cleared when it is full."""
 
     def __init__(self, most: int) -> None:
         self._most = most
