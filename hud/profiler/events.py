@@ -1,4 +1,4 @@
-"""What the kernel programs tell of a run, made whole: stacks fetched, waits in words."""
+"""Completes the events of the kernel programs: with their stacks, and with waits in words."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Events:
         self.stacks = Stacks(probe, addresses, self.before, self.stuck)
         self.waits = Waits(pid, probe.wait, probe.asleep_since, notes.add)
         self._programs = Programs()
-        self._culprits_told: set[int] = set()
+        self._culprits_sent: set[int] = set()
         self._next_culprits = 0
         self._period_ns = 0
         self._hurried_until = 0.0
@@ -50,13 +50,13 @@ class Events:
         now = time.monotonic_ns()
         if now >= self._next_culprits:
             self._next_culprits = now + CULPRITS_NS
-            self._culprits_told.clear()
-        found = (self.probe.culprit(tid) for tid in tids - self._culprits_told)
-        told = self._programs.named(culprit for culprit in found if culprit is not None)
-        self._culprits_told.update(one.tid for one in told)
-        return told
+            self._culprits_sent.clear()
+        found = (self.probe.culprit(tid) for tid in tids - self._culprits_sent)
+        named = self._programs.named(culprit for culprit in found if culprit is not None)
+        self._culprits_sent.update(one.tid for one in named)
+        return named
 
-    def tell_period(self, batch: Batch) -> None:
+    def fill_period(self, batch: Batch) -> None:
         """That of the CPU samples, where it is another than before."""
         period_ns = int(self.probe.config.period_ns)
         if period_ns != self._period_ns:

@@ -1,8 +1,8 @@
-"""The stacks that samples name: taken from the kernel, to be given their names.
+"""Fetches the stacks that samples refer to from the kernel and puts them into batches.
 
-Terms: a stack is *told* when it has been put into a batch, named or not; what is told again comes
-with better names, or was last told long ago (hud.profiler.told). Addresses that no known mapping
-holds are a reason to look at the mappings.
+A stack is sent once, with names or without; it is sent again with better names, or when it was
+last sent long ago (hud.profiler.sent). An address outside every known mapping is a reason to read
+the mappings again.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from hud.model import RESEND_NS, Batch, Kind, Sample, Stack, ThreadState
 from hud.probe.probe import Probe
 from hud.profiler.detection.before import Before
 from hud.profiler.naming.addresses import Addresses
+from hud.profiler.sent import Sent
 from hud.profiler.stuck import Stuck
-from hud.profiler.told import Told
 
 REFRESH_INTERVAL_S = 0.5
 """Between two looks at the mappings, where a stack hints at new ones."""
@@ -33,16 +33,16 @@ SURVEY_NAMES_S = 2.0
 
 
 class Stacks:
-    """What was told of the kernel's stacks, by key."""
+    """Sends the kernel's stacks, by key."""
 
     def __init__(self, probe: Probe, addresses: Addresses, before: Before, stuck: Stuck) -> None:
         self._probe = probe
         self._before = before
         self._stuck = stuck
         self._addresses = addresses
-        self._told = Told()
+        self._sent = Sent()
         self._lasting: set[tuple[int, int]] = set()
-        """Sleeps whose stacks were told: tid and begin."""
+        """Sleeps whose stacks were sent: tid and begin."""
         self._next_question = 0
         self._next_refresh = 0.0
         self._next_look = 0.0
@@ -56,13 +56,13 @@ class Stacks:
     def take(self, samples: Iterable[Sample], batch: Batch) -> None:
         """Put the new ones among the samples' stacks into the batch."""
         now = time.monotonic_ns()
-        self._told.forget_old(now)
+        self._sent.forget_old(now)
         keys = {sample.stack for sample in samples if sample.kind != Kind.POLL}
         for key in keys:
-            if key and key not in self._told:
+            if key and key not in self._sent:
                 self.fetch(key, batch)
         if self._probe.crowded:
-            self._probe.make_room(self._told.since(now - RESEND_NS // 2))
+            self._probe.make_room(self._sent.since(now - RESEND_NS // 2))
         if now >= self._next_question:
             self._ask(now)
 
@@ -94,14 +94,14 @@ class Stacks:
 
     def fetch(self, key: int, batch: Batch) -> None:
         """Put one into the batch, if it is new; its names wait for ``Addresses.ask_wanted``."""
-        if key in self._told or self._before.waits_for(key):
+        if key in self._sent or self._before.waits_for(key):
             return
         raw = self._before.stacks.get(key) or self._stuck.stacks.get(key)
         raw = raw or self._probe.stack(key)
         if raw is None:
             self.gone += 1
             return
-        self._told.add(key, time.monotonic_ns())
+        self._sent.add(key, time.monotonic_ns())
         if raw.stop and not self._addresses.modules.knows(raw.addresses):
             self._refresh_wanted = True
             self.refresh()
@@ -122,7 +122,7 @@ class Stacks:
         try:
             self._addresses.refresh()
         except TargetError:
-            self._next_refresh = self._next_look = float("inf")  # gone; its end will be told
+            self._next_refresh = self._next_look = float("inf")  # gone; its end will be reported
             return
         pause = max(LOOK_INTERVAL_S, LOOK_SHARE * (time.monotonic() - now))
         self._next_refresh = now + REFRESH_INTERVAL_S
@@ -158,13 +158,15 @@ class Stacks:
             if time.monotonic() >= end:
                 self._probe.config.survey = 0
         self._probe.config.survey = 0
-        self.tell_again()
+        self.send_again()
         return {
             tid: [batch.stacks[key] for key in sorted(keys) if key in batch.stacks]
             for tid, keys in taken.items()
         }
 
-    def tell_again(self) -> None:
-        """Each when it is named next: it is named better now, or means another program's code."""
-        self._told.clear()
+    def send_again(self) -> None:
+        """Each stack when a sample refers to it next: it has better names now, or means another
+        program's code.
+        """
+        self._sent.clear()
         self._lasting.clear()

@@ -1,4 +1,4 @@
-"""What becomes of the target's threads, told to whoever counts them."""
+"""Reports the target's births, exits, renames and execs to the batch and to the ladder."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Life(Closing):
         return self._life.fileno()
 
     def open_connector(self, notes: Notes) -> None:
-        """From now on the kernel tells; without it /proc is read."""
+        """From now on the kernel sends events; without it /proc is read."""
         if not self._life.open_connector():
             notes.add(f"thread events from /proc: {self._life.reason}")
 
@@ -51,15 +51,15 @@ class Life(Closing):
             elif isinstance(event, ThreadExited):
                 gone.add(event.tid)
                 ladder.forget(event.tid)
-                ladder.roster.exited(event.tid)
+                ladder.threads.exited(event.tid)
                 batch.died.append(event.tid)
                 changed = True
             elif isinstance(event, Born):
-                ladder.roster.born(event.tid)
+                ladder.threads.born(event.tid)
                 changed = True
             elif isinstance(event, Renamed):
                 batch.names[event.tid] = event.name
-                worker = ladder.roster.rename(event.tid, event.name)
+                worker = ladder.threads.rename(event.tid, event.name)
                 if worker is not None:
                     batch.workers.append(worker)
                 changed = True

@@ -1,4 +1,4 @@
-"""What a run can be told."""
+"""The options of a run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a run can be told."""
+    """The options of a run."""
 
     threshold_ns: int = 5_000_000
     workers: str | None = None
@@ -29,6 +29,6 @@ class Options:
     auto_threshold: bool = False
     """Choose the threshold by the polls that are seen; ``threshold_ns`` holds until then."""
     use_cache: bool = True
-    """False reads every file anew and keeps nothing."""
+    """False reads every file anew and caches nothing."""
     code: bool = False
     """Source and machine code of the heaviest blockers are wanted."""

@@ -1,4 +1,4 @@
-"""One profiling run: attaches to a process and yields what the kernel and the resolver tell.
+"""One profiling run: attaches to a process and yields what the kernel and the resolver report.
 
 A batch is everything that came since the last one; the caller decides how often to ask. The symbol
 resolver is forked before any BPF object exists and gets every file of the target as an open
@@ -165,12 +165,12 @@ class Profiler(Closing):
     @property
     def workers(self) -> list[Worker]:
         """By number; those found so far."""
-        return self._ladder.roster.workers
+        return self._ladder.threads.workers
 
     @property
     def names(self) -> dict[int, str]:
         """tid -> name of the target's threads."""
-        return self._ladder.roster.names
+        return self._ladder.threads.names
 
     @property
     def detection(self) -> Detection:
@@ -215,16 +215,16 @@ class Profiler(Closing):
         batch = Batch(time.monotonic_ns())
         self._life.take(batch, self._ladder, self._replace_image)
         samples = self._events.take(batch)
-        roster = self._ladder.roster
+        threads = self._ladder.threads
         if self._ladder.copies.known:
             polling = {sample.tid for sample in samples if sample.kind == Kind.POLL}
-            found = roster.see_polling(polling)
+            found = threads.add_polling(polling)
             batch.workers += found
-            batch.died += roster.buried(
+            batch.died += threads.retire(
                 worker.tid for worker in found if not is_alive(self.target.pid, worker.tid)
             )
-        samples = roster.inside(samples)
-        self._events.stuck.count_bare(samples, self.threshold_ns)
+        samples = threads.without_excluded(samples)
+        self._events.stuck.count_without_stack(samples, self.threshold_ns)
         batch.samples = samples
         self._tasks.note(samples)
         if self._events.refresh():
@@ -236,13 +236,13 @@ class Profiler(Closing):
         self._ladder.learn_classes(samples, batch)
         if self._exact is not None and not batch.ended:
             self._exact.watch(samples)
-            self._exact.step(roster.by_tid)
+            self._exact.step(threads.by_tid)
         return batch
 
     def states(self, *, last: bool = False) -> Batch:
         """Every thread of the target now, and what follows from it; a few times a second.
 
-        ``last``: whoever sleeps in a poll that is to be told is looked at.
+        ``last``: whoever sleeps in a poll that is to be reported is looked at.
         """
         now = time.monotonic_ns()
         batch = Batch(now)
@@ -255,13 +255,13 @@ class Profiler(Closing):
         if self.options.use_context and not batch.ended:
             self._look_for_objects(batch)
             self._ladder.see_turns(read)
-        for tid in self._ladder.roster.last_word(read.exited):
+        for tid in self._ladder.threads.confirm_exits(read.exited):
             read.entered.pop(tid, None)  # a thread that is gone is no new worker
         if self._ladder.copies.known:
             batch.workers += self._ladder.take_entered(read.entered, read.copies)
             # block_on in a thread that drives no scheduler, and may never end
             lasting = (one for one in read.states if 0 < one.poll_start_ns <= now - STUCK_NS)
-            batch.workers += self._ladder.roster.see_polling({one.tid for one in lasting})
+            batch.workers += self._ladder.threads.add_polling({one.tid for one in lasting})
             if self._ladder.judge(batch):
                 self._begin_exact()
         self._events.stacks.take_before(batch)
@@ -276,11 +276,11 @@ class Profiler(Closing):
             read.states[at] = self._events.waits.lasting(read.states[at], now, batch.details)
         self._naming.addresses.ask_wanted()
         self._events.waits.join(batch.stacks)
-        batch.died += self._ladder.roster.buried(read.exited)
+        batch.died += self._ladder.threads.retire(read.exited)
         batch.losses = self.losses()
         self.usage.fill(batch, now)
-        self._events.tell_period(batch)
-        self._tell_exact(batch)
+        self._events.fill_period(batch)
+        self._fill_exact(batch)
         self._tasks.fill(batch, self._ladder.copies, read, self.threshold_ns)
         batch.notes = self.notes.new()
         return batch
@@ -314,13 +314,13 @@ class Profiler(Closing):
             stacks_skipped=counters.stacks_skipped,
             symbols_late=self._naming.addresses.unnamed,
             polls_uncounted=self._exact.uncounted() if self._exact is not None else 0,
-            polls_bare=self._events.stuck.bare,
+            polls_bare=self._events.stuck.without_stack,
         )
 
-    def _tell_exact(self, batch: Batch, *, last: bool = False) -> None:
+    def _fill_exact(self, batch: Batch, *, last: bool = False) -> None:
         if self._exact is None:
             return
-        self._exact.tell(batch, last=last)
+        self._exact.fill(batch, last=last)
         if batch.threshold_ns:
             self._use_threshold(batch.threshold_ns)
 
@@ -360,7 +360,7 @@ class Profiler(Closing):
         self._events.probe.detach()
         self.usage.end()
         batch = self.pump()
-        self._tell_exact(batch, last=True)
+        self._fill_exact(batch, last=True)
         batch.losses = self.losses()
         self.usage.fill_last(batch)
         self._events.stacks.take_before(batch, last=True)
@@ -372,7 +372,7 @@ class Profiler(Closing):
 
     def _take_answers(self, batch: Batch, timeout_s: float = 0.0) -> None:
         if self._naming.take(batch, timeout_s):
-            self._events.stacks.tell_again()
+            self._events.stacks.send_again()
             self._tasks.ask_again()
 
     def _has_names(self, batch: Batch) -> bool:
@@ -381,17 +381,17 @@ class Profiler(Closing):
 
     def _replace_image(self, batch: Batch) -> None:
         """exec: other code, other layout, the same pid."""
-        probe, roster = self._events.probe, self._ladder.roster
-        batch.died += roster.by_tid
+        probe, threads = self._events.probe, self._ladder.threads
+        batch.died += threads.by_tid
         self._tasks.close()
-        roster.clear()
+        threads.clear()
         if self._exact is not None:
             self._exact.begin((), "the process runs another program now")
         probe.detach()
         gone = probe.threads(time.monotonic_ns()).states
         probe.forget_threads(state.tid for state in gone)
         self._naming.clear()
-        self._events.stacks.tell_again()
+        self._events.stacks.send_again()
         try:
             self.target = find_target(None, self.target.pid)
             self._naming.begin(self.target)

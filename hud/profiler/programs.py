@@ -1,7 +1,7 @@
 """The names of processes whose threads ran while workers waited for a CPU.
 
 A thread is often called otherwise than its process (``opt cgu.03`` of ``rustc``), and a build
-is many processes of one name: pressure is told by process.
+is many processes of one name: pressure is reported by process.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Long polls that the kernel programs have no stack of: it is read while they sleep, or is lost.
+"""Reads the stacks of long polls that sleep and that the kernel programs have no stack of.
 
 The kernel side takes no stack where it cannot afford one, and reads it later if another thread of
 the process comes by. Of a thread that sleeps where none does it is read here, from /proc and the
 thread's memory, as of those that slept before the attach (hud.profiler.detection.before). It counts
 only if the same sleep goes on after the reading, and then for the event of its end, too.
 
-Terms: a poll is *bare* if it has ended and no event inside it came with a stack.
+A poll that ended without a stack in any event inside it is counted as lost.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Stuck:
         """tid -> begin of the poll that its latest stack belongs to."""
         self.stacks: dict[int, RawStack] = {}
         """By key; the others are the kernel's."""
-        self.bare = 0
+        self.without_stack = 0
         """Polls of which no stack was had, waits for a CPU left out."""
 
     # ------------------------------------------------------------------- while they sleep
@@ -59,15 +59,15 @@ class Stuck:
         self, states: Sequence[ThreadState], now_ns: int, *, long_ns: int = LONG_NS
     ) -> list[ThreadState]:
         """The states, with the stacks of those that sleep in a long poll where there was none."""
-        at = [place for place, state in enumerate(states) if _lacks_stack(state, now_ns, long_ns)]
+        at = [index for index, state in enumerate(states) if _lacks_stack(state, now_ns, long_ns)]
         found = list(states)
-        missing = [place for place in at if self._known(states[place]) is None]
+        missing = [index for index in at if self._known(states[index]) is None]
         if missing:
-            self._read([states[place] for place in missing])
-        for place in at:
-            sleep = self._known(states[place])
+            self._read([states[index] for index in missing])
+        for index in at:
+            sleep = self._known(states[index])
             if sleep is not None:
-                found[place] = replace(states[place], asleep_stack=sleep.key)
+                found[index] = replace(states[index], asleep_stack=sleep.key)
         return found
 
     def _known(self, state: ThreadState) -> Sleep | None:
@@ -112,19 +112,19 @@ class Stuck:
             return sample
         del self._sleeps[sample.tid]
         same = sample.poll_start_ns == sleep.poll_start_ns
-        # what an event tells may begin with earlier sleeps, and be of later ones only
+        # what an event covers may begin with earlier sleeps, and be of later ones only
         same = same and sample.time_ns - sample.duration_ns <= sleep.since_ns < sample.time_ns
         if sample.kind == Kind.SLEEP and same and not sample.stack:
             return sample._replace(stack=sleep.key)
         return sample
 
-    def count_bare(self, samples: Iterable[Sample], threshold_ns: int) -> None:
+    def count_without_stack(self, samples: Iterable[Sample], threshold_ns: int) -> None:
         """Count the polls among the samples that ended without a stack."""
         for sample in samples:
             if sample.kind == Kind.POLL:
                 caught = self._caught.pop(sample.tid, 0) == sample.poll_start_ns
                 own_ns = sample.duration_ns - sample.value
-                self.bare += not caught and own_ns >= threshold_ns
+                self.without_stack += not caught and own_ns >= threshold_ns
             elif sample.stack and sample.kind in (Kind.CPU, Kind.SLEEP):
                 self._caught[sample.tid] = sample.poll_start_ns
         if len(self._caught) > MOST_THREADS:

@@ -1,9 +1,9 @@
 """Keeps an account of the target's tasks, queues and blocking pool, at a bounded cost.
 
-Terms: a *walk* reads all tasks (hud.runtime.tasks); a task is *wanted* when a sample names its id,
-and *told* when its type is known. Walks and look-ups together take at most SHARE of a core: the
-more tasks there are, the rarer is a walk. Tasks of a LocalSet are in no runtime's list and are not
-read.
+All tasks are read by walking the runtimes' lists (hud.runtime.tasks); a task whose id a sample
+names is looked up on its own, and its type is sent once. Walks and look-ups together take at most
+SHARE of a core: the more tasks there are, the rarer is a walk. Tasks of a LocalSet are in no
+runtime's list and are not read.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import NamedTuple
 
 from hud.model import Batch, Kind, Sample, TaskCount, TaskKind, TasksRead, ThreadState
 from hud.process.threads import is_alive
-from hud.profiler.naming.kept_types import Asked
+from hud.profiler.naming.cached_types import Asked
 from hud.profiler.naming.modules import Modules
-from hud.profiler.told import Told
+from hud.profiler.sent import Sent
 from hud.resolver.client import Resolver
 from hud.resolver.messages import AskKinds, Failed, Kinds
 from hud.runtime import queues
@@ -40,9 +40,9 @@ MOST_RUNTIMES = 256
 MOST_KINDS = 10_000
 MOST_WANTED = 1024
 LOOKED_UP = 8
-"""Wanted tasks that are looked for at one reading."""
+"""Tasks that are looked up at one reading."""
 PATIENCE = 40
-"""Readings without any runtime's list until that is told: ten seconds. The search goes on."""
+"""Readings without any runtime's list until that is reported: ten seconds. The search goes on."""
 
 
 class Driving(NamedTuple):
@@ -67,7 +67,7 @@ class TaskReader:
         self._whole = True
         self._ids: dict[int, int] = {}
         self._wanted: dict[int, None] = {}
-        self._told = Told()
+        self._sent = Sent()
         self._kinds: dict[int, TaskKind] = {}
         self._fresh: list[TaskKind] = []
         self._unnamed: dict[int, None] = {}
@@ -109,7 +109,7 @@ class TaskReader:
                 self._want(sample.task_id)
 
     def _want(self, task_id: int) -> None:
-        if task_id not in self._told and len(self._wanted) < MOST_WANTED:
+        if task_id not in self._sent and len(self._wanted) < MOST_WANTED:
             self._wanted[task_id] = None
 
     def fill(self, batch: Batch, driving: Mapping[int, Driving], threshold_ns: int) -> None:
@@ -203,7 +203,7 @@ class TaskReader:
         """Types of wanted tasks: as the last walk says, else among those spawned lately."""
         looked_up = 0
         now = time.monotonic_ns()
-        self._told.forget_old(now)
+        self._sent.forget_old(now)
         for task_id in list(self._wanted):
             vtable = self._ids.get(task_id, 0)
             if not vtable:
@@ -214,7 +214,7 @@ class TaskReader:
                 vtable = next(filter(None, found), 0)
             # if it is not there it has ended, or is a LocalSet's: its type stays unknown
             del self._wanted[task_id]
-            self._told.add(task_id, now)
+            self._sent.add(task_id, now)
             if vtable:
                 self._learn(vtable)
                 batch.task_ids[task_id] = vtable
@@ -273,20 +273,20 @@ class TaskReader:
         wanted: dict[int, Asked] = {}
         for address in self._unnamed:
             vtable = self._vtables.at(address)
-            places = [self._modules.locate(one) for one in vtable.functions] if vtable else []
-            known = [place for place in places if place is not None]
-            if len(known) < len(places) or len({module.number for module, _ in known}) != 1:
+            located = [self._modules.locate(one) for one in vtable.functions] if vtable else []
+            known = [one for one in located if one is not None]
+            if len(known) < len(located) or len({module.number for module, _ in known}) != 1:
                 continue
             module = known[0][0]
             if module.number not in wanted:
-                debug = self._modules.places(module.number)
+                debug = self._modules.debug_files(module.number)
                 wanted[module.number] = Asked(module.key, debug, {})
             wanted[module.number].vtables[address] = tuple(offset for _, offset in known)
         for number, asked in wanted.items():
-            kept = self._modules.types.of(asked.key, asked.places)
+            cached = self._modules.types.of(asked.key, asked.debug_files)
             for address, offsets in list(asked.vtables.items()):
-                if offsets in kept:
-                    self._name(address, kept[offsets])
+                if offsets in cached:
+                    self._name(address, cached[offsets])
                     del asked.vtables[address]
             if asked.vtables:
                 question = AskKinds(number, list(asked.vtables.values()))

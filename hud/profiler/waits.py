@@ -1,6 +1,6 @@
 """What long sleeps were about, in words: the file or peer, and the kernel functions they slept in.
 
-The kernel side tells it once for each distinct wait (bpf_src/wait.h), as it was during the sleep:
+The kernel side reports it once for each distinct wait (bpf_src/wait.h), as it was during the sleep:
 of a sleep that is over nobody asks /proc what a descriptor is, for it may be closed or reused by
 now. What can still be wrong is the mount that a path is shown under, where one file system is
 mounted at several places. Only of a sleep that still goes on /proc is asked.
@@ -29,7 +29,7 @@ MOST_JOINED = 20_000
 MOST_LASTING = 4096
 MOST_DESCRIPTORS = 1 << 20
 MOST_HASTE_NS = 50_000_000
-"""A shorter sleep is not worth a question: it will be told when it ends."""
+"""A shorter sleep is not worth a question: it will be reported when it ends."""
 MOUNTS_AGAIN_S = 5.0
 _NOTHING_SAID = re.compile(
     r"^(__)?(io_)?schedule(_\w+)?$ | ^entry_ | ^(__)?do_syscall | ^(__)?x64_sys_call$ "
@@ -40,7 +40,7 @@ _NOTHING_SAID = re.compile(
 """Kernel functions that are on every such stack."""
 
 
-class Told(NamedTuple):
+class Description(NamedTuple):
     """One wait in words."""
 
     detail: str
@@ -49,7 +49,7 @@ class Told(NamedTuple):
     """Kernel functions, innermost first."""
 
 
-NOTHING = Told("", ())
+NOTHING = Description("", ())
 
 
 class Waits:
@@ -62,24 +62,24 @@ class Waits:
         asleep_since: Callable[[int], int],
         say: Callable[[str], None],
     ) -> None:
-        """``wait`` fetches one from the kernel, ``asleep_since`` tells when the sleep of a thread
+        """``wait`` fetches one from the kernel, ``asleep_since`` says when the sleep of a thread
         began (0 = awake); ``say`` gets a sentence of what is missing."""
         self._pid = pid
         self._wait = wait
         self._asleep_since = asleep_since
         self._say = say
-        self._known: dict[int, Told] = {}
+        self._known: dict[int, Description] = {}
         self._users: dict[int, Stack] = {}
-        """The stacks of user code as they were last told."""
+        """The stacks of user code as they were last sent."""
         self._older: dict[int, Stack] = {}
-        """Those not told since ``_users`` began anew."""
+        """Those not sent since ``_users`` began anew."""
         self._begun_ns = 0
         self._inner: dict[int, dict[int, tuple[Frame, ...]]] = {}
         """By the user stack's key, then by the joined one's: the kernel's part."""
         self._outer: dict[int, int] = {}
         """Joined key -> the user stack's."""
         self._fresh: set[int] = set()
-        """Joined stacks that are yet to be told."""
+        """Joined stacks that are yet to be sent."""
         self._lasting: dict[tuple[int, int], int] = {}
         """The type of descriptor by tid and begin of a sleep."""
         self._names: KernelNames | None = None
@@ -93,22 +93,22 @@ class Waits:
 
         ``stacks`` are those that came with the samples.
         """
-        self._remember(stacks)
+        self._cache_stacks(stacks)
         details = {}
         taken = []
         for sample in samples:
             if sample.kind == Kind.SLEEP and sample.value:
-                told = self.of(sample.value)
-                if told.detail:
-                    details[sample.tid, sample.time_ns] = told.detail
-                if told.frames and sample.stack:
-                    sample = sample._replace(stack=self._joined(sample.stack, told))
+                about = self.of(sample.value)
+                if about.detail:
+                    details[sample.tid, sample.time_ns] = about.detail
+                if about.frames and sample.stack:
+                    sample = sample._replace(stack=self._joined(sample.stack, about))
             taken.append(sample)
         return taken, details
 
     def join(self, stacks: dict[int, Stack]) -> None:
         """Add to these stacks, some of them new or named now, those that go on into the kernel."""
-        self._remember(stacks)
+        self._cache_stacks(stacks)
         for key in [key for key in stacks if key in self._inner]:
             self._fresh |= self._inner[key].keys()
         for joined in self._fresh:
@@ -120,7 +120,7 @@ class Waits:
                 stacks[joined] = replace(user, frames=frames)
         self._fresh.clear()
 
-    def _remember(self, stacks: dict[int, Stack]) -> None:
+    def _cache_stacks(self, stacks: dict[int, Stack]) -> None:
         self._users |= stacks
         now = time.monotonic_ns()
         if now - self._begun_ns > RESEND_NS or len(self._users) > MOST_STACKS:
@@ -132,29 +132,29 @@ class Waits:
         return self._users.get(key) or self._older.get(key)
 
     def _forget(self, keys: Iterable[int]) -> None:
-        """They will be told again if they are named, and their joined ones with them."""
+        """They will be sent again if samples refer to them, and their joined ones with them."""
         for key in keys:
             for joined in self._inner.pop(key, ()):
                 del self._outer[joined]
                 self._fresh.discard(joined)
 
-    def _joined(self, key: int, told: Told) -> int:
+    def _joined(self, key: int, about: Description) -> int:
         """The key of a stack that goes on into the kernel; its own where there is no more room."""
-        names = "\n".join(frame.function for frame in told.frames)
+        names = "\n".join(frame.function for frame in about.frames)
         digest = blake2b(f"{key:x}\n{names}".encode(), digest_size=8).digest()
         joined = int.from_bytes(digest, "little") | 1
         if joined not in self._outer:
             if self._user(key) is None or len(self._outer) >= MOST_JOINED:
                 return key
             self._outer[joined] = key
-            self._inner.setdefault(key, {})[joined] = told.frames
+            self._inner.setdefault(key, {})[joined] = about.frames
             self._fresh.add(joined)
         return joined
 
     def lasting(
         self, state: ThreadState, now_ns: int, details: dict[tuple[int, int], str]
     ) -> ThreadState:
-        """A thread that sleeps in a poll, with what its call is about as far as /proc tells.
+        """A thread that sleeps in a poll, with what its call is about as far as /proc says.
 
         Asked once for each sleep; the answer counts if the same sleep goes on after it.
         """
@@ -172,17 +172,17 @@ class Waits:
                 details[sleep] = found.detail
         return replace(state, file_type=self._lasting[sleep])
 
-    def of(self, key: int) -> Told:
+    def of(self, key: int) -> Description:
         """What the waits with this key (``value`` of a SLEEP sample) were about."""
-        told = self._known.get(key)
-        if told is None:
+        found = self._known.get(key)
+        if found is None:
             wait = self._wait(key)
             if wait is None:
                 return NOTHING
             if len(self._known) >= MOST_WAITS:
                 self._known.clear()
-            told = self._known[key] = Told(self._detail(wait), self._frames(wait))
-        return told
+            found = self._known[key] = Description(self._detail(wait), self._frames(wait))
+        return found
 
     def _frames(self, wait: Wait) -> tuple[Frame, ...]:
         if not wait.frames:

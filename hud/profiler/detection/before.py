@@ -1,14 +1,13 @@
-"""Polls that began before the attach, in threads that sleep in them since, or compute.
+"""Seeds the kernel's map with threads whose polls began before the attach.
 
-The kernel programs learn of a thread when it comes to a CPU, or leaves it; a deadlocked worker
-never does. They are told of it instead, with the attach as the begin of its poll and of its sleep:
-from then on it is a thread like others, and wakes, ends its poll or exits as they do. Of a thread
-that computes they are told before the attach: if they find it in the very same poll (task and
-tick), it began before, else what was told is void.
+The kernel programs see a thread when it comes to a CPU, or leaves it; a deadlocked worker never
+does. User space makes its entry in their map instead, with the attach as the begin of its poll and
+of its sleep: from then on it is a thread like others, and wakes, ends its poll or exits as they do.
+The entry of a thread that computes is made before the attach: if the programs find the thread in
+the very same poll (task and tick), the poll began before, else the entry is void.
 
-Terms: a *seed* is a thread's entry in the kernel's map, made by user space. That of a sleeping
-thread is made only if there is none, with the programs attached: then the thread has not run since,
-and what was read of it is still so.
+The entry of a sleeping thread is made only if there is none, with the programs attached: then the
+thread has not run since, and what was read of it is still so.
 """
 
 from __future__ import annotations
@@ -37,8 +36,8 @@ RUNNABLE, ASLEEP, STOPPED = "R", "SD", "Tt"
 WENT_ON = "it went on before the stack was read"
 
 
-class Seed(NamedTuple):
-    """One thread that sleeps."""
+class SeededThread(NamedTuple):
+    """One that sleeps."""
 
     tid: int
     since_ns: int
@@ -51,19 +50,19 @@ class Before:
     def __init__(self, pid: int, probe: Probe) -> None:
         self._pid = pid
         self._probe = probe
-        self._busy: list[int] = []
-        """Threads told of by ``note_busy``."""
-        self._waiting: dict[int, Seed] = {}
-        """By the key of the stack, which the seed names before it is read."""
+        self._running: list[int] = []
+        """Threads that ``seed_running`` made entries for."""
+        self._waiting: dict[int, SeededThread] = {}
+        """By the key of the stack, which the entry names before it is read."""
         self.stacks: dict[int, RawStack] = {}
         """By key; the others are the kernel's."""
 
-    def note_busy(self, copies: Sequence[Copy]) -> None:
-        """Tell the kernel of the threads that compute in a poll now.
+    def seed_running(self, copies: Sequence[Copy]) -> None:
+        """Make entries for the threads that compute in a poll now.
 
         ``copies`` in the order of the kernel's layouts; to be called before the attach.
         """
-        self._busy = []
+        self._running = []
         with _memory(self._pid) as read:
             for index, copy in enumerate(copies):
                 for reading in confirm(copy.layout, copy.origins, read).readings:
@@ -72,23 +71,23 @@ class Before:
                         continue
                     turn = turn_of(copy.layout, reading, read)
                     thread = _thread(reading, where, turn, index)
-                    if len(self._busy) < MOST_SEEDS and self._probe.seed_thread(thread):
-                        self._busy.append(reading.tid)
+                    if len(self._running) < MOST_SEEDS and self._probe.seed_thread(thread):
+                        self._running.append(reading.tid)
 
-    def _forget_drowsy(self) -> None:
+    def _forget_not_running(self) -> None:
         """Those that ceased to compute before the attach: nobody will come to see."""
-        drowsy = [tid for tid in self._busy if self._state(tid) != RUNNABLE]
-        self._probe.forget_threads(tid for tid in drowsy if self._probe.unseen(tid))
-        self._busy = []
+        ceased = [tid for tid in self._running if self._state(tid) != RUNNABLE]
+        self._probe.forget_threads(tid for tid in ceased if self._probe.unseen(tid))
+        self._running = []
 
-    def seed(self, copies: Sequence[Copy]) -> set[int]:
-        """Tell the kernel of the threads that sleep in a poll and that it has not seen.
+    def seed_sleeping(self, copies: Sequence[Copy]) -> set[int]:
+        """Make entries for the threads that sleep in a poll and that the kernel has not seen.
 
         ``copies`` in the order of the kernel's layouts; to be called after the attach. Returns
         their tids.
         """
         seeded = set()
-        self._forget_drowsy()
+        self._forget_not_running()
         with _memory(self._pid) as read:
             for index, copy in enumerate(copies):
                 for reading in confirm(copy.layout, copy.origins, read).readings:
@@ -124,7 +123,7 @@ class Before:
             # it may have ended before the kernel had an entry to close
             self._probe.forget_threads([tid])
             return False
-        self._waiting[key] = Seed(tid, now, call)
+        self._waiting[key] = SeededThread(tid, now, call)
         return True
 
     def _state(self, tid: int) -> str:
@@ -150,10 +149,10 @@ class Before:
             return []
         done = []
         with _memory(self._pid) as read:
-            for key, seed in self._waiting.items():
-                raw = walk(seed.call.pc, seed.call.sp, self._probe.unwind, read)
-                if self._probe.asleep_since(seed.tid) != seed.since_ns:
-                    raw = RawStack((seed.call.pc,), WENT_ON)
+            for key, thread in self._waiting.items():
+                raw = walk(thread.call.pc, thread.call.sp, self._probe.unwind, read)
+                if self._probe.asleep_since(thread.tid) != thread.since_ns:
+                    raw = RawStack((thread.call.pc,), WENT_ON)
                 elif raw.stop and pending:
                     continue
                 self.stacks[key] = raw

@@ -1,8 +1,8 @@
-"""Which rung of the fallback ladder this target allows, decided on the live process.
+"""Finds how this target can be seen (``hud.model.Rung``), on the live process.
 
-Terms: the rungs are ``hud.model.Rung``, best first; a *survey* is a short time in which the kernel
-reports the stack of every sleep and every CPU sample of the target, so that its threads can be told
-apart by the functions in them.
+CONTEXT, Tokio's own state, is the best; else threads are told apart by their names and by the
+functions in their stacks. For that there is a survey: a short time in which the kernel reports the
+stack of every sleep and every CPU sample of the target.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ class Copy(NamedTuple):
     """What ``layout`` was before its places in Cores were proven, or proven wrong."""
 
     @property
-    def place(self) -> tuple[int, int]:
-        """What tells it from the others."""
+    def identity(self) -> tuple[int, int]:
+        """Distinguishes it from the others."""
         return self.layout.module, self.layout.tls_offset + self.layout.runtime
 
 
@@ -142,7 +142,7 @@ def _hides(reply: Facts) -> bool:
 def detection_of(
     copies: Sequence[Copy], missing: Sequence[str], versions: tuple[str, ...]
 ) -> Detection:
-    """What is told of a run on rung CONTEXT."""
+    """How a run on rung CONTEXT sees the target, and why so."""
     seen = [copy.reason for copy in copies]
     more = [f"polls not seen: {reason}" for reason in missing]
     return Detection(Rung.CONTEXT, "; ".join([*seen, *more]), versions)
@@ -229,7 +229,7 @@ def _found(layouts: Sequence[ContextLayout], live: Live, block: Block, known: bo
 def _searched(
     reply: Facts, block: Block, place: tuple[int, int] | None, live: Live, reason: str
 ) -> Found | str:
-    """CONTEXT by its contents, where no symbol or no row tells; ``reason`` is why that is so."""
+    """CONTEXT by its contents, where no symbol or row says where it is; ``reason``: why not."""
     found = search(block, reply.tokio_versions, live, place)
     if not has_tokio(reply):
         reason = f"no sign of tokio in {block.where or 'the executable'}, which is stripped"

@@ -1,7 +1,7 @@
 """The copies of Tokio in the process that the kernel looks at, and when to look for more.
 
-A copy's *index* is its place in the kernel's configuration, and stays the same as long as the
-program runs.
+A copy's index is the one of its layout in the kernel's configuration, and stays the same as long as
+the program runs.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Copies:
 
     def learn(self, found: Context | Refusal) -> list[Copy]:
         """Keep what was found, wire.MAX_LAYOUTS at most; returns those that were not known."""
-        places = {copy.place for copy in self.known} | self._refused
-        new = [copy for copy in _copies(found) if copy.place not in places]
+        seen = {copy.identity for copy in self.known} | self._refused
+        new = [copy for copy in _copies(found) if copy.identity not in seen]
         new = new[: wire.MAX_LAYOUTS - len(self.known)]
         self.known += tuple(new)
         if new or not self._missing:
@@ -78,9 +78,9 @@ class Copies:
 
     def refuse_last(self) -> Copy:
         """Do without the latest one, whatever is found again."""
-        *kept, last = self.known
-        self.known = tuple(kept)
-        self._refused.add(last.place)
+        *others, last = self.known
+        self.known = tuple(others)
+        self._refused.add(last.identity)
         return last
 
     def driving(self, entered: Mapping[int, int], copies: Mapping[int, int]) -> dict[int, Driving]:

@@ -1,7 +1,7 @@
-"""Where on the fallback ladder a run stands: at its start, and whenever the target changes.
+"""Chooses how the target is seen, at the start of a run and whenever the target changes.
 
-Terms: the *rungs* are ``hud.model.Rung``. On CONTEXT the kernel reads Tokio's state, and who drives
-a scheduler is a worker; below it, workers go by the classes and names of threads.
+The fallbacks are the rungs of ``hud.model.Rung``. On CONTEXT the kernel reads Tokio's state, and
+who drives a scheduler is a worker; below it, workers go by the classes and names of threads.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from hud.process.mappings import read_mappings
 from hud.process.threads import list_threads
 from hud.profiler.detection import context as detect
 from hud.profiler.detection.copies import Copies
-from hud.profiler.detection.roster import Roster
 from hud.profiler.detection.runtimes import Runtimes
 from hud.profiler.detection.thread_classes import Classes
+from hud.profiler.detection.thread_set import ThreadSet
 from hud.profiler.detection.turns import Turns
 from hud.profiler.events import Events
 from hud.profiler.naming import Naming
@@ -65,7 +65,7 @@ class Ladder:
         self._before = events.before
         self._image = naming.image
         self._objects = naming.objects
-        self.roster = Roster(options.workers)
+        self.threads = ThreadSet(options.workers)
         """The target's threads."""
         self._survey = survey
         self._notes = notes
@@ -85,7 +85,7 @@ class Ladder:
     def choose(self) -> None:
         """Find the rung of a program that nothing is known of, and its workers."""
         found: detect.Context | detect.Refusal
-        self.roster.names = {thread.tid: thread.name for thread in list_threads(self._pid)}
+        self.threads.names = {thread.tid: thread.name for thread in list_threads(self._pid)}
         if self._options.use_context:
             found = self._find_context()
         else:
@@ -96,7 +96,7 @@ class Ladder:
         self._turns = Turns(self._pid)
         self._use_layouts(found)
         if isinstance(found, detect.Context):
-            self._before.note_busy(self.copies.known)
+            self._before.seed_running(self.copies.known)
             self._attach(self._context_hz())
             self._take_driving(found)
         else:
@@ -116,7 +116,7 @@ class Ladder:
         self._objects.changed = False
         self._facts_used = self._image.facts
         threads = list_threads(self._pid)
-        self.roster.names.update((thread.tid, thread.name) for thread in threads)
+        self.threads.names.update((thread.tid, thread.name) for thread in threads)
         return detect.find_context(
             self._image.facts,
             self._pid,
@@ -146,13 +146,13 @@ class Ladder:
         return new
 
     def _take_driving(self, found: detect.Context) -> list[Worker]:
-        index = {copy.place: number for number, copy in enumerate(self.copies.known)}
+        index = {copy.identity: number for number, copy in enumerate(self.copies.known)}
         workers: list[Worker] = []
         for copy in found.copies:
-            if copy.place in index:
-                copies = dict.fromkeys(copy.drives, index[copy.place])
+            if copy.identity in index:
+                copies = dict.fromkeys(copy.drives, index[copy.identity])
                 workers += self.take_entered(copy.drives, copies)
-        return workers + self.roster.see_polling(self._before.seed(self.copies.known))
+        return workers + self.threads.add_polling(self._before.seed_sleeping(self.copies.known))
 
     def _context_hz(self) -> int:
         return CONTEXT_HZ if self._probe.config.threshold_ns >= FINE_BELOW_NS else FINE_HZ
@@ -177,7 +177,7 @@ class Ladder:
         self._use_workers(workers)
 
     def _use_workers(self, workers: tuple[Worker, ...]) -> None:
-        self._probe.set_workers(self.roster.choose(workers))
+        self._probe.set_workers(self.threads.choose(workers))
         self._probe.config.every_thread = not workers
 
     def see_latency_only(self, reason: str) -> None:
@@ -199,7 +199,7 @@ class Ladder:
     def take_entered(self, entered: Mapping[int, int], copies: Mapping[int, int]) -> list[Worker]:
         """Threads inside a runtime, as CONTEXT says: tid -> scheduler (0 = it drives none), and
         tid -> index of the copy of Tokio. Returns the workers that are new or known better."""
-        return self.roster.enter(
+        return self.threads.enter(
             {
                 tid: self._runtime(tid, scheduler, copies[tid])
                 for tid, scheduler in entered.items()
@@ -208,7 +208,7 @@ class Ladder:
         )
 
     def _runtime(self, tid: int, scheduler: int, copy: int) -> str:
-        name = self._runtimes.of(tid, self.roster.names.get(tid, ""), scheduler)
+        name = self._runtimes.of(tid, self.threads.names.get(tid, ""), scheduler)
         whose = self.copies.runtime(copy)
         return f"{whose}: {name}" if whose else name
 
@@ -222,13 +222,13 @@ class Ladder:
         try:
             found = self._find_context()
         except TargetError:
-            return  # gone; its end will be told
+            return  # gone; its end will be reported
         below = not self.copies.known
         new = self._use_layouts(found)
         if not isinstance(found, detect.Context) or not new:
             return
         if below:
-            batch.withdrawn += self.roster.by_tid
+            batch.withdrawn += self.threads.by_tid
             self._use_workers(())
             self._probe.config.every_thread = 0
             self._probe.detach()
@@ -238,7 +238,7 @@ class Ladder:
 
     def see_turns(self, threads: Threads) -> None:
         """Where the schedulers count their turns, if that was not known, or was wrong."""
-        with suppress(TargetError):  # gone; its end will be told
+        with suppress(TargetError):  # gone; its end will be reported
             if self._turns.look(self.copies, threads, self._notes):
                 self._probe.set_layouts(self.copies.layouts)
 
@@ -267,14 +267,14 @@ class Ladder:
         self._attach(SAMPLED_HZ)
         self._step_down(detect.Refusal(failed, self.detection.tokio_versions))
         batch.detection = self.detection
-        batch.workers += self.roster.workers
+        batch.workers += self.threads.workers
         return True
 
     # ------------------------------------------------------------------- below it
 
     def learn_classes(self, samples: list[Sample], batch: Batch) -> None:
         """What new stacks say of the threads, where workers go by it."""
-        workers = self.roster.by_tid
+        workers = self.threads.by_tid
         if not self.copies.known and self._classes.take(samples, batch.stacks, workers):
             self.choose_again(batch)
 
@@ -293,7 +293,7 @@ class Ladder:
         """
         if self.copies.known:
             return
-        known = set(self.roster.by_tid)
+        known = set(self.threads.by_tid)
         try:
             workers, detection = detect.find_by_ladder(
                 self._refusal,
@@ -305,7 +305,7 @@ class Ladder:
         except TargetError:
             return  # all of them are gone, others may come
         self._use_workers(workers)
-        batch.withdrawn += known - self.roster.by_tid.keys()
-        batch.workers += [worker for worker in self.roster.workers if worker.tid not in known]
+        batch.withdrawn += known - self.threads.by_tid.keys()
+        batch.workers += [worker for worker in self.threads.workers if worker.tid not in known]
         if detection.rung is not self.detection.rung:
             self.detection = batch.detection = detection

@@ -1,9 +1,7 @@
 """Which runtime a thread drives, and what that is called.
 
-The threads of a runtime share its handle, to which the scheduler in their CONTEXT leads. It is
-called by what the names of its threads begin with.
-
-Terms: see `hud.runtime.schedulers`.
+The threads of a runtime share its handle, to which the scheduler in their CONTEXT leads
+(hud.runtime.schedulers). It is called by what the names of its threads begin with.
 """
 
 from __future__ import annotations

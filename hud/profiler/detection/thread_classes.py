@@ -1,7 +1,7 @@
-"""What the stacks of a run say of its threads, where CONTEXT does not tell workers from the pool.
+"""Classifies threads by their stacks, where CONTEXT does not distinguish workers from the pool.
 
-Terms: a thread's *class* is ``hud.runtime.stacks.ThreadClass``. One that slept through the survey
-has none, and is taken for a worker by its name until its first stacks are there.
+A thread that slept through the survey has no ``hud.runtime.stacks.ThreadClass``, and is taken for a
+worker by its name until its first stacks are there.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from hud.model import Kind, Sample, Stack
 from hud.runtime.stacks import ThreadClass, classify_stack, is_in_place
 
 MOST_STACKS = 8192
-"""Of which the class is kept; beyond it one is learned when the stack is told again."""
+"""Of which the class is cached; beyond it one is learned when the stack is sent again."""
 
 
 class Classes:

@@ -1,8 +1,8 @@
-"""Finds where the schedulers of a run count their turns, and sees to it that they do.
+"""Finds where the schedulers of a run count their turns, and checks that the count moves.
 
-Terms: see `hud.runtime.cores`. A scheduler that could not tell yet, because its Core was not at
-hand or others differ from it, is asked again. A tick that stands still while the tasks of a thread
-change is none: in one turn of a worker there are four polls at most.
+The search itself is in `hud.runtime.cores`. A scheduler whose Core was not at hand yet, or that
+others differ from, is looked at again. A tick that stands still while the tasks of a thread change
+is none: in one turn of a worker there are four polls at most.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MOST_CORES = 64
 """Looked at in one look; each costs some ten reads."""
 EAGER_LOOKS = 40
-"""So many in a row, a few each second; then one of LATER, and what is still unknown is told."""
+"""So many in a row, a few each second; then one of LATER, and what is still unknown is reported."""
 LATER = 20
 MOST_SEEN = 4096
 STILL = 8
@@ -59,7 +59,7 @@ class Turns:
             entered = _of(index, threads.entered, threads.copies)
             watch.look([*copy.drives.values(), *entered.values()], read)
             watch.judge(entered, threads.turns, read)
-            notes.add(*watch.told(copy.layout.tokio))
+            notes.add(*watch.report(copy.layout.tokio))
             layout = watch.cores.applied(copy.layout)
             if layout != copy.layout:
                 copies.relayout(index, layout)
@@ -105,12 +105,12 @@ class _Watch:
         self._seen: set[int] = set()
         """Schedulers that were looked at."""
         self._looks = 0
-        self._told = False
+        self._reported = False
         self._last: dict[int, tuple[int, int, int]] = {}
         """tid -> its task, the tick, and how often one changed and the other did not."""
 
     def look(self, schedulers: Iterable[int], read: Read) -> None:
-        """At all of them, or if those seen have told everything at the new ones."""
+        """At all of them, or if those seen have shown everything, at the new ones."""
         wanted = dict.fromkeys(schedulers)
         if self.cores.settled:
             wanted = {one: None for one in wanted if one not in self._seen}
@@ -147,9 +147,9 @@ class _Watch:
             self.cores.refute(current=scheduler.current)
             self._looks = 0
 
-    def told(self, tokio: str) -> list[str]:
+    def report(self, tokio: str) -> list[str]:
         """What is still unknown after many looks, once."""
-        if self._told or self._looks < EAGER_LOOKS or not self.cores.seen:
+        if self._reported or self._looks < EAGER_LOOKS or not self.cores.seen:
             return []
-        self._told = True
+        self._reported = True
         return [f"tokio {tokio}: {text}" for text in self.cores.unknown]

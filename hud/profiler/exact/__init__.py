@@ -1,4 +1,4 @@
-"""Exact mode while it runs: attached as much as its cost allows, and what it says of itself.
+"""Exact mode while it runs: attached as much as its cost allows, and what it reports about itself.
 
 The points to probe come from the resolver, one answer for each file that may hold Tokio; nothing is
 attached before all of them are there.
@@ -18,7 +18,7 @@ from hud.model import Batch, Kind, Mapping, PollStats, Sample, Where
 from hud.probe.exact import ExactProbe, UprobeSite, count_time
 from hud.process.procfs import PROC, living_thread
 from hud.profiler.exact import threshold
-from hud.profiler.exact.governor import PROGRAM_NS, Mode, Reading, cost_ns, decide
+from hud.profiler.exact.governor import PROGRAM_NS, Measurement, Mode, cost_ns, decide
 from hud.profiler.exact.uprobe_sites import check, require_safe_returns
 from hud.resolver.client import Resolver
 from hud.resolver.messages import AskPoints, Failed, Points
@@ -27,7 +27,7 @@ from hud.symbols.facts import Point, Role
 BURST_NS = 100_000_000
 CHECK_NS = 500_000_000
 """How often the cost is looked at while every poll is seen."""
-TELL_NS = 1_000_000_000
+SEND_NS = 1_000_000_000
 AGAIN_NS = 500_000_000
 MOST_FAILURES = 3
 MISSED_SHARE = 0.1
@@ -82,7 +82,7 @@ class Exact:
         self._program_ns = float(PROGRAM_NS)
         self._counting: ExitStack | None = None
         self._polls: list[PollStats] = []
-        self._told_ns = 0
+        self._sent_ns = 0
         self._long = self._missed = 0
         self.threshold_from = ""
         """How it has chosen the threshold in force; empty = it has not."""
@@ -115,7 +115,7 @@ class Exact:
         if not self._resolver.pending(self) and not self._points:
             self._switch_off(self._refusals[0])
 
-    def _places(self) -> list[UprobeSite]:
+    def _sites(self) -> list[UprobeSite]:
         if living_thread(self._pid) != self._pid:
             # uprobe filters compare the memory of the leader (kernel/trace/bpf_trace.c)
             raise TargetError("its main thread has ended, and the kernel puts no uprobes there")
@@ -123,11 +123,11 @@ class Exact:
             require_safe_returns(self._pid, os.uname().release)
         mappings = self._read_mappings()
         found = [check(self._pid, path, points, mappings) for path, points in self._points]
-        return [place for places in found for place in places]
+        return [site for sites in found for site in sites]
 
     def _attach(self, now_ns: int, workers: Iterable[int]) -> None:
         try:
-            self._probe.attach(self._places())
+            self._probe.attach(self._sites())
         except (HudError, OSError) as error:
             self._failures += 1
             self._resume_ns = now_ns + AGAIN_NS
@@ -155,7 +155,7 @@ class Exact:
         self._mode, self._reason = Mode.OFF, reason
 
     def close(self) -> None:
-        """The end of the run; what was counted can still be told."""
+        """The end of the run; what was counted can still be sent."""
         self._ended_ns = self._ended_ns or time.monotonic_ns()
         self._detach()
 
@@ -183,16 +183,16 @@ class Exact:
             self._stop_counting()
         emulated, stepped = self._split(begins, idles, completes)
         cost = cost_ns(emulated, stepped, self._program_ns)
-        reading = Reading(now_ns - self._read_ns, cost, used(self._cpu_ns, cpu_ns))
-        plan = decide(reading, self._limit, self._mode)
+        measured = Measurement(now_ns - self._read_ns, cost, used(self._cpu_ns, cpu_ns))
+        plan = decide(measured, self._limit, self._mode)
         self._read_ns, self._hits, self._cpu_ns = now_ns, hits, cpu_ns
         self._mode = plan.mode
         if plan.mode is Mode.EVERY:
             return
         if plan.mode is Mode.OFF:
-            burden = 100 * reading.burden
+            percent = 100 * measured.overhead
             self._switch_off(
-                f"it would cost {burden:.0f} % of the workers' time, "
+                f"it would cost {percent:.0f} % of the workers' time, "
                 f"{100 * self._limit:g} % are allowed"
             )
             return
@@ -252,13 +252,13 @@ class Exact:
 
     # ------------------------------------------------------------------- what it says
 
-    def tell(self, batch: Batch, *, last: bool = False) -> None:
+    def fill(self, batch: Batch, *, last: bool = False) -> None:
         """Put what is new into a batch: the figures, the state, the chosen threshold."""
         now = batch.time_ns
         looked = self._choosing and self._began_ns and now - self._began_ns >= threshold.LOOK_NS
-        if now - self._told_ns < TELL_NS and not (last or looked):
+        if now - self._sent_ns < SEND_NS and not (last or looked):
             return
-        self._told_ns = now
+        self._sent_ns = now
         if self._began_ns:
             self._polls = self._probe.polls()
         if self._choosing:

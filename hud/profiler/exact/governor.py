@@ -1,8 +1,7 @@
 """How often exact mode may be attached, so that the target loses no more than it is allowed to.
 
-Terms: a *reading* is one stretch of time with the uprobes attached and what it cost; the *burden*
-is that cost as a share of the CPU time that the target's workers used, cost included: what a
-saturated target loses. A *burst* is a short time attached between long ones detached.
+If every poll costs too much, the uprobes are attached in bursts: a short time between long ones
+without them.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ NEGLIGIBLE = 0.001
 BACK = 0.8
 """Of the limit: below it bursts become a whole again."""
 LEAST_SHARE = 0.004
-"""Bursts that are rarer than that tell nothing of a program."""
+"""Bursts that are rarer than that say nothing about a program."""
 
 
 class Mode(Enum):
@@ -34,14 +33,19 @@ class Mode(Enum):
     OFF = "off"
 
 
-class Reading(NamedTuple):
+class Measurement(NamedTuple):
+    """One stretch of time with the uprobes attached, and what it cost the target."""
+
     attached_ns: int
     cost_ns: int
     cpu_ns: int
     """Of the workers, all together."""
 
     @property
-    def burden(self) -> float:
+    def overhead(self) -> float:
+        """The cost as a share of the CPU time that the workers used, cost included: what a
+        saturated target loses.
+        """
         return self.cost_ns / max(self.cpu_ns, self.cost_ns, 1)
 
 
@@ -56,24 +60,26 @@ def cost_ns(emulated: int, stepped: int, program_ns: float) -> int:
     return round(emulated * (TRAP_NS + program_ns) + stepped * (STEPPED_NS + program_ns))
 
 
-def decide(reading: Reading, limit: float, mode: Mode) -> Plan:
-    """What follows from the latest reading; ``limit`` is a share, ``mode`` that of the reading."""
+def decide(measured: Measurement, limit: float, mode: Mode) -> Plan:
+    """What follows from the latest measurement; ``limit`` is a share, ``mode`` that of the
+    measurement.
+    """
     if mode is Mode.OFF:
         return Plan(Mode.OFF)
     bearable = limit * (BACK if mode is Mode.BURSTS else 1.0)
-    negligible = reading.cost_ns <= NEGLIGIBLE * reading.attached_ns
-    if limit > 0 and (negligible or reading.burden <= bearable):
+    negligible = measured.cost_ns <= NEGLIGIBLE * measured.attached_ns
+    if limit > 0 and (negligible or measured.overhead <= bearable):
         return Plan(Mode.EVERY)
-    pause = pause_ns(reading, limit)
+    pause = pause_ns(measured, limit)
     if pause < 0:
         return Plan(Mode.OFF)
     return Plan(Mode.BURSTS, pause)
 
 
-def pause_ns(reading: Reading, limit: float) -> int:
+def pause_ns(measured: Measurement, limit: float) -> int:
     """How long the target must be left alone after this, -1 = bursts would be too rare."""
-    allowed_per_ns = limit * max(reading.cpu_ns, reading.cost_ns) / max(1, reading.attached_ns)
-    period = (reading.cost_ns + SWITCH_NS) / allowed_per_ns if allowed_per_ns else float("inf")
-    if reading.attached_ns < LEAST_SHARE * period:
+    allowed_per_ns = limit * max(measured.cpu_ns, measured.cost_ns) / max(1, measured.attached_ns)
+    period = (measured.cost_ns + SWITCH_NS) / allowed_per_ns if allowed_per_ns else float("inf")
+    if measured.attached_ns < LEAST_SHARE * period:
         return -1
-    return max(0, round(period) - reading.attached_ns)
+    return max(0, round(period) - measured.attached_ns)

@@ -1,9 +1,8 @@
 """Where uprobes may go in the running process: the resolver's points, checked against its memory.
 
-Terms: a *point* was found in a file (symbols.machine.probes), in the resolver, which has no
-privileges; a *place* is a point in a mapping of the process. Here, with privileges, nothing is
-parsed: a few bytes of the mapped file and of the process are compared with those the resolver has
-seen.
+The resolver, which has no privileges, found the points in the file (symbols.machine.probes); a
+uprobe site is a point in a mapping of the process. Here, with privileges, nothing is parsed: a few
+bytes of the mapped file and of the process are compared with those the resolver has seen.
 """
 
 from __future__ import annotations
@@ -30,12 +29,12 @@ def check(
     mappings: Sequence[Mapping],
     proc: Path = PROC,
 ) -> list[UprobeSite]:
-    """The places of the points of the file mapped from ``path``. TargetError with the reason where
+    """The uprobe sites in the file mapped from ``path``. TargetError with the reason where
     even one of them is not what the resolver saw; then none may be used."""
     mine = [one for one in mappings if one.path == path and one.executable and not one.writable]
     if len({(one.device, one.inode) for one in mine}) > 1:
         raise TargetError("two files were mapped from one path, one after the other")
-    places: list[UprobeSite] = []
+    sites: list[UprobeSite] = []
     with _opened(home(pid, proc) / "mem") as memory:
         for mapping in mine:
             inside = [point for point in points if _is_inside(mapping, point)]
@@ -44,10 +43,10 @@ def check(
                 with _opened(Path(link)) as file:
                     for point in inside:
                         _compare(memory, file, mapping, point)
-                places += [UprobeSite(point.role.value, link, point.offset) for point in inside]
-    if len(places) != len(points):
+                sites += [UprobeSite(point.role.value, link, point.offset) for point in inside]
+    if len(sites) != len(points):
         raise TargetError("a function lies outside of the mapped code, or is mapped twice")
-    return places
+    return sites
 
 
 def require_safe_returns(pid: int, release: str, proc: Path = PROC) -> None:

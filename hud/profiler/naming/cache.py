@@ -1,9 +1,9 @@
-"""Keeps what was read from files on disk, for the next start: private, bounded, and checked.
+"""Caches on disk what was read from files, for the next start: private, bounded, and checked.
 
-Terms: a *key* stands for one state of one file; an *entry* is one file of the cache. The directory
-is ``~/.cache/hud/modules``, for root its own home's whatever the environment says. Nobody else may
-be able to write there: it belongs to the effective user, is no link, and no ancestor lets another
-user replace it; else there is no cache. An entry that is damaged is removed and counts as absent.
+A key stands for one state of one file; each entry is a file of its own. The directory is
+``~/.cache/hud/modules``, for root its own home's whatever the environment says. Nobody else may be
+able to write there: it belongs to the effective user, is no link, and no ancestor lets another user
+replace it; else there is no cache. An entry that is damaged is removed and counts as absent.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def default_directory() -> Path:
 
 
 class Cache:
-    """Entries by key and kind. Where the directory cannot be trusted, one that keeps nothing."""
+    """Entries by key and kind. Where the directory cannot be trusted, one that stores nothing."""
 
     def __init__(self, directory: Path | None, limit: int = LIMIT) -> None:
         """``directory``: None = none. It is made, mode 0700, when it is not there."""
@@ -81,7 +81,7 @@ class Cache:
         return digest.hexdigest()[:40]
 
     def load(self, key: str, kind: str) -> bytes | None:
-        """What was kept, or None."""
+        """The entry's content, or None."""
         if not key or self._directory is None:
             return None
         path = self._directory / f"{key}.{kind}"
@@ -105,7 +105,7 @@ class Cache:
         return payload
 
     def store(self, key: str, kind: str, payload: bytes) -> None:
-        """Keep it, if there is room; a crash leaves the old entry or the new one, whole."""
+        """Store it, if there is room; a crash leaves the old entry or the new one, whole."""
         if not key or self._directory is None or len(payload) + 40 > min(ENTRY_LIMIT, self.limit):
             return
         content = MAGIC + hashlib.sha256(payload).digest() + payload
@@ -129,7 +129,7 @@ class Cache:
     # ------------------------------------------------------------------ whole files
 
     def open(self, name: str) -> int | None:
-        """A read-only descriptor of a file kept under a plain name, or None."""
+        """A read-only descriptor of a file stored under a plain name, or None."""
         if self._directory is None:
             return None
         path = self._directory / name
@@ -184,7 +184,7 @@ def _is_ours(status: os.stat_result) -> bool:
 
 
 def _parsers() -> bytes:
-    """A digest of the code that reads files: what another version of it kept does not count."""
+    """A digest of the code that reads files: what another version of it stored does not count."""
     digest = hashlib.sha256(__version__.encode())
     for package in ("resolver", "symbols"):
         for path in sorted((Path(resolver.__path__[0]).parent / package).rglob("*.py")):

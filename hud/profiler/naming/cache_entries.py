@@ -1,6 +1,6 @@
-"""What the cache keeps of a module: unwind table, facts, names, seams, types; as checked bytes.
+"""A module's cache entries: unwind table, facts, names, task types, frames removed by tail calls.
 
-An entry that does not hold together is None, as if it were absent.
+An entry that does not decode, or is not sound, is removed and counts as absent.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from array import array
 import msgspec
 
 from hud.profiler.naming.cache import Cache
-from hud.profiler.naming.debugfiles import Place
+from hud.profiler.naming.debugfiles import FileState
 from hud.resolver.messages import Facts, Unwind
 from hud.symbols.facts import UnwindTable
 
-UNWIND, FACTS, NAMES, KINDS, SEAMS = "unwind", "facts", "names", "kinds", "between"
+UNWIND, FACTS, NAMES, KINDS, TAIL_FRAMES = "unwind", "facts", "names", "kinds", "between"
 
 KnownKinds = dict[tuple[int, ...], tuple[str, str, bool]]
 """File offsets of a vtable's functions -> name, where and ``inferred`` of its TaskKind."""
@@ -31,28 +31,28 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 def load_unwind(cache: Cache, key: str) -> Unwind | None:
-    """The answer that was kept."""
+    """The cached answer."""
     content = cache.load(key, UNWIND)
     if content is None:
         return None
     try:
-        kept = msgspec.msgpack.decode(content, type=Unwind)
+        found = msgspec.msgpack.decode(content, type=Unwind)
     except msgspec.MsgspecError:
-        kept = None
-    if kept is None or (kept.table is not None and not is_sound(kept.table)):
+        found = None
+    if found is None or (found.table is not None and not is_sound(found.table)):
         cache.remove(f"{key}.{UNWIND}")
         return None
-    return kept
+    return found
 
 
 def store_unwind(cache: Cache, key: str, answer: Unwind) -> None:
-    """Keep an answer for the next start."""
+    """Store an answer for the next start."""
     if key:
         cache.store(key, UNWIND, _encode(answer))
 
 
 def is_sound(table: UnwindTable) -> bool:
-    """Whether a table is what hud.symbols.unwind.table promises, as far as a glance tells."""
+    """Whether a table is what hud.symbols.unwind.table promises, as far as a glance shows."""
     if len(table.rows) != 8 * table.count or not table.count or len(table.buckets) % 4:
         return False
     first = int.from_bytes(table.rows[:4], "little")
@@ -67,83 +67,87 @@ def is_sound(table: UnwindTable) -> bool:
     )
 
 
-def load_facts(cache: Cache, key: str, places: tuple[Place, ...]) -> Facts | None:
-    """The facts that were kept of a module with these debug files."""
-    content = cache.load(key, _kind(FACTS, places)) if key else None
+def load_facts(cache: Cache, key: str, debug_files: tuple[FileState, ...]) -> Facts | None:
+    """The cached facts of a module with these debug files."""
+    content = cache.load(key, _kind(FACTS, debug_files)) if key else None
     if content is None:
         return None
     try:
         return msgspec.msgpack.decode(content, type=Facts)
     except msgspec.MsgspecError:
-        cache.remove(f"{key}.{_kind(FACTS, places)}")
+        cache.remove(f"{key}.{_kind(FACTS, debug_files)}")
         return None
 
 
-def store_facts(cache: Cache, key: str, places: tuple[Place, ...], answer: Facts) -> None:
-    """Keep the facts of a module with these debug files for the next start."""
+def store_facts(cache: Cache, key: str, debug_files: tuple[FileState, ...], answer: Facts) -> None:
+    """Store the facts of a module with these debug files for the next start."""
     if key:
-        cache.store(key, _kind(FACTS, places), _encode(answer))
+        cache.store(key, _kind(FACTS, debug_files), _encode(answer))
 
 
-def load_names(cache: Cache, key: str, places: tuple[Place, ...]) -> dict[int, msgspec.Raw]:
-    """Offset in the file -> its encoded frames, as far as they were kept."""
-    content = cache.load(key, _kind(NAMES, places))
+def load_names(
+    cache: Cache, key: str, debug_files: tuple[FileState, ...]
+) -> dict[int, msgspec.Raw]:
+    """Offset in the file -> its encoded frames, as far as they are cached."""
+    content = cache.load(key, _kind(NAMES, debug_files))
     if content is None:
         return {}
     try:
         return msgspec.msgpack.decode(content, type=dict[int, msgspec.Raw])
     except msgspec.MsgspecError:
-        cache.remove(f"{key}.{_kind(NAMES, places)}")
+        cache.remove(f"{key}.{_kind(NAMES, debug_files)}")
         return {}
 
 
 def store_names(
-    cache: Cache, key: str, places: tuple[Place, ...], names: dict[int, msgspec.Raw]
+    cache: Cache, key: str, debug_files: tuple[FileState, ...], names: dict[int, msgspec.Raw]
 ) -> None:
-    """Keep the encoded frames of a module with these debug files for the next start."""
-    cache.store(key, _kind(NAMES, places), _encode(names))
+    """Store the encoded frames of a module with these debug files for the next start."""
+    cache.store(key, _kind(NAMES, debug_files), _encode(names))
 
 
-def load_kinds(cache: Cache, key: str, places: tuple[Place, ...]) -> KnownKinds:
-    """The types of tasks that were kept of a module with these debug files."""
-    content = cache.load(key, _kind(KINDS, places))
+def load_kinds(cache: Cache, key: str, debug_files: tuple[FileState, ...]) -> KnownKinds:
+    """The cached types of tasks of a module with these debug files."""
+    content = cache.load(key, _kind(KINDS, debug_files))
     if content is None:
         return {}
     try:
         return dict(msgspec.msgpack.decode(content, type=_Kinds))
     except msgspec.MsgspecError:
-        cache.remove(f"{key}.{_kind(KINDS, places)}")
+        cache.remove(f"{key}.{_kind(KINDS, debug_files)}")
         return {}
 
 
-def store_kinds(cache: Cache, key: str, places: tuple[Place, ...], kinds: KnownKinds) -> None:
-    """Keep the types of tasks of a module with these debug files for the next start."""
-    cache.store(key, _kind(KINDS, places), _encode(list(kinds.items())))
+def store_kinds(
+    cache: Cache, key: str, debug_files: tuple[FileState, ...], kinds: KnownKinds
+) -> None:
+    """Store the types of tasks of a module with these debug files for the next start."""
+    cache.store(key, _kind(KINDS, debug_files), _encode(list(kinds.items())))
 
 
-def load_seams(cache: Cache, key: str) -> dict[str, KnownSpans]:
+def load_tail_frames(cache: Cache, key: str) -> dict[str, KnownSpans]:
     """What is between frames whose caller is in this module, by key of the inner frame's file."""
-    content = cache.load(key, SEAMS)
+    content = cache.load(key, TAIL_FRAMES)
     if content is None:
         return {}
     try:
         return msgspec.msgpack.decode(content, type=dict[str, KnownSpans])
     except msgspec.MsgspecError:
-        cache.remove(f"{key}.{SEAMS}")
+        cache.remove(f"{key}.{TAIL_FRAMES}")
         return {}
 
 
-def store_seams(cache: Cache, key: str, seams: dict[str, KnownSpans]) -> None:
-    """Keep what is between frames whose caller is in this module, for the next start."""
-    cache.store(key, SEAMS, _encode(seams))
+def store_tail_frames(cache: Cache, key: str, found: dict[str, KnownSpans]) -> None:
+    """Store what is between frames whose caller is in this module, for the next start."""
+    cache.store(key, TAIL_FRAMES, _encode(found))
 
 
-def state(key: str, places: tuple[Place, ...]) -> str:
-    """A module as it is now with these debug files; empty where it is not kept."""
-    return f"{key}.{_kind(NAMES, places)}" if key else ""
+def state(key: str, debug_files: tuple[FileState, ...]) -> str:
+    """A module as it is now with these debug files; empty where it is not cached."""
+    return f"{key}.{_kind(NAMES, debug_files)}" if key else ""
 
 
-def _kind(what: str, places: tuple[Place, ...]) -> str:
-    if not places:
+def _kind(what: str, debug_files: tuple[FileState, ...]) -> str:
+    if not debug_files:
         return what
-    return f"{hashlib.sha256(repr(places).encode()).hexdigest()[:16]}.{what}"
+    return f"{hashlib.sha256(repr(debug_files).encode()).hexdigest()[:16]}.{what}"

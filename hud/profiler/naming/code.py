@@ -1,7 +1,6 @@
-"""Source and machine code of the spots that are looked at: asked for once, answered later.
+"""Source and machine code of the frames whose code is wanted: asked for once, answered later.
 
-Terms: a *spot* is a frame whose code is wanted; the *resolver* reads the machine code, *sources*
-the lines.
+The resolver reads the machine code, a thread of its own the lines (hud.profiler.naming.source).
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Opens the files beside a program that may have its debug information; the resolver judges them.
 
-Terms: a *candidate* is an open file and the path it was found at. Paths are looked up in the
-target's root first, then in the host's. Names that come from files are the resolver's word, and
-it is no more trusted than those files: each is checked, and only ``.dwo`` files are opened by a
-name of the program's own choice.
+Paths are looked up in the target's root first, then in the host's. Names that come from files reach
+hud through the resolver, which is no more trusted than those files: each is checked, and only
+``.dwo`` files are opened by a name of the program's own choice.
 """
 
 from __future__ import annotations
@@ -28,18 +27,18 @@ MOST_NAME = 4_096
 _BUILD_ID = re.compile(r"[0-9a-f]{6,128}")
 _PLAIN_NAME = re.compile(r"[^/\0]{1,255}")
 
-Place = tuple[int, int, int, int]
-"""Device, inode, size and time of change (ns): what tells one state of a file from another."""
+FileState = tuple[int, int, int, int]
+"""Device, inode, size and time of change (ns)."""
 
 
 class Candidate(NamedTuple):
-    """An open file, the receiver's, and what to call it."""
+    """An open file, the receiver's, and what to call it: mostly the path it was found at."""
 
     descriptor: int
     path: str
 
     @property
-    def place(self) -> Place:
+    def state(self) -> FileState:
         status = os.fstat(self.descriptor)
         return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
@@ -87,10 +86,10 @@ class DebugFiles:
                 break
             with suppress(OSError, ValueError):
                 candidate = Candidate(open_inside(root, path), path)
-                if candidate.place in seen:
+                if candidate.state in seen:
                     os.close(candidate.descriptor)
                     continue
-                seen.add(candidate.place)
+                seen.add(candidate.state)
                 found.append(candidate)
         return found
 

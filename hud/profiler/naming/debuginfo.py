@@ -1,7 +1,7 @@
 """Offers the symbol resolver the debug information that lies outside of the target's modules.
 
-Terms: an *offer* is a candidate on its way to the resolver, which answers whether it is of the
-module's build. Nothing waits for an answer: names that come later replace those shown before.
+The resolver answers for each file whether it is of the module's build. Nothing waits for an answer:
+names that come later replace those shown before.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hud.profiler.naming.cache import Cache
-from hud.profiler.naming.debugfiles import MOST_OBJECTS, Candidate, DebugFiles, Place
+from hud.profiler.naming.debugfiles import MOST_OBJECTS, Candidate, DebugFiles, FileState
 from hud.profiler.notes import Notes
 from hud.resolver.client import Resolver
 from hud.resolver.download import Downloads
@@ -48,9 +48,9 @@ class _Module:
     """Offered and not refused."""
     objects: dict[str, bool] = field(default_factory=dict)
     """By name; False = not found."""
-    told: bool = False
+    missing_noted: bool = False
     """That objects are missing."""
-    places: list[Place] = field(default_factory=list)
+    offered: list[FileState] = field(default_factory=list)
 
 
 class DebugInfo:
@@ -107,16 +107,16 @@ class DebugInfo:
             return
         for candidate in self._files.separate(about.path, about.build_id, about.debuglink):
             self._offer(number, candidate)
-        kept = self._cache.open(_kept_name(about.build_id)) if about.build_id else None
-        if kept is not None:
-            self._offer(number, Candidate(kept, _kept_name(about.build_id)))
+        cached = self._cache.open(_cached_name(about.build_id)) if about.build_id else None
+        if cached is not None:
+            self._offer(number, Candidate(cached, _cached_name(about.build_id)))
         if not module.open_offers:
             self._download(module)
 
-    def places(self, number: int) -> tuple[Place, ...]:
-        """The files offered for a module so far: what is known of it holds with these only."""
+    def debug_files(self, number: int) -> tuple[FileState, ...]:
+        """The files offered for a module so far: what is known of it is valid with these only."""
         module = self._modules.get(number)
-        return tuple(module.places) if module is not None else ()
+        return tuple(module.offered) if module is not None else ()
 
     def fetch_objects(self, number: int, names: Sequence[str], tries: int) -> bool:
         """Offer .dwo files that a module's frames missed, and its .dwp.
@@ -140,8 +140,8 @@ class DebugInfo:
             module.objects[name] = found is not None
             if found is not None:
                 self._offer(number, found, split=True)
-            elif not module.packages and not module.told:
-                module.told = True
+            elif not module.packages and not module.missing_noted:
+                module.missing_noted = True
                 shown = shortened(printable(name), 200)
                 self._notes.add(f"{printable(about.path)}: split debug info not found: {shown}")
         if module.open_offers > before:
@@ -154,7 +154,7 @@ class DebugInfo:
         module = self._modules[number]
         try:
             if not split:
-                module.places.append(candidate.place)
+                module.offered.append(candidate.state)
             then = partial(self._take, module, candidate.path, split)
             self._resolver.add_debug(number, candidate.descriptor, candidate.path, then, owner=self)
         finally:
@@ -180,7 +180,7 @@ class DebugInfo:
         elif split:
             module.packages -= path.endswith(".dwp")
             self._notes.add(f"split debug info: {printable(why_not)}")
-        if path == _kept_name(module.about.build_id):
+        if path == _cached_name(module.about.build_id):
             self._cache.remove(path)
         if not module.open_offers and not split:
             self._download(module)
@@ -226,12 +226,12 @@ class DebugInfo:
                 scratch.unlink(missing_ok=True)
                 self._notes.add(f"debuginfod: {build_id}: {shortened(printable(why_not), 300)}")
                 continue
-            self._cache.keep(scratch, _kept_name(build_id))
+            self._cache.keep(scratch, _cached_name(build_id))
             for number in self._fetching.get(build_id, []):
-                kept = self._cache.open(_kept_name(build_id))
-                if kept is not None and number in self._modules:
-                    self._offer(number, Candidate(kept, _kept_name(build_id)))
+                cached = self._cache.open(_cached_name(build_id))
+                if cached is not None and number in self._modules:
+                    self._offer(number, Candidate(cached, _cached_name(build_id)))
 
 
-def _kept_name(build_id: str) -> str:
+def _cached_name(build_id: str) -> str:
     return f"debug-{build_id[:128]}"

@@ -1,7 +1,6 @@
-"""The program that the target runs: its files handed to the resolver, what the executable is.
+"""The program that the target runs: hands its files to the resolver, reads the executable's facts.
 
-Terms: the *facts* are what is read of the executable (hud.symbols.module); the *named file* is that
-of ``--target``, read in place of the executable if it is of the same build.
+The file of ``--target`` is read in place of the executable if it is of the same build.
 """
 
 from __future__ import annotations
@@ -45,13 +44,13 @@ class Image:
         self.facts: Facts | None = None
         """None until they are read, and if they cannot be."""
         self._running: Facts | None = None
-        """Of the executable itself, where the named file is read in its place."""
+        """Of the executable itself, where the file of ``--target`` is read in its place."""
         self._reading = False
         self._pid = 0
         self._path = ""
 
     def open(self, mapping: Mapping) -> int:
-        """A descriptor of the file behind a mapping, the named file in place of the executable."""
+        """A descriptor of the file behind a mapping; the executable's is that of ``--target``."""
         if self._named is None or not mapping.inode:
             return open_mapping(self._pid, mapping)
         running = open_executable(self._pid)
@@ -76,7 +75,7 @@ class Image:
         module = addresses.modules.module_of(target.executable)
         self._reading = module is not None
         if module is not None:
-            addresses.modules.when_begun(module, partial(self._ask, module))
+            addresses.modules.when_ready(module, partial(self._ask, module))
         if self._named is not None:
             running = open_executable(target.pid)
             try:

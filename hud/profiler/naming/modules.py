@@ -1,7 +1,7 @@
-"""The files mapped into the target: known to the resolver, their unwind rules to the kernel.
+"""Gives the files mapped into the target to the resolver, and their unwind tables to the kernel.
 
-Terms: a *module* is one mapped file (or the vdso), known to the symbol resolver by a number. It is
-*begun* when its unwind table came, and with it what tells where its debug files are.
+A module is one mapped file (or the vdso), known to the symbol resolver by a number. It is ready
+when its unwind table came, and with it the build id and debuglink that lead to its debug files.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from hud.probe.unwind import Segment, UnwindTables
 from hud.process.mappings import Mappings
 from hud.profiler.naming import cache_entries
 from hud.profiler.naming.cache import Cache
-from hud.profiler.naming.debugfiles import Place
+from hud.profiler.naming.cached_types import CachedTypes
+from hud.profiler.naming.debugfiles import FileState
 from hud.profiler.naming.debuginfo import DebugInfo, Identity
-from hud.profiler.naming.kept_types import KeptTypes
 from hud.profiler.notes import Notes
 from hud.resolver.client import Resolver
 from hud.resolver.messages import AskUnwind, Facts, Failed, Unwind
@@ -31,7 +31,7 @@ MOST_BEFORE = 256 << 20
 """Bytes of read-only data, of all files together, behind which unwind tables find code."""
 MOST_MODULES = 1000
 FileId = tuple[str, int, str]
-"""Device, inode, path: what tells one mapped file from another."""
+"""Device, inode and path of a mapped file."""
 
 Open = Callable[[Mapping], int]
 
@@ -51,10 +51,10 @@ class Module:
     """When the file was written, CLOCK_REALTIME."""
     tls: int = 0
     """Bytes of thread-locals in each thread, once its unwind table came."""
-    begun: bool = False
+    ready: bool = False
     """The resolver has all that is at hand of it, its debug files included."""
     waiting: list[Callable[[], None]] = field(default_factory=list)
-    """What is to be done as soon as it has begun."""
+    """What is to be done as soon as it is ready."""
 
 
 class Modules:
@@ -81,9 +81,9 @@ class Modules:
         self._by_number: dict[int, Module] = {}
         self._mappings = Mappings([])
         self._executable: list[Mapping] = []
-        self.types = KeptTypes(cache)
+        self.types = CachedTypes(cache)
         self._arrived: list[tuple[Module, bytes, bytes]] = []
-        """Unwind tables for which the kernel has no place yet."""
+        """Unwind tables that cannot be loaded into the kernel yet."""
         self._unshown = False
         """The kernel has tables that it does not use yet."""
 
@@ -95,7 +95,7 @@ class Modules:
     @property
     def span_bytes(self) -> int:
         """That and what stands before the code in each file, MOST_BEFORE at most: unwind tables
-        count their places from a file's first byte on."""
+        count from a file's first byte on."""
         before: dict[str, int] = {}
         for mapping in self._executable:
             before[mapping.path] = max(mapping.offset, before.get(mapping.path, 0))
@@ -212,42 +212,42 @@ class Modules:
         return 0
 
     def key(self, number: int) -> str:
-        """Of a module's entries in the cache; empty = it is not kept."""
+        """Of a module's entries in the cache; empty = it is not cached."""
         return self._by_number[number].key
 
     def state(self, number: int) -> str:
-        """A module with its debug files as they are now; empty = it is not kept."""
-        return cache_entries.state(self.key(number), self.places(number))
+        """A module with its debug files as they are now; empty = it is not cached."""
+        return cache_entries.state(self.key(number), self.debug_files(number))
 
     def numbers(self) -> list[int]:
         """Of all modules."""
         return list(self._by_number)
 
-    def is_begun(self, number: int) -> bool:
+    def is_ready(self, number: int) -> bool:
         """Has the resolver all that is at hand of a module, its debug files included?"""
-        return self._by_number[number].begun
+        return self._by_number[number].ready
 
-    def when_begun(self, number: int, then: Callable[[], None]) -> None:
+    def when_ready(self, number: int, then: Callable[[], None]) -> None:
         """Do something as soon as that is so: now, or when its unwind table comes."""
         module = self._by_number[number]
-        if module.begun:
+        if module.ready:
             then()
         else:
             module.waiting.append(then)
 
     def known_facts(self, number: int) -> Facts | None:
-        """A module's facts from the cache; for one that ``is_begun``."""
+        """A module's facts from the cache; for one that ``is_ready``."""
         key = self._by_number[number].key
-        return cache_entries.load_facts(self._cache, key, self.places(number))
+        return cache_entries.load_facts(self._cache, key, self.debug_files(number))
 
     def keep_facts(self, number: int, answer: Facts) -> None:
-        """Let the cache have a module's facts."""
+        """Store a module's facts in the cache."""
         key = self._by_number[number].key
-        cache_entries.store_facts(self._cache, key, self.places(number), answer)
+        cache_entries.store_facts(self._cache, key, self.debug_files(number), answer)
 
-    def places(self, number: int) -> tuple[Place, ...]:
+    def debug_files(self, number: int) -> tuple[FileState, ...]:
         """Of a module's debug files."""
-        return self._debug.places(number) if self._debug is not None else ()
+        return self._debug.debug_files(number) if self._debug is not None else ()
 
     # ------------------------------------------------------------------- unwind tables
 
@@ -301,7 +301,7 @@ class Modules:
                 about = answer.build_id, answer.debuglink, answer.has_dwarf
                 self._debug.begin(module.number, Identity(module.path, *about))
             self._use_unwind(module, answer)
-        module.begun = True
+        module.ready = True
         waiting, module.waiting = module.waiting, []
         for then in waiting:
             then()

@@ -49,7 +49,7 @@ class Objects:
     def ask(self, executable: str) -> None:
         """Have the facts of the files that are mapped now and were not asked for before."""
         for number, path in self._modules.with_tls(LEAST):
-            if path == executable or number in self._asked or not self._modules.is_begun(number):
+            if path == executable or number in self._asked or not self._modules.is_ready(number):
                 continue
             self._asked.add(number)
             known = self._modules.known_facts(number)

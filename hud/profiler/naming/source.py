@@ -1,9 +1,9 @@
 """Reads a few lines of the source files that debug information names, where that can do no harm.
 
-Terms: a *quote* are the lines around one line. The names come from the target's own files, and hud
-is root: a name must look like source, the file be a regular one and no link, of text, and not too
-large; under sudo it is read with the file rights of who called it, also inside a container's root.
-A file system may never answer: a thread of its own waits for it, and no one for that thread.
+The names come from the target's own files, and hud is root: a name must look like source, the file
+be a regular one and no link, of text, and not too large; under sudo it is read with the file rights
+of who called it, also inside a container's root. A file system may never answer: a thread of its
+own waits for it, and no one for that thread.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ AROUND = 6
 SIZE_LIMIT = 4 << 20
 """Bytes of a file."""
 LINE_LIMIT = 400
-"""Characters of a line that are kept."""
+"""Characters of a line that are quoted."""
 PATH_LIMIT = 4096
 SUFFIXES = (".rs", ".c", ".h", ".cc", ".cpp", ".cxx", ".hh", ".hpp", ".hxx", ".s", ".S", ".asm")
 STD = "/rustc/"
@@ -96,7 +96,7 @@ class Sources:
 def quote(wanted: Wanted, roots: tuple[Path, ...]) -> Quote:
     """The lines around the one wanted, from the first root that has the file; else why not."""
     shown = shortened(printable(wanted.path), 200)
-    path = place(wanted.path, wanted.executable)
+    path = locate(wanted.path, wanted.executable)
     if not path:
         return Quote((), f"{shown}: {_why_nowhere(wanted.path)}")
     trouble = ""
@@ -110,7 +110,7 @@ def quote(wanted: Wanted, roots: tuple[Path, ...]) -> Quote:
     return Quote((), f"{shown}: {trouble[:1].lower()}{trouble[1:]}")
 
 
-def place(path: str, executable: str) -> str:
+def locate(path: str, executable: str) -> str:
     """Where the file of a name should be; empty = nowhere.
 
     A relative path of the user's own code begins at the workspace, above Cargo's ``target``.

@@ -25,7 +25,7 @@ from hud.model import (
     Where,
     Worker,
 )
-from hud.profiler.told import Told
+from hud.profiler.sent import Sent
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -44,8 +44,8 @@ class Service:
         self.build = build
         self.now_ns = build.START_NS
         self._random = random
-        self._told = Told()
-        self._tasks_told = Told()
+        self._sent = Sent()
+        self._tasks_sent = Sent()
         self._open: dict[int, tuple[int, int]] = {}
         """Start and task of the poll that each worker is in."""
         self._stuck: dict[int, int] = {}
@@ -65,8 +65,8 @@ class Service:
         return found
 
     def _name(self, batch: Batch, key: int) -> int:
-        if key not in self._told:
-            self._told.add(key, self.now_ns)
+        if key not in self._sent:
+            self._sent.add(key, self.now_ns)
             stack = self.stack(key)
             if key not in self._named and self._random.random() < 0.3:
                 self._late[key] = stack
@@ -84,8 +84,8 @@ class Service:
         random, build = self._random, self.build
         self.now_ns += round(random.choice((0.1, 1, 9)) * random.random() * build.SECOND) + 1
         now = self.now_ns
-        self._told.forget_old(now)
-        self._tasks_told.forget_old(now)
+        self._sent.forget_old(now)
+        self._tasks_sent.forget_old(now)
         batch = Batch(now, stacks=self._late)
         self._late = {}
         if self._born == 10:
@@ -104,8 +104,8 @@ class Service:
         if tid not in self._open:
             self._task = random.choice((1, 2, self._task + 3))
             self._open[tid] = now, self._task
-            if self._task not in self._tasks_told:
-                self._tasks_told.add(self._task, now)
+            if self._task not in self._tasks_sent:
+                self._tasks_sent.add(self._task, now)
                 batch.task_ids[self._task] = VTABLE
             return
         start, task = self._open[tid]

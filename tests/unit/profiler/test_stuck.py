@@ -118,11 +118,11 @@ def test_other_events_are_what_they_were(kernel: Kernel, told: Sample) -> None:
 def test_polls_without_any_stack_are_counted(kernel: Kernel) -> None:
     stuck = Stuck(1, kernel)  # type: ignore[arg-type]
     poll = sample(Kind.POLL, NOW, 60 * MS)
-    stuck.count_bare([sample(Kind.SLEEP, NOW, 50 * MS), poll], 5 * MS)
-    assert stuck.bare == 1
-    stuck.count_bare([sample(Kind.CPU, NOW, MS, stack=4), poll], 5 * MS)
-    stuck.count_bare([poll._replace(value=58 * MS)], 5 * MS)  # it waited for a CPU
-    assert stuck.bare == 1
+    stuck.count_without_stack([sample(Kind.SLEEP, NOW, 50 * MS), poll], 5 * MS)
+    assert stuck.without_stack == 1
+    stuck.count_without_stack([sample(Kind.CPU, NOW, MS, stack=4), poll], 5 * MS)
+    stuck.count_without_stack([poll._replace(value=58 * MS)], 5 * MS)  # it waited for a CPU
+    assert stuck.without_stack == 1
     later = poll._replace(poll_start_ns=NOW)
-    stuck.count_bare([sample(Kind.CPU, NOW, MS, stack=4), later], 5 * MS)
-    assert stuck.bare == 2
+    stuck.count_without_stack([sample(Kind.CPU, NOW, MS, stack=4), later], 5 * MS)
+    assert stuck.without_stack == 2

@@ -15,8 +15,8 @@ import pytest
 from hud.errors import TargetError
 from hud.model import Batch, Kind, Sample, TaskCount, TaskKind, ThreadState, TimeSplit, Where
 from hud.profiler.naming.cache import Cache
-from hud.profiler.naming.debugfiles import Place
-from hud.profiler.naming.kept_types import KeptTypes
+from hud.profiler.naming.cached_types import CachedTypes
+from hud.profiler.naming.debugfiles import FileState
 from hud.profiler.naming.modules import Module
 from hud.profiler.tasks import PATIENCE, Driving, TaskReader
 from hud.resolver.messages import AskKinds, Failed, Kinds
@@ -66,10 +66,10 @@ class Runtime:
 
 class Modules:
     def __init__(self, cache: Cache, key: str) -> None:
-        self.types = KeptTypes(cache)
+        self.types = CachedTypes(cache)
         self.key = key
 
-    def places(self, number: int) -> tuple[Place, ...]:
+    def debug_files(self, number: int) -> tuple[FileState, ...]:
         return ()
 
     def is_code(self, address: int) -> bool:

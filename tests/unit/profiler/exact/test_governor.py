@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hud.profiler.exact import cpu_times, used
 from hud.profiler.exact.governor import (
     SWITCH_NS,
+    Measurement,
     Mode,
     Plan,
-    Reading,
     cost_ns,
     decide,
 )
@@ -23,10 +23,10 @@ MS = 1_000_000
 LIMIT = 0.03
 
 
-def reading(burden: float, *, attached_ms: int = 100, busy: float = 1.0) -> Reading:
+def reading(burden: float, *, attached_ms: int = 100, busy: float = 1.0) -> Measurement:
     """The workers used ``busy`` CPUs, ``burden`` of that for the probes."""
     cpu = attached_ms * MS * busy
-    return Reading(attached_ms * MS, round(cpu * burden), round(cpu))
+    return Measurement(attached_ms * MS, round(cpu * burden), round(cpu))
 
 
 @pytest.mark.parametrize("mode", [Mode.EVERY, Mode.BURSTS])
@@ -47,7 +47,7 @@ def test_a_burst_and_its_pause_cost_what_is_allowed() -> None:
 
 
 def test_what_nobody_feels_is_allowed_however_idle_the_target_is() -> None:
-    idle = Reading(500 * MS, 400_000, 1_000_000)  # 0.08 % of a CPU, 40 % of its own time
+    idle = Measurement(500 * MS, 400_000, 1_000_000)  # 0.08 % of a CPU, 40 % of its own time
     assert decide(idle, LIMIT, Mode.EVERY) == Plan(Mode.EVERY)
 
 
@@ -58,8 +58,8 @@ def test_bursts_too_rare_to_tell_anything_end_it_for_good() -> None:
 
 
 def test_workers_that_vanish_meanwhile_do_not_end_it() -> None:
-    odd = Reading(100 * MS, 5 * MS, 0)
-    assert odd.burden == 1.0
+    odd = Measurement(100 * MS, 5 * MS, 0)
+    assert odd.overhead == 1.0
     assert decide(odd, LIMIT, Mode.EVERY).mode is Mode.BURSTS
 
 
@@ -78,11 +78,11 @@ def test_stepped_instructions_cost_more() -> None:
 def test_no_reading_costs_more_than_allowed(
     attached: int, cost: int, cpu: int, limit: float, mode: Mode
 ) -> None:
-    found = Reading(attached, cost, cpu)
+    found = Measurement(attached, cost, cpu)
     plan = decide(found, limit, mode)
     assert plan.pause_ns >= 0
     if plan.mode is Mode.EVERY:
-        assert found.burden <= limit or cost <= 0.001 * attached
+        assert found.overhead <= limit or cost <= 0.001 * attached
     if plan.mode is Mode.BURSTS:
         # at the same rate of work, over burst and pause
         work = max(cpu, cost) / attached * (attached + plan.pause_ns)

@@ -17,7 +17,7 @@ from hud.probe.unwind import UnwindTables
 from hud.process.mappings import read_mappings
 from hud.profiler.naming import addresses as module_under_test
 from hud.profiler.naming import modules
-from hud.profiler.naming.addresses import Addresses, sites_of
+from hud.profiler.naming.addresses import Addresses, lookups_of
 from hud.profiler.naming.cache import Cache
 from hud.profiler.naming.modules import PAGE, _vaddr
 from hud.profiler.notes import Notes
@@ -147,7 +147,7 @@ def test_callers_are_looked_up_one_byte_before_their_return_address(world: World
 
 
 def test_same_address_innermost_and_as_a_caller_are_two_sites(world: World) -> None:
-    assert sites_of((7, 7)) == [15, 14]
+    assert lookups_of((7, 7)) == [15, 14]
     assert world.named(1, APP + 0x20, APP + 0x20) == ["/app+0x1020", "/app+0x101f"]
 
 
@@ -545,7 +545,7 @@ def test_refused_tail_calls_cost_only_themselves(world: World) -> None:
     world.asked.answer(AskTails, Failed("it died"))
     (stack,) = world.answered().values()
     assert told(stack) == [TOLD[0], *TOLD[3:]]
-    assert list(world.notes) == ["frames that tail calls removed are not told: it died"]
+    assert list(world.notes) == ["frames removed by tail calls are missing: it died"]
 
 
 def test_tail_calls_are_kept_for_the_next_run(tmp_path: Path) -> None:

@@ -99,9 +99,9 @@ def test_a_second_start_asks_for_nothing(tmp_path: Path, resolver: Resolver) -> 
     assert cold.addresses.modules.pending_unwind == 1
     number = cold.addresses.modules.module_of("/opt/app")
     assert number is not None
-    assert not cold.addresses.modules.is_begun(number)
+    assert not cold.addresses.modules.is_ready(number)
     cold.settle()
-    assert cold.addresses.modules.is_begun(number)
+    assert cold.addresses.modules.is_ready(number)
     assert cold.addresses.modules.known_facts(number) is None
     facts = ask(resolver, AskFacts(number))
     assert isinstance(facts, Facts)

@@ -161,7 +161,7 @@ def test_a_build_id_directory_of_the_host(world: World) -> None:
     module = world.module("/opt/app", b.elf([NOTE]))
     info = world.info()
     info.begin(module, Identity("/opt/app", BUILD_ID, "", False))
-    assert len(info.places(module)) == 2
+    assert len(info.debug_files(module)) == 2
     assert world.pump(info)
     assert world.names(info, module) == ["right"]
     assert info.unused() == []
@@ -288,6 +288,6 @@ def test_a_server_that_sends_another_build(world: World, downloads: Downloads) -
 def test_candidates_are_places(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc")
     with (tmp_path / "a").open("rb") as file:
-        device, inode, size, _ = Candidate(file.fileno(), "a").place
+        device, inode, size, _ = Candidate(file.fileno(), "a").state
     status = (tmp_path / "a").stat()
     assert (device, inode, size) == (status.st_dev, status.st_ino, 3)

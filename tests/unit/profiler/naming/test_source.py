@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hud.profiler.naming import source
-from hud.profiler.naming.source import AROUND, LINE_LIMIT, Quote, Sources, Wanted, place, quote
+from hud.profiler.naming.source import AROUND, LINE_LIMIT, Quote, Sources, Wanted, locate, quote
 
 TEXT = "".join(f"line {number}\n" for number in range(1, 31))
 
@@ -62,7 +62,7 @@ def test_relative_names_begin_at_the_workspace(tmp_path: Path) -> None:
     assert found.lines[1] == (2, "line 2")
     note = "src/main.rs: not in a known directory"
     assert quote(wanted("src/main.rs", 2, "/usr/bin/app"), (tmp_path,)) == Quote((), note)
-    assert place("a.rs", "/ws/target/x/target/debug/app") == "/ws/target/x/a.rs"
+    assert locate("a.rs", "/ws/target/x/target/debug/app") == "/ws/target/x/a.rs"
 
 
 def test_no_way_out_of_the_root(tmp_path: Path) -> None:

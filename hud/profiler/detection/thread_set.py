@@ -1,7 +1,7 @@
 """The target's threads by name, and which of them are workers as far as is known now.
 
-Terms: a thread is *outside* if ``--workers`` leaves it out; one that has *ended* is no new worker,
-until the kernel's last word of it.
+A thread that has exited is no new worker until the kernel has reported its exit too: events of its
+last moments may come late.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from hud.model import Sample, Worker
 from hud.runtime.workers import COMM_BYTES, WorkerIds
 
 
-class Roster:
+class ThreadSet:
     """``prefix``: of the workers' names, the value of ``--workers``."""
 
     def __init__(self, prefix: str | None) -> None:
@@ -21,8 +21,9 @@ class Roster:
         self.by_tid: dict[int, Worker] = {}
         self._prefix = prefix
         self._ids = WorkerIds()
-        self._outside: set[int] = set()
-        self._ended: set[int] = set()
+        self._excluded: set[int] = set()
+        """Left out by ``--workers``."""
+        self._exited: set[int] = set()
 
     @property
     def workers(self) -> list[Worker]:
@@ -47,35 +48,35 @@ class Roster:
                 found.append(self._add(tid, runtime))
         return [worker for worker in found if worker is not None]
 
-    def see_polling(self, tids: Set[int]) -> list[Worker]:
+    def add_polling(self, tids: Set[int]) -> list[Worker]:
         """Threads that poll without driving a scheduler: ``block_on`` of a multi_thread runtime.
 
         Returns those that are new.
         """
-        new = tids - self.by_tid.keys() - self._outside - self._ended
+        new = tids - self.by_tid.keys() - self._excluded - self._exited
         found = [self._add(tid, "block_on") for tid in new]
         return [worker for worker in found if worker is not None]
 
     def _add(self, tid: int, runtime: str) -> Worker | None:
         name = self.names.get(tid, "")
         if self._prefix is not None and not name.startswith(self._prefix[:COMM_BYTES]):
-            self._outside.add(tid)
+            self._excluded.add(tid)
             return None
         (worker,) = self._ids.number([Worker(0, tid, name, runtime)])
         self.by_tid[tid] = worker
         return worker
 
-    def inside(self, samples: list[Sample]) -> list[Sample]:
-        """The samples without those of threads outside."""
-        if not self._outside:
+    def without_excluded(self, samples: list[Sample]) -> list[Sample]:
+        """The samples without those of threads that ``--workers`` leaves out."""
+        if not self._excluded:
             return samples
-        return [sample for sample in samples if sample.tid not in self._outside]
+        return [sample for sample in samples if sample.tid not in self._excluded]
 
     # ------------------------------------------------------------------- threads come and go
 
     def born(self, tid: int) -> None:
         """A thread whose name comes later."""
-        self._ended.discard(tid)
+        self._exited.discard(tid)
         self.names.setdefault(tid, "")
 
     def rename(self, tid: int, name: str) -> Worker | None:
@@ -90,29 +91,29 @@ class Roster:
     def exited(self, tid: int) -> None:
         """The thread is gone."""
         self.names.pop(tid, None)
-        self._outside.discard(tid)
+        self._excluded.discard(tid)
         if self._remove(tid):
-            self._ended.add(tid)
+            self._exited.add(tid)
 
     def _remove(self, tid: int) -> bool:
         self._ids.forget(tid)
         return self.by_tid.pop(tid, None) is not None
 
-    def buried(self, tids: Iterable[int]) -> list[int]:
+    def retire(self, tids: Iterable[int]) -> list[int]:
         """These are gone, and the kernel has no more to say; returns those that were workers.
 
-        A thread that lived for a moment only is found, and told as a worker, after its end.
+        A thread that lived for a moment only is found, and reported as a worker, after its end.
         """
         return [tid for tid in tids if self._remove(tid)]
 
-    def last_word(self, exited: Collection[int]) -> set[int]:
-        """The kernel knows too that these are gone; returns those that were told as gone before."""
-        known = self._ended.intersection(exited)
-        self._ended -= known
+    def confirm_exits(self, exited: Collection[int]) -> set[int]:
+        """The kernel has seen these exit too; returns those whose exit was known before."""
+        known = self._exited.intersection(exited)
+        self._exited -= known
         return known
 
     def clear(self) -> None:
         """The target runs another program: none is a worker yet."""
         self.by_tid.clear()
-        self._outside.clear()
-        self._ended.clear()
+        self._excluded.clear()
+        self._exited.clear()

@@ -1,7 +1,7 @@
-"""What earlier runs found between two frames of the same files: a second run has it at once.
+"""Caches on disk the frames that tail calls removed between two frames of the same files.
 
-It is kept with the file of the caller, by that of the inner frame; a function that was found, which
-may be a third file's, holds with the debug files that were offered for its own.
+They are stored with the file of the caller, by that of the inner frame; a function that was found,
+which may be a third file's, is valid with the debug files that were offered for its own.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ MOST_OF_CALL = 64
 Pair = tuple[int, int, int, int]
 """See ``hud.resolver.messages.AskTails``."""
 State = Callable[[int], str]
-"""Of a module by its number: its key in the cache and its debug files; empty = not kept."""
+"""Of a module by its number: its key in the cache and its debug files; empty = not cached."""
 
 
-class _Kept(msgspec.Struct, frozen=True, array_like=True):
+class _Entry(msgspec.Struct, frozen=True, array_like=True):
     state: str
     offset: int
     frames: tuple[Frame, ...]
 
 
-_decode = msgspec.msgpack.Decoder(list[_Kept]).decode
+_decode = msgspec.msgpack.Decoder(list[_Entry]).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class KeptSeams:
+class CachedTailFrames:
     """By pairs; without a cache it knows nothing."""
 
     def __init__(self, cache: Cache, state: State, key: Callable[[int], str]) -> None:
@@ -55,31 +55,33 @@ class KeptSeams:
         if not caller or not inner:
             return None
         if caller not in self._before:
-            self._before[caller] = cache_entries.load_seams(self._cache, caller)
+            self._before[caller] = cache_entries.load_tail_frames(self._cache, caller)
         spans = self._before[caller].get(inner, {}).get(pair[1], ())
         start, end, raw = next((one for one in spans if one[0] <= pair[3] < one[1]), (0, 0, None))
         if raw is None:
             return None
         try:
-            kept = _decode(raw)
+            entries = _decode(raw)
         except msgspec.MsgspecError:
             return None
-        states = {self._state(number): number for number in numbers} if kept else {}
-        if not all(one.state in states for one in kept):
+        states = {self._state(number): number for number in numbers} if entries else {}
+        if not all(one.state in states for one in entries):
             return None
-        functions = [Recovered(states[one.state], one.offset, one.frames) for one in kept]
+        functions = [Recovered(states[one.state], one.offset, one.frames) for one in entries]
         return Between(start, end, functions)
 
     def add(self, pair: Pair, found: Between) -> None:
         """What the resolver says with all that it has been offered."""
         caller, inner = self._key(pair[0]), self._key(pair[2])
-        kept = [_Kept(self._state(one.module), one.offset, one.frames) for one in found.functions]
-        if not (caller and inner and all(one.state for one in kept)):
+        entries = [
+            _Entry(self._state(one.module), one.offset, one.frames) for one in found.functions
+        ]
+        if not (caller and inner and all(one.state for one in entries)):
             return
         calls = self._fresh.setdefault(caller, {}).setdefault(inner, {})
         spans = calls.setdefault(pair[1], []) if len(calls) < MOST_KEPT else []
         if len(spans) < MOST_OF_CALL and all(start != found.start for start, *_ in spans):
-            spans.append((found.start, found.end, msgspec.Raw(_encode(kept))))
+            spans.append((found.start, found.end, msgspec.Raw(_encode(entries))))
 
     def forget(self) -> None:
         """Other debug information is in use: nothing known so far holds."""
@@ -87,12 +89,12 @@ class KeptSeams:
         self._fresh.clear()
 
     def store(self) -> None:
-        """Let the cache have what is new."""
+        """Store what is new in the cache."""
         for caller, fresh in self._fresh.items():
-            before = self._before.get(caller) or cache_entries.load_seams(self._cache, caller)
+            before = self._before.get(caller) or cache_entries.load_tail_frames(self._cache, caller)
             for inner, calls in fresh.items():
                 before[inner] = _joined(calls, before.get(inner, {}))
-            cache_entries.store_seams(self._cache, caller, before)
+            cache_entries.store_tail_frames(self._cache, caller, before)
             self._before[caller] = before
         self._fresh.clear()
 

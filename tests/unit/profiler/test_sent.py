@@ -1,4 +1,4 @@
-"""What was told lately, and stacks that are told again."""
+"""What was sent lately, and stacks that are sent again."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ import pytest
 from hud.model import RESEND_NS, Batch, Kind, Sample, Stack, ThreadState, TimeSplit, Where
 from hud.probe.probe import RawStack
 from hud.profiler import kernel_stacks as stacks_module
-from hud.profiler import told as told_module
+from hud.profiler import sent as sent_module
 from hud.profiler.kernel_stacks import Stacks
-from hud.profiler.told import Told
+from hud.profiler.sent import Sent
 
 
-def test_a_key_is_told_again_after_a_while() -> None:
-    told = Told()
-    told.add(1, 0)
-    told.add(2, 10)
-    told.add(1, 20)
-    told.forget_old(RESEND_NS + 9)
-    assert 1 in told
-    assert 2 in told
-    told.forget_old(RESEND_NS + 10)
-    assert 1 in told
-    assert 2 not in told
-    assert told.since(20) == [1]
-    assert told.since(21) == []
-    told.clear()
-    assert 1 not in told
+def test_a_key_is_sent_again_after_a_while() -> None:
+    sent = Sent()
+    sent.add(1, 0)
+    sent.add(2, 10)
+    sent.add(1, 20)
+    sent.forget_old(RESEND_NS + 9)
+    assert 1 in sent
+    assert 2 in sent
+    sent.forget_old(RESEND_NS + 10)
+    assert 1 in sent
+    assert 2 not in sent
+    assert sent.since(20) == [1]
+    assert sent.since(21) == []
+    sent.clear()
+    assert 1 not in sent
 
 
 def test_the_oldest_go_beyond_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(told_module, "MOST", 2)
-    told = Told()
+    monkeypatch.setattr(sent_module, "MOST", 2)
+    sent = Sent()
     for key in (7, 8, 9):
-        told.add(key, key)
-    told.forget_old(10)
-    assert [key for key in (7, 8, 9) if key in told] == [8, 9]
+        sent.add(key, key)
+    sent.forget_old(10)
+    assert [key for key in (7, 8, 9) if key in sent] == [8, 9]
 
 
 @dataclass
@@ -107,28 +107,28 @@ def asleep(key: int, since_ns: int) -> ThreadState:
     )
 
 
-def test_stacks_are_told_once_and_then_again(clock: Clock) -> None:
+def test_stacks_are_sent_once_and_then_again(clock: Clock) -> None:
     kernel = Kernel({key: RawStack((key,), "") for key in (5, 6)})
     stacks = Stacks(kernel, kernel, Nothing(), Nothing())  # type: ignore[arg-type]
 
-    def told(*keys: int) -> list[int]:
+    def sent(*keys: int) -> list[int]:
         batch = Batch()
         stacks.take([named(key) for key in keys], batch)
         return sorted(batch.stacks)
 
-    assert told(5, 6, 0) == [5, 6]
+    assert sent(5, 6, 0) == [5, 6]
     clock.now_ns = RESEND_NS - 1
-    assert told(5, 6) == []
+    assert sent(5, 6) == []
     clock.now_ns += 1
-    assert told(5) == [5]
-    assert told(5) == []
+    assert sent(5) == [5]
+    assert sent(5) == []
     kernel.crowded = True
     clock.now_ns += RESEND_NS - 1
-    assert told(6) == [6]
+    assert sent(6) == [6]
     assert kernel.dropped == [6], "of 5 an event may be on its way"
 
 
-def test_the_stack_of_a_sleep_is_told_once_while_it_lasts(clock: Clock) -> None:
+def test_the_stack_of_a_sleep_is_sent_once_while_it_lasts(clock: Clock) -> None:
     kernel = Kernel({5: RawStack((5,), "")})
     stacks = Stacks(kernel, kernel, Nothing(), Nothing())  # type: ignore[arg-type]
     batch = Batch()

@@ -1,8 +1,4 @@
-"""What tail calls removed from the target's stacks: asked of the resolver, pair by pair.
-
-Terms: a *seam* is the place between two adjacent frames of a stack; a *site* is one of them, see
-`hud.profiler.naming.addresses`.
-"""
+"""Frames that tail calls removed from the target's stacks: asked of the resolver, call by call."""
 
 from __future__ import annotations
 
@@ -14,7 +10,7 @@ from typing import NamedTuple
 
 from hud.model import Frame
 from hud.profiler.naming.cache import Cache
-from hud.profiler.naming.kept_seams import KeptSeams, Pair
+from hud.profiler.naming.cached_tail_frames import CachedTailFrames, Pair
 from hud.profiler.naming.modules import Modules
 from hud.profiler.notes import Notes
 from hud.resolver.client import Resolver
@@ -24,8 +20,8 @@ from hud.symbols.facts import Between, Recovered
 MOST_IN_QUESTION = 64
 
 
-class Seam(NamedTuple):
-    """Two frames by their addresses."""
+class CallEdge(NamedTuple):
+    """Two adjacent frames of a stack by their addresses: between them frames may be missing."""
 
     caller: int
     """The return address."""
@@ -46,8 +42,8 @@ class Span(NamedTuple):
 _start = attrgetter("start")
 
 
-class Seams:
-    """The frames that are missing at each seam; ``made`` gives a frame its address."""
+class TailFrames:
+    """The frames missing in each call; ``made`` gives a frame its address."""
 
     def __init__(
         self,
@@ -63,62 +59,62 @@ class Seams:
         self._spans: dict[int, list[Span]] = {}
         """By the caller's return address, sorted."""
         self._count = 0
-        self._asked: set[Seam] = set()
-        self._kept = KeptSeams(cache, modules.state, modules.key)
+        self._asked: set[CallEdge] = set()
+        self._cached = CachedTailFrames(cache, modules.state, modules.key)
         self._notes = notes
 
     def __len__(self) -> int:
         return self._count
 
-    def at(self, seam: Seam) -> tuple[Frame, ...] | None:
+    def at(self, edge: CallEdge) -> tuple[Frame, ...] | None:
         """The frames there, innermost first; None while that is not known."""
-        spans = self._spans.get(seam.caller)
+        spans = self._spans.get(edge.caller)
         if spans is None:
             return None
-        place = bisect_right(spans, seam.inner, key=_start) - 1
-        return spans[place].frames if place >= 0 and seam.inner < spans[place].end else None
+        index = bisect_right(spans, edge.inner, key=_start) - 1
+        return spans[index].frames if index >= 0 and edge.inner < spans[index].end else None
 
-    def ask(self, seams: Iterable[Seam]) -> None:
+    def ask(self, edges: Iterable[CallEdge]) -> None:
         """Ask for those that were not asked for yet."""
-        rows: list[tuple[Seam, Pair]] = []
-        for seam in seams:
-            if seam in self._asked or self.at(seam) is not None:
+        rows: list[tuple[CallEdge, Pair]] = []
+        for edge in edges:
+            if edge in self._asked or self.at(edge) is not None:
                 continue
-            caller, inner = self._modules.locate(seam.caller - 1), self._modules.locate(seam.inner)
+            caller, inner = self._modules.locate(edge.caller - 1), self._modules.locate(edge.inner)
             if caller is None or inner is None:
-                self._learn(seam, seam.inner, seam.inner + 1, ())
+                self._learn(edge, edge.inner, edge.inner + 1, ())
                 continue
             pair = caller[0].number, caller[1], inner[0].number, inner[1]
-            known = self._kept.find(pair, self._modules.numbers())
+            known = self._cached.find(pair, self._modules.numbers())
             if known is None:
-                rows.append((seam, pair))
+                rows.append((edge, pair))
             else:
-                self._take_between(seam, pair, known)
+                self._take_between(edge, pair, known)
         for at in range(0, len(rows), MOST_IN_QUESTION):
             part = rows[at : at + MOST_IN_QUESTION]
             question = AskTails([pair for _, pair in part])
             self._resolver.ask(question, partial(self._take, part), owner=self)
-            self._asked.update(seam for seam, _ in part)
+            self._asked.update(edge for edge, _ in part)
 
-    def _take(self, asked: list[tuple[Seam, Pair]], answer: Tails | Failed) -> None:
+    def _take(self, asked: list[tuple[CallEdge, Pair]], answer: Tails | Failed) -> None:
         if isinstance(answer, Tails):
-            for (seam, pair), found in zip(asked, answer.between, strict=False):
-                self._take_between(seam, pair, found)
-                self._kept.add(pair, found)
+            for (edge, pair), found in zip(asked, answer.between, strict=False):
+                self._take_between(edge, pair, found)
+                self._cached.add(pair, found)
         else:
-            self._notes.add(f"frames that tail calls removed are not told: {answer.message}")
-        for seam, _ in asked:
-            self._asked.discard(seam)
-            self._learn(seam, seam.inner, seam.inner + 1, ())  # unless it is known now
+            self._notes.add(f"frames removed by tail calls are missing: {answer.message}")
+        for edge, _ in asked:
+            self._asked.discard(edge)
+            self._learn(edge, edge.inner, edge.inner + 1, ())  # unless it is known now
 
-    def _take_between(self, seam: Seam, pair: Pair, found: Between) -> None:
-        bias = seam.inner - pair[3]
+    def _take_between(self, edge: CallEdge, pair: Pair, found: Between) -> None:
+        bias = edge.inner - pair[3]
         frames = self._placed(found.functions)
-        self._learn(seam, bias + found.start, bias + found.end, frames)
+        self._learn(edge, bias + found.start, bias + found.end, frames)
 
-    def _learn(self, seam: Seam, start: int, end: int, frames: tuple[Frame, ...]) -> None:
-        if self.at(seam) is None:
-            insort(self._spans.setdefault(seam.caller, []), Span(start, end, frames), key=_start)
+    def _learn(self, edge: CallEdge, start: int, end: int, frames: tuple[Frame, ...]) -> None:
+        if self.at(edge) is None:
+            insort(self._spans.setdefault(edge.caller, []), Span(start, end, frames), key=_start)
             self._count += 1
 
     def _placed(self, found: Sequence[Recovered]) -> tuple[Frame, ...]:
@@ -129,12 +125,12 @@ class Seams:
         return tuple(placed)
 
     def keep(self) -> None:
-        """Let the cache have what was found."""
-        self._kept.store()
+        """Store what was found in the cache."""
+        self._cached.store()
 
-    def forget_kept(self) -> None:
+    def forget_cached(self) -> None:
         """Other debug information is in use: what earlier runs found does not hold."""
-        self._kept.forget()
+        self._cached.forget()
 
     def forget(self) -> None:
         """Other code may be at the same addresses; answers on their way do not count."""

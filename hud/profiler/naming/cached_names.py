@@ -1,7 +1,7 @@
-"""Names that earlier runs looked up in the same files: a second run has them at once.
+"""Caches on disk the names that were looked up in a file: a second run has them at once.
 
-Terms: a module's names hold with the debug files that were offered for it, its *places*; with
-others they are asked for anew. They stay encoded until somebody wants them.
+A module's names are valid with the debug files that were offered for it; with others they are asked
+for anew. They stay encoded until somebody wants them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 from hud.model import Frame
 from hud.profiler.naming import cache_entries
 from hud.profiler.naming.cache import Cache
-from hud.profiler.naming.debugfiles import Place
+from hud.profiler.naming.debugfiles import FileState
 
 MOST_KEPT = 20_000
 """Addresses of one module; those of this run come before those of earlier ones."""
@@ -23,18 +23,18 @@ _decode = msgspec.msgpack.Decoder(tuple[Frame, ...]).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class KeptNames:
+class CachedNames:
     """By a module's number and the offset in its file; without a cache it knows nothing."""
 
-    def __init__(self, cache: Cache, places: Callable[[int], tuple[Place, ...]]) -> None:
+    def __init__(self, cache: Cache, debug_files: Callable[[int], tuple[FileState, ...]]) -> None:
         self._cache = cache
-        self._places = places
+        self._debug_files = debug_files
         self._keys: dict[int, str] = {}
         self._before: dict[int, dict[int, msgspec.Raw]] = {}
         self._fresh: dict[int, dict[int, msgspec.Raw]] = {}
 
     def find(self, number: int, key: str, path: str, offset: int) -> tuple[Frame, ...] | None:
-        """The frames there, or None. ``key``: of the module in the cache, empty = not kept.
+        """The frames there, or None. ``key``: of the module in the cache, empty = not cached.
 
         ``path``: of the module now; one file may be mapped under several.
         """
@@ -42,7 +42,9 @@ class KeptNames:
             return None
         if number not in self._before:
             self._keys[number] = key
-            self._before[number] = cache_entries.load_names(self._cache, key, self._places(number))
+            self._before[number] = cache_entries.load_names(
+                self._cache, key, self._debug_files(number)
+            )
         raw = self._before[number].get(offset)
         if raw is None:
             return None
@@ -70,10 +72,10 @@ class KeptNames:
         self._fresh.clear()
 
     def store(self) -> None:
-        """Let the cache have what is new."""
+        """Store what is new in the cache."""
         for number, fresh in self._fresh.items():
             names = fresh | self._before.get(number, {})
-            kept = {offset: names[offset] for offset in [*fresh, *names][:MOST_KEPT]}
-            key, places = self._keys[number], self._places(number)
-            cache_entries.store_names(self._cache, key, places, kept)
+            newest = {offset: names[offset] for offset in [*fresh, *names][:MOST_KEPT]}
+            key, debug_files = self._keys[number], self._debug_files(number)
+            cache_entries.store_names(self._cache, key, debug_files, newest)
         self._fresh.clear()
