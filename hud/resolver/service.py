@@ -257,8 +257,10 @@ class Handler(NamedTuple):
 
 HANDLERS: dict[type[messages.Question[Any]], Handler] = {
     messages.AskUnwind: Handler(_unwind),
-    messages.AddDebug: Handler(_debug),
-    messages.AskFacts: Handler(_facts, lambda _: -1),  # short, and no poll is seen before
+    # before the unwind tables of many libraries: no poll is seen without the facts of one file,
+    # and its debug file, which comes first, is part of them
+    messages.AddDebug: Handler(_debug, lambda _: -1),
+    messages.AskFacts: Handler(_facts, lambda _: -1),
     messages.AskPoints: Handler(_points),
     messages.AskFrames: Handler(_frames, lambda asked: _names(asked.offsets)),
     messages.AskTails: Handler(_tails, lambda asked: _names(asked.pairs)),
