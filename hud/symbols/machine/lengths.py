@@ -99,7 +99,7 @@ def shape(code: bytes, at: int) -> tuple[int, int, int]:
             return _with_vectors(code, start, at, byte)
         else:
             flags, more = _special(code, at, byte, wide=wide, short=short)
-            at += 4 if narrow and more == _OFFSET else more
+            at += 4 if narrow and byte & 0xFC == 0xA0 else more
     if flags & _BAD:
         return 0, 0, -1
     modrm = -1
@@ -121,6 +121,8 @@ def _two_bytes(code: bytes, at: int) -> tuple[int, int, int]:
         return BEYOND, at + 2, _MODRM | _BYTE
     if byte & 0xF0 == 0x80:
         return 0x0F00 | byte, at + 5, 0
+    if byte & 0xFC == 0x20:  # control and debug registers: ModRM names no memory, whatever its mode
+        return 0x0F00 | byte, at + 2, 0
     return 0x0F00 | byte, at + 1, _TWO[byte]
 
 
