@@ -5,11 +5,10 @@ Exit codes: see ``hud.commands.attach.EPILOG``.
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Sequence
 
-from hud.commands import ATTACH, COMMANDS, load, streams
+from hud.commands import ATTACH, COMMANDS, interrupts, load, streams
 from hud.commands.arguments import Parser
 from hud.commands.streams import say, show
 from hud.errors import HudError, UsageError
@@ -24,9 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     verbose = "--verbose" in arguments or "-v" in arguments
     try:
         streams.prepare()
-        for ending in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(ending) is signal.SIG_DFL:
-                signal.signal(ending, _interrupt)
+        interrupts.take()
         status = _dispatch(arguments)
         show("")
         return status
@@ -37,11 +34,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         return EXIT_DONE
-
-
-def _interrupt(_number: int, _frame: object) -> None:
-    """Whatever was started is stopped and removed on the way out, as after Ctrl-C."""
-    raise KeyboardInterrupt
 
 
 def _print_error(error: HudError, verbose: bool) -> None:

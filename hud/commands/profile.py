@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hud import figures, resources
-from hud.commands import deliver
+from hud.commands import deliver, interrupts
 from hud.commands.deliver import Output
 from hud.commands.progress import Progress
 from hud.commands.request import Request
@@ -59,6 +59,7 @@ def profile(target: Target, request: Request) -> int:
     with ExitStack() as stack:
         profiler = stack.enter_context(Profiler(target, options, _object, tell))
         ending = stack.enter_context(Ending().installed())
+        interrupts.check()
         if request.output.verbose:
             for what, seconds in profiler.phases:
                 say(f"hud: {seconds * 1e3:4.0f} ms after the start: {what}")
