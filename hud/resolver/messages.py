@@ -215,14 +215,13 @@ def decoder(kind: type[MessageT]) -> Callable[[bytes], tuple[int, MessageT]]:
     return found
 
 
-def memfd(*parts: bytes) -> int:
-    """A sealed memfd that holds the parts; the caller owns it."""
+def memfd(content: bytes) -> int:
+    """A sealed memfd that holds it; the caller owns the descriptor."""
     fd = os.memfd_create("hud-symbols", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
-        for part in parts:
-            view = memoryview(part)
-            while view:
-                view = view[os.write(fd, view) :]
+        view = memoryview(content)
+        while view:
+            view = view[os.write(fd, view) :]
         fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
     except OSError:
         os.close(fd)

@@ -160,6 +160,28 @@ sys.exit(cli.main())
 """
 
 
+SWALLOWING = """
+import contextlib, signal, sys
+from hud import cli
+dispatch = cli._dispatch
+def _dispatch(arguments):
+    with contextlib.suppress(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    return dispatch(arguments)
+cli._dispatch = _dispatch
+sys.exit(cli.main())
+"""
+
+
+def test_an_interrupt_that_an_import_swallowed_ends_the_start(server: targets.Running) -> None:
+    """Python loses the exception in callbacks of its import system: here for sure."""
+    command = [sys.executable, "-c", SWALLOWING, "--headless", "--pid", str(server.pid)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=30, env=program.environment()
+    )
+    assert (done.returncode, done.stdout) == (130, "")
+
+
 # --------------------------------------------------------------------------- the target's end
 
 

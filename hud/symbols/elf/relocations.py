@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 from array import array
+from bisect import bisect_left, bisect_right
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
@@ -162,12 +163,13 @@ def _relr(elf: ElfFile) -> list[tuple[int, int]]:
 
 def _filled(elf: ElfFile, places: list[int]) -> Iterator[tuple[int, int]]:
     """What is in the places; those outside of the file are left out."""
+    places.sort()
     for load in elf.loads:
         data = elf.read(load.vaddr, load.filesz)
-        for place in places:
-            if load.vaddr <= place <= load.vaddr + load.filesz - WORD:
-                inside = place - load.vaddr
-                yield place, int.from_bytes(data[inside : inside + WORD], "little")
+        end = load.vaddr + load.filesz - WORD
+        for place in places[bisect_left(places, load.vaddr) : bisect_right(places, end)]:
+            inside = place - load.vaddr
+            yield place, int.from_bytes(data[inside : inside + WORD], "little")
 
 
 def _rela(elf: ElfFile) -> tuple[array[int], array[int]]:

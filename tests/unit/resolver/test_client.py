@@ -424,7 +424,7 @@ def test_a_descriptor_that_is_not_a_sealed_memfd_is_refused(tmp_path: Path) -> N
     path.write_bytes(b"x")
     with path.open("rb") as file, pytest.raises(FormatError):
         messages.read_memfd(file.fileno())
-    sealed = messages.memfd(b"rows", b"buckets")
+    sealed = messages.memfd(b"rowsbuckets")
     assert messages.read_memfd(sealed) == b"rowsbuckets"
     with pytest.raises(PermissionError):
         os.write(sealed, b"x")
