@@ -8,10 +8,13 @@ from pressing import functions, press, start, typed
 from screen_build import (
     GET,
     HASH,
+    INFO,
+    MS,
     RESOLVE,
     RICH,
     SAVE,
     WORKERS,
+    S,
     blocker,
     snapshot,
 )
@@ -20,7 +23,7 @@ from hud.analysis.cause import Cause
 from hud.analysis.results import Blocker, Snapshot
 from hud.tui.listing import key_of
 from hud.tui.settle import settle
-from hud.tui.state import At
+from hud.tui.state import At, UiState
 
 
 def test_the_open_blocker_is_updated_and_survives_its_end() -> None:
@@ -82,3 +85,14 @@ def test_a_list_that_gets_shorter_under_its_cursor() -> None:
     assert state.at("workers").cursor > 0
     fewer = snapshot(**RICH | {"workers": WORKERS[:1]})
     assert press(settle(state, fewer), fewer, "enter")[0].filter.worker == 0
+
+
+def test_a_threshold_of_which_nothing_is_shown_is_not_told() -> None:
+    lower = snapshot(info=replace(INFO, threshold_ns=MS), elapsed_ns=200 * S, span_ns=200 * S)
+    changed = settle(settle(UiState(), snapshot()), lower)
+    assert changed.threshold == (MS, 5 * MS, 200 * S)
+    windowed = replace(lower, elapsed_ns=240 * S, span_ns=30 * S)
+    assert settle(changed, windowed).threshold == (MS, 0, 0), "older than the window"
+    anew = replace(lower, elapsed_ns=S, span_ns=S)
+    assert settle(changed, anew).threshold == (MS, 0, 0)
+    assert settle(changed, replace(lower, elapsed_ns=240 * S, span_ns=60 * S)) is not None
