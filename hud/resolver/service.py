@@ -105,7 +105,7 @@ class Files:
     """What the child has been given: modules by number, and how they call one another."""
 
     def __init__(self) -> None:
-        from hud.symbols.tailcalls import TailCalls
+        from hud.symbols.tailcalls.paths import TailCalls
 
         self.modules: dict[int, Loaded] = {}
         self.tails = TailCalls(self.modules)
@@ -156,7 +156,7 @@ def _frames(files: Files, asked: messages.AskFrames) -> messages.Frames:
 
 def _tails(files: Files, asked: messages.AskTails) -> messages.Tails:
     from hud.symbols.facts import Between
-    from hud.symbols.recovered import between
+    from hud.symbols.tailcalls.recovered import between
 
     answer: list[Between] = []
     for pair in asked.pairs:

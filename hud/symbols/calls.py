@@ -16,7 +16,7 @@ from hud.symbols.names import readable_symbol
 from hud.text import shortened
 
 if TYPE_CHECKING:
-    from hud.symbols.inferred import Inferred
+    from hud.symbols.inference.inferred import Inferred
     from hud.symbols.machine.disassembly import Disassembler, Row
     from hud.symbols.module import Module
 

@@ -4,7 +4,7 @@ Each future that is spawned, with each scheduler, has a vtable of ``tokio::runti
 What is known of the future, best first: the generics of ``raw::poll<T, S>`` in DWARF; those of its
 v0 symbol; the symbols of ``drop_in_place`` for the task's cell and stage, which its functions
 reach; the future's own function, which poll reaches; without symbols the place where the async fn
-or block is declared (`hud.symbols.locations`).
+or block is declared (`hud.symbols.inference.locations`).
 
 The linker and LLVM merge functions of the same bytes, and then an address has the names of several
 types, or one name stands for several. Each drop function that a vtable reaches narrows the choice;
@@ -24,20 +24,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hud.errors import FormatError
 from hud.model import Origin
-from hud.symbols.definitions import Definitions
 from hud.symbols.demangle import demangle
 from hud.symbols.generics import first_argument, first_generic, shown, without_generics
-from hud.symbols.inferred import short_path
+from hud.symbols.inference.definitions import Definitions
+from hud.symbols.inference.inferred import short_path
+from hud.symbols.inference.references import References
 from hud.symbols.machine.reach import Reach
 from hud.symbols.names import Owner, owner_of
-from hud.symbols.references import References
 from hud.symbols.unwind.bounds import Bounds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hud.symbols.elf.file import ElfFile
-    from hud.symbols.locations import Location
+    from hud.symbols.inference.locations import Location
     from hud.symbols.module import Module
 
 DEPTH = 3
@@ -105,7 +105,7 @@ class Kinds:
         self._module = module
         self._locations = module.locations
         self._references = References(elf, self._locations)
-        self._reach = Reach(elf, self._locations, self._starting_at)
+        self._reach = Reach(elf, self._locations.pointer_or_none, self._starting_at)
         self._table: Bounds | None = None
         with suppress(FormatError):
             self._table = Bounds(elf)

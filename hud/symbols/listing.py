@@ -8,7 +8,7 @@ from hud.symbols.calls import Callees
 from hud.symbols.machine.disassembly import Disassembler
 
 if TYPE_CHECKING:
-    from hud.symbols.inferred import Inferred
+    from hud.symbols.inference.inferred import Inferred
     from hud.symbols.module import Module
 
 

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from hud.model import Frame
     from hud.symbols.elf.file import ElfFile
     from hud.symbols.home import Home
-    from hud.symbols.inferred import Inferred
+    from hud.symbols.inference.inferred import Inferred
+    from hud.symbols.inference.places import Places
     from hud.symbols.kinds import Kinds
-    from hud.symbols.landings import Landings
     from hud.symbols.listing import Listings
     from hud.symbols.module import Module
-    from hud.symbols.places import Places
+    from hud.symbols.tailcalls.landings import Landings
 
 
 class Loaded:
@@ -66,14 +66,14 @@ class Loaded:
         return self._module
 
     def inferred(self) -> Inferred:
-        from hud.symbols.inferred import Inferred
+        from hud.symbols.inference.inferred import Inferred
 
         if self._inferred is None:
             self._inferred = Inferred(self.elf(), self.home())
         return self._inferred
 
     def places(self) -> Places:
-        from hud.symbols.places import Places
+        from hud.symbols.inference.places import Places
 
         if self._places is None:
             module, inferred = self.module(), self.inferred()
@@ -107,7 +107,7 @@ class Loaded:
         return self._kinds[1]
 
     def landings(self) -> Landings:
-        from hud.symbols.landings import Landings
+        from hud.symbols.tailcalls.landings import Landings
 
         module = self.module()
         if self._landings is None or self._landings[0] is not module:
@@ -153,7 +153,8 @@ class Loaded:
         self._debug, self._module, self._listings = file, None, None
 
     def crates(self) -> tuple[dict[str, str], tuple[str, ...]]:
-        from hud.symbols import packages, panics
+        from hud.symbols import packages
+        from hud.symbols.inference import panics
 
         if self._crates is None:
             found = packages.with_listed(panics.scan(self.elf()), packages.listed(self.elf()))

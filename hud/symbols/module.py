@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hud.errors import FormatError
-from hud.symbols.coroutines import Coroutines
 from hud.symbols.demangle import demangle
 from hud.symbols.dwarf.members import structures_with
 from hud.symbols.dwarf.reader import Dwarf, RawFrame
@@ -18,7 +17,8 @@ from hud.symbols.elf.file import ET_DYN, PT_GNU_EH_FRAME, STT_TLS
 from hud.symbols.elf.symtab import Symtab
 from hud.symbols.elf.tls import tls_slots
 from hud.symbols.facts import ModuleFacts
-from hud.symbols.locations import Locations
+from hud.symbols.inference.coroutines import Coroutines
+from hud.symbols.inference.locations import Locations
 from hud.symbols.names import ASYNC, is_closure
 from hud.symbols.packages import package
 

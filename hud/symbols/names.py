@@ -4,17 +4,18 @@ Names. Hashes, disambiguators and the generics of functions go (the raw symbol k
 all instances of one function have one name. ``<T as Trait>::method`` stays; an inherent impl is
 ``T::method``. Closures are ``{closure}``. The symbol of an async fn's body is that of a closure.
 DWARF distinguishes them by the function's own name (``{async_fn#0}``, ``{async_block#0}``): then it
-is ``handler::{async fn}``. Without it the machine code may (`hud.symbols.coroutines`), though not
-an async fn from an async block: then it is ``handler::{async}``, unless it stands below a closure.
+is ``handler::{async fn}``. Without it the machine code may (`hud.symbols.inference.coroutines`),
+though not an async fn from an async block: then it is ``handler::{async}``, unless it stands below
+a closure.
 
 Origins. The crate in the name decides (the one its path begins with; of ``<T as Trait>`` the one
 that can hold the impl), for a line may come from a macro of another crate; the path says its
 version and whether a crate is the user's, and decides alone where the name has no crate. Without
 debug info a crate is a dependency if a panic location in the binary names it (see
-`hud.symbols.panics`), or if it is widely used. Of the others those are the user's that belong to
-the program's home (see `hud.symbols.home`): all of them where that is not known. The crate of
-``main`` and its relatives are the user's even where they came from a registry. Generic code is its
-crate's, whatever it was instantiated for.
+`hud.symbols.inference.panics`), or if it is widely used. Of the others those are the user's that
+belong to the program's home (see `hud.symbols.home`): all of them where that is not known. The
+crate of ``main`` and its relatives are the user's even where they came from a registry. Generic
+code is its crate's, whatever it was instantiated for.
 """
 
 from __future__ import annotations
@@ -345,8 +346,8 @@ def describe(
 ) -> tuple[Frame, ...]:
     """The frames of one address, innermost first; ``address`` is left to the caller.
 
-    ``crates``: the module's crates and versions, see `hud.symbols.panics.crates`. A raw frame that
-    has a linkage name and a ``name`` gives the function's own name in the latter.
+    ``crates``: the module's crates and versions, see `hud.symbols.inference.panics.crates`. A raw
+    frame that has a linkage name and a ``name`` gives the function's own name in the latter.
     """
     frames = [_frame(module, vaddr, raw, crates, home) for raw in raw_frames]
     for outer in frames:

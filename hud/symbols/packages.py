@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from hud.errors import FormatError
+from hud.symbols.inference.panics import CRATE_LIMIT
 from hud.symbols.names import RUNTIME_CRATES
-from hud.symbols.panics import CRATE_LIMIT
 
 if TYPE_CHECKING:
     from hud.symbols.elf.file import ElfFile
-    from hud.symbols.panics import Versions
+    from hud.symbols.inference.panics import Versions
 
 LIST_LIMIT = 8 << 20
 """Bytes of JSON; cargo-auditable itself reads no more."""

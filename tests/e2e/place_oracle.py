@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hud.model import Frame, Origin, Precision
 from hud.symbols.demangle import demangle
 from hud.symbols.elf.file import ET_EXEC, ElfFile
-from hud.symbols.inferred import Inferred
+from hud.symbols.inference.inferred import Inferred
 from hud.symbols.loaded import Loaded
 from hud.symbols.machine.scan import SCANS
 from hud.symbols.module import Module

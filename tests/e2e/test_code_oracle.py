@@ -19,7 +19,7 @@ import targets
 
 from hud.profiler.naming.source import Wanted, quote
 from hud.symbols.elf.file import ElfFile
-from hud.symbols.inferred import Inferred
+from hud.symbols.inference.inferred import Inferred
 from hud.symbols.listing import Listings
 from hud.symbols.machine.disassembly import AROUND
 from hud.symbols.module import Module

@@ -59,6 +59,16 @@ ARROWS: dict[str, set[str]] = {
     "__main__": {"cli"},
     "__init__": set(),
 }
+SYMBOLS: dict[str, set[str]] = {
+    "demangle": set(),
+    "elf": {"facts"},
+    "machine": {"elf", "facts"},
+    "unwind": {"machine", "elf", "facts"},
+    "dwarf": {"elf"},
+    "inference": {"machine", "unwind", "elf", "demangle", "names", "generics", "home"},
+    "tailcalls": {"module", "loaded", "machine", "unwind", "elf", "facts"},
+}
+"""The folders of hud.symbols, and what each may import of it."""
 FOR_ANYONE = {"closing", "errors", "figures", "text"}
 """Leaves; ``import hud`` for the version counts as one."""
 
@@ -122,6 +132,22 @@ def test_imports_follow_the_arrows(path: Path) -> None:
         and not is_allowed(layer, target)
     ]
     assert wrong == []
+
+
+@pytest.mark.parametrize("folder", SYMBOLS)
+def test_the_folders_of_symbols_have_an_order(folder: str) -> None:
+    found = {
+        target.split(".")[1]
+        for path in (PACKAGE / "symbols" / folder).glob("*.py")
+        for _, name in imports(path)
+        if name.startswith("hud.symbols.") and (target := target_of(name)) is not None
+    }
+    assert found - {folder} == SYMBOLS[folder]
+
+
+def test_every_folder_of_symbols_is_in_the_table() -> None:
+    folders = {path.parent.name for path in (PACKAGE / "symbols").glob("*/__init__.py")}
+    assert folders == SYMBOLS.keys()
 
 
 def test_every_arrow_is_used() -> None:

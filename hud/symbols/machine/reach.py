@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from hud.symbols.elf.file import ElfFile
-    from hud.symbols.locations import Locations
 
 Bounds = tuple[int, int]
 """Start and size of a function."""
@@ -34,13 +33,19 @@ _I32 = struct.Struct("<i")
 
 
 class Reach:
-    """The calls of one module's functions; ``bounds_of`` says which function is at an address."""
+    """The calls of one module's functions.
+
+    ``bounds_of`` says which function is at an address, ``pointer`` what a slot of the GOT holds.
+    """
 
     def __init__(
-        self, elf: ElfFile, locations: Locations, bounds_of: Callable[[int], Bounds | None]
+        self,
+        elf: ElfFile,
+        pointer: Callable[[int], int],
+        bounds_of: Callable[[int], Bounds | None],
     ) -> None:
         self._elf = elf
-        self._locations = locations
+        self._pointer = pointer
         self._bounds_of = bounds_of
         self._known: dict[int, tuple[int, ...]] = {}
 
@@ -76,7 +81,7 @@ class Reach:
             return
         for target in scan(code, start):
             if target < 0:
-                target = self._locations.pointer_or_none(-target)
+                target = self._pointer(-target)
             if start <= target < start + len(code):
                 continue
             found = self._bounds_of(target)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hud.errors import FormatError
 from hud.symbols import calls
 from hud.symbols.elf.file import ElfFile
-from hud.symbols.inferred import Inferred
+from hud.symbols.inference.inferred import Inferred
 from hud.symbols.listing import Listing, Listings
 from hud.symbols.machine import disassembly
 from hud.symbols.machine.disassembly import AROUND, Disassembler

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hud.symbols.elf.file import ElfFile
+from hud.symbols.inference.panics import tokio_versions
 from hud.symbols.packages import LIST_LIMIT, listed, package, with_listed
-from hud.symbols.panics import tokio_versions
 
 from .elfbuild import Sec, elf, note
 

@@ -14,8 +14,8 @@ import pytest
 
 from hud.symbols.elf.exports import Exported, Exports, VersionedName
 from hud.symbols.loaded import Loaded
-from hud.symbols.recovered import between
-from hud.symbols.tailcalls import Address, TailCalls
+from hud.symbols.tailcalls.paths import Address, TailCalls
+from hud.symbols.tailcalls.recovered import between
 
 PROGRAM, LIBC = 1, 2
 SOURCE = r"""

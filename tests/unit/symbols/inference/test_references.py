@@ -6,8 +6,8 @@ import struct
 
 import pytest
 
-from hud.symbols.locations import Location, Locations
-from hud.symbols.references import References
+from hud.symbols.inference.locations import Location, Locations
+from hud.symbols.inference.references import References
 
 from .test_locations import MAIN, RESUMED, TEXT, Program, call, jne, lea, program, record
 

@@ -5,10 +5,10 @@ the return address can have pushed that. So the function that it names, the call
 it is not the one that the inner pc is in, the goal, it has left by a jump, to the goal or to a
 function that did the same. A path leads from callee to goal by such jumps.
 
-Where there is one path, and no function on it is open (`hud.symbols.landings`), each function on it
-was there, and left by the jump that leads on. Else only what all paths have in common is certain -
-the callee always -, and between it and the goal there is a gap. Where the callee can leave in no
-way that leads to the goal, something was misread, and nothing is said.
+Where there is one path, and no function on it is open (`hud.symbols.tailcalls.landings`), each
+function on it was there, and left by the jump that leads on. Else only what all paths have in
+common is certain - the callee always -, and between it and the goal there is a gap. Where the
+callee can leave in no way that leads to the goal, something was misread, and nothing is said.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hud.errors import FormatError
 from hud.symbols.elf.exports import VersionedName
-from hud.symbols.landings import Left
+from hud.symbols.tailcalls.landings import Left
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from hud.symbols.elf.exports import Exported
-    from hud.symbols.landings import Landings
     from hud.symbols.loaded import Loaded
+    from hud.symbols.tailcalls.landings import Landings
 
 DEPTH = 4
 """Jumps of a path, at most. It is deeper than most are: one path is to be the only one."""

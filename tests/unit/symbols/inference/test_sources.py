@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hud.symbols.home import Home
-from hud.symbols.sources import ModulePath, Sources, module_path
+from hud.symbols.inference.sources import ModulePath, Sources, module_path
 
 REGISTRY = "/c/registry/src/index-0123456789abcdef/bytes-1.10.0/src/buf.rs"
 ONE = Sources(["src/main.rs", "src/db.rs", "src/cmd/mod.rs", "src/cmd/get.rs", REGISTRY])

@@ -16,11 +16,11 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from hud.errors import FormatError
-from hud.symbols.locations import PATH_LIMIT, Location
+from hud.symbols.inference.locations import PATH_LIMIT, Location
 
 if TYPE_CHECKING:
     from hud.symbols.elf.file import ElfFile
-    from hud.symbols.locations import Locations
+    from hud.symbols.inference.locations import Locations
 
 NEAR = 0x80
 """Bytes from a metadata's start to its name, at most."""

@@ -4,7 +4,7 @@ A ``core::panic::Location`` is {path pointer u64, path length u64, line u32, col
 ``.data.rel.ro`` or ``.rodata*``. Code forms the address of one where it is about to panic. What
 polls an async fn or block once too often panics with the location of that itself, by
 panic_const_async_fn_resumed or its like, the resumed panic. Which functions do:
-`hud.symbols.references`.
+`hud.symbols.inference.references`.
 
 In a position-independent file the path pointer comes from a relative relocation: DT_RELA keeps it
 beside the place, DT_RELR in the place itself.

@@ -1,7 +1,7 @@
 """Recognises the body of an async fn or block by its machine code.
 
 A byte of the future, its state, says how far it has come. A future that is polled after it has
-returned or panicked panics by the "resumed" panic, see `hud.symbols.locations`.
+returned or panicked panics by the "resumed" panic, see `hud.symbols.inference.locations`.
 
 The symbol of a body ends in ``{{closure}}``, as a closure's does. Its code differs: a body tests
 its state before it does anything, and two values of it lead to the resumed panic. So a function is
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hud.symbols.elf.file import ElfFile
-    from hud.symbols.locations import Location, Locations
+    from hud.symbols.inference.locations import Location, Locations
 
 CODE_LIMIT = 1 << 20
 """Bytes of one function that ways may lead through."""

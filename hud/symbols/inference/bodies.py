@@ -1,8 +1,8 @@
 """Locates an address in one function's code: a line near it, or the function's definition.
 
 Near are the references that control flow comes to behind or before a call with no other call
-between: an ``unwrap`` of its result, the index of its argument. See `hud.symbols.references` and
-`hud.symbols.definitions`.
+between: an ``unwrap`` of its result, the index of its argument. See
+`hud.symbols.inference.references` and `hud.symbols.inference.definitions`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from hud.symbols.machine.flow import Flow, within
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hud.symbols.definitions import Definition
-    from hud.symbols.locations import Location
-    from hud.symbols.references import Code, Reference
+    from hud.symbols.inference.definitions import Definition
+    from hud.symbols.inference.locations import Location
+    from hud.symbols.inference.references import Code, Reference
 
 
 class Body:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from hud.symbols.elf.file import ElfFile
-from hud.symbols.inferred import FAR, GAP, first_line
-from hud.symbols.locations import Locations
+from hud.symbols.inference.inferred import FAR, GAP, first_line
+from hud.symbols.inference.locations import Locations
 
-DEMO = Path(__file__).resolve().parents[3] / "prebuilt" / "demo-server-x86_64"
+DEMO = Path(__file__).resolve().parents[4] / "prebuilt" / "demo-server-x86_64"
 
 
 @pytest.mark.parametrize(

@@ -5,15 +5,15 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from hud.symbols.coroutines import Coroutines
-from hud.symbols.definitions import Definitions
-from hud.symbols.locations import Location, Locations
-from hud.symbols.references import References
+from hud.symbols.inference.coroutines import Coroutines
+from hud.symbols.inference.definitions import Definitions
+from hud.symbols.inference.locations import Location, Locations
+from hud.symbols.inference.references import References
 
 from .test_locations import MAIN, RESUMED, STATE, TEXT, TOKIO, call, lea, program, record
 
 if TYPE_CHECKING:
-    from hud.symbols.definitions import Definition
+    from hud.symbols.inference.definitions import Definition
 
 SIZE, CALLEE, COLD = 0x600, TEXT + 0x900, TEXT + 0x500
 TEST = bytes.fromhex("85c0")

@@ -5,12 +5,13 @@ in the user's code, else a dependency, the runtime, std (generic and inlined cod
 everywhere). Only references to the owner's files count. One location names the function, the same
 for all its addresses.
 
-That is the definition that the function runs, see `hud.symbols.definitions`; where none is sure,
-those that it has are of futures that it polls, and it is the lowest line in the file that is named
-most. An address gets the line of a reference near it or the definition, see `hud.symbols.bodies`;
-else of the owner's reference whose site is nearest along the control flow. Where that belongs to a
-source function with another name the optimiser has inlined it: that is a frame of its own. A
-definition says whose task blocks, not which of several async fns inlined into one poll.
+That is the definition that the function runs, see `hud.symbols.inference.definitions`; where none
+is sure, those that it has are of futures that it polls, and it is the lowest line in the file that
+is named most. An address gets the line of a reference near it or the definition, see
+`hud.symbols.inference.bodies`; else of the owner's reference whose site is nearest along the
+control flow. Where that belongs to a source function with another name the optimiser has inlined
+it: that is a frame of its own. A definition says whose task blocks, not which of several async fns
+inlined into one poll.
 
 Measured against debug info (rustc 1.95; calls that may block in the user's code; `bench where
 --strip`):
@@ -38,21 +39,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.model import Frame, Origin, Precision
-from hud.symbols.bodies import Body
-from hud.symbols.coroutines import Coroutines
-from hud.symbols.definitions import Definitions
 from hud.symbols.home import NO_HOME
-from hud.symbols.locations import Location, Locations
+from hud.symbols.inference.bodies import Body
+from hud.symbols.inference.coroutines import Coroutines
+from hud.symbols.inference.definitions import Definitions
+from hud.symbols.inference.locations import Location, Locations
+from hud.symbols.inference.references import References
 from hud.symbols.names import Owner, is_users, owner_in
-from hud.symbols.references import References
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hud.symbols.elf.file import ElfFile
     from hud.symbols.home import Home
+    from hud.symbols.inference.references import Reference
     from hud.symbols.machine.flow import Flow
-    from hud.symbols.references import Reference
 
 CACHED_REFERENCES = 1 << 17
 """Own references of known functions that are kept; beyond it they are found anew."""

@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hud.model import Frame, Origin, Precision
-from hud.symbols.coroutines import Coroutines
 from hud.symbols.elf.file import ElfFile
 from hud.symbols.home import NO_HOME, Home
-from hud.symbols.locations import Locations
-from hud.symbols.places import Places
-from hud.symbols.references import References
+from hud.symbols.inference.coroutines import Coroutines
+from hud.symbols.inference.locations import Locations
+from hud.symbols.inference.places import Places
+from hud.symbols.inference.references import References
 
 from .test_definitions import BY_POINTER, COLD, SIZE, near, panics
 from .test_definitions import TEST as TESTED

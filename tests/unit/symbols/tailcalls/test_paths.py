@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from hud.model import Frame
 from hud.resolver import messages
-from hud.symbols import recovered, tailcalls
 from hud.symbols.elf.file import EM_AARCH64, EM_X86_64
 from hud.symbols.loaded import Loaded
-from hud.symbols.tailcalls import Address, TailCalls
+from hud.symbols.tailcalls import paths, recovered
+from hud.symbols.tailcalls.paths import Address, TailCalls
 
-from . import elfbuild
-from .elfbuild import PT_LOAD, TEXT, Seg, Sym
+from .. import elfbuild
+from ..elfbuild import PT_LOAD, TEXT, Seg, Sym
 
 FIRST, SECOND = 1, 2
 """Numbers of modules."""
@@ -224,7 +224,7 @@ def test_search_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     made = Made(functions)
     assert made.between("main", "f4") == ["f0+1", "f1+1", "f2+1", "f3+1"]
     assert made.between("main", "f6") == ["f0.."]
-    monkeypatch.setattr(tailcalls, "MOST_FUNCTIONS", 2)
+    monkeypatch.setattr(paths, "MOST_FUNCTIONS", 2)
     assert made.between("main", "f3") == ["f0.."]
 
 
@@ -233,9 +233,9 @@ def test_ways_that_do_not_lead_to_the_goal_are_not_walked() -> None:
     crowd, goal = [Address(FIRST, number) for number in range(100)], Address(FIRST, 1000)
     jumps = [(one, other) for one in crowd for other in crowd if one != other]
     for more in ([], [(crowd[99], goal)]):
-        near = tailcalls._distances(goal, [*jumps, *more])
-        onward = tailcalls._onward([*jumps, *more])
-        found = list(islice(tailcalls._paths((crowd[0],), goal, onward, near), 65))
+        near = paths._distances(goal, [*jumps, *more])
+        onward = paths._onward([*jumps, *more])
+        found = list(islice(paths._paths((crowd[0],), goal, onward, near), 65))
         assert len(found) == (65 if more else 0)
 
 

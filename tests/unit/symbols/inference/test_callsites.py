@@ -6,9 +6,9 @@ import struct
 
 import pytest
 
-from hud.symbols.callsites import Callsites
 from hud.symbols.elf.file import ElfFile
-from hud.symbols.locations import Location, Locations
+from hud.symbols.inference.callsites import Callsites
+from hud.symbols.inference.locations import Location, Locations
 
 from .test_locations import MAIN, RELRO, TEXT, Program, call, lea, program, record
 from .test_places import AT, WRITE, place, told

@@ -3,7 +3,7 @@
 The answer is, best first: the line of a reference after or before the address (`Precision.NEAR`);
 where the async fn or block is declared that it is in (`Precision.DEFINITION`); the file
 (`Precision.FILE`). A reference counts only if its file fits the symbol's module path
-(`hud.symbols.sources`), and if it is not above the definition.
+(`hud.symbols.inference.sources`), and if it is not above the definition.
 
 A function of somebody else's may have the user's code inlined: generic code is compiled where it is
 used, a task's body into the poll of it. Then it gets a frame of the user's own inside of it.
@@ -18,22 +18,22 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hud.model import Frame, Origin, Precision
-from hud.symbols.bodies import Body
-from hud.symbols.definitions import Definitions
 from hud.symbols.demangle import demangle
 from hud.symbols.home import NO_HOME
-from hud.symbols.inferred import short_path
+from hud.symbols.inference.bodies import Body
+from hud.symbols.inference.definitions import Definitions
+from hud.symbols.inference.inferred import short_path
+from hud.symbols.inference.sources import ModulePath, Sources, module_path
 from hud.symbols.names import is_closure, is_users, owner_in
-from hud.symbols.sources import ModulePath, Sources, module_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hud.symbols.coroutines import Coroutines
-    from hud.symbols.definitions import Definition
     from hud.symbols.home import Home
-    from hud.symbols.locations import Location, Locations
-    from hud.symbols.references import Reference, References
+    from hud.symbols.inference.coroutines import Coroutines
+    from hud.symbols.inference.definitions import Definition
+    from hud.symbols.inference.locations import Location, Locations
+    from hud.symbols.inference.references import Reference, References
 
 CACHE_LIMIT = 1 << 12
 """Functions whose code stays decoded."""

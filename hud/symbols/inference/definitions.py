@@ -1,12 +1,12 @@
 """Finds the async fn or block that a function is the body of, or has inlined at its start.
 
-A body has its own resumed panic, to which nothing but its state leads (`hud.symbols.coroutines`). A
-function that does other things first (the poll of a task, with the body inlined) has the panics of
-all futures that it polls. Each panic is chosen by a state, and the instructions that load the
-outermost one's are passed before nearly all that the function does, an inner one's before little of
-it. The measure is the share of the function's calls that are reached without passing those loads.
-An ``async`` block that never returns has no such panic, and then an inner one's must not be taken
-for it: no answer rather than a wrong one.
+A body has its own resumed panic, to which nothing but its state leads
+(`hud.symbols.inference.coroutines`). A function that does other things first (the poll of a task,
+with the body inlined) has the panics of all futures that it polls. Each panic is chosen by a state,
+and the instructions that load the outermost one's are passed before nearly all that the function
+does, an inner one's before little of it. The measure is the share of the function's calls that are
+reached without passing those loads. An ``async`` block that never returns has no such panic, and
+then an inner one's must not be taken for it: no answer rather than a wrong one.
 
 Measured against debug info (rustc 1.95; release, fat LTO, opt-level s; 204 functions in a program
 of blockers, an HTTP server and four services): 175 right, none wrong, 29 not known; the definition
@@ -25,9 +25,9 @@ from hud.symbols.names import is_users
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hud.symbols.coroutines import Coroutines
-    from hud.symbols.locations import Location
-    from hud.symbols.references import Code, Reference
+    from hud.symbols.inference.coroutines import Coroutines
+    from hud.symbols.inference.locations import Location
+    from hud.symbols.inference.references import Code, Reference
 
 BACK = 14
 """Instructions from a branch back to the load of the state, at most."""

@@ -1,4 +1,4 @@
-"""Makes the frames of functions that tail calls removed from a stack (hud.symbols.tailcalls)."""
+"""Makes the frames of the functions that tail calls removed from a stack."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from hud.model import Frame
 from hud.symbols.facts import Between, Recovered
-from hud.symbols.tailcalls import Address
+from hud.symbols.tailcalls.paths import Address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hud.symbols.loaded import Loaded
-    from hud.symbols.tailcalls import Step, TailCalls
+    from hud.symbols.tailcalls.paths import Step, TailCalls
 
 
 def between(

@@ -1,7 +1,7 @@
 """Finds where a function refers to panic locations, and how its code leads there.
 
 The site of such a use is where control flow turns to it: the jump to the cold block that panics,
-else the use itself. See `hud.symbols.locations` and `hud.symbols.machine.scan`.
+else the use itself. See `hud.symbols.inference.locations` and `hud.symbols.machine.scan`.
 
 A location that is passed to a call does not say how that ends: most callees panic, but ``spawn``,
 ``sleep`` and whatever else is ``#[track_caller]`` take one and return. A callee does not return if
@@ -15,14 +15,14 @@ from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.errors import FormatError
-from hud.symbols.callsites import Callsites
 from hud.symbols.elf.file import ET_EXEC
+from hud.symbols.inference.callsites import Callsites
 from hud.symbols.machine.scan import GLANCES, SCANS, Pair, Scan
 from hud.symbols.unwind.bounds import Bounds
 
 if TYPE_CHECKING:
     from hud.symbols.elf.file import ElfFile
-    from hud.symbols.locations import Location, Locations
+    from hud.symbols.inference.locations import Location, Locations
 
 CODE_LIMIT = 1 << 19
 """Bytes of one function that are decoded."""

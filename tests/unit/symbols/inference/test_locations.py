@@ -13,8 +13,8 @@ from hud.model import Origin, Precision
 from hud.symbols.elf.file import EHDR, PHDR, ElfFile
 from hud.symbols.elf.relocations import relative_relocations
 from hud.symbols.home import Home
-from hud.symbols.inferred import Inferred, short_path
-from hud.symbols.locations import Location, Locations
+from hud.symbols.inference.inferred import Inferred, short_path
+from hud.symbols.inference.locations import Location, Locations
 from hud.symbols.machine.flow import Flow
 from hud.symbols.names import Owner
 from hud.symbols.unwind.bounds import Bounds
