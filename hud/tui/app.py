@@ -21,10 +21,10 @@ from hud.tui import keys
 from hud.tui.actions import Click
 from hud.tui.effects import Effect, Quit
 from hud.tui.frame import compose
+from hud.tui.glyphs import ASCII, UNICODE
 from hud.tui.settle import HELD_NS, settle
 from hud.tui.state import Size, UiState
 from hud.tui.terminal import Screen
-from hud.tui.text import ASCII, UNICODE
 from hud.tui.update import Yank, update
 from hud.tui.yank import YankFile
 

@@ -31,6 +31,13 @@ def clip(line: Iterable[Span], width: int, ellipsis: str) -> Line:
     return line
 
 
+def selected(line: Iterable[Span], width: int) -> Line:
+    """``line`` as the row under the cursor: its ground goes across all ``width`` cells."""
+    spans = [Span(text, f"selected {style}".rstrip()) for text, style in line]
+    spare = width - width_of(spans)
+    return (*spans, Span(" " * spare, "selected")) if spare > 0 else tuple(spans)
+
+
 class Item(NamedTuple):
     """A part of a line that may be left out; ``drop`` as for columns."""
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
+from hud.tui.glyphs import UNICODE, Glyphs
 from hud.tui.listing import DEFAULT_SORT, NO_FILTER, Filter, Group, Key
-from hud.tui.text import UNICODE, Glyphs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -1,8 +1,8 @@
 """What a piece of the screen looks like: spans with style names, and one colour table per theme.
 
-A style is a name or several separated by spaces (``"cause.cpu"``, ``"bold cause.cpu"``, ``""`` =
-plain). Colour carries one thing only, the
-cause; weight, dimness and reversal carry the rest, so that everything reads without colour too.
+A style is a name or several separated by spaces (``"cause.cpu"``, ``"selected cause.cpu"``, ``""``
+= plain). One meaning each: a hue is a cause, a grey is a label or a line, a filled ground is the
+verdict or the selected row. Everything reads without colour too.
 """
 
 from __future__ import annotations
@@ -32,18 +32,58 @@ class Look(NamedTuple):
     basic: int = -1
     """Of a 16-colour terminal; with 8 colours, its darker half is used."""
     attributes: tuple[str, ...] = ()
+    back: int = -1
+    """The ground, of a 256-colour terminal."""
+    basic_back: int = -1
+    """Of one with fewer."""
 
 
+_BOLD = Look(attributes=("bold",))
+_REVERSE = Look(attributes=("reverse",))
+_ALARM = Look(attributes=("bold", "reverse"))
 _PLAIN: dict[str, Look] = {
     "dim": Look(attributes=("dim",)),
-    "bold": Look(attributes=("bold",)),
-    "user": Look(attributes=("bold",)),
-    "title": Look(attributes=("bold",)),
+    "bold": _BOLD,
+    "user": _BOLD,
+    "reverse": _REVERSE,
+    "warn": _ALARM,
+    "own": _BOLD,
+    "title": _BOLD,
+    "selected": _BOLD,
+    "tab": _REVERSE,
     "head": Look(attributes=("underline",)),
     "sorted": Look(attributes=("underline", "bold")),
-    "reverse": Look(attributes=("reverse",)),
-    "tab": Look(attributes=("reverse",)),
-    "warn": Look(attributes=("bold", "reverse")),
+    "verdict.ok": _REVERSE,
+    "verdict.slow": _REVERSE,
+    "verdict.blocked": _REVERSE,
+    "verdict.starved": _REVERSE,
+    "alarm": _ALARM,
+}
+"""Without colours. ``own`` is the target's code; ``selected`` goes with the other styles of a row.
+"""
+_DARK = {
+    "label": Look(245, 7),
+    "rule": Look(240, 8),
+    "title": Look(252, -1, ("bold",)),
+    "selected": Look(attributes=("bold",), back=237),
+    "wait": Look(247, 7),
+    "verdict.ok": Look(16, 0, (), 71, 10),
+    "verdict.slow": Look(16, 0, (), 214, 11),
+    "verdict.blocked": Look(16, 0, (), 203, 9),
+    "verdict.starved": Look(16, 0, (), 247, 7),
+    "alarm": Look(231, 15, ("bold",), 160, 1),
+}
+_LIGHT = {
+    "label": Look(243, 8),
+    "rule": Look(250, 7),
+    "title": Look(238, -1, ("bold",)),
+    "selected": Look(attributes=("bold",), back=254),
+    "wait": Look(241, 8),
+    "verdict.ok": Look(231, 15, (), 28, 2),
+    "verdict.slow": Look(231, 15, (), 130, 3),
+    "verdict.blocked": Look(231, 15, (), 160, 1),
+    "verdict.starved": Look(231, 15, (), 241, 0),
+    "alarm": Look(231, 15, ("bold",), 160, 1),
 }
 
 
@@ -78,10 +118,31 @@ def cause_style(cause: Cause) -> str:
 
 _HUED = [cause for cause in Cause if cause.hue]
 THEMES: dict[str, dict[str, Look]] = {
-    "dark": _PLAIN | {cause_style(cause): Look(*HUES[cause.hue].dark) for cause in _HUED},
-    "light": _PLAIN | {cause_style(cause): Look(*HUES[cause.hue].light) for cause in _HUED},
+    "dark": _PLAIN | _DARK | {cause_style(cause): Look(*HUES[cause.hue].dark) for cause in _HUED},
+    "light": _PLAIN
+    | _LIGHT
+    | {cause_style(cause): Look(*HUES[cause.hue].light) for cause in _HUED},
     "none": _PLAIN,
 }
+
+
+FEWEST_COLOURS = 8
+"""With fewer a terminal has the theme without colours."""
+_DARK_GREY = 8
+
+
+def numbers(look: Look, colours: int) -> tuple[int, int]:
+    """The colours of ink and ground on a terminal that has so many; -1 = its own."""
+    if colours >= 256:
+        return look.colour, look.back
+    return _basic(look.basic, colours), _basic(look.basic_back, colours)
+
+
+def _basic(number: int, colours: int) -> int:
+    if colours >= 16 or number < 0:
+        return number
+    # The darker half of dark grey is black, which a dark terminal does not show.
+    return -1 if number == _DARK_GREY else number % 8
 
 
 def theme_for(environ: dict[str, str]) -> str:

@@ -23,7 +23,15 @@ from hud.tui.actions import Click
 from hud.tui.diff import diff
 from hud.tui.input import CLICK, OPENINGS, key_name
 from hud.tui.state import Size
-from hud.tui.style import THEMES, Line, Look, theme_by_background, theme_for
+from hud.tui.style import (
+    FEWEST_COLOURS,
+    THEMES,
+    Line,
+    Look,
+    numbers,
+    theme_by_background,
+    theme_for,
+)
 from hud.tui.text import cells
 
 if TYPE_CHECKING:
@@ -109,7 +117,9 @@ class Screen:
             # For the exception that a signal raises while ``__exit__`` is at work.
             atexit.register(self._leave)
             self._enter()
-            if not self._theme_name:
+            if self._term.number_of_colors < FEWEST_COLOURS:
+                self._theme = THEMES["none"]
+            elif not self._theme_name:
                 self._theme = THEMES[self._ask_theme()]
         except BaseException:
             self.__exit__()
@@ -319,12 +329,10 @@ class Screen:
         return known
 
     def _look(self, look: Look) -> str:
-        colours = self._term.number_of_colors
-        number = look.colour
-        if colours < 256:
-            number = look.basic if colours >= 16 else look.basic % 8 if colours >= 8 else -1
         made = "".join(str(getattr(self._term, name)) for name in look.attributes)
-        return made + (str(self._term.color(number)) if number >= 0 and look.basic >= 0 else "")
+        ink, ground = numbers(look, self._term.number_of_colors)
+        made += str(self._term.color(ink)) if ink >= 0 else ""
+        return made + (str(self._term.on_color(ground)) if ground >= 0 else "")
 
     def _encodable(self, text: str) -> str:
         if self.unicode or text.isascii():

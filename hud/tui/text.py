@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from wcwidth import wcswidth, wcwidth
 
@@ -19,20 +19,6 @@ if TYPE_CHECKING:
 
 _LONGEST = 1024
 """Characters of a name that are looked at; no line is longer."""
-
-
-class Glyphs(NamedTuple):
-    """The characters that differ between a Unicode and an ASCII terminal."""
-
-    ellipsis: str
-    ramp: str
-    """Of a sparkline; the first stands for nothing at all."""
-    rule: str
-    unicode: bool
-
-
-UNICODE = Glyphs("\u2026", ".\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588", "\u2500", True)
-ASCII = Glyphs("..", "_.:|", "-", False)
 
 
 # --------------------------------------------------------------------------- cells

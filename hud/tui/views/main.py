@@ -17,8 +17,8 @@ from hud.tui.text import cells, clean, cut_left, name, pad, sparkline, worker
 
 if TYPE_CHECKING:
     from hud.analysis.results import Snapshot
+    from hud.tui.glyphs import Glyphs
     from hud.tui.state import UiState
-    from hud.tui.text import Glyphs
 
 COLUMNS = (
     Column("function", "function", 28, grow=3, widest=90),

@@ -20,8 +20,8 @@ from hud.tui.views import workers
 if TYPE_CHECKING:
     from hud.analysis.results import Episode, Snapshot
     from hud.tui.actions import Click
+    from hud.tui.glyphs import Glyphs
     from hud.tui.state import Size, UiState
-    from hud.tui.text import Glyphs
 
 _STYLES = {cause: cause_style(cause) for cause in Cause}
 _BLANK, _NOTHING = ("", " "), ("dim", ".")

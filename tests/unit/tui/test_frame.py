@@ -36,9 +36,10 @@ from hud.model import (
 from hud.tui.actions import Act, Action, Click, Show, Typed
 from hud.tui.effects import Playback
 from hud.tui.frame import compose
+from hud.tui.glyphs import ASCII, UNICODE
 from hud.tui.settle import settle
 from hud.tui.state import Size, UiState
-from hud.tui.text import ASCII, UNICODE, cells
+from hud.tui.text import cells
 from hud.tui.update import Yank, update
 from hud.tui.views.table import TABS
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from draw import drawn, style_of
-from screen_build import (
-    snapshot,
-)
 
 from hud.analysis.cause import Cause
 from hud.export.blockers import COLOURS
-from hud.tui.state import Size
-from hud.tui.style import HUES, THEMES, theme_for
+from hud.tui.layout import selected, width_of
+from hud.tui.style import HUES, THEMES, Look, Span, numbers, theme_for
+
+COLOURED = ("dark", "light")
+VERDICTS = ("verdict.ok", "verdict.slow", "verdict.blocked", "verdict.starved")
 
 
 def test_every_cause_has_a_hue_that_the_screen_knows() -> None:
@@ -19,14 +18,45 @@ def test_every_cause_has_a_hue_that_the_screen_knows() -> None:
     assert COLOURS.keys() == HUES.keys() - {"grey"}
 
 
-def test_colour_means_the_cause_and_nothing_else() -> None:
-    for theme in THEMES.values():
-        coloured = {name for name, look in theme.items() if look.colour >= 0 or look.basic >= 0}
-        assert all(name.startswith("cause.") for name in coloured)
-    lines = drawn(snapshot(), Size(120, 32))
-    assert style_of(lines, "fsync") == "cause.fsync"
-    assert style_of(lines[21:], "api::login::{async fn}") == "user"
-    assert style_of(lines, "bcrypt::hash") == "dim"
+def test_the_theme_without_colours_has_none() -> None:
+    assert all(numbers(look, 256) == (-1, -1) for look in THEMES["none"].values())
+
+
+@pytest.mark.parametrize("theme", COLOURED)
+def test_a_hue_means_a_cause_and_a_fill_the_verdict(theme: str) -> None:
+    hued = {name for name, look in THEMES[theme].items() if 16 < look.colour < 231}
+    filled = {name for name, look in THEMES[theme].items() if look.back >= 0}
+    assert all(name.startswith("cause.") for name in hued)
+    assert filled == {*VERDICTS, "alarm", "selected"}
+
+
+@pytest.mark.parametrize("theme", COLOURED)
+@pytest.mark.parametrize("name", [*VERDICTS, "alarm"])
+def test_a_badge_stands_out_with_colours_and_without(theme: str, name: str) -> None:
+    for colours in (8, 16, 256):
+        ink, ground = numbers(THEMES[theme][name], colours)
+        assert ground >= 0
+        assert ink != ground
+    assert "reverse" in THEMES["none"][name].attributes
+
+
+@pytest.mark.parametrize("theme", COLOURED)
+def test_verdicts_are_told_apart_by_their_ground(theme: str) -> None:
+    assert len({numbers(THEMES[theme][name], 256)[1] for name in VERDICTS}) == len(VERDICTS)
+    assert len({numbers(THEMES[theme][name], 16)[1] for name in VERDICTS}) == len(VERDICTS)
+
+
+def test_fewer_colours_have_the_darker_half_but_for_dark_grey() -> None:
+    look = Look(203, 9, (), 240, 8)
+    assert numbers(look, 256) == (203, 240)
+    assert numbers(look, 16) == (9, 8)
+    assert numbers(look, 8) == (1, -1)
+
+
+def test_a_selected_row_has_its_ground_across_the_screen_and_keeps_its_colours() -> None:
+    row = selected((Span(" 4.6% "), Span("cpu", "cause.cpu")), 20)
+    assert width_of(row) == 20
+    assert [span.style for span in row] == ["selected", "selected cause.cpu", "selected"]
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,10 @@ from screen_build import (
 
 from hud.analysis.snapshot import Analyzer
 from hud.tui.actions import Act, Show
+from hud.tui.glyphs import ASCII
 from hud.tui.pages import page_of
 from hud.tui.settle import settle
 from hud.tui.state import At, Size, UiState
-from hud.tui.text import ASCII
 
 if TYPE_CHECKING:
     from hud.analysis.recording import Recording

@@ -10,8 +10,8 @@ from screen_build import (
 )
 
 from hud.tui.effects import Playback
+from hud.tui.glyphs import ASCII
 from hud.tui.state import Size
-from hud.tui.text import ASCII
 
 _KNOWN = snapshot(**RICH)
 
