@@ -112,7 +112,7 @@ struct mapping {
 
 struct row {
 	__u32 pc;
-	__u32 rule; /* hud/symbols/unwind.py documents the bits */
+	__u32 rule; /* hud/symbols/unwind/table.py documents the bits */
 };
 
 /* Of 256 addresses: the last row at or below the first of them, and of the next 256. */

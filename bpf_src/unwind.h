@@ -1,9 +1,9 @@
 /* The user stack of the current thread, walked by the unwind rules that user space preloads.
  *
  * A rule says where the canonical frame address (CFA) is and where the frame pointer was saved
- * (hud/symbols/unwind.py makes the rows; its docstring is the format). Only where no rule exists is
- * the frame pointer trusted. Three lookups find a rule: the mapping by bisection, the 256-byte
- * bucket of the pc, the row inside the bucket.
+ * (hud/symbols/unwind/table.py makes the rows; its docstring is the format). Only where no rule
+ * exists is the frame pointer trusted. Three lookups find a rule: the mapping by bisection, the
+ * 256-byte bucket of the pc, the row inside the bucket.
  */
 #ifndef HUD_UNWIND_H
 #define HUD_UNWIND_H
