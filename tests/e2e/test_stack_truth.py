@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import targets
@@ -18,6 +16,7 @@ from hud.model import Kind, Stack
 from hud.probe.probe import RawStack
 from hud.process.find import find_target
 from hud.profiler import Options, Profiler
+from tests import gdb_truth
 
 pytestmark = pytest.mark.e2e
 
@@ -39,19 +38,6 @@ KINDS = {
     "pipe": "read_answer",
     "root": "wait_in_root",
 }
-
-
-def _truth() -> ModuleType:
-    path = Path(__file__).parents[1] / "gdb_truth.py"
-    spec = importlib.util.spec_from_file_location("gdb_truth", path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-gdb_truth = _truth()
 
 
 def profile(pid: int) -> Profiler:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import platform
 import shutil
 import subprocess
@@ -11,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -20,6 +18,7 @@ from hud.model import Kind, Sample, Stack
 from hud.probe.probe import RawStack
 from hud.process.find import find_target
 from hud.profiler import Options, Profiler
+from tests import gdb_truth
 
 pytestmark = pytest.mark.kernel
 
@@ -145,19 +144,6 @@ FLAGS = {
     "static": ("-O2", "-static"),
     "static-pie": ("-O2", "-static-pie"),
 }
-
-
-def _truth() -> ModuleType:
-    path = Path(__file__).parents[1] / "gdb_truth.py"
-    spec = importlib.util.spec_from_file_location("gdb_truth", path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-gdb_truth = _truth()
 
 
 @pytest.fixture(scope="session")

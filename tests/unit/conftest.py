@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.builders import sample_recording as builder
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from hud.analysis.recording import Recording
 
-_SOURCE = Path(__file__).parent.parent / "sample_recording.py"
-
 
 @pytest.fixture(scope="session")
 def build() -> ModuleType:
-    """tests/sample_recording.py as a module."""
-    name = "hud_tests_sample_recording"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, _SOURCE)
-        assert spec
-        assert spec.loader
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-    return sys.modules[name]
+    """tests/builders/sample_recording.py."""
+    return builder
 
 
 @pytest.fixture

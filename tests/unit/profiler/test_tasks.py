@@ -22,8 +22,7 @@ from hud.profiler.tasks import PATIENCE, Driving, TaskReader
 from hud.resolver.messages import AskKinds, Failed, Kinds
 from hud.runtime.blocks import Block
 from hud.runtime.context import LAYOUTS, layout_of
-
-from ..resolver.asked import Asked
+from tests.builders.asked import Asked
 
 LAYOUT = next(layout_of(row, Block(0, 0, 80), 0, "") for row in LAYOUTS if row.last == (1, 54))
 TID = 77

@@ -34,9 +34,8 @@ from hud.resolver.messages import (
 from hud.symbols.elf.file import ElfFile
 from hud.symbols.facts import UnwindTable
 from hud.symbols.unwind.table import unwind_table
-
-from ..symbols import elfbuild
-from .asked import ask
+from tests.builders import elfbuild
+from tests.builders.asked import ask
 
 PATIENCE_S = 60
 

@@ -14,8 +14,7 @@ from hud.resolver import messages, service
 from hud.resolver.client import Resolver
 from hud.resolver.messages import Answer, AskFacts, AskFrames, Failed, Frames, Question
 from hud.symbols.module import Module
-
-from .asked import ask
+from tests.builders.asked import ask
 
 
 def _python(resolver: Resolver) -> int:

@@ -16,9 +16,8 @@ from hud.symbols.listing import Listing, Listings
 from hud.symbols.machine import disassembly
 from hud.symbols.machine.disassembly import AROUND, Disassembler
 from hud.symbols.module import Module
-
-from . import elfbuild
-from .elfbuild import TEXT, Sec, Seg, Sym
+from tests.builders import elfbuild
+from tests.builders.elfbuild import TEXT, Sec, Seg, Sym
 
 X86, ARM = 62, 183
 NOP, LONG_NOP, RET = b"\x90", b"\x0f\x1f\x40\x00", b"\xc3"

@@ -8,9 +8,8 @@ from hud.symbols.dwarf import constants as dw
 from hud.symbols.elf.file import ElfFile
 from hud.symbols.facts import ModuleFacts, TlsSegment
 from hud.symbols.module import Module, RawFrame
-
-from . import elfbuild as b
-from .elfbuild import TEXT, Die, Info, Sec, Seg, Sym, elf, symbol_sections
+from tests.builders import elfbuild as b
+from tests.builders.elfbuild import TEXT, Die, Info, Sec, Seg, Sym, elf, symbol_sections
 
 LEGACY = "_ZN5tokio7runtime7context7CONTEXT28_$u7b$$u7b$closure$u7d$$u7d$3VAL17h0123456789abcdefE"
 V0 = "_RNvNCNkNvNtNtCs1234_5tokio7runtime7context7CONTEXT003VAL"

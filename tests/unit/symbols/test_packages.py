@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from hud.symbols.elf.file import ElfFile
 from hud.symbols.inference.panics import tokio_versions
 from hud.symbols.packages import LIST_LIMIT, listed, package, with_listed
-
-from .elfbuild import Sec, elf, note
+from tests.builders.elfbuild import Sec, elf, note
 
 FDO, PACKAGE = b"FDO\0", 0xCAFE1A7E
 

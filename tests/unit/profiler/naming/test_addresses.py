@@ -24,8 +24,7 @@ from hud.profiler.notes import Notes
 from hud.resolver.client import Resolver
 from hud.resolver.messages import AskFrames, AskTails, AskUnwind, Failed, Frames, Tails, Unwind
 from hud.symbols.facts import Between, Recovered, UnwindTable
-
-from ...resolver.asked import Asked
+from tests.builders.asked import Asked
 
 PATIENCE_S = 60
 APP, LIB = 0x5555_0000_0000, 0x7FFF_0000_0000

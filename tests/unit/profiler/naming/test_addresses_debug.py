@@ -19,11 +19,10 @@ from hud.profiler.naming.debuginfo import DebugInfo
 from hud.profiler.notes import Notes
 from hud.resolver.client import Resolver
 from hud.resolver.messages import AskFacts, Facts
-
-from ...resolver.asked import ask
-from ...symbols import elfbuild as b
-from ...symbols.elfbuild import TEXT, Sec, Sym
-from ...symbols.test_dwarf_split import dwo, make
+from tests.builders import elfbuild as b
+from tests.builders.asked import ask
+from tests.builders.elfbuild import TEXT, Sec, Sym
+from tests.builders.splitdwarf import dwo, make
 
 PID = 7
 PATIENCE_S = 60

@@ -13,8 +13,7 @@ from hud.profiler.naming.code import MOST_OPEN, Codes
 from hud.profiler.naming.source import Quote, Wanted
 from hud.resolver.messages import AskCode, Failed
 from hud.resolver.messages import Code as Decoded
-
-from ...resolver.asked import Asked
+from tests.builders.asked import Asked
 
 TARGET = Target(42, "app", "/ws/target/release/app")
 ROWS = [(0x1000, "call 0x2000", "bcrypt::hash")]

@@ -26,11 +26,10 @@ from hud.profiler.notes import Notes
 from hud.resolver.client import Resolver
 from hud.resolver.download import Downloads
 from hud.resolver.messages import AskFrames, Frames
-
-from ...resolver.asked import ask
-from ...symbols import elfbuild as b
-from ...symbols.elfbuild import TEXT, Sec, Sym
-from ...symbols.test_dwarf_split import PLACES, dwo, dwp, make
+from tests.builders import elfbuild as b
+from tests.builders.asked import ask
+from tests.builders.elfbuild import TEXT, Sec, Sym
+from tests.builders.splitdwarf import PLACES, dwo, dwp, make
 
 PID = 7
 PATIENCE_S = 60

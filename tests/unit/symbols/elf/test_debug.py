@@ -19,11 +19,10 @@ from hud.resolver.messages import (
     Frames,
     Unwind,
 )
-
-from ...resolver.asked import ask
-from .. import elfbuild as b
-from ..elfbuild import TEXT, Sec, Sym
-from ..test_dwarf_split import PLACES, dwo, dwp, make
+from tests.builders import elfbuild as b
+from tests.builders.asked import ask
+from tests.builders.elfbuild import TEXT, Sec, Sym
+from tests.builders.splitdwarf import PLACES, dwo, dwp, make
 
 PATIENCE_S = 60
 SYMBOLS = b.symbol_sections([Sym("named", TEXT, 0x100)])

@@ -19,8 +19,7 @@ from hud.symbols.elf import inflate
 from hud.symbols.elf.file import PT_GNU_EH_FRAME, PT_GNU_RELRO, ElfFile, Symbol
 from hud.symbols.elf.inflate import XZ_LIMIT
 from hud.symbols.facts import TlsSegment
-
-from ..elfbuild import TEXT, Sec, Seg, Sym, compressed, elf, note, symbol_sections
+from tests.builders.elfbuild import TEXT, Sec, Seg, Sym, compressed, elf, note, symbol_sections
 
 BUILD_ID = bytes(range(20))
 

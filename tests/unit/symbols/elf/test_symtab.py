@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from hud.errors import FormatError
 from hud.symbols.elf.file import ElfFile
 from hud.symbols.elf.symtab import FoundSymbol, Symtab
-
-from ..elfbuild import TEXT, Sec, Sym, elf, symbol_sections
+from tests.builders.elfbuild import TEXT, Sec, Sym, elf, symbol_sections
 
 SYMBOLS = [
     Sym("a.c", 0, 0, type=4, bind=0, section=0xFFF1),

@@ -23,8 +23,7 @@ from hud.symbols.elf.tls import (
     tls_slots,
 )
 from hud.symbols.facts import Slot
-
-from ..elfbuild import TEXT, Seg, elf
+from tests.builders.elfbuild import TEXT, Seg, elf
 
 RELATIVE, DTPMOD, TPOFF, TLSDESC = 8, 16, 18, 36
 PLACE = TEXT

@@ -14,8 +14,8 @@ from hud.symbols.inference.locations import Locations
 from hud.symbols.machine.instructions import LONGEST, aarch64, x86_64
 from hud.symbols.module import Module
 from hud.symbols.names import ASYNC, describe, is_closure
+from tests.builders.elfbuild import Sym, elf, symbol_sections
 
-from ..elfbuild import Sym, elf, symbol_sections
 from .test_locations import DATA, RESUMED, TEXT, call, code, lea, program
 
 SIZE = 0x100

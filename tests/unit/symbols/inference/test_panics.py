@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from hud.symbols.elf.file import EHDR, PHDR, ElfFile
 from hud.symbols.inference.panics import crates, scan, tokio_versions
-
-from ..elfbuild import PT_LOAD, TEXT, Sec, Seg, elf
+from tests.builders.elfbuild import PT_LOAD, TEXT, Sec, Seg, elf
 
 INDEX = "/home/me/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/"
 

@@ -14,8 +14,7 @@ from hud.symbols.elf.symtab import Symtab
 from hud.symbols.facts import Point, Role
 from hud.symbols.machine import probes
 from hud.symbols.machine.probes import choose, decode, find_points, role_of
-
-from ..elfbuild import PT_LOAD, TEXT, Seg, Sym, elf, symbol_sections
+from tests.builders.elfbuild import PT_LOAD, TEXT, Seg, Sym, elf, symbol_sections
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

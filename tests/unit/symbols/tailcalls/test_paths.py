@@ -17,9 +17,8 @@ from hud.symbols.elf.file import EM_AARCH64, EM_X86_64
 from hud.symbols.loaded import Loaded
 from hud.symbols.tailcalls import paths, recovered
 from hud.symbols.tailcalls.paths import Address, TailCalls
-
-from .. import elfbuild
-from ..elfbuild import PT_LOAD, TEXT, Seg, Sym
+from tests.builders import elfbuild
+from tests.builders.elfbuild import PT_LOAD, TEXT, Seg, Sym
 
 FIRST, SECOND = 1, 2
 """Numbers of modules."""

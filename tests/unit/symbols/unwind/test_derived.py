@@ -16,8 +16,7 @@ from hud.symbols.unwind.cfi import END, FP, NONE, SP
 from hud.symbols.unwind.derived import rules_of
 from hud.symbols.unwind.table import unwind_table
 from hud.symbols.unwind.tableless import WORTH_IT, complete_table
-
-from ..elfbuild import PT_LOAD, TEXT, Seg, elf
+from tests.builders.elfbuild import PT_LOAD, TEXT, Seg, elf
 
 DEMO = Path(__file__).resolve().parents[4] / "prebuilt" / "demo-server-x86_64"
 CALL = bytes.fromhex("ff15 00000000")

@@ -13,9 +13,8 @@ from hud.errors import FormatError
 from hud.symbols.dwarf import constants as dw
 from hud.symbols.dwarf.reader import Dwarf, RawFrame
 from hud.symbols.elf.file import ElfFile
-
-from . import elfbuild as b
-from .elfbuild import TEXT, Die, Info, Sec
+from tests.builders import elfbuild as b
+from tests.builders.elfbuild import TEXT, Die, Info, Sec
 
 ADDR, DATA1, DATA2, DATA4, STRING = 0x01, 0x0B, 0x05, 0x06, 0x08
 REF4, REF_ADDR, SEC_OFFSET, UDATA, IMPLICIT = 0x13, 0x10, 0x17, 0x0F, 0x21

@@ -10,8 +10,7 @@ from hud.errors import FormatError
 from hud.symbols.dwarf import constants as dw
 from hud.symbols.dwarf.abbrev import MAX_ABBREVS, MAX_PIECE, AbbrevTable
 from hud.symbols.dwarf.forms import merge_steps, read, skip, sleb, step_of, uleb
-
-from . import elfbuild as b
+from tests.builders import elfbuild as b
 
 FORMS = sorted(
     value for name, value in vars(dw).items() if name.startswith("DW_FORM_") and value < 0x100

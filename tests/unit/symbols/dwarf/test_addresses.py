@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from hud.symbols.dwarf.addresses import RangeMap, read_aranges
 from hud.symbols.dwarf.cache import Lru
-
-from . import elfbuild as b
+from tests.builders import elfbuild as b
 
 CODE = range(0x1000, 0x9000)
 

@@ -1,6 +1,7 @@
 """Make tests/data/demo.hud anew: a few seconds of the demo, without names of the machine.
 
-    sudo .venv/bin/python tests/make_recording.py && pytest tests/unit/record --update-golden
+    sudo .venv/bin/python tests/builders/make_recording.py
+    pytest tests/unit/record --update-golden
 
 Then read the golden files before they are committed.
 """
@@ -15,7 +16,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from hud.model import Batch, RunInfo, Target

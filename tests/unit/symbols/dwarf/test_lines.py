@@ -12,8 +12,7 @@ from hud.errors import FormatError
 from hud.symbols.dwarf.lines import SEARCHES, LineTable, join, read_lines
 from hud.symbols.dwarf.units import Unit, Units
 from hud.symbols.elf.file import ElfFile
-
-from . import elfbuild as b
+from tests.builders import elfbuild as b
 
 CODE = range(0x1000, 0x100000)
 

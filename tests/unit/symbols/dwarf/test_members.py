@@ -10,8 +10,7 @@ from hud.symbols.dwarf import constants as dw
 from hud.symbols.dwarf.members import structures_with
 from hud.symbols.dwarf.units import Units
 from hud.symbols.elf.file import ElfFile
-
-from .elfbuild import Die, Info, Sec, elf
+from tests.builders.elfbuild import Die, Info, Sec, elf
 
 STRINGS = b"\0Context\0set_current_task_id\0budget\0runtime\0other\0"
 STRP, DATA1 = 0x0E, 0x0B
