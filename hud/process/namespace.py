@@ -6,6 +6,7 @@ target may be in any.
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,15 @@ def require_initial_pid_namespace(proc: Path = PROC) -> None:
             "hud sees other pids than the kernel: it runs in a pid namespace of its own",
             hint="run it in the host's pid namespace (docker run --pid=host)",
         )
+
+
+def shares_mounts(pid: int, proc: Path = PROC) -> bool:
+    """Whether a process sees the same file systems as hud; False where that is not to be seen."""
+    try:
+        theirs, ours = (home(pid, proc) / "ns/mnt").stat(), (proc / "self/ns/mnt").stat()
+    except OSError:
+        return False
+    return os.path.samestat(theirs, ours)
 
 
 def container_name(pid: int, proc: Path = PROC) -> str:

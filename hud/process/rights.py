@@ -1,22 +1,38 @@
-"""Who called sudo, and the file rights of an ordinary user for one thread of hud.
+"""Who called sudo, and the file rights of somebody else for one thread of hud.
 
 File rights are what decides which files may be opened: file system user and group id and the
-supplementary groups (credentials(7)). Taking those of a user drops CAP_DAC_OVERRIDE and its like
-as well (capabilities(7)), and all of it for the calling thread alone.
+supplementary groups (credentials(7)), and the capabilities that override them (capabilities(7)).
+Linux has them for each thread.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from typing import NamedTuple
+import struct
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from hud.process.procfs import PROC, read_text
+
+if TYPE_CHECKING:
+    import ctypes
 
 SYS_SETGROUPS = {"x86_64": 116, "aarch64": 159}
 """The bare system call: the C library's function changes all threads of the process."""
 MOST_GROUPS = 65_536
 """NGROUPS_MAX, linux/limits.h."""
+CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1, 2
+"""linux/capability.h."""
+_LINUX_CAPABILITY_VERSION_3 = 0x20080522
+_CAPABILITIES = struct.Struct("<6I")
+"""Effective, permitted, inheritable; the lower half of each, then the upper."""
 _ID = re.compile(r"[0-9]{1,10}")
 _LARGEST_ID = (1 << 31) - 1
+
+_Found = TypeVar("_Found")
 
 
 class User(NamedTuple):
@@ -27,6 +43,14 @@ class User(NamedTuple):
 
 
 NOBODY = User(65534, 65534)
+
+
+class FileRights(NamedTuple):
+    """What decides which files may be opened."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
 
 
 def invoking_user() -> User | None:
@@ -53,29 +77,90 @@ def _id(variable: str) -> int | None:
     return number if number <= _LARGEST_ID else None
 
 
-def take_file_rights(user: User) -> None:
-    """Give the calling thread the file rights of a user, for good; OSError where that fails."""
+def rights_of(user: User) -> FileRights:
+    """Those of a user, with the groups that the system's database has."""
+    import pwd
+
+    try:
+        groups = os.getgrouplist(pwd.getpwuid(user.uid).pw_name, user.gid)
+    except KeyError:
+        groups = [user.gid]
+    return FileRights(*user, tuple(groups[:MOST_GROUPS]))
+
+
+def owners_rights(pid: int, proc: Path = PROC) -> FileRights:
+    """Those of a process itself; OSError where it is gone."""
+    fields = dict(
+        line.split(":", 1)
+        for line in read_text(proc / str(pid) / "status").splitlines()
+        if line.startswith(("Uid:", "Gid:", "Groups:"))
+    )
+    try:
+        uid, gid = (int(fields[name].split()[3]) for name in ("Uid", "Gid"))
+        return FileRights(uid, gid, tuple(map(int, fields["Groups"].split())))
+    except (KeyError, IndexError, ValueError) as error:
+        raise OSError(0, f"process {pid}: its user is not to be seen") from error
+
+
+def take_file_rights(rights: FileRights) -> None:
+    """Give them to the calling thread, which is not root any more when it opens a file.
+
+    Where hud is not root it keeps its user and only loses what would override that. OSError where
+    it fails.
+    """
     import ctypes
 
-    groups = _groups(user)[:MOST_GROUPS]
     libc = ctypes.CDLL(None, use_errno=True)
+    if os.geteuid() == 0:
+        _set_groups(libc, rights.groups)
+        for change, wanted in ((libc.setfsgid, rights.gid), (libc.setfsuid, rights.uid)):
+            change(ctypes.c_uint32(wanted))
+            # it returns no error, but the id before; one that cannot be only asks
+            if change(ctypes.c_uint32(0xFFFFFFFF)) != wanted:
+                raise OSError(0, "file rights cannot be changed")
+    if os.geteuid() or rights.uid:
+        _override_nothing(libc)
+
+
+def with_file_rights(rights: FileRights, act: Callable[[], _Found]) -> _Found:
+    """What ``act`` returns or raises when it is called with these rights, by a thread of its own;
+    OSError where it cannot have them."""
+    returned: list[_Found] = []
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            take_file_rights(rights)
+            returned.append(act())
+        except BaseException as error:  # noqa: BLE001 (raised again by the caller's thread)
+            raised.append(error)
+
+    thread = threading.Thread(target=run, name="hud-rights")
+    thread.start()
+    thread.join()
+    if raised:
+        raise raised[0]
+    return returned[0]
+
+
+def _set_groups(libc: ctypes.CDLL, groups: tuple[int, ...]) -> None:
+    import ctypes
+
     number = SYS_SETGROUPS.get(os.uname().machine)
     if number is None:
         raise OSError(0, f"setgroups on {os.uname().machine} is not known")
     array = (ctypes.c_uint32 * len(groups))(*groups)
     if libc.syscall(ctypes.c_long(number), ctypes.c_long(len(groups)), array):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    for change, wanted in ((libc.setfsgid, user.gid), (libc.setfsuid, user.uid)):
-        change(ctypes.c_uint32(wanted))
-        # it returns no error, but the id before; one that cannot be only asks
-        if change(ctypes.c_uint32(0xFFFFFFFF)) != wanted:
-            raise OSError(0, "file rights cannot be changed")
 
 
-def _groups(user: User) -> list[int]:
-    import pwd
+def _override_nothing(libc: ctypes.CDLL) -> None:
+    import ctypes
 
-    try:
-        return os.getgrouplist(pwd.getpwuid(user.uid).pw_name, user.gid)
-    except KeyError:
-        return [user.gid]
+    header = struct.pack("<Ii", _LINUX_CAPABILITY_VERSION_3, 0)  # of the calling thread
+    held = ctypes.create_string_buffer(_CAPABILITIES.size)
+    failed = libc.capget(header, held)
+    effective, *others = _CAPABILITIES.unpack(held.raw)
+    effective &= ~(1 << CAP_DAC_OVERRIDE | 1 << CAP_DAC_READ_SEARCH)
+    if failed or libc.capset(header, _CAPABILITIES.pack(effective, *others)):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))

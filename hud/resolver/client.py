@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from hud.resolver.messages import Answer, AnswerT, Debug, Question
 
+ELF = b"\x7fELF"
+"""How each file that the child may have begins."""
 CLOSE_TIMEOUT_S = 1.0
 TURN_S = 0.05
 """How often ``run_until`` looks whether it is done, where no answer comes."""
@@ -64,8 +66,11 @@ class Resolver(Closing):
     # ------------------------------------------------------------------ asking
 
     def add_module(self, fd: int, name: str) -> int:
-        """Hands a file over; the caller still owns ``fd``. Returns the module's number."""
-        return self._post(messages.AddModule(_sendable(name)), os.dup(fd))
+        """Hands a file over, if it is an ELF file; the caller still owns ``fd``.
+
+        Returns the module's number. Questions about anything else fail.
+        """
+        return self._post(messages.AddModule(_sendable(name)), _handed(fd))
 
     def ask(
         self,
@@ -89,7 +94,7 @@ class Resolver(Closing):
     ) -> None:
         """Offers a file with debug information of a module, for all that is asked later; the
         caller still owns ``fd``."""
-        self._put(messages.AddDebug(module, _sendable(name)), then, owner, os.dup(fd))
+        self._put(messages.AddDebug(module, _sendable(name)), then, owner, _handed(fd))
 
     def _put(
         self,
@@ -250,6 +255,16 @@ class Resolver(Closing):
             done, status = _reap(self.pid)
         if not self._trouble:
             self._trouble = _ending(status)
+
+
+def _handed(fd: int) -> int | None:
+    """A copy of the descriptor for the child, which is to see nothing but ELF files: others chose
+    by which name root opens it."""
+    try:
+        is_elf = os.pread(fd, len(ELF), 0) == ELF
+    except OSError:
+        is_elf = False
+    return os.dup(fd) if is_elf else None
 
 
 def _sendable(name: str) -> str:

@@ -203,7 +203,7 @@ def _code(files: Files, asked: messages.AskCode) -> messages.Code:
 def _debug(files: Files, asked: messages.AddDebug) -> messages.Debug:
     loaded = files.of(asked.module)
     if files.given is None:
-        raise FormatError(f"{asked.name}: its descriptor did not arrive")
+        raise FormatError(f"{asked.name}: not an ELF file")
     try:
         loaded.add_debug(files.given, asked.name)
     except FormatError as why:

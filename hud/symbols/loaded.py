@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 class Loaded:
-    """``descriptor`` None: it did not arrive, and every question fails."""
+    """``descriptor`` None: it was not given, for it is no ELF file, and every question fails."""
 
     def __init__(self, name: str, descriptor: int | None) -> None:
         self.name = name
         self._descriptor = descriptor
-        self._trouble = "its descriptor did not arrive"
+        self._trouble = f"{name}: not an ELF file"
         self._elf: ElfFile | None = None
         self._module: Module | None = None
         self._inferred: Inferred | None = None

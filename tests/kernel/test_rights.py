@@ -8,14 +8,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import capstone
 import msgspec
 import pytest
 
-from hud.process.rights import User, take_file_rights
+from hud.process.rights import FileRights, User, rights_of, take_file_rights
+from hud.profiler.naming.debugfiles import Candidate, DebugFiles
 from hud.profiler.naming.source import Quote, Sources, Wanted
 
 pytestmark = pytest.mark.kernel
@@ -47,6 +49,19 @@ def readable(path: str) -> bool:
         return False
 
 
+def read_sources(pid: int, paths: list[str]) -> dict[str, Quote]:
+    """What is quoted of each path when a target names it."""
+    sources = Sources()
+    found: dict[str, Quote] = {}
+    for key, path in enumerate(paths):
+        sources.ask(Wanted(key, pid, path, 1, "/srv/app", 0))
+    end = time.monotonic() + 20
+    while len(found) < len(paths) and time.monotonic() < end:
+        found |= {paths[key]: quote for key, quote in sources.answers()}
+        time.sleep(0.005)
+    return found
+
+
 def in_thread(act: Callable[[], object]) -> object:
     found: list[object] = []
 
@@ -67,11 +82,18 @@ def test_rights_of_one_thread(place: Path) -> None:
     of_roots_group = file(place / "group.rs", 0o640)
     public = file(place / "public.rs", 0o644)
 
-    def read() -> list[str]:
-        take_file_rights(NOBODY)
-        return [path for path in (private, of_roots_group, public) if not readable(path)]
+    files = private, of_roots_group, public
 
-    assert in_thread(read) == [private, of_roots_group]
+    def read(rights: FileRights) -> list[str]:
+        take_file_rights(rights)
+        return [path for path in files if not readable(path)]
+
+    nobody = rights_of(NOBODY)
+    assert in_thread(lambda: read(nobody)) == [private, of_roots_group]
+    # each part of them by itself
+    assert in_thread(lambda: read(nobody._replace(uid=0))) == []
+    assert in_thread(lambda: read(nobody._replace(gid=0))) == [private]
+    assert in_thread(lambda: read(nobody._replace(groups=(0,)))) == [private]
     assert Path(private).read_text() == Path(of_roots_group).read_text() == "fn main() {}\n"
     status = Path("/proc/thread-self/status").read_text()
     assert "Uid:\t0\t0\t0\t0\n" in status
@@ -86,7 +108,7 @@ def test_groups_of_the_user_count(place: Path, monkeypatch: pytest.MonkeyPatch) 
     path = file(place / "team.rs", 0o640, gid=4242)
 
     def read() -> str:
-        take_file_rights(NOBODY)
+        take_file_rights(rights_of(NOBODY))
         return Path(path).read_text()
 
     assert in_thread(read) == "fn main() {}\n"
@@ -102,17 +124,121 @@ def test_source_is_read_with_the_rights_of_who_called_sudo(
             monkeypatch.setenv(name, "65534")
     private = file(place / "private.rs", 0o600)
     public = file(place / "public.rs", 0o644)
-    sources = Sources()
-    found: dict[int, Quote] = {}
-    for key, path in ((1, private), (2, public)):
-        sources.ask(Wanted(key, os.getpid(), path, 1, "/srv/app", 0))
-    end = time.monotonic() + 20
-    while len(found) < 2 and time.monotonic() < end:
-        found |= dict(sources.answers())
-        time.sleep(0.005)
-    assert found[2] == Quote(((1, "fn main() {}"),), "")
+    found = read_sources(os.getpid(), [private, public])
+    assert found[public] == Quote(((1, "fn main() {}"),), "")
     refused = Quote((), f"{private}: permission denied")
-    assert found[1] == (refused if sudo else Quote(((1, "fn main() {}"),), ""))
+    assert found[private] == (refused if sudo else Quote(((1, "fn main() {}"),), ""))
+
+
+WITHOUT_ROOT = """
+import os, sys
+from hud.process.rights import owners_rights, with_file_rights
+def read():
+    try:
+        return open(sys.argv[1]).read(3)
+    except PermissionError:
+        return "refused"
+print(os.geteuid(), read(), with_file_rights(owners_rights(os.getpid()), read), read())
+"""
+
+
+def test_capabilities_open_no_file_of_others_choice(place: Path) -> None:
+    private = file(place / "private.rs", 0o600)
+    both = "+dac_override,+dac_read_search"
+    setpriv = ["setpriv", "--reuid=65534", "--clear-groups"]
+    setpriv += [f"--inh-caps={both}", f"--ambient-caps={both}"]
+    done = subprocess.run(
+        [*setpriv, sys.executable, "-c", WITHOUT_ROOT, private],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("65534 fn  refused fn \n", "")
+
+
+LIFE = """
+import os, sys, time
+root, user = sys.argv[1], int(sys.argv[2])
+os.chroot(root)
+os.setgroups([]), os.setgid(user), os.setuid(user)
+print("there", flush=True)
+time.sleep(60)
+"""
+
+
+@contextmanager
+def running(root: Path, user: int, *before: str) -> Iterator[int]:
+    """The pid of a process with that root, of that user."""
+    life = [*before, sys.executable, "-c", LIFE, str(root), str(user)]
+    with subprocess.Popen(life, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == b"there\n"
+            yield process.pid
+        finally:
+            process.kill()
+
+
+def names(descriptors: Iterable[Candidate]) -> list[str]:
+    found = []
+    for candidate in descriptors:
+        found.append(str(Path(f"/proc/self/fd/{candidate.descriptor}").readlink()))
+        os.close(candidate.descriptor)
+    return found
+
+
+def test_a_container_chooses_no_file_of_the_host(place: Path) -> None:
+    """A program at /etc/app of its root, whose debug link says shadow."""
+    (place / "root").mkdir()
+    (place / "private.dwo").write_text("")
+    with running(place / "root", 0, "unshare", "-m") as pid:
+        files = DebugFiles(pid)
+        assert names(files.separate("/etc/app", "", "shadow")) == []
+        assert names(files.packages(f"{place}/root", "", "")) == []
+        assert files.split_object("/etc/app", f"{place}/private.dwo") is None
+
+
+def test_a_program_chooses_no_file_that_it_may_not_read(place: Path) -> None:
+    for name, mode in (("private", 0o600), ("public", 0o644)):
+        for suffix in (".debug", ".debug.dwp", ".dwo"):
+            file(place / f"{name}{suffix}", mode)
+        (place / f"link-{name}").symlink_to(f"{place}/{name}.debug")
+    app = f"{place}/app"
+    with running(Path("/"), NOBODY.uid) as pid:
+        files = DebugFiles(pid)
+        for name, wanted in (("private", ""), ("public", f"{place}/public.debug")):
+            assert names(files.separate(app, "", f"{name}.debug")) == [wanted] * bool(wanted)
+            assert names(files.separate(app, "", f"link-{name}")) == [wanted] * bool(wanted)
+            packages = names(files.packages(app, "", f"{name}.debug"))
+            assert packages == [f"{wanted}.dwp"] * bool(wanted)
+            split = files.split_object(app, f"{place}/{name}.dwo")
+            assert names([split] * bool(split)) == [f"{place}/{name}.dwo"] * bool(wanted)
+
+
+@pytest.mark.parametrize(
+    ("user", "before", "readable"),
+    [
+        (0, (), ["private.rs", "public.rs"]),
+        (NOBODY.uid, (), ["public.rs"]),
+        (0, ("unshare", "-m"), ["public.rs"]),
+    ],
+    ids=["of root", "of another user", "in a container"],
+)
+def test_source_that_a_target_may_choose(
+    place: Path,
+    user: int,
+    before: tuple[str, ...],
+    readable: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A root of its own where neither file is, so that both are looked for on the host."""
+    monkeypatch.delenv("SUDO_UID", raising=False)
+    (place / "root").mkdir()
+    paths = [file(place / "private.rs", 0o600), file(place / "public.rs", 0o644)]
+    with running(place / "root", user, *before) as pid:
+        found = read_sources(pid, paths)
+    assert [Path(path).name for path in paths if found[path].lines] == readable
 
 
 PROGRAM = """

@@ -1,8 +1,9 @@
 """Opens the files beside a program that may have its debug information; the resolver judges them.
 
-Paths are looked up in the target's root first, then in the host's. Names that come from files reach
-hud through the resolver, which is no more trusted than those files: each is checked, and only
-``.dwo`` files are opened by a name of the program's own choice.
+Names that come from files reach hud through the resolver, which is no more trusted than those
+files, and a container may have written them. So they are looked up in the target's own root, with
+the target's own file rights; in the host's it is debug directories by build id alone. Only ``.dwo``
+files are opened by a name of the program's own choice.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,8 +20,10 @@ from hud.errors import TargetError, UsageError
 from hud.process.executable import open_named
 from hud.process.files import open_inside
 from hud.process.procfs import PROC, home
+from hud.process.rights import owners_rights, with_file_rights
 
 DEBUG_DIRECTORY = "/usr/lib/debug"
+BY_BUILD_ID = f"{DEBUG_DIRECTORY}/.build-id/"
 MOST_OBJECTS = 2_000
 """Of one module."""
 MOST_NAME = 4_096
@@ -78,14 +82,20 @@ class DebugFiles:
         return found[0] if found else None
 
     def _open(self, paths: Iterable[str], most: int = 16) -> list[Candidate]:
+        try:
+            rights = owners_rights(self._pid, self._proc)
+            return with_file_rights(rights, lambda: self._find(paths, most))
+        except OSError:
+            return []
+
+    def _find(self, paths: Iterable[str], most: int) -> list[Candidate]:
         found: list[Candidate] = []
         seen = set()
-        roots = (home(self._pid, self._proc) / "root", self._host)
-        for root, path in ((root, path) for path in paths for root in roots):
+        for path, root, inside in chain.from_iterable(map(self._places, paths)):
             if len(found) == most:
                 break
             with suppress(OSError, ValueError):
-                candidate = Candidate(open_inside(root, path), path)
+                candidate = Candidate(open_inside(root, inside), path)
                 if candidate.state in seen:
                     os.close(candidate.descriptor)
                     continue
@@ -93,12 +103,20 @@ class DebugFiles:
                 found.append(candidate)
         return found
 
+    def _places(self, path: str) -> Iterator[tuple[str, Path, str]]:
+        """(path, root, path inside it) wherever a path is looked up."""
+        yield path, home(self._pid, self._proc) / "root", path
+        if path.startswith(BY_BUILD_ID):
+            # its links lead to other places below the debug directory, and no further
+            inside = path.removeprefix(DEBUG_DIRECTORY)
+            yield path, self._host / DEBUG_DIRECTORY.lstrip("/"), inside
+
 
 def separate_paths(path: str, build_id: str, debuglink: str) -> Iterator[str]:
     """Where distributions and ``objcopy --add-gnu-debuglink`` put debug files (gdb's manual,
     "Debugging Information in Separate Files")."""
     if _BUILD_ID.fullmatch(build_id):
-        yield f"{DEBUG_DIRECTORY}/.build-id/{build_id[:2]}/{build_id[2:]}.debug"
+        yield f"{BY_BUILD_ID}{build_id[:2]}/{build_id[2:]}.debug"
     directory = path.rpartition("/")[0]
     if path.startswith("/") and _PLAIN_NAME.fullmatch(debuglink) and debuglink not in (".", ".."):
         yield f"{directory}/{debuglink}"

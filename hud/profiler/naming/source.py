@@ -1,22 +1,32 @@
 """Reads a few lines of the source files that debug information names, where that can do no harm.
 
 The names come from the target's own files, and hud is root: a name must look like source, the file
-be a regular one and no link, of text, and not too large; under sudo it is read with the file rights
-of who called it, also inside a container's root. A file system may never answer: a thread of its
-own waits for it, and no one for that thread.
+be a regular one and no link, of text, and not too large. It is read with the file rights of who
+called sudo, else with the target's own; of the host's files a target in a container can only name
+those that anybody may read. A file system may never answer: a thread of its own waits for it, and
+no one for that thread.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from queue import SimpleQueue
 from typing import NamedTuple
 
 from hud.process.files import open_inside
+from hud.process.namespace import shares_mounts
 from hud.process.procfs import PROC, home
-from hud.process.rights import User, invoking_user, take_file_rights
+from hud.process.rights import (
+    NOBODY,
+    User,
+    invoking_user,
+    owners_rights,
+    rights_of,
+    take_file_rights,
+)
 from hud.text import printable, shortened
 
 AROUND = 6
@@ -80,20 +90,25 @@ class Sources:
         return found
 
     def _work(self, user: User | None) -> None:
-        trouble = ""
-        if user is not None:
-            try:
-                take_file_rights(user)
-            except OSError as error:
-                trouble = f"no source: {error.strerror}"
         while True:
             wanted = self._wanted.get()
-            roots = (home(wanted.pid, self._proc) / "root", self._host)
-            found = Quote((), trouble) if trouble else quote(wanted, roots)
+            try:
+                found = quote(wanted, self._roots(wanted.pid, user))
+            except OSError as error:
+                found = Quote((), f"no source: {error.strerror}")
             self._read.put((wanted.key, found))
 
+    def _roots(self, pid: int, user: User | None) -> Iterator[Path]:
+        """Where to look, each after the thread has taken the rights to look there with."""
+        rights = rights_of(user) if user else owners_rights(pid, self._proc)
+        take_file_rights(rights)
+        yield home(pid, self._proc) / "root"
+        if user is None and not shares_mounts(pid, self._proc):
+            take_file_rights(rights_of(NOBODY))
+        yield self._host
 
-def quote(wanted: Wanted, roots: tuple[Path, ...]) -> Quote:
+
+def quote(wanted: Wanted, roots: Iterable[Path]) -> Quote:
     """The lines around the one wanted, from the first root that has the file; else why not."""
     shown = shortened(printable(wanted.path), 200)
     path = locate(wanted.path, wanted.executable)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -35,8 +36,10 @@ class ProcTree:
         home.mkdir(parents=True)
         names = threads if threads is not None else {pid: comm}
         self.stat(home / "stat", pid, comm, state, ppid, flags, len(names), start, stack)
+        user = f"\t{os.geteuid()}"
         (home / "status").write_text(
-            f"Name:\t{comm}\nTgid:\t{tgid or pid}\nPid:\t{pid}\nUid:\t1000\t1000\t1000\t1000\n"
+            f"Name:\t{comm}\nTgid:\t{tgid or pid}\nPid:\t{pid}\n"
+            f"Uid:{4 * user}\nGid:{4 * user}\nGroups:\t \n"
         )
         (home / "cmdline").write_bytes(b"".join(part.encode() + b"\0" for part in argv or [comm]))
         if exe is not None:

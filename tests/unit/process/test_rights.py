@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
-from hud.process.rights import NOBODY, User, invoking_user, ordinary_user
+from hud.process.rights import (
+    NOBODY,
+    FileRights,
+    User,
+    invoking_user,
+    ordinary_user,
+    owners_rights,
+    with_file_rights,
+)
 
 
 def environment(
@@ -62,3 +71,29 @@ def test_without_root_sudo_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> N
     environment(monkeypatch, 1000, "1001", "1001")
     assert invoking_user() is None
     assert ordinary_user() is None
+
+
+STATUS = "Name:\tUid:\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nGroups:\t9 10 \nNSpid:\t7\n"
+
+
+def test_rights_of_a_process_are_those_that_its_files_are_opened_with(tmp_path: Path) -> None:
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7/status").write_text(STATUS)
+    assert owners_rights(7, tmp_path) == FileRights(4, 8, (9, 10))
+
+
+@pytest.mark.parametrize("status", ["", STATUS.replace("4", "x"), STATUS.replace("Groups", "G")])
+def test_rights_that_are_not_to_be_seen(status: str, tmp_path: Path) -> None:
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7/status").write_text(status)
+    with pytest.raises(OSError, match="process 7"):
+        owners_rights(7, tmp_path)
+    with pytest.raises(FileNotFoundError):
+        owners_rights(8, tmp_path)
+
+
+def test_what_is_raised_with_other_rights_reaches_the_caller() -> None:
+    rights = owners_rights(os.getpid())
+    with pytest.raises(ZeroDivisionError):
+        with_file_rights(rights, lambda: 1 // 0)
+    assert with_file_rights(rights, lambda: 3) == 3

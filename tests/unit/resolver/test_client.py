@@ -6,10 +6,11 @@ import gc
 import mmap
 import os
 import signal
+import socket
 import struct
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,31 @@ def test_a_file_that_is_no_program_fails_and_the_child_lives_on(
     assert all(isinstance(answer, Failed) for answer in answers.all().values())
     assert isinstance(ask(resolver, AskUnwind(_add(resolver, _libc()))), Unwind)
     assert resolver.alive
+
+
+@pytest.mark.parametrize("content", [b"root:$6$secret:1::::::\n", b"", b"\x7fEL"])
+def test_the_child_never_has_a_file_that_is_no_program(
+    resolver: Resolver, tmp_path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others choose by which names root opens files."""
+    path = tmp_path / "shadow"
+    path.write_bytes(content)
+    given: list[str] = []
+
+    def send(to: socket.socket, packet: bytes, descriptors: Sequence[int]) -> None:
+        given.extend(str(Path(f"/proc/self/fd/{one}").readlink()) for one in descriptors)
+        whole(to, packet, descriptors)
+
+    whole = messages.send
+    monkeypatch.setattr(messages, "send", send)
+    program = _add(resolver, _libc())
+    assert isinstance(ask(resolver, AskFacts(_add(resolver, path))), Failed)
+    found: list[Answer] = []
+    with path.open("rb") as file:
+        resolver.add_debug(program, file.fileno(), "shadow", found.append)
+    assert resolver.run_until(lambda: found, PATIENCE_S)
+    assert found == [Failed("shadow: not an ELF file")]
+    assert given == [str(_libc().resolve())]
 
 
 def test_a_module_that_was_never_added(resolver: Resolver) -> None:
@@ -450,8 +476,6 @@ def _unwind(**sizes: int) -> bytes:
 )
 def test_a_child_that_speaks_nonsense_is_ended(resolver: Resolver, packet: bytes) -> None:
     """As if a hostile file had taken the child over."""
-    import socket
-
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     resolver._socket.close()
     ours.setblocking(False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,6 +45,7 @@ class World:
         if not process.exists():
             process.mkdir(parents=True)
             (process / "root").symlink_to(self.root)
+            shutil.copy("/proc/self/status", process)
             self.put("/opt/app", program)
         self.resolver = resolver
         self.cache = Cache(tmp_path / "cache" / "modules")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 import zlib
 from collections.abc import Iterator
@@ -51,6 +52,7 @@ class World:
         self.root.mkdir()
         (tmp_path / "proc" / str(PID)).mkdir(parents=True)
         (tmp_path / "proc" / str(PID) / "root").symlink_to(self.root)
+        shutil.copy("/proc/self/status", tmp_path / "proc" / str(PID))
         self.resolver = resolver
         self.notes = Notes()
         self.cache = Cache(tmp_path / "cache" / "modules")
@@ -143,6 +145,29 @@ def test_the_targets_root_comes_first_and_one_file_once(world: World) -> None:
         with open(candidate.descriptor, "rb") as file:
             content.append((candidate.path, file.read()))
     assert content == [(where, b"container"), (where, b"host"), ("/opt/app.debug", b"")]
+
+
+def test_of_the_host_only_its_debug_directories_are_read_by_build_id_only(world: World) -> None:
+    """Any other path of the host would be the choice of a container."""
+    outside = "/usr/lib/secret.debug"
+    world.put("/usr/lib/debug/opt/app.debug", b"chosen by a link's name", host=True)
+    world.put(outside, b"out of the directory", host=True)
+    for path in ("/opt/app.debug", "/opt/.debug/app.debug", "/opt/app.dwp", "/build/a.dwo"):
+        world.put(path, b"beside the program", host=True)
+    by_build_id = world.host / f"usr/lib/debug/.build-id/{BUILD_ID[:2]}"
+    by_build_id.mkdir(parents=True)
+    (by_build_id / f"{BUILD_ID[2:]}.debug").symlink_to("../../../secret.debug")
+    files = world.files()
+    assert files.separate("/opt/app", BUILD_ID, "app.debug") == []
+    assert files.packages("/opt/app", BUILD_ID, "app.debug") == []
+    assert files.split_object("/opt/app", "/build/a.dwo") is None
+
+    world.put("/usr/lib/debug/.dwz/common.debug", b"of the directory", host=True)
+    (by_build_id / f"{BUILD_ID[2:]}.debug").unlink()
+    (by_build_id / f"{BUILD_ID[2:]}.debug").symlink_to("../../.dwz/common.debug")
+    (found,) = files.separate("/opt/app", BUILD_ID, "app.debug")
+    with open(found.descriptor, "rb") as file:
+        assert file.read() == b"of the directory"
 
 
 def test_a_named_file_must_be_there(world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -132,7 +133,11 @@ def test_any_name_ends_in_a_quote(path: str, suffix: str, line: int) -> None:
 
 def test_the_thread_answers_with_the_key(tmp_path: Path) -> None:
     (tmp_path / "a.rs").write_text(TEXT)
-    sources = Sources(tmp_path / "proc", tmp_path)
+    process = tmp_path / "proc" / str(os.getpid())
+    process.mkdir(parents=True)
+    shutil.copy("/proc/self/status", process)
+    (process / "root").symlink_to(tmp_path)
+    sources = Sources(tmp_path / "proc", Path("/nowhere"))
     assert sources.answers() == []
     for key in (7, 9):
         sources.ask(wanted("/a.rs")._replace(key=key))
