@@ -30,16 +30,19 @@ _POINTED = re.compile(r"[&*]+(?:'\w+ )?(?:mut |const )?(?:dyn )?|dyn |impl ")
 _OPENING, _CLOSING = "<([{", ">)]}"
 
 
-def shorten(names: Sequence[str], room: int, ellipsis: str = ELLIPSIS) -> list[str]:
+def shorten(
+    names: Sequence[str], room: int, ellipsis: str = ELLIPSIS, keep_crate: bool = False
+) -> list[str]:
     """A text of at most ``room`` cells (8, if that is less) for each of the names, in their order.
 
     Equal names get equal texts, different ones different texts: those that nothing else tells
     apart are numbered, ``call#1``, ``call#2``. A ``~`` in front, for a name that was inferred,
-    stays. The names are printable.
+    stays. With ``keep_crate`` a crate that all share goes only for want of room: it says whose
+    call it is. The names are printable.
     """
     room = max(room, LEAST)
     distinct = list(dict.fromkeys(names))
-    crate = _shared_crate(distinct)
+    crate = "" if keep_crate else _shared_crate(distinct)
     short = {name: _fitting(_without(name, crate), room, ellipsis) for name in distinct}
     short |= {name: _fitting(name, room, ellipsis) for name in _alike(short)}
     alike = _alike(short)

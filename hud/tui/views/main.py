@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hud import figures
-from hud.analysis import lasting
-from hud.analysis.advice.advise import advise
 from hud.analysis.results import Blocker
-from hud.tui import folding, frames, groups
+from hud.tui import groups, panel
 from hud.tui.cache import IdentityCache
-from hud.tui.layout import Column, Table, block, clip
+from hud.tui.layout import Column, Table, block
 from hud.tui.state import Opened, Page, first_shown, pane_height
 from hud.tui.style import Line, Span, cause_style
-from hud.tui.text import cells, clean, cut_left, name, pad, sparkline, worker
+from hud.tui.text import cells, clean, cut_left, name, pad, sparkline
+from hud.tui.views import detail
 
 if TYPE_CHECKING:
     from hud.analysis.results import Snapshot
@@ -35,9 +34,6 @@ COLUMNS = (
 _MARGIN = 7
 """Cursor, rank and two blanks."""
 _LOOKED_AT = 200
-_LABEL = 10
-_ROOMY = 10
-"""Lines of the lower pane from which it shows an example of the fix."""
 
 
 def table(state: UiState, width: int) -> Table:
@@ -136,37 +132,11 @@ def _function(blocker: Blocker, room: int, joined: bool, chosen: bool, mark: str
 def _pane(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Line]:
     glyphs = state.glyphs
     if not state.rows:
-        return block([(Span(glyphs.rule * width, "dim"),)], width, height, glyphs.ellipsis)
+        return block([(Span(glyphs.rule * width, "rule"),)], width, height, glyphs.ellipsis)
     blocker = state.rows[state.cursor]
     function = name(blocker.function, blocker.inferred, max(width - 14, 8), glyphs.ellipsis)
-    title = f"{glyphs.rule * 2} {state.cursor + 1}  "
-    rule = " " + glyphs.rule * max(width - cells(title) - cells(function) - 1, 0)
-    parts = groups.members(blocker)
-    largest = parts[0][0]
-    facts = [
-        *_fix(snapshot, largest, width, height, glyphs.ellipsis),
-        *_facts(blocker, width, glyphs.ellipsis),
-    ]
-    if height >= _ROOMY:
-        facts = [*_task(largest, width, glyphs.ellipsis), *facts]
-    lines: list[Line] = [(Span(title, "dim"), Span(function, "title"), Span(rule, "dim"))]
-    if len(parts) > 1:
-        lines += _mostly(blocker, width, 3 if height >= _ROOMY else 1, glyphs.ellipsis)
-    room = max(height - len(lines) - len(facts), min(height - 1, 2))
-    lines += _stack(snapshot, largest, width, room, glyphs.ellipsis)
-    return block([*lines, *facts], width, height, glyphs.ellipsis)
-
-
-def _labelled(label: str, spans: Line) -> Line:
-    return (Span(pad(f"   {label}", _LABEL), "dim"), *spans)
-
-
-def _mostly(group: Blocker, width: int, most: int, mark: str) -> list[Line]:
-    """The largest of a group; what is below them is about the first."""
-    return [
-        clip(_labelled("" if at else "mostly", line), width, mark)
-        for at, line in enumerate(part_lines(group, mark)[:most])
-    ]
+    title = panel.rule([(f"{state.cursor + 1} {function}", width)], glyphs)
+    return [title, *detail.view(snapshot, blocker, width, height - 1, glyphs)]
 
 
 def part_lines(group: Blocker, mark: str) -> list[Line]:
@@ -181,71 +151,3 @@ def part_lines(group: Blocker, mark: str) -> list[Line]:
         )
         for one, ns in groups.members(group)
     ]
-
-
-def _fix(snapshot: Snapshot, blocker: Blocker, width: int, height: int, mark: str) -> list[Line]:
-    advice = advise(blocker, snapshot.stacks)
-    lines: list[Line] = []
-    if advice:
-        lines.append(_labelled("fix", (Span(clean(advice.text)),)))
-    if advice.code and height >= _ROOMY:
-        lines.append(_labelled("", (Span(clean(advice.code), "dim"),)))
-    return [clip(line, width, mark) for line in lines]
-
-
-def _task(blocker: Blocker, width: int, mark: str) -> list[Line]:
-    """What runs it, how many it held up, and the file or peer it is about."""
-    said = clean(blocker.types[0][0]) if blocker.types else ""
-    more = f" and {len(blocker.types) - 1} more types" if len(blocker.types) > 1 else ""
-    spans: list[Span] = [Span(said), Span(more, "dim")] if said else []
-    if blocker.behind >= 0.5:
-        gap = "   " if said else ""
-        ready = figures.count(round(blocker.behind), "ready task")
-        spans.append(Span(f"{gap}held up about {ready} each time"))
-    lines = [_labelled("task", tuple(spans))] if spans else []
-    if blocker.details:
-        rest = len(blocker.details) - 1
-        also = f"  and {rest} more" if rest else ""
-        about = (Span(clean(blocker.details[0][0])), Span(also, "dim"))
-        lines.append(_labelled("about", about))
-    if blocker.holders:
-        use = blocker.holders[0]
-        held = f"{name(use.function or 'not known', use.inferred, width, mark)}  {clean(use.where)}"
-        lines.append(_labelled("holder", (Span(held), Span(f"  {clean(use.role)}", "dim"))))
-    return [clip(line, width, mark) for line in lines]
-
-
-def _facts(blocker: Blocker, width: int, mark: str) -> list[Line]:
-    lines: list[Line] = []
-    total = max(sum(ns for _, ns in blocker.workers), 1)
-    workers = blocker.workers[:32]
-    lines += [_labelled("lasts", (Span(said),)) for said in lasting.in_words(blocker)]
-    split = "   ".join(f"{worker(one)} {figures.percent(ns / total)}" for one, ns in workers)
-    if split:
-        lines.append(_labelled("where", (Span(split),)))
-    if len(blocker.causes) > 1:
-        whole = max(sum(ns for _, ns in blocker.causes), 1)
-        spans = [
-            Span(f"{cause.value} {figures.percent(ns / whole)}   ", cause_style(cause))
-            for cause, ns in blocker.causes
-        ]
-        lines.append(_labelled("causes", tuple(spans)))
-    return [clip(line, width, mark) for line in lines]
-
-
-def _stack(snapshot: Snapshot, blocker: Blocker, width: int, room: int, mark: str) -> list[Line]:
-    stack = next((snapshot.stacks.get(key) for key, _ in blocker.stacks), None)
-    if stack is None:
-        return [_labelled("stack", (Span("none was caught", "dim"),))]
-    if stack.frames is None:
-        return [_labelled("stack", (Span("names not known yet", "dim"),))]
-    own = folding.callers(stack)
-    called, more, crate = folding.below(stack)
-    rows = [folding.Row(frame, blocking=frame is own[-1]) for frame in own]
-    rows = rows[-max(room - (called is not None), 1) :]
-    if called is not None and len(rows) < room:
-        rest = f"+ {figures.count(more, 'frame')} of {clean(crate)}" if more else ""
-        rows.append(folding.Row(called, rest))
-    drawn = frames.lines(rows, width - _LABEL, mark)
-    labels = ["stack"] + [""] * (len(drawn) - 1)
-    return [_labelled(label, line) for label, line in zip(labels, drawn, strict=True)]

@@ -51,6 +51,11 @@ def test_the_crate_goes_only_where_all_share_it() -> None:
     assert shorten(["other::shop::run", "other::b"], 40) == ["shop::run", "b"]
 
 
+def test_a_crate_that_says_whose_call_it_is_stays_where_there_is_room() -> None:
+    assert shorten(["bcrypt::hash"], 12, keep_crate=True) == ["bcrypt::hash"]
+    assert shorten(["bcrypt::hash"], 11, keep_crate=True) == ["hash"]
+
+
 def test_what_tells_two_names_apart_stays_where_there_is_room() -> None:
     assert shorten(["shop::run", "run"], 9) == ["shop::run", "run"]
     assert shorten(["north::run", "south::run"], 10) == ["north::run", "south::run"]
