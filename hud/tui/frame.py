@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hud.tui.state import SMALLEST, Size, UiState, footer_height, header_height
-from hud.tui.views import header, playback, small
+from hud.tui.state import HEADER_HEIGHT, SMALLEST, Size, UiState, footer_height
+from hud.tui.views import footer, header, playback, small
 from hud.tui.views import help as help_view
 from hud.tui.views.table import VIEWS
 
@@ -23,10 +23,10 @@ def compose(snapshot: Snapshot, state: UiState, size: Size) -> list[Line]:
     seen = state.paused or snapshot
     if width < SMALLEST.width or height < SMALLEST.height:
         return small.view(seen, state, width, height)
-    foot = header.foot(state, width)
+    foot = footer.view(state, width)
     if state.help:
         return [*help_view.view(seen, state, width, height - 1), foot]
-    above, below = header_height(size), footer_height(state)
+    above, below = HEADER_HEIGHT, footer_height(state)
     body = VIEWS[state.view].draw(seen, state, width, height - above - below)
     top = header.view(seen, state, width, above)
     bar = [playback.view(state, width)] if state.playback is not None else []

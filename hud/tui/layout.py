@@ -82,6 +82,17 @@ def spread(
     return clip((*start, *end[:-1]), width, ellipsis)
 
 
+def facts(items: Sequence[Item], room: int, dot: str) -> Line:
+    """Those that fit into ``room`` cells, with a dot between each two; ``drop`` 0 is no promise
+    here.
+    """
+    kept = _fitting([item._replace(drop=item.drop + 1) for item in items], room + 3, 3)
+    spans: list[Span] = []
+    for item in kept:
+        spans += [Span(f" {dot} ", "label"), item.span] if spans else [item.span]
+    return tuple(spans)
+
+
 _GAP = Span("  ")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from hud.tui.state import At, Page, Size, UiState, body_height, header_height
+from hud.tui.state import HEADER_HEIGHT, At, Page, Size, UiState, body_height
 from hud.tui.views import code, stack
 from hud.tui.views import help as help_view
 from hud.tui.views.table import VIEWS
@@ -19,7 +19,7 @@ def page_of(state: UiState, seen: Snapshot, size: Size) -> Page:
     if state.help:
         return Page(max(size.height - 1, 1), len(help_view.content(seen, state, size.width)), 0)
     found = VIEWS[state.view].page(seen, state, size.width, body_height(size, state))
-    return Page(max(found.shown, 1), found.total, header_height(size) + found.top)
+    return Page(max(found.shown, 1), found.total, HEADER_HEIGHT + found.top)
 
 
 def cursor_of(state: UiState) -> str:

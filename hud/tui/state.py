@@ -169,15 +169,9 @@ class UiState:
 
 
 SMALLEST = Size(60, 15)
-_NOTE_FROM = 20
-"""Lines a terminal must have before one is spent on a caveat."""
+HEADER_HEIGHT = 3
 
 # The shares depend on the terminal's size only, so that nothing jumps.
-
-
-def header_height(size: Size) -> int:
-    """Lines of the header."""
-    return 4 if size.height >= _NOTE_FROM else 3
 
 
 def footer_height(state: UiState) -> int:
@@ -187,7 +181,7 @@ def footer_height(state: UiState) -> int:
 
 def body_height(size: Size, state: UiState) -> int:
     """Lines of a view: what header and footer leave."""
-    return max(size.height - header_height(size) - footer_height(state), 1)
+    return max(size.height - HEADER_HEIGHT - footer_height(state), 1)
 
 
 def pane_height(body: int) -> int:

@@ -12,6 +12,8 @@ from hud.analysis.lasting import STUCK_NS
 from hud.analysis.results import Snapshot, WorkerUse
 from hud.analysis.verdict import nothing_else, sentences, stuck_episodes
 from hud.model import Origin, Rung, Where
+from hud.tui.layout import Item
+from hud.tui.style import Span
 from hud.tui.text import clean
 
 _POLLS = (Where.POLL, Where.ROOT)
@@ -87,6 +89,44 @@ def _concentration(snapshot: Snapshot) -> list[str]:
     if sum_ns < _MOST * total:
         return [f"The first {number} functions make up {share} of it."]
     return [f"{number} functions make up {share} of it."]
+
+
+def how_sure(snapshot: Snapshot) -> list[Item]:
+    """What the figures rest on, in the order in which it is read; what may go first has the highest
+    ``drop``.
+    """
+    losses = snapshot.losses
+    lost = losses.total() - losses.stacks_skipped
+    said = [_seen(snapshot)]
+    said.append(
+        Item(Span(f"{figures.count(lost)} lost", "alarm"), 0)
+        if lost
+        else Item(Span("nothing lost", "label"), 1)
+    )
+    if losses.stacks_skipped:
+        left_out = figures.count(losses.stacks_skipped, "stack")
+        said.append(Item(Span(f"{left_out} left out", "label"), 4))
+    if snapshot.stacks_complete < snapshot.stacks_total:
+        whole = figures.percent(snapshot.stacks_complete / snapshot.stacks_total)
+        said.append(Item(Span(f"{whole} of stacks complete", "label"), 5))
+    own = figures.percent(snapshot.hud_cpu_ns / max(snapshot.elapsed_ns, 1))
+    said.append(Item(Span(f"hud takes {own} of a core", "label"), 6))
+    notes = len(caveats(snapshot))
+    if notes:
+        said.append(Item(Span(f"{figures.count(notes, 'note')}: ?", "own"), 3))
+    return said
+
+
+def _seen(snapshot: Snapshot) -> Item:
+    rung = snapshot.info.detection.rung
+    if rung is not Rung.CONTEXT:
+        return Item(Span(f"polls not seen ({rung.name})", "own"), 0)
+    losses, info = snapshot.losses, snapshot.info
+    missed = losses.ring_full + losses.threads_full + losses.context_unreadable
+    # a poll on the CPU is met by a sample, if by nothing else
+    every = not missed and info.sample_period_ns <= info.threshold_ns
+    exact = ", exact" if snapshot.exact else ""
+    return Item(Span(f"{'every long poll' if every else 'long polls'} seen{exact}", "label"), 2)
 
 
 def caveats(snapshot: Snapshot) -> list[str]:

@@ -155,9 +155,9 @@ def test_a_recording_is_made_behind_the_screen_and_played_again(
         hud.press("r")
         hud.until(lambda: "00:00:00" in hud.text, "reset")
         hud.press("t" + 8 * "\x7f" + "8" + ENTER)
-        hud.shows("at least 8 ms")
+        hud.shows("polls of 8 ms and more")
         hud.press("w" + 8 * "\x7f" + "1" + ENTER)
-        hud.until(lambda: "window all" not in hud.text, "seen through a window")
+        hud.until(lambda: "whole run" not in hud.text, "seen through a window")
         hud.shows("00:00:02")
         hud.press("q")
         assert "incomplete" not in hud.ends()
@@ -168,7 +168,7 @@ def test_a_recording_is_made_behind_the_screen_and_played_again(
         hud.shows("REPLAY")
         hud.shows("hold")
         hud.press("w" + 8 * "\x7f" + "0" + ENTER)
-        hud.shows("window all")
+        hud.shows("whole run")
         hud.shows("demo_server::")
         hud.press(" ")
         hud.shows("play")
@@ -200,9 +200,9 @@ def test_all_that_a_screen_can_be_asked(
     with Session(*asked, width=140, cwd=tmp_path, **place) as hud:
         hud.shows("handlers::hash_password")
         hud.press("t1\r")
-        hud.shows("at least 1 ms  (5 ms until")
+        hud.shows("polls of 1 ms and more (5 ms until")
         hud.press("w\x7f30\r")
-        hud.shows("window 30 s")
+        hud.shows("last 30 s")
         hud.press("3")
         hud.until(lambda: re.search(r"^ [ >]W1  .*[cfsld]", hud.text, re.MULTILINE), "episodes")
         hud.press("\x1b[D")
@@ -221,10 +221,10 @@ def test_all_that_a_screen_can_be_asked(
         assert yanked.stat().st_mode & 0o777 == 0o600
         hud.press("1r")
         hud.until(lambda: "00:00:0" in hud.screen.display[0], "started again")
-        assert "at least 1 ms" in hud.screen.display[0]
+        assert "polls of 1 ms and more" in hud.screen.display[0]
         hud.shows("handlers::")
         hud.press(" ")
-        hud.shows("PAUSED")
+        hud.shows("FROZEN")
         said_then = hud.text
         time.sleep(0.6)
         hud.until(lambda: True, "")
@@ -232,7 +232,7 @@ def test_all_that_a_screen_can_be_asked(
         hud.press(" ")
         hud.shows("LIVE")
         hud.press("t50\r")
-        hud.shows("at least 50 ms")
+        hud.shows("polls of 50 ms and more")
         hud.press("q")
         hud.ends()
     data = json.loads(trace.read_text())["otherData"]

@@ -88,7 +88,7 @@ def test_workers_and_pressure_agree(told: tuple[Snapshot, dict[str, Any]]) -> No
     (runtime,) = other["runtimes"]
     title, head = summary.text(snapshot).splitlines()[0], _screen(snapshot)[0]
     for line in (title, head):
-        assert f"  {runtime['workers']} workers  " in line
+        assert f" {runtime['workers']} workers " in line
     waiting = figures.percent(other["waiting_ns"] / other["worker_time_ns"])
     assert f"{waiting} of worker time ready but without a CPU" in summary.text(snapshot)
     said = f"{waiting} of worker time was ready to run but had no CPU."
@@ -116,4 +116,4 @@ def test_a_long_run_has_one_form_of_each_figure(told: tuple[Snapshot, dict[str, 
     line = next(one for one in screen if worst.function in one and "12k" in one)
     assert {"12k", "16.7m", "2m14s", "1m40s", "2h05m"} <= set(line.split())
     assert "polls of 12.5 ms and more" in text.splitlines()[0]
-    assert "at least 12.5 ms" in screen[0]
+    assert "polls of 12.5 ms and more" in screen[0]

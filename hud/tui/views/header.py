@@ -1,47 +1,103 @@
-"""The lines above every view: the target, the verdict, the views to choose from, what is seen."""
+"""The three lines above every view: the target, the verdict, the views to choose from."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hud import figures
 from hud.analysis.results import Snapshot
 from hud.analysis.verdict import living, stuck_episodes
 from hud.model import Rung
-from hud.tui.keys import footer
-from hud.tui.layout import Item, block, clip, spread, width_of
-from hud.tui.listing import DEFAULT_SORT, Group
-from hud.tui.style import Line, Span
-from hud.tui.text import cells, clean, cut, cut_left
-from hud.tui.verdict import caveats, verdict
-from hud.tui.views.table import TABS, VIEWS
+from hud.tui.layout import Item, block, clip, facts, spread, width_of
+from hud.tui.listing import Group
+from hud.tui.style import Line, Span, cause_style
+from hud.tui.text import cells, clean, cut, cut_left, worker
+from hud.tui.verdict import how_sure, verdict
+from hud.tui.views.table import TABS, VIEWS, View
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hud.tui.state import UiState
 
 TABS_LINE = 2
 """Where the names of the views are."""
+_WIDE = 100
 _WIDEST_NAME = 32
 _WIDEST_END = 46
-_GAP = 1
+_WIDEST_CRUMB = 24
 _FILTERED = ("blockers", "stacks", "timeline")
-_WIDE = 100
 
 
 def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Line]:
-    """Target, verdict, tabs with the evidence, and with a fourth line the first caveat."""
-    mark = state.glyphs.ellipsis
-    words: Line = (Span(_sentences(verdict(snapshot, width), width), _verdict_style(snapshot)),)
-    evidence = _evidence(snapshot, width, mark)
-    tabs = _tabs(state)
-    beside = width_of(words) + sum(len(i.span.text) + 2 for i in evidence) + 2 <= width
+    """Exactly ``height`` lines."""
     lines = [
         _target(snapshot, state, width),
-        spread([Item(words[0], 0)], evidence if beside else [], width, mark),
-        spread(tabs, [] if beside else _apart(evidence), width, mark, gap=_GAP),
-        _caveat(snapshot, width, mark),
+        _verdict(snapshot, width),
+        _third(snapshot, state, width),
     ]
-    return block(lines, width, height, mark)
+    return block(lines, width, height, state.glyphs.ellipsis)
+
+
+# --------------------------------------------------------------------------- the target
+
+
+def _target(snapshot: Snapshot, state: UiState, width: int) -> Line:
+    info = snapshot.info
+    mark, dot = state.glyphs.ellipsis, state.glyphs.dot
+    name = cut(clean(info.target.name), min(_WIDEST_NAME, width // 3), mark)
+    left = [
+        Item(Span("hud", "title"), 0),
+        Item(Span(f" {name}", "own"), 0),
+        Item(Span(f" pid {info.target.pid}", "label"), 4),
+    ]
+    if info.detection.tokio_versions:
+        versions = ", ".join(clean(version) for version in info.detection.tokio_versions[:3])
+        left.append(Item(Span(f"{dot} tokio {cut(versions, 24, mark)}", "label"), 6))
+    workers = figures.count(living(snapshot), "worker")
+    left.append(Item(Span(f"{dot} {workers}", "label"), 3))
+    window = f"last {figures.long_duration(info.window_ns)}" if info.window_ns else "whole run"
+    status, style = _status(snapshot, state)
+    right = [
+        Item(Span(_threshold(snapshot, state, width), "label"), 1),
+        *_threshold_before(state),
+        Item(Span(f"{dot} {window}", "label"), 1 if info.window_ns else 5),
+        Item(Span(f" {figures.clock(snapshot.elapsed_ns)}", "label"), 2),
+        Item(Span(f" {cut(status, min(_WIDEST_END, width // 2), mark)}", style), 0),
+    ]
+    return spread(left, right, width, mark, gap=1)
+
+
+def _threshold(snapshot: Snapshot, state: UiState, width: int) -> str:
+    least = figures.long_duration(snapshot.info.threshold_ns)
+    polls = snapshot.info.detection.rung is Rung.CONTEXT
+    if width < _WIDE or not polls:
+        return f"{state.glyphs.at_least} {least}"
+    return f"polls of {least} and more"
+
+
+def _threshold_before(state: UiState) -> list[Item]:
+    _, before, since_ns = state.threshold
+    said = f"({figures.long_duration(before)} until {figures.clock(since_ns)})"
+    return [Item(Span(said, "label"), 7)] if before else []
+
+
+def _status(snapshot: Snapshot, state: UiState) -> tuple[str, str]:
+    if state.playback is not None:
+        return "REPLAY", "own"
+    if not snapshot.live:
+        return f"ENDED: {clean(snapshot.ended) or 'reason unknown'}", "warn"
+    if state.paused is not None:
+        return "FROZEN", "warn"
+    return "LIVE", "own"
+
+
+# --------------------------------------------------------------------------- the verdict
+
+
+def _verdict(snapshot: Snapshot, width: int) -> Line:
+    style = "warn" if stuck_episodes(snapshot) else "bold"
+    return (Span(" "), Span(_sentences(verdict(snapshot, width), width), style))
 
 
 def _sentences(said: list[str], width: int) -> str:
@@ -53,140 +109,83 @@ def _sentences(said: list[str], width: int) -> str:
     return kept
 
 
-def _verdict_style(snapshot: Snapshot) -> str:
-    return "warn" if stuck_episodes(snapshot) else "bold"
+# --------------------------------------------------------------------------- the views
 
 
-def _target(snapshot: Snapshot, state: UiState, width: int) -> Line:
-    info = snapshot.info
-    mark = state.glyphs.ellipsis
-    workers = living(snapshot)
-    left = [
-        Item(Span("hud", "title"), 0),
-        Item(Span(cut(clean(info.target.name), min(_WIDEST_NAME, width // 3), mark), "bold"), 0),
-        Item(Span(f"pid {info.target.pid}"), 3),
-    ]
-    if info.detection.tokio_versions:
-        versions = ", ".join(clean(version) for version in info.detection.tokio_versions[:3])
-        left.append(Item(Span(f"tokio {cut(versions, 24, mark)}"), 6))
-    left.append(Item(Span(figures.count(workers, "worker")), 5))
-    window = figures.long_duration(info.window_ns) if info.window_ns else "all"
-    status, style = _status(snapshot, state)
-    right = [
-        Item(Span(f"window {window}"), 2 if info.window_ns else 7),
-        Item(Span(f"at least {figures.long_duration(info.threshold_ns)}"), 4),
-        *_threshold_before(state),
-        Item(Span(figures.clock(snapshot.elapsed_ns)), 1),
-        Item(Span(cut(status, min(_WIDEST_END, width // 2), mark), style), 0),
-    ]
-    return spread(left, right, width, mark)
+class _Tabs(NamedTuple):
+    """Names of views as the third line has them, by view, and the blanks between them."""
+
+    texts: dict[str, str]
+    gap: int
 
 
-def _threshold_before(state: UiState) -> list[Item]:
-    _, before, since_ns = state.threshold
-    said = f"({figures.long_duration(before)} until {figures.clock(since_ns)})"
-    return [Item(Span(said, "dim"), 8)] if before else []
+def _third(snapshot: Snapshot, state: UiState, width: int) -> Line:
+    tabs = _tabs(snapshot, width)
+    spans: list[Span] = []
+    for name, text in tabs.texts.items():
+        spans += [Span(" " * (tabs.gap if spans else 1))]
+        spans += [Span(text, "tab" if name == _current(state) else "label")]
+    for crumb in _crumbs(state):
+        spans += [Span("  "), crumb]
+    left = clip(spans, width, state.glyphs.ellipsis)
+    right = facts(how_sure(snapshot), width - width_of(left) - 3, state.glyphs.dot)
+    spare = width - 1 - width_of(left) - width_of(right)
+    return (*left, Span(" " * spare), *right) if right else left
 
 
-def _status(snapshot: Snapshot, state: UiState) -> tuple[str, str]:
-    if state.playback is not None:
-        return "REPLAY", "bold"
-    if not snapshot.live:
-        return f"ENDED: {clean(snapshot.ended) or 'reason unknown'}", "warn"
-    if state.paused is not None:
-        return "PAUSED", "warn"
-    return "LIVE", "bold"
+def _tabs(snapshot: Snapshot, width: int) -> _Tabs:
+    """The most that fits: whole names with their counts, short ones with them, short ones; beside
+    what shows how sure the figures are, if that is possible.
+    """
+    made = [_named(snapshot, *which) for which in ((False, True), (True, True), (True, False))]
+    sure = min(width_of((item.span,)) for item in how_sure(snapshot) if item.drop < 2) + 3
+    for room in (width - sure, width):
+        for tabs in made:
+            if 1 + sum(cells(text) + tabs.gap for text in tabs.texts.values()) <= room:
+                return tabs
+    return made[-1]
 
 
-def _apart(items: list[Item]) -> list[Item]:
-    """With a blank more before each than the views have, and the first to go."""
-    return [Item(Span(f" {item.span.text}", item.span.style), item.drop + 1) for item in items]
+def _named(snapshot: Snapshot, short: bool, counted: bool) -> _Tabs:
+    of = snapshot if counted else None
+    texts = {tab.name: _title(number, tab, short, of) for number, tab in enumerate(TABS, 1)}
+    return _Tabs(texts, 0 if short else 1)
 
 
-def _evidence(snapshot: Snapshot, width: int, ellipsis: str) -> list[Item]:
-    rung = snapshot.info.detection.rung
-    known = "sees polls (CONTEXT)" if width >= _WIDE else "CONTEXT"
-    sees = known if rung is Rung.CONTEXT else f"polls not seen ({rung.name})"
-    sees += ", exact" if snapshot.exact else ""
-    reason = cut(clean(snapshot.info.detection.reason), _WIDEST_END, ellipsis)
-    items = [Item(Span(reason, "dim"), 6)] if reason and rung is Rung.CONTEXT else []
-    items += [Item(Span(sees, "dim" if rung is Rung.CONTEXT else "bold"), 1)]
-    if snapshot.stacks_total:
-        whole = figures.percent(snapshot.stacks_complete / snapshot.stacks_total)
-        items.append(Item(Span(f"stacks {whole} complete", "dim"), 5))
-        items.append(Item(Span(f"named {figures.percent(snapshot.frames_named)}", "dim"), 4))
-    lost = snapshot.losses.total()
-    items.append(Item(Span(f"lost {figures.count(lost)}", "bold" if lost else "dim"), 2))
-    own = figures.percent(snapshot.hud_cpu_ns / max(snapshot.elapsed_ns, 1))
-    items.append(Item(Span(f"hud {own}", "dim"), 3))
-    return items
+def _title(number: int, tab: View, short: bool, snapshot: Snapshot | None) -> str:
+    count = tab.many(snapshot) if snapshot is not None else ""
+    name = tab.short if short else tab.title
+    return f" {number} {name} {count}".rstrip() + " "
 
 
-def _tabs(state: UiState) -> list[Item]:
-    current = _tab(state)
-    items = []
-    for tab in TABS:
-        here = tab.name == current
-        text, style = (f"[{tab.title}]", "tab") if here else (f" {tab.title} ", "")
-        items.append(Item(Span(text, style), 0 if here else 1))
-    if state.view == "blockers":
-        if state.sort != DEFAULT_SORT:
-            items.append(Item(Span(f"by {state.sort}", "bold"), 0))
-        if state.group is not Group.FUNCTION:
-            items.append(Item(Span(f"per {state.group.value}", "bold"), 0))
-    left_out = state.filter.words()
-    if left_out and state.view in _FILTERED:
-        items.append(Item(Span(clean(left_out)[-_WIDEST_NAME:], "bold"), 0))
-    return items
-
-
-def _tab(state: UiState) -> str:
+def _current(state: UiState) -> str:
     return state.view if VIEWS[state.view].tab else state.opened_from
 
 
-def tab_at(x: int) -> str:
-    """The view whose name is at column ``x`` of ``TABS_LINE``, as far as none was left out;
-    empty = none."""
+def tab_at(snapshot: Snapshot, width: int, x: int) -> str:
+    """The view whose name is at column ``x`` of ``TABS_LINE``; empty = none."""
+    tabs = _tabs(snapshot, width)
     at = 1
-    for tab in TABS:
-        end = at + len(tab.title) + 2
-        if at <= x < end:
-            return tab.name
-        at = end + _GAP
+    for name, text in tabs.texts.items():
+        if at <= x < at + cells(text):
+            return name
+        at += cells(text) + tabs.gap
     return ""
 
 
-def _caveat(snapshot: Snapshot, width: int, mark: str) -> Line:
-    said = caveats(snapshot)
-    if not said:
-        return ()
-    # What cannot be seen at all weighs most, then what was noticed last.
-    first = said[0] if snapshot.info.detection.rung is not Rung.CONTEXT else said[-1]
-    more = f"  ({len(said) - 1} more: ?)" if len(said) > 1 else ""
-    room = max(width - 2 - len(more), 8)
-    return clip((Span(" "), Span(cut(first, room, mark)), Span(more, "dim")), width, mark)
-
-
-def foot(state: UiState, width: int) -> Line:
-    """The last line: the keys that matter here, a line being typed, or a notice."""
-    mark = state.glyphs.ellipsis
-    if state.prompt is not None and not state.notice:
-        asked = state.prompt.line.value
-        room = max(width - cells(asked) - 3, 8)
-        typed = cut_left(clean(state.prompt.text), room, mark)
-        return clip((Span(f" {asked}"), Span(f"{typed}_", "bold")), width, mark)
-    if state.notice:
-        return clip((Span(" "), Span(clean(state.notice), "bold")), width, mark)
-    entries = [
-        Item(Span(text), 0 if kept else at)
-        for at, (text, kept) in enumerate(footer(state.scope, state.playback is not None), 1)
-    ]
-    if not state.searching and not state.search:
-        return spread(entries, [], width, mark, gap=3)
-    wanted = clean(state.search)
-    room = max(width // 2, 10)
-    typed_text = f"/{wanted if len(wanted) <= room else wanted[-room:]}"
-    if not state.searching:
-        line = [Item(Span(typed_text, "bold"), 0), Item(Span("c clears"), 0), *entries]
-        return spread(line, [], width, mark)
-    return spread([Item(Span(f"{typed_text}_", "bold"), 0), *entries], [], width, mark, gap=3)
+def _crumbs(state: UiState) -> Iterator[Span]:
+    """What the rows are limited to, and how they are put together."""
+    if state.view == "blockers" and state.group is not Group.FUNCTION:
+        yield Span(f"per {state.group.value}", "own")
+    if state.view not in _FILTERED:
+        return
+    wanted, clears = state.filter, state.glyphs.times
+    if wanted.cause is not None:
+        yield Span(f"{wanted.cause.value} {clears}", cause_style(wanted.cause))
+    if wanted.worker is not None:
+        yield Span(f"{worker(wanted.worker)} {clears}", "own")
+    for text in (wanted.task_type, f"/{wanted.search}" if wanted.search else ""):
+        if text:
+            yield Span(
+                f"{cut_left(clean(text), _WIDEST_CRUMB, state.glyphs.ellipsis)} {clears}", "own"
+            )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from hud import figures
+from hud.analysis.verdict import living
 from hud.tui.listing import SORTS
 from hud.tui.views import main, pressure, stack, tasks, timeline, workers
 
@@ -16,6 +18,19 @@ if TYPE_CHECKING:
     from hud.tui.style import Line
 
 
+def _nothing(_: Snapshot) -> str:
+    return ""
+
+
+def _number(rows: Sequence[object]) -> str:
+    return figures.short_count(len(rows)) if rows else ""
+
+
+def _waiting(snapshot: Snapshot) -> str:
+    whole = snapshot.worker_time_ns
+    return figures.percent(snapshot.waiting_ns / whole) if snapshot.waiting_ns and whole else ""
+
+
 class View(NamedTuple):
     """What keys, tabs, pages, clicks and the frame know about a view."""
 
@@ -25,6 +40,10 @@ class View(NamedTuple):
     """Exactly as many lines as the last number, each of at most as many cells as the other."""
     page: Callable[[Snapshot, UiState, int, int], Page]
     """How much of it fits into that width and height."""
+    short: str = ""
+    """Its name among the tabs of a narrow terminal."""
+    many: Callable[[Snapshot], str] = _nothing
+    """What stands behind its name there."""
     listed: Callable[[UiState, Snapshot], Sequence[object]] | None = None
     """Its rows; None = a text that scrolls."""
     cursor_of: str = ""
@@ -50,6 +69,8 @@ _ROWS = (
         "blockers",
         main.view,
         main.page,
+        short="Block",
+        many=lambda snapshot: _number(snapshot.blockers),
         listed=lambda state, _: state.rows,
         sorts=SORTS,
         columns=lambda _, state, width: main.table(state, width),
@@ -60,6 +81,8 @@ _ROWS = (
         "workers",
         workers.view,
         workers.page,
+        short="Work",
+        many=lambda snapshot: figures.short_count(living(snapshot)),
         listed=workers.listed,
         sorts=workers.SORTS,
         columns=lambda snapshot, _, width: workers.table(snapshot, width),
@@ -70,6 +93,7 @@ _ROWS = (
         "timeline",
         timeline.view,
         timeline.page,
+        short="Time",
         listed=workers.listed,
         cursor_of="workers",
         open=timeline.opened,
@@ -79,13 +103,22 @@ _ROWS = (
         "tasks",
         tasks.view,
         tasks.page,
+        short="Task",
+        many=lambda snapshot: _number(snapshot.tasks),
         listed=tasks.listed,
         sorts=tasks.SORTS,
         columns=lambda snapshot, _, width: tasks.table(snapshot, width),
         open=tasks.opened,
         enter=("enter blockers", "only its blockers"),
     ),
-    View("pressure", pressure.view, pressure.page, listed=pressure.listed),
+    View(
+        "pressure",
+        pressure.view,
+        pressure.page,
+        short="Press",
+        many=_waiting,
+        listed=pressure.listed,
+    ),
     View("stacks", stack.view, stack.page, tab=False),
 )
 VIEWS = {view.name: view for view in _ROWS}

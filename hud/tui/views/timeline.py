@@ -12,7 +12,7 @@ from hud.analysis import blame
 from hud.analysis.cause import Cause
 from hud.tui import listing, times
 from hud.tui.layout import block, clip
-from hud.tui.state import At, Opened, Page, body_height, first_shown, header_height
+from hud.tui.state import HEADER_HEIGHT, At, Opened, Page, body_height, first_shown
 from hud.tui.style import Line, Span, cause_style
 from hud.tui.text import cells, clean, name, pad
 from hud.tui.views import workers
@@ -273,10 +273,10 @@ def clicked(state: UiState, snapshot: Snapshot, size: Size, click: Click) -> UiS
     """The worker and the episode at a cell; None = nothing is there."""
     total = len(snapshot.workers)
     rows, lines = shape(total, body_height(size, state))
-    row = (click.y - header_height(size) - 1) // lines
+    row = (click.y - HEADER_HEIGHT - 1) // lines
     at = state.at("workers")
     cursor = first_shown(at.scroll, at.cursor, rows, total) + row
-    if click.y <= header_height(size) or not row < rows or cursor >= total:
+    if click.y <= HEADER_HEIGHT or not row < rows or cursor >= total:
         return None
     now = times.shown(state.span, snapshot, size.width)
     time_ns = now.start_ns + (click.x - times.MARGIN) * now.cell_ns

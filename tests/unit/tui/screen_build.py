@@ -231,7 +231,7 @@ INFO = RunInfo(
     threshold_ns=5 * MS,
     start_monotonic_ns=START,
     start_unix_ns=1_700_000_000 * S,
-    sample_period_ns=10 * MS,
+    sample_period_ns=4 * MS,
 )
 
 

@@ -126,7 +126,7 @@ def entered(one: Session) -> Session:
 def test_it_draws_takes_keys_and_quits(session: Start) -> None:
     one = entered(session())
     assert one.screen.display[0].startswith(" hud  demo-server  pid 22967")
-    assert one.screen.display[5].startswith(" >  1  api::login::hash_password")
+    assert one.screen.display[4].startswith(" >  1  api::login::hash_password")
     one.press("\x1b[B")
     one.shows(" >  2  store::Index::save")
     one.press("\x1b[F")
@@ -138,7 +138,7 @@ def test_it_draws_takes_keys_and_quits(session: Start) -> None:
     one.press("\x1b[5~\x1b[B")
     one.shows(" >  2")
     one.press("\x1bOBk")
-    one.shows("2  store::Index::save ──")
+    one.shows("2 store::Index::save ──")
     one.press("\r")
     one.shows("sync_all")
     one.press("\x1b")
@@ -270,7 +270,7 @@ def test_a_paste_and_unknown_sequences_do_no_harm(session: Start) -> None:
 
     def answered() -> bool:
         one.press("2")  # again and again: what comes with a paste is dropped
-        return "[Workers]" in one.screen.display[2]
+        return "state now" in one.screen.display[3]
 
     one.until(answered, "deaf to keys")
     one.press("q")
@@ -394,7 +394,7 @@ def test_a_yank_goes_to_the_clipboard_and_to_a_private_file(session: Start, tmp_
 def test_the_threshold_typed_live(session: Start) -> None:
     one = entered(session(width=140))
     one.press("t1\r")
-    one.shows("at least 1 ms  (5 ms until 00:02:14)")
+    one.shows("polls of 1 ms and more (5 ms until 00:02:14)")
     one.press("t0\r")
     one.shows("only 0.1 to 60000 ms")
     one.press("\x1b")

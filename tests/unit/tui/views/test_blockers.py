@@ -63,7 +63,7 @@ def test_columns_go_in_the_documented_order() -> None:
     order = ["last 60 s", "p99", "share", "where", "count"]
     seen_first_at = {}
     for width in range(60, 201):
-        head = text_of(drawn(snapshot(), Size(width, 32)))[4].split("function")[1]
+        head = text_of(drawn(snapshot(), Size(width, 32)))[3].split("function")[1]
         for name in order:
             if name in head:
                 seen_first_at.setdefault(name, width)
@@ -74,7 +74,7 @@ def test_columns_go_in_the_documented_order() -> None:
 
 def test_where_joins_the_function_at_80_columns() -> None:
     lines = text_of(drawn(snapshot(), Size(80, 24)))
-    assert "> 1  api::login::hash_password src/login.rs:88" in lines[5].replace(">  1", "> 1")
+    assert "> 1  api::login::hash_password src/login.rs:88" in lines[4].replace(">  1", "> 1")
 
 
 def test_the_view_shows_only_what_the_page_has_room_for() -> None:
@@ -97,7 +97,7 @@ def test_what_analysis_derives_is_shown(sample_recording: Recording) -> None:
     seen = Analyzer(sample_recording).snapshot(now_ns, live=False, ended="target exited")
     lines = text_of(drawn(seen, Size(120, 32)))
     for at, found in enumerate(seen.blockers):
-        row = lines[5 + at]
+        row = lines[4 + at]
         assert row.removeprefix(" >").split()[0] == str(at + 1)
         assert found.function in row
         assert found.where in row
@@ -106,7 +106,7 @@ def test_what_analysis_derives_is_shown(sample_recording: Recording) -> None:
     stacks = text_of(drawn(seen, Size(120, 32), Act.OPEN))
     assert sum("< your code blocks here" in line for line in stacks) == len(seen.blockers[0].stacks)
     workers = text_of(drawn(seen, Size(120, 32), Show("workers")))
-    assert [str(use.worker.tid) in workers[5 + at] for at, use in enumerate(seen.workers)] == (
+    assert [str(use.worker.tid) in workers[4 + at] for at, use in enumerate(seen.workers)] == (
         [True] * len(seen.workers)
     )
 
