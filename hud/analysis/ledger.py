@@ -9,16 +9,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hud.analysis.blame import Blame, Blames
-from hud.analysis.tally import Durations, Tally
+from hud.analysis.slices import Amounts, Slices
+from hud.analysis.tally import Durations, Tally, Worked
 from hud.model import SampleFlag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hud.analysis.blame import Key
+    from hud.analysis.cause import Cause
     from hud.analysis.results import Episode
 
 _MANY_MOVES = 2_000
+_HISTORY, _GRAPH = 32, 240
+"""At most so many slices have a blocker, and all of them together."""
 
 
 class Ledger:
@@ -34,13 +38,17 @@ class Ledger:
         self.tallies: dict[Key, Tally] = {}
         self.touched: set[Key] = set()
         """Tallies that changed, came or went; whoever ranks them clears it."""
-        self.by_tid: dict[int, Durations] = {}
+        self.by_tid: dict[int, Worked] = {}
         self.runtime_of: dict[int, str] = {}
         """By tid, of workers that are there still or that episodes are counted of; the owner
         keeps it."""
         self.retired_workers: dict[str, tuple[int, int]] = {}
         """By runtime: blocked time and episodes of dead workers that are in ``by_tid`` no more."""
-        self.blocking = Durations()
+        self.history = Slices(_HISTORY)
+        self.graph = Slices(_GRAPH)
+        self.blocking = Durations(self.history)
+        self.by_cause: dict[Cause, Amounts] = {}
+        """Blocked time of all threads, in the slices of ``graph``."""
         self.stopped = 0
         """Episodes in which the thread was stopped; together for ``stopped_ns``."""
         self.stopped_ns = 0
@@ -76,6 +84,10 @@ class Ledger:
             found.update(stack for stack, _ in tally.stacks)
             found.update(stack for stack, *_ in tally.holders)
         return found
+
+    def fit(self, begin_ns: int, end_ns: int) -> bool:
+        """The slices to a span of the run; True = ``recount`` must follow, they are finer now."""
+        return any([self.history.fit(begin_ns, end_ns), self.graph.fit(begin_ns, end_ns)])
 
     def add(self, episode: Episode) -> int:
         at = self._first + len(self._episodes)
@@ -129,7 +141,7 @@ class Ledger:
         """Those that ended earlier count no more, nor do the retired ones."""
         if self._retired or self._workers_retired:
             self._forgotten += self._retired
-            self._recount()
+            self.recount()
         while self._begin - self._first < len(self._episodes):
             oldest = self._episodes[self._begin - self._first]
             if oldest.start_ns + oldest.duration_ns >= time_ns:
@@ -170,22 +182,25 @@ class Ledger:
         if not episode.cause.blames_code:
             return
         self._count_doubts(episode, 1)
-        start = episode.start_ns - self._run_start_ns
         self._tally_in(episode, self.blame_of(episode))
-        self.blocking.add(start, episode.charged_ns)
-        self.by_tid.setdefault(episode.tid, Durations()).add(start, episode.charged_ns)
+        self.blocking.add(episode, self._run_start_ns)
+        self._draw(episode, 1)
+        mine = self.by_tid.get(episode.tid)
+        if mine is None:
+            mine = self.by_tid[episode.tid] = Worked(self.history)
+        mine.add(episode, self._run_start_ns)
 
     def uncount(self, episode: Episode) -> None:
         self._count_stopped(episode, -1)
         if not episode.cause.blames_code:
             return
         self._count_doubts(episode, -1)
-        start = episode.start_ns - self._run_start_ns
         self._tally_out(episode, self.blame_of(episode))
-        self.blocking.remove(start, episode.charged_ns)
+        self.blocking.remove(episode, self._run_start_ns)
+        self._draw(episode, -1)
         mine = self.by_tid.get(episode.tid)
         if mine is not None and mine.has(episode.charged_ns):
-            mine.remove(start, episode.charged_ns)
+            mine.remove(episode, self._run_start_ns)
             if not mine.values:
                 del self.by_tid[episode.tid]
         elif (runtime := self.runtime_of.get(episode.tid, "")) in self.retired_workers:
@@ -194,6 +209,13 @@ class Ledger:
                 max(0, total_ns - episode.charged_ns),
                 max(0, number - 1),
             )
+
+    def _draw(self, episode: Episode, times: int) -> None:
+        amounts = self.by_cause.get(episode.cause)
+        if amounts is None:
+            amounts = self.by_cause[episode.cause] = Amounts(self.graph)
+        start_ns = episode.start_ns - self._run_start_ns
+        amounts.add(start_ns, episode.duration_ns, episode.charged_ns, times)
 
     def _off(self, stack: int, at: int) -> None:
         numbers = self._by_stack[stack]
@@ -217,7 +239,7 @@ class Ledger:
         self.touched.add(key)
         tally = self.tallies.get(key)
         if tally is None:
-            tally = self.tallies[key] = Tally()
+            tally = self.tallies[key] = Tally(self.history)
         tally.add(episode, at, self._run_start_ns)
 
     def _tally_out(self, episode: Episode, at: Blame) -> None:
@@ -228,7 +250,8 @@ class Ledger:
         if not tally.durations.values:
             del self.tallies[key]
 
-    def _recount(self) -> None:
+    def recount(self) -> None:
+        """Those that are held and no others, each added again."""
         self._retired = 0
         self._workers_retired = False
         self.stopped = self.stopped_ns = self.tick_unknown = self.awaited = 0
@@ -236,7 +259,8 @@ class Ledger:
         self.tallies.clear()
         self.by_tid.clear()
         self.retired_workers.clear()
-        self.blocking = Durations()
+        self.by_cause.clear()
+        self.blocking = Durations(self.history)
         self.before = [episode for episode in self.all() if episode.began_before]
         for episode in sorted(self.all(), key=lambda one: one.charged_ns):
             self.count(episode)

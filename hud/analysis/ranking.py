@@ -12,7 +12,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from hud.analysis.results import Blocker, Case, HolderUse
-from hud.analysis.tally import SLICE_NS, added, heaviest, largest_first
+from hud.analysis.tally import added, heaviest, largest_first
 from hud.model import Origin
 
 if TYPE_CHECKING:
@@ -50,49 +50,51 @@ class Ranking:
         self._rows: list[Blocker] = []
         self._slices: list[int] = []
         """The last slice in each row's history."""
+        self._length_ns = 0
+        """Of those slices."""
         self._totals: dict[Key, int] = {}
         """With what each key is in ``_order``."""
         self._turn = 0
         self._fresh = False
 
-    def rows(self, shares: Shares, at_ns: int, *, fresh: bool) -> tuple[Blocker, ...]:
-        """All blockers at ``at_ns`` of the run; ``fresh`` = every one of them as of now."""
+    def rows(self, shares: Shares, *, fresh: bool) -> tuple[Blocker, ...]:
+        """All blockers as of now, in the slices of the ledger; ``fresh`` = every one of them."""
         touched = self._ledger.touched
         if fresh and not self._fresh:
             # names of lock holders may have come since a row was made
             touched |= self._ledger.tallies.keys()
         self._fresh = fresh
         if _MANY * len(touched) > len(self._order):
-            self._sort(shares, at_ns)
+            self._sort(shares)
         else:
             for key in touched:
-                self._place(key, shares, at_ns)
+                self._place(key, shares)
         touched.clear()
         self._turn = (self._turn + 1) % _ROUND
         total = len(self._rows)
-        if fresh:
+        longer = self._length_ns != self._ledger.history.length_ns
+        self._length_ns = self._ledger.history.length_ns
+        if fresh or longer:
             due: Iterable[int] = range(total)
         else:
             rest = range(_ALWAYS_FRESH + self._turn, total, _ROUND)
             due = chain(range(min(_ALWAYS_FRESH, total)), rest)
         for at in due:
-            self._refresh(at, shares, at_ns, 0.0 if fresh else _SAME_SHARE)
+            self._refresh(at, shares, 0.0 if fresh else _SAME_SHARE)
         return tuple(self._rows)
 
-    def _sort(self, shares: Shares, at_ns: int) -> None:
+    def _sort(self, shares: Shares) -> None:
         kept = {key: row for (_, key), row in zip(self._order, self._rows, strict=True)}
         self._slices = [-1] * len(self._ledger.tallies)
         touched, tallies = self._ledger.touched, self._ledger.tallies
         self._totals = {key: -tally.durations.total_ns for key, tally in tallies.items()}
         self._order = sorted((total, key) for key, total in self._totals.items())
         self._rows = [
-            kept[key]
-            if key in kept and key not in touched
-            else self._blocker(tallies[key], shares, at_ns)
+            kept[key] if key in kept and key not in touched else self._blocker(tallies[key], shares)
             for _, key in self._order
         ]
 
-    def _place(self, key: Key, shares: Shares, at_ns: int) -> None:
+    def _place(self, key: Key, shares: Shares) -> None:
         before = self._totals.pop(key, None)
         if before is not None:
             at = bisect_left(self._order, (before, key))
@@ -103,26 +105,26 @@ class Ranking:
         total = self._totals[key] = -tally.durations.total_ns
         at = bisect_left(self._order, (total, key))
         self._order.insert(at, (total, key))
-        self._rows.insert(at, self._blocker(tally, shares, at_ns))
-        self._slices.insert(at, at_ns // SLICE_NS)
+        self._rows.insert(at, self._blocker(tally, shares))
+        self._slices.insert(at, self._ledger.history.shown.stop)
 
-    def _refresh(self, at: int, shares: Shares, at_ns: int, tolerance: float) -> None:
+    def _refresh(self, at: int, shares: Shares, tolerance: float) -> None:
         row = self._rows[at]
-        history = row.history
-        if self._slices[at] != at_ns // SLICE_NS:
-            self._slices[at] = at_ns // SLICE_NS
-            history = self._ledger.tallies[self._order[at][1]].durations.history(at_ns)
+        history, end = row.history, self._ledger.history.shown.stop
+        if self._slices[at] != end:
+            self._slices[at] = end
+            history = self._ledger.tallies[self._order[at][1]].durations.amounts.values()
         share = shares.share(row.total_ns, (number for number, _ in row.workers))
         types = row.types
         if at < _TYPED or not tolerance:
             types = self._types(self._ledger.tallies[self._order[at][1]])
         if types != row.types:  # one of them may name the row
             tally = self._ledger.tallies[self._order[at][1]]
-            self._rows[at] = self._blocker(tally, shares, at_ns)
+            self._rows[at] = self._blocker(tally, shares)
         elif history != row.history or abs(share - row.share) > tolerance:
             self._rows[at] = replace(row, share=share, history=history)
 
-    def _blocker(self, tally: Tally, shares: Shares, at_ns: int) -> Blocker:
+    def _blocker(self, tally: Tally, shares: Shares) -> Blocker:
         durations = tally.durations
         cases = _cases(tally, self._blames)
         at = _speaker(tally, cases[0])
@@ -147,7 +149,7 @@ class Ranking:
             stacks=heaviest(added((stack, ns) for (stack, _), ns in tally.stacks.items())),
             causes=largest_first(added((cause, ns) for (cause, _), ns in tally.cases.items())),
             task_ids=tally.latest_tasks(),
-            history=durations.history(at_ns),
+            history=durations.amounts.values(),
             durations=durations.histogram(),
             details=largest_first(tally.details)[:_FEW],
             holders=_holders(tally, self._blames),

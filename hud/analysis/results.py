@@ -180,7 +180,7 @@ class Blocker:
     task_ids: tuple[int, ...]
     """The latest few."""
     history: tuple[int, ...]
-    """Blocked ns in each of the last 12 slices of 5 s, oldest first."""
+    """Blocked ns in each slice of ``Snapshot.history_ns`` up to now, oldest first."""
     durations: tuple[int, ...] = ()
     """Episodes by duration; see ``bucket_floor_ns``. Trailing zeros left out."""
     details: tuple[tuple[str, int], ...] = ()
@@ -273,10 +273,12 @@ class WorkerUse:
     longest_ns: int
     episodes: int
     history: tuple[int, ...]
-    """Blocked ns in each of the last 12 slices of 5 s, oldest first."""
+    """Blocked ns in each slice of ``Snapshot.history_ns`` up to now, oldest first."""
     time_ns: int = 0
     """For how long it was a worker, in the span."""
     blocked_ns: int = 0
+    causes: tuple[tuple[Cause, int], ...] = ()
+    """(cause, blocked ns), largest first."""
     doing: Episode | None = None
     """What it is in now, or was when the run ended, if that has lasted for the threshold."""
     drives: bool = True
@@ -297,6 +299,29 @@ class Pressure:
     max_ns: int
     processes: int = 1
     """How many have that name."""
+
+
+class Graph(NamedTuple):
+    """Blocked time of all workers over the span, in equal slices, by cause."""
+
+    start_ns: int
+    """When the first slice begins: in the span, less than a slice after its begin."""
+    slice_ns: int
+    causes: tuple[tuple[tuple[Cause, int], ...], ...]
+    """Of each slice (cause, blocked ns), largest first; the last slice ends at ``end_ns``."""
+    end_ns: int
+    workers: float
+    """How many there were on average."""
+
+    def share(self, at: int) -> float:
+        """The part of the slice's worker time that was blocked, 0..1."""
+        begin_ns = self.start_ns + at * self.slice_ns
+        time_ns = self.workers * min(self.slice_ns, self.end_ns - begin_ns)
+        blocked_ns = sum(ns for _, ns in self.causes[at])
+        return min(1.0, blocked_ns / time_ns) if time_ns > 0 else 0.0
+
+
+NO_GRAPH = Graph(0, 1, (), 0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,3 +388,6 @@ class Snapshot:
     """Where and why most incomplete stacks end: ``no unwind rule in libfoo.so``."""
     runtimes: tuple[RuntimeUse, ...] = ()
     """Those that ran, by (-share, name)."""
+    graph: Graph = NO_GRAPH
+    history_ns: int = 0
+    """How long a slice of the histories of blockers and workers is; the last one is not over."""

@@ -19,9 +19,9 @@ from hud.analysis.pressure import CpuWaits
 from hud.analysis.quality import Quality
 from hud.analysis.ranking import Ranking
 from hud.analysis.recording import Used
-from hud.analysis.results import Episode, Snapshot, TaskUse, WorkerUse
+from hud.analysis.results import Episode, Graph, Snapshot, TaskUse, WorkerUse
 from hud.analysis.runtimes import Retired
-from hud.analysis.tally import Durations, Tally, largest_first
+from hud.analysis.tally import Tally, Worked, largest_first
 from hud.analysis.tasks import task_uses
 from hud.analysis.types import joined, type_name
 from hud.model import Kind, TimeSplit
@@ -75,9 +75,7 @@ class Analyzer:
         self.absorb(now_ns)
         info = recording.info
         elapsed = max(1, now_ns - self._run_start_ns)
-        # What a smaller window forgot is not seen through a larger one.
-        span = min(info.window_ns or elapsed, now_ns - self._known_since_ns)
-        span = max(1, min(elapsed, span))
+        span = self._span(now_ns)
         since_ns = now_ns - span if span < elapsed else 0
         ledger = self._ledger
         temporary = [
@@ -92,9 +90,10 @@ class Analyzer:
         workers = self._workers(recording.splits(since_ns), now_ns, span, lasting)
         used = runtimes.uses(workers, self._retired())
         shares = runtimes.shares(used, workers)
-        blockers = self._ranking.rows(shares, now_ns - self._run_start_ns, fresh=not live)
+        blockers = self._ranking.rows(shares, fresh=not live)
         count, blocked = len(ledger.blocking.values), ledger.blocking.total_ns
         longest = ledger.blocking.max_ns()
+        graph = self._graph(now_ns, shares.whole_ns / span)
         tick_unknown, awaited = ledger.tick_unknown, ledger.awaited
         for episode in reversed(temporary):
             ledger.uncount(episode)
@@ -145,6 +144,8 @@ class Analyzer:
             lasting=lasting,
             standoff=facing,
             runtimes=used,
+            graph=graph,
+            history_ns=ledger.history.length_ns,
         )
 
     def forget_rows(self) -> None:
@@ -190,6 +191,10 @@ class Analyzer:
         recording = self.recording
         for tid, worker in recording.workers.items():
             self._ledger.runtime_of[tid] = worker.runtime
+        horizon = now_ns - recording.info.window_ns if recording.info.window_ns else 0
+        self._known_since_ns = max(self._known_since_ns, horizon)
+        end_ns = now_ns - self._run_start_ns
+        finer = self._ledger.fit(end_ns - self._span(now_ns), end_ns)
         self._learn_names()
         samples = list(recording.samples.since(self._position))
         self._position = recording.samples.end
@@ -200,14 +205,20 @@ class Analyzer:
         for draft in self._detector.feed(samples, now_ns):
             self._keep(draft)
         if recording.info.window_ns:
-            horizon = now_ns - recording.info.window_ns
-            self._known_since_ns = max(self._known_since_ns, horizon)
             self._ledger.forget_before(horizon)
             self._waits.forget_before(horizon)
+        if finer:
+            self._ledger.recount()
         windowed = bool(recording.info.window_ns)
         most = _MAX_EPISODES if windowed else _MAX_HELD
         self._ledger.bound(most, retire=not windowed)
         self._waits.bound(most, retire=not windowed)
+
+    def _span(self, now_ns: int) -> int:
+        """What the figures cover. What a smaller window forgot is not seen through a larger one."""
+        elapsed = max(1, now_ns - self._run_start_ns)
+        span = min(self.recording.info.window_ns or elapsed, now_ns - self._known_since_ns)
+        return max(1, min(elapsed, span))
 
     def _learn_names(self) -> None:
         distinct = self.recording.distinct
@@ -317,6 +328,16 @@ class Analyzer:
             found[name] = found.get(name, Retired()).and_also(ledger.by_tid[tid])
         return found
 
+    def _graph(self, now_ns: int, workers: float) -> Graph:
+        slices, by_cause = self._ledger.graph, self._ledger.by_cause
+        columns = zip(*(amounts.values() for amounts in by_cause.values()), strict=True)
+        causes = tuple(
+            largest_first({cause: ns for cause, ns in zip(by_cause, column, strict=True) if ns})
+            for column in columns
+        ) or ((),) * len(slices.shown)
+        start_ns = self._run_start_ns + slices.shown.start * slices.length_ns
+        return Graph(start_ns, slices.length_ns, causes, now_ns, workers)
+
     def _types(self, tally: Tally) -> tuple[tuple[str, int], ...]:
         """Task types by ns, those known.
 
@@ -344,7 +365,7 @@ class Analyzer:
         rung, dead = recording.info.detection.rung, recording.workers.died_ns
         rows = []
         for tid, worker in recording.workers.items():
-            durations = self._ledger.by_tid.get(tid) or Durations()
+            worked = self._ledger.by_tid.get(tid) or Worked(self._ledger.history)
             there_ns = 0 if tid in dead else now_ns - recording.workers.born_ns[tid]
             time_ns = runtimes.time_of(splits[tid], there_ns, span_ns)
             rows.append(
@@ -354,12 +375,13 @@ class Analyzer:
                     state=recording.states.get(tid),
                     split=runtimes.as_parked(splits[tid], time_ns, rung),
                     time_ns=time_ns,
-                    blocked_ns=durations.total_ns,
+                    blocked_ns=worked.total_ns,
+                    causes=largest_first(worked.causes),
                     doing=doing.get(tid),
                     drives=recording.drives(tid),
-                    longest_ns=durations.max_ns(),
-                    episodes=len(durations.values),
-                    history=durations.history(now_ns - self._run_start_ns),
+                    longest_ns=worked.max_ns(),
+                    episodes=len(worked.values),
+                    history=worked.amounts.values(),
                 )
             )
         return tuple(sorted(rows, key=lambda row: (row.worker.worker_id, row.worker.tid)))

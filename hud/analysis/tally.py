@@ -1,7 +1,4 @@
-"""Running totals of episodes: added one by one, taken away again when a window moves on.
-
-A *slice* of a history is 5 s of the run, counted from its start.
-"""
+"""Running totals of episodes: added one by one, taken away again when a window moves on."""
 
 from __future__ import annotations
 
@@ -11,6 +8,7 @@ from heapq import nlargest
 from itertools import repeat
 from typing import TYPE_CHECKING
 
+from hud.analysis.slices import Amounts
 from hud.model import BUCKETS
 
 if TYPE_CHECKING:
@@ -20,11 +18,10 @@ if TYPE_CHECKING:
     from hud.analysis.blame import Blame
     from hud.analysis.cause import Cause
     from hud.analysis.results import Episode
+    from hud.analysis.slices import Slices
 
     _Key = TypeVar("_Key")
 
-SLICE_NS = 5_000_000_000
-SLICES = 12
 MOST_STACKS = 64
 """How many stacks of a blocker are listed."""
 NO_WORKER = -1
@@ -33,28 +30,29 @@ _LATEST_TASKS = 8
 
 
 class Durations:
-    """Durations in order, their sum, their histogram, and their sum in each slice of the run."""
+    """Own times in order, their sum, their histogram, and their sum in each slice of the run."""
 
-    __slots__ = ("_buckets", "_slices", "total_ns", "values")
+    __slots__ = ("_buckets", "amounts", "total_ns", "values")
 
-    def __init__(self) -> None:
+    def __init__(self, slices: Slices) -> None:
         self.values: list[int] = []
         self.total_ns = 0
         self._buckets: dict[int, int] = {}
-        self._slices: dict[int, int] = {}
+        self.amounts = Amounts(slices)
 
-    def add(self, start_ns: int, duration_ns: int) -> None:
-        """``start_ns`` counts from the start of the run."""
-        insort(self.values, duration_ns)
-        _bump(self._buckets, bucket_of(duration_ns), 1)
-        self.total_ns += duration_ns
-        self._spread(start_ns, duration_ns, 1)
+    def add(self, episode: Episode, run_start_ns: int) -> None:
+        own_ns = episode.charged_ns
+        insort(self.values, own_ns)
+        _bump(self._buckets, bucket_of(own_ns), 1)
+        self.total_ns += own_ns
+        self.amounts.add(episode.start_ns - run_start_ns, episode.duration_ns, own_ns)
 
-    def remove(self, start_ns: int, duration_ns: int) -> None:
-        del self.values[bisect_left(self.values, duration_ns)]
-        _bump(self._buckets, bucket_of(duration_ns), -1)
-        self.total_ns -= duration_ns
-        self._spread(start_ns, duration_ns, -1)
+    def remove(self, episode: Episode, run_start_ns: int) -> None:
+        own_ns = episode.charged_ns
+        del self.values[bisect_left(self.values, own_ns)]
+        _bump(self._buckets, bucket_of(own_ns), -1)
+        self.total_ns -= own_ns
+        self.amounts.add(episode.start_ns - run_start_ns, episode.duration_ns, own_ns, -1)
 
     def has(self, duration_ns: int) -> bool:
         """Is there one of this length?"""
@@ -69,27 +67,23 @@ class Durations:
         buckets = self._buckets
         return tuple(map(buckets.get, range(max(buckets, default=-1) + 1), repeat(0)))
 
-    def history(self, at_ns: int) -> tuple[int, ...]:
-        """The last slices up to the one that holds ``at_ns``, oldest first."""
-        last = at_ns // SLICE_NS
-        return tuple(map(self._slices.get, range(last - SLICES + 1, last + 1), repeat(0)))
 
-    def _spread(self, start_ns: int, duration_ns: int, sign: int) -> None:
-        slices = self._slices
-        end = start_ns + duration_ns
-        last = max(start_ns, end - 1) // SLICE_NS
-        first = max(start_ns // SLICE_NS, last - SLICES)
-        for at in range(first, last + 1):
-            part = min(end, (at + 1) * SLICE_NS) - max(start_ns, at * SLICE_NS)
-            slices[at] = slices.get(at, 0) + sign * part
-        if len(slices) > 4 * SLICES:
-            newest = max(slices)
-            for at in [at for at in slices if at < newest - 2 * SLICES]:
-                del slices[at]
-        # A removed episode may be older than the slices that are kept.
-        if sign < 0:
-            for at in [at for at in range(first, last + 1) if slices.get(at, 0) <= 0]:
-                slices.pop(at, None)
+class Worked(Durations):
+    """The own times of one worker, by cause too."""
+
+    __slots__ = ("causes",)
+
+    def __init__(self, slices: Slices) -> None:
+        super().__init__(slices)
+        self.causes: dict[Cause, int] = {}
+
+    def add(self, episode: Episode, run_start_ns: int) -> None:
+        super().add(episode, run_start_ns)
+        _bump(self.causes, episode.cause, episode.charged_ns)
+
+    def remove(self, episode: Episode, run_start_ns: int) -> None:
+        super().remove(episode, run_start_ns)
+        _bump(self.causes, episode.cause, -episode.charged_ns)
 
 
 class Tally:
@@ -111,8 +105,8 @@ class Tally:
         "workers",
     )
 
-    def __init__(self) -> None:
-        self.durations = Durations()
+    def __init__(self, slices: Slices) -> None:
+        self.durations = Durations(slices)
         self.cases: dict[tuple[Cause, Blame], int] = {}
         self.workers: dict[int, int] = {}
         self.stacks: dict[tuple[int, Cause], int] = {}
@@ -131,13 +125,13 @@ class Tally:
         """Of those that have not ended, own time and length so far, in order."""
 
     def add(self, episode: Episode, at: Blame, run_start_ns: int) -> None:
-        self.durations.add(episode.start_ns - run_start_ns, episode.charged_ns)
+        self.durations.add(episode, run_start_ns)
         self._count(episode, at, episode.charged_ns, 1)
         if episode.task_id:
             self.tasks.append(episode.task_id)
 
     def remove(self, episode: Episode, at: Blame, run_start_ns: int) -> None:
-        self.durations.remove(episode.start_ns - run_start_ns, episode.charged_ns)
+        self.durations.remove(episode, run_start_ns)
         self._count(episode, at, -episode.charged_ns, -1)
         if self.tasks and self.tasks[-1] == episode.task_id:
             self.tasks.pop()

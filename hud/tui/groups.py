@@ -14,6 +14,7 @@ from hud import figures
 from hud.analysis.blame import short_place
 from hud.analysis.cause import Cause
 from hud.analysis.results import Blocker, HolderUse
+from hud.analysis.slices import together
 from hud.analysis.tally import heaviest, largest_first
 from hud.model import Origin, bucket_floor_ns
 
@@ -112,9 +113,7 @@ def _merged(pairs: Sequence[_Part], name: str, file: str) -> Blocker:
         stacks=heaviest(_added(pair for one in members for pair in one.stacks)),
         causes=causes,
         task_ids=tuple(dict.fromkeys(task for one in members for task in one.task_ids))[:_FEW],
-        history=tuple(
-            sum(column) for column in zip(*(one.history for one in members), strict=True)
-        ),
+        history=together(one.history for one in members),
         durations=durations,
         details=largest_first(_added(pair for one in members for pair in one.details))[:_FEW],
         holders=_holders(members),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 from hud.analysis.blame import Blame
 from hud.analysis.cause import Cause
 from hud.analysis.results import Episode, Method
-from hud.analysis.tally import SLICE_NS, Durations, Tally, heaviest, nearest_rank
+from hud.analysis.slices import Slices
+from hud.analysis.tally import Tally, Worked, heaviest, nearest_rank
 
 SPANS = st.tuples(st.integers(0, 70 * 10**9), st.integers(1, 30 * 10**9))
 
@@ -31,20 +33,6 @@ def test_nearest_rank_is_the_smallest_that_enough_do_not_exceed(
     assert sum(1 for value in values if value < found) < enough
 
 
-@given(st.lists(SPANS, max_size=20))
-def test_history_splits_an_episode_over_its_slices(spans: list[tuple[int, int]]) -> None:
-    durations = Durations()
-    for start, length in spans:
-        durations.add(start, length)
-    at = 100 * 10**9
-    expected = []
-    for slot in range(at // SLICE_NS - 11, at // SLICE_NS + 1):
-        begin, end = slot * SLICE_NS, (slot + 1) * SLICE_NS
-        parts = (min(end, s + n) - max(begin, s) for s, n in spans)
-        expected.append(sum(part for part in parts if part > 0))
-    assert durations.history(at) == tuple(expected)
-
-
 @given(
     st.lists(
         st.tuples(
@@ -61,7 +49,9 @@ def test_what_is_taken_away_leaves_no_trace(
     rows: list[tuple[tuple[int, int], int, int, Cause, bool]],
 ) -> None:
     blame = Blame("f")
-    both, kept = Tally(), Tally()
+    slices = Slices(32)
+    slices.fit(0, 10**11)
+    both, kept = Tally(slices), Tally(slices)
     for (start, length), worker, stack, cause, _ in rows:
         both.add(episode(start, length, worker, stack, cause), blame, 0)
     for (start, length), worker, stack, cause, stays in rows:
@@ -72,9 +62,20 @@ def test_what_is_taken_away_leaves_no_trace(
             both.remove(one, blame, 0)
     assert both.durations.values == kept.durations.values
     assert both.durations.total_ns == kept.durations.total_ns
-    assert both.durations.history(10**11) == kept.durations.history(10**11)
+    assert both.durations.amounts.values() == kept.durations.amounts.values()
     for name in ("cases", "workers", "stacks"):
         assert getattr(both, name) == getattr(kept, name), name
+
+
+def test_a_workers_times_add_up_by_cause() -> None:
+    worked = Worked(Slices(32))
+    rows = [episode(0, 7, 1, 1, Cause.CPU), episode(9, 5, 1, 1, Cause.LOCK)]
+    rows.append(replace(rows[0], duration_ns=9, waiting_ns=6))
+    for one in rows:
+        worked.add(one, 0)
+    assert worked.causes == {Cause.CPU: 10, Cause.LOCK: 5}
+    worked.remove(rows[1], 0)
+    assert (worked.causes, worked.total_ns) == ({Cause.CPU: 10}, 10)
 
 
 def test_heaviest_is_ordered_and_bounded() -> None:

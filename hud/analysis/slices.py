@@ -1,0 +1,94 @@
+"""Blocked time over the run, in equal slices that grow with the span they cover.
+
+A slice is 50 ms, doubled as often as it takes for the span to have no more than so many. Slices
+count from the start of the run, so that they do not move while time does.
+"""
+
+from __future__ import annotations
+
+from itertools import repeat, zip_longest
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SHORTEST_NS = 50_000_000
+
+
+class Slices:
+    """The slices of all ``Amounts`` that share it: how long one is, and which are shown."""
+
+    __slots__ = ("_most", "length_ns", "shown")
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.length_ns = SHORTEST_NS
+        self.shown = range(1)
+        """Numbers of the slices in the span: the first begins in it, the last may not be over."""
+
+    def fit(self, begin_ns: int, end_ns: int) -> bool:
+        """To a span of the run; True = they are shorter than before: all has to be added again."""
+        before, length_ns = self.length_ns, SHORTEST_NS
+        while (self._most - 1) * length_ns < end_ns - begin_ns:
+            length_ns *= 2
+        self.length_ns = length_ns
+        first = -(-begin_ns // length_ns)
+        self.shown = range(first, max(first, (end_ns - 1) // length_ns) + 1)
+        return length_ns < before
+
+
+class Amounts:
+    """An amount of time in each slice. What was added can be taken away again."""
+
+    __slots__ = ("_at", "_length_ns", "_slices")
+
+    def __init__(self, slices: Slices) -> None:
+        self._slices = slices
+        self._length_ns = slices.length_ns
+        self._at: dict[int, int] = {}
+
+    def add(self, start_ns: int, length_ns: int, amount_ns: int, times: int = 1) -> None:
+        """Spread it evenly over this stretch of the run; ``times`` -1 takes it away again."""
+        self._catch_up()
+        each, at = self._length_ns, self._at
+        length_ns = max(1, length_ns)
+        end_ns = start_ns + length_ns
+        last = (end_ns - 1) // each
+        begin = max(start_ns // each, self._slices.shown.start - 1)
+        done = _part(amount_ns, begin * each - start_ns, length_ns)
+        for number in range(begin, last + 1):
+            upto = _part(amount_ns, (number + 1) * each - start_ns, length_ns)
+            total = at.get(number, 0) + times * (upto - done)
+            done = upto
+            if total > 0:
+                at[number] = total
+            else:
+                at.pop(number, None)
+
+    def values(self) -> tuple[int, ...]:
+        """In each slice of the span, oldest first."""
+        self._catch_up()
+        return tuple(map(self._at.get, self._slices.shown, repeat(0)))
+
+    def _catch_up(self) -> None:
+        """Merge pairs until they are as long as the others; forget what lies before the span."""
+        while self._length_ns < self._slices.length_ns:
+            self._length_ns *= 2
+            merged: dict[int, int] = {}
+            for number, amount in self._at.items():
+                merged[number // 2] = merged.get(number // 2, 0) + amount
+            self._at = merged
+        shown = self._slices.shown
+        if len(self._at) > 2 * len(shown) + 8:
+            self._at = {at: ns for at, ns in self._at.items() if at >= shown.start}
+
+
+def together(histories: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
+    """The sum of each slice, where all end with the same one."""
+    columns = zip_longest(*(reversed(history) for history in histories), fillvalue=0)
+    return tuple(sum(column) for column in columns)[::-1]
+
+
+def _part(amount_ns: int, upto_ns: int, length_ns: int) -> int:
+    """What of an amount lies in the first ``upto_ns`` of its stretch."""
+    return amount_ns * min(max(upto_ns, 0), length_ns) // length_ns
