@@ -1,51 +1,91 @@
-"""How bad it is, in sentences: the same for the summary, the screen and all that people read.
+"""How bad it is, in a word and in sentences: the same wherever people read it.
 
-What keeps a service from its work without a single long poll has a sentence of its own, so that
-"no poll of 5 ms" never stands alone above a service that hardly runs.
-
-A worker is *stuck* when its poll has lasted a second, and at
-least the threshold.
+A worker is *stuck* when its poll has lasted a second, and at least the threshold.
 """
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from hud import figures
 from hud.analysis import standoff
 from hud.analysis.blame import blame
 from hud.analysis.episodes.doubts import several
+from hud.analysis.findings import findings
 from hud.analysis.lasting import STUCK_NS
 from hud.analysis.runtimes import BLOCK_ON
+from hud.analysis.shortnames import shorten
 from hud.model import Rung
 from hud.text import printable
 
 if TYPE_CHECKING:
-    from hud.analysis.results import Episode, RuntimeUse, Snapshot, WorkerUse
+    from hud.analysis.results import Blocker, Episode, RuntimeUse, Snapshot
 
 _MOST_OTHERS = 2
 """Runtimes beside the worst one that are named."""
-_MOST_NAMES = 3
 _SHORTEST_NAME = 12
 """Characters: less of a function's name says nothing."""
 _STANDS_OUT = 1.5
 """A worker this many times as blocked as its runtime is named."""
-_MUCH_STOPPED = 0.01
-_MUCH_WAITING = 0.1
-_BUSY = 0.7
-_IDLE = 0.05
-_CHILDREN_BUSY = 0.2
-"""Parts of the time, or of one CPU: beyond these it is worth a sentence."""
+_OK, _SLOW, _NO_CPU = 1, 10, 10
+"""Percent of worker time: less is OK, less is slow, more without a CPU matters most."""
+_LITTLE = 10
+"""Percent of the blocked time: what makes up less is not what to begin with."""
+_IN_WORDS = {"A third": range(30, 37), "Half": range(45, 56)}
+_MOST = 60
+_NAMED, _NAME_ROOM = 20, 48
+"""Rows whose names are told apart, and the characters that one has in a sentence."""
+
+
+class Badge(Enum):
+    """How bad it is in a word, for the time that the figures cover."""
+
+    OK = "OK"
+    SLOW = "SLOW"
+    BLOCKED = "BLOCKED"
+    NO_CPU = "NO CPU"
+    """The workers wait for a CPU, for more of their time than they are blocked."""
+    STUCK = "STUCK"
+
+
+def badge(snapshot: Snapshot) -> Badge | None:
+    """Of the runtime that is worst off; None = what was seen is not enough for a word."""
+    if stuck_episodes(snapshot):
+        return Badge.STUCK
+    blocked_share = max((one.share for one in snapshot.runtimes), default=0.0)
+    blocked_part, no_cpu = _percent(blocked_share), _percent(_without_cpu(snapshot))
+    if no_cpu > max(blocked_part, _NO_CPU):
+        return Badge.NO_CPU
+    if blocked_part >= _OK:
+        return Badge.SLOW if blocked_part < _SLOW else Badge.BLOCKED
+    polls = snapshot.info.detection.rung is Rung.CONTEXT
+    return Badge.OK if polls and snapshot.workers and not findings(snapshot) else None
+
+
+def _percent(share: float) -> float:
+    """With the digits that people see."""
+    return round(100 * share, 1)
+
+
+def _without_cpu(snapshot: Snapshot) -> float:
+    """The largest part of a runtime's time for which its workers were ready, or the service
+    stopped by a quota.
+    """
+    stopped = snapshot.host.throttled_ns / max(snapshot.elapsed_ns, 1)
+    waiting = [one.waiting_ns / one.time_ns for one in snapshot.runtimes if one.time_ns]
+    return max([min(stopped, 1.0), *waiting])
 
 
 def sentences(snapshot: Snapshot, room: int = 0) -> list[str]:
     """The first says it all; then what else keeps the service from its work. ``room`` as of
     ``stuck``.
     """
-    figure, others = _figure(snapshot), findings(snapshot)
-    # without a long poll, that there is none is not the news
-    rest = [figure, *others] if snapshot.episodes else [*others, figure]
-    return [*stuck(snapshot, room), *rest]
+    figure, others, held = _figure(snapshot), findings(snapshot), stuck(snapshot, room)
+    if not snapshot.episodes:  # that there is no long poll is not the news
+        return [*others, figure]
+    heaviest = [] if held else concentration(snapshot)
+    return [*held, figure, *heaviest, *others]
 
 
 def _figure(snapshot: Snapshot) -> str:
@@ -118,8 +158,8 @@ def _longest(found: list[Episode], snapshot: Snapshot, room: int) -> str:
 def blocked(snapshot: Snapshot) -> str:
     """The part of its worker time for which the worst runtime was blocked."""
     polls = snapshot.info.detection.rung is Rung.CONTEXT
-    noun = "poll" if polls else "stretch of CPU samples"
-    many = "polls" if polls else "stretches of CPU samples"
+    noun = "long poll" if polls else "stretch of CPU samples"
+    many = "long polls" if polls else "stretches of CPU samples"
 
     def count(number: int) -> str:
         return f"{figures.count(number)} {noun if number == 1 else many}"
@@ -178,89 +218,44 @@ def _waits_only(snapshot: Snapshot) -> str:
     )
 
 
-# --------------------------------------------------------------------------- what else it may be
+# --------------------------------------------------------------------------- what to begin with
 
 
-def findings(snapshot: Snapshot) -> list[str]:
-    """What keeps the service from its work besides long polls."""
-    found = (_quota(snapshot), _waiting(snapshot), _pool(snapshot), _busy(snapshot))
-    return [*filter(None, found), *filter(None, [_children(snapshot)])]
+def concentration(snapshot: Snapshot) -> list[str]:
+    """The call that makes up the largest part of the blocked time, and how large that is."""
+    if not snapshot.blockers or not snapshot.blocked_ns:
+        return []
+    row = max(snapshot.blockers[:_NAMED], key=_main_ns)
+    percent = 100 * min(_main_ns(row) / snapshot.blocked_ns, 1.0)
+    of = "it" if len(snapshot.runtimes) < 2 else "the blocked time"
+    if percent < _LITTLE:
+        return [f"No single call makes up more than {figures.percent(percent / 100)} of {of}."]
+    what = "call" if row.operation else "function"
+    return [f"{_fraction(percent)} of {of} is one {what}: {_call(row, snapshot)}."]
 
 
-def _quota(snapshot: Snapshot) -> str:
-    host = snapshot.host
-    if host.throttled_ns < _MUCH_STOPPED * snapshot.elapsed_ns:
-        return ""
-    quota = f" ({printable(host.quota)})" if host.quota else ""
-    time = figures.long_duration(host.throttled_ns)
-    whole = figures.long_duration(snapshot.elapsed_ns)
-    # each CPU's run queue counts for itself
-    of = f"of {whole}" if host.throttled_ns <= snapshot.elapsed_ns else f"in {whole}, CPUs added up"
-    return f"A CPU quota{quota} stopped the service for {time} {of}."
+def _main_ns(row: Blocker) -> int:
+    """Of its main case, where that is a call."""
+    return row.cases[0].total_ns if row.operation and row.cases else row.total_ns
 
 
-def _waiting(snapshot: Snapshot) -> str:
-    whole = snapshot.worker_time_ns
-    if not whole or snapshot.waiting_ns < _MUCH_WAITING * whole:
-        return ""
-    share = figures.percent(snapshot.waiting_ns / whole)
-    return f"Workers were ready to run but had no CPU for {share} of their time."
+def _fraction(percent: float) -> str:
+    """In words only where these are right."""
+    whole = round(percent)
+    if whole == 100:
+        return "All"
+    for words, right in _IN_WORDS.items():
+        if whole in right:
+            return words
+    said = figures.percent(percent / 100)
+    return f"Most ({said})" if percent > _MOST else said
 
 
-def _pool(snapshot: Snapshot) -> str:
-    tasks = snapshot.tasks_read
-    if tasks is None or not tasks.pool_full:
-        return ""
-    jobs = figures.count(tasks.pool_waited, "job")
-    return (
-        f"A blocking pool was full: all {figures.count(tasks.pool_full)} of its threads busy, "
-        f"and up to {jobs} waiting for one."
-    )
-
-
-def _busy(snapshot: Snapshot) -> str:
-    """Workers whose time went into polls that are each too short to count; of the time that they
-    did not wait for a CPU.
-    """
-    if snapshot.info.detection.rung is not Rung.CONTEXT:
-        return ""
-    shares = {use.worker.worker_id: _short_polls(use) for use in snapshot.workers}
-    found = sorted((number for number in shares if shares[number] >= _BUSY), key=shares.__getitem__)
-    if not found:
-        return ""
-    names = [f"W{number}" for number in sorted(found[-_MOST_NAMES:])]
-    more = len(found) - len(names)
-    who = ", ".join(names) + (f" and {more} more" if more else "")
-    verb = "was" if len(found) == 1 else "were"
-    up_to = "" if len(found) == 1 else "up to "
-    most = f"{up_to}{figures.percent(shares[found[-1]])}"
-    had = "the time that it had a CPU" if len(found) == 1 else "the time that they had a CPU"
-    of = had if _waiting(snapshot) else "the time"
-    threshold = figures.long_duration(snapshot.info.threshold_ns)
-    return f"{who} {verb} busy for {most} of {of}, with polls shorter than {threshold}."
-
-
-def _short_polls(use: WorkerUse) -> float:
-    time_ns = use.time_ns - use.split.waiting_ns
-    short_ns = use.split.poll_cpu_ns - use.blocked_ns
-    return min(1.0, short_ns / time_ns) if time_ns > _MUCH_WAITING * use.time_ns else 0.0
-
-
-def _children(snapshot: Snapshot) -> str:
-    """A parent that does nothing itself: its children are where to look."""
-    children = snapshot.host.children
-    busy_ns = sum(one.cpu_ns for one in children)
-    own_ns = sum(use.split.poll_cpu_ns + use.split.runtime_ns for use in snapshot.workers)
-    elapsed = snapshot.elapsed_ns
-    if not busy_ns or busy_ns < _CHILDREN_BUSY * elapsed or own_ns > _IDLE * elapsed:
-        return ""
-    named = [
-        f"{printable(one.name)} (pid {one.pid}) {figures.percent(one.cpu_ns / elapsed)}"
-        for one in children[:_MOST_NAMES]
-    ]
-    more = len(children) - len(named)
-    also = f" and {more} more" if more else ""
-    return (
-        f"Its workers are idle, and its children do the work: {', '.join(named)} of a CPU{also}; "
-        f"hud --pid {children[0].pid} looks there."
-    )
+def _call(row: Blocker, snapshot: Snapshot) -> str:
+    names = [printable(one.function) for one in snapshot.blockers[:_NAMED]]
+    at = snapshot.blockers[:_NAMED].index(row)
+    name = ("~" if row.inferred else "") + shorten(names, _NAME_ROOM)[at]
+    if not row.operation:
+        return name
+    operation, _ = shorten([printable(row.operation), names[at]], _NAME_ROOM)
+    return f"{operation} in {name}"

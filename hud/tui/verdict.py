@@ -10,17 +10,13 @@ from hud.analysis.cause import Cause
 from hud.analysis.episodes.doubts import in_words
 from hud.analysis.lasting import STUCK_NS
 from hud.analysis.results import Snapshot, WorkerUse
-from hud.analysis.verdict import nothing_else, sentences, stuck_episodes
+from hud.analysis.verdict import nothing_else, sentences
 from hud.model import Origin, Rung, Where
 from hud.tui.layout import Item
 from hud.tui.style import Span
 from hud.tui.text import clean
 
 _POLLS = (Where.POLL, Where.ROOT)
-_MOST = 0.9
-"""Functions that make up this share of the blocked time are worth counting..."""
-_FEW = 5
-"""... if they are not more than these."""
 
 
 class CurrentCode(NamedTuple):
@@ -63,32 +59,10 @@ def verdict(snapshot: Snapshot, width: int = 0) -> list[str]:
     name of the function in which a worker is stuck is cut to fit.
     """
     said = sentences(snapshot, max(width - 2, 0))
-    if snapshot.episodes and not stuck_episodes(snapshot):
-        said = [*said, *_concentration(snapshot)]
-    elif nothing_else(snapshot) and snapshot.info.threshold_ns > 1_000_000:
+    if nothing_else(snapshot) and snapshot.info.threshold_ns > 1_000_000:
         lower = "t lowers the threshold." if snapshot.live else "--threshold 1 looks closer."
         said = [*said, lower]
     return [clean(sentence) for sentence in said]
-
-
-def _concentration(snapshot: Snapshot) -> list[str]:
-    if len(snapshot.blockers) == 1:
-        return ["One function makes up all of it."]
-    total = max(snapshot.blocked_ns, 1)
-    number = sum_ns = 0
-    for blocker in snapshot.blockers[:_FEW]:
-        number += 1
-        sum_ns += blocker.total_ns
-        if sum_ns >= _MOST * total:
-            break
-    if not number:
-        return []
-    share = figures.percent(min(sum_ns / total, 1.0))
-    if number == 1:
-        return [f"One function makes up {share} of it."]
-    if sum_ns < _MOST * total:
-        return [f"The first {number} functions make up {share} of it."]
-    return [f"{number} functions make up {share} of it."]
 
 
 def how_sure(snapshot: Snapshot) -> list[Item]:

@@ -38,7 +38,8 @@ def test_the_sample_run(build: ModuleType, sample_recording: Recording) -> None:
     assert top.share == top.total_ns / snapshot.worker_time_ns
     assert (top.p50_ns, top.max_ns) == (79 * build.MS, 92 * build.MS)
     assert sum(ns for _, ns in top.workers) == sum(ns for _, ns in top.stacks) == top.total_ns
-    assert sum(top.history[:5]) == top.history[-1] == 0
+    assert len(top.history) == 19
+    assert snapshot.history_ns == 1_600 * build.MS
     assert sum(top.history) == top.total_ns
     assert snapshot.pressure == (
         Pressure("stress-ng", 9000, False, 8, 64 * build.MS, 8 * build.MS),
@@ -201,3 +202,56 @@ def test_rows_shown_again_are_renewed_in_the_end(build: ModuleType) -> None:
     analyzer.snapshot(now, True)
     later = analyzer.snapshot(now + build.SECOND, False)
     assert later == replace(Analyzer(recording).snapshot(now + build.SECOND, False))
+
+
+def test_the_graph_holds_all_blocked_time_by_cause(sample_recording: Recording) -> None:
+    snapshot = Analyzer(sample_recording).snapshot(sample_recording.ended_ns, False)
+    graph = snapshot.graph
+    assert graph.start_ns == sample_recording.info.start_monotonic_ns
+    assert graph.end_ns == snapshot.now_ns
+    assert graph.workers == 4
+    assert (len(graph.causes) - 1) * graph.slice_ns < snapshot.span_ns
+    assert snapshot.span_ns <= len(graph.causes) * graph.slice_ns
+    sums: dict[Cause, int] = {}
+    for slice_ in graph.causes:
+        assert list(slice_) == sorted(slice_, key=lambda pair: (-pair[1], pair[0]))
+        for cause, ns in slice_:
+            sums[cause] = sums.get(cause, 0) + ns
+    rows: dict[Cause, int] = {}
+    for row in snapshot.blockers:
+        for cause, ns in row.causes:
+            rows[cause] = rows.get(cause, 0) + ns
+    assert sums == rows
+    assert sum(sums.values()) == snapshot.blocked_ns
+    workers: dict[Cause, int] = {}
+    for use in snapshot.workers:
+        assert sum(use.history) == use.blocked_ns == sum(ns for _, ns in use.causes)
+        for cause, ns in use.causes:
+            workers[cause] = workers.get(cause, 0) + ns
+    assert workers == rows
+    shares = [graph.share(at) for at in range(len(graph.causes))]
+    assert all(0 <= share <= 1 for share in shares)
+    mean = sum(shares) * graph.slice_ns / snapshot.span_ns
+    assert abs(mean - snapshot.blocked_ns / snapshot.worker_time_ns) < 0.01
+
+
+def test_the_graph_of_a_window_begins_in_it(build: ModuleType) -> None:
+    recording = build.empty_recording()
+    samples = build.demo_samples(11)
+    recording.add_samples(samples)
+    now = build.START_NS + 11 * build.SECOND
+    recording.set_states(build.demo_states(samples, now), now)
+    analyzer = Analyzer(recording)
+    whole = analyzer.snapshot(now, True)
+    recording.set_window(3 * build.SECOND)
+    part = analyzer.snapshot(now, True)
+    assert whole.graph.start_ns == build.START_NS
+    begin = now - 3 * build.SECOND
+    assert begin <= part.graph.start_ns < begin + part.graph.slice_ns
+    assert part.graph.slice_ns == 50 * build.MS, "as fine as if it had been the window always"
+    assert (part.history_ns, whole.history_ns) == (100 * build.MS, 400 * build.MS)
+    assert len(part.graph.causes) == 60
+    assert part.graph.causes == whole.graph.causes[-60:]
+    fresh = Analyzer(recording).snapshot(now, True)
+    assert part.graph == fresh.graph
+    assert [row.history for row in part.blockers] == [row.history for row in fresh.blockers]

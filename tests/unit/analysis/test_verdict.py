@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from hud.analysis.recording import Recording
 from hud.analysis.results import Snapshot
 from hud.analysis.snapshot import Analyzer
-from hud.analysis.verdict import living, sentences
-from hud.model import Batch, Child, HostPressure, TasksRead, TimeSplit, Where, Worker
+from hud.analysis.verdict import Badge, badge, concentration, living, sentences
+from hud.model import Batch, HostPressure, Rung, TasksRead, TimeSplit, Where, Worker
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -66,8 +66,9 @@ def test_the_worst_runtime_is_the_verdict(build: ModuleType) -> None:
     }
     snapshot = _snapshot(build, recording, splits)
     assert sentences(snapshot) == [
-        "48 % of the worker time of runtime serving was blocked, in 192 polls (W64: 48 %); "
-        "of idle 0 %."
+        "48 % of the worker time of runtime serving was blocked, in 192 long polls (W64: 48 %); "
+        "of idle 0 %.",
+        "All of the blocked time is one call: std::thread::sleep in retry::{async fn}.",
     ]
     names = {use.name: use.time_ns for use in snapshot.runtimes}
     assert names == {"serving": SECONDS * second, "idle": 64 * SECONDS * second}
@@ -82,10 +83,10 @@ def test_workers_of_no_known_runtime_have_words(build: ModuleType) -> None:
         tids[""][0]: _block(build, recording, tids[""][0], 0.01),
         tids["api"][0]: _block(build, recording, tids["api"][0], 0.48),
     }
-    (said,) = sentences(_snapshot(build, recording, splits))
+    said, _ = sentences(_snapshot(build, recording, splits))
     assert said.endswith("; of the others 1.0 %.")
     splits[tids[""][0]] = _block(build, recording, tids[""][0], 0.6)
-    (said,) = sentences(_snapshot(build, recording, splits))
+    said, _ = sentences(_snapshot(build, recording, splits))
     assert said.startswith("61 % of the worker time of a runtime without a name was blocked")
 
 
@@ -94,7 +95,10 @@ def test_workers_that_slept_all_the_time_count_and_are_parked(build: ModuleType)
     splits = {tid: _block(build, recording, tid, 0.4) for tid in tids["api"][:25]}
     snapshot = _snapshot(build, recording, splits)
     assert snapshot.worker_time_ns == 64 * SECONDS * build.SECOND
-    assert sentences(snapshot) == ["16 % of worker time was blocked, in 4,000 polls (W0: 40 %)."]
+    assert sentences(snapshot) == [
+        "16 % of worker time was blocked, in 4,000 long polls (W0: 40 %).",
+        "All of it is one call: std::thread::sleep in retry::{async fn}.",
+    ]
     idle = snapshot.workers[63]
     assert idle.split == TimeSplit(parked_ns=SECONDS * build.SECOND)
 
@@ -133,52 +137,90 @@ def test_who_drives_no_scheduler_is_no_worker(build: ModuleType) -> None:
     assert living(Analyzer(recording).snapshot(now, False)) == 4, "they ended with the target"
 
 
-# --------------------------------------------------------------------------- what else it may be
+# --------------------------------------------------------------------------- what to begin with
 
 
-def _quiet(build: ModuleType, *splits: TimeSplit, **changes: Any) -> list[str]:
-    """Of two workers without a long poll."""
-    recording, _ = _run(build, {"api": 2})
-    known = dict(zip((1000, 1001), splits, strict=False))
-    return sentences(replace(_snapshot(build, recording, known), **changes))
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [
+        (1.0, "All of it is"),
+        (0.72, "Most (72 %) of it is"),
+        (0.58, "58 % of it is"),
+        (0.5, "Half of it is"),
+        (0.4, "40 % of it is"),
+        (0.337, "A third of it is"),
+        (0.29, "29 % of it is"),
+        (0.11, "11 % of it is"),
+    ],
+)
+def test_fractions_are_words_only_where_they_are_right(
+    sample_recording: Recording, share: float, said: str
+) -> None:
+    snapshot = Analyzer(sample_recording).snapshot(sample_recording.ended_ns, False)
+    whole = round(snapshot.blockers[0].total_ns / share)
+    (sentence,) = concentration(replace(snapshot, blocked_ns=whole))
+    assert sentence == f"{said} one call: bcrypt::hash in api::login::hash_password."
 
 
-def test_no_long_poll_is_not_the_news_of_a_service_that_hardly_runs(build: ModuleType) -> None:
-    second = build.SECOND
-    none = "No poll of 5 ms or more in 8 s."
-    idle = TimeSplit(poll_cpu_ns=second // 100, parked_ns=SECONDS * second)
-    assert _quiet(build, idle) == [none]
-    assert _quiet(build, idle, host=HostPressure(3 * second, 40, 0, "0.5 CPUs in /x")) == [
-        "A CPU quota (0.5 CPUs in /x) stopped the service for 3 s of 8 s.",
-        none,
+def test_where_no_call_stands_out_that_is_said(sample_recording: Recording) -> None:
+    snapshot = Analyzer(sample_recording).snapshot(sample_recording.ended_ns, False)
+    whole = 20 * snapshot.blockers[0].total_ns
+    assert concentration(replace(snapshot, blocked_ns=whole)) == [
+        "No single call makes up more than 5.0 % of it."
     ]
-    busy = TimeSplit(poll_cpu_ns=784 * second // 100, parked_ns=16 * second // 100)
-    assert _quiet(build, busy, idle) == [
-        "W0 was busy for 98 % of the time, with polls shorter than 5 ms.",
-        none,
-    ]
-    pressed = TimeSplit(poll_cpu_ns=4 * second, waiting_ns=4 * second)
-    assert _quiet(build, pressed, pressed) == [
-        "Workers were ready to run but had no CPU for 50 % of their time.",
-        "W0, W1 were busy for up to 100 % of the time that they had a CPU, "
-        "with polls shorter than 5 ms.",
-        none,
-    ]
-    full = TasksRead(0, (), True, pool_full=4, pool_waited=36)
-    assert _quiet(build, idle, tasks_read=full) == [
-        "A blocking pool was full: all 4 of its threads busy, and up to 36 jobs waiting for one.",
-        none,
+    own = replace(snapshot.blockers[0], operation="", cases=())
+    alone = replace(snapshot, blockers=(own,))
+    assert concentration(replace(alone, blocked_ns=2 * own.total_ns)) == [
+        "Half of it is one function: login::hash_password."
     ]
 
 
-def test_a_parent_whose_children_do_the_work(build: ModuleType) -> None:
-    second = build.SECOND
-    idle = TimeSplit(poll_cpu_ns=second // 100, parked_ns=SECONDS * second)
-    children = (Child(71, "worker", 8 * second), Child(72, "worker", 4 * second))
-    host = HostPressure(children=children)
-    assert _quiet(build, idle, host=host)[0] == (
-        "Its workers are idle, and its children do the work: worker (pid 71) 100 %, "
-        "worker (pid 72) 50 % of a CPU; hud --pid 71 looks there."
+def _worst(snapshot: Snapshot, blocked: float, waiting: float = 0.0) -> Snapshot:
+    (runtime,) = snapshot.runtimes
+    time_ns = runtime.time_ns
+    runtime = replace(
+        runtime, blocked_ns=round(blocked * time_ns), waiting_ns=round(waiting * time_ns)
     )
-    busy = TimeSplit(poll_cpu_ns=second, parked_ns=7 * second)
-    assert "children" not in _quiet(build, busy, host=host)[0]
+    return replace(snapshot, runtimes=(runtime,))
+
+
+@pytest.mark.parametrize(
+    ("blocked", "waiting", "word"),
+    [
+        (0.009, 0.0, Badge.OK),
+        (0.0096, 0.0, Badge.SLOW),
+        (0.0994, 0.09, Badge.SLOW),
+        (0.0996, 0.0, Badge.BLOCKED),
+        (0.14, 0.13, Badge.BLOCKED),
+        (0.14, 0.15, Badge.NO_CPU),
+        (0.0, 0.11, Badge.NO_CPU),
+    ],
+)
+def test_the_badge_is_one_word(
+    sample_recording: Recording, blocked: float, waiting: float, word: Badge
+) -> None:
+    snapshot = Analyzer(sample_recording).snapshot(sample_recording.ended_ns, False)
+    assert badge(_worst(snapshot, blocked, waiting)) is word
+
+
+def test_a_stuck_worker_is_the_word(sample_recording: Recording) -> None:
+    snapshot = Analyzer(sample_recording).snapshot(sample_recording.ended_ns, False)
+    assert badge(snapshot) is Badge.BLOCKED
+    (last,) = snapshot.timeline[-1:]
+    for length, word in ((999 * 10**6, Badge.BLOCKED), (10**9, Badge.STUCK)):
+        lasting = (replace(last, duration_ns=length, in_progress=True),)
+        assert badge(replace(snapshot, lasting=lasting)) is word
+
+
+def test_no_word_says_more_than_was_seen(sample_recording: Recording) -> None:
+    snapshot = Analyzer(sample_recording).snapshot(sample_recording.ended_ns, False)
+    quiet = _worst(snapshot, 0.0)
+    assert badge(quiet) is Badge.OK
+    samples = replace(quiet.info.detection, rung=Rung.STACKS)
+    blind = replace(quiet, info=replace(quiet.info, detection=samples))
+    assert badge(blind) is None, "what sleeps is not seen there"
+    assert badge(replace(quiet, workers=())) is None
+    full = TasksRead(0, (), True, pool_full=4, pool_waited=36)
+    assert badge(replace(quiet, tasks_read=full)) is None, "something else is wrong"
+    stopped = HostPressure(throttled_ns=quiet.elapsed_ns // 2)
+    assert badge(replace(quiet, host=stopped)) is Badge.NO_CPU

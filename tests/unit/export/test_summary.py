@@ -29,11 +29,14 @@ def test_golden(snapshot: Snapshot, golden: Callable[[str, str], None]) -> None:
 
 
 def test_verdict(snapshot: Snapshot) -> None:
-    assert summary.verdict(snapshot) == ["25 % of worker time was blocked, in 379 polls."]
+    assert summary.verdict(snapshot) == [
+        "25 % of worker time was blocked, in 379 long polls.",
+        "Most (64 %) of it is one call: bcrypt::hash in api::login::hash_password.",
+    ]
     (runtime,) = snapshot.runtimes
     runtime = replace(runtime, blocked_ns=1, episodes=1, worst=-1, worst_share=0.0)
     one = replace(snapshot, episodes=1, runtimes=(runtime,))
-    assert summary.verdict(one)[0] == "< 0.1 % of worker time was blocked, in 1 poll."
+    assert summary.verdict(one)[0] == "< 0.1 % of worker time was blocked, in 1 long poll."
 
 
 def test_nothing_found_is_an_answer(build: ModuleType) -> None:

@@ -8,19 +8,16 @@ from typing import Any
 import pytest
 from draw import drawn, text_of
 from screen_build import (
-    HASH,
     INFO,
     MS,
     QUIET,
     STUCK,
     S,
-    blocker,
     on_rung,
     snapshot,
     worker,
 )
 
-from hud.analysis.cause import Cause
 from hud.model import (
     Rung,
     Where,
@@ -29,22 +26,10 @@ from hud.tui.state import Size
 from hud.tui.verdict import caveats, verdict
 
 
-def test_the_verdict_counts_the_functions_that_matter() -> None:
-    assert verdict(snapshot()) == [
-        "34 % of worker time was blocked, in 349 polls.",
-        "3 functions make up 95 % of it.",
-    ]
-    assert verdict(snapshot(blockers=(HASH,)))[1] == "One function makes up all of it."
-    even = tuple(blocker(f"f{n}", "", Cause.CPU, 10 * MS) for n in range(10))
-    assert verdict(snapshot(blockers=even, blocked_ns=100 * MS))[1] == (
-        "The first 5 functions make up 50 % of it."
-    )
-
-
 def test_a_stuck_worker_takes_the_verdict() -> None:
     assert verdict(snapshot(workers=STUCK)) == [
         "W2 has been in one poll for 4.2 s: store::Index::save (fsync)",
-        "34 % of worker time was blocked, in 349 polls.",
+        "34 % of worker time was blocked, in 349 long polls.",
     ]
     before = replace(STUCK[2], state=replace(STUCK[2].state, began_before=True))
     assert verdict(snapshot(workers=(before,)))[0] == (
