@@ -17,6 +17,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden", action="store_true", help="write the golden files anew, then read them"
     )
+    parser.addoption(
+        "--build-only",
+        action="store_true",
+        help="only build what the tests run",
+    )
 
 
 @pytest.fixture(scope="session")

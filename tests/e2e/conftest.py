@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,11 +17,31 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The tests that need a target come last: it may still be in the making."""
+
+    def builds(item: pytest.Item) -> bool:
+        return "build_target" in getattr(item, "fixturenames", ())
+
+    items.sort(key=builds)
+    if config.getoption("--build-only"):
+        items[:] = filter(builds, items)
+
+
 @pytest.fixture(scope="session")
-def build_target(need: Callable[[object, str], None]) -> Callable[..., Path]:
+def build_target(
+    need: Callable[[object, str], None], pytestconfig: pytest.Config
+) -> Callable[..., Path]:
     """``targets.build``, for tests that cannot go on without cargo."""
     need(targets.cargo_at_hand(), "cargo")
-    return targets.build
+    if not pytestconfig.getoption("--build-only"):
+        return targets.build
+
+    def built(*crate: Any, **settings: Any) -> Path:
+        targets.build(*crate, **settings)
+        pytest.skip("built")
+
+    return built
 
 
 @pytest.fixture(scope="session")

@@ -48,6 +48,7 @@ def build(
     shared: bool = False,
     toolchain: Toolchain | None = None,
     words: tuple[str, ...] = (),
+    crateflags: str = "",
     vendored: bool = False,
 ) -> Path:
     """The binary of ``tests/targets/<crate>``, built now or found in the cache.
@@ -55,18 +56,23 @@ def build(
     ``tokio``: an exact version; None = that of Cargo.lock. ``profile``: ``release`` or ``dev``.
     ``debug``: level of debug info, None = the profile's. ``config``: further ``cargo --config``
     settings, such as ``profile.release.lto="fat"``. ``features``: with commas. ``shared``: the
-    crate as a shared object. ``words``: further ones for ``cargo build``. ``vendored``: from copies
-    of the dependencies, whose paths have no version. Raises CalledProcessError with cargo's words
-    in ``stderr``. With ``split-debuginfo="packed"`` the .dwp file is beside the binary.
+    crate as a shared object. ``words``: further ones for ``cargo build``. ``crateflags``: rustc's
+    for the crate alone, so that its dependencies are those of the build without. ``vendored``: from
+    copies of the dependencies, whose paths have no version. Raises CalledProcessError with cargo's
+    words in ``stderr``. With ``split-debuginfo="packed"`` the .dwp file is beside the binary.
     """
     toolchain = toolchain or Toolchain()
+    if tokio == _locked(crate):
+        tokio = None
+    if (profile, debug) == ("dev", 2):  # Cargo's own
+        debug = None
     settings = [*config]
     if strip:
         settings.append(f'profile.{profile}.strip="symbols"')
     if debug is not None:
         settings.append(f"profile.{profile}.debug={debug}")
     more = [features, "shared"] if shared else [features] if features else []
-    more += [*words, *["vendored"] * vendored]
+    more += [*words, *["vendored"] * vendored, *[crateflags] * bool(crateflags)]
     key = _key(CRATES / crate, [str(tokio), profile, rustflags, *settings, *more], toolchain)
     product = f"lib{crate}.so" if shared else crate
     binary = BUILDS / key / "bin" / product
@@ -82,9 +88,26 @@ def build(
                 *(["--features", features] * bool(features)),
                 *words,
             ]
-            job = _Job(crate, product, BUILDS / key, tokio, profile, rustflags, toolchain)
+            job = _Job(
+                crate, product, BUILDS / key, tokio, profile, rustflags, crateflags, toolchain
+            )
             _build(job, settings, options, vendored=vendored)
     return binary
+
+
+def stripped(binary: Path) -> Path:
+    """A copy without symbols and debug info, as the linker makes it with ``strip = "symbols"``."""
+    place = binary.parent / "stripped"
+    place.mkdir(exist_ok=True)
+    scratch = place / f".{binary.name}.{os.getpid()}"
+    subprocess.run(["strip", "--strip-all", "-o", scratch, binary], check=True)
+    return scratch.replace(place / binary.name)
+
+
+def _locked(crate: str) -> str:
+    """The Tokio of a crate's Cargo.lock."""
+    lock = (CRATES / crate / "Cargo.lock").read_text()
+    return lock.partition('name = "tokio"\nversion = "')[2].partition('"')[0]
 
 
 @dataclass(frozen=True)
@@ -114,6 +137,7 @@ class _Job:
     tokio: str | None
     profile: str
     rustflags: str
+    crateflags: str
     toolchain: Toolchain
 
 
@@ -138,7 +162,10 @@ def _build(job: _Job, settings: list[str], options: list[str], *, vendored: bool
     if toolchain.target:
         options += ["--target", toolchain.target]
     options += [word for setting in settings for word in ("--config", setting)]
-    build = ["build", "--locked", "--profile", job.profile, *options]
+    common = ["--locked", "--profile", job.profile, *options]
+    build = ["build", *common]
+    if job.crateflags:
+        build = ["rustc", *common, "--", *job.crateflags.split()]
     _cargo(build, sources, environment, toolchain)
     folder = "debug" if job.profile == "dev" else job.profile
     built = CARGO_TARGET / toolchain.target / folder / job.product

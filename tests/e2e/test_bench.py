@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def row(table: str, name: str) -> list[str]:
     return re.split(r"  +", line)
 
 
-def test_start(build_target: object) -> None:
+def test_start() -> None:
     table = bench("start", "--quick", "--no-install", "--no-zipapp")
     first = row(table, "from source  first" if "from source  first" in table else "from source")
     wall, attached = int(first[2]), int(first[7])
@@ -36,7 +37,8 @@ def test_start(build_target: object) -> None:
     assert row(table, "offcputime-bpfcc")[0] == "offcputime-bpfcc"
 
 
-def test_drain(build_target: object) -> None:
+def test_drain(build_target: Callable[..., Path]) -> None:
+    build_target("zoo")
     table = bench("drain", "--quick", "--tasks", "8")
     assert int(row(table, "RingReader.drain")[1]) > 10_000
     live = row(table, "threshold 0.1 ms")
@@ -44,7 +46,8 @@ def test_drain(build_target: object) -> None:
     assert live[3] == "0"
 
 
-def test_overhead(build_target: object) -> None:
+def test_overhead(build_target: Callable[..., Path]) -> None:
+    build_target("zoo")
     table = bench("overhead", "--quick", "--only", "requests,polls")
     exact = bench("overhead", "--quick", "--only", "polls", "--exact")
     table += exact[exact.index("polls: per s, exact") :]
@@ -55,7 +58,8 @@ def test_overhead(build_target: object) -> None:
         assert re.fullmatch(r"[+-]\d+\.\d\d %", cells[6])
 
 
-def test_accuracy(build_target: object) -> None:
+def test_accuracy(build_target: Callable[..., Path]) -> None:
+    build_target("zoo")
     table = bench(
         "accuracy", "--quick", "--flavors", "multi_thread", "--kinds", "thread_sleep,pipe"
     )
@@ -68,7 +72,8 @@ def test_steady() -> None:
     assert row(table, "3")[3].endswith("%")
 
 
-def test_symbols(build_target: object) -> None:
+def test_symbols(build_target: Callable[..., Path]) -> None:
+    build_target("zoo", profile="dev", debug=2)
     table = bench("symbols", "--quick", "--addresses", "60")
     assert float(row(table, "hud, first stack")[4]) < 60
     cold = row(table, "hud  ")

@@ -46,7 +46,7 @@ def test_a_process_without_tokio() -> None:
 
 
 def test_a_stripped_process(build_target: Callable[..., Path]) -> None:
-    binary = build_target("demo-server", strip=True)
+    binary = targets.stripped(build_target("demo-server", debug=2))
     with targets.demo_server(binary) as server:
         said = program.run("doctor", server.pid).stdout
     assert "note  function names: stripped" in said

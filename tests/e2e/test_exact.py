@@ -134,7 +134,7 @@ def test_a_killed_hud_leaves_the_target_as_it_was(
 
 
 def test_a_stripped_program_is_refused(build_target: Callable[..., Path], tmp_path: Path) -> None:
-    binary, trace = build_target("zoo", strip=True), tmp_path / "trace.json"
+    binary, trace = targets.stripped(build_target("zoo")), tmp_path / "trace.json"
     with targets.zoo(binary, tmp_path / "truth", "--kinds", "cpu", "--seconds", "20") as zoo:
         done = program.run(
             "--pid", zoo.pid, "--headless", "--duration", 2, "--threshold", "auto",

@@ -127,7 +127,7 @@ def test_layouts_that_no_version_and_no_size_tells(
         flags = "--cfg tokio_unstable"
         binary = build_target("nap", features="multi,tokio/taskdump", rustflags=flags)
     else:
-        binary = build_target("nap", features="multi", rustflags=unversioned(), strip=True)
+        binary = targets.stripped(build_target("nap", features="multi", rustflags=unversioned()))
     written = profile(binary, tmp_path / "trace.json")
     detection = written["otherData"]["detection"]
     assert detection["rung"] == "context", detection

@@ -26,9 +26,9 @@ BUILDS: dict[str, dict[str, object]] = {
     "fat LTO, panic=abort": {
         "config": ('profile.release.lto="fat"', 'profile.release.panic="abort"')
     },
-    "non-PIE": {"rustflags": "-C relocation-model=static"},
+    "non-PIE": {"crateflags": "-C relocation-model=static"},
     "frame pointers": {"rustflags": targets.FRAME_POINTERS},
-    "stripped": {"strip": True},
+    "stripped": {},
 }
 
 BLOCK_MS = 8000
@@ -57,6 +57,8 @@ def test_sleeping_workers_equal_gdbs(
     need(gdb_truth.at_hand(), "gdb")
     need(platform.machine() == "x86_64", "x86_64")
     binary = build_target("zoo", **BUILDS[build])
+    if build == "stripped":
+        binary = targets.stripped(binary)
     options = ["--seconds", "60", "--block-ms", str(BLOCK_MS), "--pause-ms", "300"]
     options += ["--kinds", ",".join(KINDS), "--workers", "5"]
     with targets.zoo(binary, tmp_path / "truth", *options) as zoo, profile(zoo.pid) as profiler:

@@ -56,7 +56,7 @@ def source(file: str, line: int) -> str:
 def test_blockers_are_placed_without_any_symbol(
     build_target: Callable[..., Path], tmp_path: Path, tokio: str
 ) -> None:
-    binary = build_target("demo-server", tokio=tokio, strip=True, config=LTO)
+    binary = targets.stripped(build_target("demo-server", tokio=tokio, config=LTO))
     file = tmp_path / "trace.json"
     with targets.demo_server(binary, "--workers", "2") as server, program.load(server.port):
         done = program.run("--headless", "--pid", server.pid, "--duration", 6, "--export", file)
@@ -96,7 +96,7 @@ def test_a_default_release_build_of_mold_is_seen(
 ) -> None:
     """It takes the symbols away where rustc asks for no debug info, and names sections its own."""
     need(shutil.which("mold"), "mold")
-    binary = build_target("nap", rustflags="-C link-arg=-fuse-ld=mold", features="multi")
+    binary = build_target("nap", crateflags="-C link-arg=-fuse-ld=mold", features="multi")
     with targets.nap(binary) as running:
         done = program.run("--headless", "--pid", running.pid, "--duration", 2)
     assert "polls read from CONTEXT" in done.stdout
@@ -115,7 +115,7 @@ def test_stacks_are_complete_without_unwind_tables(build_target: Callable[..., P
 
 
 def test_each_inferred_name_has_one_mark(build_target: Callable[..., Path], tmp_path: Path) -> None:
-    binary = build_target("demo-server", tokio=targets.TOKIO_VERSIONS[-1], strip=True, config=LTO)
+    binary = targets.stripped(build_target("demo-server", config=LTO))
     with targets.demo_server(binary, "--workers", "2") as server, program.load(server.port):
         done = program.run("--headless", "--pid", server.pid, "--duration", 4)
     declared = r"~src/main\.rs:\d+ +src/main\.rs:\d+ \(async\)"
@@ -126,7 +126,7 @@ def test_each_inferred_name_has_one_mark(build_target: Callable[..., Path], tmp_
 
 
 def test_a_stripped_zoo_is_seen_in_full(build_target: Callable[..., Path], tmp_path: Path) -> None:
-    binary = build_target("zoo", tokio=targets.TOKIO_VERSIONS[-1], strip=True, config=LTO)
+    binary = targets.stripped(build_target("zoo", config=LTO[:2]))
     file = tmp_path / "trace.json"
     with targets.zoo(binary, tmp_path / "truth", "--seconds", "8") as running:
         program.run("--headless", "--pid", running.pid, "--duration", 5, "--export", file)

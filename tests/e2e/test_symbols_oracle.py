@@ -171,7 +171,8 @@ def test_rust(
     symbolizer: str,
     build_target: Callable[..., Path],
 ) -> None:
-    path = build_target("zoo", profile=profile, rustflags=rustflags, debug=2, config=config)
+    crate = "herd" if "dwarf" in rustflags else "zoo"
+    path = build_target(crate, profile=profile, rustflags=rustflags, debug=2, config=config)
     wrong, lines = differences(symbolizer, path, 600)
     assert wrong == []
     assert lines > 600
