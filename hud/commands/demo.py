@@ -75,7 +75,7 @@ def run_demo(
 
     life = min(seconds or LONGEST_S, LONGEST_S) + SPARE_S
     user = ordinary_user()
-    counters = load.Counters()
+    counters = load.LoadCounters()
     with server.running(user, seconds=life, say=say, build=build) as (process, port):
         owner = f" as uid {user.uid}" if user else ""
         say(f"demo server: pid {process.pid}{owner}, {server.WORKERS} workers, {load.HOST}:{port}")

@@ -45,7 +45,7 @@ class Counts(NamedTuple):
     failed: int
 
 
-class Counters:
+class LoadCounters:
     """Counts in memory that the load's process shares with the one that started it."""
 
     _CELLS = struct.Struct("=QQ")
@@ -67,7 +67,7 @@ class Counters:
 
 def drive(
     port: int,
-    counters: Counters,
+    counters: LoadCounters,
     *,
     seconds: float,
     requests: int = MAX_REQUESTS,
@@ -100,7 +100,7 @@ def _turned(paths: Sequence[str], by: int) -> list[str]:
 
 
 def _client(
-    port: int, counters: Counters, until: float, requests: int, pause_s: float, paths: list[str]
+    port: int, counters: LoadCounters, until: float, requests: int, pause_s: float, paths: list[str]
 ) -> None:
     # Only sockets and bytes: a client that runs as another user may not be able to import anything,
     # as Python itself may lie in root's home.
@@ -154,7 +154,7 @@ def _more(connection: socket.socket, so_far: bytes) -> bytes:
 
 @contextlib.contextmanager
 def running(
-    port: int, counters: Counters, *, seconds: float, user: tuple[int, int] | None = None
+    port: int, counters: LoadCounters, *, seconds: float, user: tuple[int, int] | None = None
 ) -> Iterator[None]:
     """``drive`` in a forked process, killed at the end; as ``user`` (uid, gid) if given.
 

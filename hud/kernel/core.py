@@ -46,7 +46,7 @@ BYTE_SIZES = {uapi.BPF_B: 1, uapi.BPF_H: 2, uapi.BPF_W: 4, uapi.BPF_DW: 8}
 SIZE_BITS = {size: bits for bits, size in BYTE_SIZES.items()}
 
 
-class Step(NamedTuple):
+class AccessStep(NamedTuple):
     """One step of an access: into the member ``name``, or to element ``number`` if it is empty."""
 
     name: str
@@ -96,7 +96,7 @@ class Field:
         return 64 - bits
 
 
-class Outcome(NamedTuple):
+class Resolved(NamedTuple):
     """The value for an instruction; None = the kernel has no such thing: poison."""
 
     value: int | None
@@ -113,7 +113,7 @@ def relocate(program: ProgramSpec, local: Btf, target: Btf | None) -> tuple[byte
     """
     code = bytearray(program.instructions)
     poisoned: dict[int, str] = {}
-    known: dict[tuple[int, int, str], Outcome] = {}
+    known: dict[tuple[int, int, str], Resolved] = {}
     for number, relocation in enumerate(program.core):
         what = relocation.kind, relocation.type_id, relocation.access
         try:
@@ -147,11 +147,11 @@ def describe(relocation: CoreRelocation, local: Btf) -> str:
     return name
 
 
-def resolve(relocation: CoreRelocation, local: Btf, target: Btf | None) -> Outcome:
+def resolve(relocation: CoreRelocation, local: Btf, target: Btf | None) -> Resolved:
     """The value that ``relocation`` has on the target."""
     kind = relocation.kind
     if kind == uapi.BPF_CORE_TYPE_ID_LOCAL:
-        return Outcome(relocation.type_id)
+        return Resolved(relocation.type_id)
     if target is None:
         raise KernelError(
             f"kernel types (BTF) needed for {describe(relocation, local)}",
@@ -175,20 +175,20 @@ def resolve(relocation: CoreRelocation, local: Btf, target: Btf | None) -> Outco
         }
         return _only(kind, name, {1} if values and kind in EXISTENCE else values)
     if kind == uapi.BPF_CORE_TYPE_EXISTS:
-        return Outcome(int(bool(candidates)))
+        return Resolved(int(bool(candidates)))
     if kind == uapi.BPF_CORE_TYPE_SIZE:
         return _only(kind, name, {target.size(candidate) for candidate in candidates})
     if kind == uapi.BPF_CORE_TYPE_ID_TARGET:
-        return Outcome(candidates[0] if candidates else None)
+        return Resolved(candidates[0] if candidates else None)
     raise FormatError(f"CO-RE relocation of kind {kind} not supported")
 
 
-def _only(kind: int, name: str, values: set[int]) -> Outcome:
+def _only(kind: int, name: str, values: set[int]) -> Resolved:
     if len(values) > 1:
         raise FormatError(f"{name} means several things in this kernel")
     if values:
-        return Outcome(values.pop())
-    return Outcome(0 if kind in EXISTENCE else None)
+        return Resolved(values.pop())
+    return Resolved(0 if kind in EXISTENCE else None)
 
 
 # --------------------------------------------------------------------------- accesses
@@ -212,10 +212,10 @@ def _enumerator(local: Btf, relocation: CoreRelocation) -> tuple[str, int]:
     raise AssertionError
 
 
-def _local_access(local: Btf, relocation: CoreRelocation) -> tuple[list[Step], Field]:
+def _local_access(local: Btf, relocation: CoreRelocation) -> tuple[list[AccessStep], Field]:
     """Names along an access, anonymous members left out, and where it ends in the object."""
     first, *numbers = _numbers(relocation.access)
-    steps = [Step("", first)]
+    steps = [AccessStep("", first)]
     type_id = relocation.type_id
     bits, width = (first * local.size(type_id) * 8 if first else 0), 0
     for number in numbers:
@@ -224,18 +224,18 @@ def _local_access(local: Btf, relocation: CoreRelocation) -> tuple[list[Step], F
             member = local.member(record, number)
             name = local.name(member.name_offset)
             if name:
-                steps.append(Step(name, 0))
+                steps.append(AccessStep(name, 0))
             bits, width, type_id = bits + member.bit_offset, member.bit_size, member.type_id
         elif record.kind == ARRAY:
             type_id, _ = local.array(record)
-            steps.append(Step("", number))
+            steps.append(AccessStep("", number))
             bits, width = bits + number * local.size(type_id) * 8, 0
         else:
             raise FormatError(f"access {relocation.access[:40]!r} leads nowhere")
     return steps, Field(local, type_id, bits, width)
 
 
-def _field(relocation: CoreRelocation, local: Btf, target: Btf, candidates: list[int]) -> Outcome:
+def _field(relocation: CoreRelocation, local: Btf, target: Btf, candidates: list[int]) -> Resolved:
     steps, here = _local_access(local, relocation)
     kind = relocation.kind
     outcomes = set()
@@ -244,12 +244,14 @@ def _field(relocation: CoreRelocation, local: Btf, target: Btf, candidates: list
         if there is None:
             continue
         if kind == uapi.BPF_CORE_FIELD_BYTE_OFFSET and not (here.bit_size or there.bit_size):
-            outcomes.add(Outcome(there.value(kind), here.offset_and_size()[1], _width(here, there)))
+            outcomes.add(
+                Resolved(there.value(kind), here.offset_and_size()[1], _width(here, there))
+            )
         else:
-            outcomes.add(Outcome(there.value(kind)))
+            outcomes.add(Resolved(there.value(kind)))
     if len(outcomes) > 1:
         raise FormatError(f"{describe(relocation, local)} has several places in this kernel")
-    return outcomes.pop() if outcomes else Outcome(0 if kind in EXISTENCE else None)
+    return outcomes.pop() if outcomes else Resolved(0 if kind in EXISTENCE else None)
 
 
 def _width(here: Field, there: Field) -> int:
@@ -267,7 +269,7 @@ def _width(here: Field, there: Field) -> int:
     return new if kinds in ([(PTR, False)] * 2, [(INT, False)] * 2) else -1
 
 
-def _follow(target: Btf, type_id: int, steps: list[Step], here: Field) -> Field | None:
+def _follow(target: Btf, type_id: int, steps: list[AccessStep], here: Field) -> Field | None:
     """The same path by names in the target; None where it has no such field."""
     first = steps[0].number
     bits, width = (first * target.size(type_id) * 8 if first else 0), 0
@@ -345,7 +347,7 @@ def _same_name(local: Btf, here: Type, target: Btf, there: Type) -> bool:
 # --------------------------------------------------------------------------- instructions
 
 
-def _patch(code: bytearray, index: int, outcome: Outcome) -> bool:
+def _patch(code: bytearray, index: int, outcome: Resolved) -> bool:
     """Put the value in; False if the instruction cannot take it and must be poisoned."""
     at = index * 8
     if at + 8 > len(code) or outcome.value is None:

@@ -29,7 +29,7 @@ from hud.kernel.elftables import (
     Symbol,
     read_tables,
 )
-from hud.kernel.link import Call, CodeSection, Function, link
+from hud.kernel.link import CallSite, CodeSection, Function, link
 from hud.kernel.spec import MapReference, MapSpec, ObjectSpec, ProgramSpec, Variable
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ LOAD_64 = uapi.BPF_LD | uapi.BPF_DW | uapi.BPF_IMM
 CALL = uapi.BPF_JMP | uapi.BPF_CALL
 
 
-class Kind(NamedTuple):
+class SectionKind(NamedTuple):
     """What a section name says about its programs."""
 
     type: int
@@ -54,16 +54,16 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "tracepoint": Kind(uapi.BPF_PROG_TYPE_TRACEPOINT),
-    "tp": Kind(uapi.BPF_PROG_TYPE_TRACEPOINT),
-    "raw_tracepoint": Kind(uapi.BPF_PROG_TYPE_RAW_TRACEPOINT),
-    "raw_tp": Kind(uapi.BPF_PROG_TYPE_RAW_TRACEPOINT),
-    "tp_btf": Kind(uapi.BPF_PROG_TYPE_TRACING, uapi.BPF_TRACE_RAW_TP),
-    "perf_event": Kind(uapi.BPF_PROG_TYPE_PERF_EVENT),
-    "uprobe": Kind(uapi.BPF_PROG_TYPE_KPROBE),
-    "uretprobe": Kind(uapi.BPF_PROG_TYPE_KPROBE),
-    "kprobe": Kind(uapi.BPF_PROG_TYPE_KPROBE),
-    "socket": Kind(uapi.BPF_PROG_TYPE_SOCKET_FILTER),
+    "tracepoint": SectionKind(uapi.BPF_PROG_TYPE_TRACEPOINT),
+    "tp": SectionKind(uapi.BPF_PROG_TYPE_TRACEPOINT),
+    "raw_tracepoint": SectionKind(uapi.BPF_PROG_TYPE_RAW_TRACEPOINT),
+    "raw_tp": SectionKind(uapi.BPF_PROG_TYPE_RAW_TRACEPOINT),
+    "tp_btf": SectionKind(uapi.BPF_PROG_TYPE_TRACING, uapi.BPF_TRACE_RAW_TP),
+    "perf_event": SectionKind(uapi.BPF_PROG_TYPE_PERF_EVENT),
+    "uprobe": SectionKind(uapi.BPF_PROG_TYPE_KPROBE),
+    "uretprobe": SectionKind(uapi.BPF_PROG_TYPE_KPROBE),
+    "kprobe": SectionKind(uapi.BPF_PROG_TYPE_KPROBE),
+    "socket": SectionKind(uapi.BPF_PROG_TYPE_SOCKET_FILTER),
 }
 """The part of a section's name before the first slash."""
 
@@ -184,7 +184,7 @@ class _Reader:
                     raise self._bad(f"function {symbol.name} outside {section.name}")
                 if length:
                     functions[start] = Function(symbol.name, start, length, symbol.local)
-        references: dict[int, MapReference | Call] = {}
+        references: dict[int, MapReference | CallSite] = {}
         for index, symbol, kind in self._relocations(number):
             references[index] = self._reference(section, index, symbol, kind, maps)
         return CodeSection(
@@ -216,7 +216,7 @@ class _Reader:
 
     def _reference(
         self, section: Section, index: int, symbol: Symbol, kind: int, maps: dict[str, MapSpec]
-    ) -> MapReference | Call:
+    ) -> MapReference | CallSite:
         where = f"{section.name}+{index * 8:#x}"
         if not 0 < symbol.section < len(self.sections):
             raise self._bad(f"extern {symbol.name or '?'} at {where} not supported")
@@ -227,7 +227,7 @@ class _Reader:
             start, rest = divmod(symbol.value, 8)
             if rest:
                 raise self._bad(f"call at {where} into the middle of an instruction")
-            return Call(symbol.section, start + value + 1)
+            return CallSite(symbol.section, start + value + 1)
         if kind == R_BPF_64_64 and code == LOAD_64:
             if index * 8 + 16 > section.size:
                 raise self._bad(f"truncated 64-bit load at {where}")

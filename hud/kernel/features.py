@@ -35,7 +35,7 @@ class Feature(NamedTuple):
     """Whether hud's programs cannot run without it."""
 
 
-class Probe(NamedTuple):
+class Attempt(NamedTuple):
     name: str
     since: str
     attempt: Callable[[], None]
@@ -111,22 +111,22 @@ def _uprobes() -> None:
 
 
 PROBES = (
-    Probe("BPF ring buffer", "5.8", _ring_buffer, needed=True),
-    Probe("BPF arrays in shared memory", "5.5", _shared_memory, needed=True),
-    Probe("BPF batched map operations", "5.6", _batches),
-    Probe("BPF raw tracepoints", "4.17", _raw_tracepoint, needed=True),
-    Probe("bpf_link for perf events", "5.15", _perf_link),
-    Probe("BPF helper bpf_task_pt_regs", "5.15", _user_registers, needed=True),
-    Probe("kernel types (BTF)", "5.4", _kernel_types, needed=True),
-    Probe("tracefs", "4.1", _tracefs),
-    Probe("uprobes (for --exact)", "4.17", _uprobes),
+    Attempt("BPF ring buffer", "5.8", _ring_buffer, needed=True),
+    Attempt("BPF arrays in shared memory", "5.5", _shared_memory, needed=True),
+    Attempt("BPF batched map operations", "5.6", _batches),
+    Attempt("BPF raw tracepoints", "4.17", _raw_tracepoint, needed=True),
+    Attempt("bpf_link for perf events", "5.15", _perf_link),
+    Attempt("BPF helper bpf_task_pt_regs", "5.15", _user_registers, needed=True),
+    Attempt("kernel types (BTF)", "5.4", _kernel_types, needed=True),
+    Attempt("tracefs", "4.1", _tracefs),
+    Attempt("uprobes (for --exact)", "4.17", _uprobes),
 )
 """Releases: ring buffer 457f44363a88 (5.8), mmap of arrays fc9702273e2e (5.5), batches aa2e93b8e58e
 (5.6), raw tracepoints c4f6699dfcb8 (4.17), perf links b89fbfbb854c (5.15), bpf_task_pt_regs
 dd6e10fbd9fb (5.15), uprobes by perf_event 33ea4b24277b (4.17)."""
 
 
-def _problem(probe: Probe) -> tuple[str, KernelError | None]:
+def _problem(probe: Attempt) -> tuple[str, KernelError | None]:
     try:
         probe.attempt()
     except OSError as error:

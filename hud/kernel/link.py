@@ -34,7 +34,7 @@ class Function(NamedTuple):
     local: bool
 
 
-class Call(NamedTuple):
+class CallSite(NamedTuple):
     """A call whose target a relocation gives."""
 
     section: int
@@ -47,7 +47,7 @@ class CodeSection:
     data: bytes
     functions: Mapping[int, Function]
     """By their first slot."""
-    references: Mapping[int, MapReference | Call]
+    references: Mapping[int, MapReference | CallSite]
     """By slot in the section."""
     core: Mapping[int, list[CoreRecord]]
     """By slot in the section."""
@@ -113,15 +113,15 @@ def _slots(data: bytes, function: Function) -> list[int]:
     return slots
 
 
-def _local_call(data: bytes, section: int, slot: int) -> Call | None:
+def _local_call(data: bytes, section: int, slot: int) -> CallSite | None:
     """clang writes no relocation for a call inside one section."""
     code, registers, _, value = struct.unpack_from("<BBhi", data, slot * 8)
     if code == CALL and registers >> 4 == uapi.BPF_PSEUDO_CALL:
-        return Call(section, slot + 1 + value)
+        return CallSite(section, slot + 1 + value)
     return None
 
 
-def _function_at(sections: Mapping[int, CodeSection], call: Call) -> Function:
+def _function_at(sections: Mapping[int, CodeSection], call: CallSite) -> Function:
     home = sections.get(call.section)
     function = home.functions.get(call.start) if home else None
     if function is None:

@@ -61,7 +61,7 @@ class Program:
         return int(info.run_time_ns), int(info.run_cnt)
 
 
-class Variable:
+class SharedVariable:
     """A global variable of .data or .bss, shared with the running programs; .rodata: read only."""
 
     def __init__(self, spec: VariableSpec, home: Map) -> None:
@@ -92,14 +92,14 @@ class Variable:
         return int.from_bytes(self.read(), "little")
 
 
-class Loaded(Closing):
+class LoadedObject(Closing):
     """What :func:`load` made; close it, or use ``with``."""
 
     def __init__(
         self,
         maps: Mapping[str, Map],
         programs: Mapping[str, Program],
-        variables: Mapping[str, Variable],
+        variables: Mapping[str, SharedVariable],
         owned: ExitStack,
     ) -> None:
         self.maps = maps
@@ -119,7 +119,7 @@ def load(
     constants: Mapping[str, int | bytes] | None = None,
     map_entries: Mapping[str, int] | None = None,
     btf: Btf | None = None,
-) -> Loaded:
+) -> LoadedObject:
     """Load ``programs`` (None: all) of ``spec`` and every map they use.
 
     ``constants`` sets variables by name (a number is encoded in the variable's width),
@@ -154,11 +154,11 @@ def load(
             fd = _load_program(program, spec, instructions, poisoned, btf, types)
             loaded[program.name] = Program(program, owned.enter_context(fd))
         variables = {
-            name: Variable(variable, maps[variable.map])
+            name: SharedVariable(variable, maps[variable.map])
             for name, variable in spec.variables.items()
             if variable.map in maps
         }
-        return Loaded(maps, loaded, variables, owned.pop_all())
+        return LoadedObject(maps, loaded, variables, owned.pop_all())
 
 
 def encode(variable: VariableSpec, value: int | bytes) -> bytes:

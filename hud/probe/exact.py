@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from hud.errors import KernelError
 from hud.kernel import attach, syscalls, uapi
-from hud.kernel.loader import Loaded, Program
+from hud.kernel.loader import LoadedObject, Program
 from hud.kernel.spec import ObjectSpec
 from hud.model import BUCKETS, PollStats
 
@@ -49,7 +49,7 @@ class UprobeSite(NamedTuple):
     offset: int
 
 
-class State(ctypes.LittleEndianStructure):
+class ExactState(ctypes.LittleEndianStructure):
     """``struct exact``, mapped."""
 
     _fields_ = (
@@ -74,12 +74,12 @@ def with_programs(spec: ObjectSpec) -> tuple[ObjectSpec, tuple[str, ...]]:
 class ExactProbe:
     """The loaded uprobe programs of one target; attached from ``attach`` to ``detach``."""
 
-    def __init__(self, loaded: Loaded, tgid: int) -> None:
+    def __init__(self, loaded: LoadedObject, tgid: int) -> None:
         self._tgid = tgid
         self._programs: Mapping[str, Program] = loaded.programs
         self._kinds = loaded.maps["poll_kinds"]
         self._hits = loaded.maps["exact_hits"]
-        self.state = State.from_buffer(loaded.variables["exact"].memory())
+        self.state = ExactState.from_buffer(loaded.variables["exact"].memory())
         self._links = ExitStack()
         self._multi = attach.uprobe_multi_works(os.uname().release)
 

@@ -324,7 +324,9 @@ def map_sizes(text_bytes: int, span_bytes: int) -> dict[str, int]:
     }
 
 
-def _load(data: bytes, btf: Path | None, sizes: dict[str, int], *, exact: bool) -> loader.Loaded:
+def _load(
+    data: bytes, btf: Path | None, sizes: dict[str, int], *, exact: bool
+) -> loader.LoadedObject:
     spec = parse_object(data, "hud")
     more: tuple[str, ...] = ()
     if exact:

@@ -28,7 +28,7 @@ NEVER = (1 << 63) - 1
 """``start`` of the unused entries: above every address."""
 
 
-class Segment(NamedTuple):
+class MappedCode(NamedTuple):
     """One executable mapping of the target."""
 
     start: int
@@ -57,7 +57,7 @@ class UnwindTables:
         self._mappings = mappings
         self._config = config
         self._stored: dict[Hashable, StoredTable] = {}
-        self._shown: list[Segment] = []
+        self._shown: list[MappedCode] = []
         self._row_end = 0
         self._bucket_end = 0
         self.refused = 0
@@ -84,7 +84,7 @@ class UnwindTables:
         self._row_end, self._bucket_end = row_end, bucket_end
         return True
 
-    def show(self, segments: Sequence[Segment]) -> None:
+    def show(self, segments: Sequence[MappedCode]) -> None:
         """Make these the mappings of the target; those of modules without a table are left out."""
         known = sorted(segment for segment in segments if segment.module in self._stored)
         if len(known) >= GENERATION:
@@ -143,11 +143,11 @@ class UnwindTables:
             row -= 2  # a return in the middle of the function
         return None
 
-    def _segment(self, pc: int) -> Segment | None:
+    def _segment(self, pc: int) -> MappedCode | None:
         at = bisect_right(self._shown, pc, key=attrgetter("start")) - 1
         return self._shown[at] if at >= 0 and pc < self._shown[at].end else None
 
-    def _row_at(self, segment: Segment, pc: int) -> int | None:
+    def _row_at(self, segment: MappedCode, pc: int) -> int | None:
         stored, key = self._stored[segment.module], pc - segment.bias
         if not 0 <= key >> 8 < stored.buckets:
             return None

@@ -12,7 +12,7 @@ import stat
 from pathlib import Path
 from typing import NamedTuple
 
-from hud.process.procfs import PROC, home, read_bytes
+from hud.process.procfs import PROC, proc_directory, read_bytes
 from hud.process.unixsockets import peer_name
 
 _SOCKET = re.compile(r"socket:\[(\d+)\]$")
@@ -31,7 +31,7 @@ class Open(NamedTuple):
 
 def describe(pid: int, descriptor: int, proc: Path = PROC) -> Open | None:
     """None where it is not open or may not be looked at."""
-    link = home(pid, proc) / "fd" / str(descriptor)
+    link = proc_directory(pid, proc) / "fd" / str(descriptor)
     try:
         text = str(link.readlink())
         file_type = stat.S_IFMT(link.stat().st_mode)
@@ -55,7 +55,7 @@ def peer(pid: int, inode: str, proc: Path = PROC) -> str:
     wanted = inode.encode()
     for name, family in _TABLES:
         try:
-            table = read_bytes(home(pid, proc) / "net" / name, _MOST_BYTES)
+            table = read_bytes(proc_directory(pid, proc) / "net" / name, _MOST_BYTES)
         except OSError:
             continue
         for line in table.split(b"\n")[1:]:

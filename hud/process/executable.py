@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hud.errors import KernelError, TargetError
-from hud.process.procfs import PROC, home, map_files, open_memory
+from hud.process.procfs import PROC, map_files, open_memory, proc_directory
 from hud.process.program import loaded_program
 from hud.text import printable, shortened
 
@@ -34,7 +34,7 @@ def open_executable(pid: int, proc: Path = PROC) -> int:
     if loaded is not None:
         return open_mapping(pid, loaded, proc)
     try:
-        return _open_regular(home(pid, proc) / "exe")
+        return _open_regular(proc_directory(pid, proc) / "exe")
     except PermissionError as error:
         raise KernelError(
             f"executable of process {pid}: permission denied", hint=f"sudo hud --pid {pid}"
@@ -64,7 +64,7 @@ def open_mapping(pid: int, mapping: Mapping, proc: Path = PROC) -> int:
         )
     try:
         descriptor = _open_regular(
-            home(pid, proc) / "root" / mapping.path.lstrip("/"), os.O_NOFOLLOW
+            proc_directory(pid, proc) / "root" / mapping.path.lstrip("/"), os.O_NOFOLLOW
         )
     except OSError as error:
         raise TargetError(f"{shown}: {_cause(error)}") from error

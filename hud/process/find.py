@@ -19,9 +19,9 @@ from hud.model import Target
 from hud.process.procfs import (
     PROC,
     Stat,
-    home,
     living_thread,
     numbers,
+    proc_directory,
     read_stat,
     read_text,
 )
@@ -115,7 +115,7 @@ def same_process(target: Target, proc: Path = PROC) -> bool:
 def command_line(pid: int, proc: Path = PROC) -> str:
     """The command line, escaped and shortened for a message; empty if it cannot be read."""
     try:
-        raw = read_text(home(pid, proc) / "cmdline", 4096)
+        raw = read_text(proc_directory(pid, proc) / "cmdline", 4096)
     except OSError:
         return ""
     return shortened(printable(raw.rstrip("\0").replace("\0", " ")), COMMAND_WIDTH)
@@ -215,7 +215,7 @@ def _has_ended(stat: Stat, proc: Path) -> bool:
 
 def _program(stat: Stat, proc: Path) -> Target:
     """The process as the target; OSError where its executable may not be read."""
-    link = str((home(stat.pid, proc) / "exe").readlink()).removesuffix(_DELETED)
+    link = str((proc_directory(stat.pid, proc) / "exe").readlink()).removesuffix(_DELETED)
     loaded = loaded_program(stat.pid, proc)
     if loaded is None:
         return Target(stat.pid, stat.comm, link, stat.start_ticks)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from hud.errors import FormatError, TargetError
 from hud.model import Mapping
-from hud.process.procfs import home
+from hud.process.procfs import proc_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,7 +58,7 @@ def parse_maps(text: str) -> list[Mapping]:
 def read_mappings(pid: int, proc: Path = Path("/proc")) -> list[Mapping]:
     """The mappings of a process; raises TargetError if it is gone or may not be read."""
     try:
-        with (home(pid, proc) / "maps").open("rb") as file:
+        with (proc_directory(pid, proc) / "maps").open("rb") as file:
             data = file.read(MAPS_LIMIT)
     except PermissionError as error:
         raise TargetError(

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from hud.process.procfs import home
+from hud.process.procfs import proc_directory
 
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 _MOST = 10_000
@@ -46,7 +46,7 @@ def read_mounts(text: str) -> list[Mount]:
 def mounts_of(pid: int | str, proc: Path = Path("/proc")) -> list[Mount]:
     """Those of a process; none where they cannot be read."""
     try:
-        directory = home(pid, proc) if isinstance(pid, int) else proc / pid
+        directory = proc_directory(pid, proc) if isinstance(pid, int) else proc / pid
         return read_mounts((directory / "mountinfo").read_text("utf-8", "surrogateescape"))
     except OSError:
         return []

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from hud.errors import KernelError
-from hud.process.procfs import PROC, home, read_text
+from hud.process.procfs import PROC, proc_directory, read_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +52,7 @@ def require_initial_pid_namespace(proc: Path = PROC) -> None:
 def shares_mounts(pid: int, proc: Path = PROC) -> bool:
     """Whether a process sees the same file systems as hud; False where that is not to be seen."""
     try:
-        theirs, ours = (home(pid, proc) / "ns/mnt").stat(), (proc / "self/ns/mnt").stat()
+        theirs, ours = (proc_directory(pid, proc) / "ns/mnt").stat(), (proc / "self/ns/mnt").stat()
     except OSError:
         return False
     return os.path.samestat(theirs, ours)
@@ -61,7 +61,7 @@ def shares_mounts(pid: int, proc: Path = PROC) -> bool:
 def container_name(pid: int, proc: Path = PROC) -> str:
     """``docker 0123456789ab`` or the like from the target's cgroup path; empty if in none."""
     try:
-        cgroup = read_text(home(pid, proc) / "cgroup")
+        cgroup = read_text(proc_directory(pid, proc) / "cgroup")
     except OSError:
         return ""
     for engine, pattern in _CONTAINERS:

@@ -17,13 +17,13 @@ from typing import NamedTuple
 from hud.model import HostPressure
 from hud.process.children import Children
 from hud.process.mounts import Mount, mounts_of
-from hud.process.procfs import PROC, home, read_text
+from hud.process.procfs import PROC, proc_directory, read_text
 
 _DEEPEST = 32
 _TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
 
-class Group(NamedTuple):
+class Cgroup(NamedTuple):
     """A cgroup that may have a CPU quota."""
 
     name: str
@@ -69,19 +69,19 @@ class HostWatch:
         )
 
 
-def groups_of(pid: int, proc: Path = PROC) -> list[Group]:
+def groups_of(pid: int, proc: Path = PROC) -> list[Cgroup]:
     """The groups around a process that have a cpu.stat here, innermost first.
 
     They are looked for where this process sees the hierarchies, else where the target does (a
     container that mounts its own).
     """
     try:
-        text = read_text(home(pid, proc) / "cgroup", 64 << 10)
+        text = read_text(proc_directory(pid, proc) / "cgroup", 64 << 10)
     except OSError:
         return []
     mounts = mounts_of("self", proc)
     theirs = [mount._replace(root="/") for mount in mounts_of(pid, proc)]
-    root = home(pid, proc) / "root"
+    root = proc_directory(pid, proc) / "root"
     for line in text.splitlines():
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
         version = 2 if not controllers else 1
@@ -93,7 +93,7 @@ def groups_of(pid: int, proc: Path = PROC) -> list[Group]:
     return []
 
 
-def _groups(version: int, path: str, mounts: list[Mount], base: Path) -> list[Group]:
+def _groups(version: int, path: str, mounts: list[Mount], base: Path) -> list[Cgroup]:
     for mount in mounts:
         if version == 2 and mount.kind != "cgroup2":
             continue
@@ -108,13 +108,13 @@ def _groups(version: int, path: str, mounts: list[Mount], base: Path) -> list[Gr
         for depth in range(len(parts), -1, -1):
             directory = top.joinpath(*parts[:depth])
             if (directory / "cpu.stat").is_file():
-                found.append(Group("/" + "/".join(parts[:depth]), directory, version))
+                found.append(Cgroup("/" + "/".join(parts[:depth]), directory, version))
         if found:
             return found
     return []
 
 
-def throttled(group: Group) -> Throttled:
+def throttled(group: Cgroup) -> Throttled:
     """What its cpu.stat says."""
     fields = _fields(group.directory / "cpu.stat")
     if group.version == 2:
@@ -122,7 +122,7 @@ def throttled(group: Group) -> Throttled:
     return Throttled(fields.get("nr_throttled", 0), fields.get("throttled_time", 0))
 
 
-def quota_of(group: Group) -> str:
+def quota_of(group: Cgroup) -> str:
     """``0.5 CPUs``; empty = no limit."""
     try:
         if group.version == 2:

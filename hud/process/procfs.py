@@ -120,7 +120,7 @@ def living_thread(pid: int, proc: Path = PROC) -> int | None:
     return next((tid for tid in tids if not _has_ended(pid, tid, proc)), None)
 
 
-def home(pid: int, proc: Path = PROC) -> Path:
+def proc_directory(pid: int, proc: Path = PROC) -> Path:
     """The directory with a process's memory, files and namespaces; that of a thread which lives.
 
     A leader that has called pthread_exit is a zombie until the other threads end, and /proc/PID
@@ -134,12 +134,12 @@ def home(pid: int, proc: Path = PROC) -> Path:
 
 def map_files(pid: int, proc: Path = PROC) -> Path:
     """The directory of links to what is mapped: /proc/PID/task/TID has none, /proc/TID has one."""
-    return proc / home(pid, proc).name / "map_files"
+    return proc / proc_directory(pid, proc).name / "map_files"
 
 
 def open_memory(pid: int, proc: Path = PROC) -> int:
     """A descriptor of the process's memory, to read only; OSError as it comes."""
-    return os.open(home(pid, proc) / "mem", os.O_RDONLY | os.O_CLOEXEC)
+    return os.open(proc_directory(pid, proc) / "mem", os.O_RDONLY | os.O_CLOEXEC)
 
 
 def reader_of(memory: int) -> Callable[[int, int], bytes]:

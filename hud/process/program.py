@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from hud.errors import HudError
 from hud.process.mappings import read_mappings
-from hud.process.procfs import PROC, home, open_memory, read_bytes, reader_of
+from hud.process.procfs import PROC, open_memory, proc_directory, read_bytes, reader_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -64,7 +64,7 @@ WITH_VALUE = frozenset(
 
 def loaded_program(pid: int, proc: Path = PROC) -> Mapping | None:
     """The program's first mapping, where its loader was started; None where /proc/PID/exe is it."""
-    directory = home(pid, proc)
+    directory = proc_directory(pid, proc)
     if not _may_have_loader(directory):
         return None
     try:
@@ -98,7 +98,7 @@ def started_with(command: Sequence[str]) -> str:
 def command_words(pid: int, proc: Path = PROC) -> list[str]:
     """The command line, word by word; none where it cannot be read."""
     try:
-        words = read_bytes(home(pid, proc) / "cmdline", 16 << 10).split(b"\0")
+        words = read_bytes(proc_directory(pid, proc) / "cmdline", 16 << 10).split(b"\0")
     except OSError:
         return []
     return [word.decode("utf-8", "surrogateescape") for word in words]

@@ -11,7 +11,7 @@ import os
 import socket
 from pathlib import Path
 
-from hud.process.procfs import PROC, home, read_bytes
+from hud.process.procfs import PROC, proc_directory, read_bytes
 
 _MOST_BYTES = 4 << 20
 
@@ -23,9 +23,11 @@ def peer_name(pid: int, inode: int, proc: Path = PROC) -> str:
     """
     try:
         ours = (PROC / "self" / "ns" / "net").stat().st_ino
-        if ours != (home(pid, proc) / "ns" / "net").stat().st_ino:
+        if ours != (proc_directory(pid, proc) / "ns" / "net").stat().st_ino:
             return ""
-        return _name(read_bytes(home(pid, proc) / "net" / "unix", _MOST_BYTES), _peer(inode))
+        return _name(
+            read_bytes(proc_directory(pid, proc) / "net" / "unix", _MOST_BYTES), _peer(inode)
+        )
     except OSError:
         return ""
 

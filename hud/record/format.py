@@ -61,11 +61,11 @@ PASSING = ("states", "losses", "cost", "tasks", "polls", "host")
 """What a later batch replaces. All else of a batch adds up in a reader's memory."""
 
 
-class Look(NamedTuple):
+class Looked(NamedTuple):
     time_ns: int
 
 
-class Window(NamedTuple):
+class WindowSet(NamedTuple):
     window_ns: int
 
 
@@ -74,7 +74,7 @@ class End(NamedTuple):
     reason: str
 
 
-Entry: TypeAlias = RunInfo | Batch | Look | Window | End
+Entry: TypeAlias = RunInfo | Batch | Looked | WindowSet | End
 
 
 _STATE_FIELDS = tuple(one.name for one in fields(ThreadState) if one.name != "split")
@@ -321,13 +321,13 @@ class Decoder:
             if passing.columns:
                 passing.states = _states(of.columns.decode(passing.columns))
         elif kind == RecordKind.LOOK:
-            return Look(_moment(of.number.decode(body)))
+            return Looked(_moment(of.number.decode(body)))
         elif kind == RecordKind.BEGIN:
             info = of.info.decode(body)
             _moment(info.start_monotonic_ns)
             return info
         elif kind == RecordKind.WINDOW:
-            return Window(_moment(of.number.decode(body)))
+            return WindowSet(_moment(of.number.decode(body)))
         elif kind == RecordKind.END:
             time_ns, reason = of.end.decode(body)
             return End(_moment(time_ns), reason)

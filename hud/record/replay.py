@@ -13,7 +13,7 @@ from hud.analysis.recording import Recording
 from hud.analysis.snapshot import Analyzer
 from hud.errors import FormatError
 from hud.model import Batch, RunInfo
-from hud.record.format import End, Look, Window
+from hud.record.format import End, Looked, WindowSet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -95,7 +95,7 @@ class Replay:
     def _take(self, entry: Entry) -> None:
         if isinstance(entry, Batch):
             self.recording.take(entry)
-        elif isinstance(entry, Look):
+        elif isinstance(entry, Looked):
             self.analyzer.absorb(entry.time_ns)
         elif isinstance(entry, End):
             self.recording.finish(entry.time_ns, entry.reason)
@@ -113,4 +113,4 @@ class Replay:
 def _moment(entry: Entry) -> int:
     if isinstance(entry, RunInfo):
         return entry.start_monotonic_ns
-    return 0 if isinstance(entry, Window) else entry.time_ns
+    return 0 if isinstance(entry, WindowSet) else entry.time_ns

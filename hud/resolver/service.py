@@ -203,7 +203,7 @@ def _code(files: Files, asked: messages.AskCode) -> messages.Code:
 def _debug(files: Files, asked: messages.AddDebug) -> messages.Debug:
     loaded = files.of(asked.module)
     if files.given is None:
-        raise FormatError(f"{asked.name}: not an ELF file")
+        return messages.Debug(f"{asked.name}: not an ELF file")
     try:
         loaded.add_debug(files.given, asked.name)
     except FormatError as why:
@@ -222,7 +222,7 @@ def _points(files: Files, asked: messages.AskPoints) -> messages.Points:
 
 
 def _kinds(files: Files, asked: messages.AskKinds) -> messages.Kinds:
-    from hud.symbols.kinds import Functions
+    from hud.symbols.kinds import VtableFunctions
 
     loaded = files.of(asked.module)
     elf, kinds = loaded.elf(), loaded.kinds()
@@ -231,9 +231,9 @@ def _kinds(files: Files, asked: messages.AskKinds) -> messages.Kinds:
         vaddrs = [elf.vaddr_of(offset) for offset in offsets]
         known = [vaddr for vaddr in vaddrs if vaddr is not None]
         kind = ("", "", False)
-        if len(known) == len(Functions._fields) == len(vaddrs):
+        if len(known) == len(VtableFunctions._fields) == len(vaddrs):
             with suppress(HudError, *_SLIPS):  # damage at one costs no other its name
-                kind = kinds.of(Functions(*known))
+                kind = kinds.of(VtableFunctions(*known))
         answer.append(kind)
     elf.release()
     return messages.Kinds(answer)

@@ -84,7 +84,7 @@ class ContextLayout:
         return not self.apart or (self.core != NONE and ticks)
 
 
-class Row(NamedTuple):
+class LayoutRow(NamedTuple):
     """A measured layout; ``first`` and ``last`` are (major, minor), both included."""
 
     first: tuple[int, int]
@@ -117,36 +117,36 @@ class Row(NamedTuple):
 # Before 1.29 the scheduler's Context is a scoped thread-local of its own: no way to the tick.
 # Core is at 24 of the scheduler's Context: its enum tag, the handle, then the RefCell's flag.
 _MULTI = (
-    Row((1, 22), (1, 22), True, 64, 0, 8, 48, 50, NONE, NONE, NONE),
-    Row((1, 23), (1, 23), True, 96, 32, 40, 80, 82, NONE, NONE, NONE),
-    Row((1, 24), (1, 28), True, 104, 32, 40, 88, 90, NONE, NONE, NONE),
-    Row((1, 29), (1, 39), True, 88, 32, 40, 76, 78, 56, 24, 64),
-    Row((1, 40), (1, 44), True, 80, NONE, 48, 68, 70, 40, 24, 64),
-    Row((1, 45), (1, 54), True, 80, NONE, 48, 68, 70, 40, 24, 104),
+    LayoutRow((1, 22), (1, 22), True, 64, 0, 8, 48, 50, NONE, NONE, NONE),
+    LayoutRow((1, 23), (1, 23), True, 96, 32, 40, 80, 82, NONE, NONE, NONE),
+    LayoutRow((1, 24), (1, 28), True, 104, 32, 40, 88, 90, NONE, NONE, NONE),
+    LayoutRow((1, 29), (1, 39), True, 88, 32, 40, 76, 78, 56, 24, 64),
+    LayoutRow((1, 40), (1, 44), True, 80, NONE, 48, 68, 70, 40, 24, 64),
+    LayoutRow((1, 45), (1, 54), True, 80, NONE, 48, 68, 70, 40, 24, 104),
 )
 # Measured at 1.28.0, 1.38.0, 1.44.0 and 1.54.1; the ranges are those of the rows above.
 _SINGLE = (
-    Row((1, 22), (1, 22), False, 56, 16, 24, 40, 42, NONE, NONE, NONE),
-    Row((1, 23), (1, 23), False, 88, 48, 56, 72, 74, NONE, NONE, NONE),
-    Row((1, 24), (1, 28), False, 96, 48, 56, 80, 82, NONE, NONE, NONE),
-    Row((1, 29), (1, 39), False, 80, 0, 8, 68, 70, 48, 24, NONE),
-    Row((1, 40), (1, 54), False, 72, NONE, 40, 60, 62, 32, 24, NONE),
+    LayoutRow((1, 22), (1, 22), False, 56, 16, 24, 40, 42, NONE, NONE, NONE),
+    LayoutRow((1, 23), (1, 23), False, 88, 48, 56, 72, 74, NONE, NONE, NONE),
+    LayoutRow((1, 24), (1, 28), False, 96, 48, 56, 80, 82, NONE, NONE, NONE),
+    LayoutRow((1, 29), (1, 39), False, 80, 0, 8, 68, 70, 48, 24, NONE),
+    LayoutRow((1, 40), (1, 54), False, 72, NONE, 40, 60, 62, 32, 24, NONE),
 )
-LAYOUTS: tuple[Row, ...] = _MULTI + _SINGLE
+LAYOUTS: tuple[LayoutRow, ...] = _MULTI + _SINGLE
 # Before Rust 1.80 the state of a thread-local is a symbol of its own. Of a few builds the order is
 # another; their ranges are guesses, as each row is one. Core and tick are found in the process.
 _BEFORE_180 = "with Rust before 1.80"
 _DUMP = "with taskdump"
-VARIANTS: tuple[Row, ...] = (
+VARIANTS: tuple[LayoutRow, ...] = (
     *(
         row._replace(size=row.size - 8, built=_BEFORE_180)
         for row in LAYOUTS
         if row.scheduler != NONE or not row.multi_thread
     ),
-    Row((1, 29), (1, 39), True, 80, 48, 56, 77, 76, 40, NONE, NONE, "with Rust 1.63"),
-    Row((1, 29), (1, 39), True, 120, 64, 72, 108, 110, 88, NONE, NONE, _DUMP),
-    Row((1, 40), (1, 54), True, 112, NONE, 80, 100, 102, 72, NONE, NONE, _DUMP),
-    Row((1, 50), (1, 54), True, 104, NONE, 48, 92, 94, 40, NONE, NONE, _DUMP),
+    LayoutRow((1, 29), (1, 39), True, 80, 48, 56, 77, 76, 40, NONE, NONE, "with Rust 1.63"),
+    LayoutRow((1, 29), (1, 39), True, 120, 64, 72, 108, 110, 88, NONE, NONE, _DUMP),
+    LayoutRow((1, 40), (1, 54), True, 112, NONE, 80, 100, 102, 72, NONE, NONE, _DUMP),
+    LayoutRow((1, 50), (1, 54), True, 104, NONE, 48, 92, 94, 40, NONE, NONE, _DUMP),
 )
 """Of other builds of Tokio, measured with Rust 1.63 and 1.79 and with taskdump."""
 
@@ -300,7 +300,7 @@ def _absence(facts: TlsFacts, block: Block, versions: str) -> str:
     return f"no symbol of tokio's CONTEXT, though there is tokio {versions}"
 
 
-def _rows(size: int, versions: Sequence[Version], where: str) -> list[tuple[Row, str]]:
+def _rows(size: int, versions: Sequence[Version], where: str) -> list[tuple[LayoutRow, str]]:
     """The rows of this size: those of the versions seen, or else all of them, newest first."""
     sized = sorted(
         (row for row in (*LAYOUTS, *VARIANTS) if row.size == size),
@@ -308,7 +308,7 @@ def _rows(size: int, versions: Sequence[Version], where: str) -> list[tuple[Row,
         reverse=True,
     )
     context = f"CONTEXT of {size} bytes{f' in {where}' if where else ''}"
-    known: list[tuple[Row, str]] = []
+    known: list[tuple[LayoutRow, str]] = []
     for version in sorted(versions, reverse=True):
         why = f"tokio {version_text(version)}, {context}"
         known += [
@@ -329,9 +329,9 @@ def _rows(size: int, versions: Sequence[Version], where: str) -> list[tuple[Row,
     return [(row, f"{UNKNOWN}; {context}, layout as in {row.tokio}") for row in merged(sized)]
 
 
-def merged(rows: Iterable[Row]) -> list[Row]:
+def merged(rows: Iterable[LayoutRow]) -> list[LayoutRow]:
     """Rows that read the same offsets made one of all their versions, without what differs."""
-    same: dict[tuple[object, ...], list[Row]] = {}
+    same: dict[tuple[object, ...], list[LayoutRow]] = {}
     for row in rows:
         same.setdefault((row.multi_thread, row.built, row.size, row.fields), []).append(row)
     return [
@@ -352,8 +352,8 @@ def _common(offsets: Iterable[int]) -> int:
 
 
 def _by_dwarf(
-    rows: list[tuple[Row, str]], structures: Sequence[Mapping[str, int]]
-) -> list[tuple[Row, str]]:
+    rows: list[tuple[LayoutRow, str]], structures: Sequence[Mapping[str, int]]
+) -> list[tuple[LayoutRow, str]]:
     """The rows that debug info agrees with, and says so; all where it has no types."""
     if not structures:
         return rows
@@ -364,7 +364,7 @@ def _by_dwarf(
     ]
 
 
-def _agrees(row: Row, members: Mapping[str, int]) -> bool:
+def _agrees(row: LayoutRow, members: Mapping[str, int]) -> bool:
     expected = {
         "current_task_id": row.task_id if row.task_tag == NONE else row.task_tag,
         "budget": row.budget_tag,
@@ -375,7 +375,7 @@ def _agrees(row: Row, members: Mapping[str, int]) -> bool:
     return expected.items() <= members.items()
 
 
-def layout_of(row: Row, block: Block, offset: int, why: str) -> ContextLayout:
+def layout_of(row: LayoutRow, block: Block, offset: int, why: str) -> ContextLayout:
     """A measured row at an offset of a block."""
     return ContextLayout(
         tokio=row.tokio,

@@ -25,7 +25,7 @@ from hud.runtime.context import (
     UNKNOWN,
     VARIANTS,
     ContextLayout,
-    Row,
+    LayoutRow,
     layout_of,
     merged,
 )
@@ -154,7 +154,7 @@ def same_places(layouts: Iterable[ContextLayout]) -> bool:
     return len(_distinct(layouts)) < 2
 
 
-def _tries(versions: Sequence[Version]) -> Iterator[list[tuple[str, Row]]]:
+def _tries(versions: Sequence[Version]) -> Iterator[list[tuple[str, LayoutRow]]]:
     """The rows of these versions, then all, each with what to call the program's Tokio; rows with
     ``rt-multi-thread`` first, newer than known is as the newest. Size does not matter here."""
     known = [
@@ -176,7 +176,7 @@ def _named(versions: Sequence[Version]) -> str:
     return f"tokio {', '.join(map(version_text, versions))}" if versions else UNKNOWN
 
 
-def _why(named: str, row: Row, block: Block, at: int, within: tuple[int, int] | None) -> str:
+def _why(named: str, row: LayoutRow, block: Block, at: int, within: tuple[int, int] | None) -> str:
     where = f" of {block.where}" if block.where else ""
     position = f"tls{block.start + at - max(row.scheduler, 0):+d}{where}"
     if within is None:

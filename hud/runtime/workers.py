@@ -45,7 +45,7 @@ class WorkerChoice(NamedTuple):
     """A prefix worth a try with ``--workers``; raw, may be empty."""
 
 
-class Threads(NamedTuple):
+class ThreadsSeen(NamedTuple):
     """What the strategies look at."""
 
     all: Sequence[ThreadName]
@@ -80,7 +80,7 @@ def find_workers(
     said, as far as any were seen. ``main_tid``: threads that share its name are unnamed ones (a
     thread inherits its creator's name) and form no group.
     """
-    seen = Threads(
+    seen = ThreadsSeen(
         sorted(threads, key=lambda thread: thread.tid), prefix, stack_classes or {}, main_tid
     )
     for strategy in (by_prefix,) if prefix is not None else STRATEGIES:
@@ -94,7 +94,7 @@ def find_workers(
     return WorkerChoice((), Rung.LATENCY, f"{what}: {_listed(seen.all)}", suggestion)
 
 
-def by_prefix(seen: Threads) -> Pick | None:
+def by_prefix(seen: ThreadsSeen) -> Pick | None:
     """Threads whose name begins with the prefix, as far as a name of 15 bytes can show it."""
     prefix = (seen.prefix or "").encode("utf-8", "surrogateescape")[:COMM_BYTES]
     found = [
@@ -111,7 +111,7 @@ def by_prefix(seen: Threads) -> Pick | None:
     return Pick(kept, Rung.NAMES, reason + _left_out(found, kept))
 
 
-def by_default_name(seen: Threads) -> Pick | None:
+def by_default_name(seen: ThreadsSeen) -> Pick | None:
     """Threads with one of Tokio's own names; where stacks are known they decide.
 
     A parked worker gives no stack: without one a thread stays if its name is a worker's elsewhere,
@@ -139,7 +139,7 @@ def by_default_name(seen: Threads) -> Pick | None:
     return Pick([*kept, *others], Rung.STACKS if running else Rung.NAMES, reason)
 
 
-def by_stacks(seen: Threads) -> Pick | None:
+def by_stacks(seen: ThreadsSeen) -> Pick | None:
     """Threads whose stacks show a scheduler, under any name."""
     found = seen.of(*_RUNS_TASKS)
     if not found:
@@ -148,7 +148,7 @@ def by_stacks(seen: Threads) -> Pick | None:
     return Pick(found, Rung.STACKS, f"{_count(found)} by their stacks ({', '.join(names)})")
 
 
-def by_group(seen: Threads) -> Pick | None:
+def by_group(seen: ThreadsSeen) -> Pick | None:
     """The largest group of at least two threads of one ``base_name``; numbered before others."""
     base = _largest_group(seen)
     if base is None:
@@ -212,7 +212,7 @@ def _numbered(threads: Sequence[ThreadName]) -> tuple[Worker, ...]:
     )
 
 
-def _largest_group(seen: Threads) -> str | None:
+def _largest_group(seen: ThreadsSeen) -> str | None:
     unnamed = {thread.name for thread in seen.all if thread.tid == seen.main_tid}
     named = [thread.name for thread in seen.all if thread.name not in unnamed]
     sizes = Counter(base_name(name) for name in named)
@@ -221,7 +221,7 @@ def _largest_group(seen: Threads) -> str | None:
     return min(bases, key=lambda base: (-sizes[base], base not in numbered, base), default=None)
 
 
-def _suggestion(seen: Threads) -> str:
+def _suggestion(seen: ThreadsSeen) -> str:
     for thread in seen.all:
         if thread.name.startswith(DEFAULT_NAMES):
             return thread.name

@@ -66,7 +66,7 @@ _OWN_POLL = re.compile(r"::\{\{?closure(?:#\d+)?\}\}?$")
 _COROUTINE = re.compile(r"\{async_\w+#\d+\}(?=(?:<.*>)?$)")
 
 
-class Functions(NamedTuple):
+class VtableFunctions(NamedTuple):
     """Of one vtable, as vaddrs."""
 
     poll: int
@@ -113,17 +113,17 @@ class Kinds:
         self._bounds: dict[int, tuple[int, int] | None] = {}
         self._futures: dict[int, str] = {}
         self._reached = 0
-        self._evidence: dict[Functions, _Evidence] = {}
-        self._listed: tuple[Functions, ...] | None = None
+        self._evidence: dict[VtableFunctions, _Evidence] = {}
+        self._listed: tuple[VtableFunctions, ...] | None = None
         self._drops: dict[int, frozenset[str]] | None = None
-        self._sure: dict[Functions, str] = {}
+        self._sure: dict[VtableFunctions, str] = {}
         self._shared: set[tuple[int, str]] = set()
         """Schedulers and futures that stand for several types: their functions were merged."""
         self._definitions = Definitions(module.coroutines, _is_own)
         self._defined: dict[int, tuple[Location | None, ...]] = {}
         self._places: Counter[Location] = Counter()
 
-    def of(self, functions: Functions) -> Kind:
+    def of(self, functions: VtableFunctions) -> Kind:
         """The type whose vtable has these functions; empty where nothing is known."""
         generic = first_generic(self._module.own_name(functions.poll)) or self._from_v0(functions)
         self._compare(functions)
@@ -149,17 +149,17 @@ class Kinds:
             return Kind(names, where, len(left) < 2)
         return Kind(place, place, bool(place))
 
-    def _kind(self, future: str, functions: Functions, own_name: str = "") -> Kind:
+    def _kind(self, future: str, functions: VtableFunctions, own_name: str = "") -> Kind:
         """With where its async fn or block is declared; ``own_name`` as DWARF has it."""
         where = self._declared(functions, future) if _is_coroutine(future) else ""
         return Kind(shown(future, own_name), where, False)
 
     # ------------------------------------------------------------------ the program's vtables
 
-    def _vtables(self) -> tuple[Functions, ...]:
+    def _vtables(self) -> tuple[VtableFunctions, ...]:
         """Those in the file's data, found by their offsets and pointers."""
         if self._listed is None:
-            found: list[Functions] = []
+            found: list[VtableFunctions] = []
             for vaddr, piece in self._elf.data_pieces(SEARCHED, writable=True):
                 data = bytes(piece)
                 at = data.find(OFFSETS)
@@ -173,17 +173,17 @@ class Kinds:
             self._listed = tuple(found)
         return self._listed
 
-    def _functions_at(self, vaddr: int) -> Functions | None:
+    def _functions_at(self, vaddr: int) -> VtableFunctions | None:
         pointers = [self._locations.pointer_or_none(vaddr + 8 * i) for i in range(POINTERS)]
         if not all(map(self._is_code, pointers)):
             return None
         poll, schedule, dealloc, _, drop_join_handle, _, shutdown = pointers
-        return Functions(poll, schedule, dealloc, drop_join_handle, shutdown)
+        return VtableFunctions(poll, schedule, dealloc, drop_join_handle, shutdown)
 
     def _is_code(self, vaddr: int) -> bool:
         return any(start <= vaddr < end for start, end in self._elf.code_ranges())
 
-    def _compare(self, functions: Functions) -> None:
+    def _compare(self, functions: VtableFunctions) -> None:
         """Learn from all vtables which are sure, and how many reach a place."""
         if self._evidence:
             return
@@ -195,7 +195,7 @@ class Kinds:
             own = _own(evidence)
             if len(own) == 1:
                 self._sure[one] = own[0]
-        claims: dict[tuple[int, str], list[Functions]] = {}
+        claims: dict[tuple[int, str], list[VtableFunctions]] = {}
         for one, evidence in self._evidence.items():
             if one not in self._sure and len(evidence.futures) == 1:
                 claims.setdefault((one.schedule, min(evidence.futures)), []).append(one)
@@ -246,16 +246,16 @@ class Kinds:
         except FormatError:
             return None
 
-    def _from_v0(self, functions: Functions) -> str:
+    def _from_v0(self, functions: VtableFunctions) -> str:
         symbol = self._module.symbol(functions.poll)
         return first_generic(demangle(symbol[0]) or "") if symbol is not None else ""
 
-    def _evidence_of(self, functions: Functions) -> _Evidence:
+    def _evidence_of(self, functions: VtableFunctions) -> _Evidence:
         if functions not in self._evidence:
             self._evidence[functions] = self._gather(functions)
         return self._evidence[functions]
 
-    def _gather(self, functions: Functions) -> _Evidence:
+    def _gather(self, functions: VtableFunctions) -> _Evidence:
         futures: frozenset[str] = frozenset()
         some: frozenset[str] = frozenset()
         polled: dict[str, int] = {}
@@ -306,7 +306,7 @@ class Kinds:
         found = self._definitions.of(start, size, code)
         return (found.location if found is not None else None,)
 
-    def _left(self, functions: Functions) -> frozenset[str]:
+    def _left(self, functions: VtableFunctions) -> frozenset[str]:
         """The types that one that is not sure may be, by its drop functions."""
         evidence = self._evidence_of(functions)
         others = {
@@ -318,7 +318,7 @@ class Kinds:
         left = evidence.futures if len(evidence.futures) > 1 else evidence.any
         return left - others
 
-    def _own_functions(self, functions: Functions, future: str) -> set[int]:
+    def _own_functions(self, functions: VtableFunctions, future: str) -> set[int]:
         """The function that a named future's poll is, or all that have its path; may be empty."""
         plain = without_generics(future)
         for function in self._reach.of(functions.poll, DEPTH):
@@ -336,7 +336,7 @@ class Kinds:
             if without_generics(demangle(raw) or "") == plain
         }
 
-    def _declared(self, functions: Functions, name: str) -> str:
+    def _declared(self, functions: VtableFunctions, name: str) -> str:
         """``src/main.rs:40``: the definition nearest to poll; of several at one depth the one
         that fewest vtables reach. NOT_SURE before it where it is not in the future's own function,
         so that it may be a callee's. Empty where none is known, or nearer ones are not sure."""

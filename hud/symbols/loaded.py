@@ -14,12 +14,12 @@ from hud.model import Origin
 if TYPE_CHECKING:
     from hud.model import Frame
     from hud.symbols.elf.file import ElfFile
-    from hud.symbols.home import Home
     from hud.symbols.inference.inferred import Inferred
     from hud.symbols.inference.places import Places
     from hud.symbols.kinds import Kinds
     from hud.symbols.listing import Listings
     from hud.symbols.module import Module
+    from hud.symbols.owncrates import OwnCrates
     from hud.symbols.tailcalls.landings import Landings
 
 
@@ -41,7 +41,7 @@ class Loaded:
         self._splits: list[ElfFile] = []
         self._crates: dict[str, str] | None = None
         self._tokio_versions: tuple[str, ...] = ()
-        self._home: Home | None = None
+        self._own_crates: OwnCrates | None = None
 
     def elf(self) -> ElfFile:
         from hud.symbols.elf.file import ElfFile
@@ -69,7 +69,7 @@ class Loaded:
         from hud.symbols.inference.inferred import Inferred
 
         if self._inferred is None:
-            self._inferred = Inferred(self.elf(), self.home())
+            self._inferred = Inferred(self.elf(), self.own_crates())
         return self._inferred
 
     def places(self) -> Places:
@@ -82,7 +82,7 @@ class Loaded:
                 inferred.references,
                 module.coroutines,
                 module.symbol,
-                self.home(),
+                self.own_crates(),
             )
         return self._places
 
@@ -121,8 +121,8 @@ class Loaded:
         """
         from hud.symbols.names import describe
 
-        crates, home = self.crates()[0], self.home()
-        frames = describe(self.name, vaddr, self.module().frames(vaddr), crates, home)
+        crates, own_crates = self.crates()[0], self.own_crates()
+        frames = describe(self.name, vaddr, self.module().frames(vaddr), crates, own_crates)
         if frames:
             return self._placed(vaddr, frames)
         return self.inferred().frames(vaddr)
@@ -163,12 +163,12 @@ class Loaded:
             self._tokio_versions = panics.tokio_versions(found)
         return self._crates, self._tokio_versions
 
-    def home(self) -> Home:
+    def own_crates(self) -> OwnCrates:
         """Which of its crates are the user's."""
-        from hud.symbols import home
+        from hud.symbols import owncrates
 
-        if self._home is None:
-            mains = [name for name, _, _ in self.module().defined(home.MAIN_SYMBOL)]
-            self._home = home.find(self.elf(), mains)
+        if self._own_crates is None:
+            mains = [name for name, _, _ in self.module().defined(owncrates.MAIN_SYMBOL)]
+            self._own_crates = owncrates.find(self.elf(), mains)
             self.elf().release()
-        return self._home
+        return self._own_crates

@@ -13,7 +13,7 @@ that can hold the impl), for a line may come from a macro of another crate; the 
 version and whether a crate is the user's, and decides alone where the name has no crate. Without
 debug info a crate is a dependency if a panic location in the binary names it (see
 `hud.symbols.inference.panics`), or if it is widely used. Of the others those are the user's that
-belong to the program's home (see `hud.symbols.home`): all of them where that is not known. The
+belong to the program itself (see `hud.symbols.owncrates`): all of them where that is not known. The
 crate of ``main`` and its relatives are the user's even where they came from a registry. Generic
 code is its crate's, whatever it was instantiated for.
 """
@@ -28,15 +28,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from hud.model import Frame, Origin
 from hud.symbols.cnames import known_as
 from hud.symbols.demangle import demangle
-from hud.symbols.home import NO_HOME
 from hud.symbols.implementors import code_crate
+from hud.symbols.owncrates import NOT_KNOWN
 from hud.symbols.shorten import LONGEST, fitting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from hud.symbols.dwarf.reader import RawFrame
-    from hud.symbols.home import Home
+    from hud.symbols.owncrates import OwnCrates
 
 RUNTIME_CRATES = frozenset(("tokio", "tokio_util", "mio"))
 """The runtime itself; what is built on it (hyper, tower, axum) is a dependency."""
@@ -242,16 +242,20 @@ def _first_crate(path: str) -> str:
 # --------------------------------------------------------------------------- origins
 
 
-def _owner_by_name(crate: str, crates: Mapping[str, str], home: Home, name: str) -> Owner:
+def _owner_by_name(
+    crate: str, crates: Mapping[str, str], own_crates: OwnCrates, name: str
+) -> Owner:
     """What is known of a crate by its name; ``name`` is that of one of its functions."""
     if crate in STD_CRATES or (crate in STD_PARTS and crate not in crates):
         return Owner(Origin.STD, crate)
     if crate in RUNTIME_CRATES:
         origin = Origin.RUNTIME
     elif crate in crates or crate in WIDELY_USED:
-        origin = Origin.USER if home.owns(crate) else Origin.DEPENDENCY
+        origin = Origin.USER if own_crates.owns(crate) else Origin.DEPENDENCY
     else:
-        origin = Origin.USER if home.holds(crate, _module_in(name, crate)) else Origin.DEPENDENCY
+        origin = (
+            Origin.USER if own_crates.holds(crate, _module_in(name, crate)) else Origin.DEPENDENCY
+        )
     return Owner(origin, crate, crates.get(crate, ""))
 
 
@@ -261,22 +265,22 @@ def _module_in(name: str, crate: str) -> str:
     return found[1] if found else ""
 
 
-def adopted(owner: Owner, home: Home) -> Owner:
-    """The user's if it is the home's own, wherever it was compiled."""
-    if owner.origin is Origin.DEPENDENCY and home.owns(owner.crate):
+def adopted(owner: Owner, own_crates: OwnCrates) -> Owner:
+    """The user's if it is one of the program's own, wherever it was compiled."""
+    if owner.origin is Origin.DEPENDENCY and own_crates.owns(owner.crate):
         return owner._replace(origin=Origin.USER)
     return owner
 
 
-def owner_in(path: str, home: Home) -> Owner | None:
-    """Whose file this is in a program with this home; None without a path."""
+def owner_in(path: str, own_crates: OwnCrates) -> Owner | None:
+    """Whose file this is in a program with these own crates; None without a path."""
     owner = owner_of(path)
-    return None if owner is None else adopted(owner, home)
+    return None if owner is None else adopted(owner, own_crates)
 
 
-def is_users(path: str, home: Home = NO_HOME) -> bool:
+def is_users(path: str, own_crates: OwnCrates = NOT_KNOWN) -> bool:
     """Is it a file of the user's?"""
-    owner = owner_in(path, home)
+    owner = owner_in(path, own_crates)
     return owner is not None and owner.origin is Origin.USER
 
 
@@ -298,20 +302,20 @@ def whose(
     crates: Mapping[str, str],
     *,
     rust: bool,
-    home: Home = NO_HOME,
+    own_crates: OwnCrates = NOT_KNOWN,
     implementor: str = "",
 ) -> Owner:
     """The owner of a frame with a readable name.
 
     ``rust``: the name was a Rust symbol's; ``implementor``: the crate that its code is in for sure.
     """
-    owner = owner_in(path, home)
+    owner = owner_in(path, own_crates)
     if not rust:
         return _whose_c(name, owner, path, module, crates)
     known = (implementor,) if implementor else crates_of(name)
     if not known:
         return owner or Owner(Origin.UNKNOWN)
-    by_name = [_owner_by_name(crate, crates, home, name) for crate in known]
+    by_name = [_owner_by_name(crate, crates, own_crates, name) for crate in known]
     if owner is not None and owner.crate:
         for one in by_name:
             if _same_crate(one.crate, owner.crate):
@@ -342,14 +346,14 @@ def describe(
     vaddr: int,
     raw_frames: Iterable[RawFrame],
     crates: Mapping[str, str],
-    home: Home = NO_HOME,
+    own_crates: OwnCrates = NOT_KNOWN,
 ) -> tuple[Frame, ...]:
     """The frames of one address, innermost first; ``address`` is left to the caller.
 
     ``crates``: the module's crates and versions, see `hud.symbols.inference.panics.crates`. A raw
     frame that has a linkage name and a ``name`` gives the function's own name in the latter.
     """
-    frames = [_frame(module, vaddr, raw, crates, home) for raw in raw_frames]
+    frames = [_frame(module, vaddr, raw, crates, own_crates) for raw in raw_frames]
     for outer in frames:
         path, mark, _ = outer.function.rpartition("::{async fn}")
         if mark:
@@ -367,7 +371,9 @@ def describe(
     )
 
 
-def _frame(module: str, vaddr: int, raw: RawFrame, crates: Mapping[str, str], home: Home) -> Frame:
+def _frame(
+    module: str, vaddr: int, raw: RawFrame, crates: Mapping[str, str], own_crates: OwnCrates
+) -> Frame:
     demangled = demangle(raw.name_raw, generics=False) if raw.name_raw else None
     if demangled is not None:
         function, rust = readable(demangled, raw.name), True
@@ -380,9 +386,11 @@ def _frame(module: str, vaddr: int, raw: RawFrame, crates: Mapping[str, str], ho
         if "::" not in function:  # glibc's assembler sources and inlined calls have no symbol
             function = known_as(function, library=bool(_C_MODULE.search(module)))
     own = code_crate(raw.name_raw, demangled) if demangled is not None else ""
-    owner = whose(function, raw.file, module, crates, rust=rust, home=home, implementor=own)
+    owner = whose(
+        function, raw.file, module, crates, rust=rust, own_crates=own_crates, implementor=own
+    )
     crate = f"{owner.crate} {owner.version}" if owner.version else owner.crate
-    elsewhere = owner.origin is Origin.USER and _is_foreign(raw.file, home)
+    elsewhere = owner.origin is Origin.USER and _is_foreign(raw.file, own_crates)
     return Frame(
         address=0,
         function=function,
@@ -397,9 +405,9 @@ def _frame(module: str, vaddr: int, raw: RawFrame, crates: Mapping[str, str], ho
     )
 
 
-def _is_foreign(path: str, home: Home) -> bool:
+def _is_foreign(path: str, own_crates: OwnCrates) -> bool:
     """Is it another package's file? A line of the user's code in it is one of a macro's there."""
-    return bool(path) and not is_users(path, home)
+    return bool(path) and not is_users(path, own_crates)
 
 
 def readable_symbol(raw: str, own_name: str = "") -> str:

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from hud.model import Batch, RunInfo, Target
-from hud.record.format import Entry, Look
+from hud.record.format import Entry, Looked
 from hud.record.reader import Reader, open_recording
 from hud.record.writer import Writer
 
@@ -67,7 +67,7 @@ def write(out: Writer, entry: Entry) -> None:
             for key, stack in entry.stacks.items()
         }
         out.take(entry)
-    elif isinstance(entry, Look):
+    elif isinstance(entry, Looked):
         out.look(entry.time_ns)
     else:
         out.end(*entry)  # type: ignore[misc]

@@ -103,7 +103,7 @@ def attached(*arguments: object, **options: Any) -> Iterator[Hud]:
 @contextlib.contextmanager
 def load(port: int, seconds: float = 60) -> Iterator[None]:
     """The demo's load on a server."""
-    with demo_load.running(port, demo_load.Counters(), seconds=seconds):
+    with demo_load.running(port, demo_load.LoadCounters(), seconds=seconds):
         yield
 
 

@@ -11,7 +11,7 @@ import pytest
 import targets
 
 from hud import resources
-from hud.demo.load import Counters, running
+from hud.demo.load import LoadCounters, running
 from hud.model import Kind, Stack
 from hud.probe.probe import RawStack
 from hud.process.find import find_target
@@ -164,7 +164,10 @@ def blocked_before(pid: int, number: int) -> dict[int, RawStack]:
 
 
 def test_stacks_of_the_demo_server_are_complete(prebuilt_demo: Path) -> None:
-    with targets.demo_server(prebuilt_demo) as server, running(server.port, Counters(), seconds=60):
+    with (
+        targets.demo_server(prebuilt_demo) as server,
+        running(server.port, LoadCounters(), seconds=60),
+    ):
         time.sleep(0.5)
         with profile(server.pid) as profiler:
             end = time.monotonic() + 5

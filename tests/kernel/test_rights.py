@@ -17,8 +17,8 @@ import msgspec
 import pytest
 
 from hud.process.rights import FileRights, User, rights_of, take_file_rights
-from hud.profiler.naming.debugfiles import Candidate, DebugFiles
-from hud.profiler.naming.source import Quote, Sources, Wanted
+from hud.profiler.naming.debugfiles import DebugFile, DebugFileSearch
+from hud.profiler.naming.source import Quote, SourceReader, Wanted
 
 pytestmark = pytest.mark.kernel
 
@@ -51,7 +51,7 @@ def readable(path: str) -> bool:
 
 def read_sources(pid: int, paths: list[str]) -> dict[str, Quote]:
     """What is quoted of each path when a target names it."""
-    sources = Sources()
+    sources = SourceReader()
     found: dict[str, Quote] = {}
     for key, path in enumerate(paths):
         sources.ask(Wanted(key, pid, path, 1, "/srv/app", 0))
@@ -180,7 +180,7 @@ def running(root: Path, user: int, *before: str) -> Iterator[int]:
             process.kill()
 
 
-def names(descriptors: Iterable[Candidate]) -> list[str]:
+def names(descriptors: Iterable[DebugFile]) -> list[str]:
     found = []
     for candidate in descriptors:
         found.append(str(Path(f"/proc/self/fd/{candidate.descriptor}").readlink()))
@@ -193,7 +193,7 @@ def test_a_container_chooses_no_file_of_the_host(place: Path) -> None:
     (place / "root").mkdir()
     (place / "private.dwo").write_text("")
     with running(place / "root", 0, "unshare", "-m") as pid:
-        files = DebugFiles(pid)
+        files = DebugFileSearch(pid)
         assert names(files.separate("/etc/app", "", "shadow")) == []
         assert names(files.packages(f"{place}/root", "", "")) == []
         assert files.split_object("/etc/app", f"{place}/private.dwo") is None
@@ -206,7 +206,7 @@ def test_a_program_chooses_no_file_that_it_may_not_read(place: Path) -> None:
         (place / f"link-{name}").symlink_to(f"{place}/{name}.debug")
     app = f"{place}/app"
     with running(Path("/"), NOBODY.uid) as pid:
-        files = DebugFiles(pid)
+        files = DebugFileSearch(pid)
         for name, wanted in (("private", ""), ("public", f"{place}/public.debug")):
             assert names(files.separate(app, "", f"{name}.debug")) == [wanted] * bool(wanted)
             assert names(files.separate(app, "", f"link-{name}")) == [wanted] * bool(wanted)

@@ -65,7 +65,7 @@ SYMBOLS: dict[str, set[str]] = {
     "machine": {"elf", "facts"},
     "unwind": {"machine", "elf", "facts"},
     "dwarf": {"elf"},
-    "inference": {"machine", "unwind", "elf", "demangle", "names", "generics", "home"},
+    "inference": {"machine", "unwind", "elf", "demangle", "names", "generics", "owncrates"},
     "tailcalls": {"module", "loaded", "machine", "unwind", "elf", "facts"},
 }
 """The folders of hud.symbols, and what each may import of it."""

@@ -38,7 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     warm_up, seconds = (2.0, 6.0) if options.quick else (options.warm_up, options.seconds)
-    counters = demo_load.Counters()
+    counters = demo_load.LoadCounters()
     life = warm_up + seconds + 60
     guest = ordinary_user()
     rows: list[list[table.Cell]] = []
@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _slice(
-    hud: int, server: int, seconds: float, number: int, counters: demo_load.Counters
+    hud: int, server: int, seconds: float, number: int, counters: demo_load.LoadCounters
 ) -> list[table.Cell]:
     family = running.family(hud)
     pids = [hud, server, *family[1:]]

@@ -48,7 +48,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     seconds = 2.0 if options.quick else options.seconds
     guest = ordinary_user()
-    counters = demo_load.Counters()
+    counters = demo_load.LoadCounters()
     life = 3 * seconds + 60
     with (
         demo_server.running(guest, seconds=life, say=lambda _: None) as (server, port),

@@ -16,7 +16,7 @@ from pathlib import Path
 from hud.errors import TargetError
 from hud.model import Mapping
 from hud.probe.exact import UprobeSite
-from hud.process.procfs import PROC, home, map_files
+from hud.process.procfs import PROC, map_files, proc_directory
 from hud.symbols.facts import Point
 
 BREAKPOINT = b"\xcc"
@@ -35,7 +35,7 @@ def check(
     if len({(one.device, one.inode) for one in mine}) > 1:
         raise TargetError("two files were mapped from one path, one after the other")
     sites: list[UprobeSite] = []
-    with _opened(home(pid, proc) / "mem") as memory:
+    with _opened(proc_directory(pid, proc) / "mem") as memory:
         for mapping in mine:
             inside = [point for point in points if _is_inside(mapping, point)]
             if inside:
@@ -56,7 +56,7 @@ def require_safe_returns(pid: int, release: str, proc: Path = PROC) -> None:
     (cf6cb56ef244); and a shadow stack takes the replaced return address for an attack.
     """
     try:
-        status = (home(pid, proc) / "status").read_text(errors="replace")
+        status = (proc_directory(pid, proc) / "status").read_text(errors="replace")
     except OSError as error:
         raise TargetError("the process is gone") from error
     fields = dict(re.findall(r"^(\w+):[ \t]*(.*)$", status, re.MULTILINE))
@@ -79,7 +79,7 @@ def _link(pid: int, mapping: Mapping, proc: Path) -> str:
     if os.access(link, os.R_OK):
         return str(link)
     # not permitted without CAP_SYS_ADMIN; the executable has a second one
-    link = home(pid, proc) / "exe"
+    link = proc_directory(pid, proc) / "exe"
     try:
         inode = link.stat().st_ino
     except OSError as error:

@@ -13,7 +13,7 @@ from hud.profiler.detection import context as detect
 from hud.profiler.naming.addresses import Addresses
 from hud.profiler.naming.cache import Cache, default_directory
 from hud.profiler.naming.code import Codes
-from hud.profiler.naming.debugfiles import DebugFiles
+from hud.profiler.naming.debugfiles import DebugFileSearch
 from hud.profiler.naming.debuginfo import DebugInfo
 from hud.profiler.naming.executable import Image
 from hud.profiler.naming.shared_objects import Objects
@@ -42,7 +42,7 @@ class Naming(Closing):
             urls = servers(os.environ.get("DEBUGINFOD_URLS", "")) if cache else ()
             self.debug = DebugInfo(
                 self.resolver,
-                DebugFiles(pid, options.debug_files),
+                DebugFileSearch(pid, options.debug_files),
                 cache,
                 stack.enter_context(Downloads(urls)) if urls else None,
                 notes,

@@ -44,7 +44,7 @@ _rest = attrgetter(*(field.name for field in fields(Frame)[1:]))
 """What a frame has besides its address."""
 
 
-class Question(NamedTuple):
+class PendingFrames(NamedTuple):
     """Frames that the resolver was asked for."""
 
     module: Module
@@ -170,7 +170,7 @@ class Addresses:
         self._tail_frames.ask(one for one in parts if isinstance(one, CallEdge))
 
     def _ask(self, lookups: list[int]) -> None:
-        questions: dict[int, Question] = {}
+        questions: dict[int, PendingFrames] = {}
         for lookup in sorted(lookups):
             address = _looked_up(lookup)
             mapping, module = self.modules.find(address)
@@ -185,14 +185,14 @@ class Addresses:
             if known is not None:
                 self._name(lookup, known)
                 continue
-            question = questions.setdefault(module.number, Question(module, [], []))
+            question = questions.setdefault(module.number, PendingFrames(module, [], []))
             question.lookups.append(lookup)
             question.offsets.append(offset)
         for question in questions.values():
             self._put(question)
             self._asked.update(question.lookups)
 
-    def _put(self, question: Question) -> None:
+    def _put(self, question: PendingFrames) -> None:
         asked = AskFrames(question.module.number, question.offsets)
         self._resolver.ask(asked, partial(self._take_frames, question), owner=self)
 
@@ -246,7 +246,7 @@ class Addresses:
         self._forget_names({})
         return True
 
-    def _take_frames(self, question: Question, answer: Frames | Failed) -> None:
+    def _take_frames(self, question: PendingFrames, answer: Frames | Failed) -> None:
         """They are asked for again where the resolver has more of the debug information now."""
         module, lookups, offsets, tries = question
         if isinstance(answer, Failed):

@@ -12,7 +12,7 @@ from functools import partial
 
 from hud.model import Batch, Code, Spot, Target
 from hud.profiler.naming.modules import Modules
-from hud.profiler.naming.source import Quote, Sources, Wanted
+from hud.profiler.naming.source import Quote, SourceReader, Wanted
 from hud.resolver import messages
 from hud.resolver.client import Resolver
 
@@ -41,11 +41,11 @@ class Codes:
     """What was asked for and has not come yet, and what came."""
 
     def __init__(
-        self, resolver: Resolver, modules: Modules, sources: Sources | None = None
+        self, resolver: Resolver, modules: Modules, sources: SourceReader | None = None
     ) -> None:
         self._resolver = resolver
         self._modules = modules
-        self._sources = sources or Sources()
+        self._sources = sources or SourceReader()
         self._known: set[Spot] = set()
         self._drafts: dict[int, _Draft] = {}
         self._last = 0

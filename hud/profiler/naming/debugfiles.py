@@ -19,7 +19,7 @@ from typing import NamedTuple
 from hud.errors import TargetError, UsageError
 from hud.process.executable import open_named
 from hud.process.files import open_inside
-from hud.process.procfs import PROC, home
+from hud.process.procfs import PROC, proc_directory
 from hud.process.rights import owners_rights, with_file_rights
 
 DEBUG_DIRECTORY = "/usr/lib/debug"
@@ -35,7 +35,7 @@ FileState = tuple[int, int, int, int]
 """Device, inode, size and time of change (ns)."""
 
 
-class Candidate(NamedTuple):
+class DebugFile(NamedTuple):
     """An open file, the receiver's, and what to call it: mostly the path it was found at."""
 
     descriptor: int
@@ -47,7 +47,7 @@ class Candidate(NamedTuple):
         return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-class DebugFiles:
+class DebugFileSearch:
     """Finds candidates for the modules of one process. ``named``: paths that the user gave."""
 
     def __init__(
@@ -56,46 +56,46 @@ class DebugFiles:
         self._named = tuple(named)
         self._pid, self._proc, self._host = pid, proc, host
 
-    def named(self) -> list[Candidate]:
+    def named(self) -> list[DebugFile]:
         """The files that the user gave; UsageError where one cannot be opened."""
-        found: list[Candidate] = []
+        found: list[DebugFile] = []
         try:
             for path in self._named:
-                found.append(Candidate(open_named(path), path))  # noqa: PERF401 (closed below)
+                found.append(DebugFile(open_named(path), path))  # noqa: PERF401 (closed below)
         except TargetError as error:
             for candidate in found:
                 os.close(candidate.descriptor)
             raise UsageError(f"--debug-file {error}") from error
         return found
 
-    def separate(self, path: str, build_id: str, debuglink: str) -> list[Candidate]:
+    def separate(self, path: str, build_id: str, debuglink: str) -> list[DebugFile]:
         """Separate debug files for the module at a path of the target, the likeliest first."""
         return self._open(separate_paths(path, build_id, debuglink))
 
-    def packages(self, path: str, build_id: str, debuglink: str) -> list[Candidate]:
+    def packages(self, path: str, build_id: str, debuglink: str) -> list[DebugFile]:
         """.dwp files."""
         return self._open(package_paths(path, build_id, debuglink))
 
-    def split_object(self, path: str, name: str) -> Candidate | None:
+    def split_object(self, path: str, name: str) -> DebugFile | None:
         """The .dwo file of a name that the module has; None where there is none."""
         found = self._open(object_paths(path, name), most=1)
         return found[0] if found else None
 
-    def _open(self, paths: Iterable[str], most: int = 16) -> list[Candidate]:
+    def _open(self, paths: Iterable[str], most: int = 16) -> list[DebugFile]:
         try:
             rights = owners_rights(self._pid, self._proc)
             return with_file_rights(rights, lambda: self._find(paths, most))
         except OSError:
             return []
 
-    def _find(self, paths: Iterable[str], most: int) -> list[Candidate]:
-        found: list[Candidate] = []
+    def _find(self, paths: Iterable[str], most: int) -> list[DebugFile]:
+        found: list[DebugFile] = []
         seen = set()
         for path, root, inside in chain.from_iterable(map(self._places, paths)):
             if len(found) == most:
                 break
             with suppress(OSError, ValueError):
-                candidate = Candidate(open_inside(root, inside), path)
+                candidate = DebugFile(open_inside(root, inside), path)
                 if candidate.state in seen:
                     os.close(candidate.descriptor)
                     continue
@@ -105,7 +105,7 @@ class DebugFiles:
 
     def _places(self, path: str) -> Iterator[tuple[str, Path, str]]:
         """(path, root, path inside it) wherever a path is looked up."""
-        yield path, home(self._pid, self._proc) / "root", path
+        yield path, proc_directory(self._pid, self._proc) / "root", path
         if path.startswith(BY_BUILD_ID):
             # its links lead to other places below the debug directory, and no further
             inside = path.removeprefix(DEBUG_DIRECTORY)

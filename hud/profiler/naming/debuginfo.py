@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hud.profiler.naming.cache import Cache
-from hud.profiler.naming.debugfiles import MOST_OBJECTS, Candidate, DebugFiles, FileState
+from hud.profiler.naming.debugfiles import MOST_OBJECTS, DebugFile, DebugFileSearch, FileState
 from hud.profiler.notes import Notes
 from hud.resolver.client import Resolver
 from hud.resolver.download import Downloads
@@ -59,7 +59,7 @@ class DebugInfo:
     def __init__(
         self,
         resolver: Resolver,
-        files: DebugFiles,
+        files: DebugFileSearch,
         cache: Cache,
         downloads: Downloads | None = None,
         notes: Notes | None = None,
@@ -109,7 +109,7 @@ class DebugInfo:
             self._offer(number, candidate)
         cached = self._cache.open(_cached_name(about.build_id)) if about.build_id else None
         if cached is not None:
-            self._offer(number, Candidate(cached, _cached_name(about.build_id)))
+            self._offer(number, DebugFile(cached, _cached_name(about.build_id)))
         if not module.open_offers:
             self._download(module)
 
@@ -149,7 +149,7 @@ class DebugInfo:
         return not tries and (module.packages > 0 or any(map(module.objects.get, names)))
 
     def _offer(
-        self, number: int, candidate: Candidate, *, split: bool = False, keep: bool = False
+        self, number: int, candidate: DebugFile, *, split: bool = False, keep: bool = False
     ) -> None:
         module = self._modules[number]
         try:
@@ -230,7 +230,7 @@ class DebugInfo:
             for number in self._fetching.get(build_id, []):
                 cached = self._cache.open(_cached_name(build_id))
                 if cached is not None and number in self._modules:
-                    self._offer(number, Candidate(cached, _cached_name(build_id)))
+                    self._offer(number, DebugFile(cached, _cached_name(build_id)))
 
 
 def _cached_name(build_id: str) -> str:

@@ -13,7 +13,7 @@ from functools import partial
 
 from hud.errors import HudError
 from hud.model import Mapping
-from hud.probe.unwind import Segment, UnwindTables
+from hud.probe.unwind import MappedCode, UnwindTables
 from hud.process.mappings import Mappings
 from hud.profiler.naming import cache_entries
 from hud.profiler.naming.cache import Cache
@@ -284,7 +284,7 @@ class Modules:
             vaddr = _vaddr(mapping.offset, module.segments)
             if vaddr is not None:
                 bias = mapping.start - vaddr + module.base
-                segments.append(Segment(mapping.start, mapping.end, bias, module.number))
+                segments.append(MappedCode(mapping.start, mapping.end, bias, module.number))
         self._tables.show(segments)
 
     def _take_unwind(self, module: Module, answer: Unwind | Failed) -> None:

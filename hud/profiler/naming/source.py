@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from hud.process.files import open_inside
 from hud.process.namespace import shares_mounts
-from hud.process.procfs import PROC, home
+from hud.process.procfs import PROC, proc_directory
 from hud.process.rights import (
     NOBODY,
     User,
@@ -64,7 +64,7 @@ class Quote(NamedTuple):
     """Why there are none, or what is doubtful about them; may be empty."""
 
 
-class Sources:
+class SourceReader:
     """The thread that reads; it begins with the first question."""
 
     def __init__(self, proc: Path = PROC, host: Path = Path("/")) -> None:
@@ -102,7 +102,7 @@ class Sources:
         """Where to look, each after the thread has taken the rights to look there with."""
         rights = rights_of(user) if user else owners_rights(pid, self._proc)
         take_file_rights(rights)
-        yield home(pid, self._proc) / "root"
+        yield proc_directory(pid, self._proc) / "root"
         if user is None and not shares_mounts(pid, self._proc):
             take_file_rights(rights_of(NOBODY))
         yield self._host

@@ -30,7 +30,7 @@ class CallEdge(NamedTuple):
     address."""
 
 
-class Span(NamedTuple):
+class SameCaller(NamedTuple):
     """Inner frames' addresses that have the same between them and their caller."""
 
     start: int
@@ -56,7 +56,7 @@ class TailFrames:
         self._resolver = resolver
         self._modules = modules
         self._made = made
-        self._spans: dict[int, list[Span]] = {}
+        self._spans: dict[int, list[SameCaller]] = {}
         """By the caller's return address, sorted."""
         self._count = 0
         self._asked: set[CallEdge] = set()
@@ -114,7 +114,9 @@ class TailFrames:
 
     def _learn(self, edge: CallEdge, start: int, end: int, frames: tuple[Frame, ...]) -> None:
         if self.at(edge) is None:
-            insort(self._spans.setdefault(edge.caller, []), Span(start, end, frames), key=_start)
+            insort(
+                self._spans.setdefault(edge.caller, []), SameCaller(start, end, frames), key=_start
+            )
             self._count += 1
 
     def _placed(self, found: Sequence[Recovered]) -> tuple[Frame, ...]:

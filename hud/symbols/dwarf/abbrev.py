@@ -97,7 +97,7 @@ class Shapes(NamedTuple):
     has ``size`` bytes, and for a block (``mask`` 127, else 0) that length on top.
     """
 
-    bounds: list[Bounds | None]
+    bounds: list[FunctionEntry | None]
     """Of functions that say where they are in the plainest way."""
     functions: list[int]
     leaves: list[int]
@@ -107,7 +107,7 @@ class Shapes(NamedTuple):
     mask: list[int]
 
 
-class Bounds(NamedTuple):
+class FunctionEntry(NamedTuple):
     """How to find the code of a function, and its next entry."""
 
     unpack: Callable[[Bytes, int], tuple[int, int]]
@@ -154,7 +154,7 @@ def _shapes(abbrevs: Iterable[Abbrev], offset_size: int, address_size: int) -> S
 @lru_cache(maxsize=8192)
 def _bounds(
     attributes: tuple[Attribute, ...], steps: tuple[int, ...], offset_size: int
-) -> Bounds | None:
+) -> FunctionEntry | None:
     """Where the low pc is an address, and the size of the code right behind it; else None."""
     names = [attribute.name for attribute in attributes]
     if dw.DW_AT_RANGES in names or len(set(names)) != len(names):
@@ -167,7 +167,7 @@ def _bounds(
     if attributes[low].form != dw.DW_FORM_ADDR or pair is None or min(before, default=0) < 0:
         return None
     known, at = _open(steps)
-    return Bounds(pair.unpack_from, 1 + sum(before), 0 if min(steps) < 0 else known, at)
+    return FunctionEntry(pair.unpack_from, 1 + sum(before), 0 if min(steps) < 0 else known, at)
 
 
 def _open(steps: tuple[int, ...]) -> tuple[int, int]:

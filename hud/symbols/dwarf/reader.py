@@ -18,7 +18,7 @@ from hud.symbols.dwarf.functions import chain_at, index_functions, names_of, own
 from hud.symbols.dwarf.lines import LineTable, read_lines
 from hud.symbols.dwarf.ranges import Budget, Range, ranges_of
 from hud.symbols.dwarf.rows import Opcodes
-from hud.symbols.dwarf.split import FullUnit, Splits
+from hud.symbols.dwarf.split import FullUnit, SplitFiles
 from hud.symbols.dwarf.units import Units
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Dwarf:
     def __init__(self, elf: ElfFile, code: tuple[tuple[int, int], ...]) -> None:
         self.elf = elf
         self.units = Units(elf)
-        self.splits = Splits(self.units)
+        self.splits = SplitFiles(self.units)
         self.is_code = _membership(code)
         self._aranges: RangeMap | None = None
         self._roots: RangeMap | None = None

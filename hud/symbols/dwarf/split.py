@@ -87,7 +87,7 @@ class SplitUnits(Units):
         unit.rnglists_base = 20 if wide else 12
 
 
-class _Package:
+class _UnitIndex:
     """The index of a .dwp: which contributions a unit has."""
 
     def __init__(self, file: ElfFile) -> None:
@@ -137,12 +137,12 @@ class FullUnit(NamedTuple):
     unit: Unit
 
 
-class Splits:
+class SplitFiles:
     """The objects and packages of one file with skeletons."""
 
     def __init__(self, main: Units) -> None:
         self._main = main
-        self._packages: list[_Package] = []
+        self._packages: list[_UnitIndex] = []
         self._objects: dict[int, ElfFile] = {}
         self._count = 0
         self._found: dict[int, FullUnit] = {}
@@ -153,7 +153,7 @@ class Splits:
         if file.section(".debug_cu_index") is not None:
             if len(self._packages) >= MAX_PACKAGES:
                 raise FormatError(f"{file.name}: too many packages")
-            self._packages.append(_Package(file))
+            self._packages.append(_UnitIndex(file))
             return
         if self._count >= MAX_OBJECTS:
             raise FormatError(f"{file.name}: too many .dwo files")

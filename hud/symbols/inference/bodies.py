@@ -17,14 +17,18 @@ if TYPE_CHECKING:
 
     from hud.symbols.inference.definitions import Definition
     from hud.symbols.inference.locations import Location
-    from hud.symbols.inference.references import Code, Reference
+    from hud.symbols.inference.references import FunctionCode, Reference
 
 
 class Body:
     """One function, of whose references ``own`` are those that count; never empty."""
 
     def __init__(
-        self, start: int, code: Code, own: Sequence[Reference], definition: Definition | None
+        self,
+        start: int,
+        code: FunctionCode,
+        own: Sequence[Reference],
+        definition: Definition | None,
     ) -> None:
         self.code = code
         self.own = tuple(own)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from hud.symbols.inference.coroutines import Coroutines
     from hud.symbols.inference.locations import Location
-    from hud.symbols.inference.references import Code, Reference
+    from hud.symbols.inference.references import FunctionCode, Reference
 
 BACK = 14
 """Instructions from a branch back to the load of the state, at most."""
@@ -53,7 +53,7 @@ class Definitions:
         self._coroutines = coroutines
         self._counts = counts or _is_users
 
-    def of(self, start: int, size: int, code: Code) -> Definition | None:
+    def of(self, start: int, size: int, code: FunctionCode) -> Definition | None:
         """That of the function [start, start + size), whose ``code`` is known; None = not sure."""
         found = self._coroutines.declared(start, size)
         if found is not None and self._counts(found):
@@ -66,7 +66,7 @@ class Definitions:
         return _dominant(start, code, own)
 
 
-def _dominant(start: int, code: Code, own: list[Reference]) -> Definition | None:
+def _dominant(start: int, code: FunctionCode, own: list[Reference]) -> Definition | None:
     flow = Flow(code.jumps, code.stops)
     all_calls = _calls_in(code, flow.reached(start))
     loads_of: dict[Location, set[int]] = {}
@@ -95,11 +95,11 @@ def _stopped(flow: Flow, loads: set[int]) -> Flow:
     return flow.stopped_at({*loads, *(vaddr + 1 for vaddr in loads)})
 
 
-def _calls_in(code: Code, ranges: list[tuple[int, int]]) -> int:
+def _calls_in(code: FunctionCode, ranges: list[tuple[int, int]]) -> int:
     return sum(within(ranges, call) for call in code.calls)
 
 
-def _state_loads(code: Code, sites: tuple[int, ...]) -> set[int]:
+def _state_loads(code: FunctionCode, sites: tuple[int, ...]) -> set[int]:
     """The loads of a byte that the ways to the sites have passed last."""
     loads, stops = set(code.loads), set(code.stops)
     sources: dict[int, list[int]] = {}

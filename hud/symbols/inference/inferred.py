@@ -39,21 +39,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.model import Frame, Origin, Precision
-from hud.symbols.home import NO_HOME
 from hud.symbols.inference.bodies import Body
 from hud.symbols.inference.coroutines import Coroutines
 from hud.symbols.inference.definitions import Definitions
 from hud.symbols.inference.locations import Location, Locations
 from hud.symbols.inference.references import References
 from hud.symbols.names import Owner, is_users, owner_in
+from hud.symbols.owncrates import NOT_KNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hud.symbols.elf.file import ElfFile
-    from hud.symbols.home import Home
     from hud.symbols.inference.references import Reference
     from hud.symbols.machine.flow import Flow
+    from hud.symbols.owncrates import OwnCrates
 
 CACHED_REFERENCES = 1 << 17
 """Own references of known functions that are kept; beyond it they are found anew."""
@@ -76,9 +76,9 @@ class _Function(NamedTuple):
 class Inferred:
     """Guesses for one module; nothing is read before the first question."""
 
-    def __init__(self, elf: ElfFile, home: Home = NO_HOME) -> None:
+    def __init__(self, elf: ElfFile, own_crates: OwnCrates = NOT_KNOWN) -> None:
         self._elf = elf
-        self._home = home
+        self._own_crates = own_crates
         self.locations = Locations(elf)
         self.references = References(elf, self.locations)
         self._definitions = Definitions(Coroutines(elf, self.locations), self._is_users)
@@ -119,13 +119,13 @@ class Inferred:
         return self._all.get(path, ())
 
     def _is_users(self, location: Location) -> bool:
-        return is_users(location.path, self._home)
+        return is_users(location.path, self._own_crates)
 
     def _function(self, start: int, size: int) -> _Function | None:
         if not self.references.glance(start, size):
             return None
         code = self.references.code(start, size)
-        owners = [(owner_in(one.location.path, self._home), one) for one in code.references]
+        owners = [(owner_in(one.location.path, self._own_crates), one) for one in code.references]
         known = [(whose, one) for whose, one in owners if whose and whose.origin in _PREFERENCE]
         if not known:
             return None

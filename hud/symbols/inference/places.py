@@ -19,21 +19,21 @@ from typing import TYPE_CHECKING
 
 from hud.model import Frame, Origin, Precision
 from hud.symbols.demangle import demangle
-from hud.symbols.home import NO_HOME
 from hud.symbols.inference.bodies import Body
 from hud.symbols.inference.definitions import Definitions
 from hud.symbols.inference.inferred import short_path
 from hud.symbols.inference.sources import ModulePath, Sources, module_path
 from hud.symbols.names import is_closure, is_users, owner_in
+from hud.symbols.owncrates import NOT_KNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hud.symbols.home import Home
     from hud.symbols.inference.coroutines import Coroutines
     from hud.symbols.inference.definitions import Definition
     from hud.symbols.inference.locations import Location, Locations
     from hud.symbols.inference.references import Reference, References
+    from hud.symbols.owncrates import OwnCrates
 
 CACHE_LIMIT = 1 << 12
 """Functions whose code stays decoded."""
@@ -49,10 +49,10 @@ class Places:
         references: References,
         coroutines: Coroutines,
         symbol_at: Callable[[int], tuple[str, int, int] | None],
-        home: Home = NO_HOME,
+        own_crates: OwnCrates = NOT_KNOWN,
     ) -> None:
         """``symbol_at``: (raw name, start, size) of the function at a vaddr."""
-        self._home = home
+        self._own_crates = own_crates
         self._locations = locations
         self._symbol_at = symbol_at
         self._references = references
@@ -103,7 +103,7 @@ class Places:
             return None
         location, precision = located
         namer = found.definition.location if found.definition else location
-        owner = owner_in(namer.path, self._home)
+        owner = owner_in(namer.path, self._own_crates)
         assert owner is not None
         return Frame(
             address=0,
@@ -120,7 +120,7 @@ class Places:
 
     def _known(self) -> Sources:
         if self._sources is None:
-            self._sources = Sources(self._references.paths(), self._home)
+            self._sources = Sources(self._references.paths(), self._own_crates)
         return self._sources
 
     def _function(
@@ -158,7 +158,7 @@ class Places:
         return self._known().fits(one.location.path, where)
 
     def _is_users(self, location: Location) -> bool:
-        return is_users(location.path, self._home)
+        return is_users(location.path, self._own_crates)
 
 
 _MODULE = re.compile(r"<?(?:&|mut |dyn )*(\w+::\w+)")

@@ -53,7 +53,7 @@ class Reference(NamedTuple):
     """Vaddr of the call that gets it; 0 = not known."""
 
 
-class Code(NamedTuple):
+class FunctionCode(NamedTuple):
     """What the bytes of one function show."""
 
     references: list[Reference]
@@ -76,7 +76,7 @@ class Code(NamedTuple):
         return start, self.starts[index] if index < len(self.starts) else start + 1
 
 
-EMPTY = Code([], [], [], {}, array("Q"), [])
+EMPTY = FunctionCode([], [], [], {}, array("Q"), [])
 
 
 class References:
@@ -118,7 +118,7 @@ class References:
         """The uses of locations by the function [start, start + size), by address."""
         return self.code(start, size).references if self.glance(start, size) else []
 
-    def code(self, start: int, size: int) -> Code:
+    def code(self, start: int, size: int) -> FunctionCode:
         """What the function [start, start + size) shows.
 
         Of a function longer than CODE_LIMIT only its beginning; empty for an unknown machine.
@@ -141,7 +141,7 @@ class References:
         definitions = {at for at in panics if self._locations.is_resumed(gets[at][1])}
         sites = _sites(uses, jumps, found.forks, panics, start)
         ends = set(panics.values())
-        return Code(
+        return FunctionCode(
             [
                 Reference(at, to, sites[at], where, at in definitions, gets.get(at, (0,))[0])
                 for at, to, where in uses

@@ -4,8 +4,8 @@ A crate's modules have their files in its root folder (``src``); a function's ar
 path between the crate and its type or its own name. What they say counts only where a panic
 location names that very file.
 
-Of packages that cargo installed, those of the program's home are the user's (see
-`hud.symbols.home`).
+Of packages that cargo installed, the program's own are the user's (see
+`hud.symbols.owncrates`).
 
 A crate's first file may have any name, and where a library and a program of one name have both one
 it is not known which of them a function is from. A derived impl (``crate::_``) is where its type
@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hud.symbols.demangle import demangle
 from hud.symbols.generics import without_generics
-from hud.symbols.home import NO_HOME
 from hud.symbols.names import is_users
+from hud.symbols.owncrates import NOT_KNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hud.symbols.home import Home
+    from hud.symbols.owncrates import OwnCrates
 
 _FIRST_FILES = ("main.rs", "lib.rs")
 _IMPL = re.compile(r"^<(?:&(?:'\w+ )?|mut |\*const |\*mut |dyn )*(.+?) as ")
@@ -84,8 +84,8 @@ class _File(NamedTuple):
 class Sources:
     """The user's files that the panic locations of one module name."""
 
-    def __init__(self, paths: Iterable[str], home: Home = NO_HOME) -> None:
-        self._files = [_split(path) for path in sorted(set(paths)) if is_users(path, home)]
+    def __init__(self, paths: Iterable[str], own_crates: OwnCrates = NOT_KNOWN) -> None:
+        self._files = [_split(path) for path in sorted(set(paths)) if is_users(path, own_crates)]
 
     def file_of(self, where: ModulePath) -> str:
         """The one file that a function can be from; empty = not known."""

@@ -32,7 +32,7 @@ WORD = 4
 Row = tuple[int, int, str]
 
 
-class Window(NamedTuple):
+class Excerpt(NamedTuple):
     """Rows by address; ``at`` is the vaddr of the pc's own instruction, 0 = not known."""
 
     rows: list[Row]
@@ -66,7 +66,7 @@ class Disassembler:
         self._words = elf.machine_id == EM_AARCH64
         self._decoder: _Decoder = capstone.Cs(*machines[elf.machine_id])
 
-    def around(self, pc: int, function: tuple[int, int] | None, *, caller: bool) -> Window:
+    def around(self, pc: int, function: tuple[int, int] | None, *, caller: bool) -> Excerpt:
         """AROUND instructions before and after the one of ``pc``, all of one function.
 
         ``function``: (start, size) of the one that holds the pc (of a caller: its call), None = not
@@ -92,10 +92,10 @@ class Disassembler:
                 before, note = [], "the instructions before cannot be told apart"
         after = list(islice(self.rows(pc, min(high, pc + LONGEST * (AROUND + 1))), AROUND + 1))
         if caller:
-            return Window(before + after[:AROUND], before[-1][0] if before else 0, note)
+            return Excerpt(before + after[:AROUND], before[-1][0] if before else 0, note)
         if not after:
             note = note or f"not understood: {bytes(self._elf.read(pc, 1)).hex()} ..."
-        return Window(before + after, pc if after else 0, note)
+        return Excerpt(before + after, pc if after else 0, note)
 
     def rows(self, start: int, end: int) -> Iterator[Row]:
         """The instructions from ``start`` on, up to ``end`` or bytes that are none.

@@ -31,7 +31,7 @@ CHECKED = 16
 """Bytes at a point that the file and the process must have in common."""
 
 
-class Instruction(NamedTuple):
+class Decoded(NamedTuple):
     """One decoded instruction, as far as it matters here."""
 
     size: int
@@ -128,7 +128,7 @@ def _code(elf: ElfFile, start: int, size: int) -> bytes:
     return bytes(elf.read(start, min(size, LONGEST_LINE)))
 
 
-def decode(code: bytes, address: int) -> list[Instruction]:
+def decode(code: bytes, address: int) -> list[Decoded]:
     """The straight-line code from the top, the instruction that leaves it included.
 
     An instruction that is cut off at the end of ``code`` is left out.
@@ -142,13 +142,13 @@ def decode(code: bytes, address: int) -> list[Instruction]:
         names = {found.reg_name(number) for number in found.regs_access()[1]}
         changes = bool(names & {"rdi", "edi", "di", "dil"})
         word = found.mnemonic.rpartition(" ")[2]
-        line.append(Instruction(found.size, word, bytes(found.bytes), changes))
+        line.append(Decoded(found.size, word, bytes(found.bytes), changes))
         if word in _LEAVING or word.startswith(("j", "loop")):
             break
     return line
 
 
-def choose(line: list[Instruction], *, entry: bool) -> tuple[int | None, bool]:
+def choose(line: list[Decoded], *, entry: bool) -> tuple[int | None, bool]:
     """(offset in the function, emulated) of the instruction to probe; None = there is none.
 
     ``entry`` asks for the very first one, where the return address is on top of the stack. Else the
@@ -168,7 +168,7 @@ def choose(line: list[Instruction], *, entry: bool) -> tuple[int | None, bool]:
     return 0, False
 
 
-def is_emulated(one: Instruction) -> bool:
+def is_emulated(one: Decoded) -> bool:
     """Whether every kernel with uprobes by perf_event carries it out itself (Linux 4.17)."""
     code = one.content
     if one.word == "push":

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from hud.symbols.elf.file import ElfFile
 
-Bounds = tuple[int, int]
+Extent = tuple[int, int]
 """Start and size of a function."""
 
 CODE_LIMIT = 1 << 16
@@ -42,7 +42,7 @@ class Reach:
         self,
         elf: ElfFile,
         pointer: Callable[[int], int],
-        bounds_of: Callable[[int], Bounds | None],
+        bounds_of: Callable[[int], Extent | None],
     ) -> None:
         self._elf = elf
         self._pointer = pointer

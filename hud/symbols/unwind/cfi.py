@@ -1,7 +1,7 @@
 """Executes the call-frame programs of ``.eh_frame``: one CIE or FDE's bytes to unwind rules.
 
 The rules are those of `hud.symbols.unwind.table`. While a program runs, a rule holds more than the
-32 bits of the table and is called wide; `Rules` reduces it.
+32 bits of the table and is called wide; `RuleCodes` reduces it.
 
 Not pyelftools: the demo server's 13,351 rows took 0.03 s of CPU against 0.6, and it raises at
 ``DW_CFA_GNU_args_size``.
@@ -32,7 +32,7 @@ class Registers(NamedTuple):
 
 REGISTERS = {EM_X86_64: Registers(7, 6, 16), EM_AARCH64: Registers(31, 29, 30)}
 
-# While a program runs, a rule carries more than fits 32 bits: `Rules` reduces it to the u32.
+# While a program runs, a rule carries more than fits 32 bits: `RuleCodes` reduces it to the u32.
 _OTHER = 7  # kind: the CFA is in another register
 _OFFSET_MASK = 0xFFFF << 4
 _SLOT_MASK = 0xFFF << 20
@@ -49,7 +49,7 @@ _RA_BITS = _RA_MASK | _RA_UNDEFINED | _RA_ODD
 PADDING = bytes(64)  # one instruction's operands may be read past the end of the section
 
 
-class Rules(dict[int, int]):
+class RuleCodes(dict[int, int]):
     """The wide rules met so far -> the u32 rules of the table."""
 
     def __init__(self, machine: int, *, signal: bool) -> None:
@@ -97,7 +97,7 @@ class Cie:
         self.encoding = 0
         self.augmented = False
         self.start = 0
-        self.rules = Rules(machine, signal=False)
+        self.rules = RuleCodes(machine, signal=False)
         # program -> (pc offsets, rules): a third of all functions have a program seen before
         self.cache: dict[bytes, tuple[list[int], list[int]]] = {}
 
@@ -191,7 +191,7 @@ def read_cie(section: Section, at: int, end: int) -> Cie:
                 form = data[at] & 15
                 at += 1 + (_FIXED[form].size if form in _FIXED else 8)
             elif letter == "S":
-                cie.rules = Rules(section.machine, signal=True)
+                cie.rules = RuleCodes(section.machine, signal=True)
             elif letter not in "BG":
                 raise FormatError(f"unwind data: augmentation {augmentation!r}")
         at = program

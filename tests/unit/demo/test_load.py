@@ -56,7 +56,7 @@ def server() -> Iterator[Recorder]:
 
 
 def drive(server: Recorder, **settings) -> demo_load.Counts:
-    counters = demo_load.Counters()
+    counters = demo_load.LoadCounters()
     demo_load.drive(server.server_port, counters, pause_s=0, **{"seconds": 30, **settings})
     return counters.read()
 
@@ -86,7 +86,7 @@ def test_an_answer_other_than_200_counts_as_failed(server: Recorder) -> None:
 
 
 def test_the_time_is_a_bound_too(server: Recorder) -> None:
-    counters = demo_load.Counters()
+    counters = demo_load.LoadCounters()
     begin = time.monotonic()
     demo_load.drive(server.server_port, counters, seconds=0.2, clients=2, pause_s=0.01)
     assert 0.2 <= time.monotonic() - begin < 10
@@ -101,7 +101,7 @@ def test_clients_give_up_when_the_server_is_gone() -> None:
 
 
 def test_the_load_runs_in_another_process_and_its_count_is_seen_here(server: Recorder) -> None:
-    counters = demo_load.Counters()
+    counters = demo_load.LoadCounters()
     with demo_load.running(server.server_port, counters, seconds=30):
         children = _children()
         deadline = time.monotonic() + 20
@@ -115,7 +115,7 @@ def test_the_load_runs_in_another_process_and_its_count_is_seen_here(server: Rec
 def test_the_load_ends_when_its_user_raises(server: Recorder) -> None:
     with (
         pytest.raises(KeyboardInterrupt),
-        demo_load.running(server.server_port, demo_load.Counters(), seconds=30),
+        demo_load.running(server.server_port, demo_load.LoadCounters(), seconds=30),
     ):
         raise KeyboardInterrupt
     assert _children() == []

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from hud.probe import wire
 from hud.probe.probe import map_sizes
-from hud.probe.unwind import GENERATION, NEVER, Segment, UnwindTables
+from hud.probe.unwind import GENERATION, NEVER, MappedCode, UnwindTables
 from hud.symbols.elf.file import ElfFile
 from hud.symbols.unwind.table import unwind_table
 
@@ -114,7 +114,7 @@ START = 0x5555_0000_0000
 def shown(rows: Sequence[tuple[int, int]], maps: Maps | None = None) -> Maps:
     maps = maps or Maps()
     assert maps.tables.add("module", *table(rows))
-    maps.tables.show([Segment(START, START + (1 << 20), START, "module")])
+    maps.tables.show([MappedCode(START, START + (1 << 20), START, "module")])
     return maps
 
 
@@ -188,7 +188,7 @@ def test_rules_of_a_real_module() -> None:
     rows = list(struct.iter_unpack("<II", made.rows))
     maps = Maps(len(rows), len(made.buckets) // 4)
     assert maps.tables.add("python", made.rows, made.buckets)
-    maps.tables.show([Segment(START, START + (1 << 30), START, "python")])
+    maps.tables.show([MappedCode(START, START + (1 << 30), START, "python")])
     pcs = [pc for pc, _ in rows]
     for number in range(0, len(rows) - 1, max(1, len(rows) // 2000)):
         for key in (pcs[number], pcs[number + 1] - 1):
@@ -211,7 +211,7 @@ def test_mappings_are_found_as_naively(sizes: list[int], addresses: list[int]) -
     for number, size in enumerate(sizes):
         start = at + number % 3 << 12
         at = start + (size << 12) >> 12
-        segments.append(Segment(start, at << 12, start - 0x1000, "module"))
+        segments.append(MappedCode(start, at << 12, start - 0x1000, "module"))
     maps = Maps(16, 16)
     assert maps.tables.add("module", *table(ROWS))
     maps.tables.show(segments)
@@ -243,7 +243,7 @@ def test_generations_take_turns() -> None:
     firsts = []
     for number in range(1, 5):
         start = number << 20
-        maps.tables.show([Segment(start, start + 4096, start, "module")])
+        maps.tables.show([MappedCode(start, start + 4096, start, "module")])
         firsts.append(maps.config.mappings_first)
         assert [bool(maps.rule(other << 20)) for other in range(1, 5)] == [
             other == number for other in range(1, 5)
@@ -255,7 +255,7 @@ def test_generations_take_turns() -> None:
 def test_most_mappings_are_kept_and_the_rest_counted() -> None:
     maps = Maps(16, 16)
     maps.tables.add("module", *table(ROWS))
-    segments = [Segment(n << 12, (n + 1) << 12, n << 12, "module") for n in range(1, 601)]
+    segments = [MappedCode(n << 12, (n + 1) << 12, n << 12, "module") for n in range(1, 601)]
     maps.tables.show(segments[::-1])
     kept = [n for n in range(1, 601) if maps.rule(n << 12) == 7]
     assert kept == list(range(1, GENERATION))
@@ -265,7 +265,9 @@ def test_most_mappings_are_kept_and_the_rest_counted() -> None:
 def test_module_without_a_table_is_left_out() -> None:
     maps = Maps()
     maps.tables.add("module", *table(ROWS))
-    maps.tables.show([Segment(0x1000, 0x2000, 0x1000, "other"), Segment(START, START + 1, 0, "x")])
+    maps.tables.show(
+        [MappedCode(0x1000, 0x2000, 0x1000, "other"), MappedCode(START, START + 1, 0, "x")]
+    )
     assert maps.rule(0x1000) == NONE
     assert maps.tables.refused == 0
 
@@ -274,7 +276,7 @@ def test_two_mappings_share_a_table() -> None:
     maps = Maps()
     maps.tables.add("module", *table(ROWS))
     maps.tables.show(
-        [Segment(start, start + 0x1000, start, "module") for start in (0x9000, 0x1000)]
+        [MappedCode(start, start + 0x1000, start, "module") for start in (0x9000, 0x1000)]
     )
     assert (maps.rule(0x1000), maps.rule(0x9063), maps.rule(0x9064)) == (7, 7, NONE)
 
@@ -293,7 +295,7 @@ def test_table_that_does_not_fit_changes_nothing() -> None:
     assert "rows" not in maps.tables
     assert maps.tables.add("fits", *table([(0, 5), (255, NONE)]))
     assert "fits" in maps.tables
-    maps.tables.show([Segment(START, START + 4096, START, "fits")])
+    maps.tables.show([MappedCode(START, START + 4096, START, "fits")])
     assert maps.rule(START + 254) == 5
 
 

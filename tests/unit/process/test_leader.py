@@ -19,9 +19,9 @@ from hud.process.life import Exec, LifeCycle
 from hud.process.mappings import read_mappings
 from hud.process.mounts import mounts_of
 from hud.process.namespace import container_name
-from hud.process.procfs import home, live_tids, map_files
+from hud.process.procfs import live_tids, map_files, proc_directory
 from hud.process.threads import list_threads
-from hud.profiler.naming.debugfiles import DebugFiles
+from hud.profiler.naming.debugfiles import DebugFileSearch
 from hud.runtime.memory import memory_reader
 
 SOURCES = Path(__file__).resolve().parents[3] / "hud"
@@ -83,7 +83,7 @@ def program(proc: Path) -> bytes:
 
 
 def debug_file(proc: Path) -> bytes:
-    found = DebugFiles(10, proc=proc, host=proc).split_object("/lib/shop", "shop.dwo")
+    found = DebugFileSearch(10, proc=proc, host=proc).split_object("/lib/shop", "shop.dwo")
     assert found is not None
     return content(found.descriptor)
 
@@ -132,14 +132,14 @@ def test_it_is_found_by_name_and_pid(shop: Any) -> None:
 def test_without_a_living_thread_it_has_ended(shop: Any) -> None:
     for tid in (12, 13):
         shop.thread(10, tid, b"b", state="Z")
-    assert home(10, shop.root) == shop.root / "10"
+    assert proc_directory(10, shop.root) == shop.root / "10"
     with pytest.raises(TargetError, match="is a zombie: it has ended"):
         find_target(None, 10, shop.root, 900)
 
 
 def test_a_leader_that_lives_is_asked_itself(tree: Any) -> None:
     tree.add(10, "shop", threads={10: "shop", 12: "b"})
-    assert home(10, tree.root) == tree.root / "10"
+    assert proc_directory(10, tree.root) == tree.root / "10"
     assert map_files(10, tree.root) == tree.root / "10/map_files"
     assert live_tids(10, tree.root) == [10, 12]
 

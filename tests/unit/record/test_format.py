@@ -29,7 +29,7 @@ from hud.model import (
     Where,
     Worker,
 )
-from hud.record.format import RECORD, Decoder, Encoder, End, Look, RecordKind, Window
+from hud.record.format import RECORD, Decoder, Encoder, End, Looked, RecordKind, WindowSet
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -120,7 +120,7 @@ def test_the_other_entries(build: ModuleType) -> None:
         encoder.window(6),
         encoder.end(7, "quit"),
     ]
-    assert told_again(records) == [info, Look(5), Window(6), End(7, "quit")]
+    assert told_again(records) == [info, Looked(5), WindowSet(6), End(7, "quit")]
 
 
 def test_frames_are_told_once(build: ModuleType) -> None:

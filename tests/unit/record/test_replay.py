@@ -16,7 +16,7 @@ from hud.errors import FormatError, HudError
 from hud.export import summary, trace
 from hud.model import Batch, RunInfo
 from hud.record import format as hud_format
-from hud.record.format import CHUNK, HEAD, RECORD, Encoder, Look, RecordKind
+from hud.record.format import CHUNK, HEAD, RECORD, Encoder, Looked, RecordKind
 from hud.record.reader import Reader
 from hud.record.replay import Replay
 
@@ -163,7 +163,7 @@ def test_well_formed_nonsense(
     for entry in entries:
         if isinstance(entry, RunInfo):
             parts.append(encoder.begin(entry))
-        elif isinstance(entry, Look):
+        elif isinstance(entry, Looked):
             parts.append(encoder.look(entry.time_ns))
         elif isinstance(entry, Batch):
             nonsense = data.draw(st.sampled_from(["", "", "samples", "states", "batch"]))

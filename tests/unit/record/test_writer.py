@@ -13,7 +13,7 @@ import pytest
 from hud.errors import ExportError, UsageError
 from hud.export.write import check_regular
 from hud.model import Batch
-from hud.record.format import End, Look
+from hud.record.format import End, Looked
 from hud.record.writer import FLUSH_S, Writer
 
 from .recordings import START, read
@@ -51,7 +51,7 @@ def test_a_batch_is_on_the_disk_within_the_second(build: ModuleType, tmp_path: P
     assert writer.size == path.stat().st_size
     entries, lacks = read(path.read_bytes())
     assert entries[0] == build.info()
-    assert entries[-3:-1] == [Look(4), End(5, "quit")]
+    assert entries[-3:-1] == [Looked(4), End(5, "quit")]
     assert isinstance(entries[-1], Batch)
     assert lacks == ""
     assert FLUSH_S <= 0.9

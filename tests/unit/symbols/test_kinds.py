@@ -9,7 +9,7 @@ import pytest
 
 from hud.symbols import kinds
 from hud.symbols.elf.file import ElfFile
-from hud.symbols.kinds import OFFSETS, POINTERS, Functions, Kinds
+from hud.symbols.kinds import OFFSETS, POINTERS, Kinds, VtableFunctions
 from hud.symbols.module import Module
 
 DEMO = Path(__file__).resolve().parents[3] / "prebuilt" / "demo-server-x86_64"
@@ -25,7 +25,7 @@ def module() -> Iterator[Module]:
         yield Module(elf)
 
 
-def _vtables(module: Module) -> list[Functions]:
+def _vtables(module: Module) -> list[VtableFunctions]:
     found = []
     for load in module.elf.loads:
         data = bytes(module.elf.read(load.vaddr, load.filesz))
@@ -34,7 +34,7 @@ def _vtables(module: Module) -> list[Functions]:
             start = load.vaddr + at - 8 * (POINTERS + 1)
             words = [module.locations.pointer_or_none(start + 8 * i) for i in range(POINTERS)]
             if all(words):
-                found.append(Functions(words[0], words[1], words[2], words[4], words[6]))
+                found.append(VtableFunctions(words[0], words[1], words[2], words[4], words[6]))
             at = data.find(OFFSETS, at + 8)
     return found
 

@@ -15,7 +15,7 @@ from hud.probe.probe import RawStack
 from hud.probe.unwind import UnwindTables
 from hud.profiler.naming.addresses import Addresses
 from hud.profiler.naming.cache import Cache
-from hud.profiler.naming.debugfiles import DebugFiles
+from hud.profiler.naming.debugfiles import DebugFileSearch
 from hud.profiler.naming.debuginfo import DebugInfo
 from hud.profiler.notes import Notes
 from hud.resolver.client import Resolver
@@ -49,7 +49,7 @@ class World:
             self.put("/opt/app", program)
         self.resolver = resolver
         self.cache = Cache(tmp_path / "cache" / "modules")
-        files = DebugFiles(PID, (), tmp_path / "proc", tmp_path / "host")
+        files = DebugFileSearch(PID, (), tmp_path / "proc", tmp_path / "host")
         self.notes = Notes()
         self.debug = DebugInfo(resolver, files, self.cache, notes=self.notes)
         self.addresses = Addresses(

@@ -16,8 +16,8 @@ import pytest
 from hud.errors import UsageError
 from hud.profiler.naming.cache import Cache
 from hud.profiler.naming.debugfiles import (
-    Candidate,
-    DebugFiles,
+    DebugFile,
+    DebugFileSearch,
     object_paths,
     package_paths,
     separate_paths,
@@ -62,8 +62,8 @@ class World:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content)
 
-    def files(self, *named: str) -> DebugFiles:
-        return DebugFiles(PID, named, self.tmp / "proc", self.host)
+    def files(self, *named: str) -> DebugFileSearch:
+        return DebugFileSearch(PID, named, self.tmp / "proc", self.host)
 
     def info(self, *named: str, downloads: Downloads | None = None) -> DebugInfo:
         return DebugInfo(self.resolver, self.files(*named), self.cache, downloads, self.notes)
@@ -312,6 +312,6 @@ def test_a_server_that_sends_another_build(world: World, downloads: Downloads) -
 def test_candidates_are_places(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc")
     with (tmp_path / "a").open("rb") as file:
-        device, inode, size, _ = Candidate(file.fileno(), "a").state
+        device, inode, size, _ = DebugFile(file.fileno(), "a").state
     status = (tmp_path / "a").stat()
     assert (device, inode, size) == (status.st_dev, status.st_ino, 3)

@@ -12,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hud.profiler.naming import source
-from hud.profiler.naming.source import AROUND, LINE_LIMIT, Quote, Sources, Wanted, locate, quote
+from hud.profiler.naming.source import (
+    AROUND,
+    LINE_LIMIT,
+    Quote,
+    SourceReader,
+    Wanted,
+    locate,
+    quote,
+)
 
 TEXT = "".join(f"line {number}\n" for number in range(1, 31))
 
@@ -137,7 +145,7 @@ def test_the_thread_answers_with_the_key(tmp_path: Path) -> None:
     process.mkdir(parents=True)
     shutil.copy("/proc/self/status", process)
     (process / "root").symlink_to(tmp_path)
-    sources = Sources(tmp_path / "proc", Path("/nowhere"))
+    sources = SourceReader(tmp_path / "proc", Path("/nowhere"))
     assert sources.answers() == []
     for key in (7, 9):
         sources.ask(wanted("/a.rs")._replace(key=key))

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from hud.model import Origin, Precision
 from hud.symbols.elf.file import EHDR, PHDR, ElfFile
 from hud.symbols.elf.relocations import relative_relocations
-from hud.symbols.home import Home
 from hud.symbols.inference.inferred import Inferred, short_path
 from hud.symbols.inference.locations import Location, Locations
 from hud.symbols.machine.flow import Flow
 from hud.symbols.names import Owner
+from hud.symbols.owncrates import OwnCrates
 from hud.symbols.unwind.bounds import Bounds
 
 TEXT, DATA, RELRO, FRAMES = 0x1000, 0x3000, 0x4000, 0x5000
@@ -277,7 +277,7 @@ def test_what_cargo_installed_is_the_users_own_file() -> None:
     pieces = {TEXT + 16 * i: lea(TEXT + 16 * i, record(i)) for i in range(3)}
     locations: list[tuple[str | bytes, int, int]] = [(H2, 1, 1), (H2, 2, 1), (own, 3, 1)]
     elf = program(pieces, locations, [(TEXT, 0x100)]).elf
-    (frame,) = Inferred(elf, Home("app")).frames(TEXT + 4)
+    (frame,) = Inferred(elf, OwnCrates("app")).frames(TEXT + 4)
     assert (frame.function, frame.origin) == ("app/src/task.rs:3", Origin.USER)
     (frame,) = Inferred(elf).frames(TEXT + 4)
     assert (frame.function, frame.origin) == ("h2/src/task.rs:1", Origin.DEPENDENCY)

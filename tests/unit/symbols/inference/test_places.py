@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from hud.model import Frame, Origin, Precision
 from hud.symbols.elf.file import ElfFile
-from hud.symbols.home import NO_HOME, Home
 from hud.symbols.inference.coroutines import Coroutines
 from hud.symbols.inference.locations import Locations
 from hud.symbols.inference.places import Places
 from hud.symbols.inference.references import References
+from hud.symbols.owncrates import NOT_KNOWN, OwnCrates
 
 from .test_definitions import BY_POINTER, COLD, SIZE, near, panics
 from .test_definitions import TEST as TESTED
@@ -46,14 +46,14 @@ def made(pieces: dict[int, bytes], locations: list[tuple[str | bytes, int, int]]
 
 
 def placed(
-    elf: ElfFile, vaddr: int, raw: str, origin: Origin, home: Home = NO_HOME
+    elf: ElfFile, vaddr: int, raw: str, origin: Origin, own_crates: OwnCrates = NOT_KNOWN
 ) -> tuple[Frame, ...]:
     known = Locations(elf)
 
     def symbol_at(vaddr: int) -> tuple[str, int, int] | None:
         return (SYMBOLS[vaddr], vaddr, 0x20) if vaddr in SYMBOLS else None
 
-    places = Places(known, References(elf, known), Coroutines(elf, known), symbol_at, home)
+    places = Places(known, References(elf, known), Coroutines(elf, known), symbol_at, own_crates)
     frame = Frame(0, "its name", raw, origin=origin, module="app", offset=vaddr)
     return places.placed(frame, vaddr, (raw, TEXT, SIZE))
 
@@ -107,11 +107,11 @@ def test_what_the_call_itself_is_given_is_its_line() -> None:
 def test_what_cargo_installed_is_the_users_own() -> None:
     path = "/c/registry/src/index-0123456789abcdef/app-1.2.0/src/db.rs"
     elf = made({AT: call(AT, WRITE), **BEFORE, **AFTER}, [(path, 20, 9), (path, 22, 9)])
-    (frame,) = placed(elf, AT, GET, Origin.USER, Home("app"))
+    (frame,) = placed(elf, AT, GET, Origin.USER, OwnCrates("app"))
     assert place(frame) == (path, 22, Precision.NEAR)
     (frame,) = placed(elf, AT, GET, Origin.USER)
     assert place(frame) == ("", 0, Precision.EXACT)
-    inner, _ = placed(elf, AT, POLL, Origin.RUNTIME, Home("app"))
+    inner, _ = placed(elf, AT, POLL, Origin.RUNTIME, OwnCrates("app"))
     assert (inner.function, inner.origin) == ("app/src/db.rs:22", Origin.USER)
 
 

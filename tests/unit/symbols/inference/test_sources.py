@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hud.symbols.home import Home
 from hud.symbols.inference.sources import ModulePath, Sources, module_path
+from hud.symbols.owncrates import OwnCrates
 
 REGISTRY = "/c/registry/src/index-0123456789abcdef/bytes-1.10.0/src/buf.rs"
 ONE = Sources(["src/main.rs", "src/db.rs", "src/cmd/mod.rs", "src/cmd/get.rs", REGISTRY])
@@ -98,8 +98,10 @@ def test_a_package_that_cargo_installed_has_its_own_files() -> None:
         f"{index}{one}/src/db.rs"
         for one in ("kv-store-0.3.1", "kv-proto-0.3.1-rc.1", "sled-0.34.7")
     ]
-    sources = Sources(paths, Home("kv_store"))
+    sources = Sources(paths, OwnCrates("kv_store"))
     assert sources.file_of(ModulePath("kv_store", ("db",))) == paths[0]
-    assert Sources(paths, Home("kv_proto")).file_of(ModulePath("kv_proto", ("db",))) == paths[1]
+    assert (
+        Sources(paths, OwnCrates("kv_proto")).file_of(ModulePath("kv_proto", ("db",))) == paths[1]
+    )
     assert Sources(paths).file_of(ModulePath("kv_store", ("db",))) == ""
     assert not sources.fits(paths[2], ModulePath("sled", ("db",)))

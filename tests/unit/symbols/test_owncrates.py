@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from hud.model import Origin
 from hud.symbols.elf.file import EHDR, PHDR, ElfFile
-from hud.symbols.home import Home, find
 from hud.symbols.implementors import code_crate
 from hud.symbols.names import whose
+from hud.symbols.owncrates import OwnCrates, find
 
 INDEX = "/home/me/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/"
 HASH = "17h0123456789abcdefE"
@@ -35,12 +35,14 @@ def test_the_crate_of_main_by_its_symbol() -> None:
 
 def test_what_cargo_installed_is_told_by_its_own_main() -> None:
     text = f"{INDEX}bcrypt-0.17.1/src/lib.rs{INDEX}dufs-0.47.0/src/main.rs{INDEX}h2-0.4.1/src/a.rs"
-    home = find(program(text), [])
-    assert home.main == "dufs"
+    own_crates = find(program(text), [])
+    assert own_crates.main == "dufs"
     for path in (f"{INDEX}dufs-0.47.0/src/server.rs", ""):
-        place = whose("dufs::server::handle", path, "", {"dufs": "0.47.0"}, rust=True, home=home)
+        place = whose(
+            "dufs::server::handle", path, "", {"dufs": "0.47.0"}, rust=True, own_crates=own_crates
+        )
         assert place == (Origin.USER, "dufs", "0.47.0")
-    assert whose("bcrypt::hash", "", "", {"bcrypt": ""}, rust=True, home=home)[0] is (
+    assert whose("bcrypt::hash", "", "", {"bcrypt": ""}, rust=True, own_crates=own_crates)[0] is (
         Origin.DEPENDENCY
     )
 
@@ -51,13 +53,13 @@ def test_members_of_the_workspace() -> None:
         f"{INDEX}zip-1.0.0/src/read.rs/c/git/checkouts/salsa-e6f3bb7c2a062968/ce80691/src/zalsa.rs"
         "vendor/left/src/pad.rs/rustc/abc/library/core/src/str.rs"
     )
-    home = find(program(text), [f"_ZN4shop4main{HASH}"])
-    assert home.members == {"kv_store", "outside"}
-    assert home.modules == {"pricing"}
+    own_crates = find(program(text), [f"_ZN4shop4main{HASH}"])
+    assert own_crates.members == {"kv_store", "outside"}
+    assert own_crates.modules == {"pricing"}
     known = {"zip": "1.0.0", "salsa": ""}
 
     def origin(name: str) -> Origin:
-        return whose(name, "", "", known, rust=True, home=home).origin
+        return whose(name, "", "", known, rust=True, own_crates=own_crates).origin
 
     for own in ("shop::f", "kv_store::put", "outside::f", "shop_core::f", "renamed::pricing::f"):
         assert origin(own) is Origin.USER, own
@@ -81,7 +83,7 @@ def test_members_of_the_workspace() -> None:
     ],
 )
 def test_families(main: str, crate: str, own: bool) -> None:
-    assert Home(main).owns(crate) is own
+    assert OwnCrates(main).owns(crate) is own
 
 
 @pytest.mark.parametrize(

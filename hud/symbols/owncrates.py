@@ -47,8 +47,8 @@ tool tower tracing unicode url util utils web win windows zero
 _ANYONES = frozenset(_ANYONE.split())
 
 
-class Home(NamedTuple):
-    """What one file says of whose it is; all empty = nothing."""
+class OwnCrates(NamedTuple):
+    """The user's crates as far as one file says; all empty = it says nothing."""
 
     main: str = ""
     """The crate of ``main``, as in Rust paths."""
@@ -78,11 +78,11 @@ class Home(NamedTuple):
         return self.owns(crate) or crate in self.members or module in self.modules
 
 
-NO_HOME = Home()
+NOT_KNOWN = OwnCrates()
 
 
-def find(elf: ElfFile, main_symbols: Iterable[str]) -> Home:
-    """The home of a file; never raises. ``main_symbols``: those that match MAIN_SYMBOL."""
+def find(elf: ElfFile, main_symbols: Iterable[str]) -> OwnCrates:
+    """Those of a file; never raises. ``main_symbols``: those that match MAIN_SYMBOL."""
     mains: Counter[str] = Counter()
     programs: Counter[str] = Counter()
     local = False
@@ -105,7 +105,7 @@ def find(elf: ElfFile, main_symbols: Iterable[str]) -> Home:
         mains = mains or programs
     if not main and mains:
         main = max(sorted(mains), key=lambda name: mains[name])
-    return Home(main, frozenset(members), frozenset(modules))
+    return OwnCrates(main, frozenset(members), frozenset(modules))
 
 
 def _crate_of_main(symbol: str) -> str:
