@@ -183,7 +183,7 @@ def test_the_child_never_has_a_file_that_is_no_program(
     with path.open("rb") as file:
         resolver.add_debug(program, file.fileno(), "shadow", found.append)
     assert resolver.run_until(lambda: found, PATIENCE_S)
-    assert found == [Failed("shadow: not an ELF file")]
+    assert found == [messages.Debug("shadow: not an ELF file")]
     assert given == [str(_libc().resolve())]
 
 
