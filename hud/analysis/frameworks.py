@@ -26,7 +26,7 @@ _ROOT = re.compile(
     r"|scheduler::current_thread::CoreGuard)::block_on"
 )
 _SEALED = re.compile(
-    r"^<?(?:mio::|tokio::(?:time::(?!timeout)|io::|net::|signal::|sync::"
+    r"^(?:<(?:.+ as )?)?(?:mio::|tokio::(?:time::(?!timeout)|io::|net::|signal::|sync::"
     r"|runtime::(?:io|time|driver|signal)::))"
 )
 _TASK_FILE = re.compile(r"tokio-[\w.+-]+/src/runtime/task/(?:raw|harness|core)\.rs$")

@@ -156,10 +156,10 @@ def _library_frames(frames: Sequence[Frame] | None, blamed: int | None) -> list[
         at = min(len(frames), _DEEPEST)
     names = []
     for frame in reversed(frames[:at]):
-        if frame.function and frame.origin is not Origin.KERNEL:
-            names.append(frame.function)
         if is_sealed(frame) and at < len(frames):
             break
+        if frame.function and frame.origin is not Origin.KERNEL:
+            names.append(frame.function)
     return names
 
 

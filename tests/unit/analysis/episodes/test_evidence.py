@@ -213,6 +213,20 @@ def test_what_tokio_does_inside_says_nothing_of_files(build: ModuleType) -> None
     assert cause("write", *frames) is Cause.SYSCALL
 
 
+def test_what_tokio_does_for_a_name_is_no_resolving(build: ModuleType) -> None:
+    """`tokio::net::lookup_host` resolves in a thread of the pool: the worker only starts that."""
+    asks = "<alloc::string::String as tokio::net::addr::sealed::ToSocketAddrsPriv>::to_socket_addrs"
+    spawns = "tokio::runtime::blocking::pool::Spawner::spawn_task"
+    runtime = [
+        Frame(0, name, origin=Origin.RUNTIME, crate="tokio 1.54.1") for name in (spawns, asks)
+    ]
+    lookup = Frame(0, "tokio::net::lookup_host::lookup_host", origin=Origin.RUNTIME)
+    for frames in (runtime, [*runtime, lookup], [lookup]):
+        stack = (build.c("clone3"), *frames, build.user("app::polite::{async}"))
+        assert cause_of(10, 0, -1, stack, "x86_64").cause is Cause.CPU
+        assert cause("futex", *stack) is Cause.LOCK
+
+
 def test_what_a_library_is_blamed_for_is_its_own_call(build: ModuleType) -> None:
     """Also where no frame of the user's is in the stack, and where a handler was inlined."""
     step = build.std("<std::fs::ReadDir as core::iter::traits::iterator::Iterator>::next")
