@@ -86,9 +86,9 @@ def columns(
 
 def _parts(fraction: float, of: int) -> int:
     """That many of ``of`` parts; at least one of something."""
-    if fraction <= _NOT_LESS or not of:
+    if not fraction > _NOT_LESS or not of:  # not a number is nothing
         return 0
-    return min(max(round(fraction * of), 1), of)
+    return max(round(min(fraction, 1.0) * of), 1)
 
 
 def _line(chars: Sequence[str], styles: Sequence[str]) -> Line:

@@ -1,7 +1,7 @@
 """Several blockers added up to one: all of a file, or of a type of task.
 
-Only sums and histograms are added; the median and p99 of a group are read off its histogram, as
-the longest duration that bucket may hold, and are 0 where there is none.
+Only sums and histograms are added; the median and p99 of a group of several are read off its
+histogram, as the longest duration that bucket may hold, and are 0 where there is none.
 """
 
 from __future__ import annotations
@@ -106,8 +106,8 @@ def _merged(pairs: Sequence[_Part], name: str, file: str) -> Blocker:
         count=sum(one.count for one in members),
         total_ns=total,
         max_ns=longest,
-        p50_ns=min(bucket_percentile(durations, 50), longest),
-        p99_ns=min(bucket_percentile(durations, 99), longest),
+        p50_ns=_percentile(members, durations, 50, longest),
+        p99_ns=_percentile(members, durations, 99, longest),
         share=share * total / whole if whole else 0.0,
         workers=largest_first(_added(pair for one in members for pair in one.workers)),
         stacks=heaviest(_added(pair for one in members for pair in one.stacks)),
@@ -126,6 +126,15 @@ def _merged(pairs: Sequence[_Part], name: str, file: str) -> Blocker:
         cases=members[0].cases if members else (),
         members=tuple(sorted(pairs, key=_largest_first)[:_FEW]),
     )
+
+
+def _percentile(
+    members: Sequence[Blocker], durations: Sequence[int], percent: int, longest: int
+) -> int:
+    """Known where there is one member; of several, at most that."""
+    if len(members) == 1 and members[0].count:
+        return members[0].p50_ns if percent == 50 else members[0].p99_ns
+    return min(bucket_percentile(durations, percent), longest)
 
 
 def _largest_first(part: _Part) -> tuple[int, str]:

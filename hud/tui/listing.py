@@ -58,13 +58,14 @@ class Sort(NamedTuple):
 
 
 SORTS: dict[str, Sort] = {
-    "total": Sort(None),
+    "share": Sort(None),
     "count": Sort(attrgetter("count")),
-    "max": Sort(attrgetter("max_ns")),
-    "p99": Sort(attrgetter("p99_ns")),
-    "history": Sort(lambda blocker: sum(blocker.history)),
+    "typical": Sort(attrgetter("p50_ns")),
+    "worst": Sort(attrgetter("max_ns")),
+    "waiting": Sort(attrgetter("waiting_ns")),
     "cause": Sort(attrgetter("cause"), False),
     "function": Sort(attrgetter("function"), False),
+    "operation": Sort(attrgetter("operation"), False),
     "where": Sort(attrgetter("file", "line"), False),
 }
 """By column name; a snapshot comes sorted by the first."""

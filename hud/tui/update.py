@@ -289,4 +289,4 @@ def _sort_by(state: UiState, column: str, seen: Snapshot) -> UiState:
     return _sorted(state, seen, column) if column in VIEWS[state.view].sorts else state
 
 
-_SAME_ORDER = {"share": "total"}
+_SAME_ORDER = {"total": "share"}

@@ -88,7 +88,8 @@ def _labelled(label: str, lines: Sequence[Line]) -> list[Line]:
 def _parts(about: _About) -> Iterator[_Part]:
     """In their order on the screen; no rank is given twice."""
     if len(groups.members(about.selected)) > 1:
-        yield _plain("mostly", 0, 2, _members(about))
+        largest = members(about.selected, about.glyphs.ellipsis)[:_FEW]
+        yield _plain("mostly", 0, 2, largest)
     advice = advise(about.largest, about.snapshot.stacks)
     yield _plain("fix", 0, 0, _wrapped(advice.text.partition(" (costs a")[0], about.room, "bold"))
     yield _plain("", 0, 40, _wrapped(advice.code, about.room))
@@ -115,16 +116,19 @@ def _plain(label: str, group: int, rank: int, lines: Sequence[Line]) -> _Part:
 # --------------------------------------------------------------------------- what to do, the cost
 
 
-def _members(about: _About) -> list[Line]:
-    whole = max(about.selected.total_ns, 1)
+def members(group: Blocker, ellipsis: str) -> list[Line]:
+    """The largest of a group, a line each."""
+    whole = max(group.total_ns, 1)
+    found = groups.members(group)
+    names = [shortstack.marked(clean(one.function), one.inferred) for one, _ in found]
     return [
         (
             Span(f"{figures.share(min(ns / whole, 1.0)):>5} of it  "),
             Span(pad(one.cause.value, 7), cause_style(one.cause)),
-            Span(about.short(shortstack.marked(one.function, one.inferred), 60), "own"),
+            Span(name, "own"),
             Span(f"  {clean(one.where)}" if one.where else "", "label"),
         )
-        for one, ns in groups.members(about.selected)[:_FEW]
+        for (one, ns), name in zip(found, shorten(names, 60, ellipsis), strict=True)
     ]
 
 
@@ -152,7 +156,7 @@ def _worker_time(about: _About) -> str:
     worst = figures.long_duration(blocker.max_ns)
     if blocker.count == 1:
         return f"{worst} of a worker, once in {span}"
-    most = "" if blocker is about.largest else "at most "
+    most = "at most " if len(groups.members(blocker)) > 1 else ""
     typical = f"typically {most}{figures.long_duration(blocker.p50_ns)}"
     times = f", {figures.count(blocker.count)} times in {span}; {worst} at worst"
     said = f"{typical} of a worker{times}"

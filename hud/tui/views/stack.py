@@ -14,7 +14,8 @@ from hud.tui.layout import block
 from hud.tui.state import Page
 from hud.tui.style import Line, Span, cause_style
 from hud.tui.text import clean, cut_left, name, pad, pieces, worker
-from hud.tui.views import code, main
+from hud.tui.views import code
+from hud.tui.views.detail import members
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,7 +125,7 @@ def heading(text: str, note: str = "") -> Line:
 
 
 def _parts(blocker: Blocker, state: UiState) -> list[Line]:
-    rows = main.part_lines(blocker, state.glyphs.ellipsis)
+    rows = members(blocker, state.glyphs.ellipsis)
     return [heading("functions", "the largest"), *rows] if len(rows) > 1 else []
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hud import figures
 from hud.analysis.verdict import living
 from hud.tui.listing import SORTS
-from hud.tui.views import main, pressure, stack, tasks, timeline, workers
+from hud.tui.views import blockerlist, blockers, pressure, stack, tasks, timeline, workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -67,14 +67,14 @@ class View(NamedTuple):
 _ROWS = (
     View(
         "blockers",
-        main.view,
-        main.page,
+        blockers.view,
+        blockers.page,
         short="Block",
         many=lambda snapshot: _number(snapshot.blockers),
         listed=lambda state, _: state.rows,
         sorts=SORTS,
-        columns=lambda _, state, width: main.table(state, width),
-        open=main.opened,
+        columns=blockerlist.table,
+        open=blockers.opened,
         enter=("enter stacks", "the stacks of the blocker"),
     ),
     View(

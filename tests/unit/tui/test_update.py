@@ -112,11 +112,11 @@ def test_sorting_goes_through_the_columns_and_starts_at_the_top() -> None:
     state, _ = press(start(seen), seen, "down", "s")
     assert (state.sort, state.cursor) == ("count", 0)
     assert [b.count for b in state.rows] == [214, 96, 31, 6, 2]
-    state, _ = press(state, seen, "s")
+    state, _ = press(state, seen, "s", "s")
     assert [b.max_ns for b in state.rows] == sorted((b.max_ns for b in BLOCKERS), reverse=True)
-    state, _ = press(state, seen, "s", "s", "s", "s")
+    state, _ = press(state, seen, "s", "s", "s")
     assert functions(state) == sorted(b.function for b in BLOCKERS)
-    assert press(state, seen, "s", "s")[0].rows == BLOCKERS
+    assert press(state, seen, "s", "s", "s")[0].rows == BLOCKERS
 
 
 def test_search_is_incremental_and_ignores_case() -> None:

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from draw import WHICH, GoldenCheck, drawn, text_of
-from screen_build import (
-    BLOCKERS,
-    HASH,
-    NOW,
-    QUIET,
-    RICH,
-    S,
-    many,
-    snapshot,
-)
+import draw
+from draw import WHICH, GoldenCheck, style_of, text_of
+from screen_build import BLOCKERS, GET, HASH, MS, NOW, QUIET, RICH, SAVE, S, many, snapshot
 
+from hud import figures
 from hud.analysis.snapshot import Analyzer
 from hud.tui.actions import Act, Show
-from hud.tui.glyphs import ASCII
+from hud.tui.bars import bar
+from hud.tui.glyphs import ASCII, UNICODE
+from hud.tui.layout import width_of
 from hud.tui.pages import page_of
 from hud.tui.settle import settle
-from hud.tui.state import At, Size, UiState
+from hud.tui.state import HEADER_HEIGHT, At, Size, UiState
+from hud.tui.views import detail
 
 if TYPE_CHECKING:
     from hud.analysis.recording import Recording
 
 
+drawn = partial(draw.drawn, view="blockers")
 _KNOWN = snapshot(**RICH)
+_HEAD = HEADER_HEIGHT
+_ROWS = _HEAD + 1
 
 
 @WHICH
@@ -46,7 +47,7 @@ def test_advice_in_pane_and_drill_down() -> None:
     for size in (Size(80, 24), Size(120, 32)):
         listed = "\n".join(text_of(drawn(snapshot(), size)))
         assert " fix     call bcrypt::hash in spawn_blocking\n" in listed
-        assert (code in listed) == (size.height == 32)
+        assert code in listed
         opened = "\n".join(text_of(drawn(snapshot(), size, Act.OPEN)))
         assert " fix  call bcrypt::hash in spawn_blocking" in opened
         assert " why  password hashes are slow by design" in opened
@@ -60,34 +61,99 @@ def test_nothing_found(golden: GoldenCheck) -> None:
 
 
 def test_columns_go_in_the_documented_order() -> None:
-    order = ["last 60 s", "p99", "share", "where", "count"]
-    seen_first_at = {}
+    order = ["where", "total", "last", "no CPU", "worst", "count"]
+    waited = (replace(HASH, waiting_ns=210 * MS), *BLOCKERS[1:])
+    seen_first_at: dict[str, int] = {}
     for width in range(60, 201):
-        head = text_of(drawn(snapshot(), Size(width, 32)))[3].split("function")[1]
+        head = text_of(drawn(snapshot(blockers=waited), Size(width, 32)))[_HEAD]
+        assert ("blocks in" in head) == (width >= 80)
         for name in order:
             if name in head:
                 seen_first_at.setdefault(name, width)
     widths = [seen_first_at[name] for name in order]
     assert widths == sorted(widths, reverse=True)
-    assert widths[0] <= 120
+    assert widths[2] <= 120
 
 
-def test_where_joins_the_function_at_80_columns() -> None:
-    lines = text_of(drawn(snapshot(), Size(80, 24)))
-    assert "> 1  api::login::hash_password src/login.rs:88" in lines[4].replace(">  1", "> 1")
+def test_where_joins_the_function_where_it_has_no_column() -> None:
+    lines = text_of(drawn(snapshot(), Size(120, 24)))
+    assert "  cache::get src/cache.rs:51  " in lines[_ROWS + 2]
+    narrower = [text_of(drawn(snapshot(), Size(at, 24)))[_ROWS + 2] for at in range(90, 120)]
+    assert any("  cache::get cache.rs:51  " in row for row in narrower), "its end, where that fits"
+    wide = text_of(drawn(snapshot(), Size(160, 24)))
+    assert wide[_HEAD].index("where") == wide[_ROWS].index("src/login.rs:88")
+
+
+def test_the_first_bar_is_full_and_the_others_are_in_proportion() -> None:
+    rows = (replace(HASH, share=0.5), replace(SAVE, share=0.25), replace(GET, share=0.0))
+    lines = drawn(snapshot(blockers=rows), Size(120, 24))
+    drawn_bars = [span.text.strip() for line in lines[_ROWS : _ROWS + 3] for span in line[2:3]]
+    assert drawn_bars[0] == "█" * len(drawn_bars[0]) != ""
+    assert drawn_bars[1] == bar(0.5, len(drawn_bars[0]), UNICODE)
+    assert drawn_bars[2] == ""
+
+
+def test_the_whole_row_is_selected_up_to_the_edge() -> None:
+    for size in (Size(60, 15), Size(200, 50)):
+        lines = drawn(snapshot(), size, Act.DOWN)
+        at = _ROWS
+        row = lines[at + 1]
+        assert width_of(row) == size.width
+        assert all(span.style.startswith("selected") for span in row)
+        assert text_of([row])[0].startswith(" ▌ ")
+        others = [span.style for span in lines[at] + lines[at + 2]]
+        assert not any("selected" in style for style in others)
+
+
+def test_time_without_a_cpu_is_a_pattern_and_in_no_share() -> None:
+    waited = replace(HASH, share=0.1, total_ns=100 * MS, waiting_ns=50 * MS)
+    lines = drawn(snapshot(blockers=(waited,)), Size(120, 24))
+    assert "10%" in text_of(lines)[_ROWS]
+    assert "▒  5.0%" in text_of(lines)[_ROWS]
+    assert style_of(lines[_ROWS : _ROWS + 1], "▒") == "selected wait"
+    assert "no CPU" not in text_of(drawn(snapshot(), Size(120, 24)))[_HEAD]
+
+
+def test_what_has_not_ended_has_no_typical_time() -> None:
+    stuck = replace(SAVE, count=1, lasting=1, lasting_ns=4 * S, max_ns=4 * S)
+    row = text_of(drawn(snapshot(blockers=(stuck,)), Size(120, 24)))[_ROWS]
+    assert " 1        -    4.0s  " in row
+
+
+def test_two_functions_of_one_name_are_told_apart() -> None:
+    twins = tuple(
+        replace(HASH, function=f"shop::{at}_{'long_' * 6}::run", key=(str(at), "", ""))
+        for at in range(3)
+    )
+    lines = text_of(drawn(snapshot(blockers=twins), Size(80, 24)))
+    shown = ["".join(lines[_ROWS + at].split("cpu")[1].split()[:1]) for at in range(3)]
+    assert shown == ["run#1", "run#2", "run#3"]
 
 
 def test_the_view_shows_only_what_the_page_has_room_for() -> None:
     seen = many(10_000)
-    lines = text_of(drawn(seen, Size(120, 32), Act.END))
-    page = page_of(settle(UiState(), seen), seen, Size(120, 32))
-    assert sum("service::module" in line for line in lines) == page.shown + 1
-    assert any(line.startswith(" >10k  ") for line in lines)
+    size = Size(120, 32)
+    first = text_of(drawn(seen, size))
+    page = page_of(settle(UiState(view="blockers"), seen), seen, size)
+    assert sum("module_" in line for line in first[: _ROWS + page.shown]) == page.shown
+    below = first[_ROWS + page.shown].strip()
+    assert below.startswith(f"1-{page.shown} of 10,000, {10_000 - page.shown:,} below: together ")
+    last = text_of(drawn(seen, size, Act.END))
+    assert last[_ROWS + page.shown].strip() == f"{10_001 - page.shown}-10000 of 10,000"
+
+
+def test_the_pane_takes_what_the_list_leaves() -> None:
+    for height in (24, 32, 40):
+        lines = text_of(drawn(snapshot(), Size(120, height)))
+        at = _ROWS + len(BLOCKERS)
+        assert lines[at].startswith("── 1 api::login::hash_password ──")
+        pane = detail.view(snapshot(), HASH, 120, height - at - 2, UNICODE)
+        assert lines[at + 1 : -1] == text_of(pane)
 
 
 def test_no_blocker_lost_among_equal_ones() -> None:
     twins = (HASH, HASH, *BLOCKERS)
-    state = settle(UiState(), snapshot(blockers=twins))
+    state = settle(UiState(view="blockers"), snapshot(blockers=twins))
     held = settle(state.put("blockers", At(1)), snapshot(blockers=twins, now_ns=NOW + S), held=True)
     assert len(held.rows) == len(twins)
 
@@ -97,16 +163,16 @@ def test_what_analysis_derives_is_shown(sample_recording: Recording) -> None:
     seen = Analyzer(sample_recording).snapshot(now_ns, live=False, ended="target exited")
     lines = text_of(drawn(seen, Size(120, 32)))
     for at, found in enumerate(seen.blockers):
-        row = lines[4 + at]
-        assert row.removeprefix(" >").split()[0] == str(at + 1)
-        assert found.function in row
-        assert found.where in row
+        row = lines[_ROWS + at]
+        assert row.replace("▌", " ").split()[0] == figures.share(found.share)
+        assert found.function.rpartition("::")[2] in row
         assert found.cause.value in row.split()
         assert str(found.count) in row.split()
+    assert any(seen.blockers[0].where in line for line in lines[_ROWS + len(seen.blockers) :])
     stacks = text_of(drawn(seen, Size(120, 32), Act.OPEN))
     assert sum("< your code blocks here" in line for line in stacks) == len(seen.blockers[0].stacks)
     workers = text_of(drawn(seen, Size(120, 32), Show("workers")))
-    assert [str(use.worker.tid) in workers[4 + at] for at, use in enumerate(seen.workers)] == (
+    assert [str(use.worker.tid) in workers[_ROWS + at] for at, use in enumerate(seen.workers)] == (
         [True] * len(seen.workers)
     )
 

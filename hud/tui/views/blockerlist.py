@@ -1,0 +1,246 @@
+"""Rows of blockers, as the page of them and the overview list them.
+
+What goes first on a narrow terminal, by the column's ``drop``: where (below 150 columns it stands
+behind the function as far as there is room), total, history, no CPU, worst, count. Below 80 columns
+there is no ``blocks in``.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from hud import figures
+from hud.analysis import lasting
+from hud.analysis.results import Blocker
+from hud.analysis.shortnames import shorten
+from hud.model import Rung
+from hud.tui import bars, groups
+from hud.tui.cache import IdentityCache
+from hud.tui.layout import Column, Table, clip, width_of
+from hud.tui.style import Line, Span, cause_style
+from hud.tui.text import cells, clean, cut_left
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from hud.analysis.results import Snapshot
+    from hud.tui.glyphs import Glyphs
+    from hud.tui.state import UiState
+
+COLUMNS = (
+    Column("share", "share", 11, grow=3, widest=16),
+    Column("waiting", "no CPU", 7, right=True, drop=3),
+    Column("cause", "cause", 7),
+    Column("function", "function", 18, grow=8),
+    Column("operation", "blocks in", 16, grow=6),
+    Column("count", "count", 5, right=True, drop=1),
+    Column("total", "total", 6, right=True, drop=5),
+    Column("typical", "typical", 7, right=True),
+    Column("worst", "worst", 6, right=True, drop=2),
+    Column("where", "where", 20, drop=6, grow=3, widest=40),
+    Column("history", "last", 12, drop=4, grow=1, widest=32),
+)
+_MARGIN = 3
+"""The cursor between two blanks."""
+_LOOKED_AT = 200
+_WIDEST = 64
+"""What a name may need."""
+_NUMBER = 5
+_FEWEST_COLUMNS = {"operation": 80, "where": 150, "total": 150}
+"""Of the terminal, where a column is shown at all."""
+
+
+def table(snapshot: Snapshot, state: UiState, width: int) -> Table:
+    """The columns there is room for, without those that would be empty; names get what they need
+    before histories do.
+    """
+    seen = state.rows[:_LOOKED_AT]
+    places = max((cells(clean(blocker.where)) for blocker in seen), default=1)
+    shown = {column.name: column for column in COLUMNS}
+    for name, fewest in _FEWEST_COLUMNS.items():
+        if width < fewest:
+            del shown[name]
+    for name, known in (
+        ("where", places),
+        ("waiting", any(blocker.waiting_ns for blocker in seen)),
+        ("operation", any(blocker.operation for blocker in seen) or not seen),
+    ):
+        if not known:
+            shown.pop(name, None)
+    beside = 0 if "where" in shown else places + 1
+    widest = {
+        "function": _need(map(_name, seen), state.glyphs) + beside,
+        "operation": _need((blocker.operation for blocker in seen), state.glyphs, calls=True),
+    }
+    heads = {
+        "function": state.group.value,
+        "history": f"last {figures.duration(snapshot.span_ns)}",
+    }
+    shown["cause"] = shown["cause"]._replace(width=_cause_width(seen))
+    fitted = [
+        one._replace(head=heads.get(one.name, one.head), widest=widest.get(one.name, one.widest))
+        for one in shown.values()
+    ]
+    return Table(fitted, width, _MARGIN)
+
+
+def _cause_width(rows: Sequence[Blocker]) -> int:
+    return max(len("cause"), *(len(blocker.cause.value) for blocker in rows), 0)
+
+
+def lines(state: UiState, columns: Table, top: int, shown: int, width: int) -> list[Line]:
+    """So many rows from ``top`` on, the selected one marked from edge to edge."""
+    rows = state.rows[top : top + shown]
+    glyphs, widths = state.glyphs, columns.widths
+    names = _shortened(tuple(map(_name, rows)), widths["function"], glyphs.ellipsis)
+    called = tuple(clean(blocker.operation) for blocker in rows)
+    calls = _shortened(called, widths.get("operation", 0), glyphs.ellipsis, keep_crate=True)
+    scale = _largest_share(state)
+    return [
+        _kept(state, columns, blocker, (name, call, scale, width, at == state.cursor))
+        for at, (blocker, name, call) in enumerate(zip(rows, names, calls, strict=True), top)
+    ]
+
+
+def empty(snapshot: Snapshot, state: UiState) -> str:
+    """Why there is no row."""
+    if state.search:
+        return "Nothing matches the search (c clears it)."
+    if state.filter.words():
+        return "Nothing but what the filters leave out (c clears them)."
+    info = snapshot.info
+    if info.detection.rung is not Rung.CONTEXT:
+        return "No blocker so far."
+    least, span = figures.long_duration(info.threshold_ns), figures.long_duration(snapshot.span_ns)
+    longest = figures.long_duration(snapshot.longest_poll_ns)
+    said = f"No poll of {least} or more in {span}."
+    said += f" Longest: {longest}." if snapshot.longest_poll_ns else ""
+    closer = snapshot.live and info.threshold_ns > 1_000_000
+    return said + ("  t 1 looks closer" if closer else "")
+
+
+def below(snapshot: Snapshot, state: UiState, top: int, shown: int) -> str:
+    """Which rows are shown, and what the others below make up; empty = all are."""
+    total = len(state.rows)
+    if shown >= total:
+        return ""
+    last = min(top + shown, total)
+    rest = sum(blocker.total_ns for blocker in state.rows[last:])
+    share = figures.percent(rest / max(snapshot.worker_time_ns, 1))
+    more = f", {figures.count(total - last)} below: together {share}" if last < total else ""
+    return f"{top + 1}-{last} of {figures.count(total)}{more}"
+
+
+def _largest_share(state: UiState) -> float:
+    """What fills a bar."""
+    if state.sort == "share" and state.rows:
+        return state.rows[0].share
+    return max((blocker.share for blocker in state.rows), default=0.0)
+
+
+# --------------------------------------------------------------------------- names
+
+
+def _name(blocker: Blocker) -> str:
+    return ("~" if blocker.inferred else "") + (clean(blocker.function) or "(no name)")
+
+
+def _need(names: Iterable[str], glyphs: Glyphs, calls: bool = False) -> int:
+    """Cells of the longest; of calls the crate says whose they are."""
+    whole = _shortened(tuple(map(clean, names)), _WIDEST, glyphs.ellipsis, calls)
+    return max(map(cells, whole), default=0)
+
+
+@lru_cache(maxsize=64)
+def _shortened(
+    names: tuple[str, ...], room: int, ellipsis: str, keep_crate: bool = False
+) -> tuple[str, ...]:
+    return tuple(shorten(names, room, ellipsis, keep_crate))
+
+
+# --------------------------------------------------------------------------- a row
+
+_More = tuple[str, str, float, int, bool]
+"""Name, call, the share that fills a bar, cells of the line, and whether it is selected."""
+_rows: IdentityCache[Blocker, Line] = IdentityCache(512)
+
+
+def _kept(state: UiState, columns: Table, blocker: Blocker, more: _More) -> Line:
+    """As ``_row``; what did not change since the last frame is not made again."""
+    glyphs = state.glyphs
+    return _rows.get(
+        blocker, (more, glyphs, columns.key), lambda: _row(columns, blocker, more, glyphs)
+    )
+
+
+def _row(columns: Table, blocker: Blocker, more: _More, glyphs: Glyphs) -> Line:
+    called, call, scale, width, chosen = more
+    known = {
+        "share": _share(blocker, scale, columns.widths["share"], glyphs),
+        "waiting": _waiting(blocker, glyphs),
+        "cause": (Span(blocker.cause.value, cause_style(blocker.cause)),),
+        "function": _function(blocker, called, columns),
+        "operation": (Span(call),),
+        **{name: (Span(text(blocker)),) for name, text in _FIGURES.items()},
+        "where": _where(blocker, columns.widths.get("where", 0), glyphs),
+        "history": _history(blocker, columns.widths.get("history", 0), glyphs),
+    }
+    line = (Span(" " * _MARGIN), *columns.cells(known, glyphs.ellipsis))
+    return _selected(line, blocker, width, glyphs) if chosen else line
+
+
+def _selected(line: Line, blocker: Blocker, width: int, glyphs: Glyphs) -> Line:
+    cursor = (Span(f" {glyphs.cursor} ", cause_style(blocker.cause)), *line[1:])
+    rest = Span(" " * max(width - width_of(cursor), 0))
+    kept = clip((*cursor, rest), width, glyphs.ellipsis)
+    return tuple(Span(text, f"selected {style}".rstrip()) for text, style in kept)
+
+
+def _share(blocker: Blocker, scale: float, width: int, glyphs: Glyphs) -> Line:
+    part = blocker.share / scale if scale > 0 else 0.0
+    drawn = bars.bar(min(part, 1.0), width - _NUMBER - 1, glyphs)
+    number = figures.share(blocker.share).rjust(_NUMBER)
+    return (Span(f"{number} "), Span(drawn, cause_style(blocker.cause)))
+
+
+def _waiting(blocker: Blocker, glyphs: Glyphs) -> Line:
+    """As a part of the same worker time."""
+    if not blocker.waiting_ns or not blocker.total_ns:
+        return ()
+    share = figures.share(blocker.share * blocker.waiting_ns / blocker.total_ns)
+    return (Span(f"{glyphs.pattern} ", "wait"), Span(share.rjust(_NUMBER)))
+
+
+def _function(blocker: Blocker, called: str, columns: Table) -> Line:
+    """With the place behind it where it has no column, as far as there is room."""
+    spare = columns.widths["function"] - cells(called) - 1
+    where = clean(blocker.where) if "where" not in columns else ""
+    fitting = next((at for at in (where, where.rpartition("/")[2]) if cells(at) <= spare), "")
+    return (Span(called), Span(f" {fitting}", "label")) if fitting else (Span(called),)
+
+
+def _where(blocker: Blocker, room: int, glyphs: Glyphs) -> Line:
+    return (Span(cut_left(clean(blocker.where), room, glyphs.ellipsis), "label"),)
+
+
+def _history(blocker: Blocker, room: int, glyphs: Glyphs) -> Line:
+    if not room:
+        return ()
+    return (Span(bars.spark(blocker.history, room, glyphs), cause_style(blocker.cause)),)
+
+
+def _typical(blocker: Blocker) -> str:
+    """A group's is read off a histogram: it is not above the end of the bucket."""
+    if not blocker.p50_ns or lasting.all_last(blocker):
+        return "-"
+    several = len(groups.members(blocker)) > 1
+    return f"{'<' if several else ''}{figures.duration(blocker.p50_ns)}"
+
+
+_FIGURES: dict[str, Callable[[Blocker], str]] = {
+    "count": lambda one: figures.short_count(one.count) if one.count else "-",
+    "total": lambda one: figures.duration(one.total_ns),
+    "typical": _typical,
+    "worst": lambda one: figures.duration(one.max_ns) if one.max_ns else "-",
+}
