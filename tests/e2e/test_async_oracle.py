@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import capstone
 import pytest
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     Need = Callable[[object, str], None]
 
-LTO = ('profile.release.lto="fat"', "profile.release.codegen-units=1")
 ASYNC_BY_DWARF = re.compile(r"\{async_(?:fn|block|closure)#")
 
 CLOSURES = """
@@ -153,14 +152,14 @@ def closures(path: Path) -> list[Closure]:
 
 @pytest.mark.e2e
 @pytest.mark.parametrize(
-    ("rustflags", "config"),
-    [("", ()), ("", LTO), ("-C symbol-mangling-version=v0", ())],
+    "settings",
+    [{}, {"config": targets.LTO}, {"crateflags": "-C symbol-mangling-version=v0"}],
     ids=["release", "lto", "v0"],
 )
 def test_every_async_body_and_no_closure(
-    rustflags: str, config: tuple[str, ...], build_target: Callable[..., Path]
+    settings: dict[str, Any], build_target: Callable[..., Path]
 ) -> None:
-    path = build_target("zoo", profile="release", rustflags=rustflags, debug=2, config=config)
+    path = build_target("zoo", debug=2, **settings)
     found = closures(path)
     assert [one for one in found if one.by_dwarf != one.by_code] == []
     assert sum(one.by_code for one in found) >= 15
@@ -189,8 +188,7 @@ def check_sizes(path: Path, found: list[Closure]) -> None:
 @pytest.mark.e2e
 def test_a_task_type_is_never_another(build_target: Callable[..., Path]) -> None:
     """With fat LTO and panic=abort functions are merged, and one name stands for several types."""
-    config = ('profile.release.lto="fat"', 'profile.release.panic="abort"')
-    path = build_target("zoo", config=config)
+    path = targets.stripped(build_target("zoo", debug=2, config=targets.LTO), "debug")
     with path.open("rb") as opened, ElfFile(opened.fileno(), str(path)) as elf:
         kinds = Kinds(elf, Module(elf))
         found = [kinds.of(vtable) for vtable in kinds._vtables()]

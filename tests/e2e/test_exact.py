@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.e2e
 
-LTO_ABORT: dict[str, Any] = {
-    "config": ('profile.release.lto="fat"', 'profile.release.panic="abort"')
-}
+LTO: dict[str, Any] = {"debug": 2, "config": targets.LTO}
 KINDS = "cpu,thread_sleep,mutex,spawn_blocking,timer"
 POLLS = ("--kinds", "polls", "--block-ms", "50", "--pause-ms", "1", "--workers", "2")
 
@@ -51,13 +49,15 @@ def is_intact(pid: int, binary: Path) -> bool:
 
 @pytest.mark.parametrize(
     ("settings", "flavor"),
-    [({}, "multi_thread"), ({"profile": "dev"}, "current_thread"), (LTO_ABORT, "multi_thread")],
+    [({}, "multi_thread"), ({"profile": "dev"}, "current_thread"), (LTO, "multi_thread")],
     ids=["release", "dev", "fat LTO, panic=abort"],
 )
 def test_every_poll_is_timed(
     build_target: Callable[..., Path], settings: dict[str, Any], flavor: str, tmp_path: Path
 ) -> None:
     built = build_target("zoo", **settings)
+    if settings is LTO:
+        built = targets.stripped(built, "debug")
     # the path leads to another program by the time hud comes
     binary, moved = tmp_path / "zoo", tmp_path / "running"
     shutil.copy2(built, binary)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import place_oracle
 import pytest
-from test_async_oracle import LTO
+import targets
 
 from hud.model import Precision
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("config", [(), LTO], ids=["release", "lto"])
+@pytest.mark.parametrize("config", [(), targets.LTO], ids=["release", "lto"])
 def test_places_without_debug_info(
     config: tuple[str, ...], build_target: Callable[..., Path], need: Need
 ) -> None:
     need(place_oracle.symbolizer(), "llvm-symbolizer")
     need(shutil.which("strip"), "binutils")
-    path = build_target("zoo", profile="release", rustflags="", debug=2, config=config)
+    path = build_target("zoo", debug=2, config=config)
     found = place_oracle.score(path)
     told, wrong = found.told.total(), found.wrong.total()
     assert found.calls > 500

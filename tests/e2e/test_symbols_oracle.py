@@ -18,6 +18,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import targets
 
 from hud.symbols.elf.file import ElfFile
 from hud.symbols.module import Module, RawFrame
@@ -154,25 +155,23 @@ def test_c(
 
 @pytest.mark.e2e
 @pytest.mark.parametrize(
-    ("profile", "rustflags", "config"),
+    ("crate", "settings"),
     [
-        ("dev", "", ()),
-        ("release", "", ()),
-        ("release", "-C dwarf-version=5", ()),
-        ("release", "", ('profile.release.lto="fat"', "profile.release.codegen-units=1")),
-        ("release", "-C symbol-mangling-version=v0", ()),
+        ("zoo", {"profile": "dev"}),
+        ("zoo", {}),
+        ("herd", {"rustflags": "-C dwarf-version=5"}),
+        ("zoo", {"config": targets.LTO}),
+        ("zoo", {"crateflags": "-C symbol-mangling-version=v0"}),
     ],
     ids=["dev", "release", "dwarf5", "lto", "v0"],
 )
 def test_rust(
-    profile: str,
-    rustflags: str,
-    config: tuple[str, ...],
+    crate: str,
+    settings: dict[str, Any],
     symbolizer: str,
     build_target: Callable[..., Path],
 ) -> None:
-    crate = "herd" if "dwarf" in rustflags else "zoo"
-    path = build_target(crate, profile=profile, rustflags=rustflags, debug=2, config=config)
+    path = build_target(crate, debug=2, **settings)
     wrong, lines = differences(symbolizer, path, 600)
     assert wrong == []
     assert lines > 600
