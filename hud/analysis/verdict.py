@@ -34,8 +34,10 @@ _LITTLE = 10
 """Percent of the blocked time: what makes up less is not what to begin with."""
 _IN_WORDS = {"A third": range(30, 37), "Half": range(45, 56)}
 _MOST = 60
-_NAMED, _NAME_ROOM = 20, 48
+_NAMED, _NAME_ROOMS = 20, (48, 24, 16)
 """Rows whose names are told apart, and the characters that one has in a sentence."""
+_SHORT = 90
+"""Characters: in fewer the figure leaves out that it is of what was blocked."""
 
 
 class Badge(Enum):
@@ -78,22 +80,25 @@ def _without_cpu(snapshot: Snapshot) -> float:
 
 
 def sentences(snapshot: Snapshot, room: int = 0) -> list[str]:
-    """The first says it all; then what else keeps the service from its work. ``room`` as of
-    ``stuck``.
+    """The first says it all; then what else keeps the service from its work. ``room`` = characters
+    for the first two: in few the figure is short, beside the badge, and so are names.
     """
-    figure, others, held = _figure(snapshot), findings(snapshot), stuck(snapshot, room)
+    figure = _figure(snapshot, short=0 < room < _SHORT)
+    others, held = findings(snapshot), stuck(snapshot, room)
     if not snapshot.episodes:  # that there is no long poll is not the news
         return [*others, figure]
-    heaviest = [] if held else concentration(snapshot)
+    heaviest = (
+        [] if held else concentration(snapshot, max(room - len(figure) - 1, 1) if room else 0)
+    )
     return [*held, figure, *heaviest, *others]
 
 
-def _figure(snapshot: Snapshot) -> str:
+def _figure(snapshot: Snapshot, *, short: bool = False) -> str:
     if snapshot.info.detection.rung is Rung.LATENCY:
         return _waits_only(snapshot)
     if not snapshot.workers:
         return "No worker was seen yet." if snapshot.live else "No worker was seen."
-    return blocked(snapshot) if snapshot.episodes else _nothing(snapshot)
+    return blocked(snapshot, short=short) if snapshot.episodes else _nothing(snapshot)
 
 
 def living(snapshot: Snapshot) -> int:
@@ -133,9 +138,9 @@ def _longest(found: list[Episode], snapshot: Snapshot, room: int) -> str:
     worst = found[0]
     who = f"W{worst.worker_id}"
     if len(found) > 1:
-        who = (
-            f"{figures.count(len(found))} workers {'are' if snapshot.live else 'were'} stuck: {who}"
-        )
+        stuck_now = " are stuck" if snapshot.live else " were stuck"
+        short = 0 < room < _SHORT
+        who = f"{figures.count(len(found))} workers{'' if short else stuck_now}: {who}"
     time = figures.long_duration(worst.duration_ns)
     since = ", since before hud attached" if worst.began_before else ""
     said = f"has been in one poll for {time}{since}"
@@ -155,7 +160,7 @@ def _longest(found: list[Episode], snapshot: Snapshot, room: int) -> str:
 # --------------------------------------------------------------------------- blocked
 
 
-def blocked(snapshot: Snapshot) -> str:
+def blocked(snapshot: Snapshot, *, short: bool = False) -> str:
     """The part of its worker time for which the worst runtime was blocked."""
     polls = snapshot.info.detection.rung is Rung.CONTEXT
     noun = "long poll" if polls else "stretch of CPU samples"
@@ -172,7 +177,7 @@ def blocked(snapshot: Snapshot) -> str:
     share = figures.percent(worst.share)
     if not others:
         polls_of = f"{count(worst.episodes)}{doubt}{_most(worst)}"
-        return f"{share} of worker time was blocked, in {polls_of}."
+        return f"{share} of worker time{'' if short else ' was blocked'}, in {polls_of}."
     said = f"{share} of the worker time of {_runtime(worst)} was blocked"
     return f"{said}, in {count(worst.episodes)}{_most(worst, named=True)}; {_others(others)}."
 
@@ -221,8 +226,10 @@ def _waits_only(snapshot: Snapshot) -> str:
 # --------------------------------------------------------------------------- what to begin with
 
 
-def concentration(snapshot: Snapshot) -> list[str]:
-    """The call that makes up the largest part of the blocked time, and how large that is."""
+def concentration(snapshot: Snapshot, room: int = 0) -> list[str]:
+    """The call that makes up the largest part of the blocked time, and how large that is; with the
+    longest form that has at most ``room`` characters, the shortest in any case.
+    """
     if not snapshot.blockers or not snapshot.blocked_ns:
         return []
     row = max(snapshot.blockers[:_NAMED], key=_main_ns)
@@ -231,7 +238,10 @@ def concentration(snapshot: Snapshot) -> list[str]:
     if percent < _LITTLE:
         return [f"No single call makes up more than {figures.percent(percent / 100)} of {of}."]
     what = "call" if row.operation else "function"
-    return [f"{_fraction(percent)} of {of} is one {what}: {_call(row, snapshot)}."]
+    part = _fraction(percent)
+    said = [f"{part} of {of} is one {what}: {_call(row, snapshot, most)}." for most in _NAME_ROOMS]
+    said.append(f"{part}: {_call(row, snapshot, _NAME_ROOMS[-1]).partition(' in ')[0]}.")
+    return [next((one for one in said if not room or len(one) <= room), said[-1])]
 
 
 def _main_ns(row: Blocker) -> int:
@@ -251,11 +261,12 @@ def _fraction(percent: float) -> str:
     return f"Most ({said})" if percent > _MOST else said
 
 
-def _call(row: Blocker, snapshot: Snapshot) -> str:
+def _call(row: Blocker, snapshot: Snapshot, most: int) -> str:
+    """``bcrypt::hash in login::hash_password``, each name in at most so many characters."""
     names = [printable(one.function) for one in snapshot.blockers[:_NAMED]]
     at = snapshot.blockers[:_NAMED].index(row)
-    name = ("~" if row.inferred else "") + shorten(names, _NAME_ROOM)[at]
+    name = ("~" if row.inferred else "") + shorten(names, most)[at]
     if not row.operation:
         return name
-    operation, _ = shorten([printable(row.operation), names[at]], _NAME_ROOM)
+    operation, _ = shorten([printable(row.operation), names[at]], most)
     return f"{operation} in {name}"

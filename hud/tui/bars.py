@@ -49,6 +49,8 @@ def resampled(values: Sequence[float], width: int) -> list[float]:
     """``values`` in at most ``width`` equal slices, each with its part of the sum."""
     if len(values) <= width:
         return list(values)
+    if width <= 0:
+        return []
     made = [0.0] * width
     scale = width / len(values)
     for at, value in enumerate(values):

@@ -36,7 +36,9 @@ _SORTED = tuple(view.name for view in TABS if view.sorts)
 _SCROLLING = (*_VIEWS, HELP)
 _TEXTS = (*_STACKS, HELP)
 _PAGES = (*_ROWS, *_TEXTS)
-_BLOCKERS = ("blockers",)
+_OVERVIEW = ("overview",)
+_PAGED = tuple(name for name in _VIEWS if name not in _OVERVIEW)
+_BLOCKERS = (*_OVERVIEW, "blockers")
 _REPLAY = (REPLAY,)
 
 
@@ -84,8 +86,11 @@ BINDINGS: tuple[Binding, ...] = (
     Binding(("d",), Act.CODE, _STACKS, "d code", "show or hide the machine code"),
     Binding(("n",), Act.NEXT_MATCH, _STACKS, "", "the next line that matches the search"),
     Binding(("N",), Act.PREVIOUS_MATCH, _STACKS, "", "the one before"),
-    Binding(("tab",), Act.NEXT_VIEW, _VIEWS, "", "the next view"),
-    Binding(("backtab",), Act.PREVIOUS_VIEW, _VIEWS, "", "the view before"),
+    Binding(("tab",), Act.NEXT_VIEW, _PAGED, "", "the next view"),
+    Binding(("backtab",), Act.PREVIOUS_VIEW, _PAGED, "", "the view before"),
+    Binding(("tab",), Act.NEXT_PANEL, _OVERVIEW, "tab next panel", "the next panel"),
+    Binding(("backtab",), Act.PREVIOUS_PANEL, _OVERVIEW, "", "the panel before"),
+    Binding(("z",), Act.ZOOM_PANEL, _OVERVIEW, "z zoom", "a panel as large as the page, and back"),
     *_digits(),
     Binding(("s",), Act.SORT, _SORTED, "s sort", "sort by the next column"),
     Binding(("g",), Act.GROUP, _BLOCKERS, "g group", "group by function, file or task type"),
@@ -156,14 +161,16 @@ def action(key: str, scope: str, replay: bool = False) -> Action | None:
     return Act.BACK if scope == HELP and not key.startswith(("wheel", "click")) else None
 
 
-_ALWAYS = frozenset((Act.HELP, Act.QUIT, Act.BACK, Act.OPEN, Act.ACCEPT, Act.CANCEL, Act.PLAY))
+_ALWAYS = frozenset(
+    (Act.HELP, Act.QUIT, Act.BACK, Act.OPEN, Act.SEARCH, Act.ACCEPT, Act.CANCEL, Act.PLAY)
+)
 
 
 def footer(scope: str, replay: bool = False) -> list[tuple[str, bool]]:
     """The footer's entries in ``scope``, and whether they stay on a narrow terminal."""
     scopes = [REPLAY, scope] if replay and scope in _VIEWS else [scope]
     return [
-        (row.footer, row.act in _ALWAYS)
+        (row.footer, row.act in _ALWAYS or isinstance(row.act, Show))
         for one in scopes
         for row in BINDINGS
         if row.footer and one in row.scopes and not (replay and row.act in _LIVE_ONLY)

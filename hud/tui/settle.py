@@ -38,7 +38,7 @@ def settle(state: UiState, snapshot: Snapshot, held: bool = False) -> UiState:
     cursor = state.cursor
     if held:
         rows = listing.in_places(rows, state.rows, cursor)
-    if held or cursor > 0 or state.view != "blockers":
+    if held or cursor > 0 or state.view not in ("overview", "blockers"):
         cursor = _found(rows, state.selected, cursor)
     cursor = max(min(cursor, len(rows) - 1), 0)
     selected = key_of(rows[cursor]) if rows else None

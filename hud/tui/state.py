@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from hud.analysis.results import Blocker, Snapshot
     from hud.tui.effects import Playback
 
+PANELS = ("blockers", "detail", "latest", "graph", "workers")
+"""Of the overview, in the order in which ``tab`` goes through them."""
 SEARCH, PROMPT, HELP = "search", "typing", "help"
 """What lies over a view and takes its keys."""
 
@@ -52,6 +54,8 @@ class Opened(NamedTuple):
     only: Mapping[str, Any] | None = None
     notice: str = ""
     """Why there is nothing."""
+    view: str = ""
+    """Another view, as it was left."""
 
 
 class Line(Enum):
@@ -91,7 +95,7 @@ LATEST = Span()
 class UiState:
     """Everything the screen depends on besides the snapshot and the terminal's size."""
 
-    view: str = "blockers"
+    view: str = "overview"
     """By its name in ``views.table.VIEWS``."""
     lists: Mapping[str, At] = field(default_factory=dict)
     """Where the cursor is, by view; not there = at the top."""
@@ -105,7 +109,11 @@ class UiState:
     selected: Key | None = None
     opened: Blocker | None = None
     """The drill-down's blocker, kept when the window forgets it."""
-    opened_from: str = "blockers"
+    opened_from: str = "overview"
+    panel: str = PANELS[0]
+    """Of the overview: what enter opens, and ``z`` makes larger."""
+    zoomed: bool = False
+    """That panel has the page to itself."""
     stack_scroll: int = 0
     unfold: bool = False
     code: bool = False

@@ -12,11 +12,13 @@ from hud.tui import effects, frame, pages, prompt, replay, times, yank
 from hud.tui.actions import Act, Action, Click, Show, Typed
 from hud.tui.listing import NO_FILTER, Group, key_of
 from hud.tui.settle import settle
-from hud.tui.state import TOP, At, Line, Page, Prompt, Size, UiState, first_shown
+from hud.tui.state import PANELS, TOP, At, Line, Page, Prompt, Size, UiState, first_shown
 from hud.tui.views import header, playback, timeline
 from hud.tui.views.table import TABS, VIEWS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hud.analysis.results import Snapshot
 
 
@@ -72,7 +74,7 @@ def _relisted(state: UiState, seen: Snapshot, **changes: Any) -> UiState:
     """Rows in a new order: the view starts at its first row again."""
     changed = replace(state.put("blockers", TOP), **changes)
     top = settle(changed, seen)
-    if top.view != "blockers" or not top.rows:
+    if pages.cursor_of(top) != "blockers" or not top.rows:
         return top
     return replace(top.put("blockers", TOP), selected=key_of(top.rows[0]))
 
@@ -118,6 +120,11 @@ def _change(state: UiState, act: Act, seen: Snapshot, live: Snapshot, size: Size
             return _filtered(state, seen, search=state.search[:-1])
         case Act.NEXT_MATCH | Act.PREVIOUS_MATCH:
             return pages.to_match(state, seen, 1 if act is Act.NEXT_MATCH else -1)
+        case Act.NEXT_PANEL | Act.PREVIOUS_PANEL:
+            step = 1 if act is Act.NEXT_PANEL else -1
+            return replace(state, panel=_rotated(PANELS, state.panel, step))
+        case Act.ZOOM_PANEL:
+            return replace(state, zoomed=not state.zoomed)
         case Act.UNFOLD:
             return replace(state, unfold=not state.unfold, stack_scroll=0)
         case Act.CODE:
@@ -169,6 +176,10 @@ def _type(state: UiState, text: str, seen: Snapshot) -> UiState:
 def _beside(state: UiState, step: int) -> str:
     names = [view.name for view in TABS]
     here = state.view if state.view in names else state.opened_from
+    return _rotated(names, here, step)
+
+
+def _rotated(names: Sequence[str], here: str, step: int) -> str:
     return names[(names.index(here) + step) % len(names)]
 
 
@@ -191,6 +202,8 @@ def _open(state: UiState, seen: Snapshot) -> UiState:
     opened = of(state, seen)
     if opened.only is not None:
         return _filtered(replace(state, view="blockers"), seen, search="", **opened.only)
+    if opened.view:
+        return replace(state, view=opened.view)
     if opened.blocker is None:
         return replace(state, notice=opened.notice)
     return replace(
@@ -248,7 +261,7 @@ def _put(state: UiState, cursor: int, page: Page, seen: Snapshot) -> UiState:
     changed = state.put(pages.cursor_of(state), At(cursor, scroll))
     if state.view == "timeline":
         return replace(changed, span=times.beside(changed, state.span, seen))
-    if state.view == "blockers":
+    if pages.cursor_of(state) == "blockers":
         return replace(changed, selected=key_of(state.rows[cursor]) if state.rows else None)
     return changed
 

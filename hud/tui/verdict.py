@@ -55,10 +55,10 @@ def current_code(use: WorkerUse, snapshot: Snapshot) -> CurrentCode | None:
 
 
 def verdict(snapshot: Snapshot, width: int = 0) -> list[str]:
-    """Sentences for the top of the screen, the first says it all; clean text. With ``width`` the
-    name of the function in which a worker is stuck is cut to fit.
+    """Sentences for the top of the screen, the first says it all; clean text. With ``width`` they
+    are as long as fits.
     """
-    said = sentences(snapshot, max(width - 2, 0))
+    said = sentences(snapshot, width)
     if nothing_else(snapshot) and snapshot.info.threshold_ns > 1_000_000:
         lower = "t lowers the threshold." if snapshot.live else "--threshold 1 looks closer."
         said = [*said, lower]
@@ -77,6 +77,8 @@ def how_sure(snapshot: Snapshot) -> list[Item]:
         if lost
         else Item(Span("nothing lost", "label"), 1)
     )
+    if snapshot.exact:
+        said.append(Item(Span("exact", "label"), 7))
     if losses.stacks_skipped:
         left_out = figures.count(losses.stacks_skipped, "stack")
         said.append(Item(Span(f"{left_out} left out", "label"), 4))
@@ -99,8 +101,7 @@ def _seen(snapshot: Snapshot) -> Item:
     missed = losses.ring_full + losses.threads_full + losses.context_unreadable
     # a poll on the CPU is met by a sample, if by nothing else
     every = not missed and info.sample_period_ns <= info.threshold_ns
-    exact = ", exact" if snapshot.exact else ""
-    return Item(Span(f"{'every long poll' if every else 'long polls'} seen{exact}", "label"), 2)
+    return Item(Span(f"{'every long poll' if every else 'long polls'} seen", "label"), 2)
 
 
 def caveats(snapshot: Snapshot) -> list[str]:

@@ -134,7 +134,7 @@ def test_a_visit(server: targets.Running) -> None:
         hud.until(lambda: "hash_password" in hud.text and "quit" in hud.screen.display[-1], "drawn")
         assert f"pid {server.pid}" in hud.screen.display[0]
 
-        hud.press("c2")
+        hud.press("c3")
         hud.shows("parked")
         hud.press("?")
         hud.shows("any other key closes")
@@ -203,7 +203,7 @@ def test_all_that_a_screen_can_be_asked(
         hud.shows("polls of 1 ms and more (5 ms until")
         hud.press("w\x7f30\r")
         hud.shows("last 30 s")
-        hud.press("3")
+        hud.press("4")
         hud.until(lambda: re.search(r"^ [ >]W1  .*[cfsld]", hud.text, re.MULTILINE), "episodes")
         hud.press("\x1b[D")
         hud.shows("spent  ")

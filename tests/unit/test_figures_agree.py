@@ -44,7 +44,7 @@ def test_the_verdict_is_the_same_everywhere(told: tuple[Snapshot, dict[str, Any]
     snapshot, exported = told
     first = exported["otherData"]["verdict"][0]
     assert f"\n  {first}\n" in summary.text(snapshot)
-    assert _screen(snapshot)[1].startswith(f" {first}")
+    assert _screen(snapshot)[1].startswith(f"  BLOCKED  {first}")
     share = re.match(r"(.+ %) of worker time was blocked", first)
     assert share
     (runtime,) = exported["otherData"]["runtimes"]

@@ -32,14 +32,16 @@ PER_SECOND = 4
 BUSY = 12
 """Blockers with a new episode between two redraws."""
 VIEWS = {
-    "blockers": (),
-    "blockers, cursor far down": ("end",),
-    "blockers by count": ("s",),
-    "blockers, searched": ("/", "7", "enter"),
-    "blockers per file": ("g",),
-    "stacks": ("enter",),
-    "workers": ("2",),
-    "timeline": ("3",),
+    "overview": (),
+    "overview, cursor far down": ("end",),
+    "blockers": ("2",),
+    "blockers, cursor far down": ("2", "end"),
+    "blockers by count": ("2", "s"),
+    "blockers, searched": ("2", "/", "7", "enter"),
+    "blockers per file": ("2", "g"),
+    "stacks": ("2", "enter"),
+    "workers": ("3",),
+    "timeline": ("4",),
 }
 
 

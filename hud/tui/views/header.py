@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hud import figures
 from hud.analysis.results import Snapshot
-from hud.analysis.verdict import living, stuck_episodes
+from hud.analysis.verdict import Badge, badge, living
 from hud.model import Rung
 from hud.tui.layout import Item, block, clip, facts, spread, width_of
 from hud.tui.listing import Group
@@ -95,16 +95,27 @@ def _status(snapshot: Snapshot, state: UiState) -> tuple[str, str]:
 # --------------------------------------------------------------------------- the verdict
 
 
+_BADGES = {
+    Badge.OK: "verdict.ok",
+    Badge.SLOW: "verdict.slow",
+    Badge.BLOCKED: "verdict.blocked",
+    Badge.NO_CPU: "verdict.starved",
+    Badge.STUCK: "alarm",
+}
+
+
 def _verdict(snapshot: Snapshot, width: int) -> Line:
-    style = "warn" if stuck_episodes(snapshot) else "bold"
-    return (Span(" "), Span(_sentences(verdict(snapshot, width), width), style))
+    word = badge(snapshot)
+    shown = (Span(f" {word.value} ", _BADGES[word]), Span(" ")) if word is not None else ()
+    room = width - 1 - width_of(shown)
+    return (Span(" "), *shown, Span(_sentences(verdict(snapshot, room), room), "bold"))
 
 
 def _sentences(said: list[str], width: int) -> str:
     """As many whole ones as fit; the first in any case."""
     kept = said[0]
     for sentence in said[1:]:
-        if cells(kept) + 1 + cells(sentence) + 2 <= width:
+        if cells(kept) + 1 + cells(sentence) <= width:
             kept = f"{kept} {sentence}"
     return kept
 
@@ -127,8 +138,9 @@ def _third(snapshot: Snapshot, state: UiState, width: int) -> Line:
         spans += [Span(text, "tab" if name == _current(state) else "label")]
     for crumb in _crumbs(state):
         spans += [Span("  "), crumb]
+    spans[-1] = spans[-1]._replace(text=spans[-1].text.rstrip())
     left = clip(spans, width, state.glyphs.ellipsis)
-    right = facts(how_sure(snapshot), width - width_of(left) - 3, state.glyphs.dot)
+    right = facts(how_sure(snapshot), width - width_of(left) - 2, state.glyphs.dot)
     spare = width - 1 - width_of(left) - width_of(right)
     return (*left, Span(" " * spare), *right) if right else left
 
@@ -138,8 +150,10 @@ def _tabs(snapshot: Snapshot, width: int) -> _Tabs:
     what shows how sure the figures are, if that is possible.
     """
     made = [_named(snapshot, *which) for which in ((False, True), (True, True), (True, False))]
-    sure = min(width_of((item.span,)) for item in how_sure(snapshot) if item.drop < 2) + 3
-    for room in (width - sure, width):
+    sure = how_sure(snapshot)
+    needed = [item for item in sure if not item.drop] or [item for item in sure if item.drop == 1]
+    beside = sum(cells(item.span.text) + 3 for item in needed)
+    for room in (width - beside, width):
         for tabs in made:
             if 1 + sum(cells(text) + tabs.gap for text in tabs.texts.values()) <= room:
                 return tabs

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hud import figures
 from hud.analysis.verdict import living
 from hud.tui.listing import SORTS
-from hud.tui.views import blockerlist, blockers, pressure, stack, tasks, timeline, workers
+from hud.tui.views import blockerlist, blockers, overview, pressure, stack, tasks, timeline, workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -65,6 +65,16 @@ class View(NamedTuple):
 
 
 _ROWS = (
+    View(
+        "overview",
+        overview.view,
+        overview.page,
+        short="Over",
+        listed=lambda state, _: state.rows,
+        cursor_of="blockers",
+        open=overview.opened,
+        enter=("enter open", "the stacks of the blocker, or the page of the panel"),
+    ),
     View(
         "blockers",
         blockers.view,

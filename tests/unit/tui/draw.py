@@ -22,7 +22,8 @@ WHICH = pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s.width}x{s.heig
 
 
 def drawn(seen: Snapshot, size: Size, *actions: Action, **fields: Any) -> list[Line]:
-    state = settle(UiState(**fields), seen)
+    """From the blockers on, if ``fields`` of the state name no other view."""
+    state = settle(UiState(**{"view": "blockers", **fields}), seen)
     for action in actions:
         state, _ = update(state, action, seen, size)
     return compose(seen, state, size)

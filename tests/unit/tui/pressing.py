@@ -25,7 +25,8 @@ def press(state: UiState, seen: Snapshot, *names: str) -> tuple[UiState, list[Ef
 
 
 def start(seen: Snapshot) -> UiState:
-    return settle(UiState(), seen)
+    """On the page of the blockers."""
+    return settle(UiState(view="blockers", opened_from="blockers"), seen)
 
 
 def functions(state: UiState) -> list[str]:

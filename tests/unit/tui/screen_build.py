@@ -10,6 +10,7 @@ from hud.analysis.results import (
     Blocker,
     Case,
     Episode,
+    Graph,
     Holder,
     HolderUse,
     Method,
@@ -493,3 +494,47 @@ RICH: dict[str, Any] = {
     "latency_total_ns": 740 * MS,
 }
 """All that other parts of hud can find out."""
+
+
+def graph(number: int = 160) -> Graph:
+    """A run of 8 s whose load goes up and down, in slices of 50 ms."""
+    causes = (Cause.CPU, Cause.SLEEP, Cause.LOCK, Cause.FILE)
+    rows = []
+    for at in range(number):
+        most = causes[at // 7 % 4]
+        parts = [(most, (at * 37 % 41) * MS), (Cause.DNS, (at * 13 % 7) * MS)]
+        rows.append(tuple(part for part in parts if part[1]))
+    return Graph(NOW - number * 50 * MS, 50 * MS, tuple(rows), NOW, 4.0)
+
+
+def service(blockers: int, workers: int) -> Snapshot:
+    """All that the overview shows, of so many blockers and workers."""
+    rows = many(blockers).blockers if blockers > len(RICH_BLOCKERS) else RICH_BLOCKERS[:blockers]
+    uses = []
+    for at in range(workers):
+        one = worker(at, Where.POLL, 17 * MS, True, 1) if at == 1 else worker(at, Where.RUNTIME)
+        share = max(40 - 3 * at, 0) if workers > 4 else 12 + at
+        parts = ((Cause.CPU, share * 7 * S // 10), (Cause.LOCK, share * 3 * S // 10))
+        split = replace(SPLIT, waiting_ns=(at % 5) * S)
+        uses.append(
+            replace(
+                one,
+                time_ns=100 * S,
+                blocked_ns=share * S,
+                causes=parts if share else (),
+                split=split,
+            )
+        )
+    blocked_ns = sum(use.blocked_ns for use in uses)
+    waiting_ns = sum(use.split.waiting_ns for use in uses)
+    return snapshot(
+        **{
+            **RICH,
+            "blockers": rows,
+            "graph": graph(),
+            "workers": tuple(uses),
+            "worker_time_ns": workers * 100 * S,
+            "blocked_ns": blocked_ns,
+            "waiting_ns": waiting_ns,
+        }
+    )

@@ -64,8 +64,8 @@ def test_a_replay_has_no_threshold_no_reset_and_no_pause() -> None:
 def test_the_arrows_step_in_the_timeline_of_a_replay() -> None:
     seen = snapshot(**RICH)
     state = replaying(seen)
-    assert press(state, seen, "3", "left")[1] == []
-    assert press(state, seen, "3", ",")[1] == [Seek(55 * S)]
+    assert press(state, seen, "4", "left")[1] == []
+    assert press(state, seen, "4", ",")[1] == [Seek(55 * S)]
 
 
 def test_a_click_on_the_bar_seeks() -> None:

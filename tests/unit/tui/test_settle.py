@@ -81,7 +81,7 @@ def test_equal_keys_are_all_listed() -> None:
 
 def test_a_list_that_gets_shorter_under_its_cursor() -> None:
     seen = snapshot(**RICH)
-    state, _ = typed(seen, "2", "/", *"w", "enter", "end")
+    state, _ = typed(seen, "3", "/", *"w", "enter", "end")
     assert state.at("workers").cursor > 0
     fewer = snapshot(**RICH | {"workers": WORKERS[:1]})
     assert press(settle(state, fewer), fewer, "enter")[0].filter.worker == 0

@@ -97,14 +97,14 @@ def test_views() -> None:
     assert state.view == "workers"
     state, _ = press(state, seen, "down", "down", "down", "down", "down")
     assert state.at("workers").cursor == 3
-    order = ["timeline", "tasks", "pressure", "blockers", "workers"]
+    order = ["timeline", "tasks", "pressure", "overview"]
     for there in order:
         state, _ = press(state, seen, "tab")
         assert state.view == there
-    assert press(state, seen, "backtab")[0].view == "blockers"
-    for key, there in zip("12345", TABS, strict=True):
+    assert press(start(seen), seen, "backtab")[0].view == "overview"
+    for key, there in zip("123456", TABS, strict=True):
         assert press(state, seen, key)[0].view == there.name
-    assert press(state, seen, "1", "enter", "2")[0].opened is None
+    assert press(state, seen, "1", "enter", "3")[0].opened is None
 
 
 def test_sorting_goes_through_the_columns_and_starts_at_the_top() -> None:
@@ -207,9 +207,9 @@ def test_only_one_cause_or_one_worker() -> None:
 
 def test_enter_on_a_worker_or_a_task_type_lists_its_blockers() -> None:
     seen = snapshot(**RICH)
-    state, _ = typed(seen, "2", "down", "enter")
+    state, _ = typed(seen, "3", "down", "enter")
     assert (state.view, functions(state)) == ("blockers", ["api::login::hash_password"])
-    state, _ = typed(seen, "4", "down", "enter")
+    state, _ = typed(seen, "5", "down", "enter")
     assert (state.view, functions(state)) == ("blockers", ["store::Index::save"])
 
 
@@ -236,7 +236,7 @@ def test_the_drill_down_of_a_group_survives_the_next_snapshot() -> None:
 
 
 @pytest.mark.parametrize(
-    ("view", "text", "left"), [("2", "w3", 1), ("4", "store", 1), ("5", "st", 1)]
+    ("view", "text", "left"), [("3", "w3", 1), ("5", "store", 1), ("6", "st", 1)]
 )
 def test_the_search_filters_every_list(view: str, text: str, left: int) -> None:
     seen = snapshot(**RICH)
@@ -246,9 +246,9 @@ def test_the_search_filters_every_list(view: str, text: str, left: int) -> None:
 
 def test_workers_and_tasks_are_sorted_too() -> None:
     seen = snapshot(**RICH)
-    state, _ = typed(seen, "2", "s")
+    state, _ = typed(seen, "3", "s")
     assert [use.worker.worker_id for use in workers.listed(state, seen)] == [3, 2, 1, 0]
-    state, _ = typed(seen, "4", *["s"] * 5)
+    state, _ = typed(seen, "5", *["s"] * 5)
     names = [use.kind.name for use in tasks.listed(state, seen)]
     assert names == sorted(names)
 
@@ -275,7 +275,7 @@ def test_clicks_select_open_sort_and_change_the_view() -> None:
 
 def test_a_click_in_the_timeline_takes_the_episode_there() -> None:
     seen = snapshot(**RICH)
-    state, _ = typed(seen, "3")
+    state, _ = typed(seen, "4")
     lines = ["".join(s.text for s in line) for line in compose(seen, state, SIZE)]
     y = next(at for at, line in enumerate(lines) if line.startswith("  W2"))
     x = lines[y].rindex("y")

@@ -39,11 +39,12 @@ def test_a_stuck_worker_takes_the_verdict() -> None:
 
 def test_a_spinner_is_named_and_the_number_of_the_others_comes_first() -> None:
     two = (*STUCK[:3], worker(3, Where.POLL, 9 * S, running=True))
-    said = "2 workers are stuck: W3 has been in one poll for 9 s: "
-    assert verdict(snapshot(workers=two))[0] == f"{said}api::login::hash_password (cpu)"
-    for width, ends in ((60, "for 9 s"), (80, "...::hash_password (cpu)")):
+    said = "W3 has been in one poll for 9 s: api::login::hash_password (cpu)"
+    assert verdict(snapshot(workers=two))[0] == f"2 workers are stuck: {said}"
+    narrow = ((60, "for 9 s"), (80, "for 9 s: ...gin::hash_password (cpu)"))
+    for width, ends in narrow:
         line = text_of(drawn(snapshot(workers=two), Size(width, 24)))[1]
-        assert line.lstrip().startswith(said.rstrip(": "))
+        assert line.startswith("  STUCK  2 workers: W3 has been in one poll for 9 s")
         assert line.rstrip().endswith(ends), line
 
 

@@ -41,7 +41,7 @@ def test_a_yank_is_the_blocker_in_the_lists_and_the_page_elsewhere() -> None:
     assert text.startswith(f"{about}\n\n api::login::")
     assert "fix  call bcrypt::hash in spawn_blocking" in text
     assert all(line.isprintable() for line in text.splitlines())
-    _, effects = typed(seen, "2", "y")
+    _, effects = typed(seen, "3", "y")
     assert isinstance(effects[0], Yank)
     assert "22969  in poll 3.2 ms" in effects[0].text
 

@@ -68,9 +68,12 @@ def test_a_search_is_a_crumb_too() -> None:
 def test_tabs_have_the_counts_of_what_is_behind_them() -> None:
     seen = snapshot(**RICH)
     tabs = text_of(drawn(seen, Size(120, 32)))[2]
-    assert " 1 Blockers 5   2 Workers 4   3 Timeline   4 Tasks 4   5 Pressure 1.5 % " in tabs
-    narrow = text_of(drawn(seen, Size(72, 24)))[2]
-    assert " 1 Block 5  2 Work 4  3 Time  4 Task 4  5 Press 1.5 %" in narrow
+    assert (
+        " 1 Overview   2 Blockers 5   3 Workers 4   4 Timeline   5 Tasks 4   6 Pressure 1.5 % "
+        in tabs
+    )
+    narrow = text_of(drawn(seen, Size(80, 24)))[2]
+    assert " 1 Over  2 Block 5  3 Work 4  4 Time  5 Task 4  6 Press 1.5 %" in narrow
     assert "nothing lost" in narrow
 
 
@@ -86,7 +89,7 @@ def test_a_click_on_a_name_finds_its_view_at_any_width() -> None:
 
 
 def test_how_sure_the_figures_are() -> None:
-    wide = Size(140, 32)
+    wide = Size(160, 32)
     assert text_of(drawn(snapshot(stacks_complete=349), wide))[2].endswith(
         "every long poll seen · nothing lost · hud takes 0.4 % of a core"
     )
