@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hud.runtime.context import APART, NEWEST
 from hud.tui import keys
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,6 +50,12 @@ def test_keys_in_the_readme_are_current(request: pytest.FixtureRequest) -> None:
         shown = " ".join(f"`{name}`" for name in names.split(" "))
         rows.append(f"| {shown} | {what} | {where} |")
     _compare(request, "keys", "\n".join(rows) + "\n")
+
+
+@pytest.mark.parametrize("page", ["README.md", "hud/help/how-it-works.md"])
+def test_the_range_of_tokios_is_that_of_the_layouts(page: str) -> None:
+    first, last = (".".join(map(str, version)) for version in (APART[0], NEWEST))
+    assert f"Tokio {first} to {last}" in (ROOT / page).read_text("utf-8")
 
 
 def test_the_picture_of_the_screen_is_current(request: pytest.FixtureRequest) -> None:

@@ -24,7 +24,7 @@ from hud.runtime.blocks import Block
 from hud.runtime.context import LAYOUTS, layout_of
 from tests.builders.asked import Asked
 
-LAYOUT = next(layout_of(row, Block(0, 0, 80), 0, "") for row in LAYOUTS if row.last == (1, 54))
+LAYOUT = next(layout_of(row, Block(0, 0, 80), 0, "") for row in LAYOUTS if row.first == (1, 45))
 TID = 77
 IDLE, READY, RUNNING = 4 << 6 | 8, 3 << 6 | 4, 3 << 6 | 1
 CODE = 0x1000

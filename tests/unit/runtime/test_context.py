@@ -9,6 +9,7 @@ import pytest
 from hud.runtime.blocks import Block, executable_block
 from hud.runtime.context import (
     LAYOUTS,
+    NEWEST,
     NONE,
     VARIANTS,
     Proposal,
@@ -20,6 +21,8 @@ LEGACY = (
     "_ZN5tokio7runtime7context7CONTEXT29_$u7b$$u7b$constant$u7d$$u7d$28_$u7b$$u7b$closure"
     "$u7d$$u7d$3VAL17h0123456789abcdefE"
 )
+
+NOW = ".".join(map(str, NEWEST))
 DEMANGLED = "tokio::runtime::context::CONTEXT::{{constant}}::{{closure}}::__RUST_STD_INTERNAL_VAL"
 
 
@@ -129,7 +132,7 @@ def test_a_size_that_several_builds_of_a_version_have(
 def test_without_a_version_every_row_is_proposed_and_none_is_called_by_its_newest() -> None:
     layouts = propose(facts(80), "x86_64").layouts
     assert [(layout.tokio, layout.task_id, layout.tick_multi) for layout in layouts] == [
-        ("1.40 to 1.54", 48, NONE),  # 1.40 to 1.44 and 1.45 to 1.54 differ in the tick
+        (f"1.40 to {NOW}", 48, NONE),  # 1.40 to 1.44 and 1.45 to 1.54 differ in the tick
         ("1.29 to 1.39", 8, NONE),
         ("1.29 to 1.39 with Rust before 1.80", 40, 64),
         ("1.29 to 1.39 with Rust 1.63", 56, NONE),
@@ -137,21 +140,22 @@ def test_without_a_version_every_row_is_proposed_and_none_is_called_by_its_newes
     ]
     assert layouts[0].core == 24
     assert layouts[0].why == (
-        "tokio, version not known; CONTEXT of 80 bytes, layout as in 1.40 to 1.54"
+        f"tokio, version not known; CONTEXT of 80 bytes, layout as in 1.40 to {NOW}"
     )
 
 
 def test_newer_version_than_known_is_taken_as_the_newest_and_says_so() -> None:
-    (layout,) = propose(facts(80), "x86_64", ["1.61.0"]).layouts
-    assert (layout.tokio, layout.task_id) == ("1.45 to 1.54", 48)
-    assert "1.61.0 is newer than hud knows (1.54)" in layout.why
+    row = max((row for row in LAYOUTS if row.multi_thread), key=lambda row: row.last)
+    (layout,) = propose(facts(row.size), "x86_64", ["1.99.0"]).layouts
+    assert (layout.tokio, layout.task_id) == (row.tokio, row.task_id)
+    assert f"1.99.0 is newer than hud knows (1.{row.last[1]})" in layout.why
 
 
 def test_two_copies_of_tokio_each_count() -> None:
     both = Facts(Tls(0x1000, 0x200, 8), [(LEGACY, 0x40, 80), (LEGACY, 0x100, 88)])
     layouts = propose(both, "x86_64", ["1.38.0", "1.54.1"]).layouts
     assert [(layout.tls_offset, layout.tokio) for layout in layouts] == [
-        (0x40 - 0x200, "1.45 to 1.54"),
+        (0x40 - 0x200, f"1.45 to {NOW}"),
         (0x40 - 0x200, "1.29 to 1.39"),
         (0x40 - 0x200, "1.29 to 1.39 with Rust before 1.80"),
         (0x40 - 0x200, "1.29 to 1.39 with Rust 1.63"),
@@ -165,7 +169,7 @@ def test_a_copy_more_than_versions_may_be_of_any() -> None:
     places = [(layout.tls_offset + 0x200, layout.tokio) for layout in layouts]
     assert [(at, tokio) for at, tokio in places if "Rust" not in tokio] == [
         (0x40, "1.29 to 1.39"),
-        (0x40, "1.40 to 1.54"),
+        (0x40, f"1.40 to {NOW}"),
         (0x100, "1.29 to 1.39"),
         (0x100, "1.23"),
     ]
@@ -294,7 +298,7 @@ MEMBERS = {"current_task_id": 48, "budget": 68, "runtime": 70, "scheduler": 40, 
 
 def test_debug_info_decides_between_layouts_of_one_size() -> None:
     seen = facts(80)._replace(context_members=(MEMBERS,))
-    assert [layout.tokio for layout in propose(seen, "x86_64").layouts] == ["1.40 to 1.54"]
+    assert [layout.tokio for layout in propose(seen, "x86_64").layouts] == [f"1.40 to {NOW}"]
     (layout,) = propose(seen, "x86_64", ["1.54.1"]).layouts
     assert layout.why == "tokio 1.54.1, CONTEXT of 80 bytes as its debug info says"
     older = {"current_task_id": 0, "budget": 68, "runtime": 70, "scheduler": 48}

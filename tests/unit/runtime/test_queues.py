@@ -63,7 +63,7 @@ ROWS = {
     "1.47 current": Row(False, 128, 224, True, 0, 0, 312, 576, 216, 224, 16),
     "1.54 current": Row(False, 128, 184, True, 0, 0, 176, 584, 984, 1000, 920),
 }
-LAYOUT = next(layout_of(row, Block(0, 0, 80), 0, "") for row in LAYOUTS if row.last == (1, 54))
+LAYOUT = next(layout_of(row, Block(0, 0, 80), 0, "") for row in LAYOUTS if row.first == (1, 45))
 
 
 class Memory:

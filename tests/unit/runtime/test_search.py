@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from hud.model import Mapping
 from hud.runtime.blocks import Block, executable_block
-from hud.runtime.context import LAYOUTS, NONE, VARIANTS, ContextLayout, layout_of
+from hud.runtime.context import LAYOUTS, NEWEST, NONE, VARIANTS, ContextLayout, layout_of
 from hud.runtime.search import TLS_LIMIT, Found, Live, decide, same_places, search
+
+NOW = ".".join(map(str, NEWEST))
 
 HEAP = 0x5000_0000
 STACKS = 0x7000_0000
@@ -42,10 +44,10 @@ class Shape(NamedTuple):
 
 
 class Process:
-    """Threads with a TLS block each; the first ones are workers of Tokio 1.45 to 1.54."""
+    """Threads with a TLS block each; the first ones are workers of Tokio 1.45 and later."""
 
     def __init__(self, threads: int = 4, workers: int = 2, shape: Shape | None = None) -> None:
-        shape = shape or Shape("1.45 to 1.54", 40, NONE, 48, 68, 70)
+        shape = shape or Shape(f"1.45 to {NOW}", 40, NONE, 48, 68, 70)
         self.memory: dict[int, bytearray] = {HEAP: bytearray(4096)}
         self.pointers = {}
         self.reads = 0
@@ -109,7 +111,9 @@ def test_the_one_place_where_all_threads_are_sane_is_found() -> None:
 
 
 def test_a_newer_tokio_is_searched_for_as_the_newest_known() -> None:
-    found = Process().search("1.99.0")
+    row = max((row for row in LAYOUTS if row.multi_thread), key=lambda row: row.last)
+    shape = Shape(row.tokio, row.scheduler, row.task_tag, row.task_id, row.budget_tag, row.runtime)
+    found = Process(shape=shape).search("1.99.0")
     assert isinstance(found, Found)
     assert found.layout.tls_offset == PLACE - SIZE
 
@@ -189,7 +193,7 @@ def test_without_a_version_every_row_is_tried_and_told_as_a_range() -> None:
     assert isinstance(found, Found)
     assert found.layout.tls_offset == PLACE - SIZE
     assert found.layout.why == (
-        "tokio, version not known; layout as in 1.40 to 1.54, CONTEXT found by its contents at "
+        f"tokio, version not known; layout as in 1.40 to {NOW}, CONTEXT found by its contents at "
         "tls-256 (stripped)"
     )
     assert found.layout.tick_multi == NONE, "1.44 has another than 1.45"
@@ -197,7 +201,7 @@ def test_without_a_version_every_row_is_tried_and_told_as_a_range() -> None:
 
 SHAPES = (
     Shape("1.29 to 1.39", 56, 32, 40, 76, 78),
-    Shape("1.50 to 1.54 with taskdump", 40, NONE, 48, 92, 94),
+    Shape(f"1.50 to {NOW} with taskdump", 40, NONE, 48, 92, 94),
     Shape("1.29 to 1.39 with Rust 1.63", 40, 48, 56, 77, 76),
 )
 
@@ -274,14 +278,14 @@ def proposed(process: Process, size: int, *tokio: str) -> list[ContextLayout]:
 
 def test_of_several_layouts_of_one_size_the_threads_decide() -> None:
     rows = (
-        "1.40 to 1.54",
-        "1.45 to 1.54 with Rust before 1.80",
+        f"1.40 to {NOW}",
+        f"1.45 to {NOW} with Rust before 1.80",
         "1.29 to 1.39 with Rust before 1.80",
     )
     process = Process()
     found = decide(proposed(process, 72, *rows), process.live())
     assert isinstance(found, Found)
-    assert found.layout.why == "1.45 to 1.54 with Rust before 1.80"
+    assert found.layout.why == f"1.45 to {NOW} with Rust before 1.80"
     idle = Process(workers=0)
     assert decide(proposed(idle, 72, *rows), idle.live()) == (
         "3 places in the threads' TLS look like CONTEXT"
@@ -290,7 +294,7 @@ def test_of_several_layouts_of_one_size_the_threads_decide() -> None:
 
 def test_layouts_that_differ_in_the_tick_alone_are_one_without_it() -> None:
     process = Process()
-    layouts = proposed(process, 80, "1.40 to 1.44", "1.45 to 1.54")
+    layouts = proposed(process, 80, "1.40 to 1.44", f"1.45 to {NOW}")
     assert same_places(layouts)
     found = decide(layouts, process.live())
     assert isinstance(found, Found)
