@@ -29,7 +29,8 @@ CARGO_TARGET = ROOT / ".build" / "cargo" / "targets"
 
 TOKIO_VERSIONS = ("1.28.2", "1.38.2", "1.47.5", "1.54.1")
 FRAME_POINTERS = "-C force-frame-pointers=yes"
-LTO = ('profile.release.lto="fat"', 'profile.release.panic="abort"')
+LTO = ('profile.release.lto="fat"', "profile.release.codegen-units=1")
+LTO_ABORT = ('profile.release.lto="fat"', 'profile.release.panic="abort"')
 
 
 def cargo_at_hand() -> bool:
@@ -96,12 +97,12 @@ def build(
     return binary
 
 
-def stripped(binary: Path, what: str = "all") -> Path:
-    """A copy as the linker makes it with ``strip = "symbols"``; ``debug``: ``"debuginfo"``."""
-    place = binary.parent / f"strip-{what}"
+def stripped(binary: Path) -> Path:
+    """A copy without symbols, as the linker makes it with ``strip = "symbols"``."""
+    place = binary.parent / "stripped"
     place.mkdir(exist_ok=True)
     scratch = place / f".{binary.name}.{os.getpid()}"
-    subprocess.run(["strip", f"--strip-{what}", "-o", scratch, binary], check=True)
+    subprocess.run(["strip", "--strip-all", "-o", scratch, binary], check=True)
     return scratch.replace(place / binary.name)
 
 

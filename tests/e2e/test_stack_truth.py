@@ -23,7 +23,7 @@ pytestmark = pytest.mark.e2e
 BUILDS: dict[str, dict[str, object]] = {
     "release": {},
     "dev": {"profile": "dev"},
-    "fat LTO, panic=abort": {"debug": 2, "config": targets.LTO},
+    "fat LTO, panic=abort": {"config": targets.LTO_ABORT},
     "non-PIE": {"crateflags": "-C relocation-model=static"},
     "frame pointers": {"crateflags": targets.FRAME_POINTERS},
     "stripped": {},
@@ -94,7 +94,7 @@ def test_sleeping_workers_equal_gdbs(
                 + gdb_truth.described(zoo.pid, truth[tid])
             )
             assert raw.stop == ""
-        if build != "dev":  # elsewhere these functions are inlined, or there is no debug info
+        if build != "dev":  # elsewhere these functions are inlined, and there is no debug info
             return
         end = time.monotonic() + 60
         while any(key not in stacks or stacks[key].frames is None for key in asleep.values()):

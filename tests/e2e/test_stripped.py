@@ -51,7 +51,7 @@ def source(file: str, line: int) -> str:
 def test_blockers_are_placed_without_any_symbol(
     build_target: Callable[..., Path], tmp_path: Path, tokio: str
 ) -> None:
-    binary = targets.stripped(build_target("demo-server", tokio=tokio, config=targets.LTO))
+    binary = targets.stripped(build_target("demo-server", tokio=tokio, config=targets.LTO_ABORT))
     file = tmp_path / "trace.json"
     with targets.demo_server(binary, "--workers", "2") as server, program.load(server.port):
         done = program.run("--headless", "--pid", server.pid, "--duration", 6, "--export", file)
@@ -110,7 +110,7 @@ def test_stacks_are_complete_without_unwind_tables(build_target: Callable[..., P
 
 
 def test_each_inferred_name_has_one_mark(build_target: Callable[..., Path], tmp_path: Path) -> None:
-    binary = targets.stripped(build_target("demo-server", config=targets.LTO))
+    binary = targets.stripped(build_target("demo-server", config=targets.LTO_ABORT))
     with targets.demo_server(binary, "--workers", "2") as server, program.load(server.port):
         done = program.run("--headless", "--pid", server.pid, "--duration", 4)
     declared = r"~src/main\.rs:\d+ +src/main\.rs:\d+ \(async\)"
@@ -121,7 +121,7 @@ def test_each_inferred_name_has_one_mark(build_target: Callable[..., Path], tmp_
 
 
 def test_a_stripped_zoo_is_seen_in_full(build_target: Callable[..., Path], tmp_path: Path) -> None:
-    binary = targets.stripped(build_target("zoo", debug=2, config=targets.LTO))
+    binary = targets.stripped(build_target("zoo", config=targets.LTO_ABORT))
     file = tmp_path / "trace.json"
     with targets.zoo(binary, tmp_path / "truth", "--seconds", "8") as running:
         program.run("--headless", "--pid", running.pid, "--duration", 5, "--export", file)
