@@ -27,7 +27,6 @@ ELSEWHERE = {
     "kernel/link.py": "unit/kernel/test_elf.py",
     "kernel/mapdefs.py": "unit/kernel/test_elf.py",
     "kernel/syscalls.py": "kernel/test_loader.py",
-    "model.py": "unit/record/test_format.py",
     "process/connector.py": "kernel/test_life.py",
     "profiler/detection/ladder.py": "e2e/test_rungs.py",
     "profiler/events.py": "kernel/test_profiler.py",
