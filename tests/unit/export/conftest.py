@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from hud.analysis.recording import Recording
     from hud.analysis.results import Snapshot
 
-_GOLDEN = Path(__file__).parent / "golden"
+_GOLDEN = Path(__file__).parents[2] / "data" / "golden" / "export"
 
 
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
-    """``golden(name, text)``: text must be what tests/unit/export/golden/``name`` holds."""
+    """``golden(name, text)``: text must be what tests/data/golden/export/``name`` holds."""
 
     def check(name: str, text: str) -> None:
         path = _GOLDEN / name
