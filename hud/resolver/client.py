@@ -1,14 +1,13 @@
 """The parent's end of the symbol resolver: forks it, asks, hands each answer to who asked.
 
 Nothing here blocks but ``run`` and ``run_until``. Fork before any BPF object, thread or screen
-exists.
+exists. A resolver that dies is started anew a few times, with the files that it had.
 """
 
 from __future__ import annotations
 
 import os
 import select
-import signal
 import time
 from collections import deque
 from contextlib import suppress
@@ -22,17 +21,21 @@ from hud.resolver import child, messages, service
 from hud.resolver.messages import Failed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Sequence, Set
 
     from hud.resolver.messages import Answer, AnswerT, Debug, Question
 
 ELF = b"\x7fELF"
 """How each file that the child may have begins."""
-CLOSE_TIMEOUT_S = 1.0
+LIVES = 4
+"""Processes, one after another."""
+MEMORY_LIMIT = 512 << 20
+"""Bytes, besides the files."""
+MOST_KEPT = 256
+"""Files that a process which is started anew gets again."""
 TURN_S = 0.05
 """How often ``run_until`` looks whether it is done, where no answer comes."""
 _GONE = (BrokenPipeError, ConnectionResetError, ConnectionRefusedError)
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class _Open(NamedTuple):
@@ -44,22 +47,39 @@ class _Open(NamedTuple):
     owner: object
 
 
+class _File(NamedTuple):
+    """What the next process needs of the one before."""
+
+    number: int
+    message: Question[Any]
+    descriptor: int
+
+
 class Resolver(Closing):
     """The resolver process and what it was asked; a context manager.
 
-    Once the process has died, every question gets Failed.
+    When the process dies, every open question gets Failed; after LIVES of that every question.
     """
 
-    def __init__(self, *, memory_limit: int = 2 << 30, imports: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        memory_limit: int = MEMORY_LIMIT,
+        imports: Sequence[str] = (),
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
         """Forks. ``memory_limit``: bytes for the child besides the files. ``imports``: packages
-        that this run needs there. OSError if refused."""
+        that this run needs there. ``say`` gets a sentence when it died. OSError if refused."""
         self._open: dict[int, _Open] = {}
         self._outgoing: deque[tuple[bytes, list[int]]] = deque()
         self._last = 0
         self._trouble = ""
         self._decode = messages.decoder(messages.Answer)
         self.alive = True
-        self.pid, self._socket = child.fork(
+        self._memory_limit, self._imports, self._say = memory_limit, tuple(imports), say
+        self._files: list[_File] = []
+        self._lives = LIVES
+        self._child = child.fork(
             lambda sock, parent: service.run(sock, parent, memory_limit, imports)
         )
 
@@ -108,16 +128,22 @@ class Resolver(Closing):
 
     def _post(self, message: Question[Any], descriptor: int | None) -> int:
         self._last += 1
-        packet, spilled = messages.pack(self._last, message)
+        self._put_out(self._last, message, descriptor)
+        return self._last
+
+    def _put_out(self, number: int, message: Question[Any], descriptor: int | None) -> None:
+        if descriptor is not None and len(self._files) < MOST_KEPT:
+            with suppress(OSError):  # where none is left, another process goes without it
+                self._files.append(_File(number, message, os.dup(descriptor)))
+        packet, spilled = messages.pack(number, message)
         self._outgoing.append((packet, [d for d in (spilled, descriptor) if d is not None]))
         self._flush()
-        return self._last
 
     def _flush(self) -> None:
         while self._outgoing and self.alive:
             packet, descriptors = self._outgoing[0]
             try:
-                messages.send(self._socket, packet, descriptors)
+                messages.send(self._child.socket, packet, descriptors)
             except _GONE:
                 return  # what it said before it died can still be read
             except OSError:
@@ -151,7 +177,9 @@ class Resolver(Closing):
             if left <= 0 or not self._open:
                 return False
             poller = select.poll()
-            poller.register(self._socket, select.POLLIN | (select.POLLOUT * bool(self._outgoing)))
+            poller.register(
+                self._child.socket, select.POLLIN | (select.POLLOUT * bool(self._outgoing))
+            )
             poller.poll(left * 1000)
         for number, answer in found.items():
             then = self._open.pop(number).then
@@ -176,7 +204,7 @@ class Resolver(Closing):
         self._flush()
         while self.alive:
             try:
-                packet, descriptors = messages.receive(self._socket, wait=False)
+                packet, descriptors = messages.receive(self._child.socket, wait=False)
             except (BlockingIOError, InterruptedError):
                 break
             except ConnectionResetError:
@@ -195,8 +223,11 @@ class Resolver(Closing):
             finally:
                 messages.close_all(descriptors)
         if not self.alive:
-            text = f"the symbol resolver died: {self._trouble}"
-            found |= {number: Failed(text) for number in self._open if number not in found}
+            failed = Failed(f"the symbol resolver died: {self._trouble}")
+            unanswered = self._open.keys() - found.keys()
+            found |= dict.fromkeys(sorted(unanswered), failed)
+            if self._lives:
+                self._start_again(unanswered)
         self._flush()
         return found
 
@@ -214,47 +245,64 @@ class Resolver(Closing):
 
     # ------------------------------------------------------------------ the process
 
+    @property
+    def pid(self) -> int:
+        """Of the process that answers now, or answered last."""
+        return self._child.pid
+
     def cpu_ns(self) -> int:
-        """CPU time that the child has used, nanoseconds (proc(5), schedstat); 0 once it is dead."""
-        return self._from_proc("schedstat", 0)
+        """CPU time that it has used, nanoseconds; 0 once it is dead."""
+        return self._child.cpu_ns() if self.alive else 0
 
     def rss_bytes(self) -> int:
-        """The child's resident memory, mapped files included; 0 once it is dead."""
-        return self._from_proc("statm", 1) * _PAGE
-
-    def _from_proc(self, name: str, index: int) -> int:
-        if not self.alive:
-            return 0
-        try:
-            with open(f"/proc/{self.pid}/{name}", "rb", buffering=0) as file:
-                return int(file.read().split()[index])
-        except (OSError, IndexError, ValueError):
-            return 0
-
-    def close(self) -> None:
-        """Ends the child, which keeps nothing, and reaps it; within CLOSE_TIMEOUT_S."""
-        if self.alive:
-            self._trouble = self._trouble or "it was closed"
-            self._bury()
-        self._socket.close()
+        """Its resident memory, mapped files included; 0 once it is dead."""
+        return self._child.rss_bytes() if self.alive else 0
 
     def _bury(self) -> None:
         self.alive = False
         for _, descriptors in self._outgoing:
             messages.close_all(descriptors)
         self._outgoing.clear()
-        end = time.monotonic() + CLOSE_TIMEOUT_S
-        done, status = _reap(self.pid)
-        if not done and not self._trouble:
-            time.sleep(0.01)  # the socket closes a moment before the status is there
-            done, status = _reap(self.pid)
-        while not done and time.monotonic() < end:
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
-            time.sleep(0.002)
-            done, status = _reap(self.pid)
-        if not self._trouble:
-            self._trouble = _ending(status)
+        ending = self._child.end(at_once=bool(self._trouble))
+        self._trouble = self._trouble or ending
+
+    def _start_again(self, unanswered: Set[int]) -> None:
+        """Another process, with what the dead one had, but no debug file that it died over."""
+        self._lives -= 1
+        died = f"the symbol resolver died: {self._trouble}"
+        if not self._lives:
+            self._say(f"{died}; no names from here on")
+            return
+        run = f"service.begin({os.getpid()}, {self._memory_limit}, {self._imports!a})"
+        try:
+            self._child = child.spawn(f"from hud.resolver import service; {run}")
+            files, self._files = self._files, []
+            self.alive, self._trouble = True, ""
+            for file in files:
+                if file.number not in unanswered:
+                    self._hand_again(file)
+                os.close(file.descriptor)
+        except OSError as error:
+            self._lives = 0
+            self._say(f"{died}; no names from here on: {error.strerror}")
+        else:
+            self._say(f"{died}; it was started anew, and some names are missing")
+
+    def _hand_again(self, file: _File) -> None:
+        number = file.number
+        if isinstance(file.message, messages.AddDebug):
+            self._last = number = self._last + 1
+            self._open[number] = _Open(messages.Debug, None, None)
+        self._put_out(number, file.message, os.dup(file.descriptor))
+
+    def close(self) -> None:
+        """Ends the child, which keeps nothing, and reaps it; within child.CLOSE_TIMEOUT_S."""
+        self._lives = 0
+        if self.alive:
+            self._trouble = self._trouble or "it was closed"
+            self._bury()
+        messages.close_all([file.descriptor for file in self._files])
+        self._files.clear()
 
 
 def _handed(fd: int) -> int | None:
@@ -269,17 +317,3 @@ def _handed(fd: int) -> int | None:
 
 def _sendable(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode()
-
-
-def _reap(pid: int) -> tuple[bool, int]:
-    try:
-        found, status = os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:  # someone else's waitpid took it
-        return True, 0
-    return found == pid, status
-
-
-def _ending(status: int) -> str:
-    if os.WIFSIGNALED(status):
-        return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
-    return f"exit status {os.WEXITSTATUS(status)}"

@@ -11,8 +11,8 @@ import socket
 import struct
 from contextlib import suppress
 
-from hud.process.rights import ordinary_user
-from hud.resolver import messages
+from hud.process.rights import NOBODY
+from hud.resolver import landlock, messages, seccomp
 
 NICE = 5
 """The target and the parent come first."""
@@ -25,9 +25,8 @@ EXIT_CRASHED = 70
 # <linux/prctl.h>, <linux/capability.h>
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
+PR_CAPBSET_DROP = 24
 PR_SET_NO_NEW_PRIVS = 38
-PR_CAP_AMBIENT = 47
-PR_CAP_AMBIENT_CLEAR_ALL = 4
 _LINUX_CAPABILITY_VERSION_3 = 0x20080522
 
 
@@ -56,9 +55,9 @@ def leave_parent(given: socket.socket) -> socket.socket:
 def drop_privileges(memory_limit: int, file_limit: int = messages.BODY_LIMIT) -> None:
     """Irrevocably an ordinary user without capabilities, with limits; OSError where refused.
 
-    Root becomes the user who called sudo, else nobody. ``memory_limit``: bytes besides mapped
-    files. ``file_limit``: bytes of each file that it writes; it counts for memfds, so it cannot
-    be 0.
+    Root becomes nobody, not the user who called sudo: a home is worth as much as root's.
+    ``memory_limit``: bytes besides mapped files. ``file_limit``: bytes of each file that it writes;
+    it counts for memfds, so it cannot be 0.
     """
     libc = ctypes.CDLL(None, use_errno=True)
 
@@ -71,15 +70,16 @@ def drop_privileges(memory_limit: int, file_limit: int = messages.BODY_LIMIT) ->
         os.nice(NICE)
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")
-    if user := ordinary_user():
-        uid, gid = user
+    with suppress(OSError):  # one by one, until there is none of that number
+        for capability in range(64):
+            prctl(PR_CAPBSET_DROP, capability)
+    if os.geteuid() == 0:
+        uid, gid = NOBODY
         os.setgroups([])
         os.setresgid(gid, gid, gid)
         os.setresuid(uid, uid, uid)
-    with suppress(OSError):  # Linux before 4.3 has no ambient set
-        prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
     header = struct.pack("<Ii", _LINUX_CAPABILITY_VERSION_3, 0)
-    if libc.capset(header, bytes(24)):
+    if libc.capset(header, bytes(24)):  # the ambient ones go with them
         code = ctypes.get_errno()
         raise OSError(code, f"capset: {os.strerror(code)}")
     prctl(PR_SET_NO_NEW_PRIVS, 1)
@@ -96,3 +96,10 @@ def drop_privileges(memory_limit: int, file_limit: int = messages.BODY_LIMIT) ->
         if hard != resource.RLIM_INFINITY:
             limit = min(limit, hard)
         resource.setrlimit(kind, (limit, limit))
+
+
+def allow_nothing_new() -> None:
+    """After ``drop_privileges``: no file, socket or process but those that it has, and no more code
+    than is loaded. Whatever it may need is imported before. OSError where refused."""
+    landlock.reach_nothing()
+    seccomp.allow_only_the_table()

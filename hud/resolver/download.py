@@ -8,11 +8,9 @@ the symbol resolver checks whether the file is the right one. Fork before any BP
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import NamedTuple, NoReturn
 
 import msgspec
@@ -54,13 +52,13 @@ class Downloads(Closing):
     def __init__(self, urls: Sequence[str]) -> None:
         """Forks; OSError if refused."""
         chosen = tuple(urls)
-        self.pid, self._socket = child.fork(lambda sock, parent: _run(sock, parent, chosen))
+        self._child = child.fork(lambda sock, parent: _run(sock, parent, chosen))
         self._asked: list[str] = []
 
     def request(self, build_id: str, descriptor: int) -> bool:
         """Have a debug file written to an open file, still the caller's; False: not now."""
         try:
-            messages.send(self._socket, build_id.encode(), [descriptor])
+            messages.send(self._child.socket, build_id.encode(), [descriptor])
         except OSError:
             return False
         self._asked.append(build_id)
@@ -71,7 +69,7 @@ class Downloads(Closing):
         found = []
         while self._asked:
             try:
-                packet, descriptors = messages.receive(self._socket, wait=False)
+                packet, descriptors = messages.receive(self._child.socket, wait=False)
             except (BlockingIOError, InterruptedError):
                 break
             except OSError:
@@ -89,11 +87,7 @@ class Downloads(Closing):
 
     def close(self) -> None:
         """End the child and reap it."""
-        self._socket.close()
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
-        with suppress(ChildProcessError):
-            os.waitpid(self.pid, 0)
+        self._child.end(at_once=True)
 
 
 def _run(sock: socket.socket, parent: int, urls: tuple[str, ...]) -> NoReturn:

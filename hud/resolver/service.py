@@ -21,16 +21,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from hud.errors import FormatError, HudError
 from hud.model import Frame
-from hud.resolver import messages
-from hud.resolver.confinement import EXIT_CRASHED, drop_privileges, leave_parent
+from hud.resolver import child, messages
+from hud.resolver.confinement import EXIT_CRASHED, allow_nothing_new, drop_privileges, leave_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hud.symbols.loaded import Loaded
 
-REQUEST_CPU_S = 20.0
+REQUEST_CPU_S = 5.0
 """CPU time that one question may take; then it fails, or stays without the rest of its names."""
+LAST_CPU_S = 2.0
+"""More than that, for what hangs in a library's code: then the kernel ends the child."""
 
 # Bytes that others wrote may trip a slip in a parser: that costs the request, not the resolver.
 _SLIPS = (ArithmeticError, AssertionError, LookupError, ValueError, struct.error, zlib.error)
@@ -55,11 +57,13 @@ class _Alarm:
     def arm(self) -> None:
         self._armed = True
         signal.setitimer(signal.ITIMER_PROF, REQUEST_CPU_S)
+        signal.setitimer(signal.ITIMER_VIRTUAL, REQUEST_CPU_S + LAST_CPU_S)
 
     def disarm(self) -> None:
         """A signal on its way is ignored from here on."""
         self._armed = False
         signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
 
 
 def run(
@@ -75,6 +79,7 @@ def run(
             with suppress(ImportError):  # then the requests that need it fail
                 importlib.import_module(name)
         drop_privileges(memory_limit)
+        allow_nothing_new()
         if os.getppid() == parent:
             gc.collect()
             gc.freeze()
@@ -88,17 +93,24 @@ def run(
         os._exit(status)
 
 
+def begin(parent: int, memory_limit: int, imports: Sequence[str]) -> NoReturn:
+    """``run`` for a program that was spawned."""
+    run(socket.socket(fileno=child.ENTRY), parent, memory_limit, imports)
+
+
 def _import_everything() -> None:
-    """A private virtual environment or zipapp may be out of reach once root is gone."""
+    """No file can be opened later on, and none is within reach once root is gone."""
     import encodings.ascii
     import encodings.latin_1  # noqa: F401
 
     import hud.symbols
+    from hud.symbols.elf import inflate
 
     for found in pkgutil.walk_packages(hud.symbols.__path__, "hud.symbols."):
         importlib.import_module(found.name)
-    with suppress(ImportError):
-        from compression import zstd  # type: ignore[import-not-found, unused-ignore]  # noqa: F401
+    with suppress(ImportError):  # a Python that was built without it
+        import lzma  # noqa: F401
+    inflate.load_zstd()
 
 
 class Files:

@@ -241,6 +241,45 @@ def test_source_that_a_target_may_choose(
     assert [Path(path).name for path in paths if found[path].lines] == readable
 
 
+CONFINED = """
+from pathlib import Path
+from hud.resolver.client import Resolver
+from hud.resolver.messages import AskFacts
+def status(pid):
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return [line for line in lines if line.startswith(("Cap", "Groups"))]
+with Resolver() as resolver:
+    found = []
+    resolver.ask(AskFacts(1), found.append)
+    assert resolver.run_until(lambda: found, 60)
+    print(*status("self"), *status(resolver.pid), sep="\\n")
+"""
+HELD = 1 << 1 | 1 << 2 | 1 << 8
+"""CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_SETPCAP."""
+
+
+@pytest.mark.parametrize("user", [0, NOBODY.uid])
+def test_the_resolver_keeps_no_capability_and_no_group(user: int) -> None:
+    both = "+dac_override,+dac_read_search,+setpcap"
+    setpriv = ["setpriv", f"--reuid={user}", "--groups=4242"]
+    setpriv += [f"--inh-caps={both}", f"--ambient-caps={both}"]
+    done = subprocess.run(
+        [*setpriv, sys.executable, "-c", CONFINED],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    *own, groups, inheritable, permitted, effective, bounding, ambient = (
+        line.split("\t")[1].strip() for line in done.stdout.splitlines()
+    )
+    assert own[0] == "4242"
+    assert int(own[1], 16) & int(own[3], 16) & int(own[5], 16) & HELD == HELD
+    assert {int(one, 16) for one in (inheritable, permitted, effective, bounding, ambient)} == {0}
+    assert groups == ("" if user == 0 else "4242")
+
+
 PROGRAM = """
 import sys
 from hud.resolver.client import Resolver

@@ -34,7 +34,7 @@ class Naming(Closing):
         with ExitStack() as stack:
             wants_code = options.exact or options.auto_threshold or options.code
             self.resolver = stack.enter_context(
-                Resolver(imports=("capstone",) if wants_code else ())
+                Resolver(imports=("capstone",) if wants_code else (), say=notes.add)
             )
             cache = Cache(default_directory() if options.use_cache else None)
             if cache.refusal:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import ctypes
 import struct
 import zlib
+from contextlib import suppress
+from functools import cache
 
 from hud.errors import FormatError
 
@@ -98,15 +100,27 @@ def _inflate_zstd(body: memoryview, size: int, name: str) -> bytes:
     return data
 
 
+@cache
+def load_zstd() -> ctypes.CDLL | None:
+    """The system's libzstd where Python itself has none; None where neither has. Loaded once: the
+    process that decompresses can open no file."""
+    with suppress(ImportError):
+        import compression.zstd  # type: ignore[import-not-found, unused-ignore]  # noqa: F401
+
+        return None
+    with suppress(OSError):
+        return ctypes.CDLL(LIBZSTD)
+    return None
+
+
 def _by_libzstd(body: bytes, size: int, name: str) -> bytes:
     """<zstd.h>, ZSTD_decompress and ZSTD_isError: stable since 1.0."""
-    try:
-        library = ctypes.CDLL(LIBZSTD)
-    except OSError:
+    library = load_zstd()
+    if library is None:
         raise NotReadableError(
             f"compressed debug info: zstd needs {LIBZSTD} (package libzstd1, libzstd, zstd-libs) "
             "or Python 3.14"
-        ) from None
+        )
     library.ZSTD_decompress.restype = ctypes.c_size_t
     target = bytearray(max(size, 1))
     written = library.ZSTD_decompress(

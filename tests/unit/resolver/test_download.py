@@ -93,7 +93,7 @@ def test_a_file_redirects_and_refusals(url: str, tmp_path: Path) -> None:
         short = f"{len(CONTENT)} bytes instead of {len(CONTENT) + 1}"
         assert short in get(downloads, "cc", path)
     with pytest.raises(ProcessLookupError):
-        os.kill(downloads.pid, 0)
+        os.kill(downloads._child.pid, 0)
 
 
 def test_the_next_server_begins_anew(url: str, tmp_path: Path) -> None:
@@ -111,10 +111,10 @@ def test_the_size_is_bounded(url: str, tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_dead_child_ends_every_download(url: str, tmp_path: Path) -> None:
     with Downloads((url,)) as downloads:
         # stopped first: a request to a dead child is refused, one that it had not read is lost
-        os.kill(downloads.pid, signal.SIGSTOP)
+        os.kill(downloads._child.pid, signal.SIGSTOP)
         with (tmp_path / "file").open("wb") as file:
             assert downloads.request("aa", file.fileno())
-        os.kill(downloads.pid, signal.SIGKILL)
+        os.kill(downloads._child.pid, signal.SIGKILL)
         assert ended(downloads, "aa") == "the download died"
         with (tmp_path / "file").open("wb") as file:
             assert not downloads.request("bb", file.fileno())

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import Iterator
+from itertools import repeat
 from pathlib import Path
 from typing import NoReturn
 
@@ -83,7 +85,16 @@ def test_a_mistake_in_the_code_ends_the_child_with_last_words(
         reply = ask(resolver, AskFacts(_python(resolver)))
         assert isinstance(reply, Failed)
         assert reply.message == "the symbol resolver died: TypeError: our own mistake"
-        assert not resolver.alive
+
+
+def test_what_hangs_in_a_library_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No signal's Python function runs there."""
+    monkeypatch.setattr(service, "REQUEST_CPU_S", 0.1)
+    monkeypatch.setattr(service, "LAST_CPU_S", 0.2)
+    monkeypatch.setattr(Module, "facts", lambda self: deque(repeat(0), maxlen=0))
+    with Resolver() as resolver:
+        died = Failed("the symbol resolver died: killed by SIGVTALRM")
+        assert ask(resolver, AskFacts(_python(resolver))) == died
 
 
 @pytest.fixture

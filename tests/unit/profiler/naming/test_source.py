@@ -82,6 +82,13 @@ def test_no_way_out_of_the_root(tmp_path: Path) -> None:
         assert not quote(wanted(path, 2, "/ws/target/app"), (tmp_path / "root",)).lines
 
 
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "a.rs").write_text(TEXT)
+    (tmp_path / "link.rs").symlink_to("a.rs")
+    note = "/link.rs: not a regular file"
+    assert quote(wanted("/link.rs"), (tmp_path,)) == Quote((), note)
+
+
 def test_text_is_kept_as_it_is_but_bounded(tmp_path: Path) -> None:
     (tmp_path / "a.c").write_bytes(b"a\tb\r\n\x1b[31m\xff\x0c\n" + b"y" * 5000 + b"\nend")
     lines = dict(quote(wanted("/a.c", 2), (tmp_path,)).lines)

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hud.errors import FormatError
+from hud.symbols.elf import file as elf_file
 from hud.symbols.elf import inflate
 from hud.symbols.elf.file import PT_GNU_EH_FRAME, PT_GNU_RELRO, ElfFile, Symbol
 from hud.symbols.elf.inflate import XZ_LIMIT
@@ -100,6 +101,15 @@ def test_data_is_all_that_no_code_is() -> None:
     assert pieces(100, writable=True) == [(at, b"cst"), (at + 5, b"relro")]
     assert pieces(5, writable=True) == [(at, b"cst"), (at + 5, b"re")]
     assert [file.is_constant(vaddr) for vaddr in (TEXT, at, at + 5)] == [True, False, True]
+
+
+def test_section_headers_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = elf([Sec(f".s{n}", b"") for n in range(5)])
+    count = len(ElfFile(many).sections)
+    monkeypatch.setattr(elf_file, "MAX_SECTIONS", count)
+    assert len(ElfFile(many).sections) == count
+    monkeypatch.setattr(elf_file, "MAX_SECTIONS", count - 1)
+    assert ElfFile(many).sections == ()
 
 
 def test_damaged_section_headers_count_as_none() -> None:
@@ -208,11 +218,11 @@ def test_zstd() -> None:
 
 
 def test_zstd_without_a_library_leaves_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inflate, "LIBZSTD", "libzstd.so.none")
+    monkeypatch.setattr(inflate, "load_zstd", lambda: None)
     monkeypatch.setitem(sys.modules, "compression", None)
     file = _zstd(ZSTD, 1600)
     for _ in range(2):
-        with pytest.raises(FormatError, match=r"zstd needs libzstd\.so\.none \(package "):
+        with pytest.raises(FormatError, match=r"zstd needs libzstd\.so\.1 \(package "):
             file.section_data(".debug_info")
     assert len(file.notes) == 1
 
