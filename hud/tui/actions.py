@@ -31,6 +31,7 @@ class Act(Enum):
     NEXT_VIEW = auto()
     PREVIOUS_VIEW = auto()
     SORT = auto()
+    SORT_BY = auto()
     GROUP = auto()
     FILTER_CAUSE = auto()
     FILTER_WORKER = auto()

@@ -17,6 +17,7 @@ from hud.analysis.results import Blocker, HolderUse
 from hud.analysis.slices import together
 from hud.analysis.tally import heaviest, largest_first
 from hud.model import Origin, bucket_floor_ns
+from hud.tui.filters import Narrowed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -93,7 +94,8 @@ def _merged(pairs: Sequence[_Part], name: str, file: str) -> Blocker:
     whole = sum(one.total_ns for one in members)
     total = sum(ns for _, ns in pairs)
     share = sum(one.share for one in members)
-    longest = max((one.max_ns for one in members), default=0)
+    counted = not any(isinstance(one, Narrowed) for one in members)
+    longest = max((one.max_ns for one in members), default=0) if counted else 0
     return Grouped(
         function=name,
         where=figures.count(len(members), "function"),
@@ -103,7 +105,7 @@ def _merged(pairs: Sequence[_Part], name: str, file: str) -> Blocker:
         inferred=all(one.inferred for one in members),
         operation="",
         cause=causes[0][0] if causes else Cause.UNKNOWN,
-        count=sum(one.count for one in members),
+        count=sum(one.count for one in members) if counted else 0,
         total_ns=total,
         max_ns=longest,
         p50_ns=_percentile(members, durations, 50, longest),

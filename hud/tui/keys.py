@@ -93,6 +93,7 @@ BINDINGS: tuple[Binding, ...] = (
     Binding(("z",), Act.ZOOM_PANEL, _OVERVIEW, "z zoom", "a panel as large as the page, and back"),
     *_digits(),
     Binding(("s",), Act.SORT, _SORTED, "s sort", "sort by the next column"),
+    Binding(("S",), Act.SORT_BY, _SORTED, "", "sort by a letter's column; again: turned round"),
     Binding(("g",), Act.GROUP, _BLOCKERS, "g group", "group by function, file or task type"),
     Binding(("f",), Act.FILTER_CAUSE, _BLOCKERS, "f cause", "only the next cause"),
     Binding(("W",), Act.FILTER_WORKER, _BLOCKERS, "", "only what the next worker has run"),
@@ -145,14 +146,14 @@ _BY_KEY = {
 
 
 _LIVE_ONLY = frozenset((Act.PAUSE, Act.RESET, Act.THRESHOLD))
-"""What a replay cannot do."""
+"""What a replay cannot do: it says why, or has something else on that key."""
 
 
 def action(key: str, scope: str, replay: bool = False) -> Action | None:
     """What ``key`` means in ``scope``; None = nothing."""
     act = _BY_KEY.get((scope, key))
     if replay and scope in _VIEWS and (act is None or act in _LIVE_ONLY):
-        return _BY_KEY.get((REPLAY, key))
+        return _BY_KEY.get((REPLAY, key), act)
     if act is not None:
         return act
     if scope in (SEARCH, PROMPT):

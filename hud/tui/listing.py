@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hud.analysis.cause import Cause
 from hud.tui import groups
+from hud.tui.filters import Filter, narrowed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,35 +31,15 @@ class Group(Enum):
     TYPE = "task type"
 
 
-class Filter(NamedTuple):
-    """Which blockers are listed."""
-
-    search: str = ""
-    cause: Cause | None = None
-    worker: int | None = None
-    task_type: str = ""
-
-    def words(self) -> str:
-        """What it leaves out, for the header; empty = nothing but by the search."""
-        said = [f"only {self.cause.value}"] if self.cause is not None else []
-        said += [f"seen on W{self.worker}"] if self.worker is not None else []
-        said += [f"only {self.task_type}"] if self.task_type else []
-        return ", ".join(said)
-
-
-NO_FILTER = Filter()
-
-
 class Sort(NamedTuple):
     """An order; equal ones stay in the order of their totals."""
 
-    key: Callable[[Blocker], Any] | None
-    """None = as analysis gives them."""
+    key: Callable[[Blocker], Any]
     largest_first: bool = True
 
 
 SORTS: dict[str, Sort] = {
-    "share": Sort(None),
+    "share": Sort(attrgetter("share")),
     "count": Sort(attrgetter("count")),
     "typical": Sort(attrgetter("p50_ns")),
     "worst": Sort(attrgetter("max_ns")),
@@ -73,36 +54,44 @@ SORTS: dict[str, Sort] = {
 DEFAULT_SORT = next(iter(SORTS))
 
 
+class Wanted(NamedTuple):
+    """Which rows, put together how, in which order."""
+
+    filter: Filter
+    group: Group
+    sort: str
+    turned: bool = False
+    """The other way round."""
+
+
 def key_of(blocker: Blocker) -> Key:
     return blocker.key
 
 
-def listed(snapshot: Snapshot, wanted: Filter, group: Group, sort: str) -> Sequence[Blocker]:
+def listed(snapshot: Snapshot, wanted: Wanted) -> Sequence[Blocker]:
     """The rows of the list in their order."""
     rows: Sequence[Blocker] = snapshot.blockers
-    if wanted._replace(search="") != NO_FILTER:
-        rows = [blocker for blocker in rows if _fits(blocker, wanted)]
-    if wanted.search:
-        rows = _matching(rows, wanted.search)
-    if group is Group.FILE:
+    if wanted.filter.narrows():
+        rows = narrowed(rows, wanted.filter)
+    if wanted.filter.search:
+        rows = matching(rows, wanted.filter.search)
+    if wanted.group is Group.FILE:
         rows = groups.by_file(rows)
-    elif group is Group.TYPE:
+    elif wanted.group is Group.TYPE:
         rows = groups.by_type(rows)
-    order = SORTS[sort]
-    if order.key is not None:
+    return _ordered(rows, wanted, len(snapshot.runtimes))
+
+
+def _ordered(rows: Sequence[Blocker], wanted: Wanted, runtimes: int) -> Sequence[Blocker]:
+    """By the marked column. Those of one runtime come in the order of their shares."""
+    order = SORTS[wanted.sort]
+    if wanted.sort != DEFAULT_SORT or runtimes > 1:
         rows = sorted(rows, key=order.key, reverse=order.largest_first)
-    return rows
+    return rows[::-1] if wanted.turned else rows
 
 
-def _fits(blocker: Blocker, wanted: Filter) -> bool:
-    if wanted.cause is not None and all(wanted.cause is not one for one, _ in blocker.causes):
-        return False
-    if wanted.worker is not None and all(wanted.worker != one for one, _ in blocker.workers):
-        return False
-    return not wanted.task_type or any(wanted.task_type == name for name, _ in blocker.types)
-
-
-def _matching(rows: Sequence[Blocker], search: str) -> Sequence[Blocker]:
+def matching(rows: Sequence[Blocker], search: str) -> Sequence[Blocker]:
+    """Those that hold the text in their names, places, causes or files."""
     text = search.casefold()
     causes = {cause for cause in Cause if text in cause.value}
     return [

@@ -30,6 +30,8 @@ def typed(prompt: Prompt, text: str) -> Prompt:
 
 def shortened(prompt: Prompt) -> Prompt:
     """Without its last character."""
+    if prompt.line is Line.SORT:
+        return prompt
     return prompt._replace(text=prompt.text[:-1], touched=True)
 
 
@@ -40,6 +42,8 @@ def accept(state: UiState) -> tuple[UiState, effects.Effect | None]:
         return replace(state, searching=False), None
     text = prompt.text.strip()
     closed = replace(state, prompt=None)
+    if prompt.line is Line.SORT:
+        return closed, None
     if prompt.line is Line.EXPORT:
         if not text:
             return closed, None

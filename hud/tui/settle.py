@@ -10,8 +10,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hud.tui import listing
+from hud.tui.filters import NO_FILTER, whole
 from hud.tui.listing import Group, Key, key_of
-from hud.tui.state import TOP, At, UiState
+from hud.tui.state import LISTS_OF_BLOCKERS, TOP, At, UiState
 from hud.tui.views.table import VIEWS
 
 if TYPE_CHECKING:
@@ -27,18 +28,20 @@ _PATIENCE_NS = 5_000_000_000
 def settle(state: UiState, snapshot: Snapshot, held: bool = False) -> UiState:
     """``state`` with its rows, cursor and selection made to agree with ``snapshot``.
 
-    ``held`` keeps the order of the rows there are; otherwise they are sorted again. A selection
+    ``held`` keeps the order of the rows there are, as long as nothing else is wanted of them;
+    otherwise they are sorted again. A selection
     that is still listed keeps the cursor, unless the cursor is on the first row of a new order.
     """
-    grouped = (state.filter, state.group, state.sort)
+    grouped = (state.wanted, snapshot.info.threshold_ns, snapshot.info.window_ns)
     if _fresh_enough(state, snapshot, grouped):
         rows, grouped_ns = state.rows, state.grouped_ns
     else:
-        rows, grouped_ns = listing.listed(snapshot, *grouped), snapshot.now_ns
+        rows, grouped_ns = listing.listed(snapshot, state.wanted), snapshot.now_ns
     cursor = state.cursor
+    held = held and grouped == state.grouped
     if held:
         rows = listing.in_places(rows, state.rows, cursor)
-    if held or cursor > 0 or state.view not in ("overview", "blockers"):
+    if held or cursor > 0 or state.view not in LISTS_OF_BLOCKERS:
         cursor = _found(rows, state.selected, cursor)
     cursor = max(min(cursor, len(rows) - 1), 0)
     selected = key_of(rows[cursor]) if rows else None
@@ -46,9 +49,10 @@ def settle(state: UiState, snapshot: Snapshot, held: bool = False) -> UiState:
     if opened is not None:
         wanted = key_of(opened)
         if selected == wanted:
-            opened = rows[cursor]
+            opened = whole(rows[cursor])
         else:
-            opened = next((b for b in (*rows, *snapshot.blockers) if key_of(b) == wanted), opened)
+            found = (b for b in (*rows, *snapshot.blockers) if key_of(b) == wanted)
+            opened = whole(next(found, opened))
     scroll = min(state.at("blockers").scroll, max(len(rows) - 1, 0))
     settled = replace(
         state.put("blockers", At(cursor, scroll)),
@@ -63,8 +67,8 @@ def settle(state: UiState, snapshot: Snapshot, held: bool = False) -> UiState:
 
 
 def _fresh_enough(state: UiState, snapshot: Snapshot, grouped: object) -> bool:
-    """Searching or adding up many blockers takes its time: it need not be done each time."""
-    easy = state.group is Group.FUNCTION and not state.filter.search
+    """Filtering or adding up many blockers takes its time: it need not be done each time."""
+    easy = state.group is Group.FUNCTION and state.filter == NO_FILTER
     if easy or len(snapshot.blockers) < _MANY:
         return False
     return state.grouped == grouped and 0 <= snapshot.now_ns - state.grouped_ns < _PATIENCE_NS

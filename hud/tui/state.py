@@ -6,8 +6,9 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
+from hud.tui.filters import NO_FILTER, Filter
 from hud.tui.glyphs import UNICODE, Glyphs
-from hud.tui.listing import DEFAULT_SORT, NO_FILTER, Filter, Group, Key
+from hud.tui.listing import DEFAULT_SORT, Group, Key, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 PANELS = ("blockers", "detail", "latest", "graph", "workers")
 """Of the overview, in the order in which ``tab`` goes through them."""
+LISTS_OF_BLOCKERS = ("overview", "blockers")
+"""Views of the same rows."""
+FILTERED = (*LISTS_OF_BLOCKERS, "timeline")
+"""Where the filter by cause, worker and task type counts."""
 SEARCH, PROMPT, HELP = "search", "typing", "help"
 """What lies over a view and takes its keys."""
 
@@ -59,11 +64,14 @@ class Opened(NamedTuple):
 
 
 class Line(Enum):
-    """What can be typed into the last line, besides the search; with its question."""
+    """What can be typed into the last line, besides the search; with its question. SORT takes one
+    letter of those in its text.
+    """
 
     THRESHOLD = "report polls of at least (ms): "
     WINDOW = "show the last (s; 0 = everything; older episodes are forgotten): "
     EXPORT = "write to the new file: "
+    SORT = "sort by "
 
 
 class Prompt(NamedTuple):
@@ -101,6 +109,8 @@ class UiState:
     """Where the cursor is, by view; not there = at the top."""
     sorts: Mapping[str, str] = field(default_factory=dict)
     """Columns that views are sorted by; not there = the first that they can be."""
+    turned: frozenset[str] = frozenset()
+    """Views that are sorted the other way round."""
     rows: Sequence[Blocker] = ()
     """The blockers as listed: filtered, grouped, in order; made by ``settle``."""
     grouped: object = None
@@ -120,7 +130,9 @@ class UiState:
     span: Span = LATEST
     group: Group = Group.FUNCTION
     filter: Filter = NO_FILTER
-    """The search is a part of it."""
+    """Of the blockers; their search is a part of it."""
+    searches: Mapping[str, str] = field(default_factory=dict)
+    """What is searched for in the other views."""
     searching: bool = False
     prompt: Prompt | None = None
     notice: str = ""
@@ -145,7 +157,16 @@ class UiState:
 
     @property
     def search(self) -> str:
-        return self.filter.search
+        """In what is shown: a search in one view leaves the others as they are."""
+        if self.view in LISTS_OF_BLOCKERS:
+            return self.filter.search
+        return self.searches.get(self.view, "")
+
+    def searching_for(self, text: str) -> UiState:
+        """With another search in what is shown."""
+        if self.view in LISTS_OF_BLOCKERS:
+            return replace(self, filter=self.filter._replace(search=text))
+        return replace(self, searches={**self.searches, self.view: text})
 
     @property
     def cursor(self) -> int:
@@ -169,8 +190,15 @@ class UiState:
         """With another position in the list of a view."""
         return replace(self, lists={**self.lists, view: at})
 
-    def sort_by(self, view: str, column: str) -> UiState:
-        return replace(self, sorts={**self.sorts, view: column})
+    @property
+    def wanted(self) -> Wanted:
+        """What makes the rows of the blockers."""
+        return Wanted(self.filter, self.group, self.sort, "blockers" in self.turned)
+
+    def sort_by(self, view: str, column: str, *, turned: bool = False) -> UiState:
+        others = self.turned - {view}
+        sorts = {**self.sorts, view: column}
+        return replace(self, sorts=sorts, turned=others | {view} if turned else others)
 
 
 # --------------------------------------------------------------------------- the page

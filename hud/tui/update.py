@@ -8,11 +8,24 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hud.analysis.cause import Cause
-from hud.tui import effects, frame, pages, prompt, replay, times, yank
+from hud.tui import effects, frame, pages, prompt, replay, sorting, times, yank
 from hud.tui.actions import Act, Action, Click, Show, Typed
-from hud.tui.listing import NO_FILTER, Group, key_of
+from hud.tui.filters import NO_FILTER
+from hud.tui.listing import Group, key_of
 from hud.tui.settle import settle
-from hud.tui.state import PANELS, TOP, At, Line, Page, Prompt, Size, UiState, first_shown
+from hud.tui.state import (
+    FILTERED,
+    LISTS_OF_BLOCKERS,
+    PANELS,
+    TOP,
+    At,
+    Line,
+    Page,
+    Prompt,
+    Size,
+    UiState,
+    first_shown,
+)
 from hud.tui.views import header, playback, timeline
 from hud.tui.views.table import TABS, VIEWS
 
@@ -43,7 +56,7 @@ def update(state: UiState, action: Action, snapshot: Snapshot, size: Size) -> Re
     seen = state.paused or snapshot
     state = replace(state, notice="")
     if isinstance(action, Typed):
-        return _type(state, action.text, seen), None
+        return _type(state, action.text, seen, size), None
     if isinstance(action, Click):
         return _click(state, action, snapshot, size)
     if action in _MOVES:
@@ -55,8 +68,8 @@ def update(state: UiState, action: Action, snapshot: Snapshot, size: Size) -> Re
     match action:
         case Act.QUIT:
             return state, effects.Quit()
-        case Act.RESET | Act.THRESHOLD if not snapshot.live:
-            return replace(state, notice="the run is over"), None
+        case Act.RESET | Act.THRESHOLD if not snapshot.live or state.playback is not None:
+            return replace(state, notice=_why_not(state, action)), None
         case Act.RESET:
             return replace(state, paused=None), effects.Clear()
         case Act.YANK:
@@ -67,6 +80,14 @@ def update(state: UiState, action: Action, snapshot: Snapshot, size: Size) -> Re
             return _change(state, action, seen, snapshot, size), None
 
 
+def _why_not(state: UiState, act: Action) -> str:
+    if state.playback is None:
+        return "the run is over"
+    if act is Act.THRESHOLD:
+        return "a recording has only the polls that were reported when it was made"
+    return "a recording keeps what it has; w sets a window, [ and ] move in it"
+
+
 # --------------------------------------------------------------------------- choices
 
 
@@ -74,17 +95,24 @@ def _relisted(state: UiState, seen: Snapshot, **changes: Any) -> UiState:
     """Rows in a new order: the view starts at its first row again."""
     changed = replace(state.put("blockers", TOP), **changes)
     top = settle(changed, seen)
-    if pages.cursor_of(top) != "blockers" or not top.rows:
+    if top.view not in LISTS_OF_BLOCKERS or not top.rows:
         return top
     return replace(top.put("blockers", TOP), selected=key_of(top.rows[0]))
 
 
 def _filtered(state: UiState, seen: Snapshot, **changes: Any) -> UiState:
     start = replace(state, lists={}, stack_scroll=0)
-    made = _relisted(start, seen, filter=state.filter._replace(**changes))
-    if made.view == "stacks" and made.search:
-        return pages.to_match(made, seen, 0)
-    return made
+    return _relisted(start, seen, filter=state.filter._replace(**changes))
+
+
+def _searched(state: UiState, seen: Snapshot, text: str) -> UiState:
+    """In this view; the others stay as they are."""
+    made = state.searching_for(text)
+    if state.view in LISTS_OF_BLOCKERS:
+        return _relisted(state, seen, filter=made.filter)
+    if state.view == "stacks":
+        return pages.to_match(replace(made, stack_scroll=0), seen, 0)
+    return made.put(pages.cursor_of(made), TOP)
 
 
 def _change(state: UiState, act: Act, seen: Snapshot, live: Snapshot, size: Size) -> UiState:
@@ -99,11 +127,14 @@ def _change(state: UiState, act: Act, seen: Snapshot, live: Snapshot, size: Size
             step = 1 if act is Act.NEXT_VIEW else -1
             return replace(state, view=_beside(state, step), opened=None)
         case Act.SORT:
-            return _sort(state, seen)
+            columns = sorting.columns(state, seen, size.width)
+            return _sorted(state, seen, sorting.following(state, columns)) if columns else state
+        case Act.SORT_BY:
+            asked = sorting.asked(sorting.columns(state, seen, size.width))
+            return replace(state, prompt=Prompt(Line.SORT, asked)) if asked else state
         case Act.GROUP:
             every = list(Group)
-            following = every[(every.index(state.group) + 1) % len(every)]
-            return _relisted(state, seen, group=following)
+            return _relisted(state, seen, group=_after(every, state.group))
         case Act.FILTER_CAUSE:
             causes: list[Cause | None] = [None, *_causes(seen)]
             return _filtered(state, seen, cause=_after(causes, state.filter.cause))
@@ -111,13 +142,13 @@ def _change(state: UiState, act: Act, seen: Snapshot, live: Snapshot, size: Size
             numbers: list[int | None] = [None, *(u.worker.worker_id for u in seen.workers)]
             return _filtered(state, seen, worker=_after(numbers, state.filter.worker))
         case Act.SEARCH:
-            return replace(_filtered(state, seen, search=""), searching=True)
+            return replace(_searched(state, seen, ""), searching=True)
         case Act.CANCEL | Act.CLEAR:
             return _clear(state, seen, everything=act is Act.CLEAR)
         case Act.ERASE:
             if state.prompt is not None:
                 return replace(state, prompt=prompt.shortened(state.prompt))
-            return _filtered(state, seen, search=state.search[:-1])
+            return _searched(state, seen, state.search[:-1])
         case Act.NEXT_MATCH | Act.PREVIOUS_MATCH:
             return pages.to_match(state, seen, 1 if act is Act.NEXT_MATCH else -1)
         case Act.NEXT_PANEL | Act.PREVIOUS_PANEL:
@@ -161,16 +192,22 @@ def _causes(seen: Snapshot) -> list[Cause]:
 def _clear(state: UiState, seen: Snapshot, everything: bool) -> UiState:
     if state.prompt is not None:
         return replace(state, prompt=None)
-    kept = NO_FILTER if everything else state.filter._replace(search="")
-    if kept == state.filter:
-        return replace(state, searching=False)
-    return _relisted(state, seen, filter=kept, searching=False)
+    state = replace(state, searching=False)
+    if state.search:
+        state = _searched(state, seen, "")
+    if everything and state.view in FILTERED and state.filter != NO_FILTER:
+        return _relisted(state, seen, filter=NO_FILTER)
+    return state
 
 
-def _type(state: UiState, text: str, seen: Snapshot) -> UiState:
-    if state.prompt is not None:
+def _type(state: UiState, text: str, seen: Snapshot, size: Size) -> UiState:
+    if state.prompt is None:
+        return _searched(state, seen, (state.search + text)[: prompt.LONGEST])
+    if state.prompt.line is not Line.SORT:
         return replace(state, prompt=prompt.typed(state.prompt, text))
-    return _filtered(state, seen, search=(state.search + text)[: prompt.LONGEST])
+    column = sorting.letters(sorting.columns(state, seen, size.width)).get(text.lower())
+    state = replace(state, prompt=None)
+    return _sorted(state, seen, column) if column else replace(state, notice="no such column")
 
 
 def _beside(state: UiState, step: int) -> str:
@@ -183,16 +220,9 @@ def _rotated(names: Sequence[str], here: str, step: int) -> str:
     return names[(names.index(here) + step) % len(names)]
 
 
-def _sort(state: UiState, seen: Snapshot) -> UiState:
-    columns = list(VIEWS[state.view].sorts)
-    if not columns:
-        return state
-    return _sorted(state, seen, _after(columns, state.order(state.view, columns)))
-
-
 def _sorted(state: UiState, seen: Snapshot, column: str) -> UiState:
-    changed = state.sort_by(state.view, column)
-    return _relisted(changed, seen) if state.view == "blockers" else changed
+    changed = sorting.by(state, column)
+    return _relisted(changed, seen) if state.view in LISTS_OF_BLOCKERS else changed
 
 
 def _open(state: UiState, seen: Snapshot) -> UiState:
@@ -261,7 +291,7 @@ def _put(state: UiState, cursor: int, page: Page, seen: Snapshot) -> UiState:
     changed = state.put(pages.cursor_of(state), At(cursor, scroll))
     if state.view == "timeline":
         return replace(changed, span=times.beside(changed, state.span, seen))
-    if pages.cursor_of(state) == "blockers":
+    if state.view in LISTS_OF_BLOCKERS:
         return replace(changed, selected=key_of(state.rows[cursor]) if state.rows else None)
     return changed
 

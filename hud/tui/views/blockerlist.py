@@ -17,6 +17,7 @@ from hud.analysis.shortnames import shorten
 from hud.model import Rung
 from hud.tui import bars, groups
 from hud.tui.cache import IdentityCache
+from hud.tui.filters import Narrowed
 from hud.tui.layout import Column, Table, clip, width_of
 from hud.tui.style import Line, Span, cause_style
 from hud.tui.text import cells, clean, cut_left
@@ -107,7 +108,7 @@ def empty(snapshot: Snapshot, state: UiState) -> str:
     """Why there is no row."""
     if state.search:
         return "Nothing matches the search (c clears it)."
-    if state.filter.words():
+    if state.filter.narrows():
         return "Nothing but what the filters leave out (c clears them)."
     info = snapshot.info
     if info.detection.rung is not Rung.CONTEXT:
@@ -118,6 +119,16 @@ def empty(snapshot: Snapshot, state: UiState) -> str:
     said += f" Longest: {longest}." if snapshot.longest_poll_ns else ""
     closer = snapshot.live and info.threshold_ns > 1_000_000
     return said + ("  t 1 looks closer" if closer else "")
+
+
+def since(state: UiState) -> str:
+    """What a changed threshold leaves unknown; empty = nothing."""
+    now_ns, before_ns, at_ns = state.threshold
+    if not before_ns:
+        return ""
+    low, high = (figures.long_duration(ns) for ns in sorted((now_ns, before_ns)))
+    when = "since" if now_ns < before_ns else "until"
+    return f"Polls of {low} to {high} are counted only {when} {figures.clock(at_ns)}."
 
 
 def below(snapshot: Snapshot, state: UiState, top: int, shown: int) -> str:
@@ -134,7 +145,7 @@ def below(snapshot: Snapshot, state: UiState, top: int, shown: int) -> str:
 
 def _largest_share(state: UiState) -> float:
     """What fills a bar."""
-    if state.sort == "share" and state.rows:
+    if state.sort == "share" and state.rows and "blockers" not in state.turned:
         return state.rows[0].share
     return max((blocker.share for blocker in state.rows), default=0.0)
 
@@ -200,8 +211,10 @@ def _selected(line: Line, blocker: Blocker, width: int, glyphs: Glyphs) -> Line:
 def _share(blocker: Blocker, scale: float, width: int, glyphs: Glyphs) -> Line:
     part = blocker.share / scale if scale > 0 else 0.0
     drawn = bars.bar(min(part, 1.0), width - _NUMBER - 1, glyphs)
-    number = figures.share(blocker.share).rjust(_NUMBER)
-    return (Span(f"{number} "), Span(drawn, cause_style(blocker.cause)))
+    number = figures.share(blocker.share)
+    if isinstance(blocker, Narrowed) and blocker.at_most:
+        number = f"<{number.lstrip('<')}"
+    return (Span(f"{number:>{_NUMBER}} "), Span(drawn, cause_style(blocker.cause)))
 
 
 def _waiting(blocker: Blocker, glyphs: Glyphs) -> Line:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.tui import panel
+from hud.tui.filters import whole
 from hud.tui.layout import block
 from hud.tui.state import Opened, Page, first_shown, pane_height
 from hud.tui.style import Line, Span
@@ -23,16 +24,16 @@ class _Heights(NamedTuple):
 
     rows: int
     below: int
-    """The line that counts the rows which are not shown."""
+    """The line about rows that are not shown, and polls that were not seen."""
     pane: int
 
 
 def _heights(state: UiState, height: int) -> _Heights:
     """The list takes what it needs, as far as a pane is left; the pane has the rest."""
-    total = len(state.rows)
-    pane = max(pane_height(height), height - _HEAD - total) if pane_height(height) else 0
+    total, said = len(state.rows), bool(blockerlist.since(state))
+    pane = max(pane_height(height), height - _HEAD - total - said) if pane_height(height) else 0
     room = max(height - _HEAD - pane, 0)
-    more = room < total and room > 1
+    more = (room < total or said) and room > 1
     return _Heights(min(room - more, total), int(more), pane)
 
 
@@ -43,7 +44,7 @@ def page(_: Snapshot, state: UiState, __: int, height: int) -> Page:
 
 def opened(state: UiState, _: Snapshot) -> Opened:
     """The stacks of the chosen blocker."""
-    return Opened(state.rows[state.cursor]) if state.rows else Opened()
+    return Opened(whole(state.rows[state.cursor])) if state.rows else Opened()
 
 
 def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Line]:
@@ -52,15 +53,16 @@ def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Li
     columns = blockerlist.table(snapshot, state, width)
     head = columns.head(state.sort, mark)
     if not state.rows:
-        said = _centred(blockerlist.empty(snapshot, state), width, height)
-        return block([head, *said], width, height, mark)
+        centred = _centred(blockerlist.empty(snapshot, state), width, height)
+        return block([head, *centred], width, height, mark)
     parts = _heights(state, height)
     at = state.at("blockers")
     top = first_shown(at.scroll, at.cursor, parts.rows, len(state.rows))
     lines = [head, *blockerlist.lines(state, columns, top, parts.rows, width)]
     if parts.below:
         others = blockerlist.below(snapshot, state, top, parts.rows)
-        lines.append((Span(f"   {others}", "label"),))
+        said = "   ".join(filter(None, (others, blockerlist.since(state))))
+        lines.append((Span(f"   {said}", "label"),))
     lines = block(lines, width, height - parts.pane, mark)
     return [*lines, *_pane(snapshot, state, width, parts.pane)] if parts.pane else lines
 

@@ -154,6 +154,9 @@ def _worker_time(about: _About) -> str:
     blocker = about.selected
     span = figures.long_duration(about.snapshot.span_ns)
     worst = figures.long_duration(blocker.max_ns)
+    if not blocker.count:
+        total = figures.long_duration(blocker.total_ns)
+        return f"{total} of worker time in {span}; how many polls is not counted apart"
     if blocker.count == 1:
         return f"{worst} of a worker, once in {span}"
     most = "at most " if len(groups.members(blocker)) > 1 else ""

@@ -8,8 +8,10 @@ from hud import figures
 from hud.analysis.results import Snapshot
 from hud.analysis.verdict import Badge, badge, living
 from hud.model import Rung
+from hud.tui import sorting
 from hud.tui.layout import Item, block, clip, facts, spread, width_of
 from hud.tui.listing import Group
+from hud.tui.state import FILTERED
 from hud.tui.style import Line, Span, cause_style
 from hud.tui.text import cells, clean, cut, cut_left, worker
 from hud.tui.verdict import how_sure, verdict
@@ -26,7 +28,6 @@ _WIDE = 100
 _WIDEST_NAME = 32
 _WIDEST_END = 46
 _WIDEST_CRUMB = 24
-_FILTERED = ("blockers", "stacks", "timeline")
 
 
 def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Line]:
@@ -191,15 +192,24 @@ def _crumbs(state: UiState) -> Iterator[Span]:
     """What the rows are limited to, and how they are put together."""
     if state.view == "blockers" and state.group is not Group.FUNCTION:
         yield Span(f"per {state.group.value}", "own")
-    if state.view not in _FILTERED:
-        return
+    if sorting.list_of(state) in state.turned:
+        yield Span("reversed", "own")
+    if state.view in FILTERED:
+        yield from _filters(state)
+    if state.search:
+        yield _crumb(f"/{state.search}", state)
+
+
+def _filters(state: UiState) -> Iterator[Span]:
     wanted, clears = state.filter, state.glyphs.times
     if wanted.cause is not None:
         yield Span(f"{wanted.cause.value} {clears}", cause_style(wanted.cause))
     if wanted.worker is not None:
         yield Span(f"{worker(wanted.worker)} {clears}", "own")
-    for text in (wanted.task_type, f"/{wanted.search}" if wanted.search else ""):
-        if text:
-            yield Span(
-                f"{cut_left(clean(text), _WIDEST_CRUMB, state.glyphs.ellipsis)} {clears}", "own"
-            )
+    if wanted.task_type:
+        yield _crumb(wanted.task_type, state)
+
+
+def _crumb(text: str, state: UiState) -> Span:
+    glyphs = state.glyphs
+    return Span(f"{cut_left(clean(text), _WIDEST_CRUMB, glyphs.ellipsis)} {glyphs.times}", "own")

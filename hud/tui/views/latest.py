@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hud.analysis.results import Episode, Snapshot
+    from hud.tui.filters import Filter
     from hud.tui.glyphs import Glyphs
-    from hud.tui.listing import Filter
     from hud.tui.state import UiState
 
 _FIXED = 19

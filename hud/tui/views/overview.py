@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hud.analysis.shortnames import shorten
 from hud.model import Rung
 from hud.tui import panel
+from hud.tui.filters import whole
 from hud.tui.layout import block
 from hud.tui.state import PANELS, Opened, Page, first_shown
 from hud.tui.style import Line, Span
@@ -115,7 +116,7 @@ def opened(state: UiState, _: Snapshot) -> Opened:
     views = {"graph": "timeline", "workers": "workers", "latest": "timeline"}
     if state.panel in views:
         return Opened(view=views[state.panel])
-    return Opened(state.rows[state.cursor]) if state.rows else Opened()
+    return Opened(whole(state.rows[state.cursor])) if state.rows else Opened()
 
 
 def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Line]:

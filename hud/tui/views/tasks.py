@@ -68,7 +68,8 @@ def listed(state: UiState, snapshot: Snapshot) -> Sequence[TaskUse]:
         wanted = state.search.casefold()
         uses = [u for u in uses if wanted in f"{u.kind.name} {u.kind.where}".casefold()]
     order = state.order("tasks", SORTS)
-    return uses if order == "blocked" else sorted(uses, key=SORTS[order])
+    uses = uses if order == "blocked" else sorted(uses, key=SORTS[order])
+    return uses[::-1] if "tasks" in state.turned else uses
 
 
 def opened(state: UiState, snapshot: Snapshot) -> Opened:

@@ -11,6 +11,7 @@ from hud import figures
 from hud.analysis import blame
 from hud.analysis.cause import Cause
 from hud.tui import listing, times
+from hud.tui.filters import NO_FILTER
 from hud.tui.layout import block, clip
 from hud.tui.state import HEADER_HEIGHT, At, Opened, Page, body_height, first_shown
 from hud.tui.style import Line, Span, cause_style
@@ -155,8 +156,10 @@ def _cells(
 
 def _selected_stacks(state: UiState) -> set[tuple[int, Cause]]:
     """What the selected blocker's episodes are known by; with a search, those of all it finds."""
-    rows = state.rows if state.search else state.rows[state.cursor : state.cursor + 1]
-    if state.search or state.cursor or state.filter != listing.NO_FILTER:
+    rows = state.rows[state.cursor : state.cursor + 1]
+    if state.search:
+        rows = listing.matching(state.rows, state.search)
+    if state.search or state.cursor or state.filter != NO_FILTER:
         return {(key, cause) for row in rows for key, _ in row.stacks for cause, _ in row.causes}
     return set()
 

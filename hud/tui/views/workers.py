@@ -77,7 +77,8 @@ def listed(state: UiState, snapshot: Snapshot) -> Sequence[WorkerUse]:
         wanted = state.search.casefold()
         uses = [use for use in uses if wanted in _text(use, snapshot)]
     order = state.order("workers", SORTS)
-    return uses if order == "id" else sorted(uses, key=SORTS[order])
+    uses = uses if order == "id" else sorted(uses, key=SORTS[order])
+    return uses[::-1] if "workers" in state.turned else uses
 
 
 def opened(state: UiState, snapshot: Snapshot) -> Opened:

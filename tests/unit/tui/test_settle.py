@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from pressing import functions, press, start, typed
 from screen_build import (
+    BLOCKERS,
     GET,
     HASH,
     INFO,
@@ -96,3 +97,16 @@ def test_a_threshold_of_which_nothing_is_shown_is_not_told() -> None:
     anew = replace(lower, elapsed_ns=S, span_ns=S)
     assert settle(changed, anew).threshold == (MS, 0, 0)
     assert settle(changed, replace(lower, elapsed_ns=240 * S, span_ns=60 * S)) is not None
+
+
+def test_a_new_threshold_or_window_sorts_again_even_under_the_cursor() -> None:
+    before = snapshot()
+    state, _ = press(start(before), before, "down", "down")
+    turned = tuple(replace(b, total_ns=S - b.total_ns // 100) for b in reversed(BLOCKERS))
+    for info in (replace(INFO, threshold_ns=S), replace(INFO, window_ns=30 * S)):
+        after = snapshot(blockers=turned, info=info)
+        now = settle(state, after, held=True)
+        assert list(now.rows) == list(turned)
+        assert now.selected == state.selected, "the cursor goes with its row"
+        later = snapshot(blockers=turned[::-1], info=info)
+        assert functions(settle(now, later, held=True)) == functions(now), "data alone move none"

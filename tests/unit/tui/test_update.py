@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import count
 
 import pytest
+from draw import text_of
 from pressing import SIZE, functions, press, start, typed
 from screen_build import (
     BLOCKERS,
@@ -31,7 +32,7 @@ from hud.tui.settle import settle
 from hud.tui.state import Size, UiState
 from hud.tui.update import update
 from hud.tui.views import tasks, workers
-from hud.tui.views.table import TABS
+from hud.tui.views.table import TABS, VIEWS
 
 
 def test_the_cursor_moves_and_stops_at_the_ends() -> None:
@@ -114,9 +115,37 @@ def test_sorting_goes_through_the_columns_and_starts_at_the_top() -> None:
     assert [b.count for b in state.rows] == [214, 96, 31, 6, 2]
     state, _ = press(state, seen, "s", "s")
     assert [b.max_ns for b in state.rows] == sorted((b.max_ns for b in BLOCKERS), reverse=True)
-    state, _ = press(state, seen, "s", "s", "s")
+    state, _ = press(state, seen, "s", "s")
     assert functions(state) == sorted(b.function for b in BLOCKERS)
-    assert press(state, seen, "s", "s", "s")[0].rows == BLOCKERS
+    assert press(state, seen, "s", "s")[0].rows == BLOCKERS
+
+
+def test_a_letter_sorts_by_its_column_and_again_the_other_way_round() -> None:
+    seen = snapshot()
+    state, _ = press(start(seen), seen, "down", "S")
+    assert state.prompt is not None
+    assert state.prompt.text == "[s]hare [c]ount [t]ypical [w]orst c[a]use [f]unction [o]peration"
+    state, _ = press(state, seen, "w")
+    assert (state.sort, state.cursor, state.prompt) == ("worst", 0, None)
+    longest = [b.max_ns for b in state.rows]
+    assert longest == sorted(longest, reverse=True)
+    turned, _ = press(state, seen, "S", "w")
+    assert [b.max_ns for b in turned.rows] == longest[::-1]
+    assert "reversed" in "".join(text_of(compose(seen, turned, SIZE)))
+    assert press(turned, seen, "S", "w")[0].rows == state.rows
+    assert press(turned, seen, "S", "c")[0].turned == frozenset()
+    for key in ("esc", "enter"):
+        left, _ = press(turned, seen, "S", key)
+        assert (left.prompt, left.rows) == (None, turned.rows)
+    assert press(turned, seen, "S", "z")[0].notice == "no such column"
+    assert press(turned, seen, "S", "backspace")[0].prompt is not None
+
+
+def test_only_by_what_is_shown_so_that_the_order_is_that_of_a_marked_column() -> None:
+    seen = snapshot()
+    narrow = update(start(seen), Act.SORT_BY, seen, Size(60, 20))[0]
+    assert narrow.prompt is not None
+    assert narrow.prompt.text == "[s]hare [c]ount [t]ypical c[a]use [f]unction"
 
 
 def test_search_is_incremental_and_ignores_case() -> None:
@@ -251,6 +280,29 @@ def test_workers_and_tasks_are_sorted_too() -> None:
     state, _ = typed(seen, "5", *["s"] * 5)
     names = [use.kind.name for use in tasks.listed(state, seen)]
     assert names == sorted(names)
+    for view, rows in (("3", workers.listed), ("5", tasks.listed)):
+        state, _ = typed(seen, view)
+        letter = state.order(state.view, VIEWS[state.view].sorts)[0]
+        turned, _ = press(state, seen, "S", letter)
+        assert rows(turned, seen) == rows(state, seen)[::-1]
+
+
+def test_a_search_stays_where_it_was_typed() -> None:
+    seen = snapshot(**RICH)
+    state, _ = typed(seen, "5", "/", *"store", "enter")
+    assert len(tasks.listed(state, seen)) == 1
+    state, _ = press(state, seen, "2")
+    assert (state.search, state.rows) == ("", start(seen).rows)
+    state, _ = press(state, seen, "/", *"cache", "enter")
+    assert functions(state) == ["cache::get"]
+    assert len(workers.listed(press(state, seen, "3")[0], seen)) == len(seen.workers)
+    back, _ = press(state, seen, "5")
+    assert back.search == "store"
+    assert "/store" in "".join(text_of(compose(seen, back, SIZE)))
+    opened, _ = press(state, seen, "2", "enter")
+    assert (opened.view, opened.search) == ("stacks", "")
+    clear, _ = press(back, seen, "c")
+    assert (clear.search, press(clear, seen, "2")[0].search) == ("", "cache")
 
 
 def click(state: UiState, seen: Snapshot, text: str, nth: int = 0) -> UiState:

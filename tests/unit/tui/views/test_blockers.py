@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import draw
 from draw import WHICH, GoldenCheck, style_of, text_of
-from screen_build import BLOCKERS, GET, HASH, MS, NOW, QUIET, RICH, SAVE, S, many, snapshot
+from screen_build import BLOCKERS, GET, HASH, INFO, MS, NOW, QUIET, RICH, SAVE, S, many, snapshot
 
 from hud import figures
 from hud.analysis.snapshot import Analyzer
 from hud.tui.actions import Act, Show
 from hud.tui.bars import bar
+from hud.tui.frame import compose
 from hud.tui.glyphs import ASCII, UNICODE
 from hud.tui.layout import width_of
 from hud.tui.pages import page_of
@@ -190,3 +191,16 @@ def test_a_group_of_several_says_which_and_what_to_do_about_the_largest(
     golden("mixed-group-100x30", lines)
     opened = text_of(drawn(_KNOWN, Size(100, 30), Act.GROUP, Act.GROUP, Act.DOWN, Act.OPEN))
     assert any(line.startswith(" functions  the largest") for line in opened)
+
+
+def test_a_changed_threshold_says_what_is_not_counted() -> None:
+    before = snapshot()
+    for threshold_ns, said in (
+        (MS, "   Polls of 1 ms to 5 ms are counted only since 00:03:20."),
+        (20 * MS, "   Polls of 5 ms to 20 ms are counted only until 00:03:20."),
+    ):
+        after = snapshot(info=replace(INFO, threshold_ns=threshold_ns), elapsed_ns=200 * S)
+        state = settle(settle(UiState(view="blockers"), before), after)
+        lines = text_of(compose(after, state, Size(120, 30)))
+        assert lines[_ROWS + len(BLOCKERS)] == said
+    assert not any("counted only" in line for line in text_of(drawn(before, Size(120, 30))))

@@ -9,7 +9,7 @@ from screen_build import RICH, S, episode, snapshot
 
 from hud.analysis.cause import Cause
 from hud.analysis.results import Snapshot
-from hud.tui.listing import NO_FILTER
+from hud.tui.filters import NO_FILTER
 from hud.tui.state import UiState
 from hud.tui.views import latest
 
