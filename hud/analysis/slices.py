@@ -18,10 +18,10 @@ SHORTEST_NS = 50_000_000
 class Slices:
     """The slices of all ``Amounts`` that share it: how long one is, and which are shown."""
 
-    __slots__ = ("_most", "length_ns", "shown")
+    __slots__ = ("length_ns", "most", "shown")
 
     def __init__(self, most: int) -> None:
-        self._most = most
+        self.most = most
         self.length_ns = SHORTEST_NS
         self.shown = range(1)
         """Numbers of the slices in the span: the first begins in it, the last may not be over."""
@@ -29,7 +29,7 @@ class Slices:
     def fit(self, begin_ns: int, end_ns: int) -> bool:
         """To a span of the run; True = they are shorter than before: all has to be added again."""
         before, length_ns = self.length_ns, SHORTEST_NS
-        while (self._most - 1) * length_ns < end_ns - begin_ns:
+        while (self.most - 1) * length_ns < end_ns - begin_ns:
             length_ns *= 2
         self.length_ns = length_ns
         first = -(-begin_ns // length_ns)
@@ -50,20 +50,24 @@ class Amounts:
     def add(self, start_ns: int, length_ns: int, amount_ns: int, times: int = 1) -> None:
         """Spread it evenly over this stretch of the run; ``times`` -1 takes it away again."""
         self._catch_up()
-        each, at = self._length_ns, self._at
-        length_ns = max(1, length_ns)
-        end_ns = start_ns + length_ns
-        last = (end_ns - 1) // each
-        begin = max(start_ns // each, self._slices.shown.start - 1)
+        each, shown, length_ns = self._length_ns, self._slices.shown, max(1, length_ns)
+        begin = max(start_ns // each, shown.start - 1)
+        latest = shown.stop + self._slices.most
+        last = min((start_ns + length_ns - 1) // each, latest)
         done = _part(amount_ns, begin * each - start_ns, length_ns)
         for number in range(begin, last + 1):
-            upto = _part(amount_ns, (number + 1) * each - start_ns, length_ns)
-            total = at.get(number, 0) + times * (upto - done)
+            # what seems to end long after now is no reason to fill the memory
+            end_ns = (number + 1) * each - start_ns if number < latest else length_ns
+            upto = _part(amount_ns, end_ns, length_ns)
+            self._put(number, times * (upto - done))
             done = upto
-            if total > 0:
-                at[number] = total
-            else:
-                at.pop(number, None)
+
+    def _put(self, number: int, amount_ns: int) -> None:
+        total = self._at.get(number, 0) + amount_ns
+        if total > 0:
+            self._at[number] = total
+        else:
+            self._at.pop(number, None)
 
     def values(self) -> tuple[int, ...]:
         """In each slice of the span, oldest first."""
@@ -78,9 +82,9 @@ class Amounts:
             for number, amount in self._at.items():
                 merged[number // 2] = merged.get(number // 2, 0) + amount
             self._at = merged
-        shown = self._slices.shown
-        if len(self._at) > 2 * len(shown) + 8:
-            self._at = {at: ns for at, ns in self._at.items() if at >= shown.start}
+        if len(self._at) > 3 * self._slices.most:
+            begin = self._slices.shown.start
+            self._at = {at: ns for at, ns in self._at.items() if at >= begin}
 
 
 def together(histories: Iterable[tuple[int, ...]]) -> tuple[int, ...]:

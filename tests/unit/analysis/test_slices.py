@@ -77,7 +77,19 @@ def test_a_window_moves_over_slices_that_stay() -> None:
         assert len(values) == len(slices.shown) <= 32
         if second > 11:
             assert 900 * MS <= sum(values) <= 1_000 * MS + 2
-            assert len(amounts._at) <= 2 * 32 + 8, "what lies before the window is forgotten"
+            assert len(amounts._at) <= 3 * 32, "what lies before the window is forgotten"
+
+
+def test_an_end_far_beyond_now_fills_no_memory() -> None:
+    slices = Slices(32)
+    slices.fit(0, 1_000 * MS)
+    amounts = Amounts(slices)
+    for _ in range(2):
+        amounts.add(900 * MS, 10**18, 10**18)
+        assert len(amounts._at) <= 3 * 32
+    amounts.add(900 * MS, 10**18, 10**18, -1)
+    amounts.add(900 * MS, 10**18, 10**18, -1)
+    assert amounts._at == {}
 
 
 def test_a_smaller_window_needs_finer_slices() -> None:
