@@ -56,6 +56,7 @@ struct thread {
 	__u32 other;       /* who preempted or woke it */
 	__u32 other_tgid;
 	__u32 late_culprit;
+	__u32 driver;    /* of its current_thread Core while a task runs: the word there */
 	__u32 operation; /* second argument of the system call it sleeps in */
 	char other_comm[16];
 	__u8 where;
@@ -67,10 +68,18 @@ struct thread {
 	__u8 late_preempted;
 	__u8 copy; /* of Tokio that it was last seen inside of: index in config.layout */
 	__u8 caught; /* of this poll: enum caught */
-	__u8 pad[7];
+	__u8 driver_known;
+	__u8 pad[2];
 };
 
 #define NO_BUDGET 0xffff /* a poll has 128 at the most; none if task::unconstrained */
+
+/* What tells a current_thread scheduler from a multi_thread one. */
+enum kinds {
+	KINDS_TAGGED = 0,  /* its Context begins with a tag */
+	KINDS_CURRENT = 1, /* there is no multi_thread, and no tag */
+	KINDS_APART = 2,   /* each kind has a pointer of its own, and no tag */
+};
 
 /* Where one copy of Tokio keeps what it is doing (hud/runtime/context.py says where the offsets come
  * from). */
@@ -80,7 +89,7 @@ struct layout {
 	__s32 task_id;    /* -1 = there are no ids, and each part is a thread-local of its own */
 	__s32 budget_tag;
 	__s32 runtime;
-	__s32 scheduler;
+	__s32 scheduler; /* NOWHERE = not known; it may be outside of CONTEXT */
 	__s32 core; /* in scheduler::Context; -1 = not known */
 	__s32 tick_multi; /* in Core; -1 = not known */
 	__s32 tick_current;
@@ -89,14 +98,14 @@ struct layout {
 	__u32 valid;
 	__u32 size; /* bytes of CONTEXT that are read, at most CONTEXT_SIZE */
 	__u32 module; /* TLS module id of a shared object; 0 = at a fixed distance */
-	__s32 current; /* without ids: the current_thread scheduler; -1 = there is none */
-	__u32 untagged; /* scheduler::Context has no tag: there is no multi_thread */
+	__s32 current; /* KINDS_APART: the pointer to a current_thread scheduler; NOWHERE = there is none */
+	__u32 kinds; /* enum kinds */
 	__u32 flags; /* 1 = four flags of a worker are behind its tick and the word after that */
 	/* set here: */
 	__u32 cores; /* a multi_thread worker was seen with its core, where `core` says */
-	__u32 drivers; /* bits: small numbers seen at `driver` while a task ran */
 };
 
+#define NOWHERE (-1) /* no multiple of 8, as a word's offset is */
 #define CONTEXT_SIZE 128
 #define MAX_LAYOUTS 4 /* copies of Tokio in one process; a power of two */
 

@@ -108,35 +108,28 @@ enum core_sight {
 	CORE_POLLING,
 };
 
-#define LEAST_ADDRESS 4096
-#define BEFORE_ZERO (~0ULL)
-
-/* The driver of a current_thread Core is taken out to park. It is an Option: an address or 0, or one of
- * some small numbers, of which the largest means none. Which of them a driver has that is there, a poll
- * with a budget tells: nothing drives in one. */
-static __always_inline int read_driver(__u64 *word, const struct layout *layout, __u64 core)
+/* The driver of a current_thread Core is taken out to park, which a word there says. What that is while
+ * the driver is there, a poll with a budget shows: nothing drives in one. */
+static __always_inline int read_driver(__u32 *word, const struct layout *layout, __u64 core)
 {
-	return layout->driver < 0 || read_at(word, 8, core + layout->driver);
+	return layout->driver < 0 || read_at(word, 4, core + layout->driver);
 }
 
-static __always_inline void learn_driver(struct layout *layout, __u64 core)
+static __always_inline void learn_driver(struct thread *thread, const struct layout *layout, __u64 core)
 {
-	__u64 word;
-
-	if (!layout->drivers && !read_driver(&word, layout, core) && word < 32)
-		layout->drivers = 1U << word;
+	if (!thread->driver_known && !read_driver(&thread->driver, layout, core))
+		thread->driver_known = 1;
 }
 
 /* Without a budget. */
-static __always_inline int see_driver(const struct layout *layout, __u64 core)
+static __always_inline int see_driver(const struct thread *thread, const struct layout *layout,
+				      __u64 core)
 {
-	__u64 word;
+	__u32 word;
 
-	if (read_driver(&word, layout, core))
+	if (!thread->driver_known || read_driver(&word, layout, core))
 		return CORE_UNKNOWN;
-	if (word < 32)
-		return layout->drivers & 1U << word ? CORE_POLLING : CORE_PARKED;
-	return word >= LEAST_ADDRESS && word != BEFORE_ZERO ? CORE_POLLING : CORE_PARKED;
+	return word == thread->driver ? CORE_POLLING : CORE_PARKED;
 }
 
 /* A worker's Core without a budget: the parker is taken out to park. */
@@ -149,17 +142,16 @@ static __always_inline int see_parker(const struct layout *layout, __u64 core)
 	return parker ? CORE_POLLING : CORE_PARKED;
 }
 
-/* scheduler::Context begins with a tag: 0 = current_thread, 1 = multi_thread; none in a Tokio without
- * rt-multi-thread. */
-static __always_inline int read_core(struct sight *sight, struct layout *layout, __u64 scheduler,
-				     __u8 *scratch)
+/* The tag of scheduler::Context: 0 = current_thread, 1 = multi_thread. */
+static __always_inline int read_core(struct sight *sight, struct thread *thread, struct layout *layout,
+				     __u64 scheduler, __u8 *scratch)
 {
 	int what = CORE_POLLING;
 	__u64 core, tag;
 
 	if (layout->core < 0 || find_core(&core, layout, scheduler, scratch))
 		return CORE_UNKNOWN;
-	tag = layout->untagged ? 0 : word_at(scratch, 0);
+	tag = layout->kinds == KINDS_TAGGED ? word_at(scratch, 0) : sight->multi;
 	if (tag > 1)
 		return CORE_UNKNOWN;
 	sight->multi = tag;
@@ -168,9 +160,9 @@ static __always_inline int read_core(struct sight *sight, struct layout *layout,
 	if (tag && !layout->cores)
 		layout->cores = 1;
 	if (sight->budget != NO_BUDGET && !tag)
-		learn_driver(layout, core);
+		learn_driver(thread, layout, core);
 	if (sight->budget == NO_BUDGET)
-		what = tag ? see_parker(layout, core) : see_driver(layout, core);
+		what = tag ? see_parker(layout, core) : see_driver(thread, layout, core);
 	if (what == CORE_POLLING)
 		read_turn(sight, core, tag ? layout->tick_multi : layout->tick_current,
 			  tag && layout->flags);
@@ -183,53 +175,61 @@ enum copy_sight {
 	UNREADABLE,
 };
 
-/* Before Tokio 1.22: thread-locals at `address` plus their offsets, and no id. What tells one poll from
- * the next is the tick; in one turn of a worker, which may poll several tasks, the budget, which goes
- * down in an await: whoever is polled behind another one in a turn was woken by it. */
-static __always_inline int look_apart(struct sight *sight, struct thread *thread,
-				      const struct layout *layout, __u64 address, __u8 *scratch)
-{
-	__s32 tick_at = layout->tick_current;
-	__u64 scheduler = 0, core;
-	__u8 runtime, budget[2];
-	int multi = 0;
+/* What the thread-locals of one copy say. */
+struct parts {
+	__u64 id; /* 0 = none, or there are no ids */
+	__u64 scheduler;
+	__u8 runtime;
+	__u8 budget[2]; /* whether there is one, and how much is left */
+};
 
-	if (read_at(&runtime, 1, address + layout->runtime) ||
-	    read_at(budget, 2, address + layout->budget_tag) ||
-	    (layout->current >= 0 && read_at(&scheduler, 8, address + layout->current)))
-		return UNREADABLE;
-	if (!scheduler && layout->scheduler != layout->current) {
-		multi = 1;
-		tick_at = layout->tick_multi;
-		if (read_at(&scheduler, 8, address + layout->scheduler))
-			return UNREADABLE;
-	}
-	if (runtime > 2 || budget[0] > 1)
-		return UNREADABLE;
-	if (runtime == 2) {
-		if (scheduler) /* block_in_place; a blocking job looks like any other thread */
-			sight->where = WHERE_ALLOWED;
-		return OUTSIDE;
-	}
-	thread->entered = 1;
-	thread->scheduler = scheduler;
-	if (!budget[0]) {
-		sight->where = WHERE_RUNTIME;
-	} else if (!scheduler) {
-		sight->where = WHERE_ROOT;
-	} else if (find_core(&core, layout, scheduler, scratch)) {
-		return UNREADABLE;
-	} else if (!core) { /* since block_in_place another thread is the worker */
-		sight->where = WHERE_ALLOWED;
-	} else if (tick_at < 0) {
-		sight->where = WHERE_UNKNOWN;
-	} else {
-		sight->where = WHERE_POLL;
-		read_turn(sight, core, tick_at, 0);
-		if (multi)
-			sight->turn |= (__u64)budget[1] << 32;
-	}
-	return INSIDE;
+/* A word of CONTEXT, of which `size` bytes were read, or of what lies elsewhere. */
+static __always_inline int read_part(__u64 *word, const struct layout *layout, __u8 *context,
+				     __u64 address, __s32 at)
+{
+	if (at < 0 || (__u32)at >= layout->size)
+		return read_at(word, 8, address + at);
+	*word = word_at(context, at);
+	return 0;
+}
+
+/* Where each kind has its own, one of current_thread may be driven inside a worker's task. */
+static __always_inline int read_scheduler(struct parts *parts, struct sight *sight,
+					  const struct layout *layout, __u8 *context, __u64 address)
+{
+	if (layout->current != NOWHERE &&
+	    read_part(&parts->scheduler, layout, context, address, layout->current))
+		return -1;
+	if (parts->scheduler || layout->scheduler == NOWHERE || layout->scheduler == layout->current)
+		return 0;
+	if (read_part(&parts->scheduler, layout, context, address, layout->scheduler))
+		return -1;
+	sight->multi = layout->kinds == KINDS_APART && parts->scheduler;
+	return 0;
+}
+
+/* Before Tokio 1.22 there is no CONTEXT, each part is a thread-local of its own, and there are no ids. */
+static __always_inline int read_parts(struct parts *parts, const struct layout *layout, __u8 *context,
+				      __u64 address)
+{
+	__u64 tag = 1;
+
+	if (layout->task_id < 0)
+		return read_at(&parts->runtime, 1, address + layout->runtime) ||
+		       read_at(parts->budget, 2, address + layout->budget_tag);
+	/* all at once: each read costs far more than the bytes it moves */
+	if (layout->size > CONTEXT_SIZE || read_at(context, layout->size, address))
+		return -1;
+	parts->runtime = context[layout->runtime & (CONTEXT_SIZE - 1)];
+	parts->budget[0] = context[layout->budget_tag & (CONTEXT_SIZE - 1)];
+	parts->budget[1] = context[(layout->budget_tag + 1) & (CONTEXT_SIZE - 1)];
+	if (layout->task_tag >= 0)
+		tag = word_at(context, layout->task_tag);
+	if (tag > 1)
+		return -1;
+	if (tag)
+		parts->id = word_at(context, layout->task_id);
+	return 0;
 }
 
 enum looking {
@@ -244,11 +244,11 @@ __attribute__((noinline)) int look_at(struct sight *sight, struct thread *thread
 				      __u64 pointer, __u32 looking)
 {
 	struct layout *layout = &config.layout[copy & (MAX_LAYOUTS - 1)];
-	__u32 size = layout->size, which = looking == LOOK_SAMPLE;
-	__u64 address, tag = 1, id, scheduler = 0;
+	__u32 which = looking == LOOK_SAMPLE;
 	__u8 *context = bpf_map_lookup_elem(&contexts, &which);
-	int what = CORE_UNKNOWN, drowsy = looking == LOOK_DROWSY;
-	__u8 runtime, budget;
+	int what = CORE_UNKNOWN, drowsy = looking == LOOK_DROWSY, ids, whole;
+	struct parts parts = {};
+	__u64 address, task;
 
 	if (!sight || !thread || !context)
 		return UNREADABLE;
@@ -256,53 +256,54 @@ __attribute__((noinline)) int look_at(struct sight *sight, struct thread *thread
 		return UNREADABLE;
 	if (!address)
 		return OUTSIDE;
-	if (layout->task_id < 0)
-		return look_apart(sight, thread, layout, address, context);
-	/* all at once: each read costs far more than the bytes it moves */
-	if (size > CONTEXT_SIZE || read_at(context, size, address))
+	if (read_parts(&parts, layout, context, address) ||
+	    read_scheduler(&parts, sight, layout, context, address) ||
+	    parts.runtime > 2 || parts.budget[0] > 1)
 		return UNREADABLE;
-	runtime = context[layout->runtime & (CONTEXT_SIZE - 1)];
-	budget = context[layout->budget_tag & (CONTEXT_SIZE - 1)];
-	id = word_at(context, layout->task_id);
-	if (layout->task_tag >= 0)
-		tag = word_at(context, layout->task_tag);
-	if (layout->scheduler >= 0)
-		scheduler = word_at(context, layout->scheduler);
-	if (runtime > 2 || budget > 1 || tag > 1)
-		return UNREADABLE;
-	if (!tag)
-		id = 0;
-	if (runtime == 2) {
-		if (id)
+	ids = layout->task_id >= 0;
+	task = ids ? parts.id : parts.scheduler;
+	if (parts.runtime == 2) { /* without ids a blocking job looks like any other thread */
+		if (task)
 			sight->where = WHERE_ALLOWED;
 		return OUTSIDE;
 	}
-	/* before 1.29 a task tells a thread that drives a scheduler from one in block_on */
-	if (layout->scheduler >= 0)
-		thread->scheduler = scheduler;
-	else if (id)
+	/* without it a task tells a thread that drives a scheduler from one in block_on */
+	if (parts.scheduler != thread->scheduler)
+		thread->driver_known = 0;
+	whole = layout->scheduler != NOWHERE &&
+		(layout->kinds != KINDS_APART || layout->current != NOWHERE);
+	if (whole || parts.scheduler)
+		thread->scheduler = parts.scheduler;
+	else if (parts.id)
 		thread->scheduler = 1;
-	sight->budget = budget ? context[(layout->budget_tag + 1) & (CONTEXT_SIZE - 1)] : NO_BUDGET;
+	if (parts.budget[0])
+		sight->budget = parts.budget[1];
 	/* No id is used twice: with that of the job that launched it, a worker is in no task's poll; nor
 	 * is a thread without one. */
-	if (scheduler && (budget || (id && id != thread->parked_id)))
-		what = read_core(sight, layout, scheduler, context);
+	if (parts.scheduler && (parts.budget[0] || (task && (!ids || task != thread->parked_id))))
+		what = read_core(sight, thread, layout, parts.scheduler, context);
 	if (what == CORE_PARKED && sight->multi)
-		thread->parked_id = id;
+		thread->parked_id = parts.id;
 	/* between polls a worker has its core at hand, and does not sleep */
-	if ((what == CORE_LENT && (drowsy || budget)) ||
-	    (layout->scheduler >= 0 && !scheduler && id)) {
+	if ((what == CORE_LENT && (drowsy || parts.budget[0])) ||
+	    (whole && !parts.scheduler && parts.id)) {
 		/* or a block_on inside a spawn_blocking job */
 		sight->where = WHERE_ALLOWED;
-	} else if (budget || what == CORE_POLLING) {
-		sight->where = id ? WHERE_POLL : WHERE_ROOT;
-		sight->task_id = id;
-	} else {
+	} else if (!parts.budget[0] && what != CORE_POLLING) {
 		sight->where = WHERE_RUNTIME;
+	} else if (task && !ids && !sight->turn_known) {
+		sight->where = WHERE_UNKNOWN;
+	} else {
+		sight->where = task ? WHERE_POLL : WHERE_ROOT;
+		sight->task_id = parts.id;
 	}
+	/* Without ids one turn of a worker, which may poll several tasks, is told by the budget, which
+	 * goes down in an await: whoever is polled behind another one in a turn was woken by it. */
+	if (!ids && sight->multi && parts.budget[0])
+		sight->turn |= (__u64)parts.budget[1] << 32;
 	/* a CONTEXT that was never touched is all zero, which reads as entered */
-	if (!(scheduler || budget || id))
-		return runtime ? INSIDE : OUTSIDE;
+	if (ids && !(parts.scheduler || parts.budget[0] || parts.id))
+		return parts.runtime ? INSIDE : OUTSIDE;
 	thread->entered = 1;
 	return INSIDE;
 }

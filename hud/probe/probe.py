@@ -40,7 +40,7 @@ STACKS_KEPT = 4096
 """Stacks that the kernel may hold (half of the map) before those already fetched are deleted."""
 
 
-IN_CORE = ("core", "untagged", "park", "driver", "flags", "tick_current", "tick_multi")
+IN_CORE = ("core", "kinds", "park", "driver", "flags", "tick_current", "tick_multi")
 """Fields of a layout that may become known while the kernel looks at it."""
 
 
@@ -150,7 +150,8 @@ class Probe(Closing):
         ``copies`` of ``threads`` are indices here: later calls may only add to the end.
         """
         for copy, layout in enumerate(layouts[: wire.MAX_LAYOUTS]):
-            words = (layout.task_tag, layout.task_id, layout.scheduler)
+            words = (layout.task_tag, layout.task_id, layout.scheduler, layout.current)
+            words = tuple(at for at in words if at <= wire.CONTEXT_SIZE - 8)
             layout.size = 8 + max(*words, layout.budget_tag, layout.runtime)
             if layout.task_id < 0:
                 layout.size = 0  # its parts are read one by one

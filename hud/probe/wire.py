@@ -29,7 +29,7 @@ STOPS = (
 )
 """Why a stack ends, by ``enum stack_stop``."""
 
-THREAD = struct.Struct("<22Q6Q6QI2H6I16s9B7x")
+THREAD = struct.Struct("<22Q6Q6QI2H7I16s10B2x")
 """``struct thread``; ``Thread`` names the fields."""
 
 
@@ -68,6 +68,7 @@ class Thread(NamedTuple):
     other: int
     other_tgid: int
     late_culprit: int
+    driver: int
     operation: int
     other_comm: bytes
     where: int
@@ -79,6 +80,7 @@ class Thread(NamedTuple):
     late_preempted: int
     copy: int
     caught: int
+    driver_known: int
 
 
 def decode_thread(value: bytes) -> Thread:
@@ -148,6 +150,8 @@ def decode_wait(value: bytes) -> Wait:
 
 CONTEXT_SIZE = 128
 """The most that is read of Tokio's CONTEXT: bpf_src/state.h."""
+NOWHERE = -1
+"""An offset of a word that is not known, or is not there."""
 MAX_LAYOUTS = 4
 """Copies of Tokio in one process that can be looked at: bpf_src/state.h."""
 
@@ -171,14 +175,15 @@ class Layout(ctypes.LittleEndianStructure):
         ("size", ctypes.c_uint32),
         ("module", ctypes.c_uint32),
         ("current", ctypes.c_int32),
-        ("untagged", ctypes.c_uint32),
+        ("kinds", ctypes.c_uint32),
         ("flags", ctypes.c_uint32),
         ("cores", ctypes.c_uint32),
-        ("drivers", ctypes.c_uint32),
     )
 
 
-LEARNED = ("cores", "drivers")
+KINDS_TAGGED, KINDS_CURRENT, KINDS_APART = range(3)
+"""``enum kinds``."""
+LEARNED = ("cores",)
 """Fields of ``Layout`` that the kernel programs set."""
 
 

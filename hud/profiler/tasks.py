@@ -158,7 +158,7 @@ class TaskReader:
 
     def _find_runtimes(self, driving: Mapping[int, Driving]) -> None:
         known_place = (
-            one for one in driving.values() if one.layout.scheduler != NONE and not one.layout.apart
+            one for one in driving.values() if one.layout.scheduler != NONE and not one.layout.early
         )
         schedulers = {one.scheduler for one in known_place}
         for known in self._runtimes.keys() - schedulers:

@@ -15,7 +15,7 @@ in size and alignment of everything in CONTEXT (aarch64: by the language's rules
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from hud.runtime.versions import Version, minor_between, parse_version, version_text
@@ -47,8 +47,8 @@ class ContextLayout:
     runtime: int
     """1 byte: 0 = entered (current_thread), 1 = entered (multi_thread), 2 = not entered."""
     scheduler: int
-    """Pointer to the scheduler's Context while the thread drives one; NONE = not in CONTEXT. Where
-    the parts lie apart that of multi_thread, or of current_thread if there is no other."""
+    """Pointer to the scheduler's Context while the thread drives one; NONE = not known. Before
+    Tokio 1.29 that of multi_thread, or of current_thread if there is no other, outside CONTEXT."""
     core: int
     """The pointer to Core inside the scheduler's Context; NONE = not known."""
     tick_multi: int
@@ -60,8 +60,10 @@ class ContextLayout:
     """How it came to be proposed, for people."""
     module: int = 0
     """TLS module id of a shared object; 0 = at a fixed distance from the thread pointer."""
+    early: bool = False
+    """Before Tokio 1.29 each kind of scheduler has a thread-local and a Context of its own."""
     current: int = NONE
-    """Where the parts lie apart, the pointer to the current_thread scheduler's Context."""
+    """Then the pointer to the current_thread scheduler's Context; NONE = none, or not known."""
     untagged: bool = False
     """The scheduler's Context has no tag: a Tokio without ``rt-multi-thread``."""
     park: int = NONE
@@ -76,6 +78,11 @@ class ContextLayout:
     def apart(self) -> bool:
         """Whether the parts are thread-locals of their own: before Tokio 1.22."""
         return self.task_id == NONE
+
+    @property
+    def knows_drivers(self) -> bool:
+        """Whether a thread without a scheduler there drives none, of either kind."""
+        return self.scheduler != NONE and (not self.early or self.current != NONE)
 
     @property
     def separates_polls(self) -> bool:
@@ -114,7 +121,7 @@ class LayoutRow(NamedTuple):
         return self.task_tag, self.task_id, self.budget_tag, self.runtime, self.scheduler
 
 
-# Before 1.29 the scheduler's Context is a scoped thread-local of its own: no way to the tick.
+# Before 1.29 the pointer to the scheduler's Context is a thread-local of its own.
 # Core is at 24 of the scheduler's Context: its enum tag, the handle, then the RefCell's flag.
 _MULTI = (
     LayoutRow((1, 22), (1, 22), True, 64, 0, 8, 48, 50, NONE, NONE, NONE),
@@ -223,7 +230,10 @@ def propose(facts: TlsFacts, block: Block, tokio_versions: Sequence[str] = ()) -
             more = _rows(size, (), block.where)
             rows += [(row, why) for row, why in more if row.fields not in known]
         rows = _by_dwarf(rows, facts.context_members)
-        layouts += [layout_of(row, block, value, why) for row, why in rows]
+        layouts += [
+            _with_own_pointers(layout_of(row, block, value, why), facts, value, len(contexts))
+            for row, why in rows
+        ]
     of = f"tokio {named}" if named else "any version of tokio"
     sizes = " or ".join(str(size) for size in sorted({size for _, _, size in contexts}))
     reason = f"no known layout of {of} has a CONTEXT of {sizes} bytes"
@@ -271,9 +281,35 @@ def _propose_apart(facts: TlsFacts, block: Block, version: tuple[int, ...] | Non
         tick_current=_only(current),
         why=why,
         module=block.module,
+        early=True,
         current=offsets.get("current_thread", NONE),
     )
     return Proposal((layout,), "")
+
+
+def _with_own_pointers(
+    layout: ContextLayout, facts: TlsFacts, context: int, copies: int
+) -> ContextLayout:
+    """With the pointers to schedulers of Tokio before 1.29, as their symbols say.
+
+    ``context``: where CONTEXT is among the thread-locals. Of several copies it is not known which
+    pointer is whose.
+    """
+    if layout.scheduler != NONE or copies > 1:
+        return layout
+    found = [
+        [
+            value - context
+            for name, value, size in facts.tls_symbols
+            if symbol.search(name) and size == 8
+        ]
+        for symbol, _ in (_PARTS["multi_thread"], _PARTS["current_thread"])
+    ]
+    if max(map(len, found)) > 1 or not any(found):
+        return layout
+    multi, current = (at[0] if at else NONE for at in found)
+    scheduler = current if multi == NONE else multi
+    return replace(layout, early=True, scheduler=scheduler, current=current)
 
 
 def _only(ticks: set[int]) -> int:

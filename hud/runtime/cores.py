@@ -11,35 +11,24 @@ all Cores of one scheduler kind: the content (a likely interval, bools of 0 or 1
 allocates, the size of the chunk, which the Core fills. One offset that both allow, or the only one
 of the rule that says anything, is the tick's. Where several have the right content a row of the
 table decides, or how they change: a tick grows a little.
-
-A worker's ``park`` is 0 while it is parked and in its driver, else the Arc that the handle's
-``remotes`` have as its ``unpark``. Copies of that lie in unused payload, too: only the two offsets
-before ``rand`` count, in one of which it was in each of those builds. A worker that is never idle
-is never seen parked, so no 0 is waited for where one of the two ever held something else.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from hud.runtime.context import NONE
-from hud.runtime.schedulers import (
-    ARC_DATA,
-    LEAST_ADDRESS,
-    Scheduler,
-    is_address,
-    is_arc,
-    scheduler_at,
-    words_of,
-)
+from hud.runtime.early import EarlyTick, driver_before_122
+from hud.runtime.park import ParkOffset
+from hud.runtime.schedulers import is_address, is_ring, scheduler_at, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from hud.runtime.context import ContextLayout
     from hud.runtime.memory import Read
+    from hud.runtime.schedulers import Scheduler
 
 CONTENT_BYTES = 512
 """The content may be right by chance behind a Core; the tick of none is beyond 312."""
@@ -57,18 +46,6 @@ AT_END = (16, 24)
 MOST_TICKS = 1 << 24
 """Between two looks: seconds of nothing but tasks that return at once."""
 MOST_VALUES = 1024
-WORKER_HANDLE = 16
-"""``multi_thread::worker::Worker`` {handle, index} in its Arc."""
-HANDLE_BYTES = 1024
-REMOTE = 16
-"""``multi_thread::worker::Remote`` {steal, unpark}."""
-MOST_WORKERS = 1 << 12
-BEFORE_RAND = 16
-"""``park`` is right before ``rand``, which is before ``run_queue`` or ``tick``."""
-BEHIND_QUEUE = 8
-"""It is right behind ``run_queue`` with Rust 1.63."""
-PARK_LOOKS = 2
-"""Show where ``park`` is without a parked worker: one may be at a Core that is being let go."""
 METRICS, TASKS = 40, 32
 """Sizes of a MetricsBatch and a VecDeque."""
 
@@ -85,8 +62,9 @@ class TickOffset:
         self._values: dict[tuple[int, int], int] = {}
         """What was at (core, offset) when several were left."""
 
-    def look(self, core: int, read: Read) -> None:
+    def look(self, scheduler: Scheduler, read: Read) -> None:
         """Another Core, or the same some time later."""
+        core = scheduler.core
         data = read(core, LARGEST)
         content = content_offsets(data[:CONTENT_BYTES], current=self._current)
         chunk = chunk_offsets(data, read(core - 8, 8), current=self._current, read=read)
@@ -167,18 +145,14 @@ def driver_at(core: bytes, tick: int) -> int:
         if len(tasks) < TASKS // 8:  # no room for it, or memory ends
             continue
         cap, pointer, head, length = tasks
-        if _is_ring(pointer, cap, head, length):
+        if is_ring(pointer, cap, head, length):
             return 0 if tick > metrics + TASKS else NONE
     first = words_of(core[:TASKS])
     if tick <= TASKS or len(first) < TASKS // 8:
         return NONE
     tail, head, pointer, cap = first
     is_power = cap.bit_count() == 1
-    return TASKS if is_power and _is_ring(pointer, cap, max(tail, head), 0) else NONE
-
-
-def _is_ring(pointer: int, cap: int, head: int, length: int) -> bool:
-    return pointer >= LEAST_ADDRESS and pointer % 8 == 0 and head < cap and length <= cap
+    return TASKS if is_power and is_ring(pointer, cap, max(tail, head), 0) else NONE
 
 
 def has_flags(core: bytes, tick: int) -> bool:
@@ -186,76 +160,21 @@ def has_flags(core: bytes, tick: int) -> bool:
     return _are_bools(core, tick + 8, current=False)
 
 
-class ParkOffset:
-    """Where ``park`` is in the workers' Cores, after all that were looked at."""
-
-    def __init__(self) -> None:
-        self._left: set[int] = set()
-        self._taken: set[int] = set()
-        """Where there was 0 once."""
-        self._looks = 0
-        """That agree."""
-
-    def look(self, scheduler: Scheduler, tick: int, read: Read) -> None:
-        """Another worker with its Core at hand, or the same some time later."""
-        core = read(scheduler.core, tick + 8 + BOOLS[False])
-        remote = _remote(scheduler.arc, core[: tick + 8], read)
-        if remote is None or len(core) < tick + 8:
-            return
-        queues, unpark = remote
-        offsets = [at - BEFORE_RAND for at in (*queues, tick)]
-        if not has_flags(core, tick):  # Rust 1.63
-            offsets = [at + BEHIND_QUEUE for at in queues]
-        found = {
-            at: word for at in offsets if at >= 0 and (word := _word(core, at, 8)) in (0, unpark)
-        }
-        self._left = found.keys() & self._left if self._left else set(found)
-        self._looks = self._looks + 1 if self._left else 0
-        self._taken |= {at for at, word in found.items() if not word}
-
-    @property
-    def offset(self) -> int:
-        """The one offset that is left; NONE."""
-        proven = self._looks >= PARK_LOOKS or self._left <= self._taken
-        return next(iter(self._left)) if len(self._left) == 1 and proven else NONE
-
-
-def _remote(worker: int, core: bytes, read: Read) -> tuple[list[int], int] | None:
-    """Where a worker's ``run_queue`` may be in its Core, and its ``unpark``; None = not found."""
-    words = words_of(read(worker + WORKER_HANDLE, 16))
-    if len(words) < 2:
-        return None
-    handle, index = words
-    inside = set(words_of(core))
-    found = {
-        (steal, unpark)
-        for steal, unpark in _remotes(handle, index, read)
-        if steal in inside and is_arc(steal, read) and is_arc(unpark, read)
-    }
-    if len(found) != 1:
-        return None
-    steal, unpark = found.pop()
-    return [8 * at for at, word in enumerate(words_of(core)) if word == steal], unpark
-
-
-def _remotes(handle: int, index: int, read: Read) -> Iterator[tuple[int, int]]:
-    """What may be {steal, unpark} of the worker with this index, in slices that the handle has."""
-    words = words_of(read(handle + ARC_DATA, HANDLE_BYTES))
-    for pointer, length in pairwise(words):
-        if index < length <= MOST_WORKERS and pointer >= LEAST_ADDRESS and pointer % 8 == 0:
-            remote = words_of(read(pointer + index * REMOTE, REMOTE))
-            if len(remote) == 2:
-                yield remote[0], remote[1]
-
-
 class Cores:
     """What the schedulers of one copy of Tokio agree on, look by look."""
 
     def __init__(self, layout: ContextLayout) -> None:
-        self._ticks = {
+        self._layout = layout
+        self._ticks: dict[bool, TickOffset | EarlyTick] = {
             False: TickOffset(current=False, row=layout.tick_multi),
             True: TickOffset(current=True),
         }
+        if layout.early:
+            rows = {False: layout.tick_multi, True: layout.tick_current}
+            self._ticks = {
+                current: EarlyTick(current=current, row=row, spawner=layout.apart)
+                for current, row in rows.items()
+            }
         self._park = ParkOffset()
         self._driver = NONE
         self._core = NONE
@@ -266,7 +185,7 @@ class Cores:
     def look(self, schedulers: Iterable[int], read: Read) -> None:
         """Read those of the schedulers that have their Core at hand."""
         for address in schedulers:
-            scheduler = scheduler_at(address, read)
+            scheduler = scheduler_at(address, read, early=self._layout.early)
             if scheduler is None:
                 continue
             self._core = scheduler.core_at
@@ -276,18 +195,23 @@ class Cores:
     def _look_at(self, scheduler: Scheduler, read: Read) -> None:
         self.seen.add(scheduler.current)
         tick = self._ticks[scheduler.current]
-        tick.look(scheduler.core, read)
+        tick.look(scheduler, read)
         if tick.offset == NONE:
             return
+        early = self._layout.early
+        core = read(scheduler.core, LARGEST)
         if scheduler.current:
-            self._driver = driver_at(read(scheduler.core, LARGEST), tick.offset)
+            find = driver_before_122 if self._layout.apart else driver_at
+            self._driver = find(core, tick.offset)
         else:
-            self._park.look(scheduler, tick.offset, read)
-            self._flags = has_flags(read(scheduler.core, LARGEST), tick.offset)
+            self._flags = not early and has_flags(core, tick.offset)
+            self._park.look(scheduler, tick.offset, read, flags=self._flags, early=early)
 
-    def refute(self, *, current: bool) -> None:
-        """What was found as the tick of this kind does not count tasks that ran."""
-        self._ticks[current].refute()
+    def refute(self, address: int, read: Read) -> None:
+        """What was found as the tick of such a scheduler does not count tasks that ran."""
+        scheduler = scheduler_at(address, read, early=self._layout.early)
+        if scheduler is not None:
+            self._ticks[scheduler.current].refute()
 
     @property
     def unknown(self) -> list[str]:
@@ -315,7 +239,7 @@ class Cores:
         return replace(
             layout,
             core=self._core,
-            untagged=self._core == 16,
+            untagged=self._core == 16 and not self._layout.early,
             tick_multi=multi,
             tick_current=self._ticks[True].offset,
             park=self._park.offset,

@@ -14,7 +14,6 @@ from hud.model import Mapping as Region
 from hud.runtime.context import NONE, ContextLayout
 from hud.runtime.cores import Cores
 from hud.runtime.memory import Read
-from hud.runtime.ticks import with_tick
 
 PTHREAD_TID = 720
 """``tid`` in glibc's struct pthread on x86_64 (nptl/descr.h; the same in 2.17 to 2.41)."""
@@ -50,7 +49,7 @@ class Reading(NamedTuple):
     task_id: int
     in_budget: bool
     current: bool = False
-    """The scheduler is a current_thread one, where CONTEXT's parts lie apart; else its tag says."""
+    """The scheduler is a current_thread one, before Tokio 1.29; else its tag says."""
 
 
 class Confirmation(NamedTuple):
@@ -129,7 +128,7 @@ def confirm(layout: ContextLayout, pointers: Mapping[int, int], read: Read) -> C
         data = read(pointer + layout.tls_offset, layout.size)
         if len(data) != layout.size:
             continue
-        reading = _reading(tid, data, layout)
+        reading = _reading(tid, data, layout, pointer + layout.tls_offset, read)
         if reading is None:
             insane += 1
         else:
@@ -150,17 +149,9 @@ def choose(
 
 
 def with_cores(layout: ContextLayout, readings: Sequence[Reading], read: Read) -> ContextLayout:
-    """The layout with what is where in the Cores of the schedulers, as far as these prove it.
-
-    Where the parts lie apart, that holds for all that is reached from a scheduler.
-    """
-    schedulers = [reading for reading in readings if reading.scheduler]
-    if layout.apart:
-        for reading in schedulers:
-            layout = with_tick(layout, reading.scheduler, reading.current, read)
-        return layout
+    """The layout with what is where in the Cores of the schedulers, as far as these prove it."""
     cores = Cores(layout)
-    cores.look((reading.scheduler for reading in schedulers), read)
+    cores.look((reading.scheduler for reading in readings if reading.scheduler), read)
     return cores.applied(layout)
 
 
@@ -180,29 +171,30 @@ def turn_of(layout: ContextLayout, reading: Reading, read: Read) -> int | None:
 
 
 def _is_current(layout: ContextLayout, reading: Reading, read: Read) -> bool:
-    if layout.apart:
+    if layout.early:
         return reading.current
     return layout.untagged or read(reading.scheduler, 1) == b"\0"
 
 
-def lent_core(layout: ContextLayout, scheduler: int, read: Read) -> bool:
+def lent_core(layout: ContextLayout, reading: Reading, read: Read) -> bool:
     """Whether a multi_thread worker has given its core to another thread, by block_in_place."""
-    if not scheduler or layout.core == NONE or layout.untagged:
+    if not reading.scheduler or layout.core == NONE or _is_current(layout, reading, read):
         return False
-    return read(scheduler, 1) == b"\1" and read(scheduler + layout.core, 8) == bytes(8)
+    return read(reading.scheduler + layout.core, 8) == bytes(8)
 
 
-def _reading(tid: int, data: bytes, layout: ContextLayout) -> Reading | None:
+def _reading(
+    tid: int, data: bytes, layout: ContextLayout, address: int, read: Read
+) -> Reading | None:
     """None if these bytes are no CONTEXT."""
     runtime, budget = data[layout.runtime], data[layout.budget_tag]
     task_id = scheduler = current = 0
     if not layout.apart:
         (task_id,) = struct.unpack_from("<Q", data, layout.task_id)
-    if layout.scheduler != NONE:
-        (scheduler,) = struct.unpack_from("<Q", data, layout.scheduler)
     if layout.current != NONE:
-        (current,) = struct.unpack_from("<Q", data, layout.current)
-        scheduler = current or scheduler
+        scheduler = current = _pointer(data, layout.current, address, read)
+    if layout.scheduler != NONE and not current:
+        scheduler = _pointer(data, layout.scheduler, address, read)
     if layout.task_tag != NONE:
         (tag,) = struct.unpack_from("<Q", data, layout.task_tag)
         if tag > 1:
@@ -212,3 +204,10 @@ def _reading(tid: int, data: bytes, layout: ContextLayout) -> Reading | None:
         return None
     entered = runtime != NOT_ENTERED and bool(scheduler or budget or task_id)
     return Reading(tid, entered, scheduler, task_id, bool(budget), bool(current))
+
+
+def _pointer(data: bytes, at: int, address: int, read: Read) -> int:
+    """The word at an offset of what was read at the address, or of what lies around it."""
+    if 0 <= at <= len(data) - 8:
+        return int.from_bytes(data[at : at + 8], "little")
+    return _word(read, address + at)

@@ -53,6 +53,8 @@ SCANNED = 32 << 20
 THREAD_LIMIT = 256
 """Threads that are looked at; a worker is among the oldest."""
 PAGE = 4096
+OWN_POINTER = (1, 29)
+"""From that version on CONTEXT has one pointer to schedulers, of its own."""
 ENTERED_MULTI, ENTERED_CURRENT = 1, 0
 """``runtime`` of a thread that polls in a multi_thread runtime, and in a current_thread one."""
 
@@ -91,6 +93,8 @@ def search(
     if not live.pointers:
         return "no thread uses it yet" if block.module else "no thread descriptor found"
     checker = _Checker(live)
+    if versions and versions[0][:2] < OWN_POINTER:
+        return _search_early(block, versions, checker, within)
     first, size = within or (0, block.size)
     offsets = [at for at in checker.schedulers(block) if first <= at < first + size]
     reason = ""
@@ -106,6 +110,23 @@ def search(
             return found
         reason = reason or found
     return _watched(block, offsets, live, versions) if len(offsets) == 1 else reason
+
+
+def _search_early(
+    block: Block, versions: Sequence[Version], checker: _Checker, within: tuple[int, int] | None
+) -> Found | str:
+    """One of Tokio before 1.29, where the pointers to schedulers are found apart from CONTEXT."""
+    multi, current = checker.own_pointers(block)
+    layouts = []
+    for named, row in next(_tries(versions)):
+        first, size = within or (0, block.size)
+        for at in range(first, min(first + size, block.size - row.size + 1), 8):
+            layout = layout_of(row, block, at, _why(named, row, block, at, within))
+            scheduler, own = (NONE if one == NONE else one - at for one in (multi, current))
+            if {scheduler, own} != {NONE}:
+                layout = replace(layout, early=True, scheduler=scheduler, current=own)
+            layouts.append(layout)
+    return checker.one_of(layouts)
 
 
 def _watched(
@@ -205,8 +226,11 @@ class _Checker:
         self._pointers = dict(sorted(live.pointers.items())[:THREAD_LIMIT])
         self._writable = _Writable(live.mappings)
 
-    def schedulers(self, block: Block) -> list[int]:
-        """The 8-aligned offsets where each thread has 0 or a scheduler, and some thread one."""
+    def schedulers(self, block: Block, early: bool | None = None) -> list[int]:
+        """The 8-aligned offsets where each thread has 0 or a scheduler, and some thread one.
+
+        ``early``: one of Tokio before 1.29, current_thread or not.
+        """
         left = SCANNED
         leads: set[int] = set()
         other: set[int] = set()
@@ -217,18 +241,31 @@ class _Checker:
                 if offset in other:
                     continue
                 if word not in known:
-                    known[word] = self._scheduler(word) is not None
+                    known[word] = self._is_scheduler(word, early)
                 (leads if known[word] else other).add(offset)
             left -= len(data)
             if left <= 0:
                 break
         return sorted(leads - other)
 
-    def _scheduler(self, address: int) -> Scheduler | None:
+    def _is_scheduler(self, address: int, early: bool | None) -> bool:
+        found = self._scheduler(address, early=early is not None)
+        return found is not None and early in (None, found.current)
+
+    def _scheduler(self, address: int, *, early: bool = False) -> Scheduler | None:
         if address % 8 or address not in self._writable:
             return None
-        found = scheduler_at(address, self._live.read)
+        found = scheduler_at(address, self._live.read, early=early)
         return found if found is not None and found.arc in self._writable else None
+
+    def own_pointers(self, block: Block) -> tuple[int, int]:
+        """Where in the block the pointers to schedulers are before Tokio 1.29, multi_thread and
+        current_thread: of each kind that some thread drives now, where there is but one; NONE."""
+        multi, current = (self.schedulers(block, early) for early in (False, True))
+        return (
+            multi[0] if len(multi) == 1 else NONE,
+            current[0] if len(current) == 1 else NONE,
+        )
 
     def one_of(
         self, layouts: Sequence[ContextLayout], *, known_address: bool = False
@@ -262,7 +299,7 @@ class _Checker:
 
     def _agrees(self, reading: Reading, layout: ContextLayout) -> bool:
         """Whether a scheduler is there, of the kind that ``runtime`` has."""
-        found = self._scheduler(reading.scheduler)
+        found = self._scheduler(reading.scheduler, early=layout.early)
         address = self._pointers[reading.tid] + layout.tls_offset + layout.runtime
         runtime = int.from_bytes(self._live.read(address, 1), "little")
         entered = found and (ENTERED_CURRENT if found.current else ENTERED_MULTI)
@@ -310,7 +347,10 @@ def _has_ids(found: Found) -> bool:
 
 def _fields(layout: ContextLayout) -> tuple[int, ...]:
     """What a layout reads, from the block's origin: two rows at two offsets may read the same."""
-    fields = layout.task_tag, layout.task_id, layout.budget_tag, layout.runtime, layout.scheduler
+    fields = (
+        *(layout.task_tag, layout.task_id, layout.budget_tag, layout.runtime),
+        *(layout.scheduler, layout.current),
+    )
     return tuple(NONE if field == NONE else layout.tls_offset + field for field in fields)
 
 

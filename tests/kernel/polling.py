@@ -1,7 +1,7 @@
 """A C program that keeps a CONTEXT as Tokio does, so that begin and end of each poll are known.
 
-Its bytes are where ``wire.Layout`` says, of which ``fields`` are told otherwise. The fixtures
-``program`` and ``run`` (conftest.py) build and watch it.
+Its bytes are where ``wire.Layout`` says, of which ``fields`` are told otherwise, ``tls_offset``
+from where they begin. The fixtures ``program`` and ``run`` (conftest.py) build and watch it.
 """
 
 from __future__ import annotations
@@ -268,6 +268,15 @@ static void *run(void *arg) {
 			context.task = 7;
 			nap(us);
 		}
+		if (!strcmp(kind, "no budget")) {  /* unconstrained, then parked */
+			*(volatile unsigned long *)core.before = 1;
+			context.task = ++task;
+			core.tick++;
+			nap(us);
+			*(volatile unsigned long *)core.before = 0;
+			context.task = 7;
+			nap(us);
+		}
 		if (!strcmp(kind, "parked")) nap(us);
 		if (!strcmp(kind, "taken") || !strcmp(kind, "never taken")) {  /* current_thread's driver */
 			scheduler.multi = 0;
@@ -372,10 +381,11 @@ def started(
                     core=24,
                     tick_multi=104,
                     tick_current=-1,
+                    current=-1,
                     size=80,
                 )
                 for name, value in fields.items():
-                    setattr(layout, name, value)
+                    setattr(layout, name, value + (offset if name == "tls_offset" else 0))
                 probe.set_layouts([layout])
                 probe.attach(997)
                 process.stdin.write("\n")

@@ -12,7 +12,7 @@ from hud.model import Kind, SampleFlag, Where
 pytestmark = pytest.mark.kernel
 
 MULTI = {"task_id": -1, "current": -1}
-CURRENT = {"task_id": -1, "current": 40, "tick_multi": -1, "tick_current": 104}
+CURRENT = {"task_id": -1, "current": 40, "kinds": 2, "tick_multi": -1, "tick_current": 104}
 
 
 @pytest.mark.parametrize("layout", [MULTI, CURRENT], ids=["multi_thread", "current_thread"])

@@ -189,6 +189,21 @@ def test_a_poll_without_a_budget_is_told_by_the_driver(run: Callable[..., Ran], 
     assert {sample.task_id for sample in told} <= {99, 100}  # 99 has a budget, and waits for a CPU
 
 
+OUTSIDE = {"tls_offset": 48, "task_id": 0, "budget_tag": 20, "runtime": 22, "scheduler": -8}
+"""A CONTEXT with the pointer to the scheduler before it, as before Tokio 1.29."""
+
+
+@pytest.mark.parametrize("layout", [{}, {"kinds": 2}, {"kinds": 2, **OUTSIDE}])
+def test_a_poll_without_a_budget_is_told_by_the_parker(
+    run: Callable[..., Ran], layout: dict[str, int]
+) -> None:
+    told = run("no budget", 12_000, park=0, **layout).of(Kind.POLL)
+    assert len({sample.task_id for sample in told}) == len(told) > 20
+    assert {sample.where for sample in told} == {Where.POLL}
+    assert not any(sample.flags & SampleFlag.TICK_UNKNOWN for sample in told)
+    assert 7 not in {sample.task_id for sample in told}
+
+
 def test_polls_below_the_threshold_are_not_told(run: Callable[[str, int], Ran]) -> None:
     ran = run("sleep", 500)
     long = [task for task, begin, _, _, end in ran.polls if end - begin >= THRESHOLD - 10**6]

@@ -166,13 +166,13 @@ def _where(reading: Reading, copy: Copy, read: Read) -> Where | None:
     """As the kernel judges a thread that it sees for the first time (bpf_src/tokio.h)."""
     if not reading.entered or not reading.in_budget:
         return None
-    if copy.layout.scheduler >= 0 and not reading.scheduler and reading.task_id:
+    if copy.layout.knows_drivers and not reading.scheduler and reading.task_id:
         return None  # a block_on inside a spawn_blocking job
     if copy.layout.apart:
         if reading.scheduler and turn_of(copy.layout, reading, read) is None:
             return None  # it polls, but holds up no worker
         return Where.POLL if reading.scheduler else Where.ROOT
-    if lent_core(copy.layout, reading.scheduler, read):
+    if lent_core(copy.layout, reading, read):
         return None
     return Where.POLL if reading.task_id else Where.ROOT
 
@@ -185,7 +185,7 @@ def _thread(reading: Reading, where: Where, turn: int | None, copy: int) -> wire
         poll_start_ns=now,
         begin_uncertain_us=BEGAN_BEFORE,
         task_id=reading.task_id,
-        # before 1.29 the scheduler is not in CONTEXT
+        # where the scheduler is not known
         scheduler=reading.scheduler or int(reading.task_id > 0),
         credit_ns=wire.STACK_SAVED_NS,
         turn=turn or 0,

@@ -261,8 +261,8 @@ def _copy(found: Found, name: str, block: Block, live: Live) -> Copy | str:
     proven = with_cores(layout, confirmation.readings, live.read)
     reason = f"{layout.why}, confirmed in {_threads(confirmation)}"
     drives = {
-        # before 1.29 the scheduler is not in CONTEXT, and only workers have a task's id
-        reading.tid: reading.scheduler if layout.scheduler >= 0 else reading.task_id
+        # where the scheduler is not known: only workers have a task's id
+        reading.tid: reading.scheduler or (0 if layout.knows_drivers else reading.task_id)
         for reading in confirmation.readings
         if reading.entered
     }

@@ -126,7 +126,7 @@ def _wire_layout(layout: ContextLayout) -> wire.Layout:
         tick_current=layout.tick_current,
         module=layout.module,
         current=layout.current,
-        untagged=layout.untagged,
+        kinds=wire.KINDS_APART if layout.early else int(layout.untagged),
         park=layout.park,
         driver=layout.driver,
         flags=layout.flags,

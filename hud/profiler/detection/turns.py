@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from hud.runtime.context import NONE
 from hud.runtime.cores import Cores
 from hud.runtime.memory import memory_reader
-from hud.runtime.schedulers import scheduler_at
 
 if TYPE_CHECKING:
     from hud.probe.probe import Threads
@@ -51,7 +50,7 @@ class Turns:
     def _look(self, copies: Copies, threads: Threads, notes: Notes, read: Read) -> bool:
         changed = False
         for index, copy in enumerate(copies.known):
-            if copy.layout.apart or copy.layout.scheduler == NONE:
+            if {copy.layout.scheduler, copy.layout.current} == {NONE}:
                 continue
             if index not in self._watches:
                 self._watches[index] = _Watch(Cores(copy.guess or copy.layout))
@@ -142,10 +141,8 @@ class _Watch:
                 self._refute(entered[tid], read)
 
     def _refute(self, address: int, read: Read) -> None:
-        scheduler = scheduler_at(address, read)
-        if scheduler is not None:
-            self.cores.refute(current=scheduler.current)
-            self._looks = 0
+        self.cores.refute(address, read)
+        self._looks = 0
 
     def report(self, tokio: str) -> list[str]:
         """What is still unknown after many looks, once."""

@@ -261,6 +261,28 @@ def test_parts_that_lie_apart(
     assert (layout.core, layout.tick_multi, layout.tick_current) == (NONE, NONE, NONE)
 
 
+@pytest.mark.parametrize(
+    ("found", "scheduler", "current"),
+    [
+        ((MULTI, SINGLE), 0x28, 0x38),
+        ((MULTI,), 0x28, NONE),
+        ((SINGLE,), 0x38, 0x38),
+        ((), NONE, NONE),
+        ((MULTI, MULTI, SINGLE), NONE, NONE),  # whose is which?
+    ],
+)
+def test_before_1_29_each_kind_of_scheduler_has_a_pointer_of_its_own(
+    found: tuple[tuple[str, int, int], ...], scheduler: int, current: int
+) -> None:
+    context = (LEGACY, 0x20, 104)
+    (layout,) = propose(Facts(BLOCK, [context, *found]), "x86_64", ["1.28.2"]).layouts
+    assert layout.early is (scheduler != NONE)
+    assert (layout.tls_offset, layout.scheduler, layout.current) == (-0x1E0, scheduler, current)
+    assert not layout.apart
+    (layout,) = propose(Facts(BLOCK, [(LEGACY, 0x20, 80), *found]), "x86_64", ["1.54.1"]).layouts
+    assert (layout.early, layout.scheduler, layout.current) == (False, 40, NONE)
+
+
 def test_debug_info_tells_the_ticks() -> None:
     members = ({"lifo_slot": 0, "tick": 24}, {"unhandled_panic": 100, "tick": 96}, {"tick": 8})
     seen = symbols(BUDGET, ENTERED, MULTI, SINGLE)._replace(context_members=members)

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from hud.runtime.context import NONE, ContextLayout
 from hud.runtime.cores import (
     Cores,
-    ParkOffset,
     TickOffset,
     chunk_offsets,
     content_offsets,
@@ -166,10 +165,11 @@ def test_nanoseconds_of_an_instant_are_no_tick() -> None:
     memory.worker(0, UNSTABLE, parked=True)
     memory.words(CORES - 8, 0)
     found_tick = TickOffset(current=False)
+    worker = Scheduler(False, WORKER, 24, CORES)
     for nanos, tick, found in ((900_000_000, 77, NONE), (900_000_100, 99, NONE), (3, 99, 272)):
         memory.words(CORES + 168, 61 << 32 | nanos, 0)  # and padding
         struct.pack_into("<I", memory.data, CORES - BASE + 272, tick)
-        found_tick.look(CORES, memory.read)
+        found_tick.look(worker, memory.read)
         assert found_tick.offset == found
 
 
@@ -219,7 +219,7 @@ def test_a_refuted_tick_never_counts_again() -> None:
     scheduler = memory.worker(0, STABLE, parked=True)
     cores = Cores(LAYOUT)
     cores.look([scheduler], memory.read)
-    cores.refute(current=False)
+    cores.refute(scheduler, memory.read)
     assert cores.applied(LAYOUT).tick_multi == NONE
     cores.look([scheduler], memory.read)
     assert cores.applied(LAYOUT).tick_multi == NONE
@@ -227,20 +227,6 @@ def test_a_refuted_tick_never_counts_again() -> None:
 
 
 # --------------------------------------------------------------------------- parked
-
-
-@pytest.mark.parametrize("later", [0, UNPARK])
-def test_the_parker_of_a_worker_that_may_never_be_idle(later: int) -> None:
-    memory = Memory()
-    worker = memory.worker(0, STABLE, parked=False)
-    scheduler = scheduler_at(worker, memory.read)
-    assert scheduler
-    park = ParkOffset()
-    park.look(scheduler, 104, memory.read)
-    assert park.offset == NONE
-    memory.words(CORES + 8, later)
-    park.look(scheduler, 104, memory.read)
-    assert park.offset == 8
 
 
 def test_two_places_with_unpark_prove_nothing_however_often_they_are_seen() -> None:

@@ -329,15 +329,19 @@ def test_what_the_table_says_of_a_core_counts_only_where_a_core_shows_it(memory:
 
 def test_a_worker_that_has_lent_its_core(memory: Memory) -> None:
     current_thread(memory)
-    assert not lent_core(LAYOUT, SCHEDULER, memory.read)  # it has one, and is current_thread
+    reading = Reading(1, True, SCHEDULER, 3, in_budget=True)
+    early = replace(LAYOUT, early=True)
+    assert not lent_core(LAYOUT, reading, memory.read)  # it has one, and is current_thread
     memory.write(SCHEDULER + LAYOUT.core, bytes(8))
-    assert not lent_core(LAYOUT, SCHEDULER, memory.read)
+    assert not lent_core(LAYOUT, reading, memory.read)
+    assert lent_core(early, reading, memory.read)
+    assert not lent_core(early, reading._replace(current=True), memory.read)
     memory.write(SCHEDULER, b"\1")
-    assert lent_core(LAYOUT, SCHEDULER, memory.read)
-    assert not lent_core(replace(LAYOUT, core=NONE), SCHEDULER, memory.read)
-    assert not lent_core(replace(LAYOUT, untagged=True), SCHEDULER, memory.read)
-    assert not lent_core(LAYOUT, 0, memory.read)
-    assert not lent_core(LAYOUT, 0xDEAD_0000, memory.read)
+    assert lent_core(LAYOUT, reading, memory.read)
+    assert not lent_core(replace(LAYOUT, core=NONE), reading, memory.read)
+    assert not lent_core(replace(LAYOUT, untagged=True), reading, memory.read)
+    assert not lent_core(LAYOUT, reading._replace(scheduler=0), memory.read)
+    assert not lent_core(LAYOUT, reading._replace(scheduler=0xDEAD_0000), memory.read)
 
 
 def test_a_wild_pointer_to_a_core_proves_nothing(memory: Memory) -> None:
@@ -376,7 +380,7 @@ def test_turn_of_a_scheduler(
 
 APART = replace(
     LAYOUT, size=72, task_id=NONE, budget_tag=50, runtime=3, scheduler=64, current=16, core=NONE,
-    tick_multi=NONE,
+    tick_multi=NONE, early=True,
 )  # fmt: skip
 
 
@@ -416,10 +420,11 @@ def test_readings_without_ids(memory: Memory) -> None:
 def test_ticks_of_both_schedulers_are_found_where_the_parts_lie_apart(memory: Memory) -> None:
     shared, core, context = (memory.region(at, 0x200).start for at in (0x10000, 0x20000, 0x30000))
     memory.write(context, struct.pack("<3Q", shared, 0, core))
+    memory.write(shared, struct.pack("<2Q", 3, 1))
     memory.write(core + 80, struct.pack("<QIB", shared, 7, 0))
     pointers = threads_with(memory, APART, apart(runtime=0, current=context, budget=1))
     layout = proven(memory, APART, pointers)
-    assert layout == replace(APART, core=16, tick_current=88)
+    assert layout == replace(APART, core=16, tick_current=88, driver=72)
     assert layout.separates_polls
     assert not APART.separates_polls
     (reading,) = confirm(layout, pointers, memory.read).readings

@@ -185,6 +185,62 @@ def test_in_a_shared_object_it_is_found_inside_the_blocks() -> None:
     assert process.search_in(Block(2, 0, SIZE, "api.so")) == "no thread uses it yet"
 
 
+# --------------------------------------------------------------------------- before 1.29
+
+OWN = 72
+"""Offset of the pointer to a multi_thread scheduler, which Tokio 1.28 has besides CONTEXT."""
+
+
+def early(current: int = 0) -> Process:
+    """Tokio 1.28, its first ``current`` threads in a current_thread runtime."""
+    process = Process(shape=Shape("1.24 to 1.28", OWN - PLACE, 32, 40, 88, 90))
+    heap = process.memory[HEAP]
+    for number in range(2):
+        struct.pack_into("<QQQ", heap, 64 * number, HEAP + 2048, 0, 0)
+    struct.pack_into("<QQQQ", heap, 2048, 2, 1, HEAP + 3072, 1)
+    struct.pack_into("<QQ", heap, 3072, 2, 1)
+    struct.pack_into("<QQ", heap, 3072 + 16, HEAP + 3584, 2)
+    struct.pack_into("<QQ", heap, 3584 + 16, HEAP + 2048, HEAP + 2048)
+    for number in range(current):
+        struct.pack_into("<Q", heap, 64 * number, HEAP + 3072)
+        process.block(number)[PLACE + 90] = 0
+        struct.pack_into("<QQ", process.block(number), OWN, 0, HEAP + 64 * number)
+    return process
+
+
+@pytest.mark.parametrize(
+    ("current", "scheduler", "own"), [(0, OWN - PLACE, NONE), (1, OWN - PLACE, OWN + 8 - PLACE)]
+)
+def test_before_1_29_pointers_to_schedulers_are_found_beside_context(
+    current: int, scheduler: int, own: int
+) -> None:
+    found = early(current).search("1.28.2")
+    assert isinstance(found, Found)
+    layout = found.layout
+    assert (layout.tokio, layout.tls_offset) == ("1.24 to 1.28", PLACE - SIZE)
+    assert (layout.early, layout.scheduler, layout.current) == (True, scheduler, own)
+    assert layout.knows_drivers is bool(current)
+    driving = [(one.scheduler, one.current) for one in found.confirmation.readings if one.entered]
+    assert driving == [(HEAP, bool(current)), (HEAP + 64, False)]
+
+
+def test_a_scheduler_of_the_other_kind_than_the_thread_has_entered_is_none() -> None:
+    process = early()
+    process.block(0)[PLACE + 90] = 0
+    assert process.search("1.28.2") == "no place in the threads' TLS looks like CONTEXT"
+
+
+def test_of_two_pointers_of_a_kind_neither_is_taken() -> None:
+    process = early()
+    struct.pack_into("<Q", process.block(1), OWN + 16, HEAP)
+    found = process.search("1.28.2")
+    assert found == "2 places in the threads' TLS look like CONTEXT"
+
+
+def test_a_newer_layout_is_never_that_of_an_older_tokio() -> None:
+    assert isinstance(Process().search("1.28.2"), str)
+
+
 # --------------------------------------------------------------------------- without a version
 
 
