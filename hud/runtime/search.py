@@ -7,7 +7,8 @@ none, are candidates at each 8-aligned offset, if the version is known.
 
 A candidate is dropped unless the bytes of every thread are sane and agree with its scheduler; it is
 proven once some thread drives a scheduler (before 1.29: is entered with a task id). Candidates that
-read the same offsets count as one. Exactly one may be left.
+read the same offsets count as one. Exactly one may be left; of several, the one under which a
+thread was seen in a poll with a budget.
 """
 
 from __future__ import annotations
@@ -64,6 +65,16 @@ class Found(NamedTuple):
 
     layout: ContextLayout
     confirmation: Confirmation
+
+
+class Allowed(NamedTuple):
+    """A layout that all threads' bytes allow in one reading."""
+
+    layout: ContextLayout
+    proven: bool
+    """By some thread."""
+    budget: bool
+    """Some thread polls under it, with a budget."""
 
 
 class Live(NamedTuple):
@@ -272,29 +283,33 @@ class _Checker:
     ) -> Found | str:
         """The one that all threads allow and one proves. If nobody has entered a CONTEXT of
         ``known_address`` it need not be proven, and one reading is enough that leaves but one."""
-        allowed = [(layout, False) for layout in layouts]
+        allowed = [Allowed(layout, proven=False, budget=False) for layout in layouts]
         proven: set[ContextLayout] = set()
+        polling: set[ContextLayout] = set()
         for reading in range(READINGS):
             if reading:
                 self._live.sleep(PAUSE_S)
-            allowed = self._allowed(layout for layout, _ in allowed)
-            proven |= {layout for layout, holds in allowed if holds}
-            if not allowed or (known_address and same_places(one for one, _ in allowed)):
+            allowed = self._allowed(one.layout for one in allowed)
+            proven |= {one.layout for one in allowed if one.proven}
+            polling |= {one.layout for one in allowed if one.budget}
+            if not allowed or (known_address and same_places(one.layout for one in allowed)):
                 break
-        left = [layout for layout, _ in allowed if layout in proven]
+        left = [one.layout for one in allowed if one.layout in proven]
         if known_address and not left:
-            left = [layout for layout, _ in allowed]
-        return self._only(left)
+            left = [one.layout for one in allowed]
+        return self._only(left, polling)
 
-    def _allowed(self, layouts: Iterable[ContextLayout]) -> list[tuple[ContextLayout, bool]]:
-        """The layouts that every thread's bytes allow, and whether some thread proves it."""
+    def _allowed(self, layouts: Iterable[ContextLayout]) -> list[Allowed]:
+        """The layouts that every thread's bytes allow."""
         kept = []
         for layout in layouts:
             confirmation = confirm(layout, self._pointers, self._live.read)
+            readings = confirmation.readings
             if confirmation.sane and all(
-                self._agrees(one, layout) for one in confirmation.readings if one.scheduler
+                self._agrees(one, layout) for one in readings if one.scheduler
             ):
-                kept.append((layout, any(_proves(one, layout) for one in confirmation.readings)))
+                proven = any(_proves(one, layout) for one in readings)
+                kept.append(Allowed(layout, proven, any(one.in_budget for one in readings)))
         return kept
 
     def _agrees(self, reading: Reading, layout: ContextLayout) -> bool:
@@ -305,12 +320,18 @@ class _Checker:
         entered = found and (ENTERED_CURRENT if found.current else ENTERED_MULTI)
         return found is not None and runtime in (entered, NOT_ENTERED)
 
-    def _only(self, layouts: Sequence[ContextLayout]) -> Found | str:
+    def _only(self, layouts: Sequence[ContextLayout], polling: set[ContextLayout]) -> Found | str:
+        """``polling``: those under which some thread was seen in a poll with a budget."""
         distinct = {
             fields: Found(same, confirm(same, self._pointers, self._live.read))
             for fields, same in _distinct(layouts).items()
         }
-        for better in (self._ids_are_none, _has_ids):
+        in_polls = {_fields(layout) for layout in polling}
+
+        def seen_polling(found: Found) -> bool:
+            return _fields(found.layout) in in_polls
+
+        for better in (self._ids_are_none, _has_ids, seen_polling):
             if len(distinct) > 1:
                 distinct = {at: one for at, one in distinct.items() if better(one)} or distinct
         if len(distinct) == 1:
@@ -337,7 +358,8 @@ def _words_in(data: bytes) -> Iterator[tuple[int, int]]:
 def _proves(reading: Reading, layout: ContextLayout) -> bool:
     if not reading.entered:
         return False
-    return bool(reading.scheduler if layout.scheduler != NONE else reading.task_id)
+    inside = layout.scheduler != NONE and not layout.early
+    return bool(reading.scheduler if inside else reading.task_id)
 
 
 def _has_ids(found: Found) -> bool:

@@ -234,7 +234,9 @@ def test_of_two_pointers_of_a_kind_neither_is_taken() -> None:
     process = early()
     struct.pack_into("<Q", process.block(1), OWN + 16, HEAP)
     found = process.search("1.28.2")
-    assert found == "2 places in the threads' TLS look like CONTEXT"
+    assert isinstance(found, Found)
+    assert (found.layout.tls_offset, found.layout.early) == (PLACE - SIZE, False)
+    assert (found.layout.scheduler, found.layout.current) == (NONE, NONE)
 
 
 def test_a_newer_layout_is_never_that_of_an_older_tokio() -> None:
@@ -253,6 +255,22 @@ def test_without_a_version_every_row_is_tried_and_told_as_a_range() -> None:
         "tls-256 (stripped)"
     )
     assert found.layout.tick_multi == NONE, "1.44 has another than 1.45"
+
+
+@pytest.mark.parametrize("polling", [True, False])
+def test_of_two_layouts_of_one_thread_the_one_with_a_poll_is_taken(polling: bool) -> None:
+    """In a current_thread runtime ``runtime`` is 0, as most bytes are."""
+    process = Process(threads=1, workers=1)
+    struct.pack_into("<QQ", process.memory[HEAP], 0, 0, HEAP + 3072)
+    struct.pack_into("<QQ", process.memory[HEAP], 3072, 2, 1)
+    block = process.block(0)
+    block[PLACE + 68], block[PLACE + 70] = polling, 0
+    found = process.search("")
+    if polling:
+        assert isinstance(found, Found)
+        assert (found.layout.tokio, found.layout.budget_tag) == ("1.40 to 1.54", 68)
+    else:
+        assert isinstance(found, str)
 
 
 SHAPES = (
