@@ -77,7 +77,7 @@ class VtableFunctions(NamedTuple):
     shutdown: int
 
 
-class Kind(NamedTuple):
+class KnownKind(NamedTuple):
     """What is known of one type of task; see ``hud.model.TaskKind``."""
 
     name: str
@@ -97,7 +97,7 @@ class _Evidence(NamedTuple):
     """(depth, place), nearest first; None = that function runs several, and none is sure."""
 
 
-class Kinds:
+class TaskKinds:
     """The task types of one module."""
 
     def __init__(self, elf: ElfFile, module: Module) -> None:
@@ -123,7 +123,7 @@ class Kinds:
         self._defined: dict[int, tuple[Location | None, ...]] = {}
         self._places: Counter[Location] = Counter()
 
-    def of(self, functions: VtableFunctions) -> Kind:
+    def of(self, functions: VtableFunctions) -> KnownKind:
         """The type whose vtable has these functions; empty where nothing is known."""
         generic = first_generic(self._module.own_name(functions.poll)) or self._from_v0(functions)
         self._compare(functions)
@@ -141,18 +141,18 @@ class Kinds:
         futures = left or _nearest(self._evidence_of(functions).polled)
         place = self._declared(functions, "").removeprefix(NOT_SURE)
         if place and len(futures) == 1 and (functions.schedule, futures[0]) in self._shared:
-            return Kind(place, place, True)
+            return KnownKind(place, place, True)
         if futures:
             names = any_of(futures)
             where = self._declared(functions, "") if all(map(_is_coroutine, futures)) else ""
             # one is left by elimination, or a merged function spoke for it
-            return Kind(names, where, len(left) < 2)
-        return Kind(place, place, bool(place))
+            return KnownKind(names, where, len(left) < 2)
+        return KnownKind(place, place, bool(place))
 
-    def _kind(self, future: str, functions: VtableFunctions, own_name: str = "") -> Kind:
+    def _kind(self, future: str, functions: VtableFunctions, own_name: str = "") -> KnownKind:
         """With where its async fn or block is declared; ``own_name`` as DWARF has it."""
         where = self._declared(functions, future) if _is_coroutine(future) else ""
-        return Kind(shown(future, own_name), where, False)
+        return KnownKind(shown(future, own_name), where, False)
 
     # ------------------------------------------------------------------ the program's vtables
 

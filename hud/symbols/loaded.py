@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hud.symbols.elf.file import ElfFile
     from hud.symbols.inference.inferred import Inferred
     from hud.symbols.inference.places import Places
-    from hud.symbols.kinds import Kinds
+    from hud.symbols.kinds import TaskKinds
     from hud.symbols.listing import Listings
     from hud.symbols.module import Module
     from hud.symbols.owncrates import OwnCrates
@@ -35,7 +35,7 @@ class Loaded:
         self._inferred: Inferred | None = None
         self._places: Places | None = None
         self._listings: Listings | None = None
-        self._kinds: tuple[Module, Kinds] | None = None
+        self._kinds: tuple[Module, TaskKinds] | None = None
         self._landings: tuple[Module, Landings] | None = None
         self._debug: ElfFile | None = None
         self._splits: list[ElfFile] = []
@@ -98,12 +98,12 @@ class Loaded:
         """Its separate debug file."""
         return self._debug
 
-    def kinds(self) -> Kinds:
-        from hud.symbols.kinds import Kinds
+    def kinds(self) -> TaskKinds:
+        from hud.symbols.kinds import TaskKinds
 
         module = self.module()
         if self._kinds is None or self._kinds[0] is not module:
-            self._kinds = module, Kinds(self.elf(), module)
+            self._kinds = module, TaskKinds(self.elf(), module)
         return self._kinds[1]
 
     def landings(self) -> Landings:

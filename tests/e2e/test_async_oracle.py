@@ -17,7 +17,7 @@ import targets
 
 from hud.model import Origin
 from hud.symbols.elf.file import ElfFile
-from hud.symbols.kinds import Kinds
+from hud.symbols.kinds import TaskKinds
 from hud.symbols.machine.instructions import LONGEST, x86_64
 from hud.symbols.machine.lengths import shape
 from hud.symbols.module import Module
@@ -190,7 +190,7 @@ def test_a_task_type_is_never_another(build_target: Callable[..., Path]) -> None
     """With fat LTO and panic=abort functions are merged, and one name stands for several types."""
     path = build_target("zoo", config=targets.LTO_ABORT)
     with path.open("rb") as opened, ElfFile(opened.fileno(), str(path)) as elf:
-        kinds = Kinds(elf, Module(elf))
+        kinds = TaskKinds(elf, Module(elf))
         found = [kinds.of(vtable) for vtable in kinds._vtables()]
     assert len(found) > 20
     named = 0

@@ -49,7 +49,7 @@ class Measurement(NamedTuple):
         return self.cost_ns / max(self.cpu_ns, self.cost_ns, 1)
 
 
-class Plan(NamedTuple):
+class Decision(NamedTuple):
     mode: Mode
     pause_ns: int = 0
     """BURSTS: how long to stay detached now."""
@@ -60,20 +60,20 @@ def cost_ns(emulated: int, stepped: int, program_ns: float) -> int:
     return round(emulated * (TRAP_NS + program_ns) + stepped * (STEPPED_NS + program_ns))
 
 
-def decide(measured: Measurement, limit: float, mode: Mode) -> Plan:
+def decide(measured: Measurement, limit: float, mode: Mode) -> Decision:
     """What follows from the latest measurement; ``limit`` is a share, ``mode`` that of the
     measurement.
     """
     if mode is Mode.OFF:
-        return Plan(Mode.OFF)
+        return Decision(Mode.OFF)
     bearable = limit * (BACK if mode is Mode.BURSTS else 1.0)
     negligible = measured.cost_ns <= NEGLIGIBLE * measured.attached_ns
     if limit > 0 and (negligible or measured.overhead <= bearable):
-        return Plan(Mode.EVERY)
+        return Decision(Mode.EVERY)
     pause = pause_ns(measured, limit)
     if pause < 0:
-        return Plan(Mode.OFF)
-    return Plan(Mode.BURSTS, pause)
+        return Decision(Mode.OFF)
+    return Decision(Mode.BURSTS, pause)
 
 
 def pause_ns(measured: Measurement, limit: float) -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from hud.errors import FormatError
 from hud.symbols.elf.file import PT_GNU_EH_FRAME
-from hud.symbols.unwind.cfi import PADDING, Cie, Section, pointer, read_cie, uleb
+from hud.symbols.unwind.cfi import PADDING, Cie, EhFrame, pointer, read_cie, uleb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ class Bounds:
         data = bytes(elf.read(header.vaddr, min(header.filesz, 64))) + PADDING
         if data[0] != 1 or data[3] != DATA_RELATIVE_I32:
             raise FormatError(f"{elf.name}: an .eh_frame_hdr of an unknown kind")
-        section = Section(data, len(data) - len(PADDING), header.vaddr, elf.machine_id)
+        section = EhFrame(data, len(data) - len(PADDING), header.vaddr, elf.machine_id)
         _, at = pointer(section, 4, data[1])
         self.count, at = pointer(section, at, data[2])
         if self.count > ROW_LIMIT:
@@ -106,7 +106,7 @@ class Bounds:
                 continue
             yield self._base + start, size
 
-    def _fde(self, fde: int, start: int) -> tuple[int, Section, int, Cie]:
+    def _fde(self, fde: int, start: int) -> tuple[int, EhFrame, int, Cie]:
         """Size of the function; its FDE, as far as it is read, and where in that its augmentation
         or its rules begin; its CIE."""
         length, delta = _HEAD.unpack(self._elf.read(fde, _HEAD.size))
@@ -115,7 +115,7 @@ class Bounds:
         cie = self._cie(fde + 4 - delta)
         size = min(length + 4, FDE_LIMIT)
         data = bytes(self._elf.read(fde, size)) + PADDING
-        section = Section(data, size, fde, self._elf.machine_id)
+        section = EhFrame(data, size, fde, self._elf.machine_id)
         begin, at = pointer(section, 8, cie.encoding)
         count, at = pointer(section, at, cie.encoding & 15)
         if begin != start or not 0 < count <= FUNCTION_LIMIT:
@@ -129,6 +129,6 @@ class Bounds:
             if identity != 0 or not 4 < length <= CIE_LIMIT:
                 raise FormatError(f"{self._elf.name}: no CIE at {cie:#x}")
             data = bytes(self._elf.read(cie, length + 4)) + PADDING
-            section = Section(data, length + 4, cie, self._elf.machine_id)
+            section = EhFrame(data, length + 4, cie, self._elf.machine_id)
             known = self._cies[cie] = read_cie(section, 8, length + 4)
         return known

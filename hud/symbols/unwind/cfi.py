@@ -102,7 +102,7 @@ class Cie:
         self.cache: dict[bytes, tuple[list[int], list[int]]] = {}
 
 
-class Section(NamedTuple):
+class EhFrame(NamedTuple):
     data: bytes
     """The section and `PADDING`."""
     size: int
@@ -138,7 +138,7 @@ def _sleb(data: bytes, at: int) -> tuple[int, int]:
     return (value - (1 << bits) if value >> (bits - 1) else value), end
 
 
-def pointer(section: Section, at: int, encoding: int) -> tuple[int, int]:
+def pointer(section: EhFrame, at: int, encoding: int) -> tuple[int, int]:
     """An encoded pointer (LSB, table 10.5) at ``at`` -> (vaddr, what follows)."""
     form, relation = encoding & 15, encoding & 0x70
     if form == 1:
@@ -157,7 +157,7 @@ def pointer(section: Section, at: int, encoding: int) -> tuple[int, int]:
     return value & 0xFFFFFFFFFFFFFFFF, end
 
 
-def read_cie(section: Section, at: int, end: int) -> Cie:
+def read_cie(section: EhFrame, at: int, end: int) -> Cie:
     """``at``: behind the CIE id. Raises FormatError where the CIE cannot be understood."""
     data = section.data
     cie = Cie(section.machine)

@@ -55,7 +55,7 @@ from hud.symbols.unwind.cfi import (
     REGISTERS,
     UNSUPPORTED,
     Cie,
-    Section,
+    EhFrame,
     pointer,
     read_cie,
     run,
@@ -83,7 +83,7 @@ _CIE_LIMIT = 1 << 16
 _HEAD = struct.Struct("<IIiI")
 
 
-def _read_fdes(section: Section, base: int, limit: int) -> tuple[list[_Fde], int]:
+def _read_fdes(section: EhFrame, base: int, limit: int) -> tuple[list[_Fde], int]:
     """The FDEs below ``base + SPAN_LIMIT``, by pc, and how many could not be read.
 
     ``limit``: how many there are at most; 0 = unknown. Where it is known the section's end is not,
@@ -144,7 +144,7 @@ def _read_fdes(section: Section, base: int, limit: int) -> tuple[list[_Fde], int
     return fdes, skipped
 
 
-def _find_cie(section: Section, at: int) -> Cie | None:
+def _find_cie(section: EhFrame, at: int) -> Cie | None:
     if not 0 <= at <= section.size - 9:
         return None
     length, identity, _, _ = _HEAD.unpack_from(section.data, at)
@@ -237,7 +237,7 @@ def build_table(
         raise FormatError(f"unwind data: no rules for machine {machine}")
     if len(eh_frame) > SECTION_LIMIT:
         raise FormatError(f"unwind data: {len(eh_frame)} bytes are too many")
-    section = Section(eh_frame + PADDING, len(eh_frame), vaddr, machine)
+    section = EhFrame(eh_frame + PADDING, len(eh_frame), vaddr, machine)
     fdes, skipped = _read_fdes(section, base, fde_limit)
     pcs, rules = _rows(section.data, fdes)
     return table_of(base, pcs, rules, functions=len(fdes), skipped=skipped)
@@ -299,7 +299,7 @@ def _header(elf: ElfFile, header: Segment) -> tuple[int, int]:
     data = bytes(elf.read(header.vaddr, size)) + PADDING
     if size < 8 or data[0] != 1:
         raise FormatError("unwind data: an unknown .eh_frame_hdr")
-    section = Section(data, size, header.vaddr, elf.machine_id)
+    section = EhFrame(data, size, header.vaddr, elf.machine_id)
     vaddr, at = pointer(section, 4, data[1])
     if data[2] == _OMIT:
         raise FormatError("unwind data: an .eh_frame_hdr without a search table")

@@ -9,7 +9,7 @@ import pytest
 
 from hud.symbols import kinds
 from hud.symbols.elf.file import ElfFile
-from hud.symbols.kinds import OFFSETS, POINTERS, Kinds, VtableFunctions
+from hud.symbols.kinds import OFFSETS, POINTERS, TaskKinds, VtableFunctions
 from hud.symbols.module import Module
 
 DEMO = Path(__file__).resolve().parents[3] / "prebuilt" / "demo-server-x86_64"
@@ -40,14 +40,14 @@ def _vtables(module: Module) -> list[VtableFunctions]:
 
 
 def test_each_vtable_has_its_future(module: Module) -> None:
-    found = Kinds(module.elf, module)
+    found = TaskKinds(module.elf, module)
     names = [found.of(one).name for one in _vtables(module)]
     assert sorted(set(names)) == [CONNECTION, REFRESH]
 
 
 def test_the_comparison_of_vtables_ends(module: Module, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kinds, "MOST_REACHED", 0)
-    names = [Kinds(module.elf, module).of(one).name for one in _vtables(module)]
+    names = [TaskKinds(module.elf, module).of(one).name for one in _vtables(module)]
     assert all(CONNECTION in name or REFRESH in name for name in names)
 
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hud.profiler.exact import cpu_times, used
 from hud.profiler.exact.governor import (
     SWITCH_NS,
+    Decision,
     Measurement,
     Mode,
-    Plan,
     cost_ns,
     decide,
 )
@@ -31,7 +31,7 @@ def reading(burden: float, *, attached_ms: int = 100, busy: float = 1.0) -> Meas
 
 @pytest.mark.parametrize("mode", [Mode.EVERY, Mode.BURSTS])
 def test_a_bearable_cost_is_borne_all_the_time(mode: Mode) -> None:
-    assert decide(reading(0.02), LIMIT, mode) == Plan(Mode.EVERY)
+    assert decide(reading(0.02), LIMIT, mode) == Decision(Mode.EVERY)
 
 
 def test_bursts_end_only_well_below_the_limit() -> None:
@@ -48,13 +48,13 @@ def test_a_burst_and_its_pause_cost_what_is_allowed() -> None:
 
 def test_what_nobody_feels_is_allowed_however_idle_the_target_is() -> None:
     idle = Measurement(500 * MS, 400_000, 1_000_000)  # 0.08 % of a CPU, 40 % of its own time
-    assert decide(idle, LIMIT, Mode.EVERY) == Plan(Mode.EVERY)
+    assert decide(idle, LIMIT, Mode.EVERY) == Decision(Mode.EVERY)
 
 
 def test_bursts_too_rare_to_tell_anything_end_it_for_good() -> None:
-    assert decide(reading(0.9), 0.001, Mode.BURSTS) == Plan(Mode.OFF)
-    assert decide(reading(0.0), LIMIT, Mode.OFF) == Plan(Mode.OFF)
-    assert decide(reading(0.0), 0.0, Mode.BURSTS) == Plan(Mode.OFF)
+    assert decide(reading(0.9), 0.001, Mode.BURSTS) == Decision(Mode.OFF)
+    assert decide(reading(0.0), LIMIT, Mode.OFF) == Decision(Mode.OFF)
+    assert decide(reading(0.0), 0.0, Mode.BURSTS) == Decision(Mode.OFF)
 
 
 def test_workers_that_vanish_meanwhile_do_not_end_it() -> None:
