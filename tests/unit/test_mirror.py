@@ -51,7 +51,7 @@ ELSEWHERE = {
     "symbols/dwarf/ranges.py": "unit/symbols/dwarf/test_reader.py",
     "symbols/dwarf/units.py": "unit/symbols/dwarf/test_reader.py",
     "symbols/elf/relocations.py": "unit/symbols/inference/test_locations.py",
-    "symbols/facts.py": "unit/symbols/machine/test_probes.py",
+    "symbols/facts.py": "e2e/test_doctor.py",
     "symbols/inference/bodies.py": "unit/symbols/inference/test_places.py",
     "symbols/loaded.py": "unit/symbols/tailcalls/test_paths.py",
     "symbols/machine/disassembly.py": "unit/symbols/test_listing.py",
