@@ -11,6 +11,7 @@ import select
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from hud.analysis.garbage import rare_collections
 from hud.analysis.recording import Recording
 from hud.analysis.results import Snapshot
 from hud.analysis.snapshot import Analyzer
+from hud.model import Worker
 from hud.tui import keys
 from hud.tui.frame import compose
 from hud.tui.settle import settle
@@ -31,6 +33,7 @@ SIZE = Size(160, 50)
 PER_SECOND = 4
 BUSY = 12
 """Blockers with a new episode between two redraws."""
+_FIRST_TID = 30_000
 VIEWS = {
     "overview": (),
     "overview, cursor far down": ("end",),
@@ -47,34 +50,39 @@ VIEWS = {
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--blockers", type=int, default=10_000)
+    parser.add_argument("--workers", type=int, default=512)
     parser.add_argument("--redraws", type=int, default=100)
 
 
 def run(options: argparse.Namespace) -> int:
-    number = 1_000 if options.quick else options.blockers
+    shape = (1_000, 64) if options.quick else (options.blockers, options.workers)
     redraws = 10 if options.quick else options.redraws
     with rare_collections():
         rows = [
-            _in_a_terminal(lambda row=row: _measured(*row, number, redraws))
-            for row in VIEWS.items()
+            _in_a_terminal(lambda row=row: _measured(*row, shape, redraws)) for row in VIEWS.items()
         ]
     head = ("view", "analysis", "settle", "compose", "draw", "ms in all", "at 4/s")
-    table.show(f"CPU ms per redraw: {number} blockers, {SIZE.width} x {SIZE.height}", head, rows)
+    of = f"{shape[0]:,} blockers, {shape[1]} workers, {SIZE.width} x {SIZE.height}"
+    table.show(f"CPU ms per redraw: {of}", head, rows)
     return 0
 
 
 class _Run:
     """A recording of many blockers that goes on."""
 
-    def __init__(self, number: int) -> None:
-        sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
-        import sample_recording as build
+    def __init__(self, number: int, workers: int) -> None:
+        sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+        from tests.builders import sample_recording as build
 
         self._build = build
         self._number = number
         self._turn = 0
         self.now_ns = build.START_NS
         self.recording: Recording = build.empty_recording()
+        more = range(len(build.TIDS), workers)
+        self._tids = (*build.TIDS, *(_FIRST_TID + at for at in more))
+        for at in more:
+            self.recording.add_worker(Worker(at, _FIRST_TID + at, "tokio-rt-worker"))
         for at in range(number):
             name = f"service::module_{at % 97}::function_{at}"
             inner = build.user(name, f"src/module_{at % 97}.rs", at + 1)
@@ -85,7 +93,7 @@ class _Run:
 
     def _block(self, at: int, length_ns: int) -> None:
         build = self._build
-        tid = build.TIDS[at % len(build.TIDS)]
+        tid = self._tids[at % len(self._tids)]
         start = self.now_ns - length_ns
         poll = build.poll(tid, start, length_ns, asleep_ns=length_ns, task_id=at)
         slept = build.asleep(tid, self.now_ns, length_ns, 1_000 + at, start, build.FUTEX)
@@ -99,11 +107,15 @@ class _Run:
             self._block((at * 797 + self._turn % 16) % self._number, 7 * build.MS)
         self.now_ns += 10 * build.MS
         self._turn += 1
-        self.recording.set_states(build.demo_states([], self.now_ns), self.now_ns)
+        parked = build.demo_states([], self.now_ns)[0]
+        states = [replace(parked, tid=tid) for tid in self._tids]
+        self.recording.set_states(states, self.now_ns)
 
 
-def _measured(name: str, pressed: tuple[str, ...], number: int, redraws: int) -> list[table.Cell]:
-    made = _Run(number)
+def _measured(
+    name: str, pressed: tuple[str, ...], shape: tuple[int, int], redraws: int
+) -> list[table.Cell]:
+    made = _Run(*shape)
     analyzer = Analyzer(made.recording)
     snapshot = analyzer.snapshot(made.now_ns, live=True)
     state = settle(UiState(), snapshot)
