@@ -83,13 +83,16 @@ def spread(
 
 
 def facts(items: Sequence[Item], room: int, dot: str) -> Line:
-    """Those that fit into ``room`` cells, with a dot between each two; ``drop`` 0 is no promise
-    here.
-    """
-    kept = _fitting([item._replace(drop=item.drop + 1) for item in items], room + 3, 3)
+    """Those that fit into ``room`` cells, the lowest ``drop`` first, with a dot between them."""
+    kept: set[int] = set()
+    for at in sorted(range(len(items)), key=lambda at: items[at].drop):
+        room -= cells(items[at].span.text) + (3 if kept else 0)
+        if room < 0:
+            break
+        kept.add(at)
     spans: list[Span] = []
-    for item in kept:
-        spans += [Span(f" {dot} ", "label"), item.span] if spans else [item.span]
+    for at in sorted(kept):
+        spans += [Span(f" {dot} ", "label"), items[at].span] if spans else [items[at].span]
     return tuple(spans)
 
 

@@ -304,7 +304,7 @@ def _click(state: UiState, click: Click, snapshot: Snapshot, size: Size) -> Resu
     if state.help:
         return replace(state, help=False), None
     if click.y == header.TABS_LINE:
-        tab = header.tab_at(seen, size.width, click.x)
+        tab = header.tab_at(seen, state, size.width, click.x)
         return (replace(state, view=tab, opened=None) if tab else state), None
     if state.playback is not None and click.y == size.height - 2:
         share = playback.share_at(state, size.width, click.x)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 from heapq import nlargest
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from hud import figures
@@ -156,10 +157,11 @@ def _shares(snapshot: Snapshot, glyphs: Glyphs) -> list[tuple[usage.Part, float]
 
 def _together(uses: Sequence[WorkerUse]) -> WorkerUse:
     """One worker that has the time of all."""
-    names = [field.name for field in fields(TimeSplit)]
-    split = TimeSplit(**{name: sum(getattr(use.split, name) for use in uses) for name in names})
-    blocked_ns = sum(use.blocked_ns for use in uses)
-    return replace(uses[0], split=split, blocked_ns=blocked_ns)
+    sums = map(sum, zip(*[_parts_of(use.split) for use in uses], strict=True))
+    return replace(uses[0], split=TimeSplit(*sums), blocked_ns=sum(use.blocked_ns for use in uses))
+
+
+_parts_of = attrgetter(*(field.name for field in fields(TimeSplit)))
 
 
 def _allowed(snapshot: Snapshot) -> Line:

@@ -17,7 +17,7 @@ from hud.analysis.shortnames import shorten
 from hud.model import Rung
 from hud.tui import bars, groups
 from hud.tui.cache import IdentityCache
-from hud.tui.filters import Narrowed
+from hud.tui.filters import NO_FILTER, Narrowed
 from hud.tui.layout import Column, Table, clip, width_of
 from hud.tui.style import Line, Span, cause_style
 from hud.tui.text import cells, clean, cut_left
@@ -137,10 +137,17 @@ def below(snapshot: Snapshot, state: UiState, top: int, shown: int) -> str:
     if shown >= total:
         return ""
     last = min(top + shown, total)
-    rest = sum(blocker.total_ns for blocker in state.rows[last:])
+    if state.filter == NO_FILTER and last < total - last:  # the fewer of many rows are added up
+        rest = max(snapshot.blocked_ns - _total_ns(state.rows[:last]), 0)
+    else:
+        rest = _total_ns(state.rows[last:])
     share = figures.percent(rest / max(snapshot.worker_time_ns, 1))
     more = f", {figures.count(total - last)} below: together {share}" if last < total else ""
     return f"{top + 1}-{last} of {figures.count(total)}{more}"
+
+
+def _total_ns(rows: Sequence[Blocker]) -> int:
+    return sum(blocker.total_ns for blocker in rows)
 
 
 def _largest_share(state: UiState) -> float:

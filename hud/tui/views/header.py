@@ -132,7 +132,7 @@ class _Tabs(NamedTuple):
 
 
 def _third(snapshot: Snapshot, state: UiState, width: int) -> Line:
-    tabs = _tabs(snapshot, width)
+    tabs = _tabs(snapshot, state, width)
     spans: list[Span] = []
     for name, text in tabs.texts.items():
         spans += [Span(" " * (tabs.gap if spans else 1))]
@@ -146,25 +146,34 @@ def _third(snapshot: Snapshot, state: UiState, width: int) -> Line:
     return (*left, Span(" " * spare), *right) if right else left
 
 
-def _tabs(snapshot: Snapshot, width: int) -> _Tabs:
-    """The most that fits: whole names with their counts, short ones with them, short ones; beside
-    what shows how sure the figures are, if that is possible.
-    """
-    made = [_named(snapshot, *which) for which in ((False, True), (True, True), (True, False))]
+_TABS = (
+    (False, True, 1, 2),
+    (False, True, 0, 2),
+    (False, True, 1, 1),
+    (False, True, 0, 1),
+    (True, True, 0, 1),
+    (True, False, 0, 1),
+    (True, True, 0, 0),
+    (True, False, 0, 0),
+)
+"""What is tried: short names, counts, blanks between them, and up to which ``drop`` there is room
+for what shows how sure the figures are.
+"""
+
+
+def _tabs(snapshot: Snapshot, state: UiState, width: int) -> _Tabs:
+    """The first that fits."""
     sure = how_sure(snapshot)
-    needed = [item for item in sure if not item.drop] or [item for item in sure if item.drop == 1]
-    beside = sum(cells(item.span.text) + 3 for item in needed)
-    for room in (width - beside, width):
-        for tabs in made:
-            if 1 + sum(cells(text) + tabs.gap for text in tabs.texts.values()) <= room:
-                return tabs
-    return made[-1]
-
-
-def _named(snapshot: Snapshot, short: bool, counted: bool) -> _Tabs:
-    of = snapshot if counted else None
-    texts = {tab.name: _title(number, tab, short, of) for number, tab in enumerate(TABS, 1)}
-    return _Tabs(texts, 0 if short else 1)
+    width -= sum(2 + cells(crumb.text) for crumb in _crumbs(state))
+    tabs = _Tabs({}, 0)
+    for short, counted, gap, drop in _TABS:
+        of = snapshot if counted else None
+        texts = {tab.name: _title(number, tab, short, of) for number, tab in enumerate(TABS, 1)}
+        tabs = _Tabs(texts, gap)
+        beside = sum(cells(item.span.text) + 3 for item in sure if item.drop <= drop)
+        if sum(cells(text) + gap for text in texts.values()) + beside <= width:
+            break
+    return tabs
 
 
 def _title(number: int, tab: View, short: bool, snapshot: Snapshot | None) -> str:
@@ -177,9 +186,9 @@ def _current(state: UiState) -> str:
     return state.view if VIEWS[state.view].tab else state.opened_from
 
 
-def tab_at(snapshot: Snapshot, width: int, x: int) -> str:
+def tab_at(snapshot: Snapshot, state: UiState, width: int, x: int) -> str:
     """The view whose name is at column ``x`` of ``TABS_LINE``; empty = none."""
-    tabs = _tabs(snapshot, width)
+    tabs = _tabs(snapshot, state, width)
     at = 1
     for name, text in tabs.texts.items():
         if at <= x < at + cells(text):

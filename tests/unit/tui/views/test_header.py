@@ -67,7 +67,7 @@ def test_a_search_is_a_crumb_too() -> None:
 
 def test_tabs_have_the_counts_of_what_is_behind_them() -> None:
     seen = snapshot(**RICH)
-    tabs = text_of(drawn(seen, Size(120, 32)))[2]
+    tabs = text_of(drawn(seen, Size(140, 32)))[2]
     assert (
         " 1 Overview   2 Blockers 5   3 Workers 4   4 Timeline   5 Tasks 4   6 Pressure 1.5 % "
         in tabs
@@ -79,13 +79,14 @@ def test_tabs_have_the_counts_of_what_is_behind_them() -> None:
 
 def test_a_click_on_a_name_finds_its_view_at_any_width() -> None:
     seen = snapshot(**RICH)
+    state = settle(UiState(), seen)
     for width in (60, 80, 120):
         line = text_of(drawn(seen, Size(width, 24)))[2]
         for number, tab in enumerate(TABS, 1):
             at = line.index(f" {number} {tab.short}") + 1
-            assert header.tab_at(seen, width, at) == tab.name
-            assert header.tab_at(seen, width, at - 2) != tab.name
-    assert header.tab_at(seen, 120, 119) == ""
+            assert header.tab_at(seen, state, width, at) == tab.name
+            assert header.tab_at(seen, state, width, at - 2) != tab.name
+    assert header.tab_at(seen, state, 120, 119) == ""
 
 
 def test_how_sure_the_figures_are() -> None:
