@@ -156,6 +156,7 @@ class Ranking:
             types=types,
             behind=tally.mean_behind(),
             waiting_ns=tally.waiting_ns,
+            on_cpu_ns=tally.on_cpu_ns,
             pressed=tally.pressed,
             lasting=len(tally.lasting),
             lasting_ns=max((length for _, length in tally.lasting), default=0),

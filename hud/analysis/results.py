@@ -193,6 +193,8 @@ class Blocker:
     """Ready tasks that waited in the same worker's queue, on average; -1 = unknown."""
     waiting_ns: int = 0
     """Without a CPU in these episodes: in no other figure."""
+    on_cpu_ns: int = 0
+    """Of ``total_ns``; the rest was asleep."""
     pressed: int = 0
     """Episodes that were long only because such a wait followed a sleep."""
     lasting: int = 0

@@ -43,7 +43,7 @@ _TASKS_NS = 1_000_000_000
 _TASKS_EACH_NS = 50_000
 PATIENCE_NS = 60_000_000_000
 """How long an episode waits for stacks that it names and that did not come."""
-_TIMELINE = 4_096
+TIMELINE = 4_096
 """How many of the latest episodes a snapshot holds one by one."""
 
 
@@ -85,7 +85,7 @@ class Analyzer:
         ]
         for episode in temporary:
             ledger.count(episode)
-        latest = ledger.latest(_TIMELINE)
+        latest = ledger.latest(TIMELINE)
         lasting = self._lasting(latest, temporary)
         workers = self._workers(recording.splits(since_ns), now_ns, span, lasting)
         used = runtimes.uses(workers, self._retired())

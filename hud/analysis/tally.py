@@ -97,6 +97,7 @@ class Tally:
         "durations",
         "holders",
         "lasting",
+        "on_cpu_ns",
         "pressed",
         "stacks",
         "tasks",
@@ -120,6 +121,7 @@ class Tally:
         self.behind_count = 0
         """Ready tasks behind it, summed over the episodes that this is known of."""
         self.waiting_ns = 0
+        self.on_cpu_ns = 0
         self.pressed = 0
         self.lasting: list[tuple[int, int]] = []
         """Of those that have not ended, own time and length so far, in order."""
@@ -164,6 +166,7 @@ class Tally:
 
     def _count(self, episode: Episode, at: Blame, duration_ns: int, times: int) -> None:
         self.waiting_ns += episode.waiting_ns * times
+        self.on_cpu_ns += episode.on_cpu_ns * times
         self.pressed += episode.pressed * times
         if episode.in_progress and times > 0:
             insort(self.lasting, (episode.charged_ns, episode.duration_ns))

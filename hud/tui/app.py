@@ -60,6 +60,7 @@ class LiveScreen:
 
     def __enter__(self) -> LiveScreen:
         self._screen.__enter__()
+        self._state = replace(self._state, coloured=self._screen.coloured)
         return self
 
     def __exit__(self, *exc: object) -> None:

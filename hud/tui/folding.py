@@ -40,9 +40,9 @@ class Row(NamedTuple):
     text: str = ""
     blocking: bool = False
     indent: str = ""
-    """Where stacks part: the lines of the tree."""
-    weight: str = ""
-    """The part of the whole that goes this way, where that has just changed."""
+    """The lines of the tree."""
+    part: float | None = None
+    """Of the whole, what goes this way, 0..1; given where that has just changed."""
 
 
 def outline(stack: Stack, unfold: bool) -> list[Row]:
@@ -108,6 +108,17 @@ def callers(stack: Stack) -> list[Frame]:
     ]
 
 
+class _Branches(NamedTuple):
+    """What the tree is drawn with."""
+
+    middle: str
+    last: str
+    bar: str
+
+
+_LINES, _ASCII_LINES = _Branches("├ ", "└ ", "│ "), _Branches("+ ", "` ", "| ")
+
+
 class _Node:
     """One row of the tree, with the stacks that reach it."""
 
@@ -123,7 +134,7 @@ def tree(
     """Distinct stacks, outermost calls first, joined where they share a beginning.
 
     ``weights`` are (stack key, weight), heaviest first. A row where stacks part carries the part
-    of the whole that goes that way.
+    of the whole that goes that way. Each call stands below its caller, two columns further on.
     """
     root = _Node(Row(None))
     whole = sum(weight for _, weight in weights) or 1
@@ -140,13 +151,13 @@ def tree(
             node = node.children.setdefault(_identity(row), _Node(row))
             node.weight += weight
     rows: list[Row] = []
-    _walk(root, "", whole, unicode, rows)
+    _walk(root, "", whole, _LINES if unicode else _ASCII_LINES, rows)
     if unknown:
-        rows.append(Row(None, "stacks not known any more", weight=figures.share(unknown / whole)))
+        rows.append(Row(None, "stacks not known any more", part=unknown / whole))
     if len(weights) > MOST_STACKS:
         rest = sum(weight for _, weight in weights[MOST_STACKS:])
         left = len(weights) - MOST_STACKS
-        rows.append(Row(None, f"{left} more stacks", weight=figures.share(rest / whole)))
+        rows.append(Row(None, f"{left} more stacks", part=rest / whole))
     return rows
 
 
@@ -165,18 +176,22 @@ def _identity(row: Row) -> tuple[object, ...]:
     return (named, frame.file, frame.line, frame.inlined, row.blocking)
 
 
-def _walk(node: _Node, indent: str, whole: int, unicode: bool, rows: list[Row]) -> None:
+def _walk(node: _Node, indent: str, whole: int, glyphs: _Branches, rows: list[Row]) -> None:
     """Without recursion over a chain: stacks may be deep, partings are few."""
     while len(node.children) == 1:
         (node,) = node.children.values()
-        weight = "" if rows else figures.share(node.weight / whole)
-        rows.append(node.row._replace(indent=indent, weight=weight))
+        first = not rows
+        branch = "" if first else indent + glyphs.last
+        rows.append(node.row._replace(indent=branch, part=node.weight / whole if first else None))
+        if not first and node.row.frame is not None:
+            indent = _deeper(indent, "  ")
     ranked = sorted(node.children.values(), key=lambda child: -child.weight)
-    middle, last, bar = ("├ ", "└ ", "│ ") if unicode else ("+ ", "+ ", "| ")
-    if len(indent) >= _DEEPEST:
-        middle = last = bar = ""
     for child in ranked:
         final = child is ranked[-1]
-        branch = indent + (last if final else middle)
-        rows.append(child.row._replace(indent=branch, weight=figures.share(child.weight / whole)))
-        _walk(child, indent + ("  " if final and bar else bar), whole, unicode, rows)
+        branch = indent + (glyphs.last if final else glyphs.middle)
+        rows.append(child.row._replace(indent=branch, part=child.weight / whole))
+        _walk(child, _deeper(indent, "  " if final else glyphs.bar), whole, glyphs, rows)
+
+
+def _deeper(indent: str, more: str) -> str:
+    return indent + more if len(indent) < _DEEPEST else indent

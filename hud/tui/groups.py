@@ -78,7 +78,16 @@ def by_type(blockers: Sequence[Blocker]) -> list[Blocker]:
 
 def _part(blocker: Blocker) -> Blocker:
     """The blocker without what is counted elsewhere."""
-    return replace(blocker, count=0, durations=(), waiting_ns=0, pressed=0, lasting=0, lasting_ns=0)
+    return replace(
+        blocker,
+        count=0,
+        durations=(),
+        waiting_ns=0,
+        on_cpu_ns=0,
+        pressed=0,
+        lasting=0,
+        lasting_ns=0,
+    )
 
 
 def _ranked(rows: Iterable[Blocker]) -> list[Blocker]:
@@ -121,6 +130,7 @@ def _merged(pairs: Sequence[_Part], name: str, file: str) -> Blocker:
         holders=_holders(members),
         types=largest_first(_added(pair for one in members for pair in one.types))[:_FEW],
         waiting_ns=sum(one.waiting_ns for one in members),
+        on_cpu_ns=sum(one.on_cpu_ns for one in members),
         pressed=sum(one.pressed for one in members),
         lasting=sum(one.lasting for one in members),
         lasting_ns=max((one.lasting_ns for one in members), default=0),

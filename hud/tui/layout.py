@@ -38,6 +38,17 @@ def selected(line: Iterable[Span], width: int) -> Line:
     return (*spans, Span(" " * spare, "selected")) if spare > 0 else tuple(spans)
 
 
+def wrapped(items: Iterable[Line], width: int) -> list[Line]:
+    """Items one behind the other, as many to a line as fit."""
+    lines: list[Line] = []
+    for item in items:
+        if lines and width_of(lines[-1]) + width_of(item) <= width:
+            lines[-1] = (*lines[-1], *item)
+        else:
+            lines.append(item)
+    return lines
+
+
 class Item(NamedTuple):
     """A part of a line that may be left out; ``drop`` as for columns."""
 

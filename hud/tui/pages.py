@@ -12,6 +12,7 @@ from hud.tui.views.table import VIEWS
 
 if TYPE_CHECKING:
     from hud.analysis.results import Snapshot
+    from hud.tui.actions import Click
 
 
 def page_of(state: UiState, seen: Snapshot, size: Size) -> Page:
@@ -19,7 +20,7 @@ def page_of(state: UiState, seen: Snapshot, size: Size) -> Page:
     if state.help:
         return Page(max(size.height - 1, 1), len(help_view.content(seen, state, size.width)), 0)
     found = VIEWS[state.view].page(seen, state, size.width, body_height(size, state))
-    return Page(max(found.shown, 1), found.total, HEADER_HEIGHT + found.top)
+    return found._replace(shown=max(found.shown, 1), top=HEADER_HEIGHT + found.top)
 
 
 def cursor_of(state: UiState) -> str:
@@ -32,10 +33,21 @@ def at(state: UiState) -> At:
     return state.at(cursor_of(state))
 
 
+def row_at(page: Page, click: Click, size: Size) -> int:
+    """The row of the page at a cell; -1 = the heads, beyond the last = nothing."""
+    row, lines = click.y - page.top, -(-page.shown // page.columns)
+    if not 0 <= row < lines:
+        return row if row < 0 else page.total
+    return row + lines * min(click.x * page.columns // size.width, page.columns - 1)
+
+
 def column_at(state: UiState, seen: Snapshot, size: Size, x: int) -> str:
     """The column of the view's list that lies at ``x``; empty = none."""
     columns = VIEWS[state.view].columns
-    return columns(seen, state, size.width).at(x) if columns is not None else ""
+    if columns is None:
+        return ""
+    apart = size.width // page_of(state, seen, size).columns
+    return columns(seen, state, size.width).at(x % apart)
 
 
 def to_match(state: UiState, seen: Snapshot, step: int) -> UiState:
@@ -60,10 +72,12 @@ def to_match(state: UiState, seen: Snapshot, step: int) -> UiState:
     return replace(state, stack_scroll=there[0] if there else found[0])
 
 
-def to_code(state: UiState, seen: Snapshot) -> UiState:
+def to_code(state: UiState, seen: Snapshot, width: int) -> UiState:
     """The drill-down scrolled to the machine code, where it has just been asked for."""
     if not state.code:
         return replace(state, stack_scroll=0)
-    lines = stack.document(seen, state, stack.ANY_WIDTH)
-    titles = [at for at, line in enumerate(lines) if line and line[-1].text == code.MACHINE_CODE]
+    lines = stack.document(seen, state, width)
+    titles = [
+        at for at, line in enumerate(lines) if any(span.text == code.MACHINE_CODE for span in line)
+    ]
     return replace(state, stack_scroll=titles[0] if titles else state.stack_scroll)

@@ -50,6 +50,8 @@ class Page(NamedTuple):
     shown: int
     total: int
     top: int
+    columns: int = 1
+    """In which they stand, each from the top to the bottom."""
 
 
 class Opened(NamedTuple):
@@ -88,8 +90,8 @@ class Prompt(NamedTuple):
 class Span(NamedTuple):
     """What part of the run the timeline shows."""
 
-    cell_ns: int = 500_000_000
-    """One column."""
+    cell_ns: int = 0
+    """One column; 0 = as long as it takes to show all of it."""
     end_ns: int = 0
     """0 = it follows the present."""
     episode: tuple[int, int] | None = None
@@ -145,6 +147,8 @@ class UiState:
     help: bool = False
     help_scroll: int = 0
     glyphs: Glyphs = UNICODE
+    coloured: bool = True
+    """The terminal shows hues: letters need not say the causes everywhere."""
 
     @property
     def scope(self) -> str:

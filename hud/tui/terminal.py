@@ -92,6 +92,11 @@ class Screen:
         self.gone = False
         """The terminal has hung up."""
 
+    @property
+    def coloured(self) -> bool:
+        """It shows hues; known once it is entered."""
+        return self._theme is not THEMES["none"]
+
     # ----------------------------------------------------------------- in and out
 
     def __enter__(self) -> Screen:

@@ -159,7 +159,7 @@ def _change(state: UiState, act: Act, seen: Snapshot, live: Snapshot, size: Size
         case Act.UNFOLD:
             return replace(state, unfold=not state.unfold, stack_scroll=0)
         case Act.CODE:
-            return pages.to_code(replace(state, code=not state.code), seen)
+            return pages.to_code(replace(state, code=not state.code), seen, size.width)
         case Act.THRESHOLD:
             text = f"{seen.info.threshold_ns / 1e6:g}"
             return replace(state, prompt=Prompt(Line.THRESHOLD, text))
@@ -315,7 +315,7 @@ def _click(state: UiState, click: Click, snapshot: Snapshot, size: Size) -> Resu
         changed = timeline.clicked(state, seen, size, click)
         return changed or state, None
     page = pages.page_of(state, seen, size)
-    row = click.y - page.top
+    row = pages.row_at(page, click, size)
     if row == -1:
         return _sort_by(state, pages.column_at(state, seen, size, click.x), seen), None
     at = pages.at(state)

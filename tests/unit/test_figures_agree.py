@@ -94,7 +94,7 @@ def test_workers_and_pressure_agree(told: tuple[Snapshot, dict[str, Any]]) -> No
         assert f" {runtime['workers']} workers " in line
     waiting = figures.percent(other["waiting_ns"] / other["worker_time_ns"])
     assert f"{waiting} of worker time ready but without a CPU" in summary.text(snapshot)
-    said = f"{waiting} of worker time was ready to run but had no CPU."
+    said = f"Workers were ready to run but had no CPU for {waiting} of their time"
     assert any(said in line for line in _screen(snapshot, "pressure"))
     assert sum(one["blocked_ns"] for one in other["workers"]) == other["blocked_ns"]
     assert sum(one["worker_time_ns"] for one in other["workers"]) == other["worker_time_ns"]

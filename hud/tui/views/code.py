@@ -11,6 +11,7 @@ from hud.tui.text import clean
 if TYPE_CHECKING:
     from hud.analysis.results import Blocker, Snapshot
     from hud.model import Code
+    from hud.tui.glyphs import Glyphs
 
 
 MACHINE_CODE = "machine code"
@@ -31,47 +32,44 @@ def of(blocker: Blocker, snapshot: Snapshot) -> Code | None:
     return None
 
 
-def source(blocker: Blocker, snapshot: Snapshot) -> list[Line]:
-    """The lines around the call; why there are none, if that is known."""
+def source(blocker: Blocker, snapshot: Snapshot, glyphs: Glyphs) -> tuple[str, list[Line]]:
+    """A title and the lines around the call; why there are none, if that is known."""
     found = of(blocker, snapshot)
     if found is None:
-        return []
+        return "source", []
     if not found.source:
-        return _none("source", found)
-    file = clean(short_place(found.source_file, 0))
-    lines: list[Line] = [(Span(" "), Span("source", "title"), Span(f"  {file}", "dim"))]
+        return "source", _none(found)
+    lines: list[Line] = []
     for number, text in found.source:
         here = number == found.line
-        mark = ">" if here else " "
+        mark = glyphs.line if here else " "
         shown = clean(text.expandtabs(4).rstrip())
-        style = "user" if here else ""
-        lines.append((Span(f" {mark}{number:>6}  ", style or "dim"), Span(shown, style)))
-    return lines
+        style = "own" if here else ""
+        lines.append((Span(f" {mark}{number:>6}  ", style or "label"), Span(shown, style)))
+    return f"source {glyphs.dot} {clean(short_place(found.source_file, 0))}", lines
 
 
-def instructions(blocker: Blocker, snapshot: Snapshot) -> list[Line]:
-    """The machine code around the call."""
-    title: Line = (Span(" "), Span(MACHINE_CODE, "title"))
+def instructions(blocker: Blocker, snapshot: Snapshot, glyphs: Glyphs) -> list[Line]:
+    """The machine code around the call; in any case a line."""
     found = of(blocker, snapshot)
     if found is None:
-        return [title, (Span("   not known for this blocker", "dim"),)]
+        return [(Span("   not known for this blocker", "label"),)]
     if not found.instructions:
-        return _none(MACHINE_CODE, found)
-    lines: list[Line] = [title]
+        return _none(found)
+    lines: list[Line] = []
     for address, text, target in found.instructions:
         here = address == found.at
-        mark = ">" if here else " "
+        mark = glyphs.line if here else " "
         called = f"   -> {clean(target)}" if target else ""
         lines.append(
             (
-                Span(f" {mark}{address:>10x}  ", "" if here else "dim"),
-                Span(clean(text.expandtabs(8)), "user" if here else ""),
-                Span(called, "dim"),
+                Span(f" {mark}{address:>10x}  ", "" if here else "label"),
+                Span(clean(text.expandtabs(8)), "own" if here else ""),
+                Span(called, "label"),
             )
         )
     return lines
 
 
-def _none(what: str, found: Code) -> list[Line]:
-    why = clean(found.note) or "not known"
-    return [(Span(" "), Span(what, "title")), (Span(f"   {why}", "dim"),)]
+def _none(found: Code) -> list[Line]:
+    return [(Span(f"   {clean(found.note) or 'not known'}", "label"),)]

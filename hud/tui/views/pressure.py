@@ -1,33 +1,40 @@
-"""The pressure: time that workers were ready to run but had no CPU, and who is to blame."""
+"""The pressure: time that workers were ready to run but had no CPU, and who is to blame.
+
+Side by side from 110 columns on; below that the workers go first where there is no room.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from hud import figures
-from hud.analysis.cause import Cause
-from hud.tui.layout import Column, Table, block
+from hud.tui import bars, panel, workertime
+from hud.tui.layout import Column, Table, block, selected
 from hud.tui.state import Page, first_shown
-from hud.tui.style import Line, Span, cause_style
-from hud.tui.text import clean, cut, pad
+from hud.tui.style import Line, Span
+from hud.tui.text import clean, cut, pad, pieces
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hud.analysis.results import Pressure, Snapshot
+    from hud.analysis.results import Pressure, Snapshot, WorkerUse
+    from hud.tui.glyphs import Glyphs
     from hud.tui.state import UiState
 
-_MARGIN = 3
+_MARGIN = 2
 _COLUMNS = (
-    Column("culprit", "ran instead", 20, grow=2, widest=50),
-    Column("pid", "pid", 8, right=True),
-    Column("whose", "whose", 18, drop=2),
-    Column("count", "count", 6, right=True),
+    Column("culprit", "thread or process", 24, grow=2, widest=50),
+    Column("pid", "pid", 8, right=True, drop=2),
+    Column("whose", "whose", 17, drop=3),
+    Column("count", "waits", 5, right=True),
     Column("total", "total", 6, right=True),
-    Column("max", "max", 6, right=True),
-    Column("share", "of it", 6, right=True, drop=1),
+    Column("bar", "", 6, drop=4, grow=1, widest=20),
+    Column("max", "longest", 7, right=True, drop=1),
 )
-_BAR = 24
+_BESIDE_FROM = 110
+_LOW = 14
+"""Lines of a view from which workers are below the table."""
+_BAR = 40
 
 
 def listed(state: UiState, snapshot: Snapshot) -> Sequence[Pressure]:
@@ -38,79 +45,105 @@ def listed(state: UiState, snapshot: Snapshot) -> Sequence[Pressure]:
     return [one for one in snapshot.pressure if wanted in f"{one.culprit} {one.pid}".casefold()]
 
 
-def page(snapshot: Snapshot, state: UiState, _: int, height: int) -> Page:
+def page(snapshot: Snapshot, state: UiState, width: int, height: int) -> Page:
     """The rows between the sentences and the workers."""
-    head = len(_said(snapshot)) + 2
-    shown = max(height - head - _lower(snapshot, height), 0)
-    return Page(shown, len(listed(state, snapshot)), head)
-
-
-def _lower(snapshot: Snapshot, body: int) -> int:
-    return min(len(snapshot.workers) + 3, body // 2) if body >= 12 and snapshot.workers else 0
+    total = len(listed(state, snapshot))
+    head = len(_sentences(snapshot, width)) + 2
+    room = height - head
+    if width < _BESIDE_FROM and height >= _LOW:
+        room = max(room - min(len(_waited(snapshot)) + 1, room // 2), 1)
+    return Page(max(min(total, room), 0), total, head)
 
 
 def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Line]:
     """Sentences, who ran instead, and how long each worker waited."""
-    mark = state.glyphs.ellipsis
-    table = Table(_COLUMNS, width, _MARGIN)
-    lines: list[Line] = [*((Span(f"   {said}"),) for said in _said(snapshot)), ()]
-    lines.append(table.head("total", mark))
-    rows = listed(state, snapshot)
+    glyphs = state.glyphs
+    said = _sentences(snapshot, width)
     shown = page(snapshot, state, width, height).shown
-    at = state.at("pressure")
-    top = first_shown(at.scroll, at.cursor, shown, len(rows))
-    whole = max(snapshot.latency_total_ns, 1)
-    for number, one in enumerate(rows[top : top + shown], start=top):
-        lines.append(_row(table, one, whole, number == at.cursor, mark))
-    if not rows:
-        said = "nothing matches the search" if snapshot.pressure else "nobody so far"
-        lines.append((Span(f"   {said}", "dim"),))
-    lower = _lower(snapshot, height)
-    lines = block(lines, width, height - lower, mark)
-    if lower:
-        lines += block(_workers(snapshot, state, lower), width, lower, mark)
-    return lines
+    if width >= _BESIDE_FROM:
+        left = width * 6 // 10
+        right = width - left - 1
+        room = height - len(said) - 1
+        titles = [(_INSTEAD, left), (_WAITED, right)]
+        table = block(_table(snapshot, state, left, shown), left, room, glyphs.ellipsis)
+        workers = _workers(snapshot, right, room, glyphs)
+        lines = [panel.rule(titles, glyphs), *panel.beside(table, workers, left, glyphs)]
+        return block([*said, *lines], width, height, glyphs.ellipsis)
+    lines = [*said, panel.rule([(_INSTEAD, width)], glyphs), *_table(snapshot, state, width, shown)]
+    if height >= _LOW and _waited(snapshot):
+        lines.append(panel.rule([(_WAITED, width)], glyphs))
+        lines += _workers(snapshot, width, height - len(lines), glyphs)
+    return block(lines, width, height, glyphs.ellipsis)
+
+
+_INSTEAD = "who ran instead, in waits as long"
+_WAITED = "workers without a CPU, of their time"
+
+
+# --------------------------------------------------------------------------- sentences
+
+
+def _sentences(snapshot: Snapshot, width: int) -> list[Line]:
+    room = max(width - 2, 20)
+    return [(Span(f" {part}"),) for said in _said(snapshot) for part in pieces(said, room)]
 
 
 def _said(snapshot: Snapshot) -> list[str]:
-    time = max(snapshot.worker_time_ns, 1)
-    waits = figures.count(snapshot.latencies, "wait")
+    share = figures.percent(snapshot.waiting_ns / max(snapshot.worker_time_ns, 1))
+    time = figures.long_duration(snapshot.waiting_ns)
+    said = [f"Workers were ready to run but had no CPU for {share} of their time ({time})."]
     least = figures.long_duration(snapshot.info.threshold_ns)
-    longest = (
-        f"; the longest was {figures.long_duration(snapshot.latency_max_ns)}"
-        if snapshot.latencies
-        else ""
-    )
-    share = figures.percent(snapshot.waiting_ns / time)
-    said = [
-        f"{share} of worker time was ready to run but had no CPU.",
-        f"{waits} of {least} or more{longest}.",
-    ]
+    if snapshot.latencies:
+        waits = figures.count(snapshot.latencies, "wait")
+        together = figures.long_duration(snapshot.latency_total_ns)
+        longest = figures.long_duration(snapshot.latency_max_ns)
+        said.append(f"{waits} of {least} or more, {together} in all; the longest was {longest}.")
+    elif snapshot.waiting_ns:
+        said.append(f"No wait was as long as {least}.")
     host = snapshot.host
     if host.throttled_ns or host.throttled_periods or host.quota:
         quota = f" (quota: {clean(host.quota)})" if host.quota else ""
-        said.append(
-            f"Stopped by its CPU quota{quota}: {figures.long_duration(host.throttled_ns)} "
-            f"in {figures.count(host.throttled_periods, 'period')}."
-        )
+        stopped = figures.long_duration(host.throttled_ns)
+        periods = figures.count(host.throttled_periods, "period")
+        said.append(f"Stopped by its CPU quota{quota}: {stopped} in {periods}.")
     if host.stolen_ns:
         said.append(f"Taken by the hypervisor, all CPUs: {figures.long_duration(host.stolen_ns)}.")
     return said
 
 
-def _row(table: Table, one: Pressure, whole: int, chosen: bool, mark: str) -> Line:
-    style = "bold" if chosen else ""
+# --------------------------------------------------------------------------- who ran
+
+
+def _table(snapshot: Snapshot, state: UiState, width: int, shown: int) -> list[Line]:
+    glyphs, at = state.glyphs, state.at("pressure")
+    rows = listed(state, snapshot)
+    if not rows:
+        said = "nothing matches the search" if snapshot.pressure else "nobody so far"
+        return [(Span(f"   {said}", "label"),)]
+    table = Table(_COLUMNS, width, _MARGIN)
+    top = first_shown(at.scroll, at.cursor, shown, len(rows))
+    whole = max(rows[0].total_ns, 1)
+    lines = [table.head("total", glyphs.ellipsis)]
+    for number, one in enumerate(rows[top : top + shown], start=top):
+        chosen = number == at.cursor
+        marker = Span(glyphs.cursor if chosen else " ")
+        line = table.row(marker, _values(table, one, whole, glyphs), glyphs.ellipsis)
+        lines.append(selected(line, width) if chosen else line)
+    return lines
+
+
+def _values(table: Table, one: Pressure, whole: int, glyphs: Glyphs) -> dict[str, Line]:
     known = one.culprit or "(idle CPU, or not known)"
-    values: dict[str, Line] = {
-        "culprit": (Span(cut(clean(known), table.widths["culprit"], mark), style),),
+    bar = _pattern(one.total_ns / whole, table.widths.get("bar", 0), glyphs)
+    return {
+        "culprit": (Span(cut(clean(known), table.widths["culprit"], glyphs.ellipsis)),),
         "pid": (Span(str(one.pid) if one.pid else "-"),),
-        "whose": (Span(_whose(one), "dim"),),
+        "whose": (Span(_whose(one), "label"),),
         "count": (Span(figures.short_count(one.count)),),
         "total": (Span(figures.duration(one.total_ns)),),
+        "bar": (Span(bar, "wait"),),
         "max": (Span(figures.duration(one.max_ns)),),
-        "share": (Span(figures.share(min(one.total_ns / whole, 1.0))),),
     }
-    return table.row(Span(" >" if chosen else "  ", style), values, mark)
 
 
 def _whose(one: Pressure) -> str:
@@ -121,20 +154,39 @@ def _whose(one: Pressure) -> str:
     return "another process" if one.pid else ""
 
 
-def _workers(snapshot: Snapshot, state: UiState, height: int) -> list[Line]:
-    """The workers that waited longest, with bars of one scale."""
-    glyph = "█" if state.glyphs.unicode else "#"
-    ranked = sorted(snapshot.workers, key=lambda use: (-use.split.waiting_ns, use.worker.worker_id))
-    shares = [use.split.waiting_ns / max(use.split.total_ns(), 1) for use in ranked]
-    top = max(shares, default=0.0)
-    lines: list[Line] = [(), (Span("   "), Span("worker", "head"), Span("  waiting", "head"))]
-    for use, share in zip(ranked[: height - 3], shares, strict=False):
-        cells = round(share / top * _BAR) if top else 0
+def _pattern(fraction: float, width: int, glyphs: Glyphs) -> str:
+    """A bar of time without a CPU: in whole cells."""
+    return glyphs.pattern * len(bars.bar(fraction, width, glyphs))
+
+
+# --------------------------------------------------------------------------- who had none
+
+
+def _waited(snapshot: Snapshot) -> list[WorkerUse]:
+    """Those that did, the largest share first."""
+    found = [use for use in snapshot.workers if use.split.waiting_ns]
+    return sorted(found, key=lambda use: (-workertime.waiting(use), use.worker.worker_id))
+
+
+def _workers(snapshot: Snapshot, width: int, height: int, glyphs: Glyphs) -> list[Line]:
+    """A line each, with bars of one scale; the last line counts those left out."""
+    ranked = _waited(snapshot)
+    top = max(map(workertime.waiting, ranked), default=0.0) or 1.0
+    shown = len(ranked) if len(ranked) <= height else height - 1
+    room = min(max(width - 24, 8), _BAR)
+    lines: list[Line] = []
+    for use in ranked[:shown]:
+        share = workertime.waiting(use)
         lines.append(
             (
-                Span(f"   {pad(f'W{use.worker.worker_id}', 6)}  {figures.share(share):>7}  "),
-                Span(glyph * cells, cause_style(Cause.WAITING)),
-                Span(f"  {figures.duration(use.split.waiting_ns)}", "dim"),
+                Span(pad(f" W{use.worker.worker_id}", 7)),
+                Span(f"{figures.share(share):>5}  "),
+                Span(pad(_pattern(share / top, room, glyphs), room), "wait"),
+                Span(f"  {figures.duration(use.split.waiting_ns):>5}"),
             )
         )
-    return lines
+    if shown < len(ranked):
+        lowest = figures.percent(workertime.waiting(ranked[-1]))
+        left = len(ranked) - shown
+        lines.append((Span(f" {glyphs.ellipsis} {left} more, down to {lowest}", "label"),))
+    return lines or [(Span("   none", "label"),)]

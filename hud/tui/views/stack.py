@@ -1,34 +1,58 @@
-"""The drill-down: all that is known of one blocker, on one page that scrolls."""
+"""The drill-down: all that is known of one blocker, on one page that scrolls.
+
+From 110 columns on in two: code on the left, figures on the right. In one column, and while a text
+is searched, so that its lines come one after the other: stacks, how long, where, when.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hud import figures
 from hud.analysis.advice.advise import advise
 from hud.analysis.cause import Cause
-from hud.analysis.results import Blocker, Snapshot
-from hud.model import bucket_floor_ns
-from hud.tui import folding, frames, groups
+from hud.analysis.shortnames import shorten
+from hud.tui import bars, folding, frames, groups, panel
 from hud.tui.layout import block
 from hud.tui.state import Page
 from hud.tui.style import Line, Span, cause_style
-from hud.tui.text import clean, cut_left, name, pad, pieces, worker
-from hud.tui.views import code
-from hud.tui.views.detail import members
+from hud.tui.text import cells, clean, cut_left, name, pad, pieces
+from hud.tui.views import code, spread
+from hud.tui.views.spread import Panel
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+    from hud.analysis.results import Blocker, Snapshot
+    from hud.tui.glyphs import Glyphs
     from hud.tui.state import UiState
 
-HEAD = 3
+HEAD = 1
 """Lines that do not scroll."""
 ANY_WIDTH = 100
-"""The number of lines hardly depends on the width; that of the advice does."""
-_WEIGHT = 7
-_BAR = 30
-_FEW = 8
+"""Of one column: the number of lines hardly depends on the width; that of the advice does."""
+_TWO_FROM = 110
+_LEFT = 7, 11
+"""The part of the width that the left column takes."""
+_BAR = 8
+_TALLEST = 12
+"""Lines of the last graph."""
+_LABEL = 7
+_PLACE = 12
+"""Cells: in fewer a file and line say nothing."""
+
+
+class _About(NamedTuple):
+    """Which blocker, drawn how wide."""
+
+    blocker: Blocker
+    snapshot: Snapshot
+    state: UiState
+    width: int
+
+    @property
+    def glyphs(self) -> Glyphs:
+        return self.state.glyphs
 
 
 def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Line]:
@@ -37,63 +61,74 @@ def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Li
     mark = state.glyphs.ellipsis
     if blocker is None:
         return block([], width, height, mark)
-    lines = head(blocker, width, mark)
     below = max(height - HEAD, 0)
-    rest = document(snapshot, state, width)
+    rest = document(snapshot, state, width, below)
     top = max(min(state.stack_scroll, len(rest) - below), 0)
     shown = [marked(line, state.search) for line in rest[top : top + below]]
-    return block([*lines, *shown], width, height, mark)
+    return block([head(blocker, width, state.glyphs), *shown], width, height, mark)
 
 
 def page(snapshot: Snapshot, state: UiState, width: int, height: int) -> Page:
     """The lines below the head."""
-    return Page(max(height - HEAD, 1), len(document(snapshot, state, width)), HEAD)
+    return Page(max(height - HEAD, 1), len(document(snapshot, state, width, height - HEAD)), HEAD)
 
 
-def head(blocker: Blocker, width: int, mark: str) -> list[Line]:
-    """The lines that do not scroll."""
-    title = name(blocker.function, blocker.inferred, max(width - 34, 20), mark)
-    at = Span(f"  {cut_left(clean(blocker.where), 30, mark)}")
-    return [(Span(f" {title}", "user"), at), _figures(blocker), ()]
-
-
-def _figures(blocker: Blocker) -> Line:
-    parts = (
-        f"  {figures.count(blocker.count, 'time')}",
-        f"total {figures.duration(blocker.total_ns)}",
-        f"max {figures.duration(blocker.max_ns)}",
-        f"p99 {figures.duration(blocker.p99_ns)}",
-        f"p50 {figures.duration(blocker.p50_ns)}",
+def head(blocker: Blocker, width: int, glyphs: Glyphs) -> Line:
+    """``hash_password     28 long polls · 1.46 s · 4.6 % of worker time · cpu``."""
+    facts = [
+        figures.count(blocker.count, "long poll"),
+        figures.long_duration(blocker.total_ns),
         f"{figures.percent(blocker.share)} of worker time",
-        *([f"no CPU {figures.duration(blocker.waiting_ns)}"] if blocker.waiting_ns else []),
-    )
-    below = f"   in {clean(blocker.operation)}" if blocker.operation else ""
-    cause = Span(f" {blocker.cause.value}", cause_style(blocker.cause))
-    return (cause, Span("  ".join(parts)), Span(below, "dim"))
+    ]
+    said = f" {glyphs.dot} ".join([*facts, ""])
+    mark = "~" if blocker.inferred else ""
+    room = width - cells(said) - len(blocker.cause.value) - 4
+    full = mark + clean(blocker.function)
+    called = shorten([full], max(room, 8), glyphs.ellipsis, keep_crate=True)[0]
+    spare = room - cells(called)
+    where = cut_left(f"  {clean(blocker.where)}", spare, glyphs.ellipsis) if spare > _PLACE else ""
+    blanks = Span(" " * max(spare - cells(where) + 2, 1))
+    cause = Span(blocker.cause.value, cause_style(blocker.cause))
+    return (Span(f" {called}", "own"), Span(where), blanks, Span(said, "label"), cause)
 
 
-def document(snapshot: Snapshot, state: UiState, width: int) -> list[Line]:
-    """Every line below the head."""
-    blocker = state.opened
+def document(snapshot: Snapshot, state: UiState, width: int, least: int = 0) -> list[Line]:
+    """Every line below the head; where they are fewer than ``least``, the last graph is taller."""
+    blocker, glyphs = state.opened, state.glyphs
     if blocker is None:
         return []
-    sections = (
-        _parts(blocker, state),
-        _advice(blocker, snapshot, width),
-        _stacks(blocker, snapshot, state, width),
-        _holders(blocker, snapshot, state, width),
-        _details(blocker),
-        _durations(blocker, state),
-        _workers(blocker, state),
-        _tasks(blocker),
-        code.source(blocker, snapshot),
-        code.instructions(blocker, snapshot) if state.code else [],
-    )
+    two = width >= _TWO_FROM and not state.search
+    left = width * _LEFT[0] // _LEFT[1] if two else width
+    lines = _advice(_About(blocker, snapshot, state, width))
+    panels = _code_panels(_About(blocker, snapshot, state, left))
+    right = width - left - 1
+    if two:
+        lines += _beside((panels, spread.panels(blocker, right, glyphs)), left, width, glyphs)
+        lines.append(panel.rule([("when", left), ("", right)], glyphs, panel.CLOSES))
+    else:
+        figured = spread.compact(blocker, width, glyphs)
+        lines += _stacked([panels[0], *figured, *panels[1:], Panel("when", [])], width, glyphs)
+    tall = max(min(least - len(lines) - 1, _TALLEST), 2)
+    return lines + spread.when(blocker, snapshot, width, tall, glyphs)
+
+
+def _beside(
+    columns: tuple[Sequence[Panel], Sequence[Panel]], left: int, width: int, glyphs: Glyphs
+) -> list[Line]:
+    """Two columns, each of panels one below the other."""
+    first, second = columns
+    right = width - left - 1
+    titles = [(first[0].title, left), (second[0].title, right)]
+    _, *one = _stacked(first, left, glyphs)
+    _, *other = _stacked(second, right, glyphs)
+    return [panel.rule(titles, glyphs), *panel.beside(one, other, left, glyphs)]
+
+
+def _stacked(panels: Iterable[Panel], width: int, glyphs: Glyphs) -> list[Line]:
     lines: list[Line] = []
-    for section in sections:
-        if section:
-            lines += [*section, ()]
-    return lines[:-1]
+    for title, inside in panels:
+        lines += [panel.rule([(title, width)], glyphs), *inside]
+    return lines
 
 
 def marked(line: Line, search: str) -> Line:
@@ -109,168 +144,106 @@ def marked(line: Line, search: str) -> Line:
             spans.append(span)
             continue
         end = at + len(wanted)
-        spans += [Span(span.text[:at], span.style), Span(span.text[at:end], "tab")]
+        spans += [Span(span.text[:at], span.style), Span(span.text[at:end], "reverse")]
         spans.append(Span(span.text[end:], span.style))
     return tuple(span for span in spans if span.text)
 
 
-def heading(text: str, note: str = "") -> Line:
-    """The title of a section; ``note`` is dim beside it, and comes first in the line."""
-    if not note:
-        return (Span(" "), Span(text, "title"))
-    return (Span(" "), Span(text, "title"), Span(f"  {note}", "dim"))
+# --------------------------------------------------------------------------- what to do
 
 
-# --------------------------------------------------------------------------- sections
-
-
-def _parts(blocker: Blocker, state: UiState) -> list[Line]:
-    rows = members(blocker, state.glyphs.ellipsis)
-    return [heading("functions", "the largest"), *rows] if len(rows) > 1 else []
-
-
-def _advice(blocker: Blocker, snapshot: Snapshot, width: int) -> list[Line]:
-    parts = groups.members(blocker)
+def _advice(about: _About) -> list[Line]:
+    """What to do, an example of it, and why; of a group about its largest part."""
+    parts = groups.members(about.blocker)
     largest = parts[0][0]
-    advice = advise(largest, snapshot.stacks)
-    whose = f"{largest.function}: " if len(parts) > 1 and advice.text else ""
-    said = (
-        ("fix", whose + advice.text, ""),
-        ("", advice.code, "dim"),
-        ("why", advice.reason, "dim"),
-    )
+    advice = advise(largest, about.snapshot.stacks)
+    text, _, _ = advice.text.partition(" (costs a")
+    whose = f"{largest.function}: " if len(parts) > 1 and text else ""
+    said = (("fix", whose + text, "bold"), ("", advice.code, ""), ("why", advice.reason, ""))
     lines: list[Line] = []
     for label, text, style in said:
-        for at, part in enumerate(pieces(clean(text), max(width - 8, 20)) if text else ()):
-            lines.append((Span(f" {'' if at else label:<5}", "dim"), Span(part, style)))
+        room = max(about.width - _LABEL - 1, 20)
+        for at, part in enumerate(pieces(clean(text), room) if text else ()):
+            lines.append((Span(pad(f" {'' if at else label}", _LABEL), "label"), Span(part, style)))
     return lines
 
 
-def _stacks(blocker: Blocker, snapshot: Snapshot, state: UiState, width: int) -> list[Line]:
-    number = len(blocker.stacks)
+# --------------------------------------------------------------------------- code
+
+
+def _code_panels(about: _About) -> list[Panel]:
+    """Those with something in them, the stacks first."""
+    shown = code.instructions(about.blocker, about.snapshot, about.glyphs)
+    found = (
+        _stacks(about),
+        _members(about),
+        _holders(about),
+        Panel(*code.source(about.blocker, about.snapshot, about.glyphs)),
+        Panel(code.MACHINE_CODE, shown if about.state.code else []),
+    )
+    return [one for one in found if one.lines]
+
+
+def _stacks(about: _About) -> Panel:
+    blocker, number = about.blocker, len(about.blocker.stacks)
     if not number:
-        return [heading("stack"), (Span("   none was caught in any of these episodes", "dim"),)]
-    rows = folding.tree(blocker.stacks, snapshot.stacks, state.unfold, state.glyphs.unicode)
-    note = "outermost call first" + (f"; {number} distinct ones, joined" if number > 1 else "")
-    lines: list[Line] = [heading("stacks" if number > 1 else "stack", note)]
-    return lines + tree_lines(rows, width, state.glyphs.ellipsis)
+        return Panel("stack", [(Span("   none was caught in any of these polls", "label"),)])
+    rows = folding.tree(
+        blocker.stacks, about.snapshot.stacks, about.state.unfold, about.glyphs.unicode
+    )
+    parted = sum(row.part is not None for row in rows) > 1
+    title = f"stacks {about.glyphs.dot} {number}, joined, by their part of its time"
+    return Panel(title if number > 1 else "stack", _tree(rows, about, parted))
 
 
-def tree_lines(rows: Sequence[folding.Row], width: int, mark: str) -> list[Line]:
-    """Rows of a tree as lines, their weights in a column of their own."""
-    drawn = frames.lines(rows, width - _WEIGHT - 2, mark)
-    return [
-        (Span(pad(row.weight, _WEIGHT, right=True) + "  "), *line)
-        for row, line in zip(rows, drawn, strict=True)
+def _tree(rows: Sequence[folding.Row], about: _About, parted: bool) -> list[Line]:
+    """Where stacks part, how much of the time went which way, and a bar."""
+    hue = cause_style(about.blocker.cause)
+    margin = 6 + _BAR + 1 if parted else 1
+    drawn = frames.lines(rows, about.width - margin, about.glyphs)
+    lines = []
+    for row, line in zip(rows, drawn, strict=True):
+        part = "" if row.part is None else figures.share(row.part)
+        bar = bars.bar(row.part or 0.0, _BAR, about.glyphs)
+        before = (Span(f"{part:>5} "), Span(pad(bar, _BAR + 1), hue)) if parted else (Span(" "),)
+        lines.append((*before, *line))
+    return lines
+
+
+def _members(about: _About) -> Panel:
+    """Of a group, the largest."""
+    found = groups.members(about.blocker)
+    lines: list[Line] = [
+        (
+            Span(f"{figures.duration(ns):>6}  "),
+            Span(pad(one.cause.value, 8), cause_style(one.cause)),
+            Span(name(one.function, one.inferred, 90, about.glyphs.ellipsis), "own"),
+            Span(f"  {clean(one.where)}" if one.where else "", "label"),
+        )
+        for one, ns in found
     ]
+    return Panel("functions, the largest", lines if len(found) > 1 else [])
 
 
-def _holders(blocker: Blocker, snapshot: Snapshot, state: UiState, width: int) -> list[Line]:
+def _holders(about: _About) -> Panel:
+    """Who let go of the lock when the wait ended, or ended it otherwise, and where."""
+    blocker, mark = about.blocker, about.glyphs.ellipsis
     lines: list[Line] = []
-    mark = state.glyphs.ellipsis
-    if not blocker.holders:
-        if blocker.cause is Cause.LOCK:
-            return [heading("lock holder"), (Span("   not known", "dim"),)]
-        return []
-    whole = max(sum(use.total_ns for use in blocker.holders), 1)
-    lines.append(heading("lock holder", "who let go when the wait ended"))
     for use in blocker.holders:
-        part = figures.share(use.total_ns / whole)
-        at = f"  {clean(use.where)}" if use.where else ""
         lines.append(
             (
-                Span(f"{part:>{_WEIGHT}}  "),
-                Span(name(use.function or "(not known)", use.inferred, width, mark), "user"),
-                Span(f"{at}  {clean(use.role)}", "dim"),
+                Span(f"{figures.duration(use.total_ns):>6}  "),
+                Span(name(use.function or "(not known)", use.inferred, about.width, mark), "own"),
+                Span(f"  {clean(use.where)}" if use.where else "", "label"),
+                Span(f"  {clean(use.role)}"),
             )
         )
-        stack = snapshot.stacks.get(use.stack) if use.stack else None
+        stack = about.snapshot.stacks.get(use.stack) if use.stack else None
         if stack is not None:
-            rows = [row._replace(blocking=False) for row in folding.outline(stack, state.unfold)]
-            drawn = frames.lines(rows, width - _WEIGHT - 6, state.glyphs.ellipsis)
-            lines += [(Span(" " * (_WEIGHT + 4)), *line) for line in drawn]
-    return lines
-
-
-def _details(blocker: Blocker) -> list[Line]:
-    if not blocker.details:
-        return []
-    lines: list[Line] = [heading("about")]
-    total = max(blocker.total_ns, 1)
-    for detail, ns in blocker.details[:_FEW]:
-        lines.append(
-            (Span(f"{figures.share(min(ns / total, 1.0)):>{_WEIGHT}}  "), Span(clean(detail)))
-        )
-    return lines
-
-
-def _durations(blocker: Blocker, state: UiState) -> list[Line]:
-    rows = histogram(blocker.durations)
-    if not rows:
-        return []
-    most = max(number for _, _, number in rows)
-    glyph = "█" if state.glyphs.unicode else "#"
-    lines: list[Line] = [heading("durations", "episodes by how long they lasted")]
-    for low, high, number in rows:
-        cells = -(-number * _BAR // most)
-        lines.append(
-            (
-                Span(f"   {figures.duration(low):>5} - {figures.duration(high):<5}  ", "dim"),
-                Span(glyph * cells, cause_style(blocker.cause)),
-                Span(f"{' ' if cells else ''}{figures.short_count(number) if number else ''}"),
-            )
-        )
-    return lines
-
-
-def histogram(durations: tuple[int, ...]) -> list[tuple[int, int, int]]:
-    """(from, to, how many): the buckets that hold any, joined until there are at most 12 rows."""
-    first = next((at for at, number in enumerate(durations) if number), None)
-    if first is None:
-        return []
-    step = 1
-    while -(-(len(durations) - first // step * step) // step) > 12:
-        step *= 2
-    start = first // step * step
-    return [
-        (bucket_floor_ns(at), bucket_floor_ns(at + step), sum(durations[at : at + step]))
-        for at in range(start, len(durations), step)
-    ]
-
-
-def _workers(blocker: Blocker, state: UiState) -> list[Line]:
-    glyph = "█" if state.glyphs.unicode else "#"
-    total = max(sum(ns for _, ns in blocker.workers), 1)
-    lines: list[Line] = [heading("workers")]
-    for one, ns in blocker.workers[:_FEW]:
-        cells = round(ns / total * _BAR)
-        bar = Span(glyph * cells, "dim")
-        said = f"   {pad(worker(one), 6)}{figures.share(ns / total):>6}  "
-        lines.append((Span(said), bar, Span(f" {figures.duration(ns)}")))
-    if len(blocker.workers) > _FEW:
-        lines.append((Span(f"   and {len(blocker.workers) - _FEW} more", "dim"),))
-    if len(blocker.causes) > 1:
-        whole = max(sum(ns for _, ns in blocker.causes), 1)
-        spans = [
-            Span(f"{cause.value} {figures.share(ns / whole)}   ", cause_style(cause))
-            for cause, ns in blocker.causes
-        ]
-        lines += [(), heading("causes"), (Span("   "), *spans)]
-    return lines
-
-
-def _tasks(blocker: Blocker) -> list[Line]:
-    lines: list[Line] = []
-    total = max(blocker.total_ns, 1)
-    for kind, ns in blocker.types[:_FEW]:
-        lines.append(
-            (Span(f"{figures.share(min(ns / total, 1.0)):>{_WEIGHT}}  "), Span(clean(kind)))
-        )
-    if blocker.behind >= 0:
-        ready = f"about {blocker.behind:.1f}".removesuffix(".0")
-        said = f"   held up {ready} ready tasks of the same worker each time"
-        lines.append((Span(said),))
-    if blocker.task_ids:
-        numbers = ", ".join(str(one) for one in blocker.task_ids)
-        lines.append((Span(f"   task ids, the latest: {numbers}", "dim"),))
-    return [heading("tasks"), *lines] if lines else []
+            rows = [r._replace(blocking=False) for r in folding.outline(stack, about.state.unfold)]
+            drawn = frames.lines(rows, about.width - 10, about.glyphs)
+            lines += [(Span(" " * 10), *line) for line in drawn]
+    if not lines and blocker.cause is Cause.LOCK:
+        lines.append((Span("   not known", "label"),))
+    held = not blocker.holders or any(use.held for use in blocker.holders)
+    return Panel("who held the lock" if held else "who ended the wait", lines)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hud import figures
 from hud.analysis.verdict import living
+from hud.tui import workerlist
 from hud.tui.listing import SORTS
 from hud.tui.views import blockerlist, blockers, overview, pressure, stack, tasks, timeline, workers
 
@@ -93,8 +94,8 @@ _ROWS = (
         workers.page,
         short="Work",
         many=lambda snapshot: figures.short_count(living(snapshot)),
-        listed=workers.listed,
-        sorts=workers.SORTS,
+        listed=workerlist.listed,
+        sorts=workerlist.SORTS,
         columns=lambda snapshot, _, width: workers.table(snapshot, width),
         open=workers.opened,
         enter=("enter blockers", "only its blockers"),
@@ -104,7 +105,7 @@ _ROWS = (
         timeline.view,
         timeline.page,
         short="Time",
-        listed=workers.listed,
+        listed=workerlist.listed,
         cursor_of="workers",
         open=timeline.opened,
         enter=("enter stacks", "the blocker of the episode"),

@@ -1,84 +1,46 @@
-"""The workers: what each does now and where its time went, in figures and as a bar."""
+"""The workers: who is blocked for how much of its time, and the chosen one explained.
+
+Up to 12 have a line each, with what they do now and all of their time. More have a wall, a cell for
+each, and rows in two columns where there is room; those that slept all the time are only counted.
+What is cut first: the chosen one's polls and blockers, then rows, the least blocked first.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hud import figures
-from hud.analysis.cause import Cause
-from hud.analysis.results import Snapshot, WorkerUse
-from hud.model import Rung, TimeSplit, Where
-from hud.tui.layout import Column, Table, block
+from hud.tui import bars, doing, panel, workertime
+from hud.tui.layout import Column, Table, block, selected
 from hud.tui.state import Opened, Page, first_shown
 from hud.tui.style import Line, Span, cause_style
-from hud.tui.text import clean, cut_left, sparkline
-from hud.tui.verdict import CurrentCode, current_code, is_stuck, poll_ns
+from hud.tui.text import clean
+from hud.tui.verdict import is_stuck
+from hud.tui.views import worker
+from hud.tui.workerlist import FEW, SORTS, idle, listed, not_shown, order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hud.analysis.results import Snapshot, WorkerUse
     from hud.tui.state import UiState
 
+_TWO_FROM = 110
+"""Columns of a terminal from which rows stand in two columns."""
+_LOW, _PANE = 14, 6
+_DENSE = 120
+"""Workers from which a cell of the wall stands for two and more."""
 _MARGIN = 6
-_WHO = (
-    Column("tid", "tid", 7, right=True, drop=7),
-    Column("name", "thread", 15, drop=8),
+_COLUMNS = (
+    Column("blocked", "blocked", 7, right=True),
+    Column("bar", "", 6, grow=1, widest=24, drop=4),
+    Column("waiting", "no CPU", 6, right=True, drop=3),
+    Column("cause", "cause", 7),
+    Column("worst", "worst", 5, right=True),
 )
-_NOW = (
-    Column("state", "state now", 17),
-    Column("place", "in", 20, drop=3, grow=3, widest=60),
-)
-_SPLIT = (
-    Column("poll", "poll", 5, right=True),
-    Column("asleep", "asleep", 6, right=True),
-    Column("waiting", "waiting", 7, right=True, drop=4),
-    Column("parked", "parked", 6, right=True, drop=2),
-    Column("allowed", "allowed", 7, right=True, drop=5),
-)
-_BLIND_SPLIT = (
-    Column("cpu", "on cpu", 6, right=True),
-    Column("off", "asleep", 6, right=True),
-    Column("waiting", "waiting", 7, right=True),
-)
-"""Without CONTEXT nobody knows which of the time was spent in polls."""
-_BAR_PARTS = (
-    ("poll", "poll on CPU", cause_style(Cause.CPU)),
-    ("asleep", "poll asleep", "bold"),
-    ("waiting", "no CPU", cause_style(Cause.WAITING)),
-    ("allowed", "allowed", ""),
-    ("runtime", "Tokio", ""),
-    ("parked", "parked", "dim"),
-)
-_BAR = "█▓▒░-·"
-_ASCII_BAR = "#=w+-."
-_END = (
-    Column("bar", "time", 10, drop=6, grow=1, widest=40),
-    Column("longest", "longest", 7, right=True),
-    Column("history", "last 60 s", 12, drop=9),
-)
-
-
-SORTS = {
-    "id": lambda use: (use.worker.worker_id, use.worker.tid),
-    "longest": lambda use: (-use.longest_ns, use.worker.worker_id),
-    "poll": lambda use: (-use.split.poll_cpu_ns, use.worker.worker_id),
-    "asleep": lambda use: (-use.split.poll_asleep_ns, use.worker.worker_id),
-    "waiting": lambda use: (-use.split.waiting_ns, use.worker.worker_id),
-    "parked": lambda use: (-use.split.parked_ns - use.split.outside_ns, use.worker.worker_id),
-    "name": lambda use: (use.worker.name, use.worker.worker_id),
-}
-"""By column name; ``id`` is the margin."""
-
-
-def listed(state: UiState, snapshot: Snapshot) -> Sequence[WorkerUse]:
-    """The rows: those that the search finds, in the chosen order."""
-    uses: Sequence[WorkerUse] = snapshot.workers
-    if state.search and state.view == "workers":
-        wanted = state.search.casefold()
-        uses = [use for use in uses if wanted in _text(use, snapshot)]
-    order = state.order("workers", SORTS)
-    uses = uses if order == "id" else sorted(uses, key=SORTS[order])
-    return uses[::-1] if "workers" in state.turned else uses
+_NOW = Column("now", "now", 16, grow=2, widest=44)
+_TIME = Column("time", "all of its time", 16, grow=2, widest=60, drop=2)
+_HISTORY = Column("history", "", 8, grow=1, widest=32, drop=5)
 
 
 def opened(state: UiState, snapshot: Snapshot) -> Opened:
@@ -88,143 +50,197 @@ def opened(state: UiState, snapshot: Snapshot) -> Opened:
     return Opened(only={"worker": uses[at].worker.worker_id}) if at < len(uses) else Opened()
 
 
-def _text(use: WorkerUse, snapshot: Snapshot) -> str:
-    code = _code(use, snapshot)
-    said = f"W{use.worker.worker_id} {use.worker.tid} {use.worker.name} {_doing(use, snapshot)[0]}"
-    return f"{said} {code.function if code else ''}".casefold()
+# --------------------------------------------------------------------------- what goes where
+
+
+class _Plan(NamedTuple):
+    head: int
+    """Lines above the rows, the columns' heads included."""
+    lines: int
+    """Lines of rows."""
+    columns: int
+    rest: int
+    """1 = a line says who is not shown."""
+    pane: int
+
+
+def _plan(snapshot: Snapshot, state: UiState, width: int, height: int) -> _Plan:
+    many = len(snapshot.workers) > FEW
+    columns = 2 if many and width >= _TWO_FROM else 1
+    head = 4 if many else 2
+    total = len(listed(state, snapshot))
+    need = -(-total // columns)
+    least = _PANE if height >= _LOW else 0
+    room = height - head - least
+    rest = int(bool(idle(state, snapshot)) or need > room)
+    lines = max(min(need, room - rest), 1)
+    return _Plan(head, lines, columns, rest, max(height - head - lines - rest, 0) if least else 0)
+
+
+def page(snapshot: Snapshot, state: UiState, width: int, height: int) -> Page:
+    """The rows between the heads and the chosen one."""
+    plan = _plan(snapshot, state, width, height)
+    total = len(listed(state, snapshot))
+    return Page(plan.lines * plan.columns, total, plan.head, plan.columns)
 
 
 def table(snapshot: Snapshot, width: int) -> Table:
     """The columns there is room for; once the run is over there is no now."""
-    sees = snapshot.info.detection.rung is Rung.CONTEXT
-    end = _END if sees else [column for column in _END if column.name != "bar"]
-    now = _NOW if snapshot.live else ()
-    split = _SPLIT if sees else _BLIND_SPLIT
-    return Table((*_WHO, *now, *split, *end), width, _MARGIN)
-
-
-def page(snapshot: Snapshot, state: UiState, _: int, height: int) -> Page:
-    """The rows between the column heads and what the bars mean."""
-    return Page(max(height - 1 - len(_below(True)), 0), len(listed(state, snapshot)), 1)
+    few = len(snapshot.workers) <= FEW
+    if few:
+        columns = (*_COLUMNS, *((_NOW,) if snapshot.live else ()), _TIME)
+    else:
+        width = _left(width) if width >= _TWO_FROM else width
+        columns = (*_COLUMNS, _HISTORY._replace(head=f"last {figures.duration(snapshot.span_ns)}"))
+    return Table(columns, width, _MARGIN)
 
 
 def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Line]:
-    """One row per worker, and what the bars mean."""
+    """All of them in a line or two, the rows, and the chosen one."""
     mark = state.glyphs.ellipsis
-    columns = table(snapshot, width)
-    lines = [columns.head(state.order("workers", SORTS), mark)]
+    plan = _plan(snapshot, state, width, height)
     uses = listed(state, snapshot)
     at = state.at("workers")
-    shown = page(snapshot, state, width, height).shown
-    top = first_shown(at.scroll, at.cursor, shown, len(uses))
-    for number, use in enumerate(uses[top : top + shown], start=top):
-        lines.append(_row(columns, use, number == at.cursor, snapshot, state))
+    top = first_shown(at.scroll, at.cursor, plan.lines * plan.columns, len(uses))
+    lines = [*_summary(snapshot, state, width), *_heads(snapshot, state, width, plan.columns)]
+    lines += _rows(snapshot, state, uses[top : top + plan.lines * plan.columns], plan, width)
+    if plan.rest:
+        lines.append((Span(f" {not_shown(state, snapshot, plan.lines * plan.columns)}", "label"),))
     if not uses:
         said = "no worker matches the search" if snapshot.workers else "no worker so far"
-        lines += [(), (Span(f"   {said}", "dim"),)]
-    below = _below(state.glyphs.unicode) if "bar" in columns else []
-    above = block(lines, width, max(height - len(below), 0), mark)
-    return block([*above, *below], width, height, mark)
+        lines[plan.head :] = [(Span(f"   {said}", "label"),)]
+    lines = block(lines, width, height - plan.pane, mark)
+    chosen = uses[at.cursor] if at.cursor < len(uses) else None
+    if plan.pane:
+        joint = panel.CROSSES if plan.columns == 2 else panel.OPENS
+        lines += worker.pane(chosen, snapshot, state, (width, plan.pane), joint)
+    return lines
 
 
-def _below(unicode: bool) -> list[Line]:
-    glyphs = _BAR if unicode else _ASCII_BAR
-    parts = zip(_BAR_PARTS, glyphs, strict=True)
-    spans = [Span("   ")]
-    for (_, says, style), glyph in parts:
-        spans += [Span(glyph, style), Span(f" {says}   ", "dim")]
-    return [tuple(spans)]
+# --------------------------------------------------------------------------- all of them
 
 
-def _row(table: Table, use: WorkerUse, chosen: bool, snapshot: Snapshot, state: UiState) -> Line:
-    mark = state.glyphs.ellipsis
-    doing, style = _doing(use, snapshot)
-    values: dict[str, Line] = {
-        "tid": (Span(str(use.worker.tid)),),
-        "name": (Span(cut_left(clean(use.worker.name), table.widths.get("name", 0), mark)),),
-        "state": (Span(doing, style),),
-        "place": _place(use, snapshot, table.widths.get("place", 0), mark),
-        "longest": (Span(figures.duration(use.longest_ns) if use.longest_ns else "-"),),
-        "history": (Span(sparkline(use.history[-12:], state.glyphs.ramp)),),
-    }
-    total = max(use.split.total_ns(), 1)
-    parts = _parts(use.split)
-    values |= {name: (Span(figures.share(ns / total)),) for name, ns in parts.items()}
-    values["bar"] = _bar(parts, total, table.widths.get("bar", 0), state.glyphs.unicode)
-    marker = Span(f" {'>' if chosen else ' '}W{use.worker.worker_id}", "bold" if chosen else "")
-    return table.row(marker, values, mark)
+def _summary(snapshot: Snapshot, state: UiState, width: int) -> list[Line]:
+    """How blocked they are: with many of them a wall of cells, and how many have blocked."""
+    uses, glyphs = snapshot.workers, state.glyphs
+    runtimes = _runtimes(snapshot)
+    if len(uses) <= FEW:
+        return [(Span(f" {_average(snapshot, True)}"), *runtimes)]
+    slept = sum(workertime.is_idle(use) for use in uses)
+    held_up = sum(workertime.has_blocked(use) for use in uses)
+    others = len(uses) - slept - held_up
+    said = [f"{held_up} have blocked"]
+    said += [f"{others} have not ({glyphs.rule})"] if others else []
+    said += [f"{slept} slept all the time ({glyphs.dot})"] if slept else []
+    average = _average(snapshot, width >= _TWO_FROM)
+    wall, each = _wall(uses, max(width - len(average) - 6, 10), state)
+    many = f", one cell = {each} workers" if each > 1 else ""
+    first: Line = (Span(" "), *wall, Span(f"  {average}"))
+    return [first, (Span(f" {', '.join(said)}{many}", "label"), *runtimes)]
 
 
-def _parts(split: TimeSplit) -> dict[str, int]:
-    return {
-        "poll": split.poll_cpu_ns,
-        "asleep": split.poll_asleep_ns,
-        "waiting": split.waiting_ns,
-        "parked": split.parked_ns + split.outside_ns,
-        "runtime": split.runtime_ns,
-        "allowed": split.allowed_ns,
-        "cpu": split.poll_cpu_ns + split.runtime_ns + split.unknown_cpu_ns,
-        "off": split.poll_asleep_ns + split.parked_ns + split.outside_ns + split.unknown_asleep_ns,
-    }
+def _average(snapshot: Snapshot, roomy: bool) -> str:
+    """``6.7 % blocked on average, 58 % at most (W57)``; of several runtimes there is no average."""
+    worst = max(snapshot.workers, key=workertime.blocked, default=None)
+    if worst is None or not workertime.blocked(worst):
+        return "none was blocked" if snapshot.workers else ""
+    most = f"{figures.percent(workertime.blocked(worst))} at most (W{worst.worker.worker_id})"
+    if len(snapshot.runtimes) != 1 or not roomy:
+        return f"blocked {most}"
+    return f"{figures.percent(snapshot.runtimes[0].share)} blocked on average, {most}"
 
 
-def _bar(parts: dict[str, int], total: int, width: int, unicode: bool) -> Line:
-    """Where the time went, to scale; the last part takes what rounding leaves."""
-    spans: list[Span] = []
-    done = before = 0
-    for (name, _, style), glyph in zip(_BAR_PARTS, _BAR if unicode else _ASCII_BAR, strict=True):
-        done += parts[name]
-        end = width if name == "parked" else min(round(done / total * width), width)
-        if end > before:
-            spans.append(Span(glyph * (end - before), style))
-        before = max(before, end)
-    return tuple(spans)
-
-
-def _doing(use: WorkerUse, snapshot: Snapshot) -> tuple[str, str]:
-    state = use.state
-    if not use.alive:
-        return "gone", "dim"
-    if state is None or not snapshot.live:
-        return "", ""
-    inside = poll_ns(use, snapshot.now_ns)
-    if is_stuck(use, snapshot):
-        return f"STUCK {figures.long_duration(inside)}{'+' * state.began_before}", "warn"
-    if state.where in (Where.POLL, Where.ROOT):
-        kind = "in poll" if state.where is Where.POLL else "block_on"
-        return (f"{kind} {figures.long_duration(inside)}" if inside else kind), "bold"
-    if state.runnable and not state.running:
-        return "waiting for a CPU", ""
-    if state.where is Where.ALLOWED:
-        return "allowed to block", "dim"
-    if state.where is Where.RUNTIME:
-        return ("between polls", "") if state.running else ("parked", "dim")
-    return ("on CPU", "") if state.running else ("asleep", "dim")
-
-
-def _code(use: WorkerUse, snapshot: Snapshot) -> CurrentCode | None:
-    if use.state is None or not poll_ns(use, snapshot.now_ns) or not snapshot.live:
-        return None
-    return current_code(use, snapshot)
-
-
-def _task(use: WorkerUse, snapshot: Snapshot) -> str:
-    """The type of the task it polls, as far as the tasks that blocked show it; else its number."""
-    if use.state is None or not use.state.task_id or not poll_ns(use, snapshot.now_ns):
-        return ""
-    for one in snapshot.tasks:
-        if use.state.task_id in one.task_ids and one.kind.name:
-            return one.kind.name
-    return f"task {use.state.task_id}"
-
-
-def _place(use: WorkerUse, snapshot: Snapshot, width: int, mark: str) -> Line:
-    code = _code(use, snapshot)
-    if not width or not snapshot.live:
+def _runtimes(snapshot: Snapshot) -> Line:
+    """Their names, number of workers and shares, where there are several."""
+    if len(snapshot.runtimes) < 2:
         return ()
-    if code is None:
-        return (Span(cut_left(clean(_task(use, snapshot)), width, mark), "dim"),)
-    cause = f" {code.cause.value}" if code.cause else ""
-    name = cut_left(clean(code.function), max(width - len(cause), 4), mark)
-    style = cause_style(code.cause) if code.cause else ""
-    return (Span(name), Span(cause, style))
+    said = [
+        f"{clean(one.name) or 'without a name'} {figures.percent(one.share)} of {one.workers}"
+        for one in snapshot.runtimes
+    ]
+    return (Span("   runtimes: ", "label"), Span(", ".join(said)))
+
+
+def _wall(uses: Sequence[WorkerUse], room: int, state: UiState) -> tuple[Line, int]:
+    """A cell for each, the most blocked first, and for how many workers one stands."""
+    glyphs = state.glyphs
+    ranked = sorted(uses, key=SORTS["blocked"])
+    each = max(-(-len(ranked) // room), 2 if len(ranked) >= _DENSE else 1)
+    top = workertime.blocked(ranked[0])
+    spans: list[Span] = []
+    for at in range(0, len(ranked), each):
+        group = ranked[at : at + each]
+        share = sum(map(workertime.blocked, group)) / len(group)
+        cause = workertime.cause(group[0])
+        if share and cause:
+            level = bars.spark([share, top], 2, glyphs)[0]
+            spans.append(Span(level, cause_style(cause)))
+        else:
+            asleep = all(map(workertime.is_idle, group))
+            spans.append(Span(glyphs.dot if asleep else glyphs.rule, "label"))
+    return tuple(spans), each
+
+
+# --------------------------------------------------------------------------- rows
+
+
+def _heads(snapshot: Snapshot, state: UiState, width: int, columns: int) -> list[Line]:
+    glyphs = state.glyphs
+    head = table(snapshot, width).head(order(state, snapshot), glyphs.ellipsis)
+    if len(snapshot.workers) <= FEW:
+        return [head]
+    if columns == 1:
+        return [panel.rule([("", width)], glyphs), head]
+    left = _left(width)
+    rule = panel.rule([("", left), ("", width - left - 1)], glyphs)
+    return [rule, *panel.beside([head], [head], left, glyphs)]
+
+
+def _left(width: int) -> int:
+    return (width - 1) // 2
+
+
+def _rows(
+    snapshot: Snapshot, state: UiState, uses: Sequence[WorkerUse], plan: _Plan, width: int
+) -> list[Line]:
+    columns = table(snapshot, width)
+    chosen = listed(state, snapshot)[state.at("workers").cursor :][:1]
+    widths = [_left(width), width - _left(width) - 1] if plan.columns == 2 else [width]
+    top = max(map(workertime.blocked, snapshot.workers), default=0.0)
+    lines = []
+    for at, use in enumerate(uses):
+        here = bool(chosen) and use is chosen[0]
+        marker = Span(f"{state.glyphs.cursor if here else ' '}W{use.worker.worker_id}")
+        values = _values(columns, use, top, snapshot, state)
+        line = columns.row(marker, values, state.glyphs.ellipsis)
+        lines.append(selected(line, widths[at // plan.lines]) if here else line)
+    if plan.columns == 1:
+        return lines
+    left, right = lines[: plan.lines], lines[plan.lines :]
+    return panel.beside(left, right, widths[0], state.glyphs)
+
+
+def _values(
+    columns: Table, use: WorkerUse, top: float, snapshot: Snapshot, state: UiState
+) -> dict[str, Line]:
+    """Of a row; ``top`` is the share that fills a bar."""
+    glyphs, widths = state.glyphs, columns.widths
+    share, cause = workertime.blocked(use), workertime.cause(use)
+    hue = cause_style(cause) if cause else ""
+    bar = bars.bar(share / top if top else 0.0, widths.get("bar", 0), glyphs)
+    worst = figures.duration(use.longest_ns) if use.longest_ns else "-"
+    values: dict[str, Line] = {
+        "blocked": (Span(figures.share(share)),),
+        "bar": (Span(bar, hue),),
+        "waiting": (Span(figures.share(workertime.waiting(use)), "wait"),),
+        "cause": (Span(cause.value if cause else "", hue),),
+        "worst": (Span(worst, "alarm" if is_stuck(use, snapshot) else ""),),
+    }
+    if "now" in columns:
+        values["now"] = (Span(*doing.now(use, snapshot, widths["now"], glyphs.ellipsis)),)
+    if "time" in columns:
+        sees = workertime.sees_polls(snapshot)
+        values["time"] = workertime.meter(use, sees, widths["time"], glyphs)
+    if "history" in columns:
+        values["history"] = (Span(bars.spark(use.history, widths["history"], glyphs), hue),)
+    return values

@@ -215,6 +215,9 @@ def worker(
         longest_ns=(92 + number) * MS,
         episodes=80,
         history=HASH.history,
+        time_ns=ELAPSED,
+        blocked_ns=(19 - number) * S,
+        causes=((Cause.CPU, 14 * S), (Cause.SYNC, (5 - number) * S)),
     )
 
 
@@ -537,4 +540,56 @@ def service(blockers: int, workers: int) -> Snapshot:
             "blocked_ns": blocked_ns,
             "waiting_ns": waiting_ns,
         }
+    )
+
+
+# --------------------------------------------------------------------------- many of everything
+
+
+def idle_worker(number: int) -> WorkerUse:
+    """One that slept all the time."""
+    use = worker(number, Where.RUNTIME)
+    asleep = TimeSplit(parked_ns=ELAPSED)
+    nothing: dict[str, Any] = {"longest_ns": 0, "episodes": 0, "blocked_ns": 0, "causes": ()}
+    return replace(use, split=asleep, history=(), **nothing)
+
+
+def busy_worker(number: int, rank: int) -> WorkerUse:
+    """One that was blocked the less the higher its rank; the last ones never."""
+    blocked_ns = max(70 - rank * rank // 4, 0) * S // 2
+    split = replace(SPLIT, poll_cpu_ns=blocked_ns + 2 * S, poll_asleep_ns=0)
+    split = replace(split, parked_ns=ELAPSED - split.poll_cpu_ns - split.waiting_ns)
+    cause = list(Cause)[rank % 5]
+    return replace(
+        worker(number, Where.RUNTIME),
+        split=split,
+        longest_ns=(400 - 5 * rank) * MS if blocked_ns else 0,
+        episodes=60 - rank if blocked_ns else 0,
+        blocked_ns=blocked_ns,
+        causes=((cause, blocked_ns),) if blocked_ns else (),
+        history=tuple((at * (rank + 3)) % 7 for at in range(20)) if blocked_ns else (),
+    )
+
+
+def crowd(number: int) -> Snapshot:
+    """So many workers, of which every third sleeps all the time, and 40 blockers."""
+    awake = [at for at in range(number) if at % 3]
+    ranks = {at: (at * 7) % 23 for at in awake}
+    uses = tuple(
+        busy_worker(at, ranks[at]) if at in ranks else idle_worker(at) for at in range(number)
+    )
+    timeline = tuple(
+        episode(n, awake[n * 5 % len(awake)], (120_000 - 300 * n) * MS) for n in range(400)
+    )
+    blocked_ns = sum(use.blocked_ns for use in uses)
+    return replace(
+        many(40),
+        workers=uses,
+        timeline=timeline,
+        stacks=RICH["stacks"],
+        worker_time_ns=number * ELAPSED,
+        blocked_ns=blocked_ns,
+        runtimes=(
+            RuntimeUse("demo-worker", number, number * ELAPSED, blocked_ns, number * S, 400),
+        ),
     )

@@ -7,6 +7,7 @@ from dataclasses import replace
 from hud.model import Frame, Origin, Stack
 from hud.tui import frames
 from hud.tui.folding import outline
+from hud.tui.glyphs import UNICODE
 
 
 def frame(function: str, origin: Origin, crate: str = "") -> Frame:
@@ -62,6 +63,6 @@ def test_frames_that_a_tail_call_removed_are_marked() -> None:
     nap = replace(frame("app::nap", Origin.USER), recovered=True)
     via = replace(frame("app::any", Origin.USER), recovered=True, gap=True)
     stack = Stack((1, 1), True, "", (frame("sleep", Origin.STD), nap, via))
-    drawn = frames.lines(outline(stack, unfold=False), 80, "~")
+    drawn = frames.lines(outline(stack, unfold=False), 80, UNICODE)
     shown = [" ".join("".join(span.text for span in line).split()) for line in drawn]
-    assert shown == ["app::any (via)", "app::nap < your code blocks here (tail call)", "sleep"]
+    assert shown == ["app::any (via)", "app::nap ◀ your code blocks here (tail call)", "sleep"]

@@ -146,7 +146,7 @@ def test_it_draws_takes_keys_and_quits(session: Start) -> None:
     one.press("\x1b")
     one.shows("── 2 ")
     one.press("3")
-    one.shows("state now")
+    one.shows("all of its time")
     one.press("q")
     one.ends(0)
     one.assert_restored()
@@ -271,7 +271,7 @@ def test_a_paste_and_unknown_sequences_do_no_harm(session: Start) -> None:
 
     def answered() -> bool:
         one.press("3")  # again and again: what comes with a paste is dropped
-        return "state now" in one.screen.display[3]
+        return "all of its time" in one.screen.display[4]
 
     one.until(answered, "deaf to keys")
     one.press("q")
@@ -336,7 +336,7 @@ def test_the_mouse_is_asked_for_and_given_back(session: Start) -> None:
     one.press("\x1b[<65;1;1M")
     one.shows("── 4 ")
     one.press(f"\x1b[<0;{one.screen.display[2].index('Workers') + 1};3M")
-    one.shows("state now")
+    one.shows("all of its time")
     one.press("q")
     one.ends(0)
     one.assert_restored()
@@ -359,7 +359,7 @@ def test_the_background_is_asked_for_and_awaited_no_longer_than_a_moment(
     one = session()
     one.until(lambda: b"\x1b]11;?\x1b\\" in one.raw, "asked")
     one.press(answer + "3")
-    one.shows("state now")
+    one.shows("all of its time")
     one.press("1")
     one.shows(" fsync ")
     line = next(at for at, text in enumerate(one.screen.display) if " fsync " in text)
@@ -420,7 +420,7 @@ def test_a_replay(session: Start) -> None:
 
 def test_every_view_in_a_terminal_of_any_size(session: Start) -> None:
     one = entered(session())
-    for key, said in (("4", "no episode"), ("5", "--exact adds"), ("6", "ran instead")):
+    for key, said in (("4", "one by one"), ("5", "--exact adds"), ("6", "ran instead")):
         one.press(key)
         one.shows(said)
         for size in ((80, 24), (61, 16), (200, 60)):

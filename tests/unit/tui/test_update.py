@@ -21,7 +21,7 @@ from screen_build import (
 
 from hud.analysis.cause import Cause
 from hud.analysis.results import Snapshot
-from hud.tui import pages, times
+from hud.tui import pages, times, workerlist
 from hud.tui.actions import Act, Click
 from hud.tui.effects import (
     Clear,
@@ -31,7 +31,7 @@ from hud.tui.frame import compose
 from hud.tui.settle import settle
 from hud.tui.state import Size, UiState
 from hud.tui.update import update
-from hud.tui.views import tasks, workers
+from hud.tui.views import tasks
 from hud.tui.views.table import TABS, VIEWS
 
 
@@ -275,12 +275,12 @@ def test_the_search_filters_every_list(view: str, text: str, left: int) -> None:
 
 def test_workers_and_tasks_are_sorted_too() -> None:
     seen = snapshot(**RICH)
-    state, _ = typed(seen, "3", "s")
-    assert [use.worker.worker_id for use in workers.listed(state, seen)] == [3, 2, 1, 0]
-    state, _ = typed(seen, "5", *["s"] * 5)
+    state, _ = typed(seen, "3", "s", "s")
+    assert [use.worker.worker_id for use in workerlist.listed(state, seen)] == [3, 2, 1, 0]
+    state, _ = typed(seen, "5", *["s"] * 6)
     names = [use.kind.name for use in tasks.listed(state, seen)]
     assert names == sorted(names)
-    for view, rows in (("3", workers.listed), ("5", tasks.listed)):
+    for view, rows in (("3", workerlist.listed), ("5", tasks.listed)):
         state, _ = typed(seen, view)
         letter = state.order(state.view, VIEWS[state.view].sorts)[0]
         turned, _ = press(state, seen, "S", letter)
@@ -295,7 +295,7 @@ def test_a_search_stays_where_it_was_typed() -> None:
     assert (state.search, state.rows) == ("", start(seen).rows)
     state, _ = press(state, seen, "/", *"cache", "enter")
     assert functions(state) == ["cache::get"]
-    assert len(workers.listed(press(state, seen, "3")[0], seen)) == len(seen.workers)
+    assert len(workerlist.listed(press(state, seen, "3")[0], seen)) == len(seen.workers)
     back, _ = press(state, seen, "5")
     assert back.search == "store"
     assert "/store" in "".join(text_of(compose(seen, back, SIZE)))
@@ -320,8 +320,8 @@ def test_clicks_select_open_sort_and_change_the_view() -> None:
     for tab in TABS:
         assert click(state, seen, tab.title).view == tab.name
     workers_view = click(state, seen, "Workers")
-    assert click(workers_view, seen, "22971").at("workers").cursor == 2
-    assert click(workers_view, seen, "longest").sorts["workers"] == "longest"
+    assert click(workers_view, seen, " W2").at("workers").cursor == 2
+    assert click(workers_view, seen, "worst").sorts["workers"] == "worst"
     assert update(state, Click(500, 500), seen, SIZE)[0].cursor == 2
 
 
@@ -329,8 +329,8 @@ def test_a_click_in_the_timeline_takes_the_episode_there() -> None:
     seen = snapshot(**RICH)
     state, _ = typed(seen, "4")
     lines = ["".join(s.text for s in line) for line in compose(seen, state, SIZE)]
-    y = next(at for at, line in enumerate(lines) if line.startswith("  W2"))
-    x = lines[y].rindex("y")
+    y = next(at for at, line in enumerate(lines) if line.startswith(" W2"))
+    x = next(at for at in range(len(lines[y]) - 1, 0, -1) if lines[y][at] in "▁▂▃▄▅▆▇█")
     clicked = update(state, Click(x, y), seen, SIZE)[0]
     episode = times.chosen(clicked, seen)
     assert episode is not None

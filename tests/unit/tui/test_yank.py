@@ -27,7 +27,7 @@ def test_an_export_is_what_was_selected_when_its_key_was_pressed() -> None:
     _, effects = press(later, snapshot(blockers=(HASH,)), "enter")
     assert isinstance(effects[0], Export)
     assert effects[0].path == "hud-demo-server-store-Index-save.txt"
-    assert "store::Index::save  src/store.rs:143" in effects[0].text
+    assert "store::Index::save  src/store.rs:143 " in effects[0].text
     assert "std::fs::File::sync_all" in effects[0].text
     assert typed(seen, "e", *["backspace"] * 99, "enter")[1] == []
 
@@ -39,11 +39,11 @@ def test_a_yank_is_the_blocker_in_the_lists_and_the_page_elsewhere() -> None:
     text = effects[0].text
     about = "demo-server (pid 22967), tokio 1.54.1, seen for 2 min 14 s"
     assert text.startswith(f"{about}\n\n api::login::")
-    assert "fix  call bcrypt::hash in spawn_blocking" in text
+    assert "fix   call bcrypt::hash in spawn_blocking" in text
     assert all(line.isprintable() for line in text.splitlines())
     _, effects = typed(seen, "3", "y")
     assert isinstance(effects[0], Yank)
-    assert "22969  in poll 3.2 ms" in effects[0].text
+    assert "in a poll 3.2ms" in effects[0].text
 
 
 def test_names_of_files_are_plain() -> None:
