@@ -19,7 +19,6 @@ import struct
 from dataclasses import MISSING, dataclass, field, fields
 from enum import IntEnum
 from functools import lru_cache
-from types import GenericAlias
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, get_type_hints
 
 import msgspec
@@ -27,6 +26,7 @@ import msgspec
 from hud.analysis.store import LAYOUT
 from hud.errors import FormatError
 from hud.model import Batch, Frame, RunInfo, Sample, Stack, ThreadState, TimeSplit
+from hud.record import bounds
 from hud.text import printable
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _columns_type() -> Any:
     """Thread states by field, a list each: they are most of a file."""
     types: dict[str, Any] = {**get_type_hints(ThreadState), **get_type_hints(TimeSplit)}
     columns: Any = [
-        (name, GenericAlias(list, types[name]), []) for name in (*_STATE_FIELDS, *_SPLIT_FIELDS)
+        (name, bounds.column(name, types[name]), []) for name in (*_STATE_FIELDS, *_SPLIT_FIELDS)
     ]
     return msgspec.defstruct("_Columns", columns)
 
@@ -103,6 +103,12 @@ class _Packed(Batch):
     sample_bytes: bytes = b""
     sample_size: int = LAYOUT.size
     """A later version may append to a sample."""
+
+
+# msgspec reads the types of a class from here: those of the values, with their bounds
+_Packed.__annotations__ = {
+    name: bounds.rows(hint) for name, hint in get_type_hints(_Packed).items()
+}
 
 
 def _default(one: Any) -> object:
@@ -286,6 +292,7 @@ class Decoder:
     def __init__(self, known: Known | None = None) -> None:
         self._frames: list[Frame] = known.frames[: known.many] if known else []
         self._passing: _Packed | None = known.passing if known else None
+        self._stacks = bounds.Stacks()
         self.kept = known.kept if known else 0
         """Bytes of all bodies that a reader may have to hold on to."""
 
@@ -324,7 +331,7 @@ class Decoder:
             return Looked(_moment(of.number.decode(body)))
         elif kind == RecordKind.BEGIN:
             info = of.info.decode(body)
-            _moment(info.start_monotonic_ns)
+            bounds.require_info(info)
             return info
         elif kind == RecordKind.WINDOW:
             return WindowSet(_moment(of.number.decode(body)))
@@ -335,16 +342,18 @@ class Decoder:
 
     def _batch(self, batch: _Packed, length: int) -> Batch:
         self.kept += length - len(batch.sample_bytes)
-        _moment(batch.time_ns)
         if self._passing is not None:
             for name in PASSING:
                 setattr(batch, name, getattr(self._passing, name))
             self._passing = None
         self._frames += batch.new_frames
         frames = self._frames
+        if len(frames) > bounds.MOST_FRAMES:
+            raise FormatError("recording: more frames than fit the memory")
         # What a hostile file has in these fields is not what ``Encoder`` writes there.
         batch.stacks = {}
         for key, (addresses, complete, stop, numbers) in batch.rows.items():
+            self._stacks.require(key, addresses, numbers or ())
             named: tuple[Frame, ...] | None = None
             if numbers is not None:
                 if numbers and not 0 <= min(numbers) <= max(numbers) < len(frames):
@@ -353,6 +362,7 @@ class Decoder:
             batch.stacks[key] = Stack(tuple(addresses), complete, stop, named)
         batch.samples = list(_samples(batch.sample_bytes, batch.sample_size))
         batch.new_frames, batch.rows, batch.sample_bytes = [], {}, b""
+        bounds.require_batch(batch)
         return batch
 
 
@@ -367,10 +377,7 @@ def _samples(packed: bytes, size: int) -> Iterable[Sample]:
     return map(Sample._make, LAYOUT.iter_unpack(packed))
 
 
-_LAST_MOMENT = 1 << 62
-
-
 def _moment(time_ns: int) -> int:
-    if not 0 <= time_ns < _LAST_MOMENT:
+    if not 0 <= time_ns < bounds.LAST_NS:
         raise FormatError(f"recording: a moment that cannot be: {time_ns}")
     return time_ns

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import io
 import struct
+import tempfile
 import time
 import zlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hud.commands.contents import contents
 from hud.errors import FormatError, HudError
-from hud.export import summary, trace
+from hud.export import FORMATS, summary, trace
 from hud.model import Batch, RunInfo
 from hud.record import format as hud_format
 from hud.record.format import CHUNK, HEAD, RECORD, Encoder, Looked, RecordKind
@@ -94,20 +97,25 @@ PLAIN = list(payloads())
 
 
 SEVERAL = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+DIRECTORY = tempfile.TemporaryDirectory()
 
 
 def answer(data: bytes) -> None:
     """Our own error, or a result that everything can be derived from; in bounded time."""
     begun = time.process_time()
+    path = Path(DIRECTORY.name) / "fuzzed.hud"
+    path.write_bytes(data)
     try:
+        lines = "\n".join(contents(str(path)))
         run = replayed(data)
         snapshot = run.snapshot()
         text = summary.text(snapshot)
-        trace.write(run.analyzer, snapshot, io.BytesIO())
+        for row in FORMATS.values():
+            row.writer()(run.analyzer, snapshot, io.BytesIO())
     except HudError:
         pass
     else:
-        assert all(char.isprintable() or char == "\n" for char in text)
+        assert all(char.isprintable() or char == "\n" for char in text + lines)
     assert time.process_time() - begun < 20
 
 
