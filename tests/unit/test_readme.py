@@ -14,7 +14,7 @@ from hud.tui import keys
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
-PICTURE = ROOT / "tests" / "data" / "screen" / "screen.svg"
+PICTURES = ROOT / "tests" / "data" / "screen"
 
 
 def _compare(request: pytest.FixtureRequest, name: str, wanted: str) -> None:
@@ -58,14 +58,17 @@ def test_the_range_of_tokios_is_that_of_the_layouts(page: str) -> None:
     assert f"Tokio {first} to {last}" in (ROOT / page).read_text("utf-8")
 
 
-def test_the_picture_of_the_screen_is_current(request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_the_pictures_of_the_screen_are_current(request: pytest.FixtureRequest, theme: str) -> None:
     ran = subprocess.run(
-        [sys.executable, str(ROOT / "tools" / "picture")],
+        [sys.executable, str(ROOT / "tools" / "picture"), "--theme", theme],
         capture_output=True,
         text=True,
         check=True,
     )
+    path = PICTURES / f"{theme}.svg"
+    assert f'"{path.relative_to(ROOT)}"' in README.read_text(encoding="utf-8")
     if request.config.getoption("--update-golden"):
-        PICTURE.write_text(ran.stdout, encoding="utf-8")
+        path.write_text(ran.stdout, encoding="utf-8")
         return
-    assert PICTURE.read_text(encoding="utf-8") == ran.stdout, "tools/picture --update rewrites it"
+    assert path.read_text(encoding="utf-8") == ran.stdout, "tools/picture --update rewrites it"

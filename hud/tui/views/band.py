@@ -181,7 +181,7 @@ def workers(snapshot: Snapshot, width: int, height: int, glyphs: Glyphs) -> list
     room = max(height - 2, 1)
     shown = uses if len(uses) <= room else nlargest(room, uses, key=usage.blocked)
     top = scale(max(map(usage.blocked, shown), default=0.0))
-    head = f" {'':5}{'blocked':>7}  {f'0-{_percent(top)}':<{_METER}} {'no CPU':>7}"
+    head = f" {'':5}{'blocked':>7}  {f'0-{_percent(top)}':<{_METER}} {'no CPU':>8}"
     last = " now" if snapshot.live and width >= _now_at() + _LEAST_NOW else ""
     rows = [_worker(use, snapshot, (width, top), glyphs) for use in shown]
     facts = _in_lines(_facts(snapshot, shown), width, height - 1 - len(rows))
@@ -189,7 +189,7 @@ def workers(snapshot: Snapshot, width: int, height: int, glyphs: Glyphs) -> list
 
 
 def _now_at() -> int:
-    return 6 + 7 + 2 + _METER + 8 + 2
+    return 6 + 7 + 2 + _METER + 9 + 2
 
 
 def _worker(use: WorkerUse, snapshot: Snapshot, shape: tuple[int, float], glyphs: Glyphs) -> Line:
@@ -201,7 +201,8 @@ def _worker(use: WorkerUse, snapshot: Snapshot, shape: tuple[int, float], glyphs
         Span(f"{figures.percent(blocked):>7}  "),
         *meter,
         Span(" " * (_METER - width_of(meter))),
-        Span(f" {figures.percent(waiting):>7}", "wait"),
+        Span(f" {glyphs.pattern if waiting else ' '}", "wait"),
+        Span(f"{figures.percent(waiting):>7}"),
     ]
     room = width - _now_at()
     if room >= _LEAST_NOW:
