@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from heapq import nlargest
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hud import figures
 from hud.analysis.results import Graph, Snapshot, WorkerUse
@@ -33,7 +33,7 @@ _SCALE = 8
 """Left of one that is a line: `` 0-100% ``."""
 _WORDS = 3
 """Lines below it: its ends, where the time went, what was allowed."""
-_METER = 10
+_METER, _SHORT_METER = 9, 6
 _LEAST_NOW = 12
 
 
@@ -175,40 +175,61 @@ def _allowed(snapshot: Snapshot) -> Line:
 # --------------------------------------------------------------------------- the workers
 
 
+class _Columns(NamedTuple):
+    """Of the rows of workers."""
+
+    name: int
+    """Cells of the widest name."""
+    top: float
+    """What fills a meter."""
+    width: int
+
+    @property
+    def now(self) -> int:
+        """Cells left for what it does now; 0 = too few."""
+        room = self.width - self.name - _METER - 20
+        return room if room >= _LEAST_NOW else 0
+
+
 def workers(snapshot: Snapshot, width: int, height: int, glyphs: Glyphs) -> list[Line]:
     """A row each with meters and what it does now; of many the most blocked ones."""
-    uses = snapshot.workers
-    room = max(height - 2, 1)
-    shown = uses if len(uses) <= room else nlargest(room, uses, key=usage.blocked)
-    top = scale(max(map(usage.blocked, shown), default=0.0))
-    head = f" {'':5}{'blocked':>7}  {f'0-{_percent(top)}':<{_METER}} {'no CPU':>8}"
-    last = " now" if snapshot.live and width >= _now_at() + _LEAST_NOW else ""
-    rows = [_worker(use, snapshot, (width, top), glyphs) for use in shown]
+    shown = _shown(snapshot, max(height - 2, 1))
+    columns = _columns_of(shown, width)
+    last = "  now" if snapshot.live and columns.now else ""
+    scaled = f"0-{_percent(columns.top)}"
+    head = f" {'':{columns.name}}{'blocked':>8}  {scaled:<{_METER}}{'no CPU':>8}{last}"
+    rows = [_worker(use, snapshot, columns, glyphs) for use in shown]
     facts = _in_lines(_facts(snapshot, shown), width, height - 1 - len(rows))
-    return [(Span(f"{head} {last}", "label"),), *rows, *facts][:height]
+    return [(Span(head, "label"),), *rows, *facts][:height]
 
 
-def _now_at() -> int:
-    return 6 + 7 + 2 + _METER + 9 + 2
+def _shown(snapshot: Snapshot, room: int) -> Sequence[WorkerUse]:
+    """All of them, or the most blocked ones."""
+    uses = snapshot.workers
+    return uses if len(uses) <= room else nlargest(room, uses, key=usage.blocked)
 
 
-def _worker(use: WorkerUse, snapshot: Snapshot, shape: tuple[int, float], glyphs: Glyphs) -> Line:
-    width, top = shape
+def _columns_of(shown: Sequence[WorkerUse], width: int) -> _Columns:
+    names = (cells(worker(use.worker.worker_id)) for use in shown)
+    top = scale(max(map(usage.blocked, shown), default=0.0))
+    return _Columns(max(names, default=2), top, width)
+
+
+def _worker(use: WorkerUse, snapshot: Snapshot, columns: _Columns, glyphs: Glyphs) -> Line:
     blocked, waiting = usage.blocked(use), usage.waiting(use)
-    meter = _meter(use, top, _METER, glyphs)
+    meter = _meter(use, columns.top, _METER, glyphs)
     spans = [
-        Span(f" {worker(use.worker.worker_id):<5}"),
-        Span(f"{figures.percent(blocked):>7}  "),
+        Span(f" {pad(worker(use.worker.worker_id), columns.name)}"),
+        Span(f"{figures.percent(blocked):>8}  "),
         *meter,
         Span(" " * (_METER - width_of(meter))),
         Span(f" {glyphs.pattern if waiting else ' '}", "wait"),
-        Span(f"{figures.percent(waiting):>7}"),
+        Span(f"{figures.percent(waiting):>6}"),
     ]
-    room = width - _now_at()
-    if room >= _LEAST_NOW:
-        said, style = now(use, snapshot, room, glyphs.ellipsis)
+    if columns.now:
+        said, style = now(use, snapshot, columns.now, glyphs.ellipsis)
         spans += [Span("  "), Span(said, style)]
-    return clip(spans, width, glyphs.ellipsis)
+    return clip(spans, columns.width, glyphs.ellipsis)
 
 
 def _meter(use: WorkerUse, top: float, width: int, glyphs: Glyphs) -> Line:
@@ -266,16 +287,15 @@ def worker_line(snapshot: Snapshot, width: int, glyphs: Glyphs) -> Line:
     """As many workers as fit, the most blocked ones of many; and the time without a CPU."""
     whole = snapshot.worker_time_ns
     waiting = f"no CPU {figures.percent(snapshot.waiting_ns / whole)} " if whole else ""
-    widest = max((cells(worker(use.worker.worker_id)) for use in snapshot.workers), default=0)
-    number = max((width - len(waiting) - 1) // (widest + 14), 1)
-    uses = snapshot.workers
-    shown = uses if len(uses) <= number else nlargest(number, uses, key=usage.blocked)
-    top = scale(max(map(usage.blocked, shown), default=0.0))
-    spans = []
+    names = _columns_of(snapshot.workers[-1:], width).name
+    shown = _shown(snapshot, max((width - len(waiting) - 1) // (names + 14), 1))
+    columns = _columns_of(shown, width)
+    spans: list[Span] = []
     for use in shown:
-        meter = _meter(use, top, 6, glyphs)
+        meter = _meter(use, columns.top, _SHORT_METER, glyphs)
         share = figures.share(usage.blocked(use))
-        name = f" {pad(worker(use.worker.worker_id), widest)} "
-        spans += [Span(name), *meter, Span(f"{'':{6 - width_of(meter)}}{share:>5} ")]
+        blanks = " " * (_SHORT_METER - width_of(meter))
+        name = f" {pad(worker(use.worker.worker_id), columns.name)} "
+        spans += [Span(name), *meter, Span(f"{blanks}{share:>5} ")]
     spare = width - width_of(spans) - len(waiting)
     return (*spans, Span(" " * max(spare, 0)), Span(waiting, "wait"))
