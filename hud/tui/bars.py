@@ -86,6 +86,20 @@ def columns(
     return lines
 
 
+_SCALES = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
+"""What may fill a bar or the height of a graph: parts of the time."""
+
+
+def scale(largest: float) -> float:
+    """The round figure that is not below it."""
+    return next((top for top in _SCALES if largest <= top), 1.0)
+
+
+def percent(top: float) -> str:
+    """A scale in words: ``30%``."""
+    return f"{top * 100:.0f}%"
+
+
 def _parts(fraction: float, of: int) -> int:
     """That many of ``of`` parts; at least one of something."""
     if not fraction > _NOT_LESS or not of:  # not a number is nothing

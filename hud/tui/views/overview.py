@@ -28,7 +28,7 @@ from hud.tui.state import PANELS, Opened, Page, first_shown
 from hud.tui.style import Line, Span
 from hud.tui.text import cells, clean, cut
 from hud.tui.verdict import caveats
-from hud.tui.views import band, blockerlist, detail, latest
+from hud.tui.views import blockerlist, detail, graph, latest, meters
 
 if TYPE_CHECKING:
     from hud.analysis.results import Snapshot
@@ -186,9 +186,9 @@ class _Sheet(NamedTuple):
         """A panel, in at most ``height`` lines."""
         snapshot, state = self.snapshot, self.state
         if name == "graph":
-            return band.graph(snapshot, width, height, state.glyphs)
+            return graph.view(snapshot, width, height, state.glyphs)
         if name == "workers":
-            return band.workers(snapshot, width, height, state.glyphs)
+            return meters.view(snapshot, width, height, state.glyphs)
         if name == "latest":
             return latest.view(snapshot, state, width, height)
         if not state.rows:
@@ -215,9 +215,9 @@ class _Sheet(NamedTuple):
     def lines(self, made: Plan) -> list[Line]:
         """Workers in a line, and the graph in one or some."""
         snapshot, glyphs = self.snapshot, self.state.glyphs
-        drawn = [band.worker_line(snapshot, self.width, glyphs)] if made.workers else []
+        drawn = [meters.line(snapshot, self.width, glyphs)] if made.workers else []
         if made.graph:
-            drawn += band.graph_line(snapshot, self.width, made.graph, glyphs)
+            drawn += graph.line(snapshot, self.width, made.graph, glyphs)
         return drawn
 
     def blockers(self, rows: int, below: bool) -> list[Line]:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hud.tui.bars import bar, columns, resampled, segments, spark
-from hud.tui.glyphs import ASCII, UNICODE
+from hud.tui.bars import bar, columns, resampled, scale, segments, spark
+from hud.tui.glyphs import ASCII, UNICODE, Glyphs
 from hud.tui.layout import width_of
 from hud.tui.style import Span
 
@@ -54,9 +54,8 @@ def test_segments_stand_one_after_the_other_and_the_last_has_the_eighths() -> No
 
 @given(st.lists(st.floats(0, 0.3), max_size=4), widths, sets)
 def test_segments_are_as_long_as_one_bar_of_their_sum(
-    parts: list[float], width: int, glyphs: object
+    parts: list[float], width: int, glyphs: Glyphs
 ) -> None:
-    assert isinstance(glyphs, type(UNICODE))
     drawn = segments([(part, f"s{at}") for at, part in enumerate(parts)], width, glyphs)
     assert "".join(span.text for span in drawn) == bar(sum(parts), width, glyphs)
 
@@ -96,7 +95,11 @@ def test_a_graph_has_the_height_of_its_values_and_their_colours() -> None:
 
 
 @given(st.lists(fractions, max_size=50), st.integers(1, 5), sets)
-def test_a_graph_fills_its_box(values: list[float], height: int, glyphs: object) -> None:
-    assert isinstance(glyphs, type(UNICODE))
+def test_a_graph_fills_its_box(values: list[float], height: int, glyphs: Glyphs) -> None:
     drawn = columns([(value, "cause.cpu") for value in values], height, 1.0, glyphs)
     assert [width_of(line) for line in drawn] == [len(values)] * height
+
+
+@pytest.mark.parametrize(("largest", "top"), [(0.0, 0.01), (0.13, 0.15), (0.3, 0.3), (0.9, 1.0)])
+def test_a_scale_is_a_round_figure_that_holds_the_largest(largest: float, top: float) -> None:
+    assert scale(largest) == top
