@@ -53,6 +53,33 @@ def process_id(text: str) -> int:
     return int(text)
 
 
+def add_process(parser: Parser) -> None:
+    """``process`` or ``pid``, and files that say more about it: ``target``, ``debug_file``."""
+    parser.add_argument("process", nargs="?", metavar="PROCESS", help="name of the process")
+    parser.add_argument("-p", "--pid", type=process_id, help="its process id, instead of the name")
+    parser.add_argument(
+        "-t",
+        "--target",
+        metavar="FILE",
+        help="a file of the same build with symbols, where the running one has none",
+    )
+    parser.add_argument(
+        "--debug-file",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="debug information of the same build: a .debug or .dwp file (repeatable)",
+    )
+
+
+def check_process(options: argparse.Namespace, command: str) -> None:
+    """UsageError unless one process is given."""
+    if options.process and options.pid:
+        raise UsageError("both a process name and --pid", "give one of them")
+    if not options.process and not options.pid:
+        raise UsageError("no process given", f"{command} PROCESS, or {command} --pid PID")
+
+
 def add_theme(parser: argparse._ActionsContainer) -> None:
     """``theme``: how the screen is coloured; empty = as environment and terminal say."""
     parser.add_argument(

@@ -9,11 +9,11 @@ from hud.commands import COMMANDS
 from hud.commands.arguments import (
     SECONDS,
     Parser,
+    add_process,
     add_run_options,
+    check_process,
     number,
-    process_id,
 )
-from hud.errors import UsageError
 
 SAYS = """\
 Says which code blocks the workers of a running Tokio service, for how long
@@ -38,6 +38,7 @@ examples:
                                        and write a trace: Perfetto, jq
   sudo hud my-app --record run.hud     keep all that is seen, to look at later
   hud view run.hud                     the same screen, played again
+  sudo hud dump my-app                 what every worker does now, and its stack
   sudo hud doctor 1234                 what this machine and that process allow
   sudo hud demo                        hud on a server of its own, with load
 
@@ -57,7 +58,8 @@ exit codes:
 hud help lists what there is to read: tuning, reading the screen, exports,
 recordings, troubleshooting, how it works, security.
 
-A process that is named like a command ({", ".join(COMMANDS)})
+A process that is named like a command
+({", ".join(COMMANDS)})
 is reached by --pid.
 """
 
@@ -65,21 +67,7 @@ is reached by --pid.
 def add_arguments(parser: Parser) -> None:
     parser.usage, parser.epilog = USAGE, EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("process", nargs="?", metavar="PROCESS", help="name of the process")
-    parser.add_argument("-p", "--pid", type=process_id, help="its process id, instead of the name")
-    parser.add_argument(
-        "-t",
-        "--target",
-        metavar="FILE",
-        help="a file of the same build with symbols, where the running one has none",
-    )
-    parser.add_argument(
-        "--debug-file",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="debug information of the same build: a .debug or .dwp file (repeatable)",
-    )
+    add_process(parser)
     parser.add_argument(
         "--duration",
         type=number("a duration", *SECONDS, "s"),
@@ -92,10 +80,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    if options.process and options.pid:
-        raise UsageError("both a process name and --pid", "give one of them")
-    if not options.process and not options.pid:
-        raise UsageError("no process given", "hud PROCESS, or hud --pid PID")
+    check_process(options, "hud")
 
     from hud.commands.profile import check, profile
     from hud.commands.request import request_of
