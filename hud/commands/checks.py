@@ -14,7 +14,11 @@ from hud.model import Rung, Target
 from hud.process.executable import open_executable, open_mapping
 from hud.process.find import find_target
 from hud.process.mappings import read_mappings
-from hud.process.namespace import container_name, require_initial_pid_namespace
+from hud.process.namespace import (
+    container_name,
+    join_initial_time_namespace,
+    require_initial_pid_namespace,
+)
 from hud.process.threads import list_threads
 from hud.profiler.detection import context as detect
 from hud.profiler.naming.addresses import Addresses
@@ -61,6 +65,7 @@ def _machine(btf: Path | None) -> Iterator[Check]:
     cause, remedy = denied.diagnose(now) if missing else ("", "")
     yield Check(not missing, True, "privileges", cause or "all that hud needs", remedy)
     yield _attempt("host's pid namespace", True, require_initial_pid_namespace)
+    yield _attempt("the kernel's clock", True, join_initial_time_namespace)
     yield _attempt("kernel types (BTF)", True, lambda: kernel_btf(btf))
     for feature in features.probe_all():
         if feature.name == "kernel types (BTF)":

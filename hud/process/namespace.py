@@ -1,23 +1,28 @@
-"""Which pid namespace hud and the target live in, and whether the target is in a container.
+"""Which namespaces hud and the target live in, and whether the target is in a container.
 
-The kernel side of hud sees pids of the initial namespace only, so hud must run in it; the
-target may be in any.
+The kernel side of hud sees pids and clocks of the initial namespaces only, so hud must run in them;
+the target may be in any.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from hud.errors import KernelError
-from hud.process.procfs import PROC, proc_directory, read_text
+from hud.process.procfs import PROC, numbers, proc_directory, read_text
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 PROC_PID_INIT_INO = 0xEFFF_FFFC
 """include/linux/proc_ns.h: inode of the initial pid namespace."""
+
+PROC_TIME_INIT_INO = 0xEFFF_FFFA
+"""Likewise, of the initial time namespace."""
+CLONE_NEWTIME = 0x80
 
 _CONTAINERS = (
     ("kubernetes", re.compile(r"kubepods.*[-/]([0-9a-f]{12})[0-9a-f]{52}")),
@@ -47,6 +52,40 @@ def require_initial_pid_namespace(proc: Path = PROC) -> None:
             "hud sees other pids than the kernel: it runs in a pid namespace of its own",
             hint="run it in the host's pid namespace (docker run --pid=host)",
         )
+
+
+def join_initial_time_namespace(proc: Path = PROC) -> None:
+    """Have the kernel's clocks from here on, in which its events are timed; before any thread is
+    started. KernelError (exit 4) where that cannot be.
+    """
+    if _has_initial_clock(proc, "self"):
+        return
+    for pid in numbers(proc):
+        if _has_initial_clock(proc, str(pid)):
+            _join(proc / str(pid) / "ns/time", CLONE_NEWTIME)
+            break
+    if not _has_initial_clock(proc, "self"):
+        raise KernelError(
+            "hud has another clock than the kernel: it runs in a time namespace of its own",
+            hint="run it in the host's time namespace (nsenter --time=/proc/1/ns/time)",
+        )
+
+
+def _has_initial_clock(proc: Path, process: str) -> bool:
+    """True also where the kernel has no time namespaces; False where it is not to be seen."""
+    try:
+        return (proc / process / "ns/time").stat().st_ino == PROC_TIME_INIT_INO
+    except FileNotFoundError:
+        return process == "self"
+    except OSError:
+        return False
+
+
+def _join(namespace: Path, kind: int) -> None:
+    import ctypes
+
+    with suppress(OSError), namespace.open("rb") as opened:
+        ctypes.CDLL(None).setns(opened.fileno(), kind)
 
 
 def shares_mounts(pid: int, proc: Path = PROC) -> bool:

@@ -18,7 +18,7 @@ from hud.probe import wire
 from hud.probe.probe import Probe
 from hud.process.find import find_target
 from hud.process.mappings import read_mappings
-from hud.process.namespace import require_initial_pid_namespace
+from hud.process.namespace import join_initial_time_namespace, require_initial_pid_namespace
 from hud.process.procfs import living_thread, read_thread_stat
 from hud.process.threads import is_alive
 from hud.profiler.detection.ladder import Ladder
@@ -56,6 +56,7 @@ class Profiler(Closing):
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         require_initial_pid_namespace()
+        join_initial_time_namespace()
         self.target = target
         self.options = options
         self.notes = Notes()

@@ -168,6 +168,22 @@ def test_own_pid_namespace_is_noticed() -> None:
     assert "--pid=host" in in_python(program, "unshare", "-pf", "--mount-proc")
 
 
+def test_the_clock_is_the_kernels_wherever_hud_runs() -> None:
+    program = (
+        "import time\n"
+        "from hud.process.namespace import join_initial_time_namespace\n"
+        "before = time.monotonic()\n"
+        "join_initial_time_namespace()\n"
+        "print(round((before - time.monotonic()) / 1000))\n"
+    )
+    assert in_python(program) == "0\n"
+    assert in_python(program, "unshare", "-T", "--fork", "--monotonic", "5000") == "5\n"
+    late = "import threading, time\n"
+    late += "threading.Thread(target=time.sleep, args=(9,), daemon=True).start()\n"
+    said = in_python(late + program, "unshare", "-T", "--fork", "--monotonic", "5000")
+    assert "another clock than the kernel" in said
+
+
 def test_process_of_another_user_without_root() -> None:
     with running("/bin/sleep", "60") as process:
         eventually(lambda: runs(process.pid, "sleep"))

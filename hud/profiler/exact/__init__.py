@@ -156,8 +156,8 @@ class Exact:
 
     def close(self) -> None:
         """The end of the run; what was counted can still be sent."""
-        self._ended_ns = self._ended_ns or time.monotonic_ns()
         self._detach()
+        self._ended_ns = self._ended_ns or time.monotonic_ns()
 
     # ------------------------------------------------------------------- while it runs
 
@@ -265,7 +265,7 @@ class Exact:
             self._choose(batch, now, last)
         if self._keep:
             batch.polls = self._polls
-            batch.exact = self.in_words(now)
+            batch.exact = self.in_words()
 
     def _choose(self, batch: Batch, now_ns: int, last: bool) -> None:
         choice = None
@@ -287,9 +287,9 @@ class Exact:
         if not self._keep:
             self._switch_off("the threshold is chosen")
 
-    def in_words(self, now_ns: int) -> str:
+    def in_words(self) -> str:
         """``every poll``, ``bursts, 12 % of the time``, ``off: ...``."""
-        now_ns = self._ended_ns or now_ns
+        now_ns = self._ended_ns or time.monotonic_ns()  # a batch's time may be of before
         attached = self._attached_ns
         if self._since_ns:
             attached += now_ns - self._since_ns

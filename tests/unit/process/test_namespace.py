@@ -11,6 +11,7 @@ from hud.errors import KernelError
 from hud.process.namespace import (
     container_name,
     in_initial_pid_namespace,
+    join_initial_time_namespace,
     require_initial_pid_namespace,
 )
 
@@ -47,6 +48,17 @@ def test_other_pid_namespace_is_refused_with_a_remedy(tmp_path: Path) -> None:
     assert caught.value.exit_code == 4
 
 
+def test_another_clock_than_the_kernels_is_refused(tmp_path: Path) -> None:
+    for process in ("self", "1"):
+        (tmp_path / process / "ns").mkdir(parents=True)
+        (tmp_path / process / "ns/time").write_text("")
+    with pytest.raises(KernelError) as caught:
+        join_initial_time_namespace(tmp_path)
+    assert "--time=/proc/1/ns/time" in caught.value.hint
+    assert caught.value.exit_code == 4
+
+
 def test_kernel_without_namespaces_is_fine(tmp_path: Path) -> None:
     assert in_initial_pid_namespace(tmp_path)
     require_initial_pid_namespace(tmp_path)
+    join_initial_time_namespace(tmp_path)
