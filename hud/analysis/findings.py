@@ -25,8 +25,13 @@ _CHILDREN_BUSY = 0.2
 
 def findings(snapshot: Snapshot) -> list[str]:
     """What keeps the service from its work besides long polls."""
-    found = (_quota(snapshot), _waiting(snapshot), _pool(snapshot), _busy(snapshot))
-    return [*filter(None, found), *filter(None, [_children(snapshot)])]
+    others = (_pool(snapshot), _busy(snapshot), _children(snapshot))
+    return [*without_cpu(snapshot), *filter(None, others)]
+
+
+def without_cpu(snapshot: Snapshot) -> list[str]:
+    """Those of them that say that the workers had no CPU."""
+    return [*filter(None, (_quota(snapshot), _waiting(snapshot)))]
 
 
 def _quota(snapshot: Snapshot) -> str:

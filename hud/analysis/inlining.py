@@ -43,4 +43,4 @@ def _is_hidden(row: Blocker, stacks: Mapping[int, Stack]) -> bool:
     frame = blamed_frame(row, stacks)
     if frame is None or frame.file:
         return False
-    return runs_handler(frame) and row.function == frame.function
+    return runs_handler(frame) and row.key[0] == frame.function

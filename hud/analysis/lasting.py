@@ -21,14 +21,6 @@ def all_last(blocker: Blocker) -> bool:
     return 0 < blocker.count == blocker.lasting
 
 
-def cost(blocker: Blocker) -> str:
-    """What stands for the cost where nothing has ended; else empty."""
-    if not all_last(blocker):
-        return ""
-    verb = "has" if blocker.lasting == 1 else "have"
-    return f"{verb} not ended, {figures.long_duration(blocker.lasting_ns)} so far"
-
-
 def in_words(blocker: Blocker) -> list[str]:
     """What must be known to read the row's figures: that some have not ended, that some were long
     only for a wait.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from hud.analysis.blame import Blame, Blames
 from hud.analysis.slices import Amounts, Slices
-from hud.analysis.tally import Durations, Tally, Worked
+from hud.analysis.tally import Durations, Tally, Worked, added, bump
 from hud.model import SampleFlag
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ class Ledger:
         self.blocking = Durations(self.history)
         self.by_cause: dict[Cause, Amounts] = {}
         """Blocked time of all threads, in the slices of ``graph``."""
+        self._held: dict[int, int] = {}
+        """By the stack in which a worker let go of a lock, the episodes that had waited for it."""
         self.stopped = 0
         """Episodes in which the thread was stopped; together for ``stopped_ns``."""
         self.stopped_ns = 0
@@ -76,6 +78,11 @@ class Ledger:
     def holds(self, at: int) -> bool:
         """Is the episode with this number held?"""
         return self._begin <= at < self._first + len(self._episodes)
+
+    def waited_for(self) -> dict[Key, int]:
+        """How many episodes waited for a lock that this code had, by its key."""
+        known = ((self._blames.code(stack), count) for stack, count in self._held.items())
+        return added((key, count) for key, count in known if key is not None)
 
     def stacks(self) -> set[int]:
         """Those that the episodes name."""
@@ -185,6 +192,7 @@ class Ledger:
         self._tally_in(episode, self.blame_of(episode))
         self.blocking.add(episode, self._run_start_ns)
         self._draw(episode, 1)
+        self._count_holder(episode, 1)
         mine = self.by_tid.get(episode.tid)
         if mine is None:
             mine = self.by_tid[episode.tid] = Worked(self.history)
@@ -198,6 +206,7 @@ class Ledger:
         self._tally_out(episode, self.blame_of(episode))
         self.blocking.remove(episode, self._run_start_ns)
         self._draw(episode, -1)
+        self._count_holder(episode, -1)
         mine = self.by_tid.get(episode.tid)
         if mine is not None and mine.has(episode.charged_ns):
             mine.remove(episode, self._run_start_ns)
@@ -209,6 +218,11 @@ class Ledger:
                 max(0, total_ns - episode.charged_ns),
                 max(0, number - 1),
             )
+
+    def _count_holder(self, episode: Episode, times: int) -> None:
+        holder = episode.holder
+        if holder is not None and holder.held and holder.role == "worker" and holder.stack:
+            bump(self._held, holder.stack, times)
 
     def _draw(self, episode: Episode, times: int) -> None:
         amounts = self.by_cause.get(episode.cause)
@@ -260,6 +274,7 @@ class Ledger:
         self.by_tid.clear()
         self.retired_workers.clear()
         self.by_cause.clear()
+        self._held.clear()
         self.blocking = Durations(self.history)
         self.before = [episode for episode in self.all() if episode.began_before]
         for episode in sorted(self.all(), key=lambda one: one.charged_ns):

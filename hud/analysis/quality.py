@@ -6,12 +6,13 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis.tails import counts
-from hud.model import Kind
+from hud.model import Kind, Rung
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from hud.analysis.recording import Recording
+    from hud.analysis.results import Snapshot
     from hud.model import Sample, Stack
 
 LOWEST_ADDRESS = 0x10000
@@ -19,6 +20,14 @@ LOWEST_ADDRESS = 0x10000
 NO_RULE = "no unwind rule"
 
 _MAX_STACKS = 131_072
+
+
+def sees_every_poll(snapshot: Snapshot) -> bool:
+    """Is no long poll missed? One on the CPU is met by a sample, if by nothing else."""
+    info, losses = snapshot.info, snapshot.losses
+    missed = losses.ring_full + losses.threads_full + losses.context_unreadable
+    often = info.sample_period_ns <= info.threshold_ns
+    return info.detection.rung is Rung.CONTEXT and often and not missed
 
 
 class _Merits(NamedTuple):

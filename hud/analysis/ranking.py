@@ -11,6 +11,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from hud.analysis.namesakes import Namesakes
 from hud.analysis.results import Blocker, Case, HolderUse
 from hud.analysis.tally import added, heaviest, largest_first
 from hud.model import Origin
@@ -54,12 +55,15 @@ class Ranking:
         """Of those slices."""
         self._totals: dict[Key, int] = {}
         """With what each key is in ``_order``."""
+        self._waited_for: dict[Key, int] = {}
+        self._namesakes = Namesakes()
         self._turn = 0
         self._fresh = False
 
     def rows(self, shares: Shares, *, fresh: bool) -> tuple[Blocker, ...]:
         """All blockers as of now, in the slices of the ledger; ``fresh`` = every one of them."""
         touched = self._ledger.touched
+        self._waited_for = self._ledger.waited_for()
         if fresh and not self._fresh:
             # names of lock holders may have come since a row was made
             touched |= self._ledger.tallies.keys()
@@ -81,12 +85,17 @@ class Ranking:
             due = chain(range(min(_ALWAYS_FRESH, total)), rest)
         for at in due:
             self._refresh(at, shares, 0.0 if fresh else _SAME_SHARE)
+        for key in self._namesakes.renumbered():
+            at = bisect_left(self._order, (self._totals[key], key))
+            self._rows[at] = replace(self._rows[at], function=self._namesakes.shown(key))
         return tuple(self._rows)
 
     def _sort(self, shares: Shares) -> None:
         kept = {key: row for (_, key), row in zip(self._order, self._rows, strict=True)}
         self._slices = [-1] * len(self._ledger.tallies)
         touched, tallies = self._ledger.touched, self._ledger.tallies
+        for key in self._totals.keys() - tallies.keys():
+            self._namesakes.forget(key)
         self._totals = {key: -tally.durations.total_ns for key, tally in tallies.items()}
         self._order = sorted((total, key) for key, total in self._totals.items())
         self._rows = [
@@ -101,6 +110,7 @@ class Ranking:
             del self._order[at], self._rows[at], self._slices[at]
         tally = self._ledger.tallies.get(key)
         if tally is None:
+            self._namesakes.forget(key)
             return
         total = self._totals[key] = -tally.durations.total_ns
         at = bisect_left(self._order, (total, key))
@@ -115,14 +125,14 @@ class Ranking:
             self._slices[at] = end
             history = self._ledger.tallies[self._order[at][1]].durations.amounts.values()
         share = shares.share(row.total_ns, (number for number, _ in row.workers))
-        types = row.types
+        types, holds = row.types, self._waited_for.get(row.key, 0)
         if at < _TYPED or not tolerance:
             types = self._types(self._ledger.tallies[self._order[at][1]])
         if types != row.types:  # one of them may name the row
             tally = self._ledger.tallies[self._order[at][1]]
             self._rows[at] = self._blocker(tally, shares)
-        elif history != row.history or abs(share - row.share) > tolerance:
-            self._rows[at] = replace(row, share=share, history=history)
+        elif history != row.history or holds != row.holds or abs(share - row.share) > tolerance:
+            self._rows[at] = replace(row, share=share, history=history, holds=holds)
 
     def _blocker(self, tally: Tally, shares: Shares) -> Blocker:
         durations = tally.durations
@@ -130,8 +140,9 @@ class Ranking:
         at = _speaker(tally, cases[0])
         types = self._types(tally)
         function, inferred = _name(at, types)
+        self._namesakes.name(at.key, function)
         return Blocker(
-            function=function,
+            function=self._namesakes.shown(at.key),
             where=at.where,
             file=at.file,
             line=at.line,
@@ -160,6 +171,7 @@ class Ranking:
             pressed=tally.pressed,
             lasting=len(tally.lasting),
             lasting_ns=max((length for _, length in tally.lasting), default=0),
+            holds=self._waited_for.get(at.key, 0),
             key=at.key,
             cases=cases,
         )

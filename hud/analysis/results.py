@@ -151,7 +151,7 @@ class Blocker:
 
     function: str
     """The code responsible, see `hud.analysis.blame`; a task's type where its future is inlined
-    into Tokio's frame; else module+offset."""
+    into Tokio's frame; else module+offset. With a number where other code has the name."""
     where: str
     """``src/login.rs:88`` or empty."""
     file: str
@@ -204,10 +204,17 @@ class Blocker:
     """How long the longest of them is so far, waits for a CPU included."""
     standoff: bool = False
     """It waits for a lock in a ``Standoff``."""
+    holds: int = 0
+    """Episodes that waited for a lock which this code had: an await would keep it the longer."""
     key: tuple[str, str, str] = ("", "", "")
     """What makes it the same blocker in the next snapshot: see `hud.analysis.blame`."""
     cases: tuple[Case, ...] = ()
     """Largest first, a few; ``cause`` and ``operation`` are the first's: the main case's."""
+
+    @property
+    def no_cpu(self) -> float:
+        """What of worker time its episodes were without a CPU for, 0..1: in no other figure."""
+        return self.share * self.waiting_ns / self.total_ns if self.total_ns else 0.0
 
     @property
     def example(self) -> int:

@@ -43,14 +43,14 @@ class Durations:
     def add(self, episode: Episode, run_start_ns: int) -> None:
         own_ns = episode.charged_ns
         insort(self.values, own_ns)
-        _bump(self._buckets, bucket_of(own_ns), 1)
+        bump(self._buckets, bucket_of(own_ns), 1)
         self.total_ns += own_ns
         self.amounts.add(episode.start_ns - run_start_ns, episode.duration_ns, own_ns)
 
     def remove(self, episode: Episode, run_start_ns: int) -> None:
         own_ns = episode.charged_ns
         del self.values[bisect_left(self.values, own_ns)]
-        _bump(self._buckets, bucket_of(own_ns), -1)
+        bump(self._buckets, bucket_of(own_ns), -1)
         self.total_ns -= own_ns
         self.amounts.add(episode.start_ns - run_start_ns, episode.duration_ns, own_ns, -1)
 
@@ -79,11 +79,11 @@ class Worked(Durations):
 
     def add(self, episode: Episode, run_start_ns: int) -> None:
         super().add(episode, run_start_ns)
-        _bump(self.causes, episode.cause, episode.charged_ns)
+        bump(self.causes, episode.cause, episode.charged_ns)
 
     def remove(self, episode: Episode, run_start_ns: int) -> None:
         super().remove(episode, run_start_ns)
-        _bump(self.causes, episode.cause, -episode.charged_ns)
+        bump(self.causes, episode.cause, -episode.charged_ns)
 
 
 class Tally:
@@ -142,7 +142,7 @@ class Tally:
         """Count the workers with other ids as NO_WORKER; False where there are none."""
         gone = self.workers.keys() - living - {NO_WORKER}
         lost_ns = sum(self.workers.pop(number) for number in gone)
-        _bump(self.workers, NO_WORKER, lost_ns)
+        bump(self.workers, NO_WORKER, lost_ns)
         return bool(gone)
 
     def latest_tasks(self) -> tuple[int, ...]:
@@ -172,18 +172,18 @@ class Tally:
             insort(self.lasting, (episode.charged_ns, episode.duration_ns))
         elif episode.in_progress:
             self.lasting.remove((episode.charged_ns, episode.duration_ns))
-        _bump(self.cases, (episode.cause, at), duration_ns)
+        bump(self.cases, (episode.cause, at), duration_ns)
         gone = times < 0 and episode.worker_id not in self.workers
-        _bump(self.workers, NO_WORKER if gone else episode.worker_id, duration_ns)
+        bump(self.workers, NO_WORKER if gone else episode.worker_id, duration_ns)
         if episode.stack:
-            _bump(self.stacks, (episode.stack, episode.cause), duration_ns)
+            bump(self.stacks, (episode.stack, episode.cause), duration_ns)
         if episode.detail:
-            _bump(self.details, episode.detail, duration_ns)
+            bump(self.details, episode.detail, duration_ns)
         if episode.holder:
             _, name, role, stack, _, held = episode.holder
-            _bump(self.holders, (stack, name, role, held), duration_ns)
+            bump(self.holders, (stack, name, role, held), duration_ns)
         if episode.task_id:
-            _bump(self.types, (episode.vtable, episode.stack), duration_ns)
+            bump(self.types, (episode.vtable, episode.stack), duration_ns)
         if episode.behind >= 0:
             self.behind += episode.behind * times
             self.behind_count += times
@@ -225,7 +225,8 @@ def heaviest(weights: Mapping[int, int], count: int = MOST_STACKS) -> tuple[tupl
     return tuple(nlargest(count, items, key=lambda item: (item[1], -item[0])))
 
 
-def _bump(weights: dict[_Key, int], key: _Key, amount: int) -> None:
+def bump(weights: dict[_Key, int], key: _Key, amount: int) -> None:
+    """Add to one of them; what comes to nothing goes."""
     total = weights.get(key, 0) + amount
     if total:
         weights[key] = total

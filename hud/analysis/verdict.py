@@ -12,7 +12,7 @@ from hud import figures
 from hud.analysis import standoff
 from hud.analysis.blame import blame
 from hud.analysis.episodes.doubts import several
-from hud.analysis.findings import findings
+from hud.analysis.findings import findings, without_cpu
 from hud.analysis.lasting import STUCK_NS
 from hud.analysis.runtimes import BLOCK_ON
 from hud.analysis.shortnames import shorten
@@ -87,10 +87,10 @@ def sentences(snapshot: Snapshot, room: int = 0) -> list[str]:
     others, held = findings(snapshot), stuck(snapshot, room)
     if not snapshot.episodes:  # that there is no long poll is not the news
         return [*others, figure]
-    heaviest = (
-        [] if held else concentration(snapshot, max(room - len(figure) - 1, 1) if room else 0)
-    )
-    return [*held, figure, *heaviest, *others]
+    left = max(room - len(figure) - 1, 1) if room else 0
+    largest = [] if held else concentration(snapshot, left)
+    first = without_cpu(snapshot) if badge(snapshot) is Badge.NO_CPU else []
+    return [*held, *first, figure, *largest, *others[len(first) :]]
 
 
 def _figure(snapshot: Snapshot, *, short: bool = False) -> str:
@@ -226,22 +226,36 @@ def _waits_only(snapshot: Snapshot) -> str:
 # --------------------------------------------------------------------------- what to begin with
 
 
+def heaviest(snapshot: Snapshot) -> Blocker | None:
+    """The row whose main call makes up the largest part of the blocked time; None = none makes up
+    enough of it to begin with.
+    """
+    row = max(snapshot.blockers[:_NAMED], key=_main_ns, default=None)
+    return row if row is not None and _part(row, snapshot) >= _LITTLE else None
+
+
 def concentration(snapshot: Snapshot, room: int = 0) -> list[str]:
     """The call that makes up the largest part of the blocked time, and how large that is; with the
     longest form that has at most ``room`` characters, the shortest in any case.
     """
     if not snapshot.blockers or not snapshot.blocked_ns:
         return []
-    row = max(snapshot.blockers[:_NAMED], key=_main_ns)
-    percent = 100 * min(_main_ns(row) / snapshot.blocked_ns, 1.0)
     of = "it" if len(snapshot.runtimes) < 2 else "the blocked time"
-    if percent < _LITTLE:
-        return [f"No single call makes up more than {figures.percent(percent / 100)} of {of}."]
+    row = heaviest(snapshot)
+    if row is None:
+        most = max(_part(one, snapshot) for one in snapshot.blockers[:_NAMED])
+        return [f"No single call makes up more than {figures.percent(most / 100)} of {of}."]
+    percent = _part(row, snapshot)
     what = "call" if row.operation else "function"
     part = _fraction(percent)
     said = [f"{part} of {of} is one {what}: {_call(row, snapshot, most)}." for most in _NAME_ROOMS]
     said.append(f"{part}: {_call(row, snapshot, _NAME_ROOMS[-1]).partition(' in ')[0]}.")
     return [next((one for one in said if not room or len(one) <= room), said[-1])]
+
+
+def _part(row: Blocker, snapshot: Snapshot) -> float:
+    """Percent of the blocked time."""
+    return 100 * min(_main_ns(row) / max(snapshot.blocked_ns, 1), 1.0)
 
 
 def _main_ns(row: Blocker) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from hud import figures
 from hud.analysis.garbage import rare_collections
-from hud.export.summary import SEEN, losses_in_words
+from hud.export.sure import SEEN, losses_in_words
 from hud.model import Batch, RunInfo
 from hud.record.reader import Reader, open_recording
 from hud.record.replay import Replay

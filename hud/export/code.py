@@ -1,4 +1,4 @@
-"""What ``--verbose`` adds to a blocker of the summary: raw symbol, source, machine code."""
+"""The raw symbol, the source and the machine code around a blocker's call."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hud.analysis.blame import short_place
 from hud.analysis.spots import blamed_frame
-from hud.text import printable, shortened
+from hud.text import printable
 
 if TYPE_CHECKING:
     from hud.analysis.results import Blocker, Snapshot
@@ -68,11 +68,3 @@ def _instructions(code: Code) -> list[str]:
 
 def _mark(here: bool) -> str:
     return "> " if here else "  "
-
-
-def shown(blocker: Blocker, snapshot: Snapshot, inset: str, width: int | None) -> list[str]:
-    """The lines below a row of the summary's table."""
-    return [
-        inset + (line if width is None else shortened(line, max(1, width - len(inset))))
-        for line in lines(blocker, snapshot)
-    ]

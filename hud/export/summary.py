@@ -1,4 +1,5 @@
-"""The summary of a run for people: verdict, table, and what the figures rest on.
+"""The summary of a run for people: the verdict, the blockers, what to do about each, what is not
+counted, and how sure all of that is.
 
 The *verdict* are the sentences on top, the first of which says it all.
 """
@@ -9,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from hud import figures
 from hud.analysis import inlining
-from hud.analysis.episodes import doubts
 from hud.analysis.results import Pressure, Snapshot
-from hud.analysis.verdict import living, nothing_else, sentences
-from hud.export.blockers import blocker_table
+from hud.analysis.verdict import badge, living, nothing_else, sentences
+from hud.export import todo
+from hud.export.blockers import MOST_ROWS, Style, blocker_table
 from hud.export.polls import poll_table
-from hud.export.wrap import wrapped
-from hud.model import Losses, Rung
+from hud.export.sure import how_sure
+from hud.export.wrap import NARROWEST, wrapped
 from hud.text import printable
 
 if TYPE_CHECKING:
@@ -23,39 +24,17 @@ if TYPE_CHECKING:
 
     from hud.analysis.snapshot import Analyzer
 
-_LABEL_WIDTH = 11
+WIDTH = 120
+"""Columns of a summary that no terminal shows: a file, a pipe."""
+_LABEL_WIDTH = 9
 _MOST_WORKERS = 8
 _MOST_CULPRITS = 3
 _MUCH_STOLEN = 0.001
 """Of the time of one CPU: less is not worth a word."""
 
-_FEW_COMPLETE = 0.95
-"""Of the stacks: if fewer are complete it is said why."""
-
-LOSSES: dict[str, str] = {
-    "ring_full": "events lost, ring buffer full",
-    "stacks_full": "stacks lost, stack map full",
-    "stacks_gone": "stacks gone before being read",
-    "threads_full": "threads not watched, map full",
-    "context_unreadable": "times CONTEXT unreadable",
-    "stacks_skipped": "stacks skipped to limit the cost",
-    "recording_full": "no longer held one by one, recording full",
-    "symbols_late": "stacks without names, resolver late",
-    "polls_uncounted": "polls not counted",
-    "polls_bare": "polls without any stack",
-}
-"""What each field of ``Losses`` counts, after its number; the noun comes first."""
-
-SEEN: dict[Rung, str] = {
-    Rung.CONTEXT: "polls read from CONTEXT",
-    Rung.STACKS: "CPU samples only, workers known by their stacks",
-    Rung.NAMES: "CPU samples only, workers known by their names",
-    Rung.LATENCY: "no worker known, scheduling delays only",
-}
-
 
 def write(_analyzer: Analyzer, snapshot: Snapshot, out: BinaryIO) -> None:
-    """The summary as a file: plain, as wide as it needs to be."""
+    """The summary as a file: plain."""
     out.write(text(snapshot).encode("utf-8"))
 
 
@@ -70,27 +49,40 @@ def text(
 ) -> str:
     """The whole summary, ending in a newline.
 
-    ``width`` is the terminal's, None = no limit (a file, a pipe). ``written`` names what was
-    exported (``trace.json (341 episodes)``). ``verbose`` adds raw symbols and code.
+    ``width`` is the terminal's, None = there is none. ``written`` names what was exported
+    (``trace.json (341 episodes)``). ``verbose`` adds task types, files, raw symbols and code.
     """
-    lines = [_title(snapshot), ""]
-    for sentence in verdict(snapshot):
-        lines += wrapped("  ", sentence, width)
-    lines.append("")
-    hidden = inlining.advice(snapshot)
-    if hidden:
-        lines += [*wrapped("  ", hidden, width), ""]
-    if snapshot.blockers:
-        lines += [*blocker_table(snapshot, color=color, width=width, verbose=verbose), ""]
-    polls = poll_table(snapshot, width=width)
-    if polls:
-        lines += [*polls, ""]
-    for label, value in _rest(snapshot, written):
-        lines += wrapped(f"  {label:<{_LABEL_WIDTH}}", value, width)
-    whole = "\n".join(lines) + "\n"
-    if ascii_only:
-        return whole.encode("ascii", "backslashreplace").decode("ascii")
-    return whole
+    style = Style(max(width or WIDTH, NARROWEST), color, ascii_only)
+    sections = [
+        wrapped("", _title(snapshot), style.width),
+        _on_top(snapshot, style),
+        wrapped("  ", inlining.advice(snapshot), style.width),
+        blocker_table(snapshot, style, verbose=verbose) if snapshot.blockers else [],
+        todo.lines(snapshot.blockers[:MOST_ROWS], snapshot, style.width),
+        poll_table(snapshot, width=style.width),
+        _below("Not counted above", _not_counted(snapshot), style.width),
+        _below("How sure", _how_sure(snapshot, written), style.width),
+    ]
+    whole = "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
+    return whole.encode("ascii", "backslashreplace").decode("ascii") if ascii_only else whole
+
+
+def _on_top(snapshot: Snapshot, style: Style) -> list[str]:
+    """The badge with the sentence that says it all, and what to do first; then what else."""
+    word, (first, *others) = badge(snapshot), verdict(snapshot)
+    fix = todo.first(snapshot)
+    lines = wrapped("  ", f"{word.value}: {first}" if word else first, style.width)
+    lines += [line for said in others for line in wrapped("  ", said, style.width)]
+    return [*lines, *wrapped("  ", f"To begin with: {fix}.", style.width)] if fix else lines
+
+
+def _below(title: str, rows: list[tuple[str, str]], width: int) -> list[str]:
+    lines = [
+        line
+        for label, value in rows
+        for line in wrapped(f"  {label:<{_LABEL_WIDTH}}" if label else "  ", value, width)
+    ]
+    return [f"  {title}", *lines] if lines else []
 
 
 def verdict(snapshot: Snapshot) -> list[str]:
@@ -98,16 +90,6 @@ def verdict(snapshot: Snapshot) -> list[str]:
     said = sentences(snapshot)
     closer = _closer(snapshot.info.threshold_ns) if nothing_else(snapshot) else ""
     return [*said[:-1], f"{said[-1]} {closer}".rstrip()]
-
-
-def losses_in_words(losses: Losses) -> str:
-    """``nothing lost``, or each loss with its cause."""
-    found = []
-    for name, words in LOSSES.items():
-        if number := getattr(losses, name):
-            noun, _, rest = words.partition(" ")
-            found.append(f"{figures.count(number, noun.removesuffix('s'))} {rest}")
-    return ", ".join(found) or "nothing lost"
 
 
 def _closer(threshold_ns: int) -> str:
@@ -125,12 +107,22 @@ def _title(snapshot: Snapshot) -> str:
     if snapshot.workers:
         parts.append(figures.count(living(snapshot), "worker"))
     length = figures.long_duration(snapshot.elapsed_ns)
+    parts.append(f"watched for {length}")
     if snapshot.span_ns < snapshot.elapsed_ns:
-        length = f"last {figures.long_duration(snapshot.span_ns)} of {length}"
+        parts.append(f"figures of the last {figures.long_duration(snapshot.span_ns)}")
     threshold = figures.long_duration(info.threshold_ns)
     chosen = f" (auto: {info.threshold_from})" if info.threshold_from else ""
-    parts += [length, f"polls of {threshold} and more{chosen}"]
-    return "  ".join(parts)
+    return f"{', '.join(parts)}; a long poll is one of {threshold} or more{chosen}"
+
+
+def _not_counted(snapshot: Snapshot) -> list[tuple[str, str]]:
+    rows = [
+        ("no CPU", _without_cpu(snapshot)),
+        ("stopped", "; ".join(_from_outside(snapshot))),
+        ("allowed", _allowed(snapshot)),
+        ("before", _before(snapshot)),
+    ]
+    return [(label, said) for label, said in rows if said]
 
 
 def _allowed(snapshot: Snapshot) -> str:
@@ -138,7 +130,7 @@ def _allowed(snapshot: Snapshot) -> str:
     parts = []
     if snapshot.allowed_ns:
         time = figures.long_duration(snapshot.allowed_ns)
-        parts.append(f"{time} in spawn_blocking and block_in_place")
+        parts.append(f"{time} in spawn_blocking and block_in_place, where blocking belongs")
     tasks = snapshot.tasks_read
     if tasks is not None and tasks.pool_busiest > 0:
         busiest, limit = figures.count(tasks.pool_busiest), figures.count(tasks.pool_limit)
@@ -148,27 +140,13 @@ def _allowed(snapshot: Snapshot) -> str:
     return "; ".join(parts)
 
 
-def _rest(snapshot: Snapshot, written: str) -> list[tuple[str, str]]:
+def _how_sure(snapshot: Snapshot, written: str) -> list[tuple[str, str]]:
     info = snapshot.info
-    lines: list[tuple[str, str]] = []
-    before = _before(snapshot)
-    if before:
-        lines.append(("before", before))
-    allowed = _allowed(snapshot)
-    if allowed:
-        lines.append(("allowed", allowed))
-    pressure = _pressure(snapshot)
-    if pressure:
-        lines.append(("pressure", pressure))
-    if snapshot.exact:
-        lines.append(("exact", printable(snapshot.exact)))
-    lines.append(("evidence", _evidence(snapshot)))
-    lines += [("note", printable(note)) for note in info.notes]
-    if snapshot.ended:
-        lines.append(("ended", printable(snapshot.ended)))
-    if written:
-        lines.append(("written", printable(written)))
-    return lines
+    rows = [("", how_sure(snapshot))]
+    rows += [("", printable(note)) for note in info.notes]
+    rows += [("exact", printable(snapshot.exact)), ("ended", printable(snapshot.ended))]
+    rows.append(("written", printable(written)))
+    return [(label, said) for label, said in rows if said]
 
 
 def _before(snapshot: Snapshot) -> str:
@@ -180,14 +158,9 @@ def _before(snapshot: Snapshot) -> str:
     who = ", ".join(f"W{number}" for number in workers[:_MOST_WORKERS])
     who += ", ..." if len(workers) > _MOST_WORKERS else ""
     polls = figures.count(len(episodes), "poll")
-    longer = "it took" if len(episodes) == 1 else "they took"
     lasting = sum(episode.in_progress for episode in episodes)
-    still = f", {lasting} not ended yet" if lasting else ""
-    return f"{polls} began before hud attached ({who}), {longer} longer than told{still}"
-
-
-def _pressure(snapshot: Snapshot) -> str:
-    return "; ".join(part for part in (_waiting(snapshot), *_from_outside(snapshot)) if part)
+    still = f", and {figures.count(lasting)} had not ended" if lasting else ""
+    return f"{polls} began before hud attached ({who}): the time until then is not known{still}"
 
 
 def _from_outside(snapshot: Snapshot) -> list[str]:
@@ -197,17 +170,17 @@ def _from_outside(snapshot: Snapshot) -> list[str]:
         time = figures.long_duration(host.throttled_ns)
         periods = figures.count(host.throttled_periods, "period")
         quota = f" ({printable(host.quota)})" if host.quota else ""
-        found.append(f"stopped by a CPU quota for {time} in {periods}{quota}")
+        found.append(f"by a CPU quota for {time} in {periods}{quota}")
     if snapshot.stopped:
         time = figures.long_duration(snapshot.stopped_ns)
         polls = figures.count(snapshot.stopped, "poll")
-        found.append(f"{polls} stopped by a signal or a tracer, {time}")
+        found.append(f"{polls} by a signal or a tracer, {time}")
     if host.stolen_ns >= _MUCH_STOLEN * snapshot.elapsed_ns:
         found.append(f"{figures.long_duration(host.stolen_ns)} taken by the hypervisor")
     return found
 
 
-def _waiting(snapshot: Snapshot) -> str:
+def _without_cpu(snapshot: Snapshot) -> str:
     waiting = max(snapshot.waiting_ns, snapshot.latency_total_ns)
     if not waiting:
         return ""
@@ -224,8 +197,8 @@ def _waiting(snapshot: Snapshot) -> str:
         others = "others and " if len(snapshot.pressure) > len(shown) else ""
         parts.append(f"{others}waits below {least} {amount(rest)}")
     who = f" ({', '.join(parts)})" if parts else ""
-    what = "of worker time " if whole else ""
-    return f"{amount(waiting)} {what}ready but without a CPU{who}"
+    what = "of worker time: " if whole else ""
+    return f"{amount(waiting)} {what}workers were ready to run, but had no CPU{who}"
 
 
 def _culprit(row: Pressure) -> str:
@@ -233,20 +206,3 @@ def _culprit(row: Pressure) -> str:
     if row.same_process:
         return f"own thread {name}"
     return f"{name} ({row.processes} processes)" if row.processes > 1 else name
-
-
-def _evidence(snapshot: Snapshot) -> str:
-    rung = snapshot.info.detection.rung
-    parts = [SEEN[rung]]
-    if rung is not Rung.CONTEXT and snapshot.info.detection.reason:
-        parts[0] += f" ({printable(snapshot.info.detection.reason)})"
-    if snapshot.stacks_total:
-        share = snapshot.stacks_complete / snapshot.stacks_total
-        why = f", others: {printable(snapshot.stacks_end)}" if share < _FEW_COMPLETE else ""
-        complete = f"{figures.percent(share)} of stacks complete"
-        parts.append(complete + (why if snapshot.stacks_end else ""))
-    parts += doubts.in_words(snapshot)
-    parts.append(losses_in_words(snapshot.losses))
-    cost = figures.percent(snapshot.hud_cpu_ns / snapshot.elapsed_ns)
-    parts.append(f"hud used {cost} of a core")
-    return "; ".join(parts)

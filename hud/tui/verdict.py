@@ -9,6 +9,7 @@ from hud.analysis.blame import blame
 from hud.analysis.cause import Cause
 from hud.analysis.episodes.doubts import in_words
 from hud.analysis.lasting import STUCK_NS
+from hud.analysis.quality import sees_every_poll
 from hud.analysis.results import Snapshot, WorkerUse
 from hud.analysis.verdict import nothing_else, sentences
 from hud.model import Origin, Rung, Where
@@ -97,10 +98,7 @@ def _seen(snapshot: Snapshot) -> Item:
     rung = snapshot.info.detection.rung
     if rung is not Rung.CONTEXT:
         return Item(Span(f"polls not seen ({rung.name})", "own"), 0)
-    losses, info = snapshot.losses, snapshot.info
-    missed = losses.ring_full + losses.threads_full + losses.context_unreadable
-    # a poll on the CPU is met by a sample, if by nothing else
-    every = not missed and info.sample_period_ns <= info.threshold_ns
+    every = sees_every_poll(snapshot)
     return Item(Span(f"{'every long poll' if every else 'long polls'} seen", "label"), 2)
 
 

@@ -55,8 +55,8 @@ def test_workers_that_hang_are_seen_named_and_in_progress(
 ) -> None:
     trace = tmp_path / "trace.json"
     done = program.run("--pid", stuck.pid, "--headless", "--duration", 1.5, "--export", trace)
-    said = r"3 polls began before hud attached \(W\d, W\d, W\d\), they took longer than told"
-    assert re.search(rf"^  before     {said}, 3 not ended yet$", done.stdout, re.MULTILINE)
+    said = r"3 polls began before hud attached \(W\d, W\d, W\d\): the time until then is not known"
+    assert re.search(rf"^  before   {said}, and 3 had not ended$", done.stdout, re.MULTILINE)
     written = program.trace(trace)
     found = program.blocked_in(written)
     assert {name: [event["args"]["cause"] for event in found[name]] for name in found} == {
@@ -138,8 +138,8 @@ def test_workers_that_compute_since_before(
     trace = tmp_path / "trace.json"
     with computing(build_target("zoo"), tmp_path / "truth", 60_000) as zoo:
         done = program.run("--pid", zoo.pid, "--headless", "--duration", 1.5, "--export", trace)
-    said = r"3 polls began before hud attached \(W\d, W\d, W\d\), they took longer than told"
-    assert re.search(rf"^  before     {said}, 3 not ended yet$", done.stdout, re.MULTILINE)
+    said = r"3 polls began before hud attached \(W\d, W\d, W\d\): the time until then is not known"
+    assert re.search(rf"^  before   {said}, and 3 had not ended$", done.stdout, re.MULTILINE)
     found = program.blocked_in(program.trace(trace))
     assert found.keys() == COMPUTING
     for (event,) in found.values():

@@ -75,7 +75,7 @@ def test_a_run_that_is_killed_has_recorded_all_but_the_last_second(
     assert "integrity  no end: hud was killed" in shown or "integrity  cut off at byte" in shown
     again = program.run("export", file)
     assert f"hud: {file} is incomplete, " in again.stderr
-    assert "  ended      the recording breaks off here\n" in again.stdout
+    assert "  ended    the recording breaks off here\n" in again.stdout
     assert "demo_server::" in again.stdout
 
 
@@ -98,7 +98,7 @@ def test_a_full_disk_ends_the_recording_and_not_the_run(
         assert f"hud: write {file}: no space left on device\n" in told.stderr
         assert "free some space" in told.stderr
         assert ", incomplete)" in told.stdout
-        assert f"note       the recording has stopped: write {file}: no space" in told.stdout
+        assert f"the recording has stopped: write {file}: no space" in " ".join(told.stdout.split())
         assert "of worker time was blocked" in told.stdout
         assert program.trace(export)["otherData"]["duration_s"] >= 4
         shown = program.run("info", file).stdout

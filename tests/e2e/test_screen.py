@@ -142,7 +142,7 @@ def test_a_visit(server: targets.Running) -> None:
         hud.press("q")
         said = hud.ends()
     assert "of worker time was blocked, in " in said
-    assert "  ended      quit" in said
+    assert "  ended    quit" in said
 
 
 def test_a_recording_is_made_behind_the_screen_and_played_again(
@@ -272,7 +272,7 @@ def test_in_tmux(
         tmux("send-keys", "5")
         shows("no CPU")
         tmux("send-keys", "q")
-        assert "  ended      quit" in shows("left 0"), "the summary is on the normal screen"
+        assert "  ended    quit" in shows("left 0"), "the summary is on the normal screen"
         assert (
             tmux("display", "-p", "#{alternate_on} #{mouse_any_flag} #{cursor_flag}") == "0 0 1\n"
         )

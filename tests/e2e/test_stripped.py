@@ -94,8 +94,8 @@ def test_a_default_release_build_of_mold_is_seen(
     binary = build_target("nap", crateflags="-C link-arg=-fuse-ld=mold", features="multi")
     with targets.nap(binary) as running:
         done = program.run("--headless", "--pid", running.pid, "--duration", 2)
-    assert "polls read from CONTEXT" in done.stdout
-    row = r"sleep +~src/main\.rs:\d+ +src/main\.rs( ~)?:\d+.*\n +in ~std/"
+    assert "every long poll seen" in done.stdout
+    row = r"sleep +~src/main\.rs:\d+ +~std/"
     assert re.search(row, done.stdout), done.stdout
 
 
@@ -105,17 +105,16 @@ def test_stacks_are_complete_without_unwind_tables(build_target: Callable[..., P
     binary = build_target("nap", rustflags=flags, features="multi")
     with targets.nap(binary) as running:
         done = program.run("--headless", "--pid", running.pid, "--duration", 2)
-    assert "; 100 % of stacks complete;" in done.stdout, done.stdout
-    assert re.search(r" sleep .*\n +in std::thread::|task nap::main", done.stdout), done.stdout
+    assert ", every stack complete, " in done.stdout, done.stdout
+    assert re.search(r" sleep .* std::thread::", done.stdout), done.stdout
 
 
 def test_each_inferred_name_has_one_mark(build_target: Callable[..., Path], tmp_path: Path) -> None:
     binary = targets.stripped(build_target("demo-server", config=targets.LTO_ABORT))
     with targets.demo_server(binary, "--workers", "2") as server, program.load(server.port):
         done = program.run("--headless", "--pid", server.pid, "--duration", 4)
-    declared = r"~src/main\.rs:\d+ +src/main\.rs:\d+ \(async\)"
-    place = rf"{declared}|~src/handlers\.rs:\d+ +src/handlers\.rs ~:\d+"
-    assert re.search(rf" ({place})$", done.stdout, re.MULTILINE)
+    place = r"~src/(main|handlers)\.rs:\d+"
+    assert re.search(rf"  {place} ", done.stdout)
     assert "~~" not in done.stdout
     assert not re.search(r" src/(main|handlers)\.rs", re.sub(place, "", done.stdout))
 

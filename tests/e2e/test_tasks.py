@@ -217,11 +217,14 @@ def test_a_run_tells_types_depth_and_pool(
 ) -> None:
     path = tmp_path / "trace.json"
     with herd(build_target("herd")) as account:
-        done = program.run("--pid", account["pid"], "--headless", "--duration", 2, "--export", path)
+        options = ("-v", "--headless", "--duration", 2, "--export", path)
+        done = program.run("--pid", account["pid"], *options)
     episodes = program.begins(program.trace(path))
     assert {event["args"]["task_type"] for event in episodes} == {NAMES["hog"]}
     depths = sorted(event["args"]["tasks_behind"] for event in episodes)
     assert depths == [0] * (account["workers"] - 1) + [account["queued"]]
     mean = account["queued"] // account["workers"]
     assert f"{mean} ready tasks behind it in the worker's own queue" in done.stdout
-    assert "at most 4 of 4 pool threads busy; 2 jobs waiting for one" in done.stdout
+    assert "at most 4 of 4 pool threads busy; 2 jobs waiting for one" in " ".join(
+        done.stdout.split()
+    )

@@ -29,7 +29,7 @@ def test_a_malformed_sudo_uid_loses_no_result(tmp_path: Path) -> None:
     out = tmp_path / "trace.json"
     ran = hud("export", RECORDING, "-o", out, SUDO_UID="99999999999", SUDO_GID="1")
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert f"written    {out}" in ran.stdout
+    assert f"written  {out}" in ran.stdout
     assert json.loads(out.read_bytes())["traceEvents"]
 
 

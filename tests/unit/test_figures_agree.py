@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from hud import figures
+from hud.analysis.advice.advise import advise
 from hud.analysis.results import Snapshot
+from hud.commands.contents import contents
 from hud.export import summary, trace
 from hud.record.reader import Reader
 from hud.record.replay import Replay
@@ -40,12 +42,18 @@ def _screen(snapshot: Snapshot, view: str = "blockers") -> list[str]:
     return ["".join(span.text for span in line) for line in compose(snapshot, state, WIDE)]
 
 
+def _line(lines: list[str], *words: str) -> list[str]:
+    """The cells of the one line that has all of these words."""
+    (found,) = [line for line in lines if set(words) <= set(line.split())]
+    return found.split()
+
+
 def test_the_verdict_is_the_same_everywhere(told: tuple[Snapshot, dict[str, Any]]) -> None:
     snapshot, exported = told
-    first = exported["otherData"]["verdict"][0]
-    assert f"\n  {first}\n" in summary.text(snapshot)
-    assert _screen(snapshot)[1].startswith(f"  BLOCKED  {first}")
-    share = re.match(r"(.+ %) of worker time was blocked", first)
+    first, second = exported["otherData"]["verdict"]
+    assert f"\n  BLOCKED: {first}\n  {second}\n" in summary.text(snapshot)
+    assert _screen(snapshot)[1].rstrip() == f"  BLOCKED  {first} {second}"
+    share = re.match(r"(.+ %) of worker time was blocked, in (\d+) long polls", first)
     assert share
     (runtime,) = exported["otherData"]["runtimes"]
     assert figures.percent(runtime["blocked_share"]) == share[1]
@@ -53,6 +61,24 @@ def test_the_verdict_is_the_same_everywhere(told: tuple[Snapshot, dict[str, Any]
     assert runtime["worker_time_ns"] == exported["otherData"]["worker_time_ns"]
     rows = sum(row.share for row in snapshot.blockers)
     assert figures.percent(rows) == share[1], "the table adds up to it"
+    assert sum(row.count for row in snapshot.blockers) == int(share[2]) == runtime["episodes"]
+    graph = snapshot.graph
+    assert sum(ns for causes in graph.causes for _, ns in causes) == runtime["blocked_ns"]
+    assert sum(sum(row.history) for row in snapshot.blockers) == runtime["blocked_ns"]
+
+
+def test_what_to_do_first_is_the_fix_of_the_heaviest_row(
+    told: tuple[Snapshot, dict[str, Any]],
+) -> None:
+    snapshot, _ = told
+    row = snapshot.blockers[0]
+    fix = advise(row, snapshot.stacks).text
+    text = summary.text(snapshot)
+    assert f"\n  To begin with: {fix}.\n" in text
+    assert f"\n  1  {fix}\n" in text
+    assert any(line.startswith(f" fix     {fix}") for line in _screen(snapshot))
+    part = 100 * row.total_ns / snapshot.blocked_ns
+    assert 30 <= round(part) <= 36, "a third"
 
 
 def test_a_blocker_has_the_same_figures_everywhere(
@@ -60,7 +86,8 @@ def test_a_blocker_has_the_same_figures_everywhere(
 ) -> None:
     snapshot, exported = told
     begins = [event for event in exported["traceEvents"] if event["ph"] == "B"]
-    text, screen = summary.text(snapshot), _screen(snapshot)
+    text = summary.text(snapshot).splitlines()
+    screens = [_screen(snapshot, view) for view in ("blockers", "overview")]
     assert len({row.function for row in snapshot.blockers}) == len(snapshot.blockers) > 5
     for row in snapshot.blockers:
         mine = [event["args"] for event in begins if event["name"] == row.function]
@@ -69,20 +96,22 @@ def test_a_blocker_has_the_same_figures_everywhere(
         assert max(args["own_us"] for args in mine) == pytest.approx(row.max_ns / 1e3)
         assert sum(args["waiting_us"] for args in mine) == pytest.approx(row.waiting_ns / 1e3)
         assert sum("in_progress" in args for args in mine) == row.lasting
-        shown = {
+        whole = exported["otherData"]["worker_time_ns"]
+        assert row.share == pytest.approx(1e3 * sum(args["own_us"] for args in mine) / whole)
+        assert row.no_cpu == pytest.approx(1e3 * sum(args["waiting_us"] for args in mine) / whole)
+        cells = {
             figures.share(row.share),
-            figures.duration(row.total_ns),
-            figures.duration(row.max_ns),
-            figures.duration(row.waiting_ns),
+            figures.share(row.no_cpu),
             figures.count(row.count),
+            figures.duration(row.p50_ns),
+            figures.duration(row.max_ns),
+            row.cause.value,
         }
-        line = next(one for one in text.splitlines() if row.function in one and row.cause in one)
-        assert shown <= set(line.split()), line
         short = row.function.removeprefix("demo_server::")
-        line = next(one for one in screen if short in one and row.cause in one)
-        waiting = figures.share(row.share * row.waiting_ns / row.total_ns)
-        listed = shown - {figures.duration(row.waiting_ns)} | {waiting}
-        assert listed <= set(line.split()), line
+        key = figures.count(row.count), row.cause.value, short
+        assert cells <= set(_line(text, *key))
+        for screen in screens:
+            assert cells | {figures.duration(row.total_ns)} <= set(_line(screen, *key))
 
 
 def test_workers_and_pressure_agree(told: tuple[Snapshot, dict[str, Any]]) -> None:
@@ -91,13 +120,38 @@ def test_workers_and_pressure_agree(told: tuple[Snapshot, dict[str, Any]]) -> No
     (runtime,) = other["runtimes"]
     title, head = summary.text(snapshot).splitlines()[0], _screen(snapshot)[0]
     for line in (title, head):
-        assert f" {runtime['workers']} workers " in line
+        assert f" {runtime['workers']} workers" in line
     waiting = figures.percent(other["waiting_ns"] / other["worker_time_ns"])
-    assert f"{waiting} of worker time ready but without a CPU" in summary.text(snapshot)
+    assert f"\n  no CPU   {waiting} of worker time: " in summary.text(snapshot)
     said = f"Workers were ready to run but had no CPU for {waiting} of their time"
     assert any(said in line for line in _screen(snapshot, "pressure"))
+    assert any(f"no CPU {waiting}" in line for line in _screen(snapshot, "overview"))
     assert sum(one["blocked_ns"] for one in other["workers"]) == other["blocked_ns"]
     assert sum(one["worker_time_ns"] for one in other["workers"]) == other["worker_time_ns"]
+    for one, use in zip(other["workers"], snapshot.workers, strict=True):
+        assert one["blocked_ns"] == use.blocked_ns == sum(ns for _, ns in use.causes)
+    allowed = figures.long_duration(other["allowed_ns"])
+    assert f"\n  allowed  {allowed} in spawn_blocking" in summary.text(snapshot)
+    assert any(f" {allowed} in spawn_blocking" in line for line in _screen(snapshot, "overview"))
+
+
+def test_what_a_recording_is_said_to_hold_is_what_is_shown(
+    told: tuple[Snapshot, dict[str, Any]],
+) -> None:
+    snapshot, exported = told
+    info = dict(re.split(" +", line, maxsplit=1) for line in contents(str(RECORDING)))
+    other = exported["otherData"]
+    waits = sum(one["count"] for one in other["pressure"])
+    assert info["found"] == f"{other['episodes']} episodes, {waits} waits for a CPU"
+    assert info["length"] == figures.long_duration(round(other["duration_s"] * S))
+    assert info["threshold"] == figures.long_duration(round(other["threshold_ms"] * 1e6))
+    assert info["workers"] == str(len(other["workers"]))
+    assert info["losses"] == "nothing lost"
+    text = summary.text(snapshot)
+    assert f", watched for {info['length']}; a long poll is one of {info['threshold']} or" in text
+    assert ", nothing lost; hud used " in text
+    assert any("nothing lost" in line for line in _screen(snapshot))
+    assert set(other["losses"].values()) == {0}
 
 
 def test_a_long_run_has_one_form_of_each_figure(told: tuple[Snapshot, dict[str, Any]]) -> None:
@@ -107,16 +161,18 @@ def test_a_long_run_has_one_form_of_each_figure(told: tuple[Snapshot, dict[str, 
         snapshot.blockers[0],
         count=12_204,
         total_ns=1_000 * S,
-        max_ns=134 * S,
+        p50_ns=99_960_000_000,
         p99_ns=99_960_000_000,
+        max_ns=134 * S,
         waiting_ns=7_500 * S,
     )
     info = replace(snapshot.info, threshold_ns=12_500_000)
-    long = replace(snapshot, info=info, blockers=[worst], elapsed_ns=10_921 * S)
+    long = replace(snapshot, info=info, blockers=(worst,), elapsed_ns=10_921 * S)
     text, screen = summary.text(long), _screen(long)
-    line = next(one for one in text.splitlines() if worst.function in one and "12k" in one)
-    assert {"12k", "16.7m", "2m14s", "1m40s", "2h05m"} <= set(line.split())
-    line = next(one for one in screen if "hash_password" in one and "12k" in one)
-    assert {"12k", "16.7m", "2m14s"} <= set(line.split())
-    assert "polls of 12.5 ms and more" in text.splitlines()[0]
+    same = {"12k", "1m40s", "2m14s", "cpu", "bcrypt::hash"}
+    assert same <= set(_line(text.splitlines(), "12k"))
+    assert {*same, "16.7m"} <= set(_line(screen, "12k", "2m14s"))
+    assert "a long poll is one of 12.5 ms or more" in " ".join(text.split())
     assert "polls of 12.5 ms and more" in screen[0]
+    more = summary.text(long, verbose=True)
+    assert "16 min 40 s in all, and 2 h 5 min without a CPU; p99 1 min 40 s\n" in more

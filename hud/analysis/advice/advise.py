@@ -7,7 +7,7 @@ the stack with the largest part of it. Where these say nothing, there is no advi
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,7 +20,7 @@ from hud.analysis.advice.stdfiles import call_in
 from hud.analysis.blame import culpable
 from hud.analysis.cause import Cause
 from hud.analysis.frameworks import is_framework, is_sealed, polls_task, runs_handler, runs_task
-from hud.analysis.results import Blocker
+from hud.analysis.results import Blocker, Case
 from hud.model import Frame, Origin, Stack
 
 if TYPE_CHECKING:
@@ -31,6 +31,11 @@ ADVICE: tuple[Remedy, ...] = (*LIBRARIES, *REST)
 LONGEST = 100
 """Characters of ``Advice.text``, at most."""
 _WORTH_MOVING_NS = 1_000_000
+_LET_GO = "let go of the lock first"
+_HELD_WHY = (
+    "other polls wait for a lock that this code has; awaited under it, the work would keep them "
+    "waiting all the same, and a worker that blocks on the lock may be the one that has to go on"
+)
 _LONGEST_CALL = 32
 _UNKNOWN_CALL = "it"
 
@@ -40,7 +45,7 @@ class Advice:
     """What to do; all empty where nothing sensible can be said."""
 
     text: str = ""
-    """One line, the fix first, with the measured time: at most 100 characters."""
+    """One line, an imperative: at most 100 characters."""
     reason: str = ""
     """Why, in the world of Tokio."""
     code: str = ""
@@ -69,15 +74,26 @@ def advise(blocker: Blocker, stacks: Mapping[int, Stack]) -> Advice:
     if standoff.is_kept(blocker, stack):
         return Advice(standoff.kept_fix(blocker), standoff.KEPT_WHY)
     typical_ns = 0 if lasting.all_last(blocker) else blocker.p50_ns
-    found = advise_stack(blocker.cause, stack, typical_ns, blocker.count)
-    cost = lasting.cost(blocker)
-    return replace(found, text=f"{found.text} ({cost})") if found and cost else found
+    found = advise_stack(blocker.cause, stack, typical_ns)
+    return _unlocked(found) if blocker.holds else found
 
 
-def advise_stack(cause: Cause, stack: Stack | None, typical_ns: int = 0, count: int = 0) -> Advice:
-    """What to do about polls with this cause and stack.
+def advise_case(blocker: Blocker, case: Case, stacks: Mapping[int, Stack]) -> Advice:
+    """What to do about one of the things that ``blocker`` was held up by."""
+    found = advise_stack(case.cause, stacks.get(case.stack))
+    return _unlocked(found) if blocker.holds else found
 
-    ``typical_ns`` = how long one takes, 0 = say nothing about it; ``count`` = how many there were.
+
+def _unlocked(advice: Advice) -> Advice:
+    """Nothing is awaited with a lock held that other polls wait for."""
+    if ".await" not in advice.code:
+        return advice
+    return Advice(f"{_LET_GO}, then {advice.text}", _HELD_WHY)
+
+
+def advise_stack(cause: Cause, stack: Stack | None, typical_ns: int = 0) -> Advice:
+    """What to do about polls with this cause and stack; ``typical_ns`` = how long one takes, 0 =
+    not known.
     """
     frames = stack.frames if stack else None
     found = match(cause, frames) if frames else None
@@ -88,11 +104,10 @@ def advise_stack(cause: Cause, stack: Stack | None, typical_ns: int = 0, count: 
     words = {name: text or "" for name, text in found.groups.items()}
     words |= {"what": called or _crate(found, frames) or _UNKNOWN_CALL}
     words["work"] = f"{called}(..)" if called else _own_call(found, frames)
-    return Advice(
-        _sentence(remedy.fix.format_map(words), remedy.moves, typical_ns, count),
-        remedy.why,
-        remedy.code.format_map(words),
-    )
+    fix = remedy.fix.format_map(words)
+    if remedy.moves and 0 < typical_ns < _WORTH_MOVING_NS:
+        fix = f"often not worth moving ({figures.long_duration(typical_ns)}); if frequent: {fix}"
+    return Advice(fix, remedy.why, remedy.code.format_map(words))
 
 
 def match(cause: Cause, frames: Sequence[Frame]) -> Match | None:
@@ -244,14 +259,3 @@ def _own_call(found: Match, frames: Sequence[Frame]) -> str:
     if not plain or not own or plain[1] == "main":
         return "{ .. }"
     return f"{plain[1]}(..)"
-
-
-def _sentence(fix: str, moves: bool, typical_ns: int, count: int) -> str:
-    if typical_ns <= 0:
-        return fix
-    time = figures.long_duration(typical_ns)
-    if moves and typical_ns < _WORTH_MOVING_NS:
-        return f"often not worth moving ({time}); if frequent: {fix}"
-    said = f"{fix} (costs a worker {time}"
-    often = " each time" if count > 1 and len(said) + 11 <= LONGEST else ""
-    return f"{said}{often})"

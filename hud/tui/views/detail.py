@@ -91,7 +91,7 @@ def _parts(about: _About) -> Iterator[_Part]:
         largest = members(about.selected, about.glyphs.ellipsis)[:_FEW]
         yield _plain("mostly", 0, 2, largest)
     advice = advise(about.largest, about.snapshot.stacks)
-    yield _plain("fix", 0, 0, _wrapped(advice.text.partition(" (costs a")[0], about.room, "bold"))
+    yield _plain("fix", 0, 0, _wrapped(advice.text, about.room, "bold"))
     yield _plain("", 0, 40, _wrapped(advice.code, about.room))
     yield _plain("why", 0, 30, _wrapped(advice.reason, about.room))
     yield _plain("cost", 0, 10, _cost(about))

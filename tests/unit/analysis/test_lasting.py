@@ -28,9 +28,7 @@ def test_what_has_not_ended_has_no_cost_yet(build: ModuleType) -> None:
     (row,) = Analyzer(recording).snapshot(start + length, False).blockers
     assert (row.count, row.lasting, row.lasting_ns) == (1, 1, length)
     assert lasting.in_words(row) == ["has not ended, 7.2 s so far"]
-    text = advise(row, recording.stacks).text
-    assert text.endswith("(has not ended, 7.2 s so far)")
-    assert "costs" not in text
+    assert advise(row, recording.stacks).text == "call bcrypt::hash in spawn_blocking"
 
 
 def test_typical_is_what_has_ended(build: ModuleType) -> None:
@@ -57,7 +55,6 @@ def test_typical_is_what_has_ended(build: ModuleType) -> None:
     assert (row.p50_ns, row.p99_ns) == (20 * ms, 30 * ms)
     said = ["2 of 6 have not ended, the longest 5 s so far"]
     assert lasting.in_words(row) == said
-    assert "costs a worker 20 ms" in advise(row, snapshot.stacks).text
 
 
 def test_what_began_before_the_attach_lasts_too(build: ModuleType) -> None:

@@ -203,6 +203,15 @@ def test_the_badge_is_one_word(
     assert badge(_worst(snapshot, blocked, waiting)) is word
 
 
+def test_where_the_cpu_is_missing_that_comes_first(sample_recording: Recording) -> None:
+    snapshot = Analyzer(sample_recording).snapshot(sample_recording.ended_ns, False)
+    part = snapshot.worker_time_ns // 4
+    for blocked, at in ((0.3, 2), (0.2, 0)):
+        said = sentences(replace(_worst(snapshot, blocked, 0.25), waiting_ns=part))
+        assert said[at] == "Workers were ready to run but had no CPU for 25 % of their time."
+        assert len(said) == 3
+
+
 def test_a_stuck_worker_is_the_word(sample_recording: Recording) -> None:
     snapshot = Analyzer(sample_recording).snapshot(sample_recording.ended_ns, False)
     assert badge(snapshot) is Badge.BLOCKED

@@ -19,7 +19,7 @@ from hud.analysis.cause import Cause
 from hud.commands import COMMANDS
 from hud.commands import help as topics
 from hud.errors import UsageError
-from hud.export import FORMATS, summary
+from hud.export import FORMATS, sure
 from hud.model import Rung
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def test_the_ways_to_see_are_those_there_are() -> None:
 
 def test_losses_are_named_as_the_summary_names_them() -> None:
     whole = " ".join(" ".join(map(topics.text, topics.ORDER)).split())
-    named = [words for words in summary.LOSSES.values() if words in whole]
+    named = [words for words in sure.LOSSES.values() if words in whole]
     assert len(named) >= 3
 
 

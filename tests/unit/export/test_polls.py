@@ -69,8 +69,8 @@ def test_without_exact_mode_nothing_is_said(build: ModuleType) -> None:
 
 def test_summary(build: ModuleType) -> None:
     text = summary.text(snapshot(build, "every poll", EVERY)[1])
-    assert "  polls of 5 ms and more (auto: 3 x p99 0.2 ms)\n" in text
-    assert "  exact      every poll\n" in text
+    assert "; a long poll is one of 5 ms or more (auto: 3 x p99 0.2 ms) " in " ".join(text.split())
+    assert "  exact    every poll\n" in text
     assert "type at 0xb0" in text
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from hud.analysis import inlining
 from hud.analysis.snapshot import Analyzer
 from hud.export import summary
-from hud.model import Detection, HostPressure, Losses, Rung, Target, TasksRead, Worker
+from hud.model import Detection, HostPressure, Rung, Target, TasksRead, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +42,7 @@ def test_verdict(snapshot: Snapshot) -> None:
 
 def test_nothing_found_is_an_answer(build: ModuleType) -> None:
     text = summary.text(empty(build))
-    assert "  No poll of 5 ms or more in 2 min 14 s. --threshold 1 looks closer.\n" in text
+    assert "  OK: No poll of 5 ms or more in 2 min 14 s. --threshold 1 looks closer.\n" in text
     assert "share" not in text
     assert "nothing lost" in text
     longest = replace(empty(build), longest_poll_ns=3_100_000)
@@ -67,51 +68,53 @@ def test_lower_rungs_do_not_speak_of_polls(build: ModuleType, rung: Rung, says: 
 
 def test_pressure_from_outside(build: ModuleType) -> None:
     calm = empty(build)
-    assert "pressure" not in summary.text(calm)
+    assert "Not counted" not in summary.text(calm)
     pressed = replace(
         calm,
         host=HostPressure(1_200_000_000, 24, 900_000_000, "0.5 CPUs in /system.slice/x"),
         stopped=1,
         stopped_ns=400_000_000,
     )
+    said = " ".join(summary.text(pressed).split())
     assert (
-        "  pressure   stopped by a CPU quota for 1.2 s in 24 periods "
-        "(0.5 CPUs in /system.slice/x); 1 poll stopped by a signal or a tracer, 400 ms; "
-        "900 ms taken by the hypervisor\n"
-    ) in summary.text(pressed)
+        "Not counted above stopped by a CPU quota for 1.2 s in 24 periods "
+        "(0.5 CPUs in /system.slice/x); 1 poll by a signal or a tracer, 400 ms; "
+        "900 ms taken by the hypervisor How sure"
+    ) in said
     unlucky = replace(calm, host=HostPressure(stolen_ns=calm.elapsed_ns // 2000))
-    assert "pressure" not in summary.text(unlucky)
+    assert "stopped" not in summary.text(unlucky)
 
 
-def test_tasks_behind_and_the_pool_are_told_where_they_are_known(snapshot: Snapshot) -> None:
-    first = replace(snapshot.blockers[0], types=(("a", 3), ("b", 1)), behind=11.6)
+def test_the_pool_is_told_where_it_is_known(snapshot: Snapshot) -> None:
     read = TasksRead(0, (), True, pool_threads=9, pool_queue=2, pool_limit=9, pool_busiest=9)
-    shown = replace(snapshot, blockers=(first,), tasks_read=read)
+    shown = replace(snapshot, tasks_read=read)
     text = summary.text(shown)
-    assert "task a 75 %, b 25 %; 12 ready tasks behind it in the worker's own queue\n" in text
-    assert "; at most 9 of 9 pool threads busy; 2 jobs waiting for one\n" in text
+    assert "; at most 9 of 9 pool threads busy; 2 jobs waiting for one" in " ".join(text.split())
     idle = replace(read, pool_limit=512)
-    text = summary.text(replace(shown, tasks_read=idle))
-    assert "; at most 9 of 512 pool threads busy\n" in text, "a job that is just being taken"
-    same = replace(first, types=((first.function, 3),), behind=0.0)
-    assert "task " not in summary.text(replace(shown, blockers=(same,)))
+    text = " ".join(summary.text(replace(shown, tasks_read=idle)).split())
+    assert "; at most 9 of 512 pool threads busy How" in text, "a job that is just being taken"
 
 
-def test_every_loss_has_words() -> None:
-    names = [field.name for field in fields(Losses)]
-    assert list(summary.LOSSES) == names
-    losses = Losses(**dict.fromkeys(names, 1200))
-    words = summary.losses_in_words(losses)
-    assert words.count("1,200 ") == len(names)
-    assert summary.losses_in_words(Losses()) == "nothing lost"
-    assert summary.losses_in_words(Losses(stacks_gone=1)) == "1 stack gone before being read"
-    assert set(summary.SEEN) == set(Rung)
+def test_what_to_begin_with_is_the_fix_of_what_makes_up_most(snapshot: Snapshot) -> None:
+    lines = summary.text(snapshot).splitlines()
+    assert lines[2:5] == [
+        "  BLOCKED: 25 % of worker time was blocked, in 379 long polls.",
+        "  Most (64 %) of it is one call: bcrypt::hash in api::login::hash_password.",
+        "  To begin with: call bcrypt::hash in spawn_blocking.",
+    ]
+    last = replace(snapshot.timeline[-1], in_progress=True, duration_ns=2_000_000_000)
+    stuck = summary.text(replace(snapshot, lasting=(last,)))
+    assert stuck.splitlines()[2].startswith("  STUCK: W")
+    assert "To begin with" not in stuck, "the stuck one is what matters"
 
 
-def test_complete_is_never_rounded_up(snapshot: Snapshot) -> None:
-    almost = replace(snapshot, stacks_total=100_000, stacks_complete=99_999)
-    assert "99.9 % of stacks complete" in summary.text(almost)
-    assert "100 % of stacks complete" in summary.text(replace(almost, stacks_complete=100_000))
+def test_missing_names_and_their_cure_stand_above_the_table(
+    snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert inlining.CURE not in summary.text(snapshot)
+    monkeypatch.setattr(inlining, "hidden_share", lambda _: 0.5)
+    text = " ".join(summary.text(snapshot).split())
+    assert text.index("hash_password") < text.index(inlining.CURE) < text.index("blocks in")
 
 
 def test_foreign_names_have_no_power(build: ModuleType) -> None:

@@ -330,8 +330,8 @@ def test_a_poll_that_began_before_the_attach_says_so(build: ModuleType) -> None:
     assert told == {(first, 0): True, (first, 950_000): None, (second, 0): True}
     assert {event["args"]["begin_uncertainty_us"] for event in begins} == {0}
     text = summary.text(Analyzer(recording).snapshot(now, False))
-    said = "2 polls began before hud attached (W0, W1), they took longer than told, 1 not ended yet"
-    assert f"  before     {said}\n" in text
+    said = "2 polls began before hud attached (W0, W1): the time until then is not known"
+    assert f"  before   {said}, and 1 had not ended\n" in text
 
 
 def test_hostile_names_are_made_printable(build: ModuleType) -> None:

@@ -54,7 +54,7 @@ def test_a_poll_whose_tick_is_unknown_is_told_as_uncertain(build: ModuleType) ->
     analyzer = seen(build, SampleFlag.TICK_UNKNOWN, (6 * MS, stack_below(FIRST)))
     found = snapshot(build, analyzer)
     assert (found.episodes, found.tick_unknown, found.awaited) == (1, 1, 0)
-    text = summary.text(found)
+    text = " ".join(summary.text(found).split())
     assert "in 1 long poll, which may be several shorter ones (W0: 1.0 %)." in text
     assert "1 poll may be several of one task in a row, because the scheduler's tick is not" in text
     assert "in 1 long poll, which may be several shorter ones (" in verdict(found)[0]
