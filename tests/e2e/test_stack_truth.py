@@ -57,7 +57,8 @@ def test_sleeping_workers_equal_gdbs(
     binary = build_target("zoo", **BUILDS[build])
     if build == "stripped":
         binary = targets.stripped(binary)
-    options = ["--seconds", "60", "--block-ms", str(BLOCK_MS), "--pause-ms", "300"]
+    # the pause comes first: hud is there before the first of them sleeps
+    options = ["--seconds", "60", "--block-ms", str(BLOCK_MS), "--pause-ms", "2500"]
     options += ["--kinds", ",".join(KINDS), "--workers", "5"]
     with targets.zoo(binary, tmp_path / "truth", *options) as zoo, profile(zoo.pid) as profiler:
         if build != "stripped":
