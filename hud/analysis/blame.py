@@ -16,6 +16,7 @@ from itertools import pairwise, zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis.frameworks import is_framework, passes_on, runs_handler, runs_task
+from hud.analysis.handlers import handler, written
 from hud.analysis.tails import counts
 from hud.model import Frame, Origin, Precision, Stack
 
@@ -81,6 +82,7 @@ class Blames:
         self._known: dict[int, Blame] = {}
         self._culprits: dict[int, tuple[int, Blame]] = {}
         """Of each stack the index of the culpable frame, and its blame without the operation."""
+        self._handlers: dict[int, str] = {}
 
     def of(self, key: int) -> Blame:
         """The code responsible for the stack with this key; 0 = none was taken."""
@@ -99,6 +101,16 @@ class Blames:
         _, found = self._culprit(key)
         return None if found is NOT_RESOLVED else found.key
 
+    def handler(self, key: int) -> str:
+        """The handler that the stack belongs to; empty = none is known."""
+        found = self._handlers.get(key)
+        if found is None:
+            stack = self.stacks.get(key)
+            if stack is None or stack.frames is None:
+                return ""
+            found = self._handlers[key] = handler(stack.frames)
+        return found
+
     def at(self, key: int) -> int:
         """Index of the culpable frame; -1 = there is none."""
         return self._culprit(key)[0]
@@ -114,6 +126,7 @@ class Blames:
     def forget(self, key: int) -> Blame:
         """The names behind this key have changed; what they said until now."""
         self._culprits.pop(key, None)
+        self._handlers.pop(key, None)
         return self._known.pop(key, NOT_RESOLVED)
 
 
@@ -211,9 +224,10 @@ def _innermost_own(frames: Sequence[Frame]) -> int:
     """Index of the user's innermost frame; -1 = there is none.
 
     A place in a library's generic code, a closure's as a rule, gives way to the function with a
-    name that called it.
+    name that called it; so does derived code.
     """
-    users = [at for at, one in enumerate(frames) if one.origin is Origin.USER and counts(one)]
+    all_own = [at for at, one in enumerate(frames) if one.origin is Origin.USER and counts(one)]
+    users = written(frames, all_own)
     for at, caller in zip_longest(users, users[1:], fillvalue=-1):
         if caller >= 0 and _is_macros(frames, at, caller):
             continue

@@ -165,6 +165,7 @@ class Ranking:
             details=largest_first(tally.details)[:_FEW],
             holders=_holders(tally, self._blames),
             types=types,
+            handlers=_handlers(tally, self._blames, function),
             behind=tally.mean_behind(),
             waiting_ns=tally.waiting_ns,
             on_cpu_ns=tally.on_cpu_ns,
@@ -210,6 +211,17 @@ def _name(at: Blame, types: tuple[tuple[str, int], ...]) -> tuple[str, bool]:
         return at.function, at.inferred
     name = types[0][0]
     return name.removeprefix("~"), name.startswith("~")
+
+
+def _handlers(tally: Tally, blames: Blames, function: str) -> tuple[tuple[str, int], ...]:
+    """By the handlers that it was called in; what has no stack is the row's own."""
+    found = added(
+        (blames.handler(stack) or function, ns) for (stack, _), ns in tally.stacks.items()
+    )
+    left = tally.durations.total_ns - sum(found.values())
+    if left > 0:
+        found[function] = found.get(function, 0) + left
+    return largest_first(found)[:_FEW]
 
 
 def _holders(tally: Tally, blames: Blames) -> tuple[HolderUse, ...]:

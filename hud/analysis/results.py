@@ -189,6 +189,8 @@ class Blocker:
     """Largest first, a few."""
     types: tuple[tuple[str, int], ...] = ()
     """(task type, ns), largest first, a few."""
+    handlers: tuple[tuple[str, int], ...] = ()
+    """(handler, ns), largest first, a few: the own async fn that called it; ``~`` = inferred."""
     behind: float = -1.0
     """Ready tasks that waited in the same worker's queue, on average; -1 = unknown."""
     waiting_ns: int = 0
