@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from hud.commands import ATTACH, COMMANDS, interrupts, load, streams
+from hud.commands import ATTACH, COMMANDS, interrupts, limits, load, streams
 from hud.commands.arguments import Parser
 from hud.commands.streams import say, show
 from hud.errors import HudError, UsageError
@@ -23,17 +23,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     verbose = "--verbose" in arguments or "-v" in arguments
     try:
         streams.prepare()
+        limits.raise_file_limit()
         interrupts.take()
         status = _dispatch(arguments)
         show("")
         return status
-    except HudError as error:
-        _print_error(error, verbose)
-        return error.exit_code
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         return EXIT_DONE
+    except (HudError, OSError, MemoryError, RuntimeError) as error:
+        shown = limits.explained(error) or error
+        if not isinstance(shown, HudError):
+            raise
+        _print_error(shown, verbose)
+        return shown.exit_code
 
 
 def _print_error(error: HudError, verbose: bool) -> None:

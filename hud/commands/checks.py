@@ -61,7 +61,7 @@ def _machine(btf: Path | None) -> Iterator[Check]:
         "" if supported else "hud is built for x86_64 and aarch64",
     )
     now = denied.privileges()
-    missing = now.missing()
+    missing = now.missing() or now.own_user_namespace
     cause, remedy = denied.diagnose(now) if missing else ("", "")
     yield Check(not missing, True, "privileges", cause or "all that hud needs", remedy)
     yield _attempt("host's pid namespace", True, require_initial_pid_namespace)

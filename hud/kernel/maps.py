@@ -233,7 +233,9 @@ class Map(Closing):
             size = self._slot * self.spec.max_entries
             try:
                 self._memory = mmap.mmap(self.fileno(), size)
-            except (OSError, ValueError) as error:
+            except OSError as error:
+                raise denied.refused(f"map the memory of {self.spec.name}", error) from error
+            except ValueError as error:
                 raise KernelError(f"map the memory of {self.spec.name}: {error}") from error
         return memoryview(self._memory)
 

@@ -146,9 +146,10 @@ def _by_pid(pid: int, proc: Path, own_pid: int) -> Target:
     except PermissionError as error:
         raise KernelError(
             f"{named}: it belongs to {_owner(pid, proc)}, and reading it is not permitted",
-            hint="CAP_SYS_PTRACE is missing, or a security module forbids it"
-            if os.geteuid() == 0
-            else f"run as root: sudo hud --pid {pid}",
+            hint=f"run as root: sudo hud --pid {pid}"
+            if os.geteuid()
+            else "CAP_SYS_PTRACE is missing, hud is root of a user namespace, or a security module "
+            "forbids it",
         ) from error
     except OSError as error:
         raise TargetError(f"{named} is ending") from error

@@ -46,7 +46,7 @@ def leave_parent(given: socket.socket) -> socket.socket:
     for stream in (0, 1, 2):
         os.dup2(null, stream)
     soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    top = 1 << 20 if soft == resource.RLIM_INFINITY else max(soft, 1 << 16)
+    top = 1 << 20 if soft == resource.RLIM_INFINITY else min(max(soft, 1 << 16), 1 << 20)
     os.closerange(3, keep)
     os.closerange(keep + 1, top)
     return socket.socket(fileno=keep)
