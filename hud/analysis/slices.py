@@ -40,12 +40,15 @@ class Slices:
 class Amounts:
     """An amount of time in each slice. What was added can be taken away again."""
 
-    __slots__ = ("_at", "_length_ns", "_slices")
+    __slots__ = ("_at", "_length_ns", "_seen", "_slices", "_values")
 
     def __init__(self, slices: Slices) -> None:
         self._slices = slices
         self._length_ns = slices.length_ns
         self._at: dict[int, int] = {}
+        self._values: tuple[int, ...] = ()
+        """What ``values`` gave last, for ``_seen``; empty = something has changed."""
+        self._seen = (0, range(0))
 
     def add(self, start_ns: int, length_ns: int, amount_ns: int, times: int = 1) -> None:
         """Spread it evenly over this stretch of the run; ``times`` -1 takes it away again."""
@@ -63,6 +66,7 @@ class Amounts:
             done = upto
 
     def _put(self, number: int, amount_ns: int) -> None:
+        self._values = ()
         total = self._at.get(number, 0) + amount_ns
         if total > 0:
             self._at[number] = total
@@ -71,8 +75,13 @@ class Amounts:
 
     def values(self) -> tuple[int, ...]:
         """In each slice of the span, oldest first."""
-        self._catch_up()
-        return tuple(map(self._at.get, self._slices.shown, repeat(0)))
+        slices = self._slices
+        wanted = slices.length_ns, slices.shown
+        if not self._values or self._seen != wanted:
+            self._catch_up()
+            self._values = tuple(map(self._at.get, slices.shown, repeat(0)))
+            self._seen = wanted
+        return self._values
 
     def _catch_up(self) -> None:
         """Merge pairs until they are as long as the others; forget what lies before the span."""

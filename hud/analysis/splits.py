@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from itertools import repeat
+from operator import add, attrgetter, sub
 from typing import TYPE_CHECKING
 
 from hud.analysis.marks import Marks
@@ -13,18 +15,19 @@ if TYPE_CHECKING:
 
     from hud.model import ThreadState
 
-_FIELDS = tuple(field.name for field in fields(TimeSplit))
+_ALL = attrgetter(*(field.name for field in fields(TimeSplit)))
 
 
 def added(one: TimeSplit, other: TimeSplit) -> TimeSplit:
-    return TimeSplit(*(getattr(one, name) + getattr(other, name) for name in _FIELDS))
+    return TimeSplit(*map(add, _ALL(one), _ALL(other)))
 
 
 def since(now: TimeSplit, before: TimeSplit) -> TimeSplit:
     """What was added to ``before``; a thread id that was used again counts from zero."""
-    if now.total_ns() < before.total_ns():
+    earlier_ns = before.total_ns()
+    if not earlier_ns or now.total_ns() < earlier_ns:
         return now
-    return TimeSplit(*(max(0, getattr(now, name) - getattr(before, name)) for name in _FIELDS))
+    return TimeSplit(*map(max, repeat(0), map(sub, _ALL(now), _ALL(before))))
 
 
 class Splits:

@@ -216,6 +216,8 @@ def added(pairs: Iterable[tuple[_Key, int]]) -> dict[_Key, int]:
 
 def largest_first(weights: Mapping[_Key, int]) -> tuple[tuple[_Key, int], ...]:
     """(key, weight), the heaviest first, ties by key."""
+    if len(weights) < 2:
+        return tuple(weights.items())
     return tuple(sorted(weights.items(), key=lambda item: (-item[1], item[0])))
 
 

@@ -266,7 +266,7 @@ REST: tuple[Remedy, ...] = (
         + crates("walkdir glob ignore tar tempfile fs_extra cap_std"),
         "do all of these file operations in one spawn_blocking",
         MOVE,
-        "tokio::fs goes to another thread for each call: too dear for many small ones",
+        "tokio::fs goes to another thread for each call: too expensive for many small ones",
     ),
     row(
         "file call",

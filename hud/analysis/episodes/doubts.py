@@ -29,7 +29,7 @@ REASONS = {
 
 def doubts_of(flags: int, duration_ns: int, longest_sleep_ns: int, threshold_ns: int) -> int:
     """The bits of ``flags`` that matter: a poll cannot end in a sleep, and if what lies around its
-    longest is no episode of its own, this one is hardly longer than told."""
+    longest is no episode of its own, this one is hardly longer than shown."""
     return flags & DOUBTS if duration_ns - longest_sleep_ns >= threshold_ns else 0
 
 
