@@ -109,5 +109,5 @@ def _children(snapshot: Snapshot) -> str:
     also = f" and {more} more" if more else ""
     return (
         f"Its workers are idle, and its children do the work: {', '.join(named)} of a CPU{also}; "
-        f"hud --pid {children[0].pid} looks there."
+        f"attach there: hud --pid {children[0].pid}."
     )

@@ -32,8 +32,8 @@ def advice(snapshot: Snapshot) -> str:
     if hidden_share(snapshot) < _WORTH_A_WORD:
         return ""
     return (
-        "Your handlers have no names here: the optimiser has put their code into the framework's. "
-        f"{CURE} brings names and lines, and the same code."
+        "Your handlers have no names here: the compiler has inlined them into the framework's code. "
+        f"{CURE} adds names and lines, and leaves the code as it is."
     )
 
 

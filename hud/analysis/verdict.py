@@ -205,7 +205,7 @@ def _others(others: list[RuntimeUse]) -> str:
 
 def _nothing(snapshot: Snapshot) -> str:
     polls = snapshot.info.detection.rung is Rung.CONTEXT
-    what = "poll" if polls else "row of CPU samples in one function"
+    what = "poll" if polls else "stretch of CPU samples in one function"
     threshold = figures.long_duration(snapshot.info.threshold_ns)
     said = f"No {what} of {threshold} or more in {figures.long_duration(snapshot.span_ns)}"
     if snapshot.longest_poll_ns:

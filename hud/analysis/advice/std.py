@@ -180,7 +180,7 @@ REST: tuple[Remedy, ...] = (
         r"^(?:flock|fcntl|lockf)\b|fs::File::lock(?:_shared)?$|" + crates("fs2 fs3 fs4 fd_lock"),
         "take the file lock in spawn_blocking",
         "tokio::task::spawn_blocking(move || file.lock()).await",
-        "another process may hold it for any time, and the worker sleeps so long",
+        "another process may hold it for any length of time, and the worker sleeps until then",
     ),
     row(
         "lock",
@@ -189,8 +189,8 @@ REST: tuple[Remedy, ...] = (
         r"|^parking_lot(?:_core)?::|^lock_api::|^pthread_(?:mutex|rwlock)_",
         "do less under the lock, nothing slow while it is held",
         "let copy = shared.lock().unwrap().clone(); // then the slow part, unlocked",
-        "waiting takes as long as what the holder does; to hold it across .await, "
-        "tokio::sync::Mutex",
+        "waiting takes as long as what the holder does under it; a guard kept across an .await "
+        "makes that longer still",
         direct=True,
     ),
     row(
@@ -341,7 +341,7 @@ REST: tuple[Remedy, ...] = (
         "hud's own probes",
         Cause.FAULT,
         r"task::state::State::transition_to_(?:running|idle|complete)\b",
-        "none: hud's own probes, try a larger --max-overhead",
+        "nothing: these are hud's probes; try a larger --max-overhead",
         "",
         "while code is patched the process waits for its memory map; more of the time attached "
         "means fewer changes",

@@ -62,7 +62,7 @@ def test_a_parent_whose_children_do_the_work(build: ModuleType) -> None:
     host = HostPressure(children=children)
     assert _quiet(build, idle, host=host)[0] == (
         "Its workers are idle, and its children do the work: worker (pid 71) 100 %, "
-        "worker (pid 72) 50 % of a CPU; hud --pid 71 looks there."
+        "worker (pid 72) 50 % of a CPU; attach there: hud --pid 71."
     )
     busy = TimeSplit(poll_cpu_ns=second, parked_ns=7 * second)
     assert "children" not in _quiet(build, busy, host=host)[0]

@@ -54,7 +54,7 @@ def test_nothing_found_is_an_answer(build: ModuleType) -> None:
 @pytest.mark.parametrize(
     ("rung", "says"),
     [
-        (Rung.NAMES, "No row of CPU samples in one function of 5 ms or more in 2 min 14 s."),
+        (Rung.NAMES, "No stretch of CPU samples in one function of 5 ms or more in 2 min 14 s."),
         (Rung.LATENCY, "No worker is known: only waits for a CPU were seen, 0 of 5 ms or more"),
     ],
 )
