@@ -32,7 +32,7 @@ def advice(snapshot: Snapshot) -> str:
     if hidden_share(snapshot) < _WORTH_A_WORD:
         return ""
     return (
-        "Your handlers have no names here: the compiler has inlined them into the framework's code. "
+        "Your handlers have no names here: the compiler inlined them into the framework's code. "
         f"{CURE} adds names and lines, and leaves the code as it is."
     )
 
