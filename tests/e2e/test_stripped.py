@@ -59,7 +59,8 @@ def test_blockers_are_placed_without_any_symbol(
         rf"tokio {re.escape(tokio)}, CONTEXT found by its contents at tls-\d+ \(stripped\)",
         file.read_text(),
     )
-    assert "--target FILE with the unstripped file of this build (build id " in done.stdout
+    said = " ".join(done.stdout.split())
+    assert "--target FILE with the unstripped file of this build (build id " in said
     begins = program.begins(program.trace(file))
     assert {event["args"]["worker_id"] for event in begins} == {0, 1}
     known = functions()
