@@ -5,12 +5,10 @@ Where a worker only waited for a CPU a cell is a pattern: that blocks nobody, ho
 
 from __future__ import annotations
 
-from itertools import groupby
-from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis.cause import Cause
-from hud.tui import bars, cells
+from hud.tui import cells
 from hud.tui.cache import IdentityCache
 from hud.tui.style import Line, Span, cause_style
 
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
     from hud.tui.times import Shown
 
 _STYLES = {cause: cause_style(cause) for cause in Cause} | {Cause.WAITING: "wait"}
-_BLANK = ("", " ")
 
 
 class Strip(NamedTuple):
@@ -73,38 +70,45 @@ class Strips:
         return _strips.get(row, key, lambda: self._drawn(row, self._cell_ns, marked))
 
     def _drawn(self, row: Row, top_ns: int, marked: Set[int]) -> Strip:
-        found = [row.get(column) for column in self._columns]
-        styles = [_style(cell, at in marked) for at, cell in zip(self._columns, found, strict=True)]
-        values = [
-            (cell.blocked_ns if cell else 0, style)
-            for cell, style in zip(found, styles, strict=True)
+        """From the cells in which something was: mostly these are few."""
+        shown = sorted(column for column in row if column in self._columns)
+        found = [
+            (column - self._columns.start, row[column], _style(row[column], column in marked))
+            for column in shown
         ]
-        heights = bars.columns(values, self._tall, top_ns, self._glyphs)
-        waits = {at for at, cell in enumerate(found) if cell and not cell.blocked_ns}
-        if waits:
-            heights[-1] = _with_pattern(heights[-1], waits, self._glyphs.pattern)
-        letters = [
-            (style, cell.cause.letter) if cell else _BLANK
-            for cell, style in zip(found, styles, strict=True)
+        steps = len(self._glyphs.levels) - 1
+        heights = [
+            _joined((at, self._glyph(cell, top_ns, line), style) for at, cell, style in found)
+            for line in range((self._tall - 1) * steps, -1, -steps)
         ]
-        return Strip(heights, _joined(letters))
+        return Strip(heights, _joined((at, cell.cause.letter, style) for at, cell, style in found))
+
+    def _glyph(self, cell: Cell, top_ns: int, below: int) -> str:
+        """What of a cell is ``below`` steps and more above its foot."""
+        if not cell.blocked_ns:
+            return " " if below else self._glyphs.pattern
+        steps = len(self._glyphs.levels) - 1
+        high = max(round(cell.blocked_ns / top_ns * self._tall * steps), 1)
+        return self._glyphs.levels[min(max(high - below, 0), steps)]
 
 
-def _style(cell: Cell | None, marked: bool) -> str:
-    if cell is None:
-        return ""
+def _style(cell: Cell, marked: bool) -> str:
     style = _STYLES[cell.cause]
     return f"selected {style}" if marked else style
 
 
-def _with_pattern(line: Line, columns: Set[int], pattern: str) -> Line:
-    """``line`` with the pattern of waiting for a CPU in these columns."""
-    chars = [(span.style, char) for span in line for char in span.text]
-    return _joined(("wait", pattern) if at in columns else char for at, char in enumerate(chars))
-
-
-def _joined(chars: Iterable[tuple[str, str]]) -> Line:
-    return tuple(
-        Span("".join(char for _, char in group), style)
-        for style, group in groupby(chars, key=itemgetter(0))
-    )
+def _joined(glyphs: Iterable[tuple[int, str, str]]) -> Line:
+    """(column, glyph, style), from the left to the right; between them nothing."""
+    spans: list[Span] = []
+    end = 0
+    for at, glyph, style in glyphs:
+        if glyph == " ":
+            continue
+        if at > end:
+            spans.append(Span(" " * (at - end)))
+        if at == end and spans and spans[-1].style == style:
+            spans[-1] = Span(spans[-1].text + glyph, style)
+        else:
+            spans.append(Span(glyph, style))
+        end = at + 1
+    return tuple(spans)

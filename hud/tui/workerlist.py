@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hud import figures
+from hud.analysis.results import WorkerUse
 from hud.tui import doing, workertime
+from hud.tui.cache import IdentityCache
 from hud.tui.state import first_shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from hud.analysis.results import Snapshot, WorkerUse
+    from hud.analysis.results import Snapshot
     from hud.tui.state import UiState
 
 FEW = 12
 """Up to so many are listed whatever they did."""
 
 SORTS = {
-    "blocked": lambda use: (-workertime.blocked(use), workertime.is_idle(use), _number(use)),
+    "blocked": lambda use: (-workertime.blocked(use), _number(use)),
     "waiting": lambda use: (-workertime.waiting(use), _number(use)),
     "worst": lambda use: (-use.longest_ns, _number(use)),
     "cause": lambda use: (workertime.cause(use) or "~", -workertime.blocked(use)),
@@ -32,30 +33,51 @@ def _number(use: WorkerUse) -> int:
     return use.worker.worker_id
 
 
+_Uses = tuple[WorkerUse, ...]
+_rows: IdentityCache[_Uses, Sequence[WorkerUse]] = IdentityCache(16)
+_asleep: IdentityCache[_Uses, Sequence[WorkerUse]] = IdentityCache(4)
+
+
 def listed(state: UiState, snapshot: Snapshot) -> Sequence[WorkerUse]:
     """The rows in the chosen order: those that the search finds; without one, where they are many,
     those that have not slept all the time.
     """
-    uses: Sequence[WorkerUse] = snapshot.workers
+    turned = "workers" in state.turned
     if wanted := _search(state):
-        uses = [use for use in uses if wanted in _text(use, snapshot)]
-    elif len(uses) > FEW:
-        uses = [use for use in uses if not workertime.is_idle(use)]
-    uses = sorted(uses, key=SORTS[order(state, snapshot)])
-    return uses[::-1] if "workers" in state.turned else uses
+        found = [use for use in snapshot.workers if wanted in _text(use, snapshot)]
+        return sorted(found, key=SORTS[order(state, snapshot)])[:: -1 if turned else 1]
+    chosen = order(state, snapshot), turned
+    return _rows.get(snapshot.workers, chosen, lambda: _sorted(snapshot.workers, *chosen))
 
 
-def order(state: UiState, snapshot: Snapshot) -> str:
-    """The column that they are sorted by: a few keep their places until somebody asks."""
-    few = len(snapshot.workers) <= FEW
-    return state.order("workers", ["id" if few else "blocked"])
+def _sorted(uses: _Uses, column: str, turned: bool) -> Sequence[WorkerUse]:
+    left_out = set(map(id, asleep(uses))) if len(uses) > FEW else set()
+    awake = [use for use in uses if id(use) not in left_out]
+    return sorted(awake, key=SORTS[column])[:: -1 if turned else 1]
+
+
+def asleep(uses: _Uses) -> Sequence[WorkerUse]:
+    """Those that slept all the time."""
+    return _asleep.get(uses, None, lambda: [use for use in uses if workertime.is_idle(use)])
+
+
+def most_blocked(snapshot: Snapshot) -> Sequence[WorkerUse]:
+    """All of them, the most blocked first, those that slept all the time last."""
+    rows = _sorted(snapshot.workers, "blocked", turned=False)
+    return [*rows, *asleep(snapshot.workers)] if len(snapshot.workers) > FEW else rows
 
 
 def idle(state: UiState, snapshot: Snapshot) -> Sequence[WorkerUse]:
     """Those that are only counted."""
     if _search(state) or len(snapshot.workers) <= FEW:
         return ()
-    return [use for use in snapshot.workers if workertime.is_idle(use)]
+    return asleep(snapshot.workers)
+
+
+def order(state: UiState, snapshot: Snapshot) -> str:
+    """The column that they are sorted by: a few keep their places until somebody asks."""
+    few = len(snapshot.workers) <= FEW
+    return state.order("workers", ["id" if few else "blocked"])
 
 
 def _search(state: UiState) -> str:

@@ -27,6 +27,7 @@ _S = 1_000_000_000
 CLOCK_FROM_NS = 100 * _S
 """A run of this length and more has its times as on a clock."""
 _SURE_NS = 1_000
+_WORTH_SAYING_NS = 1_000_000
 
 
 _OTHERS = "around it, on the other workers"
@@ -42,7 +43,7 @@ def pane(
         return block([panel.rule([("", width)], glyphs), said], width, height, glyphs.ellipsis)
     at = blame(snapshot.stacks.get(chosen.stack))
     wide = width >= _BESIDE_FROM
-    left = width * 6 // 10 if wide else width
+    left = width // 2 if wide else width
     title = name(at.function, at.inferred, left - 8, glyphs.ellipsis), left
     itself = _itself(chosen, snapshot, left, height - 1, glyphs)
     if not wide:
@@ -93,12 +94,12 @@ def rows(
     *,
     worker: bool = True,
 ) -> list[Line]:
-    """A line for each: when, on which worker if that is asked for, why, how long, where; a word
-    where there is none.
+    """A line for each: when, on which worker if that is asked for, why, its own time, how long it
+    had no CPU besides, where; a word where there is none.
     """
     blames = [blame(snapshot.stacks.get(one.stack)) for one in episodes]
     names = [("~" if at.inferred else "") + clean(at.function or "(no name)") for at in blames]
-    room = width - 28 - 5 * worker
+    room = width - 35 - 5 * worker
     lines: list[Line] = []
     for one, called in zip(episodes, shorten(names, room, glyphs.ellipsis), strict=True):
         who = f" {pad(f'W{one.worker_id}', 4)}" if worker else ""
@@ -107,11 +108,23 @@ def rows(
                 Span(f" {moment(one, snapshot):>9} ", "label"),
                 Span(f"{who} "),
                 Span(pad(one.cause.value, 8), style(one.cause)),
-                Span(f"{figures.duration(one.duration_ns):>5}  "),
+                Span(f"{figures.duration(own_ns(one)):>5} "),
+                Span(pad(_waited(one, glyphs), 8), "wait"),
                 Span(f"{called} {glyphs.ellipsis}" if one.in_progress else called),
             )
         )
     return lines or [(Span("   no long poll", "label"),)]
+
+
+def own_ns(episode: Episode) -> int:
+    """What counts of it; of a wait for a CPU, all."""
+    return episode.duration_ns if episode.cause is Cause.WAITING else episode.charged_ns
+
+
+def _waited(episode: Episode, glyphs: Glyphs) -> str:
+    if episode.cause is Cause.WAITING or episode.waiting_ns < _WORTH_SAYING_NS:
+        return ""
+    return f"{glyphs.pattern}{figures.duration(episode.waiting_ns)}"
 
 
 def style(cause: Cause) -> str:
@@ -123,7 +136,7 @@ def _itself(
     episode: Episode, snapshot: Snapshot, width: int, height: int, glyphs: Glyphs
 ) -> list[Line]:
     lines = [
-        _labelled("when", (Span(_when(episode, snapshot)), *_cause(episode))),
+        _labelled("when", (*_cause(episode), Span(_when(episode, snapshot)))),
         _labelled("spent", (Span(_spent(episode)),)),
     ]
     at = blame(snapshot.stacks.get(episode.stack))
@@ -156,7 +169,7 @@ def _stack(
 
 
 def _cause(episode: Episode) -> Line:
-    return (Span(f"  {episode.cause.value}", style(episode.cause)),)
+    return (Span(f"{episode.cause.value}  ", style(episode.cause)),)
 
 
 def _when(episode: Episode, snapshot: Snapshot) -> str:

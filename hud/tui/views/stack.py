@@ -17,13 +17,13 @@ from hud.tui.layout import block
 from hud.tui.state import Page
 from hud.tui.style import Line, Span, cause_style
 from hud.tui.text import cells, clean, cut_left, name, pad, pieces
-from hud.tui.views import code, spread
+from hud.tui.views import code, episode, spread
 from hud.tui.views.spread import Panel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from hud.analysis.results import Blocker, Snapshot
+    from hud.analysis.results import Blocker, Episode, Snapshot
     from hud.tui.glyphs import Glyphs
     from hud.tui.state import UiState
 
@@ -35,8 +35,10 @@ _TWO_FROM = 110
 _LEFT = 7, 11
 """The part of the width that the left column takes."""
 _BAR = 8
-_TALLEST = 12
+_TALL = 3
 """Lines of the last graph."""
+_POLLS = 3
+"""Long polls that are listed in any case; where there is room, more."""
 _LABEL = 7
 _PLACE = 12
 """Cells: in fewer a file and line say nothing."""
@@ -93,7 +95,7 @@ def head(blocker: Blocker, width: int, glyphs: Glyphs) -> Line:
 
 
 def document(snapshot: Snapshot, state: UiState, width: int, least: int = 0) -> list[Line]:
-    """Every line below the head; where they are fewer than ``least``, the last graph is taller."""
+    """Every line below the head; where they are fewer than ``least``, with more of its polls."""
     blocker, glyphs = state.opened, state.glyphs
     if blocker is None:
         return []
@@ -102,14 +104,31 @@ def document(snapshot: Snapshot, state: UiState, width: int, least: int = 0) -> 
     lines = _advice(_About(blocker, snapshot, state, width))
     panels = _code_panels(_About(blocker, snapshot, state, left))
     right = width - left - 1
+    room = least - len(lines) - sum(len(one.lines) + 1 for one in panels) - _TALL - 3
     if two:
+        panels.append(_latest(_About(blocker, snapshot, state, left), room))
         lines += _beside((panels, spread.panels(blocker, right, glyphs)), left, width, glyphs)
         lines.append(panel.rule([("when", left), ("", right)], glyphs, panel.CLOSES))
     else:
         figured = spread.compact(blocker, width, glyphs)
+        room -= sum(len(one.lines) + 1 for one in figured)
+        panels.append(_latest(_About(blocker, snapshot, state, left), room))
         lines += _stacked([panels[0], *figured, *panels[1:], Panel("when", [])], width, glyphs)
-    tall = max(min(least - len(lines) - 1, _TALLEST), 2)
-    return lines + spread.when(blocker, snapshot, width, tall, glyphs)
+    return lines + spread.when(blocker, snapshot, width, _TALL, glyphs)
+
+
+def _latest(about: _About, room: int) -> Panel:
+    """Its latest long polls: as many as there is room for, but a few."""
+    stacks = {key for key, _ in about.blocker.stacks}
+    found: list[Episode] = []
+    for one in reversed(about.snapshot.timeline):
+        if len(found) >= max(room, _POLLS):
+            break
+        if one.stack in stacks:
+            found.append(one)
+    return Panel(
+        "its latest long polls", episode.rows(found, about.snapshot, about.width, about.glyphs)
+    )
 
 
 def _beside(

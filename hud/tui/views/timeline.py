@@ -192,7 +192,8 @@ def _pointer(chosen: Episode | None, shown: times.Shown, snapshot: Snapshot, pea
     """``7.951 s  45 ms ▲``, below the cell in which the episode begins."""
     if chosen is None or not 0 <= (column := shown.column(chosen.start_ns)) < shown.columns:
         return ()
-    said = f"{episode.moment(chosen, snapshot)}  {figures.long_duration(chosen.duration_ns)}"
+    lasted = figures.long_duration(episode.own_ns(chosen))
+    said = f"{episode.moment(chosen, snapshot)}  {lasted}"
     room = times.MARGIN + column
     if len(said) < room:
         return (Span(f"{pad(said, room - 1, right=True)} ", "label"), Span(peak, "bold"))

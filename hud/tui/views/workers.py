@@ -11,18 +11,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hud import figures
 from hud.tui import bars, doing, panel, workertime
+from hud.tui.cache import IdentityCache
 from hud.tui.layout import Column, Table, block, selected
 from hud.tui.state import Opened, Page, first_shown
 from hud.tui.style import Line, Span, cause_style
-from hud.tui.text import clean
+from hud.tui.text import clean, pad
 from hud.tui.verdict import is_stuck
 from hud.tui.views import worker
-from hud.tui.workerlist import FEW, SORTS, idle, listed, not_shown, order
+from hud.tui.workerlist import FEW, asleep, idle, listed, most_blocked, not_shown, order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hud.analysis.results import Snapshot, WorkerUse
+    from hud.model import Worker
     from hud.tui.state import UiState
 
 _TWO_FROM = 110
@@ -126,14 +128,14 @@ def _summary(snapshot: Snapshot, state: UiState, width: int) -> list[Line]:
     runtimes = _runtimes(snapshot)
     if len(uses) <= FEW:
         return [(Span(f" {_average(snapshot, True)}"), *runtimes)]
-    slept = sum(workertime.is_idle(use) for use in uses)
+    slept = len(asleep(uses))
     held_up = sum(workertime.has_blocked(use) for use in uses)
     others = len(uses) - slept - held_up
     said = [f"{held_up} have blocked"]
     said += [f"{others} have not ({glyphs.rule})"] if others else []
     said += [f"{slept} slept all the time ({glyphs.dot})"] if slept else []
     average = _average(snapshot, width >= _TWO_FROM)
-    wall, each = _wall(uses, max(width - len(average) - 6, 10), state)
+    wall, each = _wall(snapshot, max(width - len(average) - 6, 10), state)
     many = f", one cell = {each} workers" if each > 1 else ""
     first: Line = (Span(" "), *wall, Span(f"  {average}"))
     return [first, (Span(f" {', '.join(said)}{many}", "label"), *runtimes)]
@@ -161,10 +163,11 @@ def _runtimes(snapshot: Snapshot) -> Line:
     return (Span("   runtimes: ", "label"), Span(", ".join(said)))
 
 
-def _wall(uses: Sequence[WorkerUse], room: int, state: UiState) -> tuple[Line, int]:
+def _wall(snapshot: Snapshot, room: int, state: UiState) -> tuple[Line, int]:
     """A cell for each, the most blocked first, and for how many workers one stands."""
     glyphs = state.glyphs
-    ranked = sorted(uses, key=SORTS["blocked"])
+    ranked = most_blocked(snapshot)
+    slept = set(map(id, asleep(snapshot.workers)))
     each = max(-(-len(ranked) // room), 2 if len(ranked) >= _DENSE else 1)
     top = workertime.blocked(ranked[0])
     spans: list[Span] = []
@@ -176,8 +179,8 @@ def _wall(uses: Sequence[WorkerUse], room: int, state: UiState) -> tuple[Line, i
             level = bars.spark([share, top], 2, glyphs)[0]
             spans.append(Span(level, cause_style(cause)))
         else:
-            asleep = all(map(workertime.is_idle, group))
-            spans.append(Span(glyphs.dot if asleep else glyphs.rule, "label"))
+            all_slept = all(id(use) in slept for use in group)
+            spans.append(Span(glyphs.dot if all_slept else glyphs.rule, "label"))
     return tuple(spans), each
 
 
@@ -210,9 +213,9 @@ def _rows(
     lines = []
     for at, use in enumerate(uses):
         here = bool(chosen) and use is chosen[0]
-        marker = Span(f"{state.glyphs.cursor if here else ' '}W{use.worker.worker_id}")
-        values = _values(columns, use, top, snapshot, state)
-        line = columns.row(marker, values, state.glyphs.ellipsis)
+        marker = f"{state.glyphs.cursor if here else ' '}W{use.worker.worker_id}"
+        margin = Span(pad(marker, columns.margin))
+        line = (margin, *_cells(columns, use, top, snapshot, state))
         lines.append(selected(line, widths[at // plan.lines]) if here else line)
     if plan.columns == 1:
         return lines
@@ -220,21 +223,40 @@ def _rows(
     return panel.beside(left, right, widths[0], state.glyphs)
 
 
+_kept: IdentityCache[Worker, Line] = IdentityCache(2048)
+
+
+def _cells(columns: Table, use: WorkerUse, top: float, snapshot: Snapshot, state: UiState) -> Line:
+    """Of a row; ``top`` is the share that fills a bar. What is as it was is not drawn again."""
+    glyphs, share = state.glyphs, workertime.blocked(use)
+    values = {
+        "blocked": figures.share(share),
+        "bar": bars.bar(share / top if top else 0.0, columns.widths.get("bar", 0), glyphs),
+        "waiting": figures.share(workertime.waiting(use)),
+        "worst": figures.duration(use.longest_ns) if use.longest_ns else "-",
+    }
+    if "history" not in columns:
+        return columns.cells(_values(columns, use, values, snapshot, state), glyphs.ellipsis)
+    stuck = is_stuck(use, snapshot)
+    key = *values.values(), workertime.cause(use), use.history, stuck, columns.key, glyphs
+
+    def made() -> Line:
+        return columns.cells(_values(columns, use, values, snapshot, state), glyphs.ellipsis)
+
+    return _kept.get(use.worker, key, made)
+
+
 def _values(
-    columns: Table, use: WorkerUse, top: float, snapshot: Snapshot, state: UiState
+    columns: Table, use: WorkerUse, texts: dict[str, str], snapshot: Snapshot, state: UiState
 ) -> dict[str, Line]:
-    """Of a row; ``top`` is the share that fills a bar."""
-    glyphs, widths = state.glyphs, columns.widths
-    share, cause = workertime.blocked(use), workertime.cause(use)
+    glyphs, widths, cause = state.glyphs, columns.widths, workertime.cause(use)
     hue = cause_style(cause) if cause else ""
-    bar = bars.bar(share / top if top else 0.0, widths.get("bar", 0), glyphs)
-    worst = figures.duration(use.longest_ns) if use.longest_ns else "-"
     values: dict[str, Line] = {
-        "blocked": (Span(figures.share(share)),),
-        "bar": (Span(bar, hue),),
-        "waiting": (Span(figures.share(workertime.waiting(use)), "wait"),),
+        "blocked": (Span(texts["blocked"]),),
+        "bar": (Span(texts["bar"], hue),),
+        "waiting": (Span(texts["waiting"], "wait"),),
         "cause": (Span(cause.value if cause else "", hue),),
-        "worst": (Span(worst, "alarm" if is_stuck(use, snapshot) else ""),),
+        "worst": (Span(texts["worst"], "alarm" if is_stuck(use, snapshot) else ""),),
     }
     if "now" in columns:
         values["now"] = (Span(*doing.now(use, snapshot, widths["now"], glyphs.ellipsis)),)
