@@ -137,6 +137,7 @@ def _itself(
 ) -> list[Line]:
     lines = [
         _labelled("when", (*_cause(episode), Span(_when(episode, snapshot)))),
+        *_doubts(episode),
         _labelled("spent", (Span(_spent(episode)),)),
     ]
     at = blame(snapshot.stacks.get(episode.stack))
@@ -173,16 +174,22 @@ def _cause(episode: Episode) -> Line:
 
 
 def _when(episode: Episode, snapshot: Snapshot) -> str:
-    unsure = max(episode.begin_uncertainty_ns, episode.end_uncertainty_ns)
     lasted = figures.long_duration(episode.duration_ns)
-    said = f"W{episode.worker_id}, from {moment(episode, snapshot)} on, for {lasted}"
-    if episode.began_before:
-        said += " at least, for it began before hud attached"
-    if unsure >= _SURE_NS:
-        said += f" (to within {figures.long_duration(unsure)})"
+    task = f", task {episode.task_id}" if episode.task_id else ""
+    return f"W{episode.worker_id}, from {moment(episode, snapshot)} on, for {lasted}{task}"
+
+
+def _doubts(episode: Episode) -> list[Line]:
+    """What must be known to read its times."""
+    unsure = max(episode.begin_uncertainty_ns, episode.end_uncertainty_ns)
+    said = []
     if episode.in_progress:
-        said += ", not ended yet"
-    return said + (f", task {episode.task_id}" if episode.task_id else "")
+        said.append("not ended yet")
+    if episode.began_before:
+        said.append("begun before hud attached, so that it was longer")
+    if unsure >= _SURE_NS:
+        said.append(f"known to within {figures.long_duration(unsure)}")
+    return [_labelled("", (Span("; ".join(said), "label"),))] if said else []
 
 
 def _spent(episode: Episode) -> str:
