@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from hud.tui import listing
+from hud.tui import listing, workerlist
 from hud.tui.filters import NO_FILTER, whole
 from hud.tui.listing import Group, Key, key_of
 from hud.tui.state import LISTS_OF_BLOCKERS, TOP, At, UiState
@@ -63,7 +63,16 @@ def settle(state: UiState, snapshot: Snapshot, held: bool = False) -> UiState:
         opened=opened,
         threshold=_threshold(state.threshold, snapshot),
     )
-    return _within(settled, snapshot)
+    return _within(settled.put("workers", _followed(settled, snapshot)), snapshot)
+
+
+def _followed(state: UiState, snapshot: Snapshot) -> At:
+    """Where the chosen worker is now; at the first row the cursor stays there."""
+    at = state.at("workers")
+    if not at.cursor or not state.worker:
+        return at
+    threads = [use.worker.tid for use in workerlist.listed(state, snapshot)]
+    return At(threads.index(state.worker) if state.worker in threads else at.cursor, at.scroll)
 
 
 def _fresh_enough(state: UiState, snapshot: Snapshot, grouped: object) -> bool:

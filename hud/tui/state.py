@@ -119,6 +119,8 @@ class UiState:
     grouped_ns: int = 0
     """By what, and from the snapshot of which time, ``rows`` were made."""
     selected: Key | None = None
+    worker: int = 0
+    """The thread of the worker under the cursor, as long as nobody moves it; 0 = any."""
     opened: Blocker | None = None
     """The drill-down's blocker, kept when the window forgets it."""
     opened_from: str = "overview"

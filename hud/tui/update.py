@@ -289,6 +289,8 @@ def _move(state: UiState, step: _Step, seen: Snapshot, size: Size) -> UiState:
 def _put(state: UiState, cursor: int, page: Page, seen: Snapshot) -> UiState:
     scroll = first_shown(pages.at(state).scroll, cursor, page.shown, page.total)
     changed = state.put(pages.cursor_of(state), At(cursor, scroll))
+    if pages.cursor_of(state) == "workers":
+        changed = replace(changed, worker=times.tid_of(changed, seen))
     if state.view == "timeline":
         return replace(changed, span=times.beside(changed, state.span, seen))
     if state.view in LISTS_OF_BLOCKERS:

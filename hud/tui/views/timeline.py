@@ -211,6 +211,7 @@ def clicked(state: UiState, snapshot: Snapshot, size: Size, click: Click) -> UiS
     now = times.shown(state.span, snapshot, size.width)
     time_ns = now.start_ns + (click.x - times.MARGIN) * now.cell_ns
     changed = state.put("workers", At(number, state.at("workers").scroll))
+    changed = replace(changed, worker=times.tid_of(changed, snapshot))
     near = [
         one
         for one in times.of_worker(changed, snapshot)

@@ -11,12 +11,14 @@ from screen_build import (
     HASH,
     INFO,
     MS,
+    NOW,
     RESOLVE,
     RICH,
     SAVE,
     WORKERS,
     S,
     blocker,
+    crowd,
     snapshot,
 )
 
@@ -25,6 +27,7 @@ from hud.analysis.results import Blocker, Snapshot
 from hud.tui.listing import key_of
 from hud.tui.settle import settle
 from hud.tui.state import At, UiState
+from hud.tui.workerlist import listed
 
 
 def test_the_open_blocker_is_updated_and_survives_its_end() -> None:
@@ -110,3 +113,17 @@ def test_a_new_threshold_or_window_sorts_again_even_under_the_cursor() -> None:
         assert now.selected == state.selected, "the cursor goes with its row"
         later = snapshot(blockers=turned[::-1], info=info)
         assert functions(settle(now, later, held=True)) == functions(now), "data alone move none"
+
+
+def test_the_cursor_stays_on_its_worker_while_the_order_changes() -> None:
+    before = crowd(64)
+    state, _ = typed(before, "3", "down", "down", "down")
+    chosen = listed(state, before)[3].worker.tid
+    uses = tuple(
+        replace(use, blocked_ns=0) if use is listed(state, before)[0] else use
+        for use in before.workers
+    )
+    after = replace(before, workers=uses, now_ns=NOW + S)
+    moved = settle(state, after)
+    assert moved.at("workers").cursor == 2
+    assert listed(moved, after)[2].worker.tid == chosen
