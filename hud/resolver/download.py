@@ -19,8 +19,8 @@ from hud.closing import Closing
 from hud.resolver import child, messages
 from hud.resolver.confinement import EXIT_CRASHED, drop_privileges, leave_parent
 
-SIZE_LIMIT = 1 << 30
-"""Bytes of one file."""
+SIZE_LIMIT = 128 << 20
+"""Bytes of one file: half of what the cache keeps."""
 MEMORY_LIMIT = 1 << 30
 ANSWER_S = 10.0
 """Without a byte from the server."""

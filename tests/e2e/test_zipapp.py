@@ -230,6 +230,50 @@ def test_a_damaged_tree_is_unpacked_again(stub: Path, account: Account) -> None:
     assert len(list(account.cache.iterdir())) == 1
 
 
+def test_what_a_killed_start_left_goes_at_once(stub: Path, account: Account) -> None:
+    account.own(account.cache.parent)
+    account.own(account.cache)
+    with subprocess.Popen(["sleep", "60"]) as alive:
+        gone = account.own(account.cache / f".unpacking-{(1 << 22) + 1}-abc")
+        (gone / "half").write_text("")
+        older = account.own(account.cache / ".unpacking-abcdefgh")
+        busy = account.own(account.cache / f".unpacking-{alive.pid}-abc")
+        account.run(stub)
+        assert [path.exists() for path in (gone, older, busy)] == [False, False, True]
+        alive.kill()
+
+
+SHADOW = """
+import pathlib
+pathlib.Path({marker!r}).open("a").write(__name__ + "\\n")
+"""
+
+
+@pytest.mark.parametrize("python", [True, False])
+def test_nothing_of_the_callers_environment_is_run(
+    python: bool, stub: Path, account: Account, tmp_path: Path
+) -> None:
+    """As root it would be run by: sudo -E ./hud.pyz."""
+    account.uid = 0
+    marker = tmp_path / "imported"
+    for name in ("sitecustomize", "pwd", "zipfile", "hud_start", "hud", "startup"):
+        (tmp_path / f"{name}.py").write_text(SHADOW.format(marker=str(marker)))
+    environment = {"PYTHONPATH": str(tmp_path), "PYTHONSTARTUP": str(tmp_path / "startup.py")}
+    stub.chmod(0o755)
+    ran = subprocess.run(
+        ["/usr/bin/python3", str(stub)] if python else [str(stub)],
+        env={"HOME": str(account.home), "PATH": "/usr/bin:/bin", **environment},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    imported = set(marker.read_text().split()) if marker.exists() else set()
+    # a Python that was named has read PYTHONPATH before it reads the archive
+    assert imported <= ({"sitecustomize"} if python else set())
+
+
 def test_a_tree_of_another_version_goes_after_a_month(stub: Path, account: Account) -> None:
     account.own(account.cache.parent)
     account.own(account.cache)

@@ -48,7 +48,8 @@ def start(contents: str) -> int:
             sys.stderr.write(
                 f"hud: no {' and no '.join(missing)} wheel inside for "
                 f"{python.replace('cpython', 'CPython')} on {os.uname().machine} ({tag()})\n"
-                f"hint: install it with pip, hud then uses it: python3 -m pip install {wanted}\n"
+                "hint: install it with pip, hud then uses it: "
+                f"sudo python3 -m pip install {wanted}\n"
             )
             return 4
     from hud.cli import main

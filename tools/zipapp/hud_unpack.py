@@ -22,6 +22,8 @@ from hud_start import SIZES, UntrustedError, check_ancestors, check_own, is_comp
 
 MACHINES = ("x86_64", "aarch64")
 UNUSED_DAYS = 30
+UNPACKING = ".unpacking-"
+"""Then the number of the process that does it, and something that is unique."""
 
 
 def into_cache(cache: Path, name: str) -> Path:
@@ -36,7 +38,7 @@ def into_cache(cache: Path, name: str) -> Path:
     check_own(cache)
     remove_unused(cache)
     target = cache / name
-    scratch = Path(tempfile.mkdtemp(prefix=".unpacking-", dir=cache))
+    scratch = Path(tempfile.mkdtemp(prefix=f"{UNPACKING}{os.getpid()}-", dir=cache))
     damaged = scratch.with_name(scratch.name + ".damaged")
     try:
         unpack(scratch)
@@ -99,8 +101,17 @@ def unpack(target: Path) -> None:
 
 
 def remove_unused(cache: Path) -> None:
-    """Remove what earlier versions left in ``cache`` and nobody has started for a month."""
+    """Remove what earlier versions left in ``cache`` and nobody has started for a month, and what
+    a start left that was killed."""
     horizon = time.time() - UNUSED_DAYS * 86400
     for entry in os.scandir(cache):
-        if entry.is_dir(follow_symlinks=False) and entry.stat().st_mtime < horizon:
+        if entry.is_dir(follow_symlinks=False) and (
+            entry.stat().st_mtime < horizon or is_left_over(entry.name)
+        ):
             shutil.rmtree(entry.path, ignore_errors=True)
+
+
+def is_left_over(name: str) -> bool:
+    """Is it of an unpacking whose process is gone?"""
+    pid = name.removeprefix(UNPACKING).partition("-")[0]
+    return name.startswith(UNPACKING) and not (pid.isdecimal() and Path(f"/proc/{pid}").exists())

@@ -18,7 +18,9 @@ from pathlib import Path
 from hud import __version__, resolver
 
 LIMIT = 256 << 20
-"""Bytes; the entries that were not used for longest go first."""
+"""Bytes, with what is being written; the entries that were not used for longest go first."""
+NEW = ".new-"
+"""Then the number of the process that writes it, and something that is unique."""
 ENTRY_LIMIT = 80 << 20
 HEAD = 4096
 """Bytes of a file that are part of its key; linkers put the build id there."""
@@ -50,6 +52,11 @@ class Cache:
         self.limit = limit
         self.refusal = "" if directory is None else _prepare(directory)
         self._directory = directory if not self.refusal else None
+        self._scratch: Path | None = None
+        self._reserved = 0
+        """Bytes that it may grow to."""
+        if self._directory is not None:
+            _remove_left_over(self._directory)
         self._size = -1
         self._parsers = b""
 
@@ -111,7 +118,7 @@ class Cache:
         content = MAGIC + hashlib.sha256(payload).digest() + payload
         with contextlib.suppress(OSError):
             self._make_room(len(content))
-            descriptor, scratch = tempfile.mkstemp(prefix=".new-", dir=self._directory)
+            descriptor, scratch = tempfile.mkstemp(prefix=_new(), dir=self._directory)
             try:
                 with open(descriptor, "wb") as file:
                     file.write(content)
@@ -144,22 +151,34 @@ class Cache:
             os.utime(path)
         return descriptor
 
-    def scratch(self) -> tuple[int, Path] | None:
-        """An open file to write to, the caller's, and its path; then ``keep`` or remove it."""
-        if self._directory is None:
+    def scratch(self, most: int) -> int | None:
+        """A file of up to ``most`` bytes to write to, the caller's; then ``keep`` or ``discard``.
+
+        One at a time. None where it cannot be.
+        """
+        if self._directory is None or self._scratch is not None or most > self.limit:
             return None
         try:
-            descriptor, path = tempfile.mkstemp(prefix=".new-", dir=self._directory)
+            self._make_room(most)
+            descriptor, path = tempfile.mkstemp(prefix=_new(), dir=self._directory)
         except OSError:
             return None
-        return descriptor, Path(path)
+        self._scratch, self._reserved = Path(path), most
+        return descriptor
 
-    def keep(self, scratch: Path, name: str) -> None:
-        """Give a written file its name, and make room for it."""
-        with contextlib.suppress(OSError):
-            if self._directory is not None:
-                self._make_room(0)
-                scratch.replace(self._directory / name)
+    def keep(self, name: str) -> None:
+        """Give what was written its name."""
+        if self._scratch is not None and self._directory is not None:
+            with contextlib.suppress(OSError):
+                self._scratch.replace(self._directory / name)
+        self.discard()
+
+    def discard(self) -> None:
+        """What was written is of no use, if anything was."""
+        if self._scratch is not None:
+            with contextlib.suppress(OSError):
+                self._scratch.unlink(missing_ok=True)
+        self._scratch, self._reserved = None, 0
 
     def _make_room(self, size: int) -> None:
         assert self._directory is not None
@@ -167,15 +186,29 @@ class Cache:
         with os.scandir(self._directory) as listing:
             for entry in listing:
                 status = entry.stat(follow_symlinks=False)
-                if stat.S_ISREG(status.st_mode):
+                own = self._scratch is not None and entry.name == self._scratch.name
+                if stat.S_ISREG(status.st_mode) and not own:
                     entries.append((status.st_mtime_ns, status.st_size, entry.path))
         entries.sort()
-        total = sum(entry[1] for entry in entries)
+        total = sum(entry[1] for entry in entries) + size + self._reserved
         for _, length, path in entries:
-            if total + size <= self.limit:
+            if total <= self.limit:
                 break
             Path(path).unlink(missing_ok=True)
             total -= length
+
+
+def _new() -> str:
+    return f"{NEW}{os.getpid()}-"
+
+
+def _remove_left_over(directory: Path) -> None:
+    """What processes were writing that are gone."""
+    for path in directory.glob(f"{NEW}*"):
+        pid = path.name.removeprefix(NEW).partition("-")[0]
+        if not (pid.isdecimal() and Path(f"/proc/{pid}").exists()):
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def _is_ours(status: os.stat_result) -> bool:

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import os
 import re
+from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 from hud.profiler.naming.cache import Cache
 from hud.profiler.naming.debugfiles import MOST_OBJECTS, DebugFile, DebugFileSearch, FileState
 from hud.profiler.notes import Notes
 from hud.resolver.client import Resolver
-from hud.resolver.download import Downloads
+from hud.resolver.download import SIZE_LIMIT, Downloads
 from hud.resolver.messages import Debug, Failed
 from hud.text import printable, shortened
 
@@ -72,7 +71,9 @@ class DebugInfo:
         self._named = files.named()
         self._modules: dict[int, _Module] = {}
         self._fetching: dict[str, list[int]] = {}
-        self._scratches: dict[str, Path] = {}
+        self._to_fetch: deque[str] = deque()
+        self._fetched_now = ""
+        """The build id that is being fetched; empty = none is."""
         self._refused: dict[str, str] = {}
         self._notes = notes or Notes()
         self.better = False
@@ -83,10 +84,8 @@ class DebugInfo:
         for candidate in self._named:
             os.close(candidate.descriptor)
         self._named = []
-        for path in self._scratches.values():
-            with suppress(OSError):
-                path.unlink()
-        self._scratches.clear()
+        self._to_fetch.clear()
+        self._cache.discard()
 
     def clear(self) -> None:
         """The target runs another image: its modules are others."""
@@ -203,34 +202,42 @@ class DebugInfo:
             return
         if len(self._fetching) >= MOST_DOWNLOADS:
             return
-        scratch = self._cache.scratch()
-        if scratch is None:
+        self._fetching[build_id] = [module.number]
+        self._to_fetch.append(build_id)
+        self._fetch_next()
+
+    def _fetch_next(self) -> None:
+        """One after another: so much room is kept in the cache."""
+        if self._downloads is None or self._fetched_now or not self._to_fetch:
             return
-        descriptor, path = scratch
+        descriptor = self._cache.scratch(SIZE_LIMIT)
+        if descriptor is None:
+            return
+        build_id = self._to_fetch.popleft()
         try:
             if self._downloads.request(build_id, descriptor):
-                self._fetching[build_id] = [module.number]
-                self._scratches[build_id] = path
+                self._fetched_now = build_id
             else:
-                path.unlink()
+                self._cache.discard()
         finally:
             os.close(descriptor)
 
     def poll(self) -> None:
         """Offer what has been downloaded since the last call."""
-        if self._downloads is None or not self._scratches:
+        if self._downloads is None or not self._fetched_now:
             return
         for build_id, why_not in self._downloads.done():
-            scratch = self._scratches.pop(build_id)
+            self._fetched_now = ""
             if why_not:
-                scratch.unlink(missing_ok=True)
+                self._cache.discard()
                 self._notes.add(f"debuginfod: {build_id}: {shortened(printable(why_not), 300)}")
                 continue
-            self._cache.keep(scratch, _cached_name(build_id))
+            self._cache.keep(_cached_name(build_id))
             for number in self._fetching.get(build_id, []):
                 cached = self._cache.open(_cached_name(build_id))
                 if cached is not None and number in self._modules:
                     self._offer(number, DebugFile(cached, _cached_name(build_id)))
+        self._fetch_next()
 
 
 def _cached_name(build_id: str) -> str:

@@ -129,7 +129,7 @@ def test_a_directory_that_is_not_trusted(prepare: object, why: str, tmp_path: Pa
         assert cache.key(file.fileno()) == ""
     cache.store("k", "unwind", b"")
     assert cache.load("k", "unwind") is None
-    assert cache.scratch() is None
+    assert cache.scratch(5) is None
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="root")
@@ -141,17 +141,65 @@ def test_a_directory_of_someone_else(tmp_path: Path) -> None:
 
 
 def test_a_whole_file(cache: Cache, tmp_path: Path) -> None:
-    made = cache.scratch()
-    assert made is not None
-    descriptor, path = made
+    descriptor = cache.scratch(5)
+    assert descriptor is not None
     os.write(descriptor, b"whole")
     os.close(descriptor)
     assert cache.open("debug-ab") is None
-    cache.keep(path, "debug-ab")
+    cache.keep("debug-ab")
     kept = cache.open("debug-ab")
     assert kept is not None
     with open(kept, "rb") as file:
         assert file.read() == b"whole"
+
+
+def size_of(directory: Path) -> int:
+    return sum(path.stat().st_size for path in directory.iterdir())
+
+
+def test_the_limit_holds_while_a_file_is_written(tmp_path: Path) -> None:
+    """It counts as what it may become from the beginning, and other entries make room."""
+    cache = Cache(tmp_path / "modules", 10_000)
+    for number in range(9):
+        cache.store(f"k{number}", "unwind", bytes(1000))
+    assert cache.scratch(10_001) is None
+    descriptor = cache.scratch(5_000)
+    assert descriptor is not None
+    assert size_of(tmp_path / "modules") <= 5_000
+    assert cache.scratch(1) is None, "one at a time"
+    os.write(descriptor, bytes(4_000))
+    for number in range(9):
+        cache.store(f"l{number}", "unwind", bytes(1000))
+        assert size_of(tmp_path / "modules") + 1_000 <= 10_000
+    os.write(descriptor, bytes(1_000))
+    os.close(descriptor)
+    cache.keep("debug-ab")
+    assert size_of(tmp_path / "modules") <= 10_000
+    assert (tmp_path / "modules/debug-ab").stat().st_size == 5_000
+    cache.store("m", "unwind", bytes(3_000))
+    assert cache.load("m", "unwind") == bytes(3_000), "nothing is reserved any more"
+
+
+def test_what_is_discarded_leaves_nothing(tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "modules")
+    descriptor = cache.scratch(5_000)
+    assert descriptor is not None
+    os.close(descriptor)
+    cache.discard()
+    assert list((tmp_path / "modules").iterdir()) == []
+    assert cache.scratch(5_000) is not None
+
+
+def test_what_a_killed_run_was_writing_goes_at_the_next_start(tmp_path: Path) -> None:
+    place = tmp_path / "modules"
+    Cache(place).store("k", "unwind", b"kept")
+    gone, older = place / f".new-{(1 << 22) + 1}-abc", place / ".new-abcdefgh"
+    busy = place / f".new-{os.getppid()}-abc"
+    for path in (gone, older, busy):
+        path.write_bytes(b"x")
+    cache = Cache(place)
+    assert [path.exists() for path in (gone, older, busy)] == [False, False, True]
+    assert cache.load("k", "unwind") == b"kept"
 
 
 # --------------------------------------------------------------------------- what is kept

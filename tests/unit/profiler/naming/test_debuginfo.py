@@ -309,6 +309,24 @@ def test_a_server_that_sends_another_build(world: World, downloads: Downloads) -
     assert world.names(info, module) == [""]
 
 
+def test_one_file_is_fetched_after_another(world: World, downloads: Downloads) -> None:
+    """So much room is kept in the cache."""
+    ids = [f"0102030{number}" for number in range(3)]
+    info = world.info(downloads=downloads)
+    for build_id in ids:
+        note = Sec(".note.gnu.build-id", b.note(3, b"GNU\0", bytes.fromhex(build_id)), 7)
+        module = world.module("/opt/app", b.elf([note]))
+        info.begin(module, Identity("/opt/app", build_id, "", False))
+    writing = world.cache._directory
+    assert writing is not None
+    assert len(list(writing.glob(".new-*"))) == 1
+    for _ in ids:
+        _until_offered(info, world)
+    assert Server.asked == [f"/buildid/{build_id}/debuginfo" for build_id in ids]
+    info.close()
+    assert list(writing.glob(".new-*")) == []
+
+
 def test_candidates_are_places(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc")
     with (tmp_path / "a").open("rb") as file:
