@@ -45,9 +45,9 @@ def alive(pid: int) -> bool:
 def check_complete(out: str, file: Path, ended: str) -> None:
     """The summary and the export of a run that saw blocking."""
     assert "of worker time was blocked" in out
-    assert "demo_server::" in out
-    assert f"  ended      {ended}\n" in out
-    assert f"  written    {file} (" in out
+    assert " handlers::" in out
+    assert f"  ended    {ended}\n" in out
+    assert f"  written  {file} (" in out
     written = program.trace(file)
     assert written["otherData"]["ended"] == ended
     assert program.begins(written)
@@ -208,7 +208,7 @@ def test_a_target_that_exits_ends_the_run(prebuilt_demo: Path) -> None:
     ):
         assert server.wait(20) == 0
         out, _ = hud.end()
-    assert "  ended      target exited (status 0)\n" in out
+    assert "  ended    target exited (status 0)\n" in out
 
 
 def test_a_target_that_runs_another_program_stays_in_view(
@@ -244,7 +244,7 @@ def test_a_target_that_runs_another_program_stays_in_view(
     assert other["target"]["name"] == "next-server"
     assert other["target"]["executable"] == str(renamed)
     assert len([worker for worker in other["workers"] if worker["alive"]]) == 2
-    assert "demo_server::handlers::hash_password" in out
+    assert " handlers::hash_password" in out
     check_complete(out, file, "stopped by SIGTERM")
 
 
