@@ -111,6 +111,12 @@ class Blames:
             found = self._handlers[key] = handler(stack.frames)
         return found
 
+    def lets_go(self, key: int) -> bool:
+        """Did the user's own code let go of a lock there, and not a library that it called?"""
+        at, found = self._culprit(key)
+        frames = (self.stacks[key].frames or ()) if at >= 0 else ()
+        return found.origin is Origin.USER and all(map(_is_locks, frames[:at]))
+
     def at(self, key: int) -> int:
         """Index of the culpable frame; -1 = there is none."""
         return self._culprit(key)[0]
@@ -312,6 +318,19 @@ def _outermost_dependency(frames: Sequence[Frame], end: int) -> int:
 
 
 _TOKIOS = re.compile(r"(?:parking_lot|parking_lot_core|lock_api)(?: .*)?")
+
+
+def _is_locks(frame: Frame) -> bool:
+    """Is it of what lets go of a lock: std's, the C library's, parking_lot's?"""
+    if frame.origin in (Origin.STD, Origin.C):
+        return _UNLOCKS.search(frame.function) is not None
+    return frame.origin is Origin.KERNEL or bool(_TOKIOS.fullmatch(frame.crate))
+
+
+_UNLOCKS = re.compile(
+    r"\bsync::(?!Once|once)|_in_place<(?:std::sync|parking_lot|lock_api)|\bmem::drop"
+    r"|^_*syscall$|^_*pthread_(?:mutex|rwlock)_unlock|futex"
+)
 
 
 def _is_tokios(frames: Sequence[Frame], at: int) -> bool:

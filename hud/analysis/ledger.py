@@ -81,7 +81,9 @@ class Ledger:
 
     def waited_for(self) -> dict[Key, int]:
         """How many episodes waited for a lock that this code had, by its key."""
-        known = ((self._blames.code(stack), count) for stack, count in self._held.items())
+        held = self._held.items()
+        own = ((stack, count) for stack, count in held if self._blames.lets_go(stack))
+        known = ((self._blames.code(stack), count) for stack, count in own)
         return added((key, count) for key, count in known if key is not None)
 
     def stacks(self) -> set[int]:

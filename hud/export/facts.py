@@ -13,11 +13,13 @@ from hud.text import printable
 if TYPE_CHECKING:
     from hud.analysis.results import Blocker, Case, HolderUse, Snapshot
 
-_MOST, _ROOM = 3, 60
+_MOST, _ROOM = 2, 60
 """Of a kind of fact, and characters of a name in it."""
+_MOST_LISTED = 3
+"""With ``--verbose``."""
 _WORTH_TELLING = 0.5
 """Ready tasks behind a blocker, on average."""
-_WORTH_A_WORD = 0.02
+_WORTH_A_WORD = 0.05
 """Part of a blocker's time that one of its further causes and calls must make up."""
 P99_FROM = 100
 """Episodes: of fewer the p99 is the longest."""
@@ -106,7 +108,7 @@ def _task(blocker: Blocker) -> str:
     whole = sum(ns for _, ns in blocker.types)
     names = [
         printable(name) + (f" {figures.percent(ns / whole)}" if ns < whole else "")
-        for name, ns in blocker.types[:_MOST]
+        for name, ns in blocker.types[:_MOST_LISTED]
     ]
     said = [f"task {', '.join(names)}"] if names else []
     if blocker.behind >= _WORTH_TELLING:
@@ -116,7 +118,7 @@ def _task(blocker: Blocker) -> str:
 
 
 def _details(blocker: Blocker) -> str:
-    names = [printable(detail) for detail, _ in blocker.details[:_MOST]]
+    names = [printable(detail) for detail, _ in blocker.details[:_MOST_LISTED]]
     rest = len(blocker.details) - len(names)
     return f"about {', '.join(names)}{f' and {rest} more' if rest else ''}" if names else ""
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from hud.analysis.advice.advise import advise
 from hud.analysis.snapshot import Analyzer
+from hud.model import Frame, Origin
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -39,6 +42,37 @@ def _reads(build: ModuleType, recording: Recording) -> None:
             build.poll(tid, start, 20 * build.MS, asleep_ns=19 * build.MS),
         ]
     )
+
+
+@pytest.mark.parametrize(
+    ("function", "origin"),
+    [
+        ("tokio::runtime::blocking::pool::Spawner::spawn_task", Origin.RUNTIME),
+        ("std::io::stdio::_print", Origin.STD),
+        ("free", Origin.C),
+    ],
+)
+def test_a_lock_of_a_library_is_not_the_callers(
+    build: ModuleType, function: str, origin: Origin
+) -> None:
+    """Tokio's own, that of standard output, the allocator's: its caller can let go of nothing."""
+    recording = build.empty_recording()
+    recording.add_stack(
+        LETS_GO,
+        build.stack(
+            build.c("syscall"),
+            build.std("std::sys::sync::mutex::futex::Mutex::wake"),
+            Frame(1, function, origin=origin),
+            build.user("api::config::{async fn}", "src/config.rs", 12),
+        ),
+    )
+    _reads(build, recording)
+    _waits(build, recording, 0)
+    snapshot = Analyzer(recording).snapshot(build.START_NS + build.SECOND, True)
+    assert {one.function: one.holds for one in snapshot.blockers} == {
+        "cache::get": 0,
+        "api::config::{async fn}": 0,
+    }
 
 
 def test_a_row_that_holds_a_lock_counts_who_waited(build: ModuleType) -> None:

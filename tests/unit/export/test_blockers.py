@@ -132,7 +132,7 @@ def test_facts_stand_below_their_row(snapshot: Snapshot) -> None:
     assert said == (
         "2 of 240 have not ended, the longest 7.2 s so far; "
         "also lock in std::sync::Mutex<T>::lock (25 % of it); "
-        "held by refill src/cache.rs:88, on a worker; thread filler; ~src/db.rs:27, on a worker; "
+        "held by refill src/cache.rs:88, on a worker; thread filler; "
         "woken by send, on a thread of the blocking pool; "
         "holds a lock that 5 polls waited for"
     )
