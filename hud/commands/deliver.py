@@ -9,6 +9,7 @@ from shutil import get_terminal_size
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud import figures
+from hud.analysis.verdict import sentences
 from hud.commands.streams import show
 from hud.errors import ExportError
 from hud.export import choose, summary
@@ -36,6 +37,8 @@ class Output(NamedTuple):
     """No summary."""
     verbose: bool = False
     """All there is to say in the summary."""
+    brief: bool = False
+    """Three lines in its place: the screen has shown the rest."""
 
 
 def check(output: Output) -> None:
@@ -68,9 +71,23 @@ def deliver(
         else:
             written.append(f"{printable(output.export)} ({_count(analyzer)})")
     if not output.quiet and output.export != "-":
-        show(_summary(snapshot, ", ".join([*written, *also_written]), output.verbose))
+        files = ", ".join([*written, *also_written])
+        brief = output.brief and not output.verbose
+        show(_in_brief(snapshot, files) if brief else _summary(snapshot, files, output.verbose))
     if trouble is not None:
         raise trouble
+
+
+def _in_brief(snapshot: Snapshot, written: str) -> str:
+    """Which run, its verdict, and where more is to be had."""
+    info = snapshot.info
+    target = f"{printable(info.target.name)} (pid {info.target.pid})"
+    more = f"written: {written}" if written else "--record FILE.hud keeps a run"
+    return (
+        f"{target}, watched for {figures.long_duration(snapshot.elapsed_ns)}, {snapshot.ended}\n"
+        f"  {printable(sentences(snapshot)[0])}\n"
+        f"  {more}; -v prints the whole summary here\n"
+    )
 
 
 def _summary(snapshot: Snapshot, written: str, verbose: bool) -> str:

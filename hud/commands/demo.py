@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SAYS = "Starts a server that blocks its workers, puts load on it and profiles it."
+USUAL_S = 10.0
 LONGEST_S = 3600
 SPARE_S = 60
 """Server and load end by themselves so long after the demo should have ended."""
@@ -25,9 +26,9 @@ def add_arguments(parser: Parser) -> None:
         "--duration",
         "--seconds",
         type=number("a duration", 1.0, 3600.0, "s"),
-        default=10.0,
+        default=0.0,
         metavar="S",
-        help="how long to profile (default 10)",
+        help="how long to profile (default 10; with --live until q)",
     )
     parser.add_argument("--live", action="store_true", help="the screen instead of a summary")
     parser.add_argument(
@@ -41,8 +42,12 @@ def run(options: Namespace) -> int:
     from hud.commands.profile import check, profile
     from hud.commands.request import request_of
     from hud.process.find import find_target
+    from hud.tui.terminal import unavailable
 
-    request = request_of(options, headless=options.headless or not options.live)
+    headless = options.headless or not options.live
+    if headless or unavailable():
+        options.duration = options.duration or USUAL_S
+    request = request_of(options, headless=headless)
     check(request)
 
     def say(text: str) -> None:
@@ -86,5 +91,5 @@ def run_demo(
     counts = counters.read()
     if status is not None:
         say(f"demo server: ended by itself, status {status}")
-    say(f"load: {counts.answered} requests answered, {counts.failed} not; all stopped")
+    say(f"load: {counts.answered} requests answered, {counts.failed} failed; all stopped")
     return result

@@ -80,7 +80,7 @@ def profile(target: Target, request: Request) -> int:
             duration_s=request.duration_s,
             window_ns=request.window_ns,
         )
-    _deliver(outcome, request.output, writer)
+    _deliver(outcome, request.output._replace(brief=not headless), writer)
     return EXIT_DONE
 
 

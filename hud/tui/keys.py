@@ -52,14 +52,14 @@ def _enter() -> list[Binding]:
 
 
 def _digits() -> list[Binding]:
-    """One per view, the footer has all in one."""
+    """One per view; footer and help have all in one."""
     return [
         Binding(
             (str(number),),
             Show(view.name),
             _VIEWS,
             f"1-{len(TABS)} view" if number == 1 else "",
-            f"the {view.name}",
+            "the views, in the order of their names" if number == 1 else "",
         )
         for number, view in enumerate(TABS, 1)
     ]
@@ -102,9 +102,9 @@ BINDINGS: tuple[Binding, ...] = (
     Binding(("esc",), Act.CLEAR, _LISTS),
     Binding(("t",), Act.THRESHOLD, _VIEWS, "t threshold", "change the threshold"),
     Binding(("w",), Act.WINDOW, _VIEWS, "", "change the window: the last so many seconds"),
-    Binding(("y",), Act.YANK, _VIEWS, "y yank", "copy the blocker, or the page, as text"),
-    Binding(("e",), Act.EXPORT, _VIEWS, "e export", "write the same text to a file"),
-    Binding(("space",), Act.PAUSE, _VIEWS, "space pause", "freeze the screen, not the recording"),
+    Binding(("y",), Act.YANK, _VIEWS, "y copy", "copy the blocker, or the page, as text"),
+    Binding(("e",), Act.EXPORT, _VIEWS, "e write", "write the same text to a file"),
+    Binding(("space",), Act.PAUSE, _VIEWS, "space freeze", "freeze the screen, not the recording"),
     Binding(("r",), Act.RESET, _VIEWS, "r reset", "start all figures again from zero"),
     Binding(("?",), Act.HELP, _VIEWS, "? help", "all keys; any other key closes them"),
     Binding(("wheel-up",), Act.WHEEL_UP, _SCROLLING, "", "three lines up"),
@@ -202,7 +202,8 @@ def help_rows_at(here: str, replay: bool) -> list[tuple[str, str, str]]:
 
 
 def _help_row(row: Binding) -> tuple[str, str, str]:
-    return _shown(row.keys), row.help, _where(row.scopes)
+    keys = f"1-{len(TABS)}" if isinstance(row.act, Show) else _shown(row.keys)
+    return keys, row.help, _where(row.scopes)
 
 
 def _shown(keys: tuple[str, ...]) -> str:

@@ -10,7 +10,7 @@ from hud.analysis.cause import Cause
 from hud.analysis.results import Snapshot
 from hud.model import Losses
 from hud.tui.keys import help_rows_at
-from hud.tui.layout import block, width_of
+from hud.tui.layout import block, clip, width_of
 from hud.tui.style import Line, Span
 from hud.tui.text import clean, pad, pieces
 from hud.tui.verdict import caveats
@@ -18,15 +18,17 @@ from hud.tui.verdict import caveats
 if TYPE_CHECKING:
     from hud.tui.state import UiState
 
-_COLUMN = 72
-"""What the longest line about a key takes."""
+_KEYS = 12
+_TWO_FROM = 110
+"""Columns of the terminal."""
 _BLAMED = ", ".join(one.value for one in Cause if one.blames_code and one is not Cause.UNKNOWN)
 _WORDS = (
     ("blocker", "own code that kept a worker in one task poll for the threshold or longer"),
     ("cause", f"{_BLAMED}; wait = no CPU"),
-    ("count", "polls that long; total, max, p99: their own time, on a CPU and asleep"),
+    ("typical", "the median of the polls' own time, on a CPU and asleep; worst: the longest"),
     ("no CPU", "how long they were ready to run meanwhile without a CPU; in no other figure"),
-    ("per file", "or per task type: sums; their p99 is the end of a histogram's bucket"),
+    ("<52ms", "of several functions together: at most that"),
+    ("-", "not known of the part of a row that a filter leaves"),
     (
         "timeline",
         "a letter and colour per cause; reversed: the selected blocker, or what is searched",
@@ -47,7 +49,7 @@ _WORDS = (
 
 def content(snapshot: Snapshot, state: UiState, width: int) -> list[Line]:
     """All lines of the page; the caller clips and scrolls."""
-    lines: list[Line] = [(Span(" Keys", "title"),), *_keys(state, width)]
+    lines = _keys(state, width)
     lines += [(), (Span(" Words", "title"),)]
     lines += [(Span(f"   {pad(word, 14)} "), Span(what)) for word, what in _WORDS]
     detection = snapshot.info.detection
@@ -69,16 +71,26 @@ def content(snapshot: Snapshot, state: UiState, width: int) -> list[Line]:
 
 
 def _keys(state: UiState, width: int) -> list[Line]:
-    """One below the other; in two columns where these fit."""
-    rows: list[Line] = []
+    """By view, this one first; in two columns where there is room for them."""
+    blocks: dict[str, list[Line]] = {}
     for keys, what, where in help_rows_at(state.view, state.playback is not None):
-        place = f"  ({where})" if where else ""
-        rows.append((Span(f"   {pad(keys, 14)} "), Span(what), Span(place, "dim")))
-    if width < 2 * _COLUMN:
-        return rows
-    half = -(-len(rows) // 2)
-    columns = zip_longest(rows[:half], rows[half:], fillvalue=())
-    return [(*left, Span(" " * (_COLUMN - width_of(left))), *right) for left, right in columns]
+        heading: Line = (Span(f" {where or 'in every view'}", "title"),)
+        rows = blocks.setdefault(where, [heading])
+        rows.append((Span(f"   {pad(keys, _KEYS)} "), Span(what)))
+    if width < _TWO_FROM:
+        return [line for block in blocks.values() for line in block]
+    left: list[Line] = []
+    right: list[Line] = []
+    half = sum(map(len, blocks.values())) / 2
+    for rows in blocks.values():
+        (left if len(left) + len(rows) / 2 <= half else right).extend(rows)
+    column = width // 2
+    return [
+        (*clipped, Span(" " * (column - width_of(clipped))), *beside)
+        for clipped, beside in zip_longest(
+            (clip(line, column - 1, state.glyphs.ellipsis) for line in left), right, fillvalue=()
+        )
+    ]
 
 
 def _detection(snapshot: Snapshot) -> str:

@@ -35,6 +35,21 @@ def test_an_export_and_the_summary_that_names_it(
     assert "run.hud (1 KB)" in out
 
 
+def test_after_a_screen_three_lines_unless_more_is_asked_for(
+    run: Replay, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deliver(run.analyzer, run.snapshot(), Output(brief=True), ["run.hud (1 KB)"])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert lines[0].startswith("demo-server (pid 31772), watched for ")
+    assert " of worker time was blocked" in lines[1]
+    assert lines[2] == "  written: run.hud (1 KB); -v prints the whole summary here"
+    deliver(run.analyzer, run.snapshot(), Output(brief=True))
+    assert "--record FILE.hud keeps a run; -v" in capsys.readouterr().out
+    deliver(run.analyzer, run.snapshot(), Output(brief=True, verbose=True))
+    assert len(capsys.readouterr().out.splitlines()) > 20
+
+
 @pytest.mark.parametrize("output", [Output(quiet=True), Output("-", "summary")])
 def test_no_summary_beside_an_export_to_standard_output_or_when_quiet(
     run: Replay, output: Output, capfd: pytest.CaptureFixture[str]
