@@ -81,6 +81,23 @@ def test_polls_of_each_tokio_are_seen(
         assert not written["otherData"]["losses"]["context_unreadable"]
 
 
+@pytest.mark.parametrize(
+    ("features", "tokio"),
+    [("multi", "1.20.6"), ("multi", "1.22.0"), ("", "1.20.6"), ("", "1.28.2"), ("", "1.54.1")],
+)
+def test_polls_without_a_budget_are_seen_and_no_park_is(
+    build_target: Callable[..., Path], tmp_path: Path, features: str, tokio: str
+) -> None:
+    binary = build_target("nap", tokio=tokio, features=features, profile="dev")
+    written = profile(binary, tmp_path / "trace.json", "unconstrained")
+    assert written["otherData"]["detection"]["rung"] == "context"
+    lengths = naps(written, ids=tokio != "1.20.6")
+    assert len(lengths) >= 25  # of 46; the first ones may be before the way to Core is proven
+    assert sorted(lengths)[len(lengths) // 2] < 20, "a park lasts 20 ms"
+    functions = Counter(event["name"] for event in program.begins(written))
+    assert set(functions) == {"nap::take_a_nap"}, functions
+
+
 @pytest.mark.parametrize(("features", "tokio"), [("multi", "1.52.0"), ("", "1.54.1")])
 def test_a_task_that_yields_is_no_blocker_wherever_the_tick_is(
     build_target: Callable[..., Path], tmp_path: Path, features: str, tokio: str

@@ -2,8 +2,9 @@
 //!
 //! With the feature `multi` it has two workers; without, or with the argument `current`, the main
 //! thread drives it; with the argument `leave` another thread does and the main thread ends. With
-//! the argument `yield` it blocks more rarely, and another task computes in many short polls. One
-//! more thread of the program runs no runtime. Ends after a minute.
+//! the argument `yield` it blocks more rarely, and another task computes in many short polls; with
+//! `unconstrained` its polls have no budget, and the runtime is idle between them; another task has
+//! one, and naps shortly. One more thread of the program runs no runtime. Ends after a minute.
 
 use std::ffi::c_long;
 use std::time::{Duration, Instant};
@@ -14,28 +15,51 @@ fn main() -> std::io::Result<()> {
     std::thread::spawn(|| std::thread::sleep(Duration::from_secs(60)));
     let asked = |word| std::env::args().skip(1).any(|argument| argument == word);
     let runtime = runtime(asked("current"))?;
-    let yields = asked("yield");
+    let how = How { yields: asked("yield"), unconstrained: asked("unconstrained") };
     println!("running {}", std::process::id());
     if asked("leave") {
-        std::thread::spawn(move || nap_again_and_again(&runtime, yields));
+        std::thread::spawn(move || nap_again_and_again(&runtime, how));
         leave();
     }
-    nap_again_and_again(&runtime, yields);
+    nap_again_and_again(&runtime, how);
     Ok(())
 }
 
-fn nap_again_and_again(runtime: &Runtime, yields: bool) {
-    let pause = Duration::from_millis(if yields { 60 } else { 3 });
+#[derive(Clone, Copy)]
+struct How {
+    yields: bool,
+    unconstrained: bool,
+}
+
+impl How {
+    fn pause(self) -> Duration {
+        Duration::from_millis(match self {
+            How { yields: true, .. } => 60,
+            How { unconstrained: true, .. } => 20,
+            _ => 3,
+        })
+    }
+}
+
+fn nap_again_and_again(runtime: &Runtime, how: How) {
+    let pause = how.pause();
     runtime.block_on(async {
         let until = Instant::now() + Duration::from_secs(60);
-        let task = tokio::spawn(async move {
+        let naps = async move {
             while Instant::now() < until {
                 take_a_nap();
                 tokio::time::sleep(pause).await;
             }
-        });
-        if yields {
+        };
+        let task = match how.unconstrained {
+            true => tokio::spawn(tokio::task::unconstrained(naps)),
+            false => tokio::spawn(naps),
+        };
+        if how.yields {
             tokio::spawn(take_many_steps());
+        }
+        if how.unconstrained {
+            tokio::spawn(take_short_naps());
         }
         task.await.expect("a task that ends well");
     });
@@ -71,6 +95,14 @@ async fn take_many_steps() {
             take_a_step();
             tokio::task::yield_now().await;
         }
+        tokio::time::sleep(Duration::from_millis(40)).await;
+    }
+}
+
+/// Too short to count: these are polls with a budget.
+async fn take_short_naps() {
+    loop {
+        std::thread::sleep(Duration::from_millis(2));
         tokio::time::sleep(Duration::from_millis(40)).await;
     }
 }
