@@ -93,12 +93,12 @@ def rows(
     glyphs: Glyphs,
     *,
     worker: bool = True,
+    code: bool = True,
 ) -> list[Line]:
     """A line for each: when, on which worker if that is asked for, why, its own time, how long it
-    had no CPU besides, where; a word where there is none.
+    had no CPU besides, and in which code, else for which task; a word where there is none.
     """
-    blames = [blame(snapshot.stacks.get(one.stack)) for one in episodes]
-    names = [("~" if at.inferred else "") + clean(at.function or "(no name)") for at in blames]
+    names = [_code(one, snapshot) if code else _task(one) for one in episodes]
     room = width - 35 - 5 * worker
     lines: list[Line] = []
     for one, called in zip(episodes, shorten(names, room, glyphs.ellipsis), strict=True):
@@ -114,6 +114,17 @@ def rows(
             )
         )
     return lines or [(Span("   no long poll", "label"),)]
+
+
+def _code(episode: Episode, snapshot: Snapshot) -> str:
+    at = blame(snapshot.stacks.get(episode.stack))
+    return ("~" if at.inferred else "") + clean(at.function or "(no name)")
+
+
+def _task(episode: Episode) -> str:
+    """And the file or peer, if one is known."""
+    task = f"task {episode.task_id}" if episode.task_id else ""
+    return f"{task}  {clean(episode.detail)}".strip() if episode.detail else task
 
 
 def own_ns(episode: Episode) -> int:

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 _MARGIN = 2
 _COLUMNS = (
     Column("culprit", "thread or process", 24, grow=2, widest=50),
-    Column("pid", "pid", 8, right=True, drop=2),
-    Column("whose", "whose", 17, drop=3),
+    Column("whose", "of", 12, drop=3),
     Column("count", "waits", 5, right=True),
     Column("total", "total", 6, right=True),
     Column("bar", "", 6, drop=4, grow=1, widest=20),
@@ -137,7 +136,6 @@ def _values(table: Table, one: Pressure, whole: int, glyphs: Glyphs) -> dict[str
     bar = _pattern(one.total_ns / whole, table.widths.get("bar", 0), glyphs)
     return {
         "culprit": (Span(cut(clean(known), table.widths["culprit"], glyphs.ellipsis)),),
-        "pid": (Span(str(one.pid) if one.pid else "-"),),
         "whose": (Span(_whose(one), "label"),),
         "count": (Span(figures.short_count(one.count)),),
         "total": (Span(figures.duration(one.total_ns)),),
@@ -148,10 +146,10 @@ def _values(table: Table, one: Pressure, whole: int, glyphs: Glyphs) -> dict[str
 
 def _whose(one: Pressure) -> str:
     if one.same_process:
-        return "the same process"
+        return "this process"
     if one.processes > 1:
         return f"{one.processes} processes"
-    return "another process" if one.pid else ""
+    return f"pid {one.pid}" if one.pid else ""
 
 
 def _pattern(fraction: float, width: int, glyphs: Glyphs) -> str:

@@ -126,9 +126,8 @@ def _latest(about: _About, room: int) -> Panel:
             break
         if one.stack in stacks:
             found.append(one)
-    return Panel(
-        "its latest long polls", episode.rows(found, about.snapshot, about.width, about.glyphs)
-    )
+    drawn = episode.rows(found, about.snapshot, about.width, about.glyphs, code=False)
+    return Panel("its latest long polls", drawn)
 
 
 def _beside(

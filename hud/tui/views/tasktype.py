@@ -54,11 +54,18 @@ def pane(use: TaskUse, snapshot: Snapshot, state: UiState, width: int, height: i
 def _beside(
     use: TaskUse, snapshot: Snapshot, width: int, height: int, glyphs: Glyphs
 ) -> tuple[str, list[Line]]:
-    """All its polls by how long they took, where they are seen; else its latest long ones."""
-    if use.polls is not None and any(use.polls.buckets):
-        return "all its polls, by time", _histogram(use.polls.buckets, width, glyphs)
-    found = _latest(use, snapshot, height)
-    return "its latest long polls", episode.rows(found, snapshot, width, glyphs)
+    """All its polls by how long they took, where they are seen, and its latest long ones."""
+    if use.polls is None or not any(use.polls.buckets):
+        found = _latest(use, snapshot, height)
+        return _LONG, episode.rows(found, snapshot, width, glyphs)
+    lines = _histogram(use.polls.buckets, width, glyphs)
+    if found := _latest(use, snapshot, height - len(lines) - 1):
+        lines.append(panel.rule([(_LONG, width)], glyphs))
+        lines += episode.rows(found, snapshot, width, glyphs)
+    return "all its polls, by time", lines
+
+
+_LONG = "its latest long polls"
 
 
 def _latest(use: TaskUse, snapshot: Snapshot, most: int) -> list[Episode]:
@@ -78,8 +85,10 @@ def _itself(use: TaskUse, snapshot: Snapshot, width: int, glyphs: Glyphs) -> lis
     if use.count is not None:
         count = use.count
         said = f"{count.idle} idle, {count.ready} ready, {count.running} running"
-        stuck = f"   {count.stuck} that nothing can wake any more" if count.stuck else ""
-        lines.append(_labelled("alive", (Span(said), Span(stuck, "own"))))
+        lines.append(_labelled("alive", (Span(said),)))
+        if count.stuck:
+            stuck = f"{count.stuck} that nothing can wake any more"
+            lines.append(_labelled("stuck", (Span(stuck, "own"),)))
     if use.task_ids:
         numbers = ", ".join(str(one) for one in use.task_ids)
         lines.append(_labelled("blocked", (Span("the latest: ", "label"), Span(f"task {numbers}"))))

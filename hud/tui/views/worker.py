@@ -102,7 +102,7 @@ def weighed(blockers: Sequence[tuple[int, Blocker]], width: int, glyphs: Glyphs)
     calls = [clean(one.operation) for _, one in blockers]
     short = zip(
         shorten(names, own, glyphs.ellipsis),
-        shorten(calls, room - own - 2, glyphs.ellipsis),
+        shorten(calls, room - own - 2, glyphs.ellipsis, keep_crate=True),
         strict=True,
     )
     return [
