@@ -61,7 +61,7 @@ def text(
         todo.lines(snapshot.blockers[:MOST_ROWS], snapshot, style.width),
         poll_table(snapshot, width=style.width),
         _below("Not counted above", _not_counted(snapshot), style.width),
-        _below("How sure", _how_sure(snapshot, written), style.width),
+        _below("How sure", _how_sure(snapshot), style.width) + _written(written),
     ]
     whole = "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
     return whole.encode("ascii", "backslashreplace").decode("ascii") if ascii_only else whole
@@ -140,12 +140,16 @@ def _allowed(snapshot: Snapshot) -> str:
     return "; ".join(parts)
 
 
-def _how_sure(snapshot: Snapshot, written: str) -> list[tuple[str, str]]:
+def _written(written: str) -> list[str]:
+    """On one line, however long: who copies a path wants all of it."""
+    return [f"  {'written':<{_LABEL_WIDTH}}{printable(written)}"] if written else []
+
+
+def _how_sure(snapshot: Snapshot) -> list[tuple[str, str]]:
     info = snapshot.info
     rows = [("", how_sure(snapshot))]
     rows += [("", printable(note)) for note in info.notes]
     rows += [("exact", printable(snapshot.exact)), ("ended", printable(snapshot.ended))]
-    rows.append(("written", printable(written)))
     return [(label, said) for label, said in rows if said]
 
 

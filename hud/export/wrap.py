@@ -13,4 +13,10 @@ def wrapped(label: str, value: str, width: int | None) -> list[str]:
     if width is None:
         return [label + value]
     room = max(width, NARROWEST)
-    return wrap(value, room, initial_indent=label, subsequent_indent=" " * len(label))
+    return wrap(
+        value,
+        room,
+        initial_indent=label,
+        subsequent_indent=" " * len(label),
+        break_on_hyphens=False,
+    )

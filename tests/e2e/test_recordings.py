@@ -76,7 +76,7 @@ def test_a_run_that_is_killed_has_recorded_all_but_the_last_second(
     again = program.run("export", file)
     assert f"hud: {file} is incomplete, " in again.stderr
     assert "  ended    the recording breaks off here\n" in again.stdout
-    assert "demo_server::" in again.stdout
+    assert "handlers::" in again.stdout
 
 
 def test_a_full_disk_ends_the_recording_and_not_the_run(

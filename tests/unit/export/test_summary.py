@@ -139,3 +139,10 @@ def test_ascii_only_escapes_the_rest(build: ModuleType) -> None:
     snapshot = Analyzer(recording).snapshot(build.START_NS + build.SECOND, False)
     assert summary.text(snapshot, ascii_only=True).startswith("caf\\xe9 (pid 1)")
     assert summary.text(snapshot).startswith("café (pid 1)")
+
+
+def test_a_path_is_never_broken(snapshot: Snapshot) -> None:
+    path = "/a/long-path/" * 30
+    assert f"\n  written  {path} (1 episode)\n" in summary.text(
+        snapshot, width=60, written=f"{path} (1 episode)"
+    )
