@@ -121,18 +121,17 @@ def test_a_stripped_program_and_its_debug_file(
 
 
 def lines_of(binary: Path, place: Path, *options: object) -> tuple[set[str], list[str]]:
-    """file:line of the blockers that hud found in the zoo's own code, and the notes it made."""
+    """file:line of the blockers that hud found in the zoo's own code, and the notes of the run."""
     trace = place / "trace.json"
     with targets.zoo(binary, place / "truth", "--seconds", "8") as zoo:
-        done = program.run(
-            *("--pid", zoo.pid, "--headless", "--verbose", "--duration", 4),
-            *("--export", trace, *options),
+        program.run(
+            "--pid", zoo.pid, "--headless", "--quiet", "--duration", 4, "--export", trace, *options
         )
-    begun = program.begins(program.trace(trace))
+    written = program.trace(trace)
+    begun = program.begins(written)
     found = {f"{event['args'].get('file')}:{event['args'].get('line')}" for event in begun}
     found = {place for place in found if "/src/blocking.rs:" in place}
-    said = done.stdout + done.stderr
-    return found, [line for line in said.splitlines() if "note" in line]
+    return found, written["otherData"]["notes"]
 
 
 def _moved(binary: Path, place: Path) -> Path:
