@@ -47,11 +47,14 @@ class Strips:
         self._open = cells.in_progress(snapshot.timeline)
         self._marked: dict[int, set[int]] = {}
         if marked:
-            self._mark(one for one in snapshot.timeline if one.stack in marked)
+            self._mark([one for one in snapshot.timeline if one.stack in marked], snapshot)
 
-    def _mark(self, episodes: Iterable[Episode]) -> None:
+    def _mark(self, episodes: Iterable[Episode], snapshot: Snapshot) -> None:
+        zero, cell, shown = snapshot.info.start_monotonic_ns, self._cell_ns, self._columns
         for episode in episodes:
-            columns = (column for column, _ in self._cells.parts(episode))
+            start = episode.start_ns - zero
+            end = (start + max(episode.duration_ns, 1) - 1) // cell
+            columns = range(max(start // cell, shown.start), min(end + 1, shown.stop))
             self._marked.setdefault(episode.tid, set()).update(columns)
 
     def all(self) -> list[Line]:
@@ -62,11 +65,9 @@ class Strips:
 
     def of(self, tid: int) -> Strip:
         """Of one worker; a cell that is blocked all the time is full."""
-        marked = self._marked.get(tid, frozenset[int]())
+        marked = frozenset(self._marked.get(tid, ()))
         row = self._cells.row(tid, self._open)
-        if marked:
-            return self._drawn(row, self._cell_ns, marked)
-        key = row.version, self._columns, self._tall, self._glyphs
+        key = row.version, self._columns, self._tall, self._glyphs, marked
         return _strips.get(row, key, lambda: self._drawn(row, self._cell_ns, marked))
 
     def _drawn(self, row: Row, top_ns: int, marked: Set[int]) -> Strip:

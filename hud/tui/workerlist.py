@@ -63,8 +63,9 @@ def asleep(uses: _Uses) -> Sequence[WorkerUse]:
 
 def most_blocked(snapshot: Snapshot) -> Sequence[WorkerUse]:
     """All of them, the most blocked first, those that slept all the time last."""
-    rows = _sorted(snapshot.workers, "blocked", turned=False)
-    return [*rows, *asleep(snapshot.workers)] if len(snapshot.workers) > FEW else rows
+    uses = snapshot.workers
+    rows = _rows.get(uses, ("blocked", False), lambda: _sorted(uses, "blocked", turned=False))
+    return [*rows, *asleep(uses)] if len(uses) > FEW else rows
 
 
 def idle(state: UiState, snapshot: Snapshot) -> Sequence[WorkerUse]:
