@@ -8,16 +8,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hud import figures
+from hud.analysis.cause import Cause
 from hud.tui import bars, panel, workertime
 from hud.tui.layout import Column, Table, block, selected
 from hud.tui.state import Page, first_shown
 from hud.tui.style import Line, Span
 from hud.tui.text import clean, cut, pad, pieces
+from hud.tui.views import episode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hud.analysis.results import Pressure, Snapshot, WorkerUse
+    from hud.analysis.results import Episode, Pressure, Snapshot, WorkerUse
     from hud.tui.glyphs import Glyphs
     from hud.tui.state import UiState
 
@@ -64,7 +66,9 @@ def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Li
         right = width - left - 1
         room = height - len(said) - 1
         titles = [(_INSTEAD, left), (_WAITED, right)]
-        table = block(_table(snapshot, state, left, shown), left, room, glyphs.ellipsis)
+        table = _table(snapshot, state, left, shown)
+        table += _polls(snapshot, left, room - len(table), glyphs)
+        table = block(table, left, room, glyphs.ellipsis)
         workers = _workers(snapshot, right, room, glyphs)
         lines = [panel.rule(titles, glyphs), *panel.beside(table, workers, left, glyphs)]
         return block([*said, *lines], width, height, glyphs.ellipsis)
@@ -155,6 +159,20 @@ def _whose(one: Pressure) -> str:
 def _pattern(fraction: float, width: int, glyphs: Glyphs) -> str:
     """A bar of time without a CPU: in whole cells."""
     return glyphs.pattern * len(bars.bar(fraction, width, glyphs))
+
+
+def _polls(snapshot: Snapshot, width: int, height: int, glyphs: Glyphs) -> list[Line]:
+    """The latest polls that were long for this alone, where there is room for some."""
+    found: list[Episode] = []
+    for one in reversed(snapshot.timeline):
+        if len(found) + 1 >= height:
+            break
+        if one.cause is Cause.WAITING:
+            found.append(one)
+    if not found:
+        return []
+    title = panel.rule([("the latest polls that were long for this alone", width)], glyphs)
+    return [title, *episode.rows(found, snapshot, width, glyphs, code=False)]
 
 
 # --------------------------------------------------------------------------- who had none

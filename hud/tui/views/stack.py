@@ -40,6 +40,8 @@ _TALL = 3
 _POLLS = 3
 """Long polls that are listed in any case; where there is room, more."""
 _LABEL = 7
+_LEAST_NAME = 24
+"""Cells for a function's name, for which figures are left out."""
 _PLACE = 12
 """Cells: in fewer a file and line say nothing."""
 
@@ -82,10 +84,12 @@ def head(blocker: Blocker, width: int, glyphs: Glyphs) -> Line:
         figures.long_duration(blocker.total_ns),
         f"{figures.percent(blocker.share)} of worker time",
     ]
-    said = f" {glyphs.dot} ".join([*facts, ""])
-    mark = "~" if blocker.inferred else ""
-    room = width - cells(said) - len(blocker.cause.value) - 4
-    full = mark + clean(blocker.function)
+    full = ("~" if blocker.inferred else "") + clean(blocker.function)
+    said, room = "", 0
+    while facts and (not said or room < min(cells(full), _LEAST_NAME)):
+        said = f" {glyphs.dot} ".join([*facts, ""])
+        room = width - cells(said) - len(blocker.cause.value) - 4
+        facts.pop(1 if len(facts) > 2 else 0)
     called = shorten([full], max(room, 8), glyphs.ellipsis, keep_crate=True)[0]
     spare = room - cells(called)
     where = cut_left(f"  {clean(blocker.where)}", spare, glyphs.ellipsis) if spare > _PLACE else ""

@@ -122,6 +122,7 @@ def blocker(function: str, where: str, cause: Cause, total_ns: int, **changes: A
         task_ids=(17,),
         history=(0, 0, 0, 1, 0, 0, 0, 0, 2, 0, 0, 0),
     )
+    made = replace(made, on_cpu_ns=total_ns if cause is Cause.CPU else 0)
     made = replace(made, **changes)
     return replace(
         made,

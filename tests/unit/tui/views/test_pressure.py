@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from draw import WHICH, GoldenCheck, drawn, text_of
-from screen_build import MS, RICH, crowd, snapshot
+from screen_build import MS, RICH, crowd, episode, snapshot
 
+from hud.analysis.cause import Cause
 from hud.analysis.results import Pressure
 from hud.model import HostPressure
 from hud.tui.actions import Show
@@ -53,3 +54,11 @@ def test_whose_it_is() -> None:
 def test_of_many_workers_the_rest_is_counted() -> None:
     lines = text_of(drawn(crowd(64), Size(80, 24), Show("pressure")))
     assert any("more, down to 0.7 %" in line for line in lines)
+
+
+def test_polls_that_were_long_for_this_alone_are_listed() -> None:
+    waited = episode(0, 0, 50 * MS, cause=Cause.WAITING, on_cpu_ns=0, waiting_ns=66 * MS)
+    lines = lines_of(timeline=(waited,))
+    at = next(at for at, line in enumerate(lines) if "long for this alone" in line)
+    assert lines[at + 1].split()[1:4] == ["W0", "wait", "66ms"]
+    assert not any("long for this alone" in line for line in lines_of())

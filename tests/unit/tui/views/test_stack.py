@@ -75,3 +75,10 @@ def test_its_long_polls_are_its_own() -> None:
     polls = [line for line in lines if " task " in line and line[1:3].isdigit()]
     assert polls
     assert all(line.split()[2] == "fsync" for line in polls)
+
+
+def test_figures_give_way_to_the_last_segment_of_the_name() -> None:
+    for width, facts in ((60, "2.6 % of worker time · cpu"), (100, "214 long polls · 14.2 s · ")):
+        head = text_of(drawn(_KNOWN, Size(width, 24), Act.OPEN))[3]
+        assert "hash_password" in head
+        assert facts in head
