@@ -42,11 +42,8 @@ _BOLD = Look(attributes=("bold",))
 _REVERSE = Look(attributes=("reverse",))
 _ALARM = Look(attributes=("bold", "reverse"))
 _PLAIN: dict[str, Look] = {
-    "dim": Look(attributes=("dim",)),
     "bold": _BOLD,
-    "user": _BOLD,
     "reverse": _REVERSE,
-    "warn": _ALARM,
     "own": _BOLD,
     "title": _BOLD,
     "selected": _BOLD,
@@ -59,7 +56,8 @@ _PLAIN: dict[str, Look] = {
     "verdict.starved": _REVERSE,
     "alarm": _ALARM,
 }
-"""Without colours. ``own`` is the target's code; ``selected`` goes with the other styles of a row.
+"""Without colours. ``own`` is the target's code; ``selected`` goes with the other styles of a row;
+``reverse`` is what a search has found, and a screen that stands still.
 """
 _DARK = {
     "label": Look(245, 7),

@@ -87,9 +87,9 @@ def _status(snapshot: Snapshot, state: UiState) -> tuple[str, str]:
     if state.playback is not None:
         return "REPLAY", "own"
     if not snapshot.live:
-        return f"ENDED: {clean(snapshot.ended) or 'reason unknown'}", "warn"
+        return f"ENDED: {clean(snapshot.ended) or 'reason unknown'}", "reverse"
     if state.paused is not None:
-        return "FROZEN", "warn"
+        return "FROZEN", "reverse"
     return "LIVE", "own"
 
 

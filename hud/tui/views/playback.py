@@ -24,7 +24,7 @@ def view(state: UiState, width: int) -> Line:
         Span(before, "bold"),
         Span(full * done),
         Span(knob, "bold"),
-        Span(empty * (room - done), "dim"),
+        Span(empty * (room - done), "label"),
         Span(after),
     )
 

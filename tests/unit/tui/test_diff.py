@@ -16,7 +16,7 @@ WIDTH = 12
 spans = st.builds(
     Span,
     st.text(st.sampled_from("ab 你é\u0301"), max_size=4).map(clean),
-    st.sampled_from(["", "bold", "dim"]),
+    st.sampled_from(["", "bold", "label"]),
 )
 
 
@@ -64,9 +64,9 @@ def test_nothing_is_written_for_the_same_frame(lines: list[Line]) -> None:
 
 
 def test_only_the_changed_cells_are_written() -> None:
-    old: list[Line] = [(Span("total 14.2s", "dim"),), (Span("same"),)]
-    new: list[Line] = [(Span("total 14.3s", "dim"),), (Span("same"),)]
-    assert diff(old, new, 20) == [Run(0, 9, (Span("3", "dim"),))]
+    old: list[Line] = [(Span("total 14.2s", "label"),), (Span("same"),)]
+    new: list[Line] = [(Span("total 14.3s", "label"),), (Span("same"),)]
+    assert diff(old, new, 20) == [Run(0, 9, (Span("3", "label"),))]
 
 
 def test_near_changes_are_one_run_and_far_ones_are_two() -> None:

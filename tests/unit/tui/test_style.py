@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from hud.analysis.cause import Cause
 from hud.export.blockers import COLOURS
+from hud.tui import style as style_module
 from hud.tui.layout import selected, width_of
 from hud.tui.style import HUES, THEMES, Look, Span, numbers, theme_for
 
 COLOURED = ("dark", "light")
 VERDICTS = ("verdict.ok", "verdict.slow", "verdict.blocked", "verdict.starved")
+
+
+def test_every_style_that_a_view_names_has_a_look() -> None:
+    known = THEMES["dark"].keys() & THEMES["light"].keys()
+    named = {
+        style
+        for path in Path(style_module.__file__).parent.rglob("*.py")
+        for words in re.findall(
+            r'Span\([^()]*(?:\([^()]*\)[^()]*)*, "([a-z. ]+)"\)', path.read_text()
+        )
+        for style in words.split()
+    }
+    assert {"label", "own", "wait"} <= named <= known
 
 
 def test_every_cause_has_a_hue_that_the_screen_knows() -> None:
