@@ -1,4 +1,4 @@
-"""Several blockers added up to one: all of a file, or of a type of task.
+"""Several blockers added up to one: all of a handler, a file, or a type of task.
 
 Only sums and histograms are added; the median and p99 of a group of several are read off its
 histogram, as the longest duration that bucket may hold, and are 0 where there is none.
@@ -20,12 +20,13 @@ from hud.model import Origin, bucket_floor_ns
 from hud.tui.filters import Narrowed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 _T = TypeVar("_T")
 
 NO_FILE = "(file not known)"
 NO_TYPE = "(task type not known)"
+NO_HANDLER = "(handler not known)"
 _FEW = 8
 
 
@@ -59,20 +60,33 @@ def by_file(blockers: Sequence[Blocker]) -> list[Blocker]:
 
 
 def by_type(blockers: Sequence[Blocker]) -> list[Blocker]:
-    """One row per type of task that the blockers' time was spent in.
+    """One row per type of task that the blockers' time was spent in."""
+    return _by_parts(blockers, lambda blocker: blocker.types, NO_TYPE)
 
-    A blocker that several types reach counts for each with that type's part of its time; its
-    episodes are counted for the type that took most.
+
+def by_handler(blockers: Sequence[Blocker]) -> list[Blocker]:
+    """One row per handler, which is the async fn of one's own that called what blocks."""
+    return _by_parts(blockers, lambda blocker: blocker.handlers, NO_HANDLER)
+
+
+def _by_parts(
+    blockers: Sequence[Blocker],
+    parts_of: Callable[[Blocker], Sequence[tuple[str, int]]],
+    unknown: str,
+) -> list[Blocker]:
+    """A blocker of several names counts for each with that name's part of its time; its episodes
+    are counted for the one that took most.
     """
     parts: dict[str, list[_Part]] = {}
     for blocker in blockers:
+        found = parts_of(blocker)
         left = blocker.total_ns
-        for at, (name, ns) in enumerate(blocker.types):
+        for at, (name, ns) in enumerate(found):
             left -= ns
             parts.setdefault(name, []).append((blocker if not at else _part(blocker), ns))
-        if left > 0 or not blocker.types:
-            one = _part(blocker) if blocker.types else blocker
-            parts.setdefault(NO_TYPE, []).append((one, max(left, 0)))
+        if left > 0 or not found:
+            one = _part(blocker) if found else blocker
+            parts.setdefault(unknown, []).append((one, max(left, 0)))
     return _ranked(_merged(pairs, name, "") for name, pairs in parts.items())
 
 

@@ -94,7 +94,7 @@ BINDINGS: tuple[Binding, ...] = (
     *_digits(),
     Binding(("s",), Act.SORT, _SORTED, "s sort", "sort by the next column"),
     Binding(("S",), Act.SORT_BY, _SORTED, "", "sort by a letter's column; again: turned round"),
-    Binding(("g",), Act.GROUP, _BLOCKERS, "g group", "group by function, file or task type"),
+    Binding(("g",), Act.GROUP, _BLOCKERS, "g group", "by function, handler, file or task type"),
     Binding(("f",), Act.FILTER_CAUSE, _BLOCKERS, "f cause", "only the next cause"),
     Binding(("W",), Act.FILTER_WORKER, _BLOCKERS, "", "only what the next worker has run"),
     Binding(("/",), Act.SEARCH, _VIEWS, "/ search", "show only what contains a text"),

@@ -24,9 +24,10 @@ _HELD_AROUND = 100
 
 
 class Group(Enum):
-    """What makes one row: a function, or all blockers of a file or of a type of task."""
+    """What makes one row: a function, or all blockers of a handler, a file or a type of task."""
 
     FUNCTION = "function"
+    HANDLER = "handler"
     FILE = "file"
     TYPE = "task type"
 
@@ -75,7 +76,9 @@ def listed(snapshot: Snapshot, wanted: Wanted) -> Sequence[Blocker]:
         rows = narrowed(rows, wanted.filter)
     if wanted.filter.search:
         rows = matching(rows, wanted.filter.search)
-    if wanted.group is Group.FILE:
+    if wanted.group is Group.HANDLER:
+        rows = groups.by_handler(rows)
+    elif wanted.group is Group.FILE:
         rows = groups.by_file(rows)
     elif wanted.group is Group.TYPE:
         rows = groups.by_type(rows)

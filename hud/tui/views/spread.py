@@ -135,9 +135,11 @@ def _unended(blocker: Blocker) -> list[Line]:
 
 
 def _parts(blocker: Blocker) -> list[tuple[str, int, str]]:
-    """(what, ns, style); own time first."""
+    """(what, ns, style); own time first. That of a part is not known in more detail."""
     asleep = blocker.total_ns - blocker.on_cpu_ns
     hue = cause_style(blocker.cause)
+    if not blocker.count:
+        return [("own time", blocker.total_ns, hue)]
     return [
         ("on the CPU", blocker.on_cpu_ns, hue),
         ("asleep", max(asleep, 0), hue),

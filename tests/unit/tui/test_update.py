@@ -244,13 +244,13 @@ def test_enter_on_a_worker_or_a_task_type_lists_its_blockers() -> None:
 
 def test_groups_add_up_to_what_they_are_made_of() -> None:
     seen = snapshot(**RICH)
-    for keys_pressed in (("g",), ("g", "g")):
+    for keys_pressed in (("g",), ("g", "g"), ("g", "g", "g")):
         state, _ = typed(seen, *keys_pressed)
         assert sum(b.total_ns for b in state.rows) == sum(b.total_ns for b in seen.blockers)
         assert sum(b.count for b in state.rows) == sum(b.count for b in seen.blockers)
     assert functions(state)[:2] == ["api::login::{async fn}", "(task type not known)"]
     same_file = replace(GET, file=SAVE.file, function="store::other")
-    state, _ = typed(snapshot(blockers=(SAVE, same_file)), "g")
+    state, _ = typed(snapshot(blockers=(SAVE, same_file)), "g", "g")
     (row,) = state.rows
     assert (row.function, row.where) == ("src/store.rs", "2 functions")
     assert (row.count, row.total_ns) == (31 + 96, SAVE.total_ns + GET.total_ns)

@@ -17,6 +17,7 @@ from hud.tui.bars import bar
 from hud.tui.frame import compose
 from hud.tui.glyphs import ASCII, UNICODE
 from hud.tui.layout import width_of
+from hud.tui.listing import Group
 from hud.tui.pages import page_of
 from hud.tui.settle import settle
 from hud.tui.state import HEADER_HEIGHT, At, Size, UiState
@@ -175,17 +176,17 @@ def test_what_analysis_derives_is_shown(sample_recording: Recording) -> None:
 
 
 def test_groups(golden: GoldenCheck) -> None:
-    golden("by-file-100x24", drawn(_KNOWN, Size(100, 24), Act.GROUP))
-    golden("by-type-100x24", drawn(_KNOWN, Size(100, 24), Act.GROUP, Act.GROUP))
+    golden("by-file-100x24", drawn(_KNOWN, Size(100, 24), *[Act.GROUP] * 2))
+    golden("by-type-100x24", drawn(_KNOWN, Size(100, 24), *[Act.GROUP] * 3))
 
 
 def test_a_group_of_several_says_which_and_what_to_do_about_the_largest(
     golden: GoldenCheck,
 ) -> None:
     """The advice, its median and the stack are of one blocker, not of a mixture."""
-    lines = drawn(_KNOWN, Size(100, 30), Act.GROUP, Act.GROUP, Act.DOWN)
+    lines = drawn(_KNOWN, Size(100, 30), *[Act.GROUP] * 3, Act.DOWN)
     golden("mixed-group-100x30", lines)
-    opened = text_of(drawn(_KNOWN, Size(100, 30), Act.GROUP, Act.GROUP, Act.DOWN, Act.OPEN))
+    opened = text_of(drawn(_KNOWN, Size(100, 30), *[Act.GROUP] * 3, Act.DOWN, Act.OPEN))
     assert any(line.startswith("── functions, the largest ──") for line in opened)
 
 
@@ -200,3 +201,22 @@ def test_a_changed_threshold_says_what_is_not_counted() -> None:
         lines = text_of(compose(after, state, Size(120, 30)))
         assert lines[_ROWS + len(BLOCKERS)] == said
     assert not any("counted only" in line for line in text_of(drawn(before, Size(120, 30))))
+
+
+def test_by_handler_a_row_has_what_its_functions_took() -> None:
+    login, reset = "api::login::{async fn}", "~api::reset::{async fn}"
+    rows = (
+        replace(HASH, handlers=((login, HASH.total_ns - 2 * S), (reset, 2 * S))),
+        replace(SAVE, handlers=((login, SAVE.total_ns),)),
+        GET,
+    )
+    state = settle(UiState(view="blockers", group=Group.HANDLER), snapshot(blockers=rows))
+    assert {row.function: row.total_ns for row in state.rows} == {
+        login: HASH.total_ns + SAVE.total_ns - 2 * S,
+        "(handler not known)": GET.total_ns,
+        reset: 2 * S,
+    }
+    assert {row.function: row.count for row in state.rows}[reset] == 0, "counted for the first"
+    lines = text_of(compose(snapshot(blockers=rows), state, Size(120, 30)))
+    assert lines[_HEAD].split()[2] == "handler"
+    assert sum("login::{async fn}" in line for line in lines[_ROWS : _ROWS + 3]) == 1

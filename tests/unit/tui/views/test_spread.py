@@ -71,3 +71,9 @@ def test_buckets_are_joined_until_the_rows_fit() -> None:
     assert sum(number for _, _, number in rows) == sum(many)
     assert all(row[1] == after[0] for row, after in itertools.pairwise(rows))
     assert spread.histogram(()) == []
+
+
+def test_the_time_of_a_part_is_not_split() -> None:
+    (row, *_) = panel("where the time went", count=0)
+    assert row.split()[:2] == ["own", "time"]
+    assert "asleep" not in "".join(panel("where the time went", count=0))
