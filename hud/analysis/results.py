@@ -196,7 +196,7 @@ class Blocker:
     waiting_ns: int = 0
     """Without a CPU in these episodes: in no other figure."""
     on_cpu_ns: int = 0
-    """Of ``total_ns``; the rest was asleep."""
+    """Of ``total_ns``; the rest was asleep. -1 = not known, of a part of a blocker."""
     pressed: int = 0
     """Episodes that were long only because such a wait followed a sleep."""
     lasting: int = 0

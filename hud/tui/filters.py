@@ -88,6 +88,7 @@ def _narrowed(blocker: Blocker, wanted: Filter, ns: int, *, at_most: bool) -> Bl
         "durations": (),
         "whole": blocker,
         "at_most": at_most,
+        "on_cpu_ns": -1,
     }
     if wanted.cause is not None:
         cases = tuple(case for case in blocker.cases if case.cause is wanted.cause)

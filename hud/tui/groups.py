@@ -144,7 +144,7 @@ def _merged(pairs: Sequence[_Part], name: str, file: str) -> Blocker:
         holders=_holders(members),
         types=largest_first(_added(pair for one in members for pair in one.types))[:_FEW],
         waiting_ns=sum(one.waiting_ns for one in members),
-        on_cpu_ns=sum(one.on_cpu_ns for one in members),
+        on_cpu_ns=sum(one.on_cpu_ns for one in members) if whole == total else -1,
         pressed=sum(one.pressed for one in members),
         lasting=sum(one.lasting for one in members),
         lasting_ns=max((one.lasting_ns for one in members), default=0),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from hud import figures
 from hud.errors import ExportError
 from hud.process.rights import invoking_user
+from hud.tui.filters import whole
 from hud.tui.text import clean
 from hud.tui.views import stack
 
@@ -32,7 +33,7 @@ def what(state: UiState, seen: Snapshot, page: Sequence[Line]) -> tuple[str, str
     """A name for a file, and the text: printable, with line ends."""
     blocker = state.opened if state.view == "stacks" else None
     if state.view == "blockers" and state.rows:
-        blocker = state.rows[state.cursor]
+        blocker = whole(state.rows[state.cursor])
     target = _plain(seen.info.target.name)
     if blocker is None:
         return f"hud-{target}-{state.view}.txt", _text(page)

@@ -176,3 +176,11 @@ def test_a_long_run_has_one_form_of_each_figure(told: tuple[Snapshot, dict[str, 
     assert "polls of 12.5 ms and more" in screen[0]
     more = summary.text(long, verbose=True)
     assert "16 min 40 s in all, and 2 h 5 min without a CPU; p99 1 min 40 s\n" in more
+
+
+def test_the_time_of_blockers_is_that_of_their_polls(told: tuple[Snapshot, dict[str, Any]]) -> None:
+    snapshot, _ = told
+    polls = [one for one in snapshot.timeline if one.cause.blames_code]
+    assert sum(one.on_cpu_ns for one in snapshot.blockers) == sum(one.on_cpu_ns for one in polls)
+    assert sum(one.total_ns for one in snapshot.blockers) == sum(one.charged_ns for one in polls)
+    assert all(0 <= one.on_cpu_ns <= one.total_ns for one in snapshot.blockers)

@@ -136,15 +136,12 @@ def _unended(blocker: Blocker) -> list[Line]:
 
 def _parts(blocker: Blocker) -> list[tuple[str, int, str]]:
     """(what, ns, style); own time first. That of a part is not known in more detail."""
-    asleep = blocker.total_ns - blocker.on_cpu_ns
     hue = cause_style(blocker.cause)
-    if not blocker.count:
+    if blocker.on_cpu_ns < 0 or not blocker.count:
         return [("own time", blocker.total_ns, hue)]
-    return [
-        ("on the CPU", blocker.on_cpu_ns, hue),
-        ("asleep", max(asleep, 0), hue),
-        ("no CPU", blocker.waiting_ns, "wait"),
-    ]
+    asleep = max(blocker.total_ns - blocker.on_cpu_ns, 0)
+    waited = ("no CPU", blocker.waiting_ns, "wait")
+    return [("on the CPU", blocker.on_cpu_ns, hue), ("asleep", asleep, hue), waited]
 
 
 def _time(blocker: Blocker, width: int, glyphs: Glyphs) -> list[Line]:

@@ -51,3 +51,10 @@ def test_names_of_files_are_plain() -> None:
     state, _ = typed(snapshot(blockers=(hostile,)), "e")
     assert state.prompt is not None
     assert state.prompt.text == "hud-demo-server-etc-2Jpass-wd-T.txt"
+
+
+def test_a_filter_takes_nothing_from_what_is_copied() -> None:
+    seen = snapshot(**RICH)
+    _, effects = typed(seen, "2", "W", "W", "y")
+    assert isinstance(effects[0], Yank)
+    assert "214 long polls" in effects[0].text

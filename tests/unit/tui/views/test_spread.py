@@ -9,6 +9,7 @@ from draw import text_of
 from screen_build import HASH, MS, RICH_BLOCKERS, S, snapshot
 
 from hud.tui.glyphs import UNICODE
+from hud.tui.groups import by_file, by_type
 from hud.tui.views import spread
 
 RICH_HASH = replace(RICH_BLOCKERS[0], on_cpu_ns=14_000 * MS, waiting_ns=2_000 * MS)
@@ -77,3 +78,12 @@ def test_the_time_of_a_part_is_not_split() -> None:
     (row, *_) = panel("where the time went", count=0)
     assert row.split()[:2] == ["own", "time"]
     assert "asleep" not in "".join(panel("where the time went", count=0))
+
+
+def test_of_a_part_of_a_blocker_nobody_knows_how_it_is_split() -> None:
+    rows = [" ".join(row.split()) for row in panel("where the time went", on_cpu_ns=-1)]
+    assert rows[0].startswith("own time █")
+    assert rows[0].endswith("14.2 s")
+    assert not any(row.startswith(("on the CPU", "asleep")) for row in rows)
+    assert by_type([RICH_HASH])[0].on_cpu_ns == -1
+    assert by_file([RICH_HASH])[0].on_cpu_ns == RICH_HASH.on_cpu_ns
