@@ -13,8 +13,6 @@ class Glyphs(NamedTuple):
 
     unicode: bool
     ellipsis: str
-    ramp: str
-    """Of the old sparkline; the first stands for nothing at all."""
     levels: str
     """Heights of a cell from nothing at all to full."""
     lengths: str
@@ -46,7 +44,6 @@ class Glyphs(NamedTuple):
 UNICODE = Glyphs(
     unicode=True,
     ellipsis="…",
-    ramp=".▁▂▃▄▅▆▇█",
     levels=" ▁▂▃▄▅▆▇█",
     lengths="▏▎▍▌▋▊▉█",
     rule="─",
@@ -68,7 +65,6 @@ UNICODE = Glyphs(
 ASCII = Glyphs(
     unicode=False,
     ellipsis="..",
-    ramp="_.:|",
     levels=" .:|",
     lengths="#",
     rule="-",

@@ -5,17 +5,12 @@
 
 from __future__ import annotations
 
-import math
 import unicodedata
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from wcwidth import wcswidth, wcwidth
 
 from hud.text import printable
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _LONGEST = 1024
 """Characters of a name that are looked at; no line is longer."""
@@ -166,15 +161,3 @@ def pieces(sentence: str, width: int) -> list[str]:
 def worker(number: int) -> str:
     """``W3``; ``gone`` for workers that are no longer distinguished."""
     return f"W{number}" if number >= 0 else "gone"
-
-
-def sparkline(values: Sequence[float], ramp: str) -> str:
-    """One character per value, by its share of the largest; nothing is ``ramp[0]``."""
-    top = max(values, default=0)
-    if top <= 0:
-        return ramp[0] * len(values)
-    steps = len(ramp) - 1
-    return "".join(
-        ramp[min(math.ceil(value / top * steps), steps)] if value > 0 else ramp[0]
-        for value in values
-    )

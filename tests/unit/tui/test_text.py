@@ -1,4 +1,4 @@
-"""Cells, cutting and sparklines."""
+"""Cells and cutting."""
 
 from __future__ import annotations
 
@@ -8,14 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hud.tui import text
-from hud.tui.glyphs import ASCII, UNICODE
-
-
-def test_sparklines_tell_little_from_nothing() -> None:
-    assert text.sparkline((0, 1, 50, 100), ASCII.ramp) == "_.:|"
-    assert text.sparkline((0, 1, 50, 100), UNICODE.ramp) == ".▁▄█"
-    assert text.sparkline((0, 0), ASCII.ramp) == "__"
-    assert text.sparkline((), ASCII.ramp) == ""
 
 
 @pytest.mark.parametrize(
