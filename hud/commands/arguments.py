@@ -150,8 +150,8 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         "-v",
         "--verbose",
         action="store_true",
-        help="how hud sees, timings, details of errors; in the summary each blocker's raw symbol, "
-        "source lines and machine code",
+        help="how hud sees, timings, details of errors; in the summary each blocker's tasks, "
+        "files, stack, source and machine code",
     )
     out.add_argument(
         "--btf", metavar="FILE", help="types of the running kernel, where it has none of its own"

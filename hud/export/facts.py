@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from hud import figures
 from hud.analysis import lasting
+from hud.analysis.frameworks import runs_task
 from hud.analysis.shortnames import shorten
 from hud.export import code
+from hud.export.trace import shown_frame
 from hud.text import printable
 
 if TYPE_CHECKING:
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 
 _MOST, _ROOM = 2, 60
 """Of a kind of fact, and characters of a name in it."""
-_MOST_LISTED = 3
+_MOST_LISTED, _MOST_FRAMES = 3, 24
 """With ``--verbose``."""
 _WORTH_TELLING = 0.5
 """Ready tasks behind a blocker, on average."""
@@ -98,9 +101,20 @@ def holder_in_words(user: HolderUse) -> str:
 
 
 def more(blocker: Blocker, snapshot: Snapshot) -> list[str]:
-    """Lines: task types, files and peers, p99, the raw symbol, source and machine code."""
+    """Lines: task types, files and peers, p99, the stack, the raw symbol, source, machine code."""
     found = [_task(blocker), _details(blocker), _times(blocker)]
-    return [*filter(None, found), *code.lines(blocker, snapshot)]
+    return [*filter(None, found), *_stack(blocker, snapshot), *code.lines(blocker, snapshot)]
+
+
+def _stack(blocker: Blocker, snapshot: Snapshot) -> list[str]:
+    """The heaviest of its main case, innermost first, down to where Tokio polls the task."""
+    stack = snapshot.stacks.get(blocker.example)
+    frames = (stack.frames if stack else None) or ()
+    inside = list(takewhile(lambda frame: not runs_task(frame), frames))
+    shown = [f"  {shown_frame(frame)}" for frame in inside[:_MOST_FRAMES]]
+    if len(inside) > len(shown):
+        shown.append(f"  and {len(inside) - len(shown)} more")
+    return ["stack, innermost first:", *shown] if shown else []
 
 
 def _task(blocker: Blocker) -> str:

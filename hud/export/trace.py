@@ -436,12 +436,12 @@ class _Faces:
         elif stack.frames is None:
             lines = [f"0x{address:x}" for address in stack.addresses]
         else:
-            lines = [told_frame(frame) for frame in stack.frames]
+            lines = [shown_frame(frame) for frame in stack.frames]
         raw = msgspec.Raw(msgspec.json.encode(lines))
         return _Face(at, printable(at.function), raw, stack is not None and stack.complete)
 
 
-def told_frame(frame: Frame) -> str:
+def shown_frame(frame: Frame) -> str:
     """A frame of ``args.stack``."""
     mark = "~" if frame.inferred else ""
     return f"{mark}{printable(frame_name(frame))} {remark(frame)}".rstrip()

@@ -68,6 +68,14 @@ def test_verbose_adds_tasks_files_and_times(snapshot: Snapshot) -> None:
         "about /data/0, /data/1, /data/2 and 2 more",
         "19 s in all, and 1.5 s without a CPU; p99 92 ms",
     ]
+    assert facts.more(blocker, snapshot)[3:9] == [
+        "stack, innermost first:",
+        "  blowfish::Blowfish::encrypt",
+        "  bcrypt::bcrypt::bcrypt",
+        "  bcrypt::hash",
+        "  api::login::hash_password",
+        "  api::login::{async fn}",
+    ]
     few = facts.more(replace(blocker, count=99), snapshot)
     assert few[2] == "19 s in all, and 1.5 s without a CPU", "the p99 would be the longest"
     assert facts.more(replace(blocker, types=(), behind=0.2, details=()), snapshot)[0] == (

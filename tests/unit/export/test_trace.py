@@ -453,7 +453,7 @@ def test_jq_lines_that_users_have(
 def test_frames_that_a_tail_call_removed_are_marked(build: ModuleType) -> None:
     nap = replace(build.user("app::nap"), recovered=True)
     told = [nap, replace(nap, inferred=True), replace(nap, gap=True), build.user("app::main")]
-    assert [trace.told_frame(frame) for frame in told] == [
+    assert [trace.shown_frame(frame) for frame in told] == [
         "app::nap (tail call)",
         "~app::nap (tail call)",
         "app::nap (via)",
