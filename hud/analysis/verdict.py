@@ -55,14 +55,21 @@ def badge(snapshot: Snapshot) -> Badge | None:
     """Of the runtime that is worst off; None = what was seen is not enough for a word."""
     if stuck_episodes(snapshot):
         return Badge.STUCK
-    blocked_share = max((one.share for one in snapshot.runtimes), default=0.0)
-    blocked_part, no_cpu = _percent(blocked_share), _percent(_without_cpu(snapshot))
-    if no_cpu > max(blocked_part, _NO_CPU):
+    if _starved(snapshot):
         return Badge.NO_CPU
+    blocked_part = _blocked_part(snapshot)
     if blocked_part >= _OK:
         return Badge.SLOW if blocked_part < _SLOW else Badge.BLOCKED
     polls = snapshot.info.detection.rung is Rung.CONTEXT
     return Badge.OK if polls and snapshot.workers and not findings(snapshot) else None
+
+
+def _starved(snapshot: Snapshot) -> bool:
+    return _percent(_without_cpu(snapshot)) > max(_blocked_part(snapshot), _NO_CPU)
+
+
+def _blocked_part(snapshot: Snapshot) -> float:
+    return _percent(max((one.share for one in snapshot.runtimes), default=0.0))
 
 
 def _percent(share: float) -> float:
@@ -89,7 +96,7 @@ def sentences(snapshot: Snapshot, room: int = 0) -> list[str]:
         return [*others, figure]
     left = max(room - len(figure) - 1, 1) if room else 0
     largest = [] if held else concentration(snapshot, left)
-    first = without_cpu(snapshot) if badge(snapshot) is Badge.NO_CPU else []
+    first = without_cpu(snapshot) if not held and _starved(snapshot) else []
     return [*held, *first, figure, *largest, *others[len(first) :]]
 
 

@@ -166,7 +166,8 @@ def _name(blocker: Blocker) -> str:
 
 def _need(names: Iterable[str], glyphs: Glyphs, calls: bool = False) -> int:
     """Cells of the longest; of calls the crate says whose they are."""
-    whole = _shortened(tuple(map(clean, names)), _WIDEST, glyphs.ellipsis, calls)
+    known = tuple(sorted(set(map(clean, names))))  # rows change places more often than names
+    whole = _shortened(known, _WIDEST, glyphs.ellipsis, calls)
     return max(map(cells, whole), default=0)
 
 
