@@ -258,7 +258,7 @@ def test_verbose_summary_shows_symbol_source_and_code(
     binary = build_target("zoo", debug=2)
     with targets.zoo(binary, tmp_path / "truth", "--seconds", "20") as zoo:
         done = program.run("-v", "--headless", "--pid", zoo.pid, "--duration", 3)
-    shown = done.stdout[done.stdout.index("zoo::blocking::run_command") :]
+    shown = done.stdout[done.stdout.index("  blocking::run_command  ") :]
     assert re.search(r"symbol: _ZN3zoo8blocking11run_command17h[0-9a-f]{16}E\n", shown)
     assert re.search(r"source: src/blocking.rs:\d+\n", shown)
     assert re.search(r'> \d+ +Command::new\("sleep"\).arg\(seconds\).status\(\)', shown)
