@@ -293,6 +293,8 @@ def _put(state: UiState, cursor: int, page: Page, seen: Snapshot) -> UiState:
         changed = replace(changed, worker=times.tid_of(changed, seen))
     if state.view == "timeline":
         return replace(changed, span=times.beside(changed, state.span, seen))
+    if state.view == "overview" and not state.zoomed:
+        changed = replace(changed, panel=PANELS[0])
     if state.view in LISTS_OF_BLOCKERS:
         return replace(changed, selected=key_of(state.rows[cursor]) if state.rows else None)
     return changed

@@ -142,6 +142,15 @@ def test_tab_goes_through_the_panels_and_enter_opens_what_they_belong_to() -> No
     assert press(state, seen, "backtab")[0].panel == PANELS[-1]
 
 
+def test_who_chooses_a_blocker_opens_it() -> None:
+    """Whatever panel was chosen before, which a smaller terminal may not even show."""
+    seen = service(*FEW)
+    state, _ = press(settle(UiState(), seen), seen, "tab", "tab", "down", "enter")
+    assert (state.view, state.opened) == ("stacks", RICH_BLOCKERS[1])
+    large, _ = press(settle(UiState(), seen), seen, "tab", "z", "down")
+    assert (large.panel, large.zoomed, large.cursor) == ("detail", True, 1)
+
+
 @pytest.mark.parametrize(
     ("panel", "shown", "hidden"),
     [
