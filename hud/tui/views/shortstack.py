@@ -64,9 +64,9 @@ class Calls(NamedTuple):
         rows = self._rows(number, glyphs)
         widest = max((cells(row.remark) for row in rows), default=0)
         room = max(width - min(widest, _WIDEST_REMARK) - 2, width // 2)
+        whose = _own_crate(self.own)
         names = [
-            shorten([row.name], room - _indent(at), glyphs.ellipsis, keep_crate=True)[0]
-            for at, row in enumerate(rows)
+            _short(row, whose, room - _indent(at), glyphs.ellipsis) for at, row in enumerate(rows)
         ]
         column = max((cells(name) + _indent(at) for at, name in enumerate(names)), default=0)
         return [
@@ -89,6 +89,21 @@ class Calls(NamedTuple):
 def marked(name: str, inferred: bool) -> str:
     """With a ``~`` before it where it was inferred."""
     return f"~{name}" if inferred else name
+
+
+def _own_crate(own: Sequence[Frame]) -> str:
+    """With its colons, that of all the user's calls; empty = there are several."""
+    crates = {frame.function.partition("::")[0] for frame in own if frame.origin is Origin.USER}
+    return f"{crates.pop()}::" if len(crates) == 1 else ""
+
+
+def _short(row: _Row, whose: str, room: int, ellipsis: str) -> str:
+    """Of own calls in modules the crate goes without saying; of others it says whose they are."""
+    mark = "~" if row.name.startswith("~") else ""
+    name = row.name.removeprefix(mark)
+    inside = name.removeprefix(whose) if row.style == "own" and whose else name
+    name = inside if "::" in inside else name
+    return shorten([mark + name], room, ellipsis, keep_crate=True)[0]
 
 
 def _name(frame: Frame) -> str:

@@ -52,9 +52,9 @@ def test_what_matters_most_stays_longest() -> None:
 
 
 def test_the_stack_loses_its_outer_calls_first() -> None:
-    assert texts(height=3)[-1].split()[:2] == ["stack", HASH.function]
+    assert texts(height=3)[-1].split()[:2] == ["stack", "login::hash_password"]
     assert "login::hash_password" in texts(height=4)[2]
-    assert "bcrypt::hash             + 3 frames of blowfish" in texts(height=5)[4]
+    assert "bcrypt::hash        + 3 frames of blowfish" in texts(height=5)[4]
     whole = texts(height=24)
     assert any(text.endswith("└ 3 frames of blowfish") for text in whole)
     assert sum("◀ your code blocks here" in text for text in whole) == 1
@@ -113,3 +113,9 @@ def test_who_holds_the_lock_comes_before_what_is_only_good_to_know() -> None:
     lines = texts(KNOWN.blockers[2], height=8)
     assert any("cache::refresh  src/cache.rs:88" in line for line in lines)
     assert GET.function in "\n".join(lines)
+
+
+def test_the_crate_of_own_calls_goes_without_saying() -> None:
+    lines = texts(width=90)
+    assert any(line.startswith(" stack   login::{async fn}  ") for line in lines)
+    assert any("└ bcrypt::hash " in line for line in lines), "another one says whose call it is"
