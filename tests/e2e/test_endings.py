@@ -395,12 +395,15 @@ def test_the_demo_ended_before_it_attached(prebuilt_demo: Path) -> None:
 
 
 def test_a_run_goes_on_without_its_resolver(server: targets.Running, tmp_path: Path) -> None:
-    """It dies, as from memory: names are missing then, and hud does not spin over it."""
+    """It dies, as from memory, and is started anew three times; then names are missing, and hud
+    does not spin over it."""
     file = tmp_path / "trace.json"
     with program.attached("--pid", server.pid, "--export", file) as hud:
         time.sleep(2)
-        (resolver,) = children(hud.pid)
-        os.kill(resolver, signal.SIGKILL)
+        for anew in (1, 1, 1, 0):
+            (resolver,) = children(hud.pid)
+            os.kill(resolver, signal.SIGKILL)
+            assert others_are(anew, hud.pid, resolver)
         time.sleep(0.5)
         before = cpu_ticks(hud.pid)
         time.sleep(1)
@@ -408,7 +411,16 @@ def test_a_run_goes_on_without_its_resolver(server: targets.Running, tmp_path: P
         hud.process.terminate()
         out, _ = hud.end()
     check_complete(out, file, "stopped by SIGTERM")
+    died = "the symbol resolver died: killed by SIGKILL"
+    notes = program.trace(file)["otherData"]["notes"]
+    assert f"{died}; it was started anew, and some names are missing" in notes
+    assert f"{died}; no names from here on" in notes
     assert program.trace(file)["otherData"]["losses"]["symbols_late"] > 0
+
+
+def others_are(many: int, pid: int, gone: int) -> bool:
+    """Does the process have so many children, soon, without the one that is gone?"""
+    return program.within(10, lambda: gone not in children(pid) and len(children(pid)) == many)
 
 
 def cpu_ticks(pid: int) -> int:
