@@ -132,7 +132,7 @@ static __always_inline void exact_adopt(struct thread *thread)
 	    known->since == known->broken)
 		return;
 	known->adopted = known->since;
-	thread->poll_start_ns = known->since;
+	thread->poll_start_ns = thread->poll_first_ns = known->since;
 	thread->begin_uncertain_us = 0;
 }
 

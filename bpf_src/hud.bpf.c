@@ -179,8 +179,11 @@ static __always_inline void end_poll(struct thread *thread, __u64 now)
 	__u64 end = thread->poll_last_ns + doubt;
 	struct event *event;
 
-	/* not one that user space has read of and that is over before it was seen here */
-	if (thread->poll_last_ns && end - thread->poll_start_ns >= config.threshold_ns) {
+	/* Not one that user space has read of and that is over before it was seen here. And where no
+	 * sample came for a while, of a poll that was seen between two gaps only these are known. */
+	if (thread->poll_last_ns &&
+	    thread->poll_last_ns - thread->poll_first_ns >= config.period_ns / 2 &&
+	    end - thread->poll_start_ns >= config.threshold_ns) {
 		event = begin_event(thread, EVENT_POLL, end);
 		if (event) {
 			event->duration_ns = end - thread->poll_start_ns;
@@ -238,6 +241,7 @@ static __always_inline void see(struct thread *thread, struct task_struct *task,
 			__u64 doubt = thread->seen_ns ? (now - thread->seen_ns) / 2 : 0;
 
 			thread->poll_start_ns = now - doubt;
+			thread->poll_first_ns = now;
 			/* never seen before: it began at any time since the attach */
 			if (!thread->seen_ns)
 				doubt = now - config.attached_ns;

@@ -28,6 +28,7 @@ struct thread {
 	__u64 waking_ns;     /* last wake-up sent to it */
 	__u64 seen_ns;       /* last time CONTEXT was looked at, or it was switched in */
 	__u64 poll_start_ns; /* estimated begin of the poll it is in, 0 = none */
+	__u64 poll_first_ns; /* first sight inside that poll */
 	__u64 poll_last_ns;  /* last sight inside that poll, 0 = user space says that it is in one */
 	__u64 poll_asleep_ns;
 	__u64 poll_waiting_ns;

@@ -29,7 +29,7 @@ STOPS = (
 )
 """Why a stack ends, by ``enum stack_stop``."""
 
-THREAD = struct.Struct("<22Q6Q6QI2H7I16s10B2x")
+THREAD = struct.Struct("<23Q6Q6QI2H7I16s10B2x")
 """``struct thread``; ``Thread`` names the fields."""
 
 
@@ -40,6 +40,7 @@ class Thread(NamedTuple):
     waking_ns: int
     seen_ns: int
     poll_start_ns: int
+    poll_first_ns: int
     poll_last_ns: int
     poll_asleep_ns: int
     poll_waiting_ns: int
@@ -86,12 +87,12 @@ class Thread(NamedTuple):
 def decode_thread(value: bytes) -> Thread:
     """One value of the threads map."""
     fields = THREAD.unpack(value)
-    return Thread._make((*fields[:22], fields[22:28], fields[28:34], *fields[34:]))
+    return Thread._make((*fields[:23], fields[23:29], fields[29:35], *fields[35:]))
 
 
 def encode_thread(thread: Thread) -> bytes:
     """The reverse."""
-    return THREAD.pack(*thread[:22], *thread.asleep_ns, *thread.samples, *thread[24:])
+    return THREAD.pack(*thread[:23], *thread.asleep_ns, *thread.samples, *thread[25:])
 
 
 NO_BUDGET = 0xFFFF

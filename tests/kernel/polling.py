@@ -208,6 +208,16 @@ static void *run(void *arg) {
 			poll(++task, spin);
 			poll(++task, spin);
 		}
+		if (!strcmp(kind, "many")) {  /* short ones, no switch between them */
+			for (int i = 0; i < 40; i++) {
+				context.task = ++task;
+				core.tick++;
+				context.budget = 1;
+				spin(us);
+				context.budget = 0;
+				context.task = 0;
+			}
+		}
 		if (!strcmp(kind, "without core")) {  /* after block_in_place */
 			context.budget = 1;
 			scheduler.core = 0;

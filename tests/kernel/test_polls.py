@@ -211,6 +211,16 @@ def test_polls_below_the_threshold_are_not_told(run: Callable[[str, int], Ran]) 
     assert len(ran.polls) > 100
 
 
+def test_a_poll_between_two_gaps_is_none(program: Path) -> None:
+    """Where no sample came for a while all that is known of it is how long that was."""
+    with started(program, "many", 1_000) as (process, probe):
+        probe.sample_at(40)
+        time.sleep(1.5)
+        process.kill()
+        samples = probe.events()
+    assert [one for one in samples if one.kind == Kind.POLL] == []
+
+
 def test_kernels_own_threads_of_the_process_are_no_workers(
     program: Path, need: Callable[[object, str], None]
 ) -> None:
