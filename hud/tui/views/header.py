@@ -113,11 +113,14 @@ def _verdict(snapshot: Snapshot, width: int) -> Line:
 
 
 def _sentences(said: list[str], width: int) -> str:
-    """As many whole ones as fit; the first in any case."""
+    """As many whole ones as fit, the first in any case; none without the one before, of which it
+    speaks.
+    """
     kept = said[0]
     for sentence in said[1:]:
-        if cells(kept) + 1 + cells(sentence) <= width:
-            kept = f"{kept} {sentence}"
+        if cells(kept) + 1 + cells(sentence) > width:
+            break
+        kept = f"{kept} {sentence}"
     return kept
 
 

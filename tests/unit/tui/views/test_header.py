@@ -119,3 +119,11 @@ def test_the_window_and_the_threshold_stay_on_a_narrow_terminal() -> None:
     assert "last 30 s" in head
     assert "≥ 5 ms" in head
     assert "tokio" not in head
+
+
+def test_no_sentence_stands_without_the_one_it_speaks_of() -> None:
+    starved = snapshot(waiting_ns=snapshot().worker_time_ns * 4 // 10)
+    line = text_of(drawn(starved, Size(100, 24)))[1]
+    assert line.startswith("  NO CPU  Workers were ready to run but had no CPU for 40 %")
+    assert "bcrypt" not in line, "it is no part of that time"
+    assert "bcrypt" in text_of(drawn(starved, Size(200, 24)))[1]
