@@ -169,7 +169,7 @@ def test_a_recording_is_made_behind_the_screen_and_played_again(
         hud.shows("hold")
         hud.press("w" + 8 * "\x7f" + "0" + ENTER)
         hud.shows("whole run")
-        hud.shows("demo_server::")
+        hud.shows("handlers::")
         hud.press(" ")
         hud.shows("play")
         hud.press("q")
@@ -183,7 +183,7 @@ def test_a_recording_is_made_behind_the_screen_and_played_again(
 def colours(recording: Path, theme: str) -> set[str]:
     """What the screen is drawn in, whatever the environment says."""
     with Session("view", recording, "--theme", theme, COLORFGBG="15;0") as hud:
-        hud.shows("demo_server::")
+        hud.shows("handlers::")
         cells = [cell for row in hud.screen.buffer.values() for cell in row.values()]
         hud.press("q")
         hud.ends()
