@@ -104,6 +104,16 @@ def lines(state: UiState, columns: Table, top: int, shown: int, width: int) -> l
     ]
 
 
+def title(state: UiState, room: int) -> str:
+    """The number and the name of the selected blocker, as the list shortens it; empty = none is."""
+    if not state.rows:
+        return ""
+    name = _name(state.rows[state.cursor])
+    known = tuple(sorted({name, *map(_name, state.rows[:_LOOKED_AT])}))
+    short = _shortened(known, room, state.glyphs.ellipsis)
+    return f"{state.cursor + 1} {short[known.index(name)]}"
+
+
 def empty(snapshot: Snapshot, state: UiState) -> str:
     """Why there is no row."""
     if state.search:

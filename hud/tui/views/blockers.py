@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from hud.analysis.shortnames import shorten
 from hud.tui import panel
 from hud.tui.filters import whole
 from hud.tui.layout import block
 from hud.tui.state import Opened, Page, first_shown, pane_height
 from hud.tui.style import Line, Span
-from hud.tui.text import cells, clean
-from hud.tui.views import blockerlist, detail, shortstack
+from hud.tui.text import cells
+from hud.tui.views import blockerlist, detail
 
 if TYPE_CHECKING:
     from hud.analysis.results import Snapshot
@@ -76,7 +75,5 @@ def _centred(text: str, width: int, height: int) -> list[Line]:
 def _pane(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Line]:
     glyphs = state.glyphs
     blocker = state.rows[state.cursor]
-    called = clean(shortstack.marked(blocker.function, blocker.inferred))
-    function = shorten([called], max(width - 14, 8), glyphs.ellipsis)[0]
-    title = panel.rule([(f"{state.cursor + 1} {function}", width)], glyphs)
+    title = panel.rule([(blockerlist.title(state, max(width - 14, 8)), width)], glyphs)
     return [title, *detail.view(snapshot, blocker, width, height - 1, glyphs)]

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from hud.analysis.shortnames import shorten
 from hud.model import Rung
 from hud.tui import panel
 from hud.tui.filters import whole
@@ -167,20 +166,11 @@ class _Sheet(NamedTuple):
             "graph": "blocked, all workers",
             "workers": "workers",
             "blockers": f"blockers, by {self.state.sort}",
-            "detail": self.called(),
+            "detail": blockerlist.title(self.state, _left(self.width) - 12),
             "latest": "latest long polls",
         }.get(name, "")
         marked = name == self.state.panel != PANELS[0]
         return f"{self.state.glyphs.cursor} {said}" if marked else said
-
-    def called(self) -> str:
-        """The number and the name of the selected blocker."""
-        if not self.state.rows:
-            return ""
-        blocker = self.state.rows[self.state.cursor]
-        name = ("~" if blocker.inferred else "") + (clean(blocker.function) or "(no name)")
-        mark = self.state.glyphs.ellipsis
-        return f"{self.state.cursor + 1} {shorten([name], _left(self.width) - 12, mark)[0]}"
 
     def draw(self, name: str, width: int, height: int) -> list[Line]:
         """A panel, in at most ``height`` lines."""

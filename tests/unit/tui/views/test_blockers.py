@@ -148,7 +148,7 @@ def test_the_pane_takes_what_the_list_leaves() -> None:
     for height in (24, 32, 40):
         lines = text_of(drawn(snapshot(), Size(120, height)))
         at = _ROWS + len(BLOCKERS)
-        assert lines[at].startswith("── 1 login::hash_password ──")
+        assert lines[at].startswith("── 1 api::login::hash_password ──")
         pane = detail.view(snapshot(), HASH, 120, height - at - 2, UNICODE)
         assert lines[at + 1 : -1] == text_of(pane)
 
