@@ -56,7 +56,7 @@ exit codes:
   130  interrupted before anything could be written
 
 hud help lists what there is to read: tuning, reading the screen, exports,
-recordings, troubleshooting, how it works, security.
+recordings, troubleshooting, how it works, security, what hud costs.
 
 A process that is named like a command
 ({", ".join(COMMANDS)})

@@ -25,6 +25,7 @@ ORDER = (
     "how-it-works",
     "troubleshooting",
     "security",
+    "cost",
 )
 
 
