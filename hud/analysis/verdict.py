@@ -168,7 +168,8 @@ def _longest(found: list[Episode], snapshot: Snapshot, room: int) -> str:
 
 
 def blocked(snapshot: Snapshot, *, short: bool = False) -> str:
-    """The part of its worker time for which the worst runtime was blocked."""
+    """The part of its worker time for which the worst runtime was blocked; at least, where events
+    were lost, for long polls were among them."""
     polls = snapshot.info.detection.rung is Rung.CONTEXT
     noun = "long poll" if polls else "stretch of CPU samples"
     many = "long polls" if polls else "stretches of CPU samples"
@@ -179,14 +180,20 @@ def blocked(snapshot: Snapshot, *, short: bool = False) -> str:
     doubt = several(snapshot)
     if not snapshot.runtimes or not snapshot.worker_time_ns:
         time = figures.long_duration(snapshot.blocked_ns)
-        return f"Workers were blocked for {time}, in {count(snapshot.episodes)}{doubt}."
+        least = "at least " if _lost(snapshot) else ""
+        return f"Workers were blocked for {least}{time}, in {count(snapshot.episodes)}{doubt}."
     worst, *others = snapshot.runtimes
-    share = figures.percent(worst.share)
+    share = ("At least " if _lost(snapshot) else "") + figures.percent(worst.share)
     if not others:
         polls_of = f"{count(worst.episodes)}{doubt}{_most(worst)}"
         return f"{share} of worker time{'' if short else ' was blocked'}, in {polls_of}."
     said = f"{share} of the worker time of {_runtime(worst)} was blocked"
     return f"{said}, in {count(worst.episodes)}{_most(worst, named=True)}; {_others(others)}."
+
+
+def _lost(snapshot: Snapshot) -> int:
+    """Events of which nobody knows what they said, and threads that nobody watched."""
+    return snapshot.losses.ring_full + snapshot.losses.threads_full
 
 
 def _runtime(one: RuntimeUse) -> str:
@@ -217,7 +224,7 @@ def _nothing(snapshot: Snapshot) -> str:
     said = f"No {what} of {threshold} or more in {figures.long_duration(snapshot.span_ns)}"
     if snapshot.longest_poll_ns:
         said += f"; the longest was {figures.long_duration(snapshot.longest_poll_ns)}"
-    return f"{said}."
+    return f"{said}{', of those that were seen: events were lost' if _lost(snapshot) else ''}."
 
 
 def _waits_only(snapshot: Snapshot) -> str:

@@ -11,7 +11,7 @@ from hud.analysis.recording import Recording
 from hud.analysis.results import Snapshot
 from hud.analysis.snapshot import Analyzer
 from hud.analysis.verdict import Badge, badge, concentration, living, sentences
-from hud.model import Batch, HostPressure, Rung, TasksRead, TimeSplit, Where, Worker
+from hud.model import Batch, HostPressure, Losses, Rung, TasksRead, TimeSplit, Where, Worker
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -54,6 +54,22 @@ def _snapshot(build: ModuleType, recording: Recording, splits: dict[int, TimeSpl
     now = build.START_NS + SECONDS * build.SECOND
     recording.set_states([build.state(tid, split=split) for tid, split in splits.items()], now)
     return Analyzer(recording).snapshot(now, True)
+
+
+@pytest.mark.parametrize("loss", ["ring_full", "threads_full"])
+def test_where_events_were_lost_figures_are_the_least(build: ModuleType, loss: str) -> None:
+    for runtimes in ({"serving": 1}, {"serving": 1, "idle": 1}):
+        recording, tids = _run(build, runtimes)
+        splits = {tid: TimeSplit(parked_ns=SECONDS * build.SECOND) for (tid,) in tids.values()}
+        assert "lost" not in sentences(_snapshot(build, recording, splits))[-1]
+        recording.set_losses(Losses(**{loss: 3}))
+        said = sentences(_snapshot(build, recording, splits))[-1]
+        assert said.endswith(", of those that were seen: events were lost.")
+        tid = tids["serving"][0]
+        splits[tid] = _block(build, recording, tid, 0.25)
+        assert sentences(_snapshot(build, recording, splits))[0].startswith("At least 25 % of ")
+        recording.set_losses(Losses(stacks_skipped=3, polls_bare=1))
+        assert sentences(_snapshot(build, recording, splits))[0].startswith("25 % of ")
 
 
 def test_the_worst_runtime_is_the_verdict(build: ModuleType) -> None:
