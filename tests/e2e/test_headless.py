@@ -287,6 +287,6 @@ def test_a_window_covers_the_end_only(prebuilt_demo: Path, tmp_path: Path) -> No
             out, _ = hud.end()
             connection.close()
     assert "hash_password" not in out
-    assert "last 1 s of " in out
+    assert "figures of the last 1 s; " in out
     (event,) = program.begins(program.trace(file))
     assert event["args"]["cause"] == "sleep"

@@ -218,7 +218,9 @@ def test_a_poll_between_two_gaps_is_none(program: Path) -> None:
         time.sleep(1.5)
         process.kill()
         samples = probe.events()
-    assert [one for one in samples if one.kind == Kind.POLL] == []
+    polls = [one for one in samples if one.kind == Kind.POLL]
+    # what is left waited for a CPU for half a period and more: it was seen before and after that
+    assert [one for one in polls if one.value < 10_000_000] == []
 
 
 def test_kernels_own_threads_of_the_process_are_no_workers(
