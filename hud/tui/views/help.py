@@ -42,16 +42,23 @@ _WORDS = (
         "it left by a jump, its frame was gone; found in the machine code",
     ),
     ("(via)", "likewise, and others that are not known may be between it and the next line"),
-    ("<", "where your code blocks; frames below it are what it called"),
     ("lost", "events, stacks or names that hud had to leave out; 0 is the normal case"),
 )
+
+
+_MARKS = (
+    ("here", "where your code blocks; frames below it are what it called"),
+    ("pattern", "time without a CPU"),
+)
+"""Characters of ``Glyphs``."""
 
 
 def content(snapshot: Snapshot, state: UiState, width: int) -> list[Line]:
     """All lines of the page; the caller clips and scrolls."""
     lines = _keys(state, width)
     lines += [(), (Span(" Words", "title"),)]
-    lines += [(Span(f"   {pad(word, 14)} "), Span(what)) for word, what in _WORDS]
+    marks = [(getattr(state.glyphs, name), what) for name, what in _MARKS]
+    lines += [(Span(f"   {pad(word, 14)} "), Span(what)) for word, what in (*_WORDS, *marks)]
     detection = snapshot.info.detection
     lines += [(), (Span(" This run", "title"),)]
     lines.append((Span(f"   {pad('detection', 14)} "), Span(_detection(snapshot))))
