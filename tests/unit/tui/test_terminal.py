@@ -181,7 +181,7 @@ def test_search_as_typed(session: Start) -> None:
     one.press("/dns")
     one.shows("/dns_")
     one.hides("cache::get")
-    one.shows("── 1 net::resolve_peer")
+    one.shows("── 1 resolve_peer")
     one.press("\x1b")
     one.shows("cache::get")
     one.press("q")
