@@ -34,8 +34,13 @@ class Ended(BaseException):
     """A signal asks for the end."""
 
 
+asked: list[str] = []
+"""Signals that came: Python loses an exception that a handler raises in some callbacks."""
+
+
 def end(number: int, _frame: FrameType | None) -> None:
-    raise Ended(signal.Signals(number).name)
+    asked.append(signal.Signals(number).name)
+    raise Ended(asked[-1])
 
 
 def main() -> int:
@@ -67,6 +72,8 @@ def main() -> int:
             selector.register(screen, selectors.EVENT_READ)
             screen.draw(seen)
             while True:
+                if asked:
+                    raise Ended(asked[-1])
                 if selector.select(0.25):
                     effects = screen.on_input(seen)
                     if Quit() in effects:
