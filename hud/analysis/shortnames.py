@@ -23,6 +23,8 @@ LEAST = 8
 _INFERRED = "~"
 _JOINT = re.compile(r"( \| | \.\.\. )")
 """Between the names of types that the linker folded, and between the calls of an operation."""
+_HOST = " in "
+"""Before the framework's function into which a handler was inlined: that goes first."""
 _CRATE = re.compile(r"[~<&*\[(]*(?:mut |dyn |impl )?([A-Za-z_]\w*)::")
 _PATH = re.compile(r"(?:\w+::)+(?=\w)")
 _PARAMETER = re.compile(r"Self|[A-Z][A-Z0-9]?")
@@ -101,7 +103,11 @@ def _fitting(name: str, room: int, ellipsis: str) -> str:
 def _forms(name: str) -> tuple[str, ...]:
     """From the whole name to what must stay, each shorter than the one before."""
     parts = _JOINT.split(name)
-    if len(parts) == 1:
+    inlined, host, _ = name.partition(_HOST)
+    made: Iterable[str]
+    if host:
+        made = (name, *_forms(inlined))
+    elif len(parts) == 1:
         made = _forms_of_one(name)
     else:
         made = _forms_of_several(parts[::2], parts[1])

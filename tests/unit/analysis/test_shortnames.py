@@ -36,12 +36,21 @@ CALL = "<F as axum::handler::Handler<(M, T1), S>>::call"
         ("a::Timed<x::X> | b::Timed<x::Y>", 8, "Timed |"),
         ("std::net::lookup ... libc::read", 14, "lookup ..."),
         ("src/api/handlers.rs", 12, "handlers.rs"),
+        ("~src/api.rs:33 in axum's Handler::call", 38, "~src/api.rs:33 in axum's Handler::call"),
+        ("~src/api.rs:33 in axum's Handler::call", 28, "~src/api.rs:33"),
+        ("~src/api.rs:33 in axum's Handler::call", 12, "~api.rs:33"),
+        ("shop::prices in axum's Handler::call", 13, "prices"),
         ("shop::a_function_that_is_long", 12, "a_func…_long"),
         ("", 8, ""),
     ],
 )
 def test_a_name_loses_what_says_least(name: str, room: int, short: str) -> None:
     assert shorten([name], room) == [short]
+
+
+def test_inlined_handlers_keep_their_own_places() -> None:
+    names = [f"~src/main.rs:{line} in axum's Handler::call" for line in (13, 25, 33)]
+    assert shorten(names, 26) == ["~src/main.rs:13", "~src/main.rs:25", "~src/main.rs:33"]
 
 
 def test_the_crate_goes_only_where_all_share_it() -> None:
