@@ -26,6 +26,21 @@ def told_by(ran: Ran, key: int) -> str:
     return Waits(os.getpid(), ran.waits.get, lambda _: 0, lambda _: None).of(key).detail
 
 
+def known(ran: Ran, least: int = 30) -> list[Sample]:
+    """The sleeps whose end the kernel told, all but a few.
+
+    A kernel may leave out a switch: seen on a virtual machine, at each switch from a process
+    that it hides. The thread is then next seen when its call is over, and nothing is known of
+    what that was about.
+    """
+    sleeps = ran.of(Kind.SLEEP)
+    told = [sample for sample in sleeps if sample.value]
+    assert len(told) > least
+    assert len(told) >= 0.9 * len(sleeps)
+    assert all(sample.flags & FILE_TYPE == 0 for sample in sleeps if not sample.value)
+    return told
+
+
 def test_who_ends_a_wait_in_a_futex(run: Callable[..., Ran]) -> None:
     ran = run("futex", BLOCK_US, "-")
     sleeps = {s.poll_start_ns: s for s in ran.of(Kind.SLEEP)}
@@ -67,36 +82,30 @@ def test_a_fifo_is_told_by_its_path_though_it_is_closed_by_then(
 ) -> None:
     path = tmp_path / "a name of its own"
     ran = run("fifo", BLOCK_US, str(path))
-    sleeps = ran.of(Kind.SLEEP)
-    assert len(sleeps) > 30
     status = path.stat()
-    for sample in sleeps:
+    for sample in known(ran):
         assert sample.flags & FILE_TYPE == stat.S_IFIFO
         wait = ran.waits[sample.value]
         assert (wait.mode, wait.inode) == (status.st_mode, status.st_ino)
         assert wait.names[0] == b"a name of its own"
-        assert told_by(ran, sample.value) == str(path)
     assert len(ran.waits) < 10, "each distinct one is kept once"
+    assert {told_by(ran, key) for key in ran.waits} == {str(path)}
 
 
 def test_a_peer_is_told_by_its_address(run: Callable[..., Ran]) -> None:
     ran = run("tcp", BLOCK_US, "-")
     port = next(int(line.split()[1]) for line in ran.said if line.startswith("port"))
-    sleeps = ran.of(Kind.SLEEP)
-    assert len(sleeps) > 30
-    for sample in sleeps:
+    for sample in known(ran):
         assert sample.flags & FILE_TYPE == stat.S_IFSOCK
         assert ran.waits[sample.value].family == socket.AF_INET6
-        assert told_by(ran, sample.value) == f"[::1]:{port}"
+    assert {told_by(ran, key) for key in ran.waits} == {f"[::1]:{port}"}
 
 
 def test_an_eventfd_is_no_file(run: Callable[..., Ran]) -> None:
     ran = run("eventfd", BLOCK_US, "-", seconds=0.8)
-    sleeps = ran.of(Kind.SLEEP)
-    assert len(sleeps) > 10
-    for sample in sleeps:
+    for sample in known(ran, least=10):
         assert sample.flags & FILE_TYPE == 0
-        assert told_by(ran, sample.value) == "eventfd"
+    assert {told_by(ran, key) for key in ran.waits} == {"eventfd"}
 
 
 def test_where_in_the_kernel_it_slept(run: Callable[..., Ran]) -> None:
