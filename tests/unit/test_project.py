@@ -26,7 +26,6 @@ TOP_LEVEL = {
     "prebuilt",
     "tests",
     "tools",
-    "CHANGELOG.md",
     "LICENSE-APACHE",
     "LICENSE-MIT",
     "README.md",
