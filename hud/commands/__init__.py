@@ -21,6 +21,7 @@ COMMANDS: dict[str, str] = {
     "info": "FILE.hud",
     "view": "FILE.hud",
     "export": "FILE.hud",
+    "diff": "BEFORE.hud AFTER.hud",
     "help": "[TOPIC]",
 }
 """Name, which is the module's as well -> what follows it on the command line."""

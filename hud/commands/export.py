@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 from hud.commands.arguments import Parser, add_format, add_recording
-from hud.commands.streams import say
 from hud.errors import UsageError
-from hud.text import printable
 
 if TYPE_CHECKING:
     from hud.commands.deliver import Output
@@ -37,15 +34,8 @@ def run(options: Namespace) -> int:
 
 def deliver_recording(path: str, output: Output) -> None:
     """As the live run would have been delivered."""
-    from hud.analysis.garbage import rare_collections
     from hud.commands.deliver import deliver
-    from hud.record.reader import Reader, open_recording
-    from hud.record.replay import Replay
+    from hud.commands.ended import ended
 
-    with closing(open_recording(path)) as source, rare_collections():
-        reader = Reader(source)
-        run = Replay(reader.entries())
-        run.advance()
-    if reader.lacks:
-        say(f"hud: {printable(path)} is incomplete, {reader.lacks}")
+    run = ended(path)
     deliver(run.analyzer, run.snapshot(), output)

@@ -22,6 +22,7 @@ ORDER = (
     "tuning",
     "exports",
     "recordings",
+    "diff",
     "how-it-works",
     "troubleshooting",
     "security",

@@ -154,7 +154,12 @@ def _more(connection: socket.socket, so_far: bytes) -> bytes:
 
 @contextlib.contextmanager
 def running(
-    port: int, counters: LoadCounters, *, seconds: float, user: tuple[int, int] | None = None
+    port: int,
+    counters: LoadCounters,
+    *,
+    seconds: float,
+    user: tuple[int, int] | None = None,
+    paths: Sequence[str] = PATHS,
 ) -> Iterator[None]:
     """``drive`` in a forked process, killed at the end; as ``user`` (uid, gid) if given.
 
@@ -165,7 +170,7 @@ def running(
     if pid == 0:
         with contextlib.suppress(BaseException):
             _enter(parent, user)
-            drive(port, counters, seconds=seconds)
+            drive(port, counters, seconds=seconds, paths=paths)
         os._exit(0)
     try:
         yield

@@ -139,8 +139,9 @@ def test_every_command_in_the_texts_is_understood() -> None:
         words = shlex.split(command)
         if words[0] in COMMANDS:
             options = cli.parser_of(words[0]).parse_args(words[1:])
-            named = options.process if words[0] == "dump" else options.file
-            assert named == "my-app" or named.endswith(".hud"), command
+            assert options
+            named = [word for word in words[1:] if not word.startswith("-")]
+            assert named[0] == "my-app" or named[0].endswith(".hud"), command
         else:
             options = cli.parser_of("").parse_args(words)
             assert options.process == "my-app" or options.pid, command

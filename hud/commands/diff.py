@@ -1,0 +1,61 @@
+"""``hud diff``: what changed between two recorded runs, and how sure that is."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from shutil import get_terminal_size
+from typing import TYPE_CHECKING
+
+from hud.commands.arguments import Parser
+from hud.commands.streams import say, show
+from hud.export.diff import FORMATS, written
+from hud.export.write import STANDARD_OUTPUT
+from hud.text import printable
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+SAYS = "What changed between two recorded runs, and how sure that is."
+_WIDTH = 160
+"""Columns where there is no terminal."""
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("before", metavar="BEFORE", help="a recording (hud --record)")
+    parser.add_argument("after", metavar="AFTER", help="a recording of the changed service")
+    said = "; ".join(f"{name}: {says}" for name, says in FORMATS.items())
+    parser.add_argument("--format", choices=FORMATS, default="text", help=said)
+    parser.add_argument(
+        "-o", "--output", default=STANDARD_OUTPUT, metavar="OUT", help="where to (- stdout)"
+    )
+
+
+def run(options: Namespace) -> int:
+    """0 whatever has changed, also where the runs cannot be compared: that is said."""
+    from hud.analysis.comparison.compare import compare
+    from hud.commands.ended import ended
+    from hud.export.write import check_writable
+
+    if options.output != STANDARD_OUTPUT:
+        check_writable(options.output)
+    comparison = compare(ended(options.before).snapshot(), ended(options.after).snapshot())
+    terminal = sys.stdout.isatty()
+    width = get_terminal_size().columns if terminal else _WIDTH
+    _put(options.output, written(options.format)(comparison, width))
+    return 0
+
+
+def _put(path: str, text: str) -> None:
+    from hud.export.write import write_atomically
+    from hud.process.rights import invoking_user
+
+    if path == STANDARD_OUTPUT:
+        show(text)
+        return
+
+    def write(out: BinaryIO) -> None:
+        out.write(text.encode("utf-8", "replace"))
+
+    write_atomically(path, write, invoking_user())
+    say(f"hud: {printable(path)} written")
