@@ -38,6 +38,7 @@ examples:
                                        and write a trace: Perfetto, jq
   sudo hud my-app --record run.hud     keep all that is seen, to look at later
   hud view run.hud                     the same screen, played again
+  hud diff before.hud after.hud        what changed, and how sure that is
   sudo hud dump my-app                 what every worker does now, and its stack
   sudo hud doctor 1234                 what this machine and that process allow
   sudo hud demo                        hud on a server of its own, with load
