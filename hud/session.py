@@ -354,7 +354,8 @@ class _Loop:
         return now
 
     def _forget(self) -> None:
-        """Now and then, while nothing has come since it was all looked at."""
+        """Samples at once, the rest now and then, right after all was looked at."""
+        self._analyzer.forget_samples()
         now = time.monotonic_ns()
         if not self._ended and now >= self._next_forget_ns:
             began = time.thread_time()

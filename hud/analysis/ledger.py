@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING
 from hud.analysis.blame import Blame, Blames
 from hud.analysis.slices import Amounts, Slices
 from hud.analysis.tally import Durations, Tally, Worked, added, bump
+from hud.analysis.tasks import TaskTime
 from hud.model import SampleFlag
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from hud.analysis.blame import Key
     from hud.analysis.cause import Cause
     from hud.analysis.results import Episode
 
 _MANY_MOVES = 2_000
+_SLACK = 256
+"""So many that are forgotten stay in memory until they go at once."""
 _HISTORY, _GRAPH = 32, 240
 """At most so many slices have a blocker, and all of them together."""
 
@@ -28,8 +31,12 @@ _HISTORY, _GRAPH = 32, 240
 class Ledger:
     """Every episode that is held, and the tallies that they add up to."""
 
-    def __init__(self, blames: Blames, run_start_ns: int) -> None:
+    def __init__(
+        self, blames: Blames, run_start_ns: int, vtable_of: Callable[[Episode], int]
+    ) -> None:
+        """``vtable_of``: the type of an episode's task, 0 = unknown."""
         self._blames = blames
+        self._vtable_of = vtable_of
         self._run_start_ns = run_start_ns
         self._episodes: list[Episode] = []
         self._first = 0
@@ -49,6 +56,8 @@ class Ledger:
         self.blocking = Durations(self.history)
         self.by_cause: dict[Cause, Amounts] = {}
         """Blocked time of all threads, in the slices of ``graph``."""
+        self.retired_tasks: dict[int, TaskTime] = {}
+        """By vtable: what tasks did in the episodes that are retired."""
         self._held: dict[int, int] = {}
         """By the stack in which a worker let go of a lock, the episodes that had waited for it."""
         self.stopped = 0
@@ -161,6 +170,7 @@ class Ledger:
         """Hold the latest ones only; the others are retired, else forgotten."""
         while len(self._episodes) - (self._begin - self._first) > limit:
             if retire:
+                self._retire(self._episodes[self._begin - self._first])
                 self._drop()
                 self._retired += 1
             else:
@@ -176,7 +186,7 @@ class Ledger:
             lost = self.by_tid.pop(tid)
             runtime = self.runtime_of.get(tid, "")
             total_ns, number = self.retired_workers.get(runtime, (0, 0))
-            self.retired_workers[runtime] = total_ns + lost.total_ns, number + len(lost.values)
+            self.retired_workers[runtime] = total_ns + lost.total_ns, number + lost.count
             self._workers_retired = True
         ids = set(workers.values())
         for key, tally in self.tallies.items():
@@ -210,9 +220,9 @@ class Ledger:
         self._draw(episode, -1)
         self._count_holder(episode, -1)
         mine = self.by_tid.get(episode.tid)
-        if mine is not None and mine.has(episode.charged_ns):
+        if mine is not None and mine.keeps(episode.charged_ns):
             mine.remove(episode, self._run_start_ns)
-            if not mine.values:
+            if not mine.count:
                 del self.by_tid[episode.tid]
         elif (runtime := self.runtime_of.get(episode.tid, "")) in self.retired_workers:
             total_ns, number = self.retired_workers[runtime]
@@ -263,7 +273,7 @@ class Ledger:
         self.touched.add(key)
         tally = self.tallies[key]
         tally.remove(episode, at, self._run_start_ns)
-        if not tally.durations.values:
+        if not tally.durations.count:
             del self.tallies[key]
 
     def recount(self) -> None:
@@ -275,6 +285,7 @@ class Ledger:
         self.tallies.clear()
         self.by_tid.clear()
         self.retired_workers.clear()
+        self.retired_tasks.clear()
         self.by_cause.clear()
         self._held.clear()
         self.blocking = Durations(self.history)
@@ -289,10 +300,23 @@ class Ledger:
             del self.before[0]
         self._drop()
 
+    def _retire(self, episode: Episode) -> None:
+        if not episode.cause.blames_code:
+            return
+        self.blocking.retire(episode.charged_ns)
+        self.tallies[self.blame_of(episode).key].retire(episode)
+        mine = self.by_tid.get(episode.tid)
+        if mine is not None and mine.keeps(episode.charged_ns):
+            mine.retire(episode.charged_ns)
+        vtable = self._vtable_of(episode)
+        if vtable:
+            known = self.retired_tasks.get(vtable, TaskTime())
+            self.retired_tasks[vtable] = known.and_also(episode)
+
     def _drop(self) -> None:
         oldest = self._episodes[self._begin - self._first]
         self._off(oldest.stack, self._begin)
         self._begin += 1
-        if self._begin - self._first > max(1024, len(self._episodes) // 2):
+        if self._begin - self._first > max(_SLACK, len(self._episodes) // 8):
             del self._episodes[: self._begin - self._first]
             self._first = self._begin

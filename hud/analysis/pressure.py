@@ -6,11 +6,11 @@ A wait is *retired* when it counts, but is not held any more.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, insort
 from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from hud.analysis.lengths import Lengths
 from hud.analysis.results import Pressure
 
 if TYPE_CHECKING:
@@ -26,38 +26,20 @@ def _key(latency: Latency) -> _Key:
     return latency.culprit, latency.process, latency.culprit_pid
 
 
-class _Lengths:
-    """Of waits, in order, and their sum."""
-
-    __slots__ = ("total_ns", "values")
-
-    def __init__(self) -> None:
-        self.values: list[int] = []
-        self.total_ns = 0
-
-    def add(self, duration_ns: int) -> None:
-        insort(self.values, duration_ns)
-        self.total_ns += duration_ns
-
-    def remove(self, duration_ns: int) -> None:
-        del self.values[bisect_left(self.values, duration_ns)]
-        self.total_ns -= duration_ns
-
-
 class CpuWaits:
     """Every wait that is held, and what they add up to."""
 
     def __init__(self) -> None:
         self.held: deque[Latency] = deque()
         """In the order of their ends."""
-        self._all = _Lengths()
-        self._by_culprit: dict[_Key, _Lengths] = {}
+        self._all = Lengths()
+        self._by_culprit: dict[_Key, Lengths] = {}
         self._retired = 0
         self._forgotten = 0
 
     @property
     def count(self) -> int:
-        return len(self._all.values)
+        return self._all.count
 
     @property
     def total_ns(self) -> int:
@@ -65,7 +47,7 @@ class CpuWaits:
 
     @property
     def max_ns(self) -> int:
-        return self._all.values[-1] if self._all.values else 0
+        return self._all.max_ns()
 
     @property
     def not_held(self) -> int:
@@ -81,7 +63,7 @@ class CpuWaits:
         if self._retired:
             self._forgotten += self._retired
             self._retired = 0
-            self._all = _Lengths()
+            self._all = Lengths()
             self._by_culprit.clear()
             for latency in self.held:
                 self._count(latency)
@@ -92,7 +74,7 @@ class CpuWaits:
         """Hold the latest ones only; the others are retired, else forgotten."""
         while len(self.held) > limit:
             if retire:
-                self.held.popleft()
+                self._retire()
                 self._retired += 1
             else:
                 self._forget()
@@ -115,21 +97,26 @@ class CpuWaits:
                 row,
                 pid=pid if len(pids[key]) == 1 else 0,
                 processes=len(pids[key]),
-                count=row.count + len(lengths.values),
+                count=row.count + lengths.count,
                 total_ns=row.total_ns + lengths.total_ns,
-                max_ns=max(row.max_ns, lengths.values[-1]),
+                max_ns=max(row.max_ns, lengths.max_ns()),
             )
         return tuple(sorted(rows.values(), key=lambda row: (-row.total_ns, row.culprit)))
 
     def _count(self, latency: Latency) -> None:
-        self._all.add(latency.duration_ns)
+        self._all.put(latency.duration_ns)
         key = _key(latency)
-        self._by_culprit.setdefault(key, _Lengths()).add(latency.duration_ns)
+        self._by_culprit.setdefault(key, Lengths()).put(latency.duration_ns)
+
+    def _retire(self) -> None:
+        oldest = self.held.popleft()
+        self._all.retire(oldest.duration_ns)
+        self._by_culprit[_key(oldest)].retire(oldest.duration_ns)
 
     def _forget(self) -> None:
         oldest = self.held.popleft()
-        self._all.remove(oldest.duration_ns)
+        self._all.take(oldest.duration_ns)
         key = _key(oldest)
-        self._by_culprit[key].remove(oldest.duration_ns)
-        if not self._by_culprit[key].values:
+        self._by_culprit[key].take(oldest.duration_ns)
+        if not self._by_culprit[key].count:
             del self._by_culprit[key]

@@ -150,7 +150,7 @@ class Ranking:
             inferred=inferred,
             operation=at.operation,
             cause=cases[0].cause,
-            count=len(durations.values),
+            count=durations.count,
             total_ns=durations.total_ns,
             max_ns=durations.max_ns(),
             p50_ns=tally.percentile(50),

@@ -31,7 +31,7 @@ class Retired(NamedTuple):
     def and_also(self, durations: Durations) -> Retired:
         """With the episodes of one more of them."""
         blocked_ns = self.blocked_ns + durations.total_ns
-        return self._replace(blocked_ns=blocked_ns, episodes=self.episodes + len(durations.values))
+        return self._replace(blocked_ns=blocked_ns, episodes=self.episodes + durations.count)
 
 
 class Shares(NamedTuple):

@@ -58,7 +58,7 @@ class Analyzer:
         self._detector = RungDetector(recording)
         self._position = 0
         self._blames = Blames(recording.stacks)
-        self._ledger = Ledger(self._blames, self._run_start_ns)
+        self._ledger = Ledger(self._blames, self._run_start_ns, recording.tasks.vtable_of)
         self._ranking = Ranking(self._ledger, self._blames, self._types)
         self._waits = CpuWaits()
         self._known_since_ns = self._run_start_ns
@@ -91,7 +91,7 @@ class Analyzer:
         used = runtimes.uses(workers, self._retired())
         shares = runtimes.shares(used, workers)
         blockers = self._ranking.rows(shares, fresh=not live)
-        count, blocked = len(ledger.blocking.values), ledger.blocking.total_ns
+        count, blocked = ledger.blocking.count, ledger.blocking.total_ns
         longest = ledger.blocking.max_ns()
         graph = self._graph(now_ns, shares.whole_ns / span)
         tick_unknown, awaited = ledger.tick_unknown, ledger.awaited
@@ -176,10 +176,11 @@ class Analyzer:
         self, unfinished: Sequence[Episode], now_ns: int, *, fresh: bool
     ) -> tuple[TaskUse, ...]:
         """Derived again once a second, the more episodes the more rarely."""
-        patience = _TASKS_NS + len(self._ledger.blocking.values) * _TASKS_EACH_NS
+        patience = _TASKS_NS + self._ledger.blocking.count * _TASKS_EACH_NS
         if fresh or now_ns - self._tasks_ns >= patience:
             self._tasks_ns = now_ns
-            self._tasks = task_uses(self.recording, (*self._ledger.all(), *unfinished))
+            episodes = (*self._ledger.all(), *unfinished)
+            self._tasks = task_uses(self.recording, episodes, self._ledger.retired_tasks)
         return self._tasks
 
     # ------------------------------------------------------------------ what is new
@@ -238,6 +239,10 @@ class Analyzer:
                     del self._unsettled[at]
                 elif key in missing:  # sent again, and still without names
                     self._waiting_for.setdefault(key, []).append(at)
+
+    def forget_samples(self) -> None:
+        """Forget those that were looked at, of which nothing is asked any more."""
+        self.recording.samples.forget_up_to(self._position)
 
     def forget(self, now_ns: int) -> None:
         """Forget what no episode and nothing that lasts refers to, right after ``absorb``.
@@ -380,7 +385,7 @@ class Analyzer:
                     doing=doing.get(tid),
                     drives=recording.drives(tid),
                     longest_ns=worked.max_ns(),
-                    episodes=len(worked.values),
+                    episodes=worked.count,
                     history=worked.amounts.values(),
                 )
             )

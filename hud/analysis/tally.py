@@ -5,11 +5,10 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections import deque
 from heapq import nlargest
-from itertools import repeat
 from typing import TYPE_CHECKING
 
+from hud.analysis.lengths import Lengths
 from hud.analysis.slices import Amounts
-from hud.model import BUCKETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence, Set
@@ -27,45 +26,28 @@ MOST_STACKS = 64
 NO_WORKER = -1
 """Instead of a worker's id: it is not known, or not any more."""
 _LATEST_TASKS = 8
+_MOST_DETAILS = 4_096
+"""Files and peers of a blocker of which the time is kept apart, where it has retired episodes."""
 
 
-class Durations:
-    """Own times in order, their sum, their histogram, and their sum in each slice of the run."""
+class Durations(Lengths):
+    """Own times, and their sum in each slice of the run."""
 
-    __slots__ = ("_buckets", "amounts", "total_ns", "values")
+    __slots__ = ("amounts",)
 
     def __init__(self, slices: Slices) -> None:
-        self.values: list[int] = []
-        self.total_ns = 0
-        self._buckets: dict[int, int] = {}
+        super().__init__()
         self.amounts = Amounts(slices)
 
     def add(self, episode: Episode, run_start_ns: int) -> None:
         own_ns = episode.charged_ns
-        insort(self.values, own_ns)
-        bump(self._buckets, bucket_of(own_ns), 1)
-        self.total_ns += own_ns
+        self.put(own_ns)
         self.amounts.add(episode.start_ns - run_start_ns, episode.duration_ns, own_ns)
 
     def remove(self, episode: Episode, run_start_ns: int) -> None:
         own_ns = episode.charged_ns
-        del self.values[bisect_left(self.values, own_ns)]
-        bump(self._buckets, bucket_of(own_ns), -1)
-        self.total_ns -= own_ns
+        self.take(own_ns)
         self.amounts.add(episode.start_ns - run_start_ns, episode.duration_ns, own_ns, -1)
-
-    def has(self, duration_ns: int) -> bool:
-        """Is there one of this length?"""
-        at = bisect_left(self.values, duration_ns)
-        return self.values[at : at + 1] == [duration_ns]
-
-    def max_ns(self) -> int:
-        return self.values[-1] if self.values else 0
-
-    def histogram(self) -> tuple[int, ...]:
-        """How many there are in each bucket of ``bucket_floor_ns``, trailing zeros left out."""
-        buckets = self._buckets
-        return tuple(map(buckets.get, range(max(buckets, default=-1) + 1), repeat(0)))
 
 
 class Worked(Durations):
@@ -138,6 +120,12 @@ class Tally:
         if self.tasks and self.tasks[-1] == episode.task_id:
             self.tasks.pop()
 
+    def retire(self, episode: Episode) -> None:
+        """It counts for ever; of very many details only the heavier half stays known."""
+        self.durations.retire(episode.charged_ns)
+        if len(self.details) > _MOST_DETAILS:
+            self.details = dict(largest_first(self.details)[: _MOST_DETAILS // 2])
+
     def retire_workers(self, living: Set[int]) -> bool:
         """Count the workers with other ids as NO_WORKER; False where there are none."""
         gone = self.workers.keys() - living - {NO_WORKER}
@@ -155,14 +143,14 @@ class Tally:
 
     def percentile(self, percent: int) -> int:
         """Of the episodes that have ended; of all only where none has."""
-        values = self.durations.values
-        if len(self.lasting) == len(values):
-            return nearest_rank(values, percent)
-        index = rank(len(values) - len(self.lasting), percent)
+        durations = self.durations
+        if len(self.lasting) == durations.count:
+            return nearest_rank(durations.kept, percent)
+        index = rank(durations.count - len(self.lasting), percent)
         for number, (own_ns, _) in enumerate(self.lasting):
             same = number - bisect_left(self.lasting, (own_ns, 0))
-            index += bisect_left(values, own_ns) + same <= index
-        return values[index]
+            index += durations.below(own_ns) + same <= index
+        return durations.at(index)
 
     def _count(self, episode: Episode, at: Blame, duration_ns: int, times: int) -> None:
         self.waiting_ns += episode.waiting_ns * times
@@ -187,13 +175,6 @@ class Tally:
         if episode.behind >= 0:
             self.behind += episode.behind * times
             self.behind_count += times
-
-
-def bucket_of(duration_ns: int) -> int:
-    """The inverse of ``bucket_floor_ns``: four buckets to each power of two."""
-    duration_ns = max(1, duration_ns)
-    power = duration_ns.bit_length() - 1
-    return min(4 * power + ((duration_ns << 2 >> power) & 3), BUCKETS - 1)
 
 
 def nearest_rank(values: Sequence[int], percent: int) -> int:
@@ -230,7 +211,7 @@ def heaviest(weights: Mapping[int, int], count: int = MOST_STACKS) -> tuple[tupl
 def bump(weights: dict[_Key, int], key: _Key, amount: int) -> None:
     """Add to one of them; what comes to nothing goes."""
     total = weights.get(key, 0) + amount
-    if total:
+    if total > 0:
         weights[key] = total
     else:
         weights.pop(key, None)

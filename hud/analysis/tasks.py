@@ -5,13 +5,13 @@ A kind is one vtable of Tokio's; the types of two vtables may have the same name
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis.results import TaskUse
 from hud.model import TaskKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from hud.analysis.recording import Recording
     from hud.analysis.results import Episode
@@ -20,32 +20,46 @@ LATEST = 8
 """Ids of blocking tasks that are kept for each kind."""
 
 
-def task_uses(recording: Recording, episodes: Iterable[Episode]) -> tuple[TaskUse, ...]:
+class TaskTime(NamedTuple):
+    """How often the tasks of a kind blocked, and for how long."""
+
+    episodes: int = 0
+    blocked_ns: int = 0
+    max_ns: int = 0
+
+    def and_also(self, episode: Episode) -> TaskTime:
+        own_ns = episode.charged_ns
+        return TaskTime(self.episodes + 1, self.blocked_ns + own_ns, max(self.max_ns, own_ns))
+
+
+def task_uses(
+    recording: Recording, episodes: Iterable[Episode], retired: Mapping[int, TaskTime]
+) -> tuple[TaskUse, ...]:
     """A row for each kind that is alive, was polled (exact mode) or blocked, by (-blocked, -busy,
     -alive, name). Episodes that only waited for a CPU, or of tasks of unknown kind, do not count.
+    ``retired``: by vtable, what they did in episodes that are not held any more.
     """
     tables = recording.tasks
     counts = {count.vtable: count for count in tables.latest.counts} if tables.latest else {}
-    blocked: dict[int, list[Episode]] = {}
+    blocked = dict(retired)
+    ids: dict[int, dict[int, None]] = {}
     for episode in episodes:
-        vtable = tables.vtables.get(episode.task_id)
-        if vtable is not None and episode.cause.blames_code:
-            blocked.setdefault(vtable, []).append(episode)
-    rows = []
-    for vtable in {*counts, *tables.polls, *blocked}:
-        mine = blocked.get(vtable, [])
-        ids = dict.fromkeys(episode.task_id for episode in reversed(mine))
-        rows.append(
-            TaskUse(
-                kind=tables.kinds.get(vtable) or TaskKind(vtable, ""),
-                count=counts.get(vtable),
-                polls=tables.polls.get(vtable),
-                episodes=len(mine),
-                blocked_ns=sum(episode.charged_ns for episode in mine),
-                max_ns=max((episode.charged_ns for episode in mine), default=0),
-                task_ids=tuple(ids)[:LATEST],
-            )
+        vtable = tables.vtable_of(episode)
+        if vtable and episode.cause.blames_code:
+            blocked[vtable] = blocked.get(vtable, TaskTime()).and_also(episode)
+            latest = ids.setdefault(vtable, {})
+            latest.pop(episode.task_id, None)
+            latest[episode.task_id] = None
+    rows = [
+        TaskUse(
+            kind=tables.kinds.get(vtable) or TaskKind(vtable, ""),
+            count=counts.get(vtable),
+            polls=tables.polls.get(vtable),
+            **blocked.get(vtable, TaskTime())._asdict(),
+            task_ids=tuple(reversed(ids.get(vtable, {})))[:LATEST],
         )
+        for vtable in {*counts, *tables.polls, *blocked}
+    ]
     return tuple(sorted(rows, key=_order))
 
 

@@ -10,6 +10,7 @@ from hud.model import RESEND_NS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Set
 
+    from hud.analysis.results import Episode
     from hud.model import Batch, PollStats, TaskKind, TasksRead, ThreadState
 
     Poll = tuple[int, int]
@@ -61,6 +62,10 @@ class TaskTables:
         """Ready tasks in the worker's own queue during that poll, on average; -1 = not read."""
         total, readings = self._queued.get((tid, poll_start_ns), (0, 0))
         return total / readings if readings else -1.0
+
+    def vtable_of(self, episode: Episode) -> int:
+        """The type of its task, a key of ``kinds``; 0 = unknown."""
+        return self.vtables.get(episode.task_id, episode.vtable)
 
     def forget_polls(self, used: Set[Poll]) -> None:
         """All but these, the second time: a poll's end may come later than its last state."""

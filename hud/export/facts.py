@@ -10,7 +10,7 @@ from hud.analysis import lasting
 from hud.analysis.frameworks import runs_task
 from hud.analysis.shortnames import shorten
 from hud.export import code
-from hud.export.trace import shown_frame
+from hud.export.faces import shown_frame
 from hud.text import printable
 
 if TYPE_CHECKING:

@@ -97,6 +97,7 @@ class Replay:
             self.recording.take(entry)
         elif isinstance(entry, Looked):
             self.analyzer.absorb(entry.time_ns)
+            self.analyzer.forget_samples()
         elif isinstance(entry, End):
             self.recording.finish(entry.time_ns, entry.reason)
         elif isinstance(entry, RunInfo):

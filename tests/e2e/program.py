@@ -14,6 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import targets
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+
+from benchmarks.truth import stack_of
+
 from hud.demo import load as demo_load
 
 if TYPE_CHECKING:
@@ -108,7 +112,12 @@ def load(port: int, seconds: float = 60) -> Iterator[None]:
 
 
 def trace(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text("utf-8"))
+    """An export, with the whole stack in the arguments of each event."""
+    written: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    for event in written["traceEvents"]:
+        if event["ph"] in "BX":
+            event["args"]["stack"] = stack_of(written, event.get("sf", 0))
+    return written
 
 
 def begins(written: dict[str, Any]) -> list[dict[str, Any]]:

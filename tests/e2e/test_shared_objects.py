@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
@@ -38,7 +37,7 @@ def extension(build_target: Callable[..., Path]) -> Path:
 
 def profile(pid: int, file: Path, seconds: float) -> dict[str, Any]:
     program.run("--headless", "--pid", pid, "--duration", seconds, "--export", file)
-    return json.loads(file.read_text())
+    return program.trace(file)
 
 
 def by_poll(find: Find) -> bool:
@@ -112,7 +111,7 @@ def test_two_extensions_loaded_after_the_attach(extension: Path, tmp_path: Path)
         with program.attached("--pid", running.pid, *options) as hud:
             now.touch()
             hud.end()
-    written = json.loads(trace.read_text())
+    written = program.trace(trace)
     reason = written["otherData"]["detection"]["reason"]
     assert "in libone.so" in reason
     assert "in libtwo.so" in reason

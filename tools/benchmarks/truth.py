@@ -174,9 +174,18 @@ def read_deeds(path: Path) -> list[Deed]:
     ]
 
 
+def stack_of(trace: dict[str, Any], number: int) -> list[str]:
+    """The functions of an event's ``sf``, innermost first; none of 0."""
+    frames, found = trace["stackFrames"], []
+    while number:
+        frame = frames[str(number)]
+        found.append(frame["name"])
+        number = frame.get("parent", 0)
+    return found
+
+
 def read_finds(trace: dict[str, Any]) -> list[Find]:
     """Episodes, those that are pressure only included."""
-    zero = trace["otherData"]["start_monotonic_ns"]
     opened: dict[int, list[dict[str, Any]]] = {}
     found = []
     for event in trace["traceEvents"]:
@@ -184,17 +193,17 @@ def read_finds(trace: dict[str, Any]) -> list[Find]:
             opened.setdefault(event["tid"], []).append(event)
         elif event["ph"] == "E":
             begin = opened[event["tid"]].pop()
-            found.append(_find(begin, zero, event["ts"] - begin["ts"], pressed=False))
+            found.append(_find(begin, trace, event["ts"] - begin["ts"], pressed=False))
         elif event["ph"] == "X" and "cause" in event["args"]:
-            found.append(_find(event, zero, event["args"]["duration_us"], pressed=True))
+            found.append(_find(event, trace, event["args"]["duration_us"], pressed=True))
     return sorted(found, key=lambda find: find.begin)
 
 
-def _find(event: dict[str, Any], zero: int, length_us: float, *, pressed: bool) -> Find:
+def _find(event: dict[str, Any], trace: dict[str, Any], length_us: float, *, pressed: bool) -> Find:
     args = event["args"]
-    begin = zero + round(event["ts"] * 1000)
+    begin = trace["otherData"]["start_monotonic_ns"] + round(event["ts"] * 1000)
     end = begin + round(length_us * 1000)
-    stack = tuple(args.get("stack", ()))
+    stack = tuple(stack_of(trace, event.get("sf", 0)))
     return Find(event["name"], stack, args["cause"], begin, end, event["tid"], pressed, args)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING
@@ -318,18 +319,60 @@ def test_a_stack_without_its_names_does_not_undo_them(build: ModuleType) -> None
     assert recording.stacks[7] == other
 
 
+def test_a_long_run_does_not_grow(build: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory follows what is held and the code that blocks, not the number of episodes."""
+    monkeypatch.setattr(snapshot_module, "_MAX_HELD", 500)
+    recording = build.empty_recording()
+    recording.take(Batch(task_kinds=[TaskKind(1, "t")]))
+    analyzer = Analyzer(recording)
+    sizes = []
+    for second in range(160):
+        at = build.START_NS + second * build.SECOND
+        samples = [
+            build.poll(build.TIDS[turn % 4], at + turn // 4 * 7 * build.MS, (5 + turn) * build.MS)
+            for turn in range(80)
+        ]
+        recording.take(Batch(at, samples=samples, task_ids={7: 1}))
+        analyzer.absorb(at + build.SECOND)
+        analyzer.forget_samples()
+        if second % 40 == 39:
+            analyzer.forget(at)
+            sizes.append(len(pickle.dumps(analyzer)))
+    assert len(analyzer.episodes()) == 500
+    assert max(sizes) < 1.3 * sizes[0]
+    found = analyzer.snapshot(at + build.SECOND, True)
+    assert (found.episodes, found.losses.recording_full) == (12_800, 12_300)
+    assert found.blocked_ns == 160 * sum(range(5, 85)) * build.MS
+    assert [(row.episodes, row.max_ns) for row in found.tasks] == [(12_800, 84 * build.MS)]
+
+
 def test_what_is_not_held_one_by_one_still_counts(
     build: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = build.demo_recording()
+    kinds = Batch(task_kinds=[TaskKind(1, "a")], task_ids=dict.fromkeys(range(150, 250), 1))
+    whole.take(kinds)
     expected = Analyzer(whole).snapshot(whole.ended_ns, False)
     monkeypatch.setattr(snapshot_module, "_MAX_HELD", 5)
     analyzer = Analyzer(build.demo_recording())
+    analyzer.recording.take(kinds)
     found = analyzer.snapshot(whole.ended_ns, False)
     assert len(analyzer.episodes()) == len(analyzer.latencies()) == 5
     assert found.losses.recording_full == expected.episodes + 3 + expected.latencies - 10
-    same = replace(found, losses=expected.losses, timeline=expected.timeline, tasks=expected.tasks)
-    assert same == expected
+    for row, exact in zip(found.blockers, expected.blockers, strict=True):
+        assert row.p50_ns == pytest.approx(exact.p50_ns, rel=1 / 64)
+        assert row.p99_ns == pytest.approx(exact.p99_ns, rel=1 / 64)
+    rows = tuple(
+        replace(row, p50_ns=exact.p50_ns, p99_ns=exact.p99_ns)
+        for row, exact in zip(found.blockers, expected.blockers, strict=True)
+    )
+    tasks = tuple(
+        replace(row, task_ids=exact.task_ids)
+        for row, exact in zip(found.tasks, expected.tasks, strict=True)
+    )
+    held = replace(found, losses=expected.losses, timeline=expected.timeline)
+    assert replace(held, blockers=rows, tasks=tasks) == expected
+    assert [row.episodes for row in expected.tasks] == [100]
     # a window is of those that are held
     analyzer.recording.set_window(3600 * build.SECOND)
     found = analyzer.snapshot(whole.ended_ns, False)

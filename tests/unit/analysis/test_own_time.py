@@ -8,8 +8,8 @@ import pytest
 
 from hud.analysis import lasting
 from hud.analysis.cause import Cause
+from hud.analysis.lengths import bucket_of
 from hud.analysis.snapshot import Analyzer
-from hud.analysis.tally import bucket_of
 
 if TYPE_CHECKING:
     from types import ModuleType

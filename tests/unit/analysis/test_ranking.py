@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hud.analysis.lengths import bucket_of
 from hud.analysis.snapshot import Analyzer
-from hud.analysis.tally import bucket_of
 from hud.model import BUCKETS, bucket_floor_ns
 
 if TYPE_CHECKING:

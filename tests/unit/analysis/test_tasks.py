@@ -35,7 +35,7 @@ def test_rows_come_from_all_that_is_known(sample_recording: Recording) -> None:
         polls=[polled(A, 900), polled(D, 100)],
     )
     sample_recording.take(batch)
-    rows = {use.kind.vtable: use for use in task_uses(sample_recording, [*episodes, waiting])}
+    rows = {use.kind.vtable: use for use in task_uses(sample_recording, [*episodes, waiting], {})}
     assert rows.keys() == {A, B, C, D}
     first = rows[A]
     assert first.kind.name == "login"
@@ -55,7 +55,7 @@ def test_the_order(build: ModuleType) -> None:
     kinds = [TaskKind(A, "b"), TaskKind(B, "a"), TaskKind(C, "z"), TaskKind(D, "y")]
     alive = TasksRead(0, (TaskCount(A, 1, 0, 0, 0), TaskCount(B, 1, 0, 0, 0)), True)
     recording.take(Batch(task_kinds=kinds, tasks=alive, polls=[polled(C, 5), polled(D, 9)]))
-    assert [use.kind.name for use in task_uses(recording, ())] == ["y", "z", "a", "b"]
+    assert [use.kind.name for use in task_uses(recording, (), {})] == ["y", "z", "a", "b"]
 
 
 def test_names() -> None:

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from hud.analysis.snapshot import Analyzer
 from hud.commands import help as topics
-from hud.export import summary, trace
+from hud.export import faces, summary, trace
+from hud.export.faces import shown_frame
 from hud.model import BEGAN_BEFORE, Frame, Losses, Origin, Precision, Target, Where, Worker
 
 if TYPE_CHECKING:
@@ -28,6 +29,14 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from hud.analysis.recording import Recording
+
+
+def stack_of(whole: dict[str, Any], number: int) -> list[str]:
+    """The functions of an event's ``sf``, innermost first."""
+    frame = whole["stackFrames"][str(number)]
+    outer = stack_of(whole, frame["parent"]) if "parent" in frame else []
+    return [frame["name"], *outer]
+
 
 REQUIRED = {"name", "ph", "ts", "pid", "tid"}
 """What every importer wants of every event; old speedscope of metadata too."""
@@ -46,13 +55,13 @@ def test_the_help_has_every_arg_and_no_other() -> None:
     text = topics.text("exports")
     table = text[text.index("What the `args`") : text.index("`ts` counts")]
     words = set(re.findall(r"\b[a-z]+(?:_[a-z]+)*\b", table))
-    tree = ast.parse(inspect.getsource(trace))
+    tree = ast.parse(inspect.getsource(faces))
     written: set[str] = set()
     functions = [one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef)]
     for function in functions:
-        if function.name in ("begin", "wait", "_split", "_precision"):
+        if function.name in ("begin", "wait", "_list_once", "_split", "_precision"):
             written |= set(_keys(function))
-    written -= {"args", "dur"}
+    written -= {"args", "dur"}  # not of the arguments
     assert {"own_us", "woken_by", "place", "pressed", "culprit"} <= written
     assert written <= words
     names = {word for word in words if "_" in word}
@@ -73,7 +82,7 @@ def _keys(function: ast.FunctionDef) -> Iterator[str]:
 
 def check_valid(whole: dict[str, Any]) -> None:
     """The rules of the format, and those that Perfetto and speedscope add."""
-    assert set(whole) == {"displayTimeUnit", "otherData", "traceEvents"}
+    assert set(whole) == {"displayTimeUnit", "otherData", "stackFrames", "traceEvents"}
     newest = 0.0
     open_names: dict[tuple[int, int], list[str]] = {}
     open_ends: dict[tuple[int, int], list[float]] = {}
@@ -145,7 +154,7 @@ def test_who_held_the_lock_and_what_it_was_about(build: ModuleType) -> None:
     )
     whole = exported(recording, after + build.SECOND)
     waited, saved = (event["args"] for event in whole["traceEvents"] if event["ph"] == "B")
-    assert waited["holder"].pop("stack")[0] == "app::refill"
+    assert stack_of(whole, waited["holder"].pop("sf"))[0] == "app::refill"
     assert waited["holder"] == {
         "tid": 77,
         "name": "filler",
@@ -187,6 +196,7 @@ def test_one_pair_in_full(build: ModuleType) -> None:
         "ts": 1234.567,
         "pid": 22967,
         "tid": tid,
+        "sf": 8,
         "args": {
             "worker_id": 1,
             "detection_method": 4,
@@ -226,6 +236,19 @@ def test_one_pair_in_full(build: ModuleType) -> None:
         "pid": 22967,
         "tid": tid,
     }
+
+
+def test_a_stack_is_written_once(build: ModuleType, sample_recording: Recording) -> None:
+    whole = exported(sample_recording)
+    shown = [event for event in whole["traceEvents"] if "sf" in event]
+    listed = [event for event in shown if "stack" in event["args"]]
+    assert all(stack_of(whole, event["sf"]) == event["args"]["stack"] for event in listed)
+    assert len(shown) > 300
+    assert sorted(event["sf"] for event in listed) == sorted({event["sf"] for event in shown})
+    # an outer frame that stacks have in common is one
+    assert len(whole["stackFrames"]) < sum(len(event["args"]["stack"]) for event in listed)
+    frames = [(one["name"], one.get("parent")) for one in whole["stackFrames"].values()]
+    assert len(frames) == len(set(frames))
 
 
 def test_what_a_script_needs_is_in_other_data(build: ModuleType) -> None:
@@ -290,7 +313,7 @@ def test_waits_for_a_cpu_are_not_counted_as_blocking(build: ModuleType) -> None:
     assert wait["args"]["detection_method"] == 2
     assert wait["args"]["culprit"] == "stress-ng"
     assert wait["args"]["culprit_pid"] == 9000
-    assert wait["args"]["stack"][3] == "api::login::hash_password"
+    assert stack_of(whole, wait["sf"])[3] == "api::login::hash_password"
     assert whole["otherData"]["episodes"] == 0
 
 
@@ -309,7 +332,7 @@ def test_an_episode_in_progress_says_so(build: ModuleType) -> None:
     begin, end = (e for e in exported(recording)["traceEvents"] if e["ph"] in "BE")
     assert begin["args"]["in_progress"] is True
     assert begin["name"] == "(no stack caught)"
-    assert (begin["args"]["stack"], begin["args"]["stack_complete"]) == ([], False)
+    assert (begin.get("sf"), begin["args"]["stack_complete"]) == (None, False)
     assert end["ts"] == 1_000_000.0
 
 
@@ -433,6 +456,13 @@ def test_golden(build: ModuleType, golden: Callable[[str, str], None]) -> None:
             "[0,1,2,3]",
         ),
         ("""jq '.otherData.start_monotonic_ns / 1000000000' trace.json""", "5000"),
+        (
+            """jq -r '.stackFrames as $all | def up: select(.) | $all["\\(.)"] """
+            """| .name, (.parent | up);
+                .traceEvents[] | select(.ph=="B") | .sf | up' trace.json """
+            """| grep -c "^start_thread$" """,
+            "373",
+        ),
     ],
 )
 def test_jq_lines_that_users_have(
@@ -453,7 +483,7 @@ def test_jq_lines_that_users_have(
 def test_frames_that_a_tail_call_removed_are_marked(build: ModuleType) -> None:
     nap = replace(build.user("app::nap"), recovered=True)
     told = [nap, replace(nap, inferred=True), replace(nap, gap=True), build.user("app::main")]
-    assert [trace.shown_frame(frame) for frame in told] == [
+    assert [shown_frame(frame) for frame in told] == [
         "app::nap (tail call)",
         "~app::nap (tail call)",
         "app::nap (via)",
