@@ -580,6 +580,8 @@ class Batch:
     """Every thread of the target at ``time_ns``; None = not read this time."""
     losses: Losses | None = None
     """In all, so far."""
+    unseen_ns: int = 0
+    """Of the time since the last batch: no event came through, the ring buffer was full."""
     cost: tuple[int, int] | None = None
     """hud's own CPU time since the attach, ns, and its resident bytes; helper included."""
     notes: tuple[str, ...] | None = None

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis import bounded
 from hud.analysis.episodes.doubts import DOUBTS
-from hud.analysis.splits import Splits
+from hud.analysis.marks import Marks
+from hud.analysis.splits import Gap, Splits
 from hud.analysis.stacks import StackStore
 from hud.analysis.store import SampleStore
 from hud.analysis.tasktables import TaskTables
@@ -91,6 +92,9 @@ class Recording:
         """When threads died that have a name, ns."""
         self._splits = Splits()
         self._cost_before = 0
+        self._unseen_ns = self._unseen_before_ns = 0
+        """For how long no event came through; and until the states were read last."""
+        self._unseen_marks: Marks[int] = Marks()
 
     # ------------------------------------------------------------------ what comes in
 
@@ -111,6 +115,9 @@ class Recording:
         self.tasks.take(batch, self._now_ns)
         bounded.update(self.code, {code.address: code for code in batch.code}, _MAX_CODE)
         self.add_samples(batch.samples)
+        if batch.unseen_ns:
+            self._unseen_ns += batch.unseen_ns
+            self._unseen_marks.add(self._now_ns, self._unseen_ns)
         for tid in batch.died:
             self.thread_died(tid)
         if batch.states is not None:
@@ -179,7 +186,10 @@ class Recording:
         """The latest state and time split of every living thread of the target."""
         if now_ns <= self.info.start_monotonic_ns:
             self._splits.start(states)
-        self._splits.update(states, self.workers.keys())
+        unseen_ns = self._unseen_ns - self._unseen_before_ns
+        self._unseen_before_ns = self._unseen_ns
+        part = min(1.0, unseen_ns / max(1, now_ns - self.states_ns))
+        self._splits.update(states, self.workers.keys(), Gap(self.states_ns, part))
         self.states = {state.tid: state for state in states}
         self.states_ns = now_ns
         often_ns = self.info.window_ns // _MARKS_IN_WINDOW or _MARK_NS
@@ -264,6 +274,10 @@ class Recording:
     def splits(self, since_ns: int) -> Mapping[int, TimeSplit]:
         """Where each worker's time went after ``since_ns``, as exactly as the marks allow."""
         return {tid: self._splits.since(tid, since_ns) for tid in self.workers}
+
+    def unseen_ns(self, since_ns: int) -> int:
+        """For how long no event came through after ``since_ns``."""
+        return self._unseen_ns - self._unseen_marks.at(since_ns, 0)
 
     def drives(self, tid: int) -> bool:
         """Is the thread a worker still, or was it one until the target's own end? Not one that has

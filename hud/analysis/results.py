@@ -400,5 +400,7 @@ class Snapshot:
     runtimes: tuple[RuntimeUse, ...] = ()
     """Those that ran, by (-share, name)."""
     graph: Graph = NO_GRAPH
+    unseen_ns: int = 0
+    """Of the span: no event came through, as hud was held up. All worker time is of the rest."""
     history_ns: int = 0
     """How long a slice of the histories of blockers and workers is; the last one is not over."""

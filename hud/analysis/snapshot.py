@@ -77,6 +77,7 @@ class Analyzer:
         elapsed = max(1, now_ns - self._run_start_ns)
         span = self._span(now_ns)
         since_ns = now_ns - span if span < elapsed else 0
+        unseen = min(span - 1, recording.unseen_ns(since_ns))
         ledger = self._ledger
         temporary = [
             episode
@@ -87,13 +88,13 @@ class Analyzer:
             ledger.count(episode)
         latest = ledger.latest(TIMELINE)
         lasting = self._lasting(latest, temporary)
-        workers = self._workers(recording.splits(since_ns), now_ns, span, lasting)
+        workers = self._workers(recording.splits(since_ns), now_ns, span - unseen, lasting)
         used = runtimes.uses(workers, self._retired())
         shares = runtimes.shares(used, workers)
         blockers = self._ranking.rows(shares, fresh=not live)
         count, blocked = ledger.blocking.count, ledger.blocking.total_ns
         longest = ledger.blocking.max_ns()
-        graph = self._graph(now_ns, shares.whole_ns / span)
+        graph = self._graph(now_ns, shares.whole_ns / (span - unseen))
         tick_unknown, awaited = ledger.tick_unknown, ledger.awaited
         for episode in reversed(temporary):
             ledger.uncount(episode)
@@ -145,6 +146,7 @@ class Analyzer:
             standoff=facing,
             runtimes=used,
             graph=graph,
+            unseen_ns=unseen,
             history_ns=ledger.history.length_ns,
         )
 
@@ -362,7 +364,7 @@ class Analyzer:
         self,
         splits: Mapping[int, TimeSplit],
         now_ns: int,
-        span_ns: int,
+        seen_ns: int,
         lasting: Sequence[Episode],
     ) -> tuple[WorkerUse, ...]:
         recording = self.recording
@@ -371,8 +373,9 @@ class Analyzer:
         rows = []
         for tid, worker in recording.workers.items():
             worked = self._ledger.by_tid.get(tid) or Worked(self._ledger.history)
-            there_ns = 0 if tid in dead else now_ns - recording.workers.born_ns[tid]
-            time_ns = runtimes.time_of(splits[tid], there_ns, span_ns)
+            born_ns = recording.workers.born_ns[tid]
+            there_ns = 0 if tid in dead else now_ns - born_ns - recording.unseen_ns(born_ns)
+            time_ns = runtimes.time_of(splits[tid], there_ns, seen_ns)
             rows.append(
                 WorkerUse(
                     worker=worker,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from itertools import repeat
 from operator import add, attrgetter, sub
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis.marks import Marks
 from hud.model import TimeSplit
@@ -30,6 +30,16 @@ def since(now: TimeSplit, before: TimeSplit) -> TimeSplit:
     return TimeSplit(*map(max, repeat(0), map(sub, _ALL(now), _ALL(before))))
 
 
+class Gap(NamedTuple):
+    """No event came through for ``part`` (0..1) of the time from ``since_ns`` to this reading."""
+
+    since_ns: int
+    part: float
+
+
+NO_GAP = Gap(0, 0.0)
+
+
 class Splits:
     """The latest time split of each thread, and those at earlier moments, so that a window can
     subtract them.
@@ -41,6 +51,8 @@ class Splits:
         """Where the recording does not start at the attach."""
         self._marks: dict[int, Marks[TimeSplit]] = {}
         self._marked_ns = 0
+        self._unseen: dict[int, TimeSplit] = {}
+        """What is taken out of each thread's split: its events of that time are not known."""
         self._allowed_ns = 0
         self._allowed_marks: Marks[int] = Marks()
 
@@ -49,20 +61,36 @@ class Splits:
         self._now = {state.tid: state.split for state in states}
         self._at_start = dict(self._now)
 
-    def update(self, states: Sequence[ThreadState], workers: Set[int]) -> None:
+    def update(self, states: Sequence[ThreadState], workers: Set[int], gap: Gap = NO_GAP) -> None:
         """Those of every living thread; of the others only ``workers`` stay known."""
         alive = {state.tid for state in states}
         for state in states:
             before = self._now.get(state.tid)
-            allowed = state.split.allowed_ns
+            split = self._seen(state, before, gap)
+            allowed = split.allowed_ns
             # Less in all than before: another thread with the same id. Less allowed is none: the
             # part on a CPU is estimated by shares of samples, and may shrink.
-            same = before is not None and before.total_ns() <= state.split.total_ns()
+            same = before is not None and before.total_ns() <= split.total_ns()
             known = before.allowed_ns if before is not None and same else 0
             self._allowed_ns += allowed - known
-            self._now[state.tid] = state.split
+            self._now[state.tid] = split
         for tid in self._now.keys() - alive - workers:
             del self._now[tid]
+            self._unseen.pop(tid, None)
+
+    def _seen(self, state: ThreadState, before: TimeSplit | None, gap: Gap) -> TimeSplit:
+        """A thread's split without the gap, unless one poll lasted throughout."""
+        tid, split = state.tid, state.split
+        left_out = self._unseen.get(tid, TimeSplit())
+        known = added(before, left_out) if before is not None else TimeSplit()
+        if split.total_ns() < known.total_ns():  # another thread with the same id
+            self._unseen.pop(tid, None)
+            return split
+        lasts = state.in_poll and state.poll_start_ns <= gap.since_ns
+        if gap.part and not lasts:
+            part = (int(gap.part * ns) for ns in _ALL(since(split, known)))
+            left_out = self._unseen[tid] = added(left_out, TimeSplit(*part))
+        return since(split, left_out)
 
     def mark(self, now_ns: int, often_ns: int, workers: Iterable[int]) -> None:
         """Remember those of now, unless it was done less than ``often_ns`` ago."""
@@ -88,4 +116,5 @@ class Splits:
     def forget(self, tid: int) -> None:
         self._now.pop(tid, None)
         self._at_start.pop(tid, None)
+        self._unseen.pop(tid, None)
         self._marks.pop(tid, None)

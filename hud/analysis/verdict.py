@@ -168,8 +168,8 @@ def _longest(found: list[Episode], snapshot: Snapshot, room: int) -> str:
 
 
 def blocked(snapshot: Snapshot, *, short: bool = False) -> str:
-    """The part of its worker time for which the worst runtime was blocked; at least, where events
-    were lost, for long polls were among them."""
+    """The part of its worker time for which the worst runtime was blocked; of that which was seen,
+    where there was a time of which nothing is known, else at least where events were lost."""
     polls = snapshot.info.detection.rung is Rung.CONTEXT
     noun = "long poll" if polls else "stretch of CPU samples"
     many = "long polls" if polls else "stretches of CPU samples"
@@ -183,11 +183,13 @@ def blocked(snapshot: Snapshot, *, short: bool = False) -> str:
         least = "at least " if _lost(snapshot) else ""
         return f"Workers were blocked for {least}{time}, in {count(snapshot.episodes)}{doubt}."
     worst, *others = snapshot.runtimes
-    share = ("At least " if _lost(snapshot) else "") + figures.percent(worst.share)
+    seen = " that was seen" if snapshot.unseen_ns else ""
+    least = "At least " if _lost(snapshot) and not seen else ""
+    share = least + figures.percent(worst.share)
     if not others:
         polls_of = f"{count(worst.episodes)}{doubt}{_most(worst)}"
-        return f"{share} of worker time{'' if short else ' was blocked'}, in {polls_of}."
-    said = f"{share} of the worker time of {_runtime(worst)} was blocked"
+        return f"{share} of worker time{seen}{'' if short else ' was blocked'}, in {polls_of}."
+    said = f"{share} of the worker time{seen} of {_runtime(worst)} was blocked"
     return f"{said}, in {count(worst.episodes)}{_most(worst, named=True)}; {_others(others)}."
 
 

@@ -116,6 +116,7 @@ def other_data(snapshot: Snapshot, bars: Iterable[Bar]) -> Event:
         "episodes_awaited": snapshot.awaited,
         "blocked_ns": snapshot.blocked_ns,
         "worker_time_ns": snapshot.worker_time_ns,
+        "unseen_ns": snapshot.unseen_ns,
         "waiting_ns": snapshot.waiting_ns,
         "allowed_ns": snapshot.allowed_ns,
         "stopped": snapshot.stopped,

@@ -13,6 +13,7 @@ from hud.profiler.naming.addresses import Addresses
 from hud.profiler.notes import Notes
 from hud.profiler.programs import Programs
 from hud.profiler.stuck import Stuck
+from hud.profiler.unseen import Unseen
 from hud.profiler.waits import Waits
 
 CULPRITS_NS = 2_000_000_000
@@ -30,6 +31,7 @@ class Events:
         self.stuck = Stuck(pid, probe)
         self.stacks = Stacks(probe, addresses, self.before, self.stuck)
         self.waits = Waits(pid, probe.wait, probe.asleep_since, notes.add)
+        self._unseen = Unseen()
         self._programs = Programs()
         self._culprits_sent: set[int] = set()
         self._next_culprits = 0
@@ -38,7 +40,10 @@ class Events:
 
     def take(self, batch: Batch) -> list[Sample]:
         """The samples that have come; what they name is put into the batch."""
-        samples = self.stuck.take(self.probe.events())
+        lost, emptied_ns = int(self.probe.counters.ring_full), time.monotonic_ns()
+        events = self.probe.events()
+        batch.unseen_ns = self._unseen.after(events, lost, emptied_ns)
+        samples = self.stuck.take(events)
         self.stacks.take(samples, batch)
         batch.culprits += self._culprits(samples)
         samples, batch.details = self.waits.take(samples, batch.stacks)

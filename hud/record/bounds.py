@@ -75,7 +75,7 @@ def require_info(info: RunInfo) -> None:
 
 def require_batch(batch: Batch) -> None:
     """FormatError where a number is in it that no run can have seen."""
-    times = batch.time_ns, batch.threshold_ns, batch.sample_period_ns
+    times = batch.time_ns, batch.threshold_ns, batch.sample_period_ns, batch.unseen_ns
     _require("a batch", chain(times, batch.cost or ()))
     _require_samples(batch.samples)
     if any(max(len(one.source), len(one.instructions)) > MOST_LINES for one in batch.code):

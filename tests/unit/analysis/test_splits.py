@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hud.model import TimeSplit, Where
+from hud.analysis.snapshot import Analyzer
+from hud.model import Batch, TimeSplit, Where
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -45,6 +46,37 @@ def test_an_estimate_that_shrinks_is_not_counted_twice(build: ModuleType) -> Non
         state = build.state(501, where=Where.ALLOWED, split=split)
         recording.set_states([state], build.START_NS + second * build.SECOND)
     assert recording.allowed_ns(0) == 110 * build.MS
+
+
+def test_what_nothing_is_known_of_is_left_out(build: ModuleType) -> None:
+    """Of nine seconds four; but not of a thread that one poll held throughout."""
+    recording = build.empty_recording()
+    tid, held, newer = build.TIDS[:3]
+    second = build.SECOND
+
+    def read(at: int, newer_ns: int) -> None:
+        asleep = TimeSplit(poll_asleep_ns=at * 250 * build.MS, parked_ns=at * 750 * build.MS)
+        begun = build.START_NS + 2 * second
+        states = [build.state(tid, split=asleep), build.state(newer, split=TimeSplit(newer_ns))]
+        lasting = TimeSplit(poll_cpu_ns=at * second)
+        states.append(
+            build.state(held, where=Where.POLL, poll_start_ns=begun, running=True, split=lasting)
+        )
+        recording.set_states(states, build.START_NS + at * second)
+
+    read(3, 3 * second)
+    recording.take(Batch(build.START_NS + 8 * second, unseen_ns=4 * second))
+    read(8, second)  # another thread with the same id
+    read(9, 2 * second)
+    assert recording.unseen_ns(0) == 4 * second
+    assert recording.unseen_ns(build.START_NS + 8 * second) == 0
+    splits = recording.splits(0)
+    assert splits[tid] == TimeSplit(poll_asleep_ns=1_250 * build.MS, parked_ns=3_750 * build.MS)
+    assert splits[held] == TimeSplit(poll_cpu_ns=9 * second)
+    assert splits[newer] == TimeSplit(2 * second)
+    snapshot = Analyzer(recording).snapshot(build.START_NS + 9 * second, True)
+    assert snapshot.unseen_ns == 4 * second
+    assert {use.worker.tid: use.time_ns for use in snapshot.workers}[tid] == 5 * second
 
 
 def test_a_window_that_is_asked_for_late(build: ModuleType) -> None:

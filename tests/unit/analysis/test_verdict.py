@@ -11,6 +11,7 @@ from hud.analysis.recording import Recording
 from hud.analysis.results import Snapshot
 from hud.analysis.snapshot import Analyzer
 from hud.analysis.verdict import Badge, badge, concentration, living, sentences
+from hud.export.sure import how_sure
 from hud.model import Batch, HostPressure, Losses, Rung, TasksRead, TimeSplit, Where, Worker
 
 if TYPE_CHECKING:
@@ -70,6 +71,16 @@ def test_where_events_were_lost_figures_are_the_least(build: ModuleType, loss: s
         assert sentences(_snapshot(build, recording, splits))[0].startswith("At least 25 % of ")
         recording.set_losses(Losses(stacks_skipped=3, polls_bare=1))
         assert sentences(_snapshot(build, recording, splits))[0].startswith("25 % of ")
+
+
+def test_where_nothing_is_known_of_a_time_shares_are_of_the_rest(build: ModuleType) -> None:
+    recording, (tid,) = _run(build, {"api": 1})[0], _run(build, {"api": 1})[1]["api"]
+    split = _block(build, recording, tid, 0.25)
+    half = SECONDS * build.SECOND // 2
+    recording.take(Batch(build.START_NS + half, unseen_ns=half, losses=Losses(ring_full=3)))
+    snapshot = _snapshot(build, recording, {tid: split})
+    assert sentences(snapshot)[0].startswith("50 % of worker time that was seen was blocked, in ")
+    assert "hud held up: of 4 s of 8 s nothing known, shares are of the rest" in how_sure(snapshot)
 
 
 def test_the_worst_runtime_is_the_verdict(build: ModuleType) -> None:

@@ -68,6 +68,7 @@ def full_batch(build: ModuleType) -> Batch:
             build.state(7, where=Where.POLL, running=True, poll_start_ns=4_000, syscall=-1),
             build.state(8, split=build.TimeSplit(1, 2, 3, 4, 5, 6, 7, 8), asleep_stack=LAST_64),
         ],
+        unseen_ns=10,
         losses=Losses(1, 2, 3, 4, 5, 6, 7, 8),
         cost=(10, 20),
         notes=("no debug info",),
