@@ -33,7 +33,7 @@ from hud.symbols.owncrates import NOT_KNOWN
 from hud.symbols.shorten import LONGEST, fitting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from hud.symbols.dwarf.reader import RawFrame
     from hud.symbols.owncrates import OwnCrates
@@ -138,25 +138,36 @@ _TYPE_PREFIX = re.compile(r"^(?:&(?:'\w+ )?|\*|\[|\(|mut |const |dyn |for<[^>]*>
 
 
 def readable(name: str, own_name: str = "") -> str:
-    """A demangled name as people read it. ``own_name``: the function's own name in DWARF."""
+    """A demangled name as people read it. ``own_name``: the function's own name in DWARF, with the
+    bodies around it, or ASYNC."""
     name = _CLOSURE.sub("{closure}", name)
     name = _OTHER.sub(lambda match: "{" + (match[1] or match[2]) + "}", name)
     name = _ASYNC.sub(lambda match: "{" + match[1].replace("_", " ") + "}", name)
-    own = _ASYNC.match(own_name)
-    if own and name.endswith("{closure}"):
-        known = own[0] != ASYNC
-        name = asynchronous(name, "{" + own[1].replace("_", " ") + "}" if known else ASYNC)
+    if name.endswith("{closure}"):
+        name = asynchronous(name) if own_name == ASYNC else _told(name, own_name.split("::"))
     return _impl(name)
 
 
-def asynchronous(name: str, mark: str = ASYNC) -> str:
-    """A name that ends in ``{closure}``, with what that is.
+def _told(name: str, own: Sequence[str]) -> str:
+    """A name with what its last closures are by debug info."""
+    parts = name.split("::")
+    for at in range(-1, -1 - min(len(own), len(parts)), -1):
+        if parts[at] != "{closure}":
+            break
+        told = _ASYNC.fullmatch(own[at])
+        if told:
+            parts[at] = "{" + told[1].replace("_", " ") + "}"
+    return "::".join(parts)
+
+
+def asynchronous(name: str) -> str:
+    """A name that ends in ``{closure}``, of which the code says that it is an async body.
 
     The body of an async fn stands right below a named function: what is async below a closure or
     another body is a block.
     """
     head = name[: -len("{closure}")]
-    return head + (BLOCK if mark == ASYNC and head.endswith("}::") else mark)
+    return head + (BLOCK if head.endswith("}::") else ASYNC)
 
 
 def _impl(name: str) -> str:
@@ -353,18 +364,7 @@ def describe(
     ``crates``: the module's crates and versions, see `hud.symbols.inference.panics.crates`. A raw
     frame that has a linkage name and a ``name`` gives the function's own name in the latter.
     """
-    frames = [_frame(module, vaddr, raw, crates, own_crates) for raw in raw_frames]
-    for outer in frames:
-        path, mark, _ = outer.function.rpartition("::{async fn}")
-        if mark:
-            # the only closure of an async fn is its body: what is in the one is in the other
-            inside = f"{path}::{{closure}}::"
-            frames = [
-                replace(one, function=f"{path}{mark}::{one.function[len(inside) :]}")
-                if one.function.startswith(inside)
-                else one
-                for one in frames
-            ]
+    frames = (_frame(module, vaddr, raw, crates, own_crates) for raw in raw_frames)
     return tuple(
         one if len(one.function) <= LONGEST else replace(one, function=fitting(one.function))
         for one in frames

@@ -10,6 +10,7 @@ from hud.symbols.dwarf import constants as dw
 from hud.symbols.dwarf.addresses import MAX_RANGES, RangeMap, add_ranges
 from hud.symbols.dwarf.forms import MASK64, skip, uleb
 from hud.symbols.dwarf.ranges import Budget, ranges_of
+from hud.symbols.dwarf.scopes import bodies_around, scopes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,16 +24,6 @@ MAX_HOPS = 16
 MAX_INLINE_WORK = 1 << 20
 """Range list entries read for one address."""
 
-_SCOPES = frozenset(
-    {
-        dw.DW_TAG_NAMESPACE,
-        dw.DW_TAG_MODULE,
-        dw.DW_TAG_CLASS_TYPE,
-        dw.DW_TAG_STRUCTURE_TYPE,
-        dw.DW_TAG_UNION_TYPE,
-        dw.DW_TAG_ENUMERATION_TYPE,
-    }
-)
 _FAR = 1 << 30
 
 
@@ -158,7 +149,8 @@ def names_of(units: Units, unit: Unit, entry: Entry) -> tuple[str, str]:
     specifications, also into other units.
 
     Without a linkage name the name is qualified; beside one it is kept only where it says what the
-    linkage name cannot: ``{async_fn_env#0}`` and the like, as rustc names closures and futures.
+    linkage name cannot: ``{async_fn#0}`` and the like, as rustc names closures and futures, with
+    those around it: ``{async_fn#0}::{closure#1}``.
     """
     short = ""
     place = unit, entry
@@ -167,7 +159,7 @@ def names_of(units: Units, unit: Unit, entry: Entry) -> tuple[str, str]:
         for attribute in (dw.DW_AT_LINKAGE_NAME, dw.DW_AT_MIPS_LINKAGE_NAME):
             raw = units.string(unit, entry, attribute)
             if raw:
-                return raw, short if short.startswith("{") else ""
+                return raw, _own(units, unit, entry, raw, short) if short.startswith("{") else ""
         place = unit, entry
         target = units.reference(unit, entry, dw.DW_AT_ABSTRACT_ORIGIN)
         if target is None:
@@ -178,6 +170,12 @@ def names_of(units: Units, unit: Unit, entry: Entry) -> tuple[str, str]:
             unit = units.containing(target)
         entry = units.entry(unit, target)
     return "", _qualified(units, *place, short) if short else ""
+
+
+def _own(units: Units, unit: Unit, entry: Entry, raw: str, short: str) -> str:
+    is_inside = max(raw.count("closure$u7d"), raw.count("NC")) > 1  # of another: both manglings
+    around = bodies_around(units, unit, entry.offset) if is_inside else []
+    return "::".join([*around, short.partition("<")[0]])
 
 
 def own_name(units: Units, unit: Unit, entry: Entry) -> str:
@@ -200,41 +198,4 @@ def own_name(units: Units, unit: Unit, entry: Entry) -> str:
 def _qualified(units: Units, unit: Unit, entry: Entry, short: str) -> str:
     if unit.language in dw.C_LANGUAGES or unit.root is None:
         return short
-    scopes = _scopes_of(units, unit, entry.offset)
-    return "::".join([*scopes, short])
-
-
-def _scopes_of(units: Units, unit: Unit, target: int) -> list[str]:
-    """Names of the namespaces and types around an entry, outermost first."""
-    assert unit.root is not None
-    if not unit.root.abbrev.children:
-        return []
-    table = units.table(unit)
-    sizes = table.shapes().leaves
-    data, pos = units.info, unit.root.end
-    around: list[tuple[int, int]] = []  # (tag, offset) of the open entries
-    while pos < target:
-        code = data[pos]
-        size = sizes[code]
-        if size:
-            pos += size
-            continue
-        if code == 0:
-            pos += 1
-            if around:
-                around.pop()
-            continue
-        offset = pos
-        code, behind = uleb(data, pos)
-        abbrev = table.get(code)
-        pos = skip(data, behind, abbrev.steps, unit.offset_size, unit.address_size)
-        if abbrev.children:
-            around.append((abbrev.tag, offset))
-            if len(around) > MAX_DEPTH:
-                raise FormatError("dwarf: entries nested too deeply")
-    names = []
-    for tag, offset in around:
-        if tag in _SCOPES:
-            name = units.string(unit, units.entry(unit, offset), dw.DW_AT_NAME)
-            names.append(name or "(anonymous namespace)")
-    return names
+    return "::".join([*scopes_of(units, unit, entry.offset), short])

@@ -79,6 +79,15 @@ class Entry(NamedTuple):
         return value if isinstance(value, int) else 0
 
 
+class Body(NamedTuple):
+    """A namespace that holds what is inside a closure, an async fn or block."""
+
+    start: int
+    """[start, end) of its entry and all that is inside, in .debug_info."""
+    end: int
+    name: str
+
+
 @dataclass(slots=True)
 class Unit:
     """One unit's header, and what its root says; offsets in .debug_info, bytes."""
@@ -108,6 +117,8 @@ class Unit:
     dwo_name: str = ""
     """Of a skeleton: the file that has its entries."""
     root: Entry | None = field(default=None, repr=False)
+    bodies: tuple[Body, ...] | None = field(default=None, repr=False)
+    """Of closures and async code, inner ones first; None = not read yet."""
 
 
 class Units:
