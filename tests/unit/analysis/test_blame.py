@@ -398,8 +398,22 @@ def test_the_closure_of_join_gives_way_to_the_async_fn_that_it_is_in(build: Modu
     assert at.operation == inner.function
     written = replace(closure, file="src/files.rs", line=20)
     assert blame(build.stack(inner, written, poll, owner)).where == "src/files.rs:20"
-    called = build.stack(inner, closure, owner)  # one that is called like any other
+    near = replace(owner, precision=Precision.NEAR)
+    called = build.stack(inner, closure, near)  # one that is called like any other
     assert blame(called).function == closure.function
+
+
+def test_a_closure_of_a_log_macro_gives_way_to_the_line_of_the_macro(build: ModuleType) -> None:
+    owner = build.user("app::ship::{async fn}::{async block}", "src/ship.rs", 70)
+    closure = build.user(f"{owner.function}::{{closure}}")  # of tracing's src/macros.rs
+    event = build.dependency("tracing_core::event::Event::dispatch", "tracing_core 0.1.36")
+    at = blame(build.stack(build.c("write"), event, closure, owner))
+    assert (at.function, at.where) == (owner.function, "src/ship.rs:70")
+    assert at.operation == event.function
+    written = replace(closure, file="src/ship.rs", line=71)
+    assert blame(build.stack(event, written, owner)).function == closure.function
+    other = replace(closure, function="app::other::{closure}")
+    assert blame(build.stack(event, other, owner)).function == other.function
 
 
 def test_a_lock_of_tokios_own_is_not_to_blame(build: ModuleType) -> None:
