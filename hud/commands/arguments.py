@@ -160,12 +160,12 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 
 def add_format(parser: argparse._ActionsContainer) -> None:
     """``format``: empty = by the name of the file."""
-    known = (
-        f"{row.name} ({row.says}{'; the default' if row.name == DEFAULT else ''})"
-        for row in FORMATS.values()
-    )
+    known = (f"{name} (the default)" if name == DEFAULT else name for name in FORMATS)
     parser.add_argument(
-        "--format", metavar="NAME", default="", help=f"format of the export: {' or '.join(known)}"
+        "--format",
+        metavar="NAME",
+        default="",
+        help=f"format of the export, else by its name: {', '.join(known)}; see hud help exports",
     )
 
 

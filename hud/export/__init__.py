@@ -27,8 +27,6 @@ class Format(NamedTuple):
     name: str
     """The module's as well."""
     suffixes: tuple[str, ...]
-    says: str
-    """A few words for the help."""
 
     def writer(self) -> Write:
         """Its function ``write``; the table costs a start nothing of what that imports."""
@@ -39,8 +37,16 @@ class Format(NamedTuple):
 FORMATS: dict[str, Format] = {
     row.name: row
     for row in (
-        Format("trace", (".json",), "Chrome Trace Event JSON for Perfetto, speedscope, jq"),
-        Format("summary", (".txt",), "plain text"),
+        Format("trace", (".json",)),
+        Format("summary", (".txt",)),
+        Format("markdown", (".md",)),
+        Format("json", (".hud.json",)),
+        Format("jsonl", (".jsonl", ".ndjson")),
+        Format("csv", (".csv",)),
+        Format("folded", (".folded", ".collapsed")),
+        Format("speedscope", (".speedscope.json",)),
+        Format("pprof", (".pprof", ".pb.gz")),
+        Format("openmetrics", (".prom", ".om")),
     )
 }
 DEFAULT = "trace"
@@ -49,14 +55,18 @@ DEFAULT = "trace"
 def choose(path: str, format_name: str = "") -> Format:
     """The format that was asked for, else the one that the name of the file suggests.
 
-    A name that suggests none gets ``DEFAULT``. Raises UsageError for a format that is not there.
+    The longest suffix counts; a name that suggests none gets ``DEFAULT``. Raises UsageError for a
+    format that is not there.
     """
     if format_name:
         if format_name not in FORMATS:
             known = ", ".join(FORMATS)
             raise UsageError(f"no export format named {format_name!r}", f"known formats: {known}")
         return FORMATS[format_name]
-    for row in FORMATS.values():
-        if path.lower().endswith(row.suffixes):
-            return row
-    return FORMATS[DEFAULT]
+    fits = [
+        (len(suffix), row)
+        for row in FORMATS.values()
+        for suffix in row.suffixes
+        if path.lower().endswith(suffix)
+    ]
+    return max(fits)[1] if fits else FORMATS[DEFAULT]

@@ -74,6 +74,8 @@ class Faces:
         self._frames = frames
         self._listed: set[int] = set()
         """Stacks that an event has as a list."""
+        self._open: dict[int, Event] = {}
+        """Arguments of the episode that a thread is in."""
         self._facing = facing
         self._blames = Blames(recording.stacks)
         self._faces: dict[int, _Face] = {}
@@ -130,6 +132,7 @@ class Faces:
         args["stack_complete"] = face.complete
         args |= self._list_once(episode.stack, face)
         name = self._name(episode, face)
+        self._open[episode.tid] = args
         event = self._event(name, BLOCKING, "B", bar.begin_ns, episode.tid)
         return {**event, **face.reference, "args": args}
 
@@ -158,9 +161,10 @@ class Faces:
         return found | face.reference
 
     def end(self, bar: Bar) -> Event:
+        """With the arguments of its begin: by these, too, speedscope finds it."""
         face = self._face(bar.of.stack)
-        name = self._name(bar.of, face)
-        return self._event(name, BLOCKING, "E", bar.end_ns, bar.of.tid)
+        event = self._event(self._name(bar.of, face), BLOCKING, "E", bar.end_ns, bar.of.tid)
+        return {**event, "args": self._open.pop(bar.of.tid)}
 
     def wait(self, bar: Bar) -> Event:
         one: Any = bar.of

@@ -2,8 +2,8 @@
 
 Format: "Trace Event Format" by Google. One ``B``/``E`` pair per episode, named after the blocking
 function; waits for a CPU are ``X`` events, so that counting ``B`` counts blocking only. Events are
-sorted by time and nest properly in each thread. The ``E`` repeats the name because speedscope
-refuses to end a frame under another one, and metadata carries ``ts`` because it once required it.
+sorted by time and nest properly in each thread. The ``E`` repeats name and args because speedscope
+finds the frame to end by both, and metadata carries ``ts`` because it once required it.
 A stack is written once: ``sf`` names its innermost frame in ``stackFrames``, where each frame names
 its caller. The first event with a stack has it as a list too, for viewers that do not read these.
 """

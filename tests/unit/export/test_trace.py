@@ -235,6 +235,7 @@ def test_one_pair_in_full(build: ModuleType) -> None:
         "ts": 31234.568,
         "pid": 22967,
         "tid": tid,
+        "args": begin["args"],
     }
 
 

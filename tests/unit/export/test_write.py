@@ -183,8 +183,11 @@ def test_choosing_a_format() -> None:
     assert choose("-") is choose("x.out") is FORMATS[DEFAULT]
     assert choose("x.json", "summary") is FORMATS["summary"]
     with pytest.raises(UsageError) as caught:
-        choose("x.json", "pprof")
-    assert str(caught.value) == "no export format named 'pprof'"
-    assert caught.value.hint == "known formats: trace, summary"
-    assert all(row.name == name and row.says for name, row in FORMATS.items())
+        choose("x.json", "svg")
+    assert str(caught.value) == "no export format named 'svg'"
+    assert caught.value.hint == f"known formats: {', '.join(FORMATS)}"
+    assert choose("x.hud.json") is FORMATS["json"], "the longest suffix counts"
+    assert choose("x.SPEEDSCOPE.json") is FORMATS["speedscope"]
+    assert choose("x.pb.gz") is FORMATS["pprof"]
+    assert all(row.name == name for name, row in FORMATS.items())
     assert all(callable(row.writer()) for row in FORMATS.values())

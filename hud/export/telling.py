@@ -1,0 +1,150 @@
+"""One episode as all formats tell it, so that they cannot differ.
+
+The *weight* of an episode is its own time (``Episode.charged_ns``): the weights of all episodes are
+``Snapshot.blocked_ns``, but for those that are not held one by one any more
+(``Losses.recording_full``).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hud.analysis import standoff
+from hud.analysis.advice.advise import advise_stack
+from hud.analysis.blame import NO_STACK, Blames
+from hud.analysis.episodes.doubts import REASONS
+from hud.analysis.episodes.syscalls import NO_CALL, call_name, machine_of
+from hud.analysis.types import type_name
+from hud.export.faces import shown_frame
+from hud.model import Frame, Precision
+from hud.text import printable
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hud.analysis.blame import Blame
+    from hud.analysis.results import Episode, Holder, Snapshot
+    from hud.analysis.snapshot import Analyzer
+
+    Row = dict[str, Any]
+
+
+class Telling:
+    """The blocking episodes of a run; all strings are safe to show."""
+
+    def __init__(self, analyzer: Analyzer, snapshot: Snapshot) -> None:
+        self.recording = analyzer.recording
+        self._facing = snapshot.standoff
+        self._blames = Blames(self.recording.stacks)
+        self._machine = machine_of(self.recording.info.kernel)
+        self._lines: dict[int, tuple[str, ...]] = {}
+        blocking = (one for one in analyzer.episodes() if one.cause.blames_code)
+        self.episodes: list[Episode] = sorted(blocking, key=lambda one: (one.start_ns, one.tid))
+
+    def frames(self, key: int) -> tuple[Frame, ...]:
+        """Of a stack, innermost first; never empty."""
+        stack = self.recording.stacks.get(key)
+        if stack is None:
+            return (Frame(0, NO_STACK.function),)
+        if stack.frames is None:
+            return tuple(Frame(address, f"0x{address:x}") for address in stack.addresses)
+        return stack.frames or (Frame(0, NO_STACK.function),)
+
+    def lines(self, key: int) -> tuple[str, ...]:
+        """The same as people read it."""
+        if key not in self._lines:
+            self._lines[key] = tuple(map(shown_frame, self.frames(key)))
+        return self._lines[key]
+
+    def blame(self, episode: Episode) -> Blame:
+        return self._blames.of(episode.stack)
+
+    def function(self, episode: Episode) -> str:
+        """The code responsible, as a blocker is named; ``~`` before a guess."""
+        found = self.blame(episode)
+        name = (found.hosted and printable(self.task_type(episode))) or printable(found.function)
+        return f"~{name}" if found.inferred and not name.startswith("~") else name
+
+    def task_type(self, episode: Episode) -> str:
+        recording = self.recording
+        kind = recording.tasks.kinds.get(recording.tasks.vtable_of(episode))
+        return printable(type_name(kind, recording.stacks.get(episode.stack)))
+
+    def advice(self, episode: Episode) -> str:
+        stack = self.recording.stacks.get(episode.stack)
+        waiting = standoff.fix_of(episode, self._facing, stack)
+        return printable(waiting or advise_stack(episode.cause, stack).text)
+
+    def worker(self, worker_id: int, tid: int) -> str:
+        """``W0 tokio-rt-worker``."""
+        worker = self.recording.workers.get(tid)
+        return f"W{worker_id} {printable(worker.name) if worker else ''}".rstrip()
+
+    def row(self, episode: Episode) -> Row:
+        """All that is known of it, times in ns; what is not known is left out."""
+        zero = self.recording.info.start_monotonic_ns
+        row: Row = {
+            "start_ns": episode.start_ns - zero,
+            "duration_ns": episode.duration_ns,
+            "blocked_ns": episode.charged_ns,
+            "on_cpu_ns": episode.on_cpu_ns,
+            "asleep_ns": episode.asleep_ns,
+            "waiting_ns": episode.waiting_ns,
+            "stopped_ns": episode.stopped_ns,
+            "cause": episode.cause.value,
+            "function": self.function(episode),
+            **self._place(episode.stack),
+            "worker_id": episode.worker_id,
+            "tid": episode.tid,
+            "detection_method": int(episode.method),
+            "begin_uncertainty_ns": episode.begin_uncertainty_ns,
+            "end_uncertainty_ns": episode.end_uncertainty_ns,
+        }
+        known = {**self._task(episode), **self._why(episode), **_doubts(episode)}
+        return row | {name: value for name, value in known.items() if value}
+
+    def _place(self, key: int) -> Row:
+        at = self._blames.of(key)
+        place: Row = {"operation": printable(at.operation)} if at.operation else {}
+        if at.file:
+            place["file"] = printable(at.file)
+            place |= {"line": at.line} if at.line else {}
+            place |= {} if at.precision is Precision.EXACT else {"place": at.precision.value}
+        return place | ({"inferred": True} if at.inferred else {})
+
+    def _task(self, episode: Episode) -> Row:
+        tasks_behind = {"tasks_behind": round(episode.behind, 1)} if episode.behind >= 0 else {}
+        if not episode.task_id:
+            return tasks_behind
+        return {
+            "task_id": episode.task_id,
+            "task_type": self.task_type(episode),
+            **tasks_behind,
+        }
+
+    def _why(self, episode: Episode) -> Row:
+        called = episode.syscall >= 0 and episode.syscall != NO_CALL
+        holder = episode.holder
+        return {
+            "evidence": printable(episode.evidence),
+            "detail": printable(episode.detail),
+            "syscall": call_name(episode.syscall, self._machine) if called else "",
+            "advice": self.advice(episode),
+            **({"holder" if holder.held else "woken_by": self._holder(holder)} if holder else {}),
+        }
+
+    def _holder(self, holder: Holder) -> Row:
+        found: Row = {"tid": holder.tid, "name": printable(holder.name), "role": holder.role}
+        if holder.stack:
+            found["function"] = printable(self._blames.of(holder.stack).function)
+            found |= self._place(holder.stack)
+        return found
+
+
+def _doubts(episode: Episode) -> Row:
+    return {
+        "in_progress": episode.in_progress,
+        "began_before_attach": episode.began_before,
+        "pressed": episode.pressed,
+        "maybe_several_polls": [REASONS[flag] for flag in REASONS if episode.doubts & flag],
+    }
