@@ -136,6 +136,11 @@ class Blames:
         return self._known.pop(key, NOT_RESOLVED)
 
 
+def blame_of(key: int, stacks: Mapping[int, Stack]) -> Blame:
+    """The code responsible for the stack with this key; 0 = none was taken."""
+    return blame(stacks.get(key)) if key else NO_STACK
+
+
 def blame(stack: Stack | None) -> Blame:
     """The code responsible for ``stack``; None = a stack was named but never fetched."""
     at, found = _culprit(stack)

@@ -37,8 +37,8 @@ def in_words(blocker: Blocker) -> list[str]:
             f"{longest}{time} so far"
         )
     if blocker.pressed:
-        said.append(
-            f"{figures.count(blocker.pressed)} of {figures.count(blocker.count)} below the "
-            "threshold without the wait for a CPU that followed the call"
-        )
+        number, were = figures.count(blocker.pressed), "was" if blocker.pressed == 1 else "were"
+        they = "it" if blocker.pressed == 1 else "they"
+        whole = figures.count(blocker.count)
+        said.append(f"{number} of {whole} {were} long only because {they} waited for a CPU")
     return said

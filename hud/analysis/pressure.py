@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from hud.analysis.lengths import Lengths
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from hud.analysis.results import Latency
 
 
+_SHOWN = 64
 _Key = tuple[str, str, int]
 """Of what ran instead: the name of the thread, that of its process, and its pid."""
 _NUMBERED = re.compile(r"(?<=.)[-_ #./]?\d+$")
@@ -53,6 +55,10 @@ class CpuWaits:
     def not_held(self) -> int:
         """How many the bound has cost."""
         return self._retired + self._forgotten
+
+    def latest(self) -> tuple[Latency, ...]:
+        """A few, the newest first."""
+        return tuple(islice(reversed(self.held), _SHOWN))
 
     def add(self, latency: Latency) -> None:
         self.held.append(latency)

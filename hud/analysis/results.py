@@ -392,6 +392,8 @@ class Snapshot:
     """Of ``episodes``, those left out: which may be two polls in one turn of a worker."""
     timeline: tuple[Episode, ...] = ()
     """The latest episodes, those in progress included, by start; bounded."""
+    waits: tuple[Latency, ...] = ()
+    """The latest waits for a CPU, the newest first; a few."""
     lasting: tuple[Episode, ...] = ()
     """Those that have not ended, or had not when the run did; the longest first."""
     standoff: Standoff | None = None

@@ -117,6 +117,7 @@ class Analyzer:
             latencies=self._waits.count,
             latency_total_ns=self._waits.total_ns,
             latency_max_ns=self._waits.max_ns,
+            waits=self._waits.latest(),
             episodes=count,
             blocked_ns=blocked,
             worker_time_ns=shares.whole_ns,

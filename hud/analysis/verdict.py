@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from hud import figures
 from hud.analysis import standoff
-from hud.analysis.blame import blame
+from hud.analysis.blame import blame_of
 from hud.analysis.episodes.doubts import several
 from hud.analysis.findings import findings, without_cpu
 from hud.analysis.lasting import STUCK_NS
@@ -90,22 +90,28 @@ def sentences(snapshot: Snapshot, room: int = 0) -> list[str]:
     """The first says it all; then what else keeps the service from its work. ``room`` = characters
     for the first two: in few the figure is short, beside the badge, and so are names.
     """
-    figure = _figure(snapshot, short=0 < room < _SHORT)
     others, held = findings(snapshot), stuck(snapshot, room)
+    first = without_cpu(snapshot) if not held and _starved(snapshot) else []
+    form = _AFTER if first else _BADGED if room < _SHORT else _FIGURE
+    figure = _figure(snapshot, form if room else _FIGURE)
     if not snapshot.episodes:  # that there is no long poll is not the news
         return [*others, figure]
     left = max(room - len(figure) - 1, 1) if room else 0
     largest = [] if held else concentration(snapshot, left)
-    first = without_cpu(snapshot) if not held and _starved(snapshot) else []
     return [*held, *first, figure, *largest, *others[len(first) :]]
 
 
-def _figure(snapshot: Snapshot, *, short: bool = False) -> str:
+_FIGURE, _BADGED = " of worker time{seen} was blocked", " of worker time{seen}"
+_AFTER = " was blocked"
+"""How much of what: in full, beside the badge, and after what else the time went to."""
+
+
+def _figure(snapshot: Snapshot, of: str) -> str:
     if snapshot.info.detection.rung is Rung.LATENCY:
         return _waits_only(snapshot)
     if not snapshot.workers:
         return "No worker was seen yet." if snapshot.live else "No worker was seen."
-    return blocked(snapshot, short=short) if snapshot.episodes else _nothing(snapshot)
+    return blocked(snapshot, of) if snapshot.episodes else _nothing(snapshot)
 
 
 def living(snapshot: Snapshot) -> int:
@@ -153,7 +159,7 @@ def _longest(found: list[Episode], snapshot: Snapshot, room: int) -> str:
     said = f"has been in one poll for {time}{since}"
     if not snapshot.live:
         said = f"was in a poll that has not ended, {time} so far{since}"
-    at = blame(snapshot.stacks.get(worst.stack))
+    at = blame_of(worst.stack, snapshot.stacks)
     name = ("~" if at.inferred else "") + printable(at.function)
     head, tail = f"{who} {said}: ", f" ({worst.cause.value})"
     spare = room - len(head) - len(tail)
@@ -167,7 +173,7 @@ def _longest(found: list[Episode], snapshot: Snapshot, room: int) -> str:
 # --------------------------------------------------------------------------- blocked
 
 
-def blocked(snapshot: Snapshot, *, short: bool = False) -> str:
+def blocked(snapshot: Snapshot, of: str = _FIGURE) -> str:
     """The part of its worker time for which the worst runtime was blocked; of that which was seen,
     where there was a time of which nothing is known, else at least where events were lost."""
     polls = snapshot.info.detection.rung is Rung.CONTEXT
@@ -188,7 +194,7 @@ def blocked(snapshot: Snapshot, *, short: bool = False) -> str:
     share = least + figures.percent(worst.share)
     if not others:
         polls_of = f"{count(worst.episodes)}{doubt}{_most(worst)}"
-        return f"{share} of worker time{seen}{'' if short else ' was blocked'}, in {polls_of}."
+        return f"{share}{of.format(seen=seen)}, in {polls_of}."
     said = f"{share} of the worker time{seen} of {_runtime(worst)} was blocked"
     return f"{said}, in {count(worst.episodes)}{_most(worst, named=True)}; {_others(others)}."
 

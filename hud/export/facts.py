@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hud import figures
 from hud.analysis import lasting
+from hud.analysis.cases import further, held_up_by, part
 from hud.analysis.frameworks import runs_task
 from hud.analysis.shortnames import shorten
 from hud.export import code
@@ -22,8 +23,6 @@ _MOST_LISTED, _MOST_FRAMES = 3, 24
 """With ``--verbose``."""
 _WORTH_TELLING = 0.5
 """Ready tasks behind a blocker, on average."""
-_WORTH_A_WORD = 0.05
-"""Part of a blocker's time that one of its further causes and calls must make up."""
 P99_FROM = 100
 """Episodes: of fewer the p99 is the longest."""
 
@@ -55,17 +54,6 @@ def place_of(code: Blocker | HolderUse) -> str:
     return "" if location == code.function else printable(code.where)
 
 
-def further(blocker: Blocker) -> list[Case]:
-    """What else the same code was held up by, where that is worth a word."""
-    least = _WORTH_A_WORD * blocker.total_ns
-    return [case for case in blocker.cases[1 : 1 + _MOST] if case.total_ns >= least]
-
-
-def part(case: Case, blocker: Blocker) -> str:
-    """``43 % of it``."""
-    return f"{figures.percent(case.total_ns / max(blocker.total_ns, 1))} of it"
-
-
 def _also(case: Case, blocker: Blocker) -> str:
     (call,) = shorten([printable(case.operation)], _ROOM, keep_crate=True)
     call = f" in {call}" if call else ""
@@ -75,11 +63,7 @@ def _also(case: Case, blocker: Blocker) -> str:
 def _holders(blocker: Blocker) -> list[str]:
     said = []
     for held, verb in ((True, "held by"), (False, "woken by")):
-        users = [
-            user
-            for user in blocker.holders
-            if user.held is held and user.total_ns >= _WORTH_A_WORD * blocker.total_ns
-        ]
+        users = [user for user in held_up_by(blocker) if user.held is held]
         named = "; ".join(map(holder_in_words, users[:_MOST]))
         said += [f"{verb} {named}"] if named else []
     return said

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hud.analysis.advice.advise import advise, advise_case
+from hud.analysis.cases import part, worth_a_fix
 from hud.analysis.verdict import heaviest, stuck_episodes
-from hud.export.facts import further, part
 from hud.export.wrap import wrapped
 from hud.text import printable
 
@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hud.analysis.results import Blocker, Snapshot
-
-_WORTH_A_FIX = 0.1
-"""Part of a blocker's time that one of its further causes and calls must make up."""
 
 
 def first(snapshot: Snapshot) -> str:
@@ -43,9 +40,9 @@ def remedy(blocker: Blocker, snapshot: Snapshot) -> str:
     """The fix of its main case, then those of others that are worth one."""
     main = printable(advise(blocker, snapshot.stacks).text)
     said = [main] if main else []
-    for case in further(blocker):
+    for case in worth_a_fix(blocker):
         fix = printable(advise_case(blocker, case, snapshot.stacks).text)
-        if fix and fix != main and case.total_ns >= _WORTH_A_FIX * blocker.total_ns:
+        if fix and fix != main:
             said.append(f"for {case.cause.value} ({part(case, blocker)}): {fix}")
     return "; ".join(said)
 

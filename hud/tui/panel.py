@@ -13,9 +13,18 @@ if TYPE_CHECKING:
 
     from hud.tui.glyphs import Glyphs
 
+BESIDE_FROM = 110
+"""Columns of a terminal from which on there are panels side by side."""
+_LEFT_PART = 0.57
+"""Of the width, for the larger one of two."""
 OPENS, CLOSES, CROSSES, _RIGHT, _LEFT = range(5)
 """What becomes of the divider at a rule, as in ``Glyphs.joints``: it begins there, it ends, it
 goes on."""
+
+
+def left_of(width: int) -> int:
+    """Cells of the left one of two panels; the divider takes one of the others."""
+    return round(width * _LEFT_PART)
 
 
 def rule(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
-from hud.analysis.blame import blame
+from hud.analysis.blame import blame_of
 from hud.analysis.cause import Cause
 from hud.analysis.snapshot import TIMELINE
 from hud.tui import listing
@@ -108,7 +108,7 @@ def _fitting(begin_ns: int, end_ns: int, room: int) -> int:
 
 def function_of(episode: Episode, snapshot: Snapshot) -> listing.Key:
     """What a blocker of this episode is known by."""
-    return blame(snapshot.stacks.get(episode.stack)).key
+    return blame_of(episode.stack, snapshot.stacks).key
 
 
 def blocker_of(episode: Episode, snapshot: Snapshot) -> Blocker | None:

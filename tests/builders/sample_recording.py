@@ -6,6 +6,8 @@ Import it through the fixtures of tests/unit/conftest.py: ``build`` is this modu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hud.analysis.recording import Recording
 from hud.model import (
     Batch,
@@ -351,22 +353,26 @@ def demo_samples(seconds: int = 30) -> list[Sample]:
     return samples
 
 
-def demo_states(samples: list[Sample], now_ns: int) -> list[ThreadState]:
-    """The time splits that go with ``samples``; every worker is parked now."""
+def demo_states(
+    samples: list[Sample], now_ns: int, tids: Sequence[int] = TIDS
+) -> list[ThreadState]:
+    """The time splits that go with ``samples``; every worker is parked now. The last one is a
+    thread of the blocking pool.
+    """
     states = []
-    for tid in TIDS:
+    for tid in tids:
         polls = [one for one in samples if one.tid == tid and one.kind == Kind.POLL]
         length = sum(one.duration_ns for one in polls)
         slept = sum(one.stack for one in polls)
-        waited = sum(one.value for one in polls)
-        waited += sum(
+        inside = sum(one.value for one in polls)
+        outside = sum(
             one.duration_ns for one in samples if one.tid == tid and one.kind == Kind.LATENCY
         )
         split = TimeSplit(
-            poll_cpu_ns=length - slept - waited,
+            poll_cpu_ns=length - slept - inside,
             poll_asleep_ns=slept,
-            waiting_ns=waited,
-            parked_ns=now_ns - START_NS - length,
+            waiting_ns=inside + outside,
+            parked_ns=now_ns - START_NS - length - outside,
         )
         states.append(state(tid, since_ns=now_ns - 3 * MS, split=split))
     pool = TimeSplit(allowed_ns=(now_ns - START_NS) // 3, parked_ns=(now_ns - START_NS) * 2 // 3)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from hud import figures
 from hud.analysis import lasting
+from hud.analysis.cases import worth_a_fix
 from hud.analysis.results import Blocker
 from hud.analysis.shortnames import shorten
 from hud.model import Rung
@@ -87,7 +88,7 @@ def table(snapshot: Snapshot, state: UiState, width: int) -> Table:
 
 
 def _cause_width(rows: Sequence[Blocker]) -> int:
-    return max(len("cause"), *(len(blocker.cause.value) for blocker in rows), 0)
+    return max(len("cause"), *(width_of(_cause(blocker)) for blocker in rows), 0)
 
 
 def lines(state: UiState, columns: Table, top: int, shown: int, width: int) -> list[Line]:
@@ -208,7 +209,7 @@ def _row(columns: Table, blocker: Blocker, more: _More, glyphs: Glyphs) -> Line:
     known = {
         "share": _share(blocker, scale, columns.widths["share"], glyphs),
         "waiting": _waiting(blocker, glyphs),
-        "cause": (Span(blocker.cause.value, cause_style(blocker.cause)),),
+        "cause": _cause(blocker),
         "function": _function(blocker, called, columns),
         "operation": (Span(call),),
         **{name: (Span(text(blocker)),) for name, text in _FIGURES.items()},
@@ -224,6 +225,16 @@ def _selected(line: Line, blocker: Blocker, width: int, glyphs: Glyphs) -> Line:
     rest = Span(" " * max(width - width_of(cursor), 0))
     kept = clip((*cursor, rest), width, glyphs.ellipsis)
     return tuple(Span(text, f"selected {style}".rstrip()) for text, style in kept)
+
+
+def _cause(blocker: Blocker) -> Line:
+    """That of its main case, and what else takes much of its time: ``sleep +dns``."""
+    main = Span(blocker.cause.value, cause_style(blocker.cause))
+    if isinstance(blocker, Narrowed | groups.Grouped):
+        return (main,)
+    others = dict.fromkeys(case.cause for case in worth_a_fix(blocker))
+    others.pop(blocker.cause, None)
+    return (main, *(Span(f" +{cause.value}", cause_style(cause)) for cause in others))
 
 
 def _share(blocker: Blocker, scale: float, width: int, glyphs: Glyphs) -> Line:

@@ -10,7 +10,7 @@ from hud.tui.layout import block
 from hud.tui.state import Opened, Page, first_shown, pane_height
 from hud.tui.style import Line, Span
 from hud.tui.text import cells
-from hud.tui.views import blockerlist, detail
+from hud.tui.views import blockerlist, detail, episode
 
 if TYPE_CHECKING:
     from hud.analysis.results import Snapshot
@@ -73,7 +73,16 @@ def _centred(text: str, width: int, height: int) -> list[Line]:
 
 
 def _pane(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Line]:
+    """The selected one explained, and beside it its latest long polls."""
     glyphs = state.glyphs
     blocker = state.rows[state.cursor]
-    title = panel.rule([(blockerlist.title(state, max(width - 14, 8)), width)], glyphs)
-    return [title, *detail.view(snapshot, blocker, width, height - 1, glyphs)]
+    left = panel.left_of(width) if width >= panel.BESIDE_FROM else width
+    title = blockerlist.title(state, max(left - 14, 8)), left
+    about = detail.view(snapshot, blocker, left, height - 1, glyphs)
+    if left == width:
+        return [panel.rule([title], glyphs), *about]
+    right = width - left - 1
+    polls = episode.of_blocker(whole(blocker), snapshot, height - 1)
+    drawn = episode.rows(polls, snapshot, right, glyphs, code=False)
+    rule = panel.rule([title, ("its latest long polls", right)], glyphs)
+    return block([rule, *panel.beside(about, drawn, left, glyphs)], width, height, glyphs.ellipsis)

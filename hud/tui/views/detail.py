@@ -10,8 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud import figures
-from hud.analysis import lasting
-from hud.analysis.advice.advise import advise
+from hud.analysis import cases, lasting
+from hud.analysis.advice.advise import advise, advise_case
 from hud.analysis.shortnames import shorten
 from hud.model import bucket_floor_ns
 from hud.tui import bars, groups
@@ -94,6 +94,7 @@ def _parts(about: _About) -> Iterator[_Part]:
     yield _plain("fix", 0, 0, _wrapped(advice.text, about.room, "bold"))
     yield _plain("", 0, 40, _wrapped(advice.code, about.room))
     yield _plain("why", 0, 30, _wrapped(advice.reason, about.room))
+    yield _plain("also", 0, 15, _also(about))
     yield _plain("cost", 0, 10, _cost(about))
     called = shortstack.Calls.of(about.snapshot.stacks.get(about.largest.example))
     ranks = [*range(20, 23), *range(43, 60)][: len(called)]
@@ -130,6 +131,17 @@ def members(group: Blocker, ellipsis: str) -> list[Line]:
         )
         for (one, ns), name in zip(found, shorten(names, 60, ellipsis), strict=True)
     ]
+
+
+def _also(about: _About) -> list[Line]:
+    """What else holds it up, and what to do about that."""
+    lines: list[Line] = []
+    for case in cases.worth_a_fix(about.largest):
+        fix = clean(advise_case(about.largest, case, about.snapshot.stacks).text)
+        call = about.short(case.operation, about.room // 2) if case.operation else ""
+        said = f" {cases.part(case, about.largest)}: {fix or call}".rstrip(": ")
+        lines.append((Span(case.cause.value, cause_style(case.cause)), Span(said)))
+    return lines
 
 
 def _wrapped(text: str, room: int, style: str = "") -> list[Line]:
@@ -244,7 +256,7 @@ def _details(about: _About) -> list[Line]:
 
 def _holder(about: _About) -> Iterator[_Part]:
     """Who held the lock, or woke the sleeper."""
-    for use in about.largest.holders[:1]:
+    for use in cases.held_up_by(about.largest)[:1]:
         name = shortstack.marked(use.function or "(not known)", use.inferred)
         where = f"  {clean(use.where)}" if use.where else ""
         said = (Span(about.short(name, about.room), "own"), Span(f"{where}  {clean(use.role)}"))

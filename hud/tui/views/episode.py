@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from hud import figures
-from hud.analysis.blame import blame
+from hud.analysis.blame import blame_of
 from hud.analysis.cause import Cause
 from hud.analysis.shortnames import shorten
 from hud.tui import folding, frames, panel, times
 from hud.tui.layout import block
 from hud.tui.style import Line, Span, cause_style
-from hud.tui.text import clean, name, pad
+from hud.tui.text import cells, clean, name, pad
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from hud.analysis.results import Episode, Snapshot
+    from hud.analysis.results import Blocker, Episode, Latency, Snapshot
     from hud.tui.glyphs import Glyphs
     from hud.tui.state import UiState
 
 _LABEL = 10
-_BESIDE_FROM = 110
-"""Columns of a terminal from which the others stand beside it, else below."""
 _S = 1_000_000_000
 CLOCK_FROM_NS = 100 * _S
 """A run of this length and more has its times as on a clock."""
+_LOOKED_AT = 2_000
+"""Episodes, for the few that are shown."""
 _SURE_NS = 1_000
 _WORTH_SAYING_NS = 1_000_000
 
@@ -41,9 +42,9 @@ def pane(
     if chosen is None:
         said: Line = (Span("   this worker was not held up in this time", "label"),)
         return block([panel.rule([("", width)], glyphs), said], width, height, glyphs.ellipsis)
-    at = blame(snapshot.stacks.get(chosen.stack))
-    wide = width >= _BESIDE_FROM
-    left = width // 2 if wide else width
+    at = blame_of(chosen.stack, snapshot.stacks)
+    wide = width >= panel.BESIDE_FROM
+    left = panel.left_of(width) if wide else width
     title = name(at.function, at.inferred, left - 8, glyphs.ellipsis), left
     itself = _itself(chosen, snapshot, left, height - 1, glyphs)
     if not wide:
@@ -78,12 +79,24 @@ def _around(
     )
 
 
-def moment(episode: Episode, snapshot: Snapshot) -> str:
+def moment(one: Episode | Latency, snapshot: Snapshot) -> str:
     """When it began, from the run's start: ``7.951 s``, in a longer run ``02:14.042``."""
-    ns = episode.start_ns - snapshot.info.start_monotonic_ns
+    ns = one.start_ns - snapshot.info.start_monotonic_ns
     if snapshot.elapsed_ns < CLOCK_FROM_NS:
         return f"{ns / _S:.3f} s"
     return f"{figures.clock(ns).removeprefix('00:')}.{ns // 1_000_000 % 1000:03d}"
+
+
+def latest(snapshot: Snapshot, most: int, wanted: Callable[[Episode], bool]) -> list[Episode]:
+    """At most so many of the wanted ones, the latest first, as far as it is worth looking back."""
+    seen = islice(reversed(snapshot.timeline), _LOOKED_AT)
+    return list(islice(filter(wanted, seen), max(most, 0)))
+
+
+def of_blocker(blocker: Blocker, snapshot: Snapshot, most: int) -> list[Episode]:
+    """Its own, the latest first: those with one of its stacks."""
+    stacks = {key for key, _ in blocker.stacks}
+    return latest(snapshot, most, lambda one: one.stack in stacks)
 
 
 def rows(
@@ -99,25 +112,33 @@ def rows(
     had no CPU besides, and in which code, else for which task; a word where there is none.
     """
     names = [_code(one, snapshot) if code else _task(one) for one in episodes]
-    room = width - 35 - 5 * worker
+    waits = [_waited(one, glyphs) for one in episodes]
+    whys = _widest(one.cause.value for one in episodes) + 1
+    waited = _widest(waits) + any(waits)
+    times = [moment(one, snapshot).removesuffix(" s") for one in episodes]
+    room = width - 9 - _widest(times) - whys - waited - 4 * worker
+    short = shorten(names, room, glyphs.ellipsis)
     lines: list[Line] = []
-    for one, called in zip(episodes, shorten(names, room, glyphs.ellipsis), strict=True):
-        who = f" {pad(f'W{one.worker_id}', 4)}" if worker else ""
+    for one, time, called, wait in zip(episodes, times, short, waits, strict=True):
         lines.append(
             (
-                Span(f" {moment(one, snapshot):>9} ", "label"),
-                Span(f"{who} "),
-                Span(pad(one.cause.value, 8), style(one.cause)),
+                Span(f" {time.rjust(_widest(times))} ", "label"),
+                Span(pad(f"W{one.worker_id}", 4) if worker else ""),
+                Span(pad(one.cause.value, whys), style(one.cause)),
                 Span(f"{figures.duration(own_ns(one)):>5} "),
-                Span(pad(_waited(one, glyphs), 8), "wait"),
+                Span(pad(wait, waited), "wait"),
                 Span(f"{called} {glyphs.ellipsis}" if one.in_progress else called),
             )
         )
     return lines or [(Span("   no long poll", "label"),)]
 
 
+def _widest(texts: Iterable[str]) -> int:
+    return max(map(cells, texts), default=0)
+
+
 def _code(episode: Episode, snapshot: Snapshot) -> str:
-    at = blame(snapshot.stacks.get(episode.stack))
+    at = blame_of(episode.stack, snapshot.stacks)
     return ("~" if at.inferred else "") + clean(at.function or "(no name)")
 
 
@@ -151,7 +172,7 @@ def _itself(
         *_doubts(episode),
         _labelled("spent", (Span(_spent(episode)),)),
     ]
-    at = blame(snapshot.stacks.get(episode.stack))
+    at = blame_of(episode.stack, snapshot.stacks)
     if at.operation or at.where:
         inside = f"{clean(at.operation)}  " if at.operation else ""
         lines.append(_labelled("in", (Span(inside), Span(clean(at.where), "label"))))

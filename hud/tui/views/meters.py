@@ -38,7 +38,7 @@ class _Columns(NamedTuple):
     @property
     def now(self) -> int:
         """Cells left for what it does now; 0 = too few."""
-        room = self.width - self.name - _METER - 20
+        room = self.width - self.name - _METER - 21
         return room if room >= _LEAST_NOW else 0
 
 

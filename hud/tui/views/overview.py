@@ -33,14 +33,12 @@ if TYPE_CHECKING:
     from hud.analysis.results import Snapshot
     from hud.tui.state import UiState
 
-_SPLIT_FROM, _BOXES_FROM = 110, 100
+_BOXES_FROM = 100
 """Columns."""
 _BOXES_LINES, _GRAPH_LINES, _NOTE_LINES, _WORKERS_LINES = 26, 18, 16, 14
 """Of the page, from which on there are boxes, a graph, a note, the workers."""
 _BOX = 6
 _ENOUGH_DETAIL = 20
-_LEFT = 0.57
-"""Of the width, for the graph and the selected blocker."""
 
 
 class Plan(NamedTuple):
@@ -68,7 +66,7 @@ class Plan(NamedTuple):
 def plan(width: int, height: int, total: int) -> Plan:
     """For a page of that size with so many blockers."""
     boxed = width >= _BOXES_FROM and height >= _BOXES_LINES
-    split = width >= _SPLIT_FROM
+    split = width >= panel.BESIDE_FROM
     if boxed:
         made = Plan(True, _BOX, _BOX, 0, False, 0, 0, split)
     else:
@@ -166,7 +164,7 @@ class _Sheet(NamedTuple):
             "graph": "blocked, all workers",
             "workers": "workers",
             "blockers": f"blockers, by {self.state.sort}",
-            "detail": blockerlist.title(self.state, _left(self.width) - 12),
+            "detail": blockerlist.title(self.state, panel.left_of(self.width) - 12),
             "latest": "latest long polls",
         }.get(name, "")
         marked = name == self.state.panel != PANELS[0]
@@ -192,7 +190,7 @@ class _Sheet(NamedTuple):
 
     def boxes(self, made: Plan) -> list[Line]:
         """Graph and workers side by side, and the rule below them."""
-        left = _left(self.width)
+        left = panel.left_of(self.width)
         right = self.width - left - 1
         drawn = self.draw("graph", left, made.graph)
         uses = self.draw("workers", right, made.workers)
@@ -226,7 +224,7 @@ class _Sheet(NamedTuple):
     def lower(self, made: Plan) -> list[Line]:
         """The selected blocker, and the latest long polls beside or below it."""
         if made.split:
-            left = _left(self.width)
+            left = panel.left_of(self.width)
             right = self.width - left - 1
             drawn = self.draw("detail", left, made.detail)
             news = self.draw("latest", right, made.latest)
@@ -243,8 +241,3 @@ class _Sheet(NamedTuple):
         said = clean(blockerlist.empty(self.snapshot, self.state))
         left = " " * max((self.width - cells(said)) // 2, 1)
         return [*[()] * max((height - 1) // 2, 0), (Span(f"{left}{said}"),)]
-
-
-def _left(width: int) -> int:
-    """Of what stands on the left of another panel."""
-    return round(width * _LEFT)

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 from hud import figures
 from hud.analysis.cause import Cause
-from hud.tui import bars, panel, workertime
+from hud.tui import panel
 from hud.tui.layout import Column, Table, block, selected
 from hud.tui.state import Page, first_shown
 from hud.tui.style import Line, Span
-from hud.tui.text import clean, cut, pad, pieces
-from hud.tui.views import episode
+from hud.tui.text import clean, cut, pieces
+from hud.tui.views import episode, waited
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hud.analysis.results import Episode, Pressure, Snapshot, WorkerUse
+    from hud.analysis.results import Pressure, Snapshot
     from hud.tui.glyphs import Glyphs
     from hud.tui.state import UiState
 
@@ -32,10 +32,8 @@ _COLUMNS = (
     Column("bar", "", 6, drop=4, grow=1, widest=20),
     Column("max", "longest", 7, right=True, drop=1),
 )
-_BESIDE_FROM = 110
 _LOW = 14
 """Lines of a view from which workers are below the table."""
-_BAR = 40
 
 
 def listed(state: UiState, snapshot: Snapshot) -> Sequence[Pressure]:
@@ -51,8 +49,8 @@ def page(snapshot: Snapshot, state: UiState, width: int, height: int) -> Page:
     total = len(listed(state, snapshot))
     head = len(_sentences(snapshot, width)) + 2
     room = height - head
-    if width < _BESIDE_FROM and height >= _LOW:
-        room = max(room - min(len(_waited(snapshot)) + 1, room // 2), 1)
+    if width < panel.BESIDE_FROM and height >= _LOW:
+        room = max(room - min(len(waited.ranked(snapshot)) + 1, room // 2), 1)
     return Page(max(min(total, room), 0), total, head)
 
 
@@ -61,26 +59,47 @@ def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Li
     glyphs = state.glyphs
     said = _sentences(snapshot, width)
     shown = page(snapshot, state, width, height).shown
-    if width >= _BESIDE_FROM:
-        left = width * 6 // 10
+    if width >= panel.BESIDE_FROM:
+        left = panel.left_of(width)
         right = width - left - 1
         room = height - len(said) - 1
-        titles = [(_INSTEAD, left), (_WAITED, right)]
         table = _table(snapshot, state, left, shown)
-        table += _polls(snapshot, left, room - len(table), glyphs)
+        table += _latest(snapshot, left, room - len(table), glyphs)
         table = block(table, left, room, glyphs.ellipsis)
-        workers = _workers(snapshot, right, room, glyphs)
-        lines = [panel.rule(titles, glyphs), *panel.beside(table, workers, left, glyphs)]
+        rule = panel.rule([(_INSTEAD, left), (_WAITED, right)], glyphs)
+        others = _without(snapshot, right, room, glyphs)
+        lines = [rule, *panel.beside(table, others, left, glyphs)]
         return block([*said, *lines], width, height, glyphs.ellipsis)
     lines = [*said, panel.rule([(_INSTEAD, width)], glyphs), *_table(snapshot, state, width, shown)]
-    if height >= _LOW and _waited(snapshot):
+    if height >= _LOW and waited.ranked(snapshot):
         lines.append(panel.rule([(_WAITED, width)], glyphs))
-        lines += _workers(snapshot, width, height - len(lines), glyphs)
+        lines += _without(snapshot, width, height - len(lines), glyphs)
+        lines += _latest(snapshot, width, height - len(lines), glyphs)
     return block(lines, width, height, glyphs.ellipsis)
 
 
 _INSTEAD = "who ran instead, in waits as long"
 _WAITED = "workers without a CPU, of their time"
+_BLOCKERS = "code whose long polls had no CPU"
+
+
+def _without(snapshot: Snapshot, width: int, height: int, glyphs: Glyphs) -> list[Line]:
+    """Workers; where there is room the code that was about to run, and polls."""
+    lines = waited.workers(snapshot, width, height, glyphs)
+    code = waited.blockers(snapshot, width, height - len(lines) - 1, glyphs)
+    lines += _titled(_BLOCKERS, code, width, glyphs)
+    return lines + _polls(snapshot, width, height - len(lines), glyphs)
+
+
+def _latest(snapshot: Snapshot, width: int, height: int, glyphs: Glyphs) -> list[Line]:
+    return _titled(
+        "the latest of them", waited.latest(snapshot, width, height - 1, glyphs), width, glyphs
+    )
+
+
+def _titled(title: str, lines: list[Line], width: int, glyphs: Glyphs) -> list[Line]:
+    """Nothing without lines."""
+    return [panel.rule([(title, width)], glyphs), *lines] if lines else []
 
 
 # --------------------------------------------------------------------------- sentences
@@ -136,8 +155,8 @@ def _table(snapshot: Snapshot, state: UiState, width: int, shown: int) -> list[L
 
 
 def _values(table: Table, one: Pressure, whole: int, glyphs: Glyphs) -> dict[str, Line]:
-    known = one.culprit or "(idle CPU, or not known)"
-    bar = _pattern(one.total_ns / whole, table.widths.get("bar", 0), glyphs)
+    known = one.culprit or waited.NOT_KNOWN
+    bar = waited.pattern(one.total_ns / whole, table.widths.get("bar", 0), glyphs)
     return {
         "culprit": (Span(cut(clean(known), table.widths["culprit"], glyphs.ellipsis)),),
         "whose": (Span(_whose(one), "label"),),
@@ -156,53 +175,8 @@ def _whose(one: Pressure) -> str:
     return f"pid {one.pid}" if one.pid else ""
 
 
-def _pattern(fraction: float, width: int, glyphs: Glyphs) -> str:
-    """A bar of time without a CPU: in whole cells."""
-    return glyphs.pattern * len(bars.bar(fraction, width, glyphs))
-
-
 def _polls(snapshot: Snapshot, width: int, height: int, glyphs: Glyphs) -> list[Line]:
     """The latest polls that were long for this alone, where there is room for some."""
-    found: list[Episode] = []
-    for one in reversed(snapshot.timeline):
-        if len(found) + 1 >= height:
-            break
-        if one.cause is Cause.WAITING:
-            found.append(one)
-    if not found:
-        return []
-    title = panel.rule([("the latest polls that were long for this alone", width)], glyphs)
-    return [title, *episode.rows(found, snapshot, width, glyphs, code=False)]
-
-
-# --------------------------------------------------------------------------- who had none
-
-
-def _waited(snapshot: Snapshot) -> list[WorkerUse]:
-    """Those that did, the largest share first."""
-    found = [use for use in snapshot.workers if use.split.waiting_ns]
-    return sorted(found, key=lambda use: (-workertime.waiting(use), use.worker.worker_id))
-
-
-def _workers(snapshot: Snapshot, width: int, height: int, glyphs: Glyphs) -> list[Line]:
-    """A line each, with bars of one scale; the last line counts those left out."""
-    ranked = _waited(snapshot)
-    top = max(map(workertime.waiting, ranked), default=0.0) or 1.0
-    shown = len(ranked) if len(ranked) <= height else height - 1
-    room = min(max(width - 24, 8), _BAR)
-    lines: list[Line] = []
-    for use in ranked[:shown]:
-        share = workertime.waiting(use)
-        lines.append(
-            (
-                Span(pad(f" W{use.worker.worker_id}", 7)),
-                Span(f"{figures.share(share):>5}  "),
-                Span(pad(_pattern(share / top, room, glyphs), room), "wait"),
-                Span(f"  {figures.duration(use.split.waiting_ns):>5}"),
-            )
-        )
-    if shown < len(ranked):
-        lowest = figures.percent(workertime.waiting(ranked[-1]))
-        left = len(ranked) - shown
-        lines.append((Span(f" {glyphs.ellipsis} {left} more, down to {lowest}", "label"),))
-    return lines or [(Span("   none", "label"),)]
+    found = episode.latest(snapshot, height - 1, lambda one: one.cause is Cause.WAITING)
+    drawn = episode.rows(found, snapshot, width, glyphs, code=False) if found else []
+    return _titled("the latest polls that were long for this alone", drawn, width, glyphs)

@@ -23,7 +23,7 @@ from hud.tui.views.spread import Panel
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from hud.analysis.results import Blocker, Episode, Snapshot
+    from hud.analysis.results import Blocker, Snapshot
     from hud.tui.glyphs import Glyphs
     from hud.tui.state import UiState
 
@@ -123,13 +123,7 @@ def document(snapshot: Snapshot, state: UiState, width: int, least: int = 0) -> 
 
 def _latest(about: _About, room: int) -> Panel:
     """Its latest long polls: as many as there is room for, but a few."""
-    stacks = {key for key, _ in about.blocker.stacks}
-    found: list[Episode] = []
-    for one in reversed(about.snapshot.timeline):
-        if len(found) >= max(room, _POLLS):
-            break
-        if one.stack in stacks:
-            found.append(one)
+    found = episode.of_blocker(about.blocker, about.snapshot, max(room, _POLLS))
     drawn = episode.rows(found, about.snapshot, about.width, about.glyphs, code=False)
     return Panel("its latest long polls", drawn)
 
@@ -179,9 +173,8 @@ def _advice(about: _About) -> list[Line]:
     parts = groups.members(about.blocker)
     largest = parts[0][0]
     advice = advise(largest, about.snapshot.stacks)
-    text, _, _ = advice.text.partition(" (costs a")
-    whose = f"{largest.function}: " if len(parts) > 1 and text else ""
-    said = (("fix", whose + text, "bold"), ("", advice.code, ""), ("why", advice.reason, ""))
+    whose = f"{largest.function}: " if len(parts) > 1 and advice else ""
+    said = (("fix", whose + advice.text, "bold"), ("", advice.code, ""), ("why", advice.reason, ""))
     lines: list[Line] = []
     for label, text, style in said:
         room = max(about.width - _LABEL - 1, 20)

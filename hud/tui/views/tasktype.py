@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from hud.tui.state import UiState
 
 _LABEL = 12
-_BESIDE_FROM = 110
 _SEARCHED = 500
 """Blockers, the largest ones, that are looked through for those of a type."""
 _MOST = 12
@@ -35,8 +34,8 @@ _FIRST = 40
 def pane(use: TaskUse, snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Line]:
     """Exactly ``height`` lines."""
     glyphs = state.glyphs
-    wide = width >= _BESIDE_FROM
-    left = width * 6 // 10 if wide else width
+    wide = width >= panel.BESIDE_FROM
+    left = panel.left_of(width) if wide else width
     title = name(use.kind.name or "(type not known)", use.kind.inferred, left - 8, glyphs.ellipsis)
     itself = _itself(use, snapshot, left, glyphs)
     right = width - left - 1 if wide else width
@@ -69,13 +68,7 @@ _LONG = "its latest long polls"
 
 
 def _latest(use: TaskUse, snapshot: Snapshot, most: int) -> list[Episode]:
-    found: list[Episode] = []
-    for one in reversed(snapshot.timeline):
-        if len(found) >= most:
-            break
-        if one.vtable == use.kind.vtable:
-            found.append(one)
-    return found
+    return episode.latest(snapshot, most, lambda one: one.vtable == use.kind.vtable)
 
 
 def _itself(use: TaskUse, snapshot: Snapshot, width: int, glyphs: Glyphs) -> list[Line]:

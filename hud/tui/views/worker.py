@@ -21,10 +21,9 @@ if TYPE_CHECKING:
     from hud.tui.state import UiState
 
 _LABEL = 10
-_BESIDE_FROM = 110
 _SEARCHED = 500
 """Blockers, the largest ones, that are looked through for those of a worker."""
-_BAR, _ROOMY = 10, 56
+_BAR, _ROOMY = 10, 64
 """Cells of a bar where a line has at least so many."""
 
 
@@ -41,7 +40,7 @@ def pane(
     if use is None:
         return block([panel.rule([("", width)], glyphs)], width, height, glyphs.ellipsis)
     title = f"W{use.worker.worker_id} {clean(use.worker.name)}, tid {use.worker.tid}"
-    if width < _BESIDE_FROM:
+    if width < panel.BESIDE_FROM:
         lines = [panel.rule([(title, width)], glyphs), *_itself(use, snapshot, state, width)]
         polls = _polls(use, snapshot, height - len(lines) - 1)
         if polls:
@@ -58,14 +57,7 @@ def pane(
 
 
 def _polls(use: WorkerUse, snapshot: Snapshot, most: int) -> list[Episode]:
-    """The latest first."""
-    found: list[Episode] = []
-    for one in reversed(snapshot.timeline):
-        if len(found) >= most:
-            break
-        if one.tid == use.worker.tid:
-            found.append(one)
-    return found
+    return episode.latest(snapshot, most, lambda one: one.tid == use.worker.tid)
 
 
 def _itself(use: WorkerUse, snapshot: Snapshot, state: UiState, width: int) -> list[Line]:
@@ -95,9 +87,9 @@ def weighed(blockers: Sequence[tuple[int, Blocker]], width: int, glyphs: Glyphs)
     """A line for each (ns, blocker), the largest first, with a bar; where there is room, with the
     call that it blocks in.
     """
-    bar = _BAR if width > _ROOMY else _BAR // 2
+    bar = _BAR if width >= _ROOMY else _BAR // 2
     room = max(width - bar - 16, 8)
-    own = room * 6 // 10 if width > _ROOMY else room
+    own = room * 6 // 10 if width >= _ROOMY else room
     names = [("~" if one.inferred else "") + clean(one.function) for _, one in blockers]
     calls = [clean(one.operation) for _, one in blockers]
     short = zip(

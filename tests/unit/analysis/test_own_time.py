@@ -72,5 +72,5 @@ def test_a_wait_after_a_sleep_belongs_to_the_call(
         return
     (row,) = snapshot.blockers
     assert (row.total_ns, row.pressed) == ((computing + asleep) * ms, int(pressed))
-    said = "1 of 1 below the threshold without the wait for a CPU that followed the call"
+    said = "1 of 1 was long only because it waited for a CPU"
     assert lasting.in_words(row) == ([said] if pressed else [])

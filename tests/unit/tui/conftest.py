@@ -35,16 +35,19 @@ def golden(request: pytest.FixtureRequest) -> GoldenCheck:
     """``golden(name, lines)`` compares with the stored frame; --update-golden writes it."""
 
     def check(name: str, lines: Sequence[Line]) -> None:
-        path = GOLDEN / f"{name}.txt"
-        found = as_text(lines)
-        if request.config.getoption("--update-golden", default=False):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(found, encoding="utf-8")
-            return
-        wanted = path.read_text(encoding="utf-8") if path.exists() else ""
-        difference = "".join(
-            difflib.unified_diff(wanted.splitlines(True), found.splitlines(True), "golden", "now")
-        )
-        assert not difference, f"{path.name} (pytest --update-golden rewrites it):\n{difference}"
+        compared(request, GOLDEN / f"{name}.txt", as_text(lines))
 
     return check
+
+
+def compared(request: pytest.FixtureRequest, path: Path, found: str) -> None:
+    """With the file; --update-golden writes it."""
+    if request.config.getoption("--update-golden", default=False):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(found, encoding="utf-8")
+        return
+    wanted = path.read_text(encoding="utf-8") if path.exists() else ""
+    difference = "".join(
+        difflib.unified_diff(wanted.splitlines(True), found.splitlines(True), "golden", "now")
+    )
+    assert not difference, f"{path.name} (pytest --update-golden rewrites it):\n{difference}"

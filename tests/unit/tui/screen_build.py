@@ -100,7 +100,10 @@ def _heaviest(made: Blocker) -> int:
 
 
 def blocker(function: str, where: str, cause: Cause, total_ns: int, **changes: Any) -> Blocker:
+    """What is not given is as if all its episodes were equally long."""
     file, _, line = where.partition(":")
+    longest = changes.get("max_ns", total_ns // max(changes.get("count", 1), 1))
+    typical = min(total_ns // max(changes.get("count", 1), 1), longest)
     made = Blocker(
         function=function,
         where=where,
@@ -112,9 +115,9 @@ def blocker(function: str, where: str, cause: Cause, total_ns: int, **changes: A
         cause=cause,
         count=1,
         total_ns=total_ns,
-        max_ns=total_ns,
-        p50_ns=total_ns,
-        p99_ns=total_ns,
+        max_ns=longest,
+        p50_ns=typical,
+        p99_ns=longest,
         share=total_ns / (4 * ELAPSED),
         workers=((0, total_ns),),
         stacks=(),
@@ -448,8 +451,10 @@ TASKS_READ = TasksRead(
 
 def episode(number: int, worker: int, ago_ns: int, **changes: Any) -> Episode:
     """One of HASH, SAVE or GET in turn."""
-    stack, cause = ((1, Cause.CPU), (3, Cause.SYNC), (4, Cause.LOCK))[number % 3]
-    length = (66 + 40 * (number % 5)) * MS
+    stack, cause, longest = ((1, Cause.CPU, 92), (3, Cause.SYNC, 310), (4, Cause.LOCK, 71))[
+        number % 3
+    ]
+    length = min(66 + 40 * (number % 5), longest) * MS
     made = Episode(
         worker_id=worker,
         tid=22969 + worker,

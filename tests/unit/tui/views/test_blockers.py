@@ -11,7 +11,10 @@ from draw import WHICH, GoldenCheck, style_of, text_of
 from screen_build import BLOCKERS, GET, HASH, INFO, MS, NOW, QUIET, RICH, SAVE, S, many, snapshot
 
 from hud import figures
+from hud.analysis.cause import Cause
+from hud.analysis.results import Case
 from hud.analysis.snapshot import Analyzer
+from hud.tui import panel
 from hud.tui.actions import Act
 from hud.tui.bars import bar
 from hud.tui.frame import compose
@@ -46,9 +49,9 @@ def test_ascii(golden: GoldenCheck) -> None:
 
 def test_advice_in_pane_and_drill_down() -> None:
     code = "spawn_blocking(move || bcrypt::hash(..)).await"
-    for size in (Size(80, 24), Size(120, 32)):
+    for size in (Size(80, 24), Size(200, 50)):
         listed = "\n".join(text_of(drawn(snapshot(), size)))
-        assert " fix     call bcrypt::hash in spawn_blocking\n" in listed
+        assert " fix     call bcrypt::hash in spawn_blocking" in listed
         assert code in listed
         opened = "\n".join(text_of(drawn(snapshot(), size, Act.OPEN)))
         assert " fix   call bcrypt::hash in spawn_blocking" in opened
@@ -149,8 +152,37 @@ def test_the_pane_takes_what_the_list_leaves() -> None:
         lines = text_of(drawn(snapshot(), Size(120, height)))
         at = _ROWS + len(BLOCKERS)
         assert lines[at].startswith("── 1 api::login::hash_password ──")
-        pane = detail.view(snapshot(), HASH, 120, height - at - 2, UNICODE)
-        assert lines[at + 1 : -1] == text_of(pane)
+        left = panel.left_of(120)
+        pane = detail.view(snapshot(), HASH, left, height - at - 2, UNICODE)
+        assert [line[:left].rstrip() for line in lines[at + 1 : -1]] == [
+            line.rstrip() for line in text_of(pane)
+        ]
+
+
+def test_its_latest_long_polls_are_beside_the_selected_one() -> None:
+    lines = text_of(drawn(_KNOWN, Size(120, 32)))
+    at = next(at for at, line in enumerate(lines) if "its latest long polls" in line)
+    rows = [line.partition("│")[2].split() for line in lines[at + 1 : at + 9]]
+    assert all(row[2:4] == ["cpu", row[3]] and row[-2] == "task" for row in rows)
+    times = [row[0] for row in rows]
+    assert times == sorted(times, reverse=True)
+
+
+def test_a_row_of_several_causes_names_those_that_take_much_of_it() -> None:
+    both = replace(
+        HASH,
+        cases=(
+            Case(Cause.CPU, "bcrypt::hash", 8_000 * MS, 1),
+            Case(Cause.SYNC, "std::fs::File::sync_all", 6_000 * MS, 3),
+            Case(Cause.LOCK, "std::sync::Mutex::lock", 200 * MS, 4),
+        ),
+    )
+    lines = drawn(replace(_KNOWN, blockers=(both,)), Size(120, 32))
+    text = text_of(lines)
+    assert any(" cpu +fsync " in line for line in text)
+    assert style_of(lines, "+fsync") == "selected cause.fsync"
+    assert not any("+lock" in line for line in text)
+    assert any(" also    fsync 42 % of it: " in line for line in text)
 
 
 def test_no_blocker_lost_among_equal_ones() -> None:

@@ -44,7 +44,7 @@ def test_doubts_are_said() -> None:
 def test_those_around_it_are_of_other_workers_and_the_nearest() -> None:
     chosen = KNOWN.timeline[150]
     lines = pane(chosen)
-    right = [line[61:] for line in lines[1:]]
+    right = [line.partition("│")[2] for line in lines[1:]]
     assert not any(f" W{chosen.worker_id} " in line for line in right)
     times = [float(line.split()[0][3:]) for line in right]
     assert times == sorted(times)

@@ -25,7 +25,7 @@ def test_the_newest_is_first_and_one_that_goes_on_is_marked() -> None:
     seen = replace(SEEN, elapsed_ns=8 * S, timeline=SEEN.timeline[-3:])
     lines = shown(seen, 3)
     assert lines[0] == "133.80 W2  fsync  106ms  store::Index::save"
-    assert lines[1] == "133.70 W1  lock   146ms  cache::get …"
+    assert lines[1] == "133.70 W1  lock    71ms  cache::get …"
 
 
 def test_in_a_long_run_the_time_is_a_clock() -> None:

@@ -60,5 +60,5 @@ def test_polls_that_were_long_for_this_alone_are_listed() -> None:
     waited = episode(0, 0, 50 * MS, cause=Cause.WAITING, on_cpu_ns=0, waiting_ns=66 * MS)
     lines = lines_of(timeline=(waited,))
     at = next(at for at, line in enumerate(lines) if "long for this alone" in line)
-    assert lines[at + 1].split()[1:4] == ["W0", "wait", "66ms"]
+    assert lines[at + 1].rpartition("│")[2].split()[1:4] == ["W0", "wait", "66ms"]
     assert not any("long for this alone" in line for line in lines_of())
