@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hud.commands.arguments import Parser
 
 COMMANDS: dict[str, str] = {
+    "run": "-- PROGRAM [ARGUMENTS]",
     "dump": "PROCESS",
     "doctor": "[PID]",
     "demo": "",

@@ -57,6 +57,11 @@ def add_process(parser: Parser) -> None:
     """``process`` or ``pid``, and files that say more about it: ``target``, ``debug_file``."""
     parser.add_argument("process", nargs="?", metavar="PROCESS", help="name of the process")
     parser.add_argument("-p", "--pid", type=process_id, help="its process id, instead of the name")
+    add_files(parser)
+
+
+def add_files(parser: Parser) -> None:
+    """``target``, ``debug_file``: files that say more about the program."""
     parser.add_argument(
         "-t",
         "--target",

@@ -45,10 +45,16 @@ def check(request: Request) -> None:
     deliver.check(output)
 
 
-def profile(target: Target, request: Request) -> int:
+def profile(
+    target: Target,
+    request: Request,
+    began: Callable[[], None] | None = None,
+    ended: Callable[[str], None] | None = None,
+) -> int:
     """Attach to ``target``, record until the end, write what was asked for; the exit code.
 
-    Raises HudError where it could not even begin.
+    ``began`` is called when it is attached, ``ended`` with the reason when it is no more. Raises
+    HudError where it could not even begin.
     """
     tell = _silent if request.output.quiet else _tell
     headless = request.headless or not _terminal(tell)
@@ -65,11 +71,13 @@ def profile(target: Target, request: Request) -> int:
                 say(f"hud: {seconds * 1e3:4.0f} ms after the start: {what}")
         if request.record is not None:
             writer = stack.enter_context(closing(Writer(request.record, invoking_user())))
+        if began is not None:
+            began()
         observers = Observers(writer=writer)
         if not headless:
             observers = observers._replace(screen=stack.enter_context(_screen(request.theme)))
         elif not request.output.quiet:
-            for sentence in _greeting(profiler, request):
+            for sentence in _greeting(profiler, request, "it ends" if began else "Ctrl-C"):
                 tell(sentence)
             progress = stack.enter_context(closing(Progress()))
             observers = observers._replace(progress=progress.show if progress.seen else None)
@@ -80,6 +88,8 @@ def profile(target: Target, request: Request) -> int:
             duration_s=request.duration_s,
             window_ns=request.window_ns,
         )
+    if ended is not None:
+        ended(outcome.snapshot.ended)
     _deliver(outcome, request.output._replace(brief=not headless), writer)
     return EXIT_DONE
 
@@ -127,9 +137,9 @@ def _object() -> bytes:
     return resources.read(f"hud-{os.uname().machine}.bpf.o")
 
 
-def _greeting(profiler: Profiler, request: Request) -> Iterator[str]:
+def _greeting(profiler: Profiler, request: Request, end: str) -> Iterator[str]:
     target, found = profiler.target, profiler.detection
-    until = f"for {request.duration_s:g} s" if request.duration_s else "until Ctrl-C"
+    until = f"for {request.duration_s:g} s" if request.duration_s else f"until {end}"
     workers = len(profiler.workers)
     if request.output.verbose or found.rung is not Rung.CONTEXT:
         yield f"sees {_SEES[found.rung]}: {printable(found.reason)}"

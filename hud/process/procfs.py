@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -181,3 +182,10 @@ def _stat(path: Path) -> Stat | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     return parse_stat(text) if text else None
+
+
+def tracer_of(pid: int, proc: Path = PROC) -> int:
+    """The process that traces it by ptrace(2); 0 = none, or it is gone."""
+    with suppress(OSError, IndexError, ValueError):
+        return int(read_text(proc / str(pid) / "status").partition("\nTracerPid:")[2].split()[0])
+    return 0

@@ -7,6 +7,7 @@ descriptor, so that only it, without root, parses bytes that others wrote.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
@@ -19,7 +20,7 @@ from hud.probe.probe import Probe
 from hud.process.find import find_target
 from hud.process.mappings import read_mappings
 from hud.process.namespace import join_initial_time_namespace, require_initial_pid_namespace
-from hud.process.procfs import living_thread, read_thread_stat
+from hud.process.procfs import living_thread, read_thread_stat, tracer_of
 from hud.process.threads import is_alive
 from hud.profiler.detection.ladder import Ladder
 from hud.profiler.events import Events
@@ -116,7 +117,8 @@ class Profiler(Closing):
     def _note_stopped(self) -> None:
         with suppress(OSError, HudError):
             stat = read_thread_stat(self.target.pid, living_thread(self.target.pid) or 0)
-            if stat is not None and stat.state in ("T", "t"):
+            ours = tracer_of(self.target.pid) == os.getpid()
+            if stat is not None and stat.state in ("T", "t") and not ours:
                 who = "a signal" if stat.state == "T" else "a tracer"
                 self.notes.add(f"{who} had stopped the target when hud attached")
 

@@ -27,7 +27,8 @@ def test_a_command_has_its_parts(name: str) -> None:
 
 def example(name: str) -> list[str]:
     """Arguments that satisfy it."""
-    return [word for word in COMMANDS.get(name, "").split() if word.endswith(".hud")]
+    words = COMMANDS.get(name, "").split()
+    return [word for word in words if word.endswith(".hud") or word in ("--", "PROGRAM")]
 
 
 def test_the_usage_names_every_command() -> None:
