@@ -15,7 +15,7 @@ from hud.analysis.tasks import TaskTime
 from hud.model import SampleFlag
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence, Set
 
     from hud.analysis.blame import Key
     from hud.analysis.cause import Cause
@@ -60,6 +60,8 @@ class Ledger:
         """By vtable: what tasks did in the episodes that are retired."""
         self._held: dict[int, int] = {}
         """By the stack in which a worker let go of a lock, the episodes that had waited for it."""
+        self._waited_for: dict[Key, int] | None = None
+        """None = ``_held`` or a name of it has changed."""
         self.stopped = 0
         """Episodes in which the thread was stopped; together for ``stopped_ns``."""
         self.stopped_ns = 0
@@ -90,6 +92,11 @@ class Ledger:
 
     def waited_for(self) -> dict[Key, int]:
         """How many episodes waited for a lock that this code had, by its key."""
+        if self._waited_for is None:
+            self._waited_for = self._letting_go()
+        return self._waited_for
+
+    def _letting_go(self) -> dict[Key, int]:
         held = self._held.items()
         own = ((stack, count) for stack, count in held if self._blames.lets_go(stack))
         known = ((self._blames.code(stack), count) for stack, count in own)
@@ -135,9 +142,11 @@ class Ledger:
         moves: list[tuple[int, Blame]] = []
         for key in keys:
             before = self._blames.forget(key)
+            self._touch(before, self._blames.of(key))
             numbers = self._by_stack.get(key)
             if numbers and before != self._blames.of(key):
                 moves += [(at, before) for at in numbers if at >= self._begin]
+        self._rename_holders(set(keys))
         if len(moves) > _MANY_MOVES and not self._retired:
             self._rebuild()
             return
@@ -146,6 +155,23 @@ class Ledger:
             if episode.cause.blames_code:
                 self._tally_out(episode, before)
                 self._tally_in(episode, self.blame_of(episode))
+
+    def retype(self, vtables: Set[int]) -> None:
+        """Names of these types of tasks have arrived."""
+        for key, tally in self.tallies.items():
+            if any(vtable in vtables for vtable, _ in tally.types):
+                self.touched.add(key)
+
+    def _rename_holders(self, stacks: Set[int]) -> None:
+        self._waited_for = None
+        for key, tally in self.tallies.items():
+            if tally.holders and any(stack in stacks for stack, *_ in tally.holders):
+                self.touched.add(key)
+
+    def _touch(self, *blames: Blame | None) -> None:
+        """What is named after a stack may be more than who is blamed for it."""
+        keys = {at.key for at in blames if at is not None}
+        self.touched |= keys & self.tallies.keys()
 
     def _rebuild(self) -> None:
         """Add everything up again: cheaper than many single moves."""
@@ -235,6 +261,7 @@ class Ledger:
         holder = episode.holder
         if holder is not None and holder.held and holder.role == "worker" and holder.stack:
             bump(self._held, holder.stack, times)
+            self._waited_for = None
 
     def _draw(self, episode: Episode, times: int) -> None:
         amounts = self.by_cause.get(episode.cause)
@@ -288,6 +315,7 @@ class Ledger:
         self.retired_tasks.clear()
         self.by_cause.clear()
         self._held.clear()
+        self._waited_for = None
         self.blocking = Durations(self.history)
         self.before = [episode for episode in self.all() if episode.began_before]
         for episode in sorted(self.all(), key=lambda one: one.charged_ns):

@@ -1,14 +1,13 @@
 """The blockers in order, kept from one snapshot to the next: what did not change is not made again.
 
-A row is *fresh* when its share and history are those of now; rows far down the list whose
-episodes did not change may be some snapshots old.
+A row is made of its tally, of the names in it, and of how many episodes waited for its lock; when
+one of them changes it is made anew. Nothing in it changes with time alone.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import replace
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from hud.analysis.namesakes import Namesakes
@@ -17,26 +16,18 @@ from hud.analysis.tally import added, heaviest, largest_first
 from hud.model import Origin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from hud.analysis.blame import Blame, Blames, Key
     from hud.analysis.cause import Cause
     from hud.analysis.ledger import Ledger
-    from hud.analysis.runtimes import Shares
     from hud.analysis.tally import Tally
 
     TypesOf = Callable[[Tally], tuple[tuple[str, int], ...]]
 
-_ALWAYS_FRESH = 100
-_ROUND = 96
-"""Snapshots in which every row further down is made fresh once."""
 _MANY = 4
 """Where more than this part of the rows has changed (a quarter), all are sorted again."""
 _FEW = 8
-_TYPED = 24
-"""Rows whose task types are looked up again each time: names come later than episodes."""
-_SAME_SHARE = 0.0003
-"""Shares are shown to a tenth of a percent."""
 
 
 class Ranking:
@@ -49,65 +40,49 @@ class Ranking:
         self._types = types
         self._order: list[tuple[int, Key]] = []
         self._rows: list[Blocker] = []
-        self._slices: list[int] = []
-        """The last slice in each row's history."""
-        self._length_ns = 0
-        """Of those slices."""
         self._totals: dict[Key, int] = {}
         """With what each key is in ``_order``."""
         self._waited_for: dict[Key, int] = {}
         self._namesakes = Namesakes()
-        self._turn = 0
-        self._fresh = False
 
-    def rows(self, shares: Shares, *, fresh: bool) -> tuple[Blocker, ...]:
-        """All blockers as of now, in the slices of the ledger; ``fresh`` = every one of them."""
+    def rows(self) -> tuple[Blocker, ...]:
+        """All blockers as of now."""
         touched = self._ledger.touched
-        self._waited_for = self._ledger.waited_for()
-        if fresh and not self._fresh:
-            # names of lock holders may have come since a row was made
-            touched |= self._ledger.tallies.keys()
-        self._fresh = fresh
+        touched |= self._others_wait()
         if _MANY * len(touched) > len(self._order):
-            self._sort(shares)
+            self._sort()
         else:
             for key in touched:
-                self._place(key, shares)
+                self._place(key)
         touched.clear()
-        self._turn = (self._turn + 1) % _ROUND
-        total = len(self._rows)
-        longer = self._length_ns != self._ledger.history.length_ns
-        self._length_ns = self._ledger.history.length_ns
-        if fresh or longer:
-            due: Iterable[int] = range(total)
-        else:
-            rest = range(_ALWAYS_FRESH + self._turn, total, _ROUND)
-            due = chain(range(min(_ALWAYS_FRESH, total)), rest)
-        for at in due:
-            self._refresh(at, shares, 0.0 if fresh else _SAME_SHARE)
         for key in self._namesakes.renumbered():
             at = bisect_left(self._order, (self._totals[key], key))
             self._rows[at] = replace(self._rows[at], function=self._namesakes.shown(key))
         return tuple(self._rows)
 
-    def _sort(self, shares: Shares) -> None:
+    def _others_wait(self) -> set[Key]:
+        """Those that more or fewer episodes have waited for than before."""
+        before, self._waited_for = self._waited_for, self._ledger.waited_for()
+        changed = before.items() ^ self._waited_for.items()
+        return {key for key, _ in changed}
+
+    def _sort(self) -> None:
         kept = {key: row for (_, key), row in zip(self._order, self._rows, strict=True)}
-        self._slices = [-1] * len(self._ledger.tallies)
         touched, tallies = self._ledger.touched, self._ledger.tallies
         for key in self._totals.keys() - tallies.keys():
             self._namesakes.forget(key)
         self._totals = {key: -tally.durations.total_ns for key, tally in tallies.items()}
         self._order = sorted((total, key) for key, total in self._totals.items())
         self._rows = [
-            kept[key] if key in kept and key not in touched else self._blocker(tallies[key], shares)
+            kept[key] if key in kept and key not in touched else self._blocker(tallies[key])
             for _, key in self._order
         ]
 
-    def _place(self, key: Key, shares: Shares) -> None:
+    def _place(self, key: Key) -> None:
         before = self._totals.pop(key, None)
         if before is not None:
             at = bisect_left(self._order, (before, key))
-            del self._order[at], self._rows[at], self._slices[at]
+            del self._order[at], self._rows[at]
         tally = self._ledger.tallies.get(key)
         if tally is None:
             self._namesakes.forget(key)
@@ -115,26 +90,9 @@ class Ranking:
         total = self._totals[key] = -tally.durations.total_ns
         at = bisect_left(self._order, (total, key))
         self._order.insert(at, (total, key))
-        self._rows.insert(at, self._blocker(tally, shares))
-        self._slices.insert(at, self._ledger.history.shown.stop)
+        self._rows.insert(at, self._blocker(tally))
 
-    def _refresh(self, at: int, shares: Shares, tolerance: float) -> None:
-        row = self._rows[at]
-        history, end = row.history, self._ledger.history.shown.stop
-        if self._slices[at] != end:
-            self._slices[at] = end
-            history = self._ledger.tallies[self._order[at][1]].durations.amounts.values()
-        share = shares.share(row.total_ns, (number for number, _ in row.workers))
-        types, holds = row.types, self._waited_for.get(row.key, 0)
-        if at < _TYPED or not tolerance:
-            types = self._types(self._ledger.tallies[self._order[at][1]])
-        if types != row.types:  # one of them may name the row
-            tally = self._ledger.tallies[self._order[at][1]]
-            self._rows[at] = self._blocker(tally, shares)
-        elif history != row.history or holds != row.holds or abs(share - row.share) > tolerance:
-            self._rows[at] = replace(row, share=share, history=history, holds=holds)
-
-    def _blocker(self, tally: Tally, shares: Shares) -> Blocker:
+    def _blocker(self, tally: Tally) -> Blocker:
         durations = tally.durations
         cases = _cases(tally, self._blames)
         at = _speaker(tally, cases[0])
@@ -155,12 +113,11 @@ class Ranking:
             max_ns=durations.max_ns(),
             p50_ns=tally.percentile(50),
             p99_ns=tally.percentile(99),
-            share=shares.share(durations.total_ns, tally.workers),
             workers=largest_first(tally.workers),
             stacks=heaviest(added((stack, ns) for (stack, _), ns in tally.stacks.items())),
             causes=largest_first(added((cause, ns) for (cause, _), ns in tally.cases.items())),
             task_ids=tally.latest_tasks(),
-            history=durations.amounts.values(),
+            history=durations.amounts.history(),
             durations=durations.histogram(),
             details=largest_first(tally.details)[:_FEW],
             holders=_holders(tally, self._blames),

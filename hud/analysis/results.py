@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from hud.analysis.shares import NO_SHARES, Shares
+from hud.analysis.slices import NOTHING_SHOWN, History, Shown
 from hud.model import HostPressure
 
 if TYPE_CHECKING:
@@ -147,7 +149,11 @@ class Case(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Blocker:
-    """Episodes grouped by the code responsible."""
+    """Episodes grouped by the code responsible.
+
+    Nothing in it changes with time alone; what does is asked of the ``Snapshot``: ``share``,
+    ``no_cpu`` and ``history``.
+    """
 
     function: str
     """The code responsible, see `hud.analysis.blame`; a task's type where its future is inlined
@@ -169,8 +175,6 @@ class Blocker:
     max_ns: int
     p50_ns: int
     p99_ns: int
-    share: float
-    """Of the worker time of the runtimes it was seen in, in the window, 0..1."""
     workers: tuple[tuple[int, int], ...]
     """(worker_id, ns), largest first."""
     stacks: tuple[tuple[int, int], ...]
@@ -179,8 +183,8 @@ class Blocker:
     """(cause, ns), largest first."""
     task_ids: tuple[int, ...]
     """The latest few."""
-    history: tuple[int, ...]
-    """Blocked ns in each slice of ``Snapshot.history_ns`` up to now, oldest first."""
+    history: History
+    """Blocked ns."""
     durations: tuple[int, ...] = ()
     """Episodes by duration; see ``bucket_floor_ns``. Trailing zeros left out."""
     details: tuple[tuple[str, int], ...] = ()
@@ -212,11 +216,6 @@ class Blocker:
     """What makes it the same blocker in the next snapshot: see `hud.analysis.blame`."""
     cases: tuple[Case, ...] = ()
     """Largest first, a few; ``cause`` and ``operation`` are the first's: the main case's."""
-
-    @property
-    def no_cpu(self) -> float:
-        """What of worker time its episodes were without a CPU for, 0..1: in no other figure."""
-        return self.share * self.waiting_ns / self.total_ns if self.total_ns else 0.0
 
     @property
     def example(self) -> int:
@@ -283,8 +282,8 @@ class WorkerUse:
     split: TimeSplit
     longest_ns: int
     episodes: int
-    history: tuple[int, ...]
-    """Blocked ns in each slice of ``Snapshot.history_ns`` up to now, oldest first."""
+    history: History
+    """Blocked ns; see ``Snapshot.history``."""
     time_ns: int = 0
     """For how long it was a worker, in the span."""
     blocked_ns: int = 0
@@ -404,5 +403,18 @@ class Snapshot:
     graph: Graph = NO_GRAPH
     unseen_ns: int = 0
     """Of the span: no event came through, as hud was held up. All worker time is of the rest."""
-    history_ns: int = 0
-    """How long a slice of the histories of blockers and workers is; the last one is not over."""
+    slices: Shown = NOTHING_SHOWN
+    """Of the histories of blockers and workers."""
+    shares: Shares = NO_SHARES
+
+    def share(self, row: Blocker) -> float:
+        """Of the worker time of the runtimes it was seen in, in the span, 0..1."""
+        return self.shares.share(row.total_ns, (number for number, _ in row.workers))
+
+    def no_cpu(self, row: Blocker) -> float:
+        """What of that time its episodes were without a CPU for, 0..1: in no other figure."""
+        return self.shares.share(row.waiting_ns, (number for number, _ in row.workers))
+
+    def history(self, row: Blocker | WorkerUse) -> tuple[int, ...]:
+        """Blocked ns in each slice of the span up to now, oldest first."""
+        return row.history.over(self.slices)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis.results import RuntimeUse
+from hud.analysis.shares import Shares
 from hud.model import Rung, TimeSplit
 
 if TYPE_CHECKING:
@@ -32,27 +33,6 @@ class Retired(NamedTuple):
         """With the episodes of one more of them."""
         blocked_ns = self.blocked_ns + durations.total_ns
         return self._replace(blocked_ns=blocked_ns, episodes=self.episodes + durations.count)
-
-
-class Shares(NamedTuple):
-    """What shares of worker time are of."""
-
-    by_runtime: Mapping[str, int]
-    """Worker time of those that ran."""
-    runtime_of: Mapping[int, str]
-    """By worker id, of workers that are known still."""
-
-    @property
-    def whole_ns(self) -> int:
-        return sum(self.by_runtime.values())
-
-    def share(self, total_ns: int, workers: Iterable[int]) -> float:
-        """Of the time of the runtimes of these workers, 0..1."""
-        time_ns = self.whole_ns
-        if len(self.by_runtime) > 1:
-            names = {self.runtime_of.get(number, "") for number in workers}
-            time_ns = sum(self.by_runtime.get(name, 0) for name in names) or time_ns
-        return min(1.0, total_ns / time_ns) if time_ns else 0.0
 
 
 def time_of(split: TimeSplit, alive_ns: int, span_ns: int) -> int:

@@ -6,13 +6,55 @@ count from the start of the run, so that they do not move while time does.
 
 from __future__ import annotations
 
-from itertools import repeat, zip_longest
-from typing import TYPE_CHECKING
+from itertools import repeat
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 SHORTEST_NS = 50_000_000
+
+
+class Shown(NamedTuple):
+    """The slices of a moment's span."""
+
+    length_ns: int
+    """Of each; the last one may not be over."""
+    numbers: range
+
+
+NOTHING_SHOWN = Shown(SHORTEST_NS, range(0))
+
+
+class History(NamedTuple):
+    """An amount of time in each of some slices: it stays true while time goes on."""
+
+    length_ns: int
+    first: int
+    """Number of the first slice."""
+    values: tuple[int, ...]
+
+    def over(self, shown: Shown) -> tuple[int, ...]:
+        """In each slice that is shown, oldest first; empty where these are shorter than its own."""
+        if self.length_ns > shown.length_ns:
+            return ()
+        _, first, values = self.merged(shown.length_ns)
+        numbers = shown.numbers
+        lead = min(max(first - numbers.start, 0), len(numbers))
+        inside = values[max(numbers.start - first, 0) : max(numbers.stop - first, 0)]
+        return (0,) * lead + inside + (0,) * (len(numbers) - lead - len(inside))
+
+    def merged(self, length_ns: int) -> History:
+        """In slices that are this long, or longer already."""
+        length, first, values = self
+        while length < length_ns:
+            padded = (0,) * (first % 2) + values + (0,)
+            values = tuple(map(sum, zip(padded[::2], padded[1::2], strict=False)))
+            length, first = 2 * length, first // 2
+        return History(length, first, values)
+
+
+NO_HISTORY = History(SHORTEST_NS, 0, ())
 
 
 class Slices:
@@ -36,19 +78,22 @@ class Slices:
         self.shown = range(first, max(first, (end_ns - 1) // length_ns) + 1)
         return length_ns < before
 
+    def now(self) -> Shown:
+        """Those of this moment."""
+        return Shown(self.length_ns, self.shown)
+
 
 class Amounts:
     """An amount of time in each slice. What was added can be taken away again."""
 
-    __slots__ = ("_at", "_length_ns", "_seen", "_slices", "_values")
+    __slots__ = ("_at", "_history", "_length_ns", "_slices")
 
     def __init__(self, slices: Slices) -> None:
         self._slices = slices
         self._length_ns = slices.length_ns
         self._at: dict[int, int] = {}
-        self._values: tuple[int, ...] = ()
-        """What ``values`` gave last, for ``_seen``; empty = something has changed."""
-        self._seen = (0, range(0))
+        self._history: History | None = None
+        """None = something has changed since ``history`` was made."""
 
     def add(self, start_ns: int, length_ns: int, amount_ns: int, times: int = 1) -> None:
         """Spread it evenly over this stretch of the run; ``times`` -1 takes it away again."""
@@ -66,22 +111,26 @@ class Amounts:
             done = upto
 
     def _put(self, number: int, amount_ns: int) -> None:
-        self._values = ()
+        self._history = None
         total = self._at.get(number, 0) + amount_ns
         if total > 0:
             self._at[number] = total
         else:
             self._at.pop(number, None)
 
+    def history(self) -> History:
+        """All that may still be shown; the same object while nothing changes."""
+        if self._history is None:
+            self._catch_up()
+            first = max(min(self._at, default=0), self._slices.shown.start)
+            numbers = range(first, max(self._at, default=-1) + 1)
+            values = tuple(map(self._at.get, numbers, repeat(0)))
+            self._history = History(self._length_ns, first, values)
+        return self._history
+
     def values(self) -> tuple[int, ...]:
         """In each slice of the span, oldest first."""
-        slices = self._slices
-        wanted = slices.length_ns, slices.shown
-        if not self._values or self._seen != wanted:
-            self._catch_up()
-            self._values = tuple(map(self._at.get, slices.shown, repeat(0)))
-            self._seen = wanted
-        return self._values
+        return self.history().over(self._slices.now())
 
     def _catch_up(self) -> None:
         """Merge pairs until they are as long as the others; forget what lies before the span."""
@@ -96,10 +145,18 @@ class Amounts:
             self._at = {at: ns for at, ns in self._at.items() if at >= begin}
 
 
-def together(histories: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
-    """The sum of each slice, where all end with the same one."""
-    columns = zip_longest(*(reversed(history) for history in histories), fillvalue=0)
-    return tuple(sum(column) for column in columns)[::-1]
+def together(histories: Iterable[History]) -> History:
+    """The sum of each slice, in the longest slices that one of them has."""
+    found = [one for one in histories if one.values]
+    longest = max((one.length_ns for one in found), default=SHORTEST_NS)
+    merged = [one.merged(longest) for one in found]
+    first = min((one.first for one in merged), default=0)
+    stop = max((one.first + len(one.values) for one in merged), default=0)
+    sums = [0] * (stop - first)
+    for one in merged:
+        for at, ns in enumerate(one.values, one.first - first):
+            sums[at] += ns
+    return History(longest, first, tuple(sums))
 
 
 def _part(amount_ns: int, upto_ns: int, length_ns: int) -> int:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from hud.analysis.recording import Recording
     from hud.analysis.results import Latency
+    from hud.model import TaskKind
 
 _MAX_EPISODES = 500_000
 _MAX_HELD = 100_000
@@ -64,6 +65,8 @@ class Analyzer:
         self._known_since_ns = self._run_start_ns
         self._quality = Quality(recording)
         self._stack_position = 0
+        self._kinds: dict[int, TaskKind] = {}
+        """Types of tasks by vtable, as they were known when they were looked at last."""
         self._tasks: tuple[TaskUse, ...] = ()
         self._tasks_ns = 0
         self._unsettled: dict[int, Draft] = {}
@@ -91,7 +94,7 @@ class Analyzer:
         workers = self._workers(recording.splits(since_ns), now_ns, span - unseen, lasting)
         used = runtimes.uses(workers, self._retired())
         shares = runtimes.shares(used, workers)
-        blockers = self._ranking.rows(shares, fresh=not live)
+        blockers = self._ranking.rows()
         count, blocked = ledger.blocking.count, ledger.blocking.total_ns
         longest = ledger.blocking.max_ns()
         graph = self._graph(now_ns, shares.whole_ns / (span - unseen))
@@ -148,13 +151,13 @@ class Analyzer:
             runtimes=used,
             graph=graph,
             unseen_ns=unseen,
-            history_ns=ledger.history.length_ns,
+            slices=ledger.history.now(),
+            shares=shares,
         )
 
     def forget_rows(self) -> None:
-        """The next snapshot has no row of an earlier one, which may be a moment old."""
+        """The next snapshot has no row of tasks of an earlier one, which may be a moment old."""
         self._tasks_ns = 0
-        self._ledger.touched |= self._ledger.tallies.keys()
 
     def episodes(self) -> Sequence[Episode]:
         """Every episode as of the last snapshot, in the order of their ends; pressure included.
@@ -200,6 +203,7 @@ class Analyzer:
         end_ns = now_ns - self._run_start_ns
         finer = self._ledger.fit(end_ns - self._span(now_ns), end_ns)
         self._learn_names()
+        self._learn_types()
         samples = list(recording.samples.since(self._position))
         self._position = recording.samples.end
         for sample in samples:
@@ -230,7 +234,8 @@ class Analyzer:
         self._stack_position = distinct.changes
         for key in fresh:
             self._quality.learn(key)
-        self._ledger.rename(fresh)
+        if fresh:
+            self._ledger.rename(fresh)
         for key in fresh:
             for at in self._waiting_for.pop(key, ()):
                 draft = self._unsettled.get(at)
@@ -246,6 +251,12 @@ class Analyzer:
     def forget_samples(self) -> None:
         """Forget those that were looked at, of which nothing is asked any more."""
         self.recording.samples.forget_up_to(self._position)
+
+    def _learn_types(self) -> None:
+        kinds = self.recording.tasks.kinds
+        if kinds != self._kinds:
+            known, self._kinds = self._kinds, dict(kinds)
+            self._ledger.retype({at for at, kind in kinds.items() if known.get(at) != kind})
 
     def forget(self, now_ns: int) -> None:
         """Forget what no episode and nothing that lasts refers to, right after ``absorb``.
@@ -390,7 +401,7 @@ class Analyzer:
                     drives=recording.drives(tid),
                     longest_ns=worked.max_ns(),
                     episodes=worked.count,
-                    history=worked.amounts.values(),
+                    history=worked.amounts.history(),
                 )
             )
         return tuple(sorted(rows, key=lambda row: (row.worker.worker_id, row.worker.tid)))

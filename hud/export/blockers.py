@@ -55,6 +55,8 @@ class Style(NamedTuple):
 class _Row(NamedTuple):
     number: int
     blocker: Blocker
+    share: float
+    no_cpu: float
     function: str
     call: str
     bar: str
@@ -68,14 +70,10 @@ class _Column(NamedTuple):
     """Its turn to go where there is no room for the names; 0 = it stays."""
 
 
-def _share(row: _Row) -> str:
-    return figures.share(row.blocker.share)
-
-
-_NO_CPU = _Column("no CPU", lambda row: figures.share(row.blocker.no_cpu), goes=1)
+_NO_CPU = _Column("no CPU", lambda row: figures.share(row.no_cpu), goes=1)
 _COLUMNS = (
     _Column("", lambda row: str(row.number)),
-    _Column("share", _share),
+    _Column("share", lambda row: figures.share(row.share)),
     _Column("", lambda row: row.bar, right=False, goes=2),
     _NO_CPU,
     _Column("count", lambda row: figures.short_count(row.blocker.count), goes=3),
@@ -91,8 +89,7 @@ _WHERE = _Column("where", lambda row: facts.place_of(row.blocker), right=False)
 
 def blocker_table(snapshot: Snapshot, style: Style, *, verbose: bool) -> list[str]:
     """Its lines, without an end. Never called without blockers."""
-    shown = snapshot.blockers[:MOST_ROWS]
-    columns, rows = _laid_out(shown, style)
+    columns, rows = _laid_out(snapshot, style)
     widths = _widths(columns, rows)
     lines = [_line([column.title for column in columns], columns, widths)]
     for row in rows:
@@ -104,7 +101,7 @@ def blocker_table(snapshot: Snapshot, style: Style, *, verbose: bool) -> list[st
             lines += _more(row.blocker, snapshot, style.width)
     hidden = snapshot.blockers[MOST_ROWS:]
     if hidden:
-        share = figures.percent(min(sum(one.share for one in hidden), 1.0))
+        share = figures.percent(min(sum(map(snapshot.share, hidden)), 1.0))
         lines.append(f"  and {figures.count(len(hidden))} more, together {share}")
     return lines
 
@@ -114,9 +111,9 @@ def _more(blocker: Blocker, snapshot: Snapshot, width: int) -> list[str]:
     return [_INSET + shortened(line, room) for line in facts.more(blocker, snapshot)]
 
 
-def _bar(blocker: Blocker, most: float, ascii_only: bool) -> str:
+def _bar(share: float, most: float, ascii_only: bool) -> str:
     """Proportional to the share; the largest fills its column."""
-    part = blocker.share / most if most else 0.0
+    part = share / most if most else 0.0
     if ascii_only:
         return "#" * max(1, round(_BAR * part))
     whole, eighths = divmod(max(1, round(8 * _BAR * part)), 8)
@@ -126,12 +123,12 @@ def _bar(blocker: Blocker, most: float, ascii_only: bool) -> str:
 # --------------------------------------------------------------------------- where it all goes
 
 
-def _laid_out(shown: Sequence[Blocker], style: Style) -> tuple[list[_Column], list[_Row]]:
+def _laid_out(snapshot: Snapshot, style: Style) -> tuple[list[_Column], list[_Row]]:
     """The columns that there is room for, and the rows with names that fit."""
     columns = [*_COLUMNS, _FUNCTION, _CALL]
-    if not any(blocker.waiting_ns for blocker in shown):
+    if not any(blocker.waiting_ns for blocker in snapshot.blockers[:MOST_ROWS]):
         columns.remove(_NO_CPU)
-    rows = _rows(shown, _WIDEST, _WIDEST, style)
+    rows = _rows(snapshot, _WIDEST, _WIDEST, style)
     if not any(row.call for row in rows):
         columns.remove(_CALL)
     with_where = [*columns, _WHERE]
@@ -144,9 +141,9 @@ def _laid_out(shown: Sequence[Blocker], style: Style) -> tuple[list[_Column], li
         spare = _spare(columns, rows, style.width)
     function, call = (max(len(cell) for cell in cells) for cells in zip(*_names(rows), strict=True))
     if _CALL not in columns:
-        return columns, _rows(shown, spare, _WIDEST, style)
+        return columns, _rows(snapshot, spare, _WIDEST, style)
     room = min(function, max(spare - call, spare * 6 // 11))
-    return columns, _rows(shown, room, spare - room, style)
+    return columns, _rows(snapshot, room, spare - room, style)
 
 
 def _names(rows: Sequence[_Row]) -> list[tuple[str, str]]:
@@ -157,18 +154,18 @@ def _needed(rows: Sequence[_Row]) -> int:
     return max(len(row.function) for row in rows) + max(len(row.call) for row in rows)
 
 
-def _rows(shown: Sequence[Blocker], room: int, call_room: int, style: Style) -> list[_Row]:
+def _rows(snapshot: Snapshot, room: int, call_room: int, style: Style) -> list[_Row]:
+    shown = snapshot.blockers[:MOST_ROWS]
     ellipsis = "..." if style.ascii_only else ELLIPSIS
     names = [("~" if one.inferred else "") + printable(one.function) for one in shown]
     functions = shorten(names, room, ellipsis)
     calls = _calls([printable(one.operation) for one in shown], call_room, ellipsis)
-    most = max(one.share for one in shown)
-    return [
-        _Row(number, blocker, function, call, _bar(blocker, most, style.ascii_only))
-        for number, (blocker, function, call) in enumerate(
-            zip(shown, functions, calls, strict=True), 1
-        )
-    ]
+    shares = [snapshot.share(one) for one in shown]
+    drawn = [_bar(share, max(shares), style.ascii_only) for share in shares]
+    waits = map(snapshot.no_cpu, shown)
+    numbers = range(1, len(shown) + 1)
+    cells = zip(numbers, shown, shares, waits, functions, calls, drawn, strict=True)
+    return [_Row(*row) for row in cells]
 
 
 def _calls(operations: list[str], room: int, ellipsis: str) -> list[str]:

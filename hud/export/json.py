@@ -62,7 +62,7 @@ def blocker_row(blocker: Blocker, snapshot: Snapshot) -> dict[str, Any]:
         "line": blocker.line,
         "count": blocker.count,
         "blocked_ns": blocker.total_ns,
-        "share": blocker.share,
+        "share": snapshot.share(blocker),
         "median_ns": blocker.p50_ns,
         "p99_ns": blocker.p99_ns,
         "max_ns": blocker.max_ns,

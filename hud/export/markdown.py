@@ -50,7 +50,7 @@ def _row(number: int, blocker: Blocker, snapshot: Snapshot) -> str:
     call = code(row.get("operation", ""))
     cells = [
         str(number),
-        figures.share(blocker.share),
+        figures.share(snapshot.share(blocker)),
         figures.long_duration(blocker.total_ns),
         figures.count(blocker.count),
         figures.long_duration(blocker.max_ns),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis.results import Blocker
+from hud.analysis.slices import NO_HISTORY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -79,12 +80,10 @@ def _of(pairs: Sequence[tuple[Any, int]], key: object) -> int:
 
 def _narrowed(blocker: Blocker, wanted: Filter, ns: int, *, at_most: bool) -> Blocker:
     values: dict[str, Any] = {name: getattr(blocker, name) for name in Blocker.__dataclass_fields__}
-    part = ns / blocker.total_ns
     values |= dict.fromkeys(_COUNTED, 0)
     values |= {
         "total_ns": ns,
-        "share": blocker.share * part,
-        "history": (0,) * len(blocker.history),
+        "history": NO_HISTORY,
         "durations": (),
         "whole": blocker,
         "at_most": at_most,

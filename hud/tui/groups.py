@@ -116,7 +116,6 @@ def _merged(pairs: Sequence[_Part], name: str, file: str) -> Blocker:
     causes = largest_first(_added(pair for one in members for pair in one.causes))
     whole = sum(one.total_ns for one in members)
     total = sum(ns for _, ns in pairs)
-    share = sum(one.share for one in members)
     counted = not any(isinstance(one, Narrowed) for one in members)
     longest = max((one.max_ns for one in members), default=0) if counted else 0
     return Grouped(
@@ -133,7 +132,6 @@ def _merged(pairs: Sequence[_Part], name: str, file: str) -> Blocker:
         max_ns=longest,
         p50_ns=_percentile(members, durations, 50, longest),
         p99_ns=_percentile(members, durations, 99, longest),
-        share=share * total / whole if whole else 0.0,
         workers=largest_first(_added(pair for one in members for pair in one.workers)),
         stacks=heaviest(_added(pair for one in members for pair in one.stacks)),
         causes=causes,

@@ -40,7 +40,7 @@ class Sort(NamedTuple):
 
 
 SORTS: dict[str, Sort] = {
-    "share": Sort(attrgetter("share")),
+    "share": Sort(attrgetter("total_ns")),
     "count": Sort(attrgetter("count")),
     "typical": Sort(attrgetter("p50_ns")),
     "worst": Sort(attrgetter("max_ns")),
@@ -82,14 +82,16 @@ def listed(snapshot: Snapshot, wanted: Wanted) -> Sequence[Blocker]:
         rows = groups.by_file(rows)
     elif wanted.group is Group.TYPE:
         rows = groups.by_type(rows)
-    return _ordered(rows, wanted, len(snapshot.runtimes))
+    return _ordered(rows, wanted, snapshot)
 
 
-def _ordered(rows: Sequence[Blocker], wanted: Wanted, runtimes: int) -> Sequence[Blocker]:
+def _ordered(rows: Sequence[Blocker], wanted: Wanted, snapshot: Snapshot) -> Sequence[Blocker]:
     """By the marked column. Those of one runtime come in the order of their shares."""
     order = SORTS[wanted.sort]
-    if wanted.sort != DEFAULT_SORT or runtimes > 1:
+    if wanted.sort != DEFAULT_SORT:
         rows = sorted(rows, key=order.key, reverse=order.largest_first)
+    elif len(snapshot.runtimes) > 1:
+        rows = sorted(rows, key=snapshot.share, reverse=True)
     return rows[::-1] if wanted.turned else rows
 
 

@@ -48,7 +48,7 @@ def block(state: UiState, blocker: Blocker, seen: Snapshot) -> str:
     about = f"{clean(info.target.name)} (pid {info.target.pid})" + (
         f", tokio {versions}" if versions else ""
     )
-    lines = [stack.head(blocker, _WIDTH, state.glyphs), *stack.document(seen, opened, _WIDTH)]
+    lines = [stack.head(blocker, seen, _WIDTH, state.glyphs), *stack.document(seen, opened, _WIDTH)]
     return f"{about}, seen for {figures.long_duration(seen.span_ns)}\n\n{_text(lines)}"
 
 

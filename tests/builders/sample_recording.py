@@ -7,8 +7,12 @@ Import it through the fixtures of tests/unit/conftest.py: ``build`` is this modu
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeVar
 
 from hud.analysis.recording import Recording
+from hud.analysis.results import Blocker, Snapshot, WorkerUse
+from hud.analysis.slices import History
 from hud.model import (
     Batch,
     Code,
@@ -33,6 +37,8 @@ from hud.model import (
     Where,
     Worker,
 )
+
+_Row = TypeVar("_Row", Blocker, WorkerUse)
 
 MS = 1_000_000
 SECOND = 1_000_000_000
@@ -286,6 +292,21 @@ STACKS: dict[int, Stack] = {
         user("api::retry::{async fn}", "src/retry.rs", 33),
     ),
 }
+
+
+# --------------------------------------------------------------------------- what is derived
+
+
+def as_shown(snapshot: Snapshot) -> Snapshot:
+    """With the histories as they are shown: the same may be kept in other slices."""
+    shown = snapshot.slices
+
+    def row(of: _Row) -> _Row:
+        values = snapshot.history(of)
+        return replace(of, history=History(shown.length_ns, shown.numbers.start, values))
+
+    blockers, workers = tuple(map(row, snapshot.blockers)), tuple(map(row, snapshot.workers))
+    return replace(snapshot, blockers=blockers, workers=workers)
 
 
 # --------------------------------------------------------------------------- a whole run

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import zip_longest
 from math import log
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from hud.analysis.results import Blocker, Snapshot
+    from hud.analysis.slices import History
 
 _HASH = re.compile(r"::h[0-9a-f]{16}\b")
 _NUMBER = re.compile(r"#\d+$")
@@ -112,30 +114,28 @@ def nothing(snapshot: Snapshot, durations: tuple[int, ...]) -> Blocks | None:
 
 def together_from_left(histograms: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
     """Sums of histograms that begin with the same bucket."""
-    return together(histogram[::-1] for histogram in histograms)[::-1]
+    return tuple(map(sum, zip_longest(*histograms, fillvalue=0)))
 
 
 def _whole_slices(snapshot: Snapshot) -> int:
     """As many as a history has without its last one."""
-    return (snapshot.span_ns - 1) // max(1, snapshot.history_ns)
+    return (snapshot.span_ns - 1) // max(1, snapshot.slices.length_ns)
 
 
 def _each(durations: tuple[int, ...], snapshot: Snapshot) -> int:
     """Slices of a block."""
-    return max(1, -(-_BLOCK_EPISODES * _mean_ns(durations) // max(1, snapshot.history_ns)))
+    return max(1, -(-_BLOCK_EPISODES * _mean_ns(durations) // max(1, snapshot.slices.length_ns)))
 
 
-def _blocks(
-    history: tuple[int, ...], durations: tuple[int, ...], snapshot: Snapshot
-) -> Blocks | None:
-    """``history`` ends with a slice that is not over: it is left out."""
-    slices, each = history[:-1], _each(durations, snapshot)
+def _blocks(history: History, durations: tuple[int, ...], snapshot: Snapshot) -> Blocks | None:
+    """Without the last slice, which is not over."""
+    slices, each = history.over(snapshot.slices)[:-1], _each(durations, snapshot)
     number = len(slices) // each
     if number < FEWEST_BLOCKS:
         return None
     first = len(slices) - number * each
     sums = [sum(slices[at : at + each]) for at in range(first, len(slices), each)]
-    time_ns = each * snapshot.history_ns * snapshot.worker_time_ns / snapshot.span_ns
+    time_ns = each * snapshot.slices.length_ns * snapshot.worker_time_ns / snapshot.span_ns
     shares = Counter(blocked_ns / max(1.0, time_ns) for blocked_ns in sums)
     return Blocks(number, number - sums.count(0), sample(shares))
 

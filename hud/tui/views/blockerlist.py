@@ -8,7 +8,8 @@ there is no ``blocks in``.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, NamedTuple
 
 from hud import figures
 from hud.analysis import lasting
@@ -91,16 +92,18 @@ def _cause_width(rows: Sequence[Blocker]) -> int:
     return max(len("cause"), *(width_of(_cause(blocker)) for blocker in rows), 0)
 
 
-def lines(state: UiState, columns: Table, top: int, shown: int, width: int) -> list[Line]:
+def lines(
+    snapshot: Snapshot, state: UiState, columns: Table, top: int, shown: int, width: int
+) -> list[Line]:
     """So many rows from ``top`` on, the selected one marked from edge to edge."""
     rows = state.rows[top : top + shown]
     glyphs, widths = state.glyphs, columns.widths
     names = _shortened(tuple(map(_name, rows)), widths["function"], glyphs.ellipsis)
     called = tuple(clean(blocker.operation) for blocker in rows)
     calls = _shortened(called, widths.get("operation", 0), glyphs.ellipsis, keep_crate=True)
-    scale = _largest_share(state)
+    page = _Page(snapshot, columns, _largest_share(snapshot, state), width, glyphs)
     return [
-        _kept(state, columns, blocker, (name, call, scale, width, at == state.cursor))
+        page.line(blocker, name, call, at == state.cursor)
         for at, (blocker, name, call) in enumerate(zip(rows, names, calls, strict=True), top)
     ]
 
@@ -161,11 +164,14 @@ def _total_ns(rows: Sequence[Blocker]) -> int:
     return sum(blocker.total_ns for blocker in rows)
 
 
-def _largest_share(state: UiState) -> float:
+def _largest_share(snapshot: Snapshot, state: UiState) -> float:
     """What fills a bar."""
     if state.sort == "share" and state.rows and "blockers" not in state.turned:
-        return state.rows[0].share
-    return max((blocker.share for blocker in state.rows), default=0.0)
+        return snapshot.share(state.rows[0])
+    largest = max(state.rows, key=attrgetter("total_ns"), default=None)
+    if largest is None or len(snapshot.runtimes) < 2:
+        return snapshot.share(largest) if largest else 0.0
+    return max(map(snapshot.share, state.rows))
 
 
 # --------------------------------------------------------------------------- names
@@ -191,33 +197,63 @@ def _shortened(
 
 # --------------------------------------------------------------------------- a row
 
-_More = tuple[str, str, float, int, bool]
-"""Name, call, the share that fills a bar, cells of the line, and whether it is selected."""
 _rows: IdentityCache[Blocker, Line] = IdentityCache(512)
 
 
-def _kept(state: UiState, columns: Table, blocker: Blocker, more: _More) -> Line:
-    """As ``_row``; what did not change since the last frame is not made again."""
-    glyphs = state.glyphs
-    return _rows.get(
-        blocker, (more, glyphs, columns.key), lambda: _row(columns, blocker, more, glyphs)
-    )
+class _Timely(NamedTuple):
+    """What a row says that may change while its blocker does not."""
+
+    name: str
+    call: str
+    share: str
+    bar: str
+    waiting: str
+    history: tuple[int, ...]
+    chosen: bool
 
 
-def _row(columns: Table, blocker: Blocker, more: _More, glyphs: Glyphs) -> Line:
-    called, call, scale, width, chosen = more
-    known = {
-        "share": _share(blocker, scale, columns.widths["share"], glyphs),
-        "waiting": _waiting(blocker, glyphs),
-        "cause": _cause(blocker),
-        "function": _function(blocker, called, columns),
-        "operation": (Span(call),),
-        **{name: (Span(text(blocker)),) for name, text in _FIGURES.items()},
-        "where": _where(blocker, columns.widths.get("where", 0), glyphs),
-        "history": _history(blocker, columns.widths.get("history", 0), glyphs),
-    }
-    line = (Span(" " * _MARGIN), *columns.cells(known, glyphs.ellipsis))
-    return _selected(line, blocker, width, glyphs) if chosen else line
+class _Page(NamedTuple):
+    """What all rows are drawn with."""
+
+    snapshot: Snapshot
+    columns: Table
+    scale: float
+    """The share that fills a bar."""
+    width: int
+    """Cells of a line."""
+    glyphs: Glyphs
+
+    def line(self, blocker: Blocker, name: str, call: str, chosen: bool) -> Line:
+        """A row; what did not change since the last frame is not made again."""
+        snapshot, glyphs = self.snapshot, self.glyphs
+        share = snapshot.share(blocker)
+        part = share / self.scale if self.scale > 0 else 0.0
+        said = _Timely(
+            name,
+            call,
+            share=_share(blocker, share),
+            bar=bars.bar(min(part, 1.0), self.columns.widths["share"] - _NUMBER - 1, glyphs),
+            waiting=figures.share(snapshot.no_cpu(blocker)) if blocker.waiting_ns else "",
+            history=snapshot.history(blocker) if "history" in self.columns else (),
+            chosen=chosen,
+        )
+        key = said, self.width, glyphs, self.columns.key
+        return _rows.get(blocker, key, lambda: self._made(blocker, said))
+
+    def _made(self, blocker: Blocker, said: _Timely) -> Line:
+        columns, glyphs, hue = self.columns, self.glyphs, cause_style(blocker.cause)
+        known = {
+            "share": (Span(f"{said.share:>{_NUMBER}} "), Span(said.bar, hue)),
+            "waiting": _waiting(said.waiting, glyphs),
+            "cause": _cause(blocker),
+            "function": _function(blocker, said.name, columns),
+            "operation": (Span(said.call),),
+            **{name: (Span(text(blocker)),) for name, text in _FIGURES.items()},
+            "where": _where(blocker, columns.widths.get("where", 0), glyphs),
+            "history": _history(said.history, columns.widths.get("history", 0), hue, glyphs),
+        }
+        line = (Span(" " * _MARGIN), *columns.cells(known, glyphs.ellipsis))
+        return _selected(line, blocker, self.width, glyphs) if said.chosen else line
 
 
 def _selected(line: Line, blocker: Blocker, width: int, glyphs: Glyphs) -> Line:
@@ -237,21 +273,15 @@ def _cause(blocker: Blocker) -> Line:
     return (main, *(Span(f" +{cause.value}", cause_style(cause)) for cause in others))
 
 
-def _share(blocker: Blocker, scale: float, width: int, glyphs: Glyphs) -> Line:
-    part = blocker.share / scale if scale > 0 else 0.0
-    drawn = bars.bar(min(part, 1.0), width - _NUMBER - 1, glyphs)
-    number = figures.share(blocker.share)
-    if isinstance(blocker, Narrowed) and blocker.at_most:
-        number = f"<{number.lstrip('<')}"
-    return (Span(f"{number:>{_NUMBER}} "), Span(drawn, cause_style(blocker.cause)))
+def _share(blocker: Blocker, share: float) -> str:
+    number = figures.share(share)
+    at_most = isinstance(blocker, Narrowed) and blocker.at_most
+    return f"<{number.lstrip('<')}" if at_most else number
 
 
-def _waiting(blocker: Blocker, glyphs: Glyphs) -> Line:
+def _waiting(share: str, glyphs: Glyphs) -> Line:
     """As a part of the same worker time."""
-    if not blocker.waiting_ns or not blocker.total_ns:
-        return ()
-    share = figures.share(blocker.share * blocker.waiting_ns / blocker.total_ns)
-    return (Span(f"{glyphs.pattern} ", "wait"), Span(share.rjust(_NUMBER)))
+    return (Span(f"{glyphs.pattern} ", "wait"), Span(share.rjust(_NUMBER))) if share else ()
 
 
 def _function(blocker: Blocker, called: str, columns: Table) -> Line:
@@ -266,10 +296,8 @@ def _where(blocker: Blocker, room: int, glyphs: Glyphs) -> Line:
     return (Span(cut_left(clean(blocker.where), room, glyphs.ellipsis), "label"),)
 
 
-def _history(blocker: Blocker, room: int, glyphs: Glyphs) -> Line:
-    if not room:
-        return ()
-    return (Span(bars.spark(blocker.history, room, glyphs), cause_style(blocker.cause)),)
+def _history(history: tuple[int, ...], room: int, hue: str, glyphs: Glyphs) -> Line:
+    return (Span(bars.spark(history, room, glyphs), hue),) if room else ()
 
 
 def _typical(blocker: Blocker) -> str:

@@ -58,7 +58,7 @@ def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Li
     parts = _heights(state, height)
     at = state.at("blockers")
     top = first_shown(at.scroll, at.cursor, parts.rows, len(state.rows))
-    lines = [head, *blockerlist.lines(state, columns, top, parts.rows, width)]
+    lines = [head, *blockerlist.lines(snapshot, state, columns, top, parts.rows, width)]
     if parts.below:
         others = blockerlist.below(snapshot, state, top, parts.rows)
         said = "   ".join(filter(None, (others, blockerlist.since(state))))

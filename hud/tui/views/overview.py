@@ -215,7 +215,7 @@ class _Sheet(NamedTuple):
         at = state.at("blockers")
         top = first_shown(at.scroll, at.cursor, rows, len(state.rows))
         drawn = [columns.head(state.sort, state.glyphs.ellipsis)]
-        drawn += blockerlist.lines(state, columns, top, rows, self.width)
+        drawn += blockerlist.lines(snapshot, state, columns, top, rows, self.width)
         if below:
             said = blockerlist.below(snapshot, state, top, rows)
             drawn.append((Span(f"    {said}", "label"),))

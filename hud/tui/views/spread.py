@@ -212,7 +212,7 @@ def _tasks(blocker: Blocker) -> list[Line]:
 
 def when(blocker: Blocker, snapshot: Snapshot, width: int, tall: int, glyphs: Glyphs) -> list[Line]:
     """Its blocked time over the span in so many lines, and from when to when that is."""
-    history = blocker.history
+    history = snapshot.history(blocker)
     if not history:
         return []
     room = max(width - 2, 1)

@@ -69,7 +69,7 @@ def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Li
     rest = document(snapshot, state, width, below)
     top = max(min(state.stack_scroll, len(rest) - below), 0)
     shown = [marked(line, state.search) for line in rest[top : top + below]]
-    return block([head(blocker, width, state.glyphs), *shown], width, height, mark)
+    return block([head(blocker, snapshot, width, state.glyphs), *shown], width, height, mark)
 
 
 def page(snapshot: Snapshot, state: UiState, width: int, height: int) -> Page:
@@ -77,12 +77,12 @@ def page(snapshot: Snapshot, state: UiState, width: int, height: int) -> Page:
     return Page(max(height - HEAD, 1), len(document(snapshot, state, width, height - HEAD)), HEAD)
 
 
-def head(blocker: Blocker, width: int, glyphs: Glyphs) -> Line:
+def head(blocker: Blocker, snapshot: Snapshot, width: int, glyphs: Glyphs) -> Line:
     """``hash_password     28 long polls · 1.46 s · 4.6 % of worker time · cpu``."""
     facts = [
         figures.count(blocker.count, "long poll"),
         figures.long_duration(blocker.total_ns),
-        f"{figures.percent(blocker.share)} of worker time",
+        f"{figures.percent(snapshot.share(blocker))} of worker time",
     ]
     full = ("~" if blocker.inferred else "") + clean(blocker.function)
     said, room = "", 0

@@ -238,7 +238,8 @@ def _cells(columns: Table, use: WorkerUse, top: float, snapshot: Snapshot, state
     if "history" not in columns:
         return columns.cells(_values(columns, use, values, snapshot, state), glyphs.ellipsis)
     stuck = is_stuck(use, snapshot)
-    key = *values.values(), workertime.cause(use), use.history, stuck, columns.key, glyphs
+    history = snapshot.history(use)
+    key = *values.values(), workertime.cause(use), history, stuck, columns.key, glyphs
 
     def made() -> Line:
         return columns.cells(_values(columns, use, values, snapshot, state), glyphs.ellipsis)
@@ -264,5 +265,6 @@ def _values(
         sees = workertime.sees_polls(snapshot)
         values["time"] = workertime.meter(use, sees, widths["time"], glyphs)
     if "history" in columns:
-        values["history"] = (Span(bars.spark(use.history, widths["history"], glyphs), hue),)
+        history = snapshot.history(use)
+        values["history"] = (Span(bars.spark(history, widths["history"], glyphs), hue),)
     return values

@@ -30,12 +30,14 @@ def test_every_figure_of_a_blocker_is_of_own_time(build: ModuleType) -> None:
     (row,) = snapshot.blockers
     assert {row.max_ns, row.p50_ns, row.p99_ns} == {56 * ms}
     assert (row.total_ns, row.waiting_ns, row.pressed) == (168 * ms, 876 * ms, 0)
-    assert snapshot.blocked_ns == sum(row.history) == row.total_ns
+    assert snapshot.blocked_ns == sum(snapshot.history(row)) == row.total_ns
     assert len(row.durations) == bucket_of(56 * ms) + 1
     for parts in (row.workers, row.stacks, row.causes):
         assert sum(ns for _, ns in parts) == row.total_ns
-    assert row.share == row.total_ns / snapshot.worker_time_ns
-    assert row.no_cpu == pytest.approx(876 * ms / snapshot.worker_time_ns), "in a column of its own"
+    assert snapshot.share(row) == row.total_ns / snapshot.worker_time_ns
+    assert snapshot.no_cpu(row) == pytest.approx(876 * ms / snapshot.worker_time_ns), (
+        "in a column of its own"
+    )
     assert [use.longest_ns for use in snapshot.workers] == [56 * ms, 0, 0, 0]
 
 

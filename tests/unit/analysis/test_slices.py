@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hud.analysis.slices import SHORTEST_NS, Amounts, Slices, together
+from hud.analysis.slices import SHORTEST_NS, Amounts, History, Shown, Slices, together
 
 MS = 1_000_000
 SPANS = st.tuples(st.integers(0, 19_000 * MS), st.integers(1, 5_000 * MS), st.integers(0, 100))
@@ -100,6 +100,34 @@ def test_a_smaller_window_needs_finer_slices() -> None:
     assert slices.shown == range(1475, 1500)
 
 
-def test_histories_add_up_from_their_ends() -> None:
-    assert together([(1, 2, 3), (10, 20), ()]) == (1, 12, 23)
-    assert together([]) == ()
+HISTORIES = st.builds(
+    History,
+    st.sampled_from([SHORTEST_NS, 2 * SHORTEST_NS, 4 * SHORTEST_NS]),
+    st.integers(0, 20),
+    st.lists(st.integers(0, 100), max_size=12).map(tuple),
+)
+
+
+@given(HISTORIES, st.integers(0, 30), st.integers(0, 30))
+def test_a_history_is_seen_through_any_slices_that_are_as_long(
+    history: History, start: int, number: int
+) -> None:
+    shown = Shown(4 * SHORTEST_NS, range(start, start + number))
+    expected = dict.fromkeys(shown.numbers, 0)
+    for at, ns in enumerate(history.values, history.first):
+        slot = at * history.length_ns // shown.length_ns
+        if slot in expected:
+            expected[slot] += ns
+    assert history.over(shown) == tuple(expected.values())
+
+
+def test_a_history_is_not_seen_through_shorter_slices() -> None:
+    assert History(4 * SHORTEST_NS, 0, (1, 2)).over(Shown(2 * SHORTEST_NS, range(4))) == ()
+
+
+@given(st.lists(HISTORIES, max_size=5), st.integers(0, 30))
+def test_histories_add_up_slice_by_slice(histories: list[History], start: int) -> None:
+    shown = Shown(4 * SHORTEST_NS, range(start, start + 20))
+    columns = zip(*(one.over(shown) for one in histories), strict=True)
+    sums = tuple(map(sum, columns)) or (0,) * 20
+    assert together(histories).over(shown) == sums

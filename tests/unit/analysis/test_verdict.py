@@ -101,7 +101,7 @@ def test_the_worst_runtime_is_the_verdict(build: ModuleType) -> None:
     assert names == {"serving": SECONDS * second, "idle": 64 * SECONDS * second}
     assert snapshot.worker_time_ns == sum(names.values()), "never did not run"
     (row,) = snapshot.blockers
-    assert row.share == pytest.approx(0.48), "of its own runtime"
+    assert snapshot.share(row) == pytest.approx(0.48), "of its own runtime"
 
 
 def test_workers_of_no_known_runtime_have_words(build: ModuleType) -> None:
@@ -144,7 +144,8 @@ def test_shares_stay_true_when_workers_die(build: ModuleType) -> None:
     for _ in range(2):
         after = analyzer.snapshot(now, True)
         assert after.runtimes[0].share == pytest.approx(0.25)
-        assert after.blockers[0].share == pytest.approx(before.blockers[0].share)
+        share = after.share(after.blockers[0])
+        assert share == pytest.approx(before.share(before.blockers[0]))
         assert [use.workers for use in after.runtimes] == [0, 1]
         assert living(after) == 1
         analyzer.forget(now)

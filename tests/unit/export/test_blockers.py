@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hud.analysis.shares import Shares
 from hud.export import summary
 
 if TYPE_CHECKING:
@@ -117,7 +118,8 @@ def test_facts_stand_below_their_row(snapshot: Snapshot) -> None:
 
 
 def test_long_lists_are_cut_and_say_so(snapshot: Snapshot) -> None:
-    few = tuple(replace(one, share=0.001) for one in snapshot.blockers)
-    text = summary.text(replace(snapshot, blockers=few * 5))
+    few = tuple(replace(one, total_ns=1_000) for one in snapshot.blockers)
+    shares = Shares({"": 1_000_000}, {})
+    text = summary.text(replace(snapshot, blockers=few * 5, shares=shares))
     assert "  and 10 more, together 1.0 %\n" in text
     assert len(rows(text)) == 20

@@ -20,6 +20,8 @@ from hud.analysis.results import (
     TaskUse,
     WorkerUse,
 )
+from hud.analysis.shares import Shares
+from hud.analysis.slices import NO_HISTORY, History, Shown
 from hud.model import (
     Code,
     Detection,
@@ -45,6 +47,7 @@ MS = 1_000_000
 S = 1_000_000_000
 START = 5_000 * S
 ELAPSED = 134 * S
+SLICE_NS = 12 * S
 NOW = START + ELAPSED
 
 CLOCK_START = Frame(0x10, "clone3", module="/usr/lib/libc.so.6", offset=0x10, origin=Origin.C)
@@ -99,6 +102,11 @@ def _heaviest(made: Blocker) -> int:
     return made.stacks[0][0] if made.stacks else 0
 
 
+def _history(*values: int) -> History:
+    """From the start of the run on."""
+    return History(SLICE_NS, 0, values)
+
+
 def blocker(function: str, where: str, cause: Cause, total_ns: int, **changes: Any) -> Blocker:
     """What is not given is as if all its episodes were equally long."""
     file, _, line = where.partition(":")
@@ -118,12 +126,11 @@ def blocker(function: str, where: str, cause: Cause, total_ns: int, **changes: A
         max_ns=longest,
         p50_ns=typical,
         p99_ns=longest,
-        share=total_ns / (4 * ELAPSED),
         workers=((0, total_ns),),
         stacks=(),
         causes=((cause, total_ns),),
         task_ids=(17,),
-        history=(0, 0, 0, 1, 0, 0, 0, 0, 2, 0, 0, 0),
+        history=_history(0, 0, 0, 1, 0, 0, 0, 0, 2, 0, 0, 0),
     )
     made = replace(made, on_cpu_ns=total_ns if cause is Cause.CPU else 0)
     made = replace(made, **changes)
@@ -147,7 +154,7 @@ HASH = blocker(
     workers=((0, 3_976 * MS), (2, 3_550 * MS), (1, 3_408 * MS), (3, 3_266 * MS)),
     stacks=((1, 12_000 * MS), (2, 2_200 * MS)),
     causes=((Cause.CPU, 13_900 * MS), (Cause.WAITING, 300 * MS)),
-    history=(0, 2, 3, 9, 9, 8, 3, 2, 1, 0, 0, 5),
+    history=_history(0, 2, 3, 9, 9, 8, 3, 2, 1, 0, 0, 5),
 )
 SAVE = blocker(
     "store::Index::save",
@@ -169,7 +176,7 @@ GET = blocker(
     count=96,
     max_ns=71 * MS,
     p99_ns=66 * MS,
-    history=(1, 1, 2, 1, 1, 1, 3, 1, 1, 1, 1, 1),
+    history=_history(1, 1, 2, 1, 1, 1, 3, 1, 1, 1, 1, 1),
 )
 RESOLVE = blocker(
     "net::resolve_peer",
@@ -224,6 +231,9 @@ def worker(
         causes=((Cause.CPU, 14 * S), (Cause.SYNC, (5 - number) * S)),
     )
 
+
+SHARES = Shares({"": 4 * ELAPSED}, {})
+"""Of what the blockers' shares are."""
 
 WORKERS = (
     worker(0, Where.POLL, 3_200_000, running=True),
@@ -305,6 +315,8 @@ def snapshot(**changes: Any) -> Snapshot:
         hud_cpu_ns=ELAPSED // 250,
         hud_rss_bytes=60 << 20,
         stacks={1: HASH_STACK, 2: OTHER_HASH_STACK, 3: SAVE_STACK},
+        slices=Shown(SLICE_NS, range(12)),
+        shares=SHARES,
     )
     made = replace(made, **changes)
     return made if made.runtimes or not made.workers else replace(made, runtimes=(runtime(made),))
@@ -557,7 +569,7 @@ def idle_worker(number: int) -> WorkerUse:
     use = worker(number, Where.RUNTIME)
     asleep = TimeSplit(parked_ns=ELAPSED)
     nothing: dict[str, Any] = {"longest_ns": 0, "episodes": 0, "blocked_ns": 0, "causes": ()}
-    return replace(use, split=asleep, history=(), **nothing)
+    return replace(use, split=asleep, history=NO_HISTORY, **nothing)
 
 
 def busy_worker(number: int, rank: int) -> WorkerUse:
@@ -573,7 +585,7 @@ def busy_worker(number: int, rank: int) -> WorkerUse:
         episodes=60 - rank if blocked_ns else 0,
         blocked_ns=blocked_ns,
         causes=((cause, blocked_ns),) if blocked_ns else (),
-        history=tuple((at * (rank + 3)) % 7 for at in range(20)) if blocked_ns else (),
+        history=_history(*((at * (rank + 3)) % 7 for at in range(20)) if blocked_ns else ()),
     )
 
 
@@ -595,6 +607,7 @@ def crowd(number: int) -> Snapshot:
         stacks=RICH["stacks"],
         worker_time_ns=number * ELAPSED,
         blocked_ns=blocked_ns,
+        slices=Shown(SLICE_NS, range(20)),
         runtimes=(
             RuntimeUse("demo-worker", number, number * ELAPSED, blocked_ns, number * S, 400),
         ),

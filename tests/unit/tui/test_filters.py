@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 from draw import text_of
 from screen_build import HASH, MS, SAVE, S, snapshot
 
 from hud.analysis.cause import Cause
 from hud.analysis.results import Case
+from hud.analysis.shares import Shares
 from hud.tui import groups
 from hud.tui.filters import Filter, Narrowed, narrowed, whole
 from hud.tui.frame import compose
@@ -22,7 +22,6 @@ from hud.tui.views import detail
 MIXED = replace(
     HASH,
     total_ns=1_000 * MS,
-    share=0.1,
     causes=((Cause.CPU, 750 * MS), (Cause.LOCK, 250 * MS)),
     cases=(
         Case(Cause.CPU, "bcrypt::hash", 750 * MS, 1),
@@ -37,10 +36,10 @@ LOCK = Filter(cause=Cause.LOCK)
 
 def test_a_part_has_its_time_and_its_share_and_no_figure_that_is_not_known() -> None:
     (part,) = narrowed([MIXED, SAVE], LOCK)
-    assert (part.total_ns, part.share, part.cause) == (250 * MS, pytest.approx(0.025), Cause.LOCK)
+    assert (part.total_ns, part.cause) == (250 * MS, Cause.LOCK)
     assert (part.operation, part.example) == ("std::sync::Mutex::lock", 2)
     assert part.count == part.max_ns == part.p50_ns == part.p99_ns == part.waiting_ns == 0
-    assert not any(part.history) and len(part.history) == len(MIXED.history)
+    assert not any(part.history.values)
     assert part.key == MIXED.key
     assert whole(part) is MIXED
     assert whole(SAVE) is SAVE
@@ -64,7 +63,7 @@ def test_of_two_parts_only_the_most_they_share_is_known() -> None:
 
 
 def test_they_are_ranked_by_what_is_left() -> None:
-    other = replace(SAVE, causes=((Cause.LOCK, 900 * MS), (Cause.SYNC, 3_200 * MS)), share=0.3)
+    other = replace(SAVE, causes=((Cause.LOCK, 900 * MS), (Cause.SYNC, 3_200 * MS)))
     rows = narrowed([SAVE, MIXED, other], LOCK)
     assert [row.total_ns for row in rows] == [900 * MS, 250 * MS]
     assert narrowed([MIXED], Filter(worker=7)) == []
@@ -77,7 +76,7 @@ def test_a_group_with_a_part_in_it_counts_no_polls() -> None:
 
 
 def test_the_table_shows_what_is_not_known_as_a_dash() -> None:
-    seen = snapshot(blockers=(MIXED,))
+    seen = snapshot(blockers=(MIXED,), shares=Shares({"": 10 * S}, {}))
     for chosen, share in ((LOCK, "2.5%"), (Filter(cause=Cause.LOCK, worker=1), "<2.5%")):
         state = settle(UiState(view="blockers", filter=chosen), seen)
         row = next(t for t in text_of(compose(seen, state, Size(160, 24))) if "▌" in t)

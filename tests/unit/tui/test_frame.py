@@ -80,7 +80,6 @@ def hostile_snapshots(draw: st.DrawFn) -> Snapshot:
             count=draw(number),
             inferred=draw(st.booleans()),
             stacks=tuple((key, draw(number)) for key in range(draw(st.integers(0, 4)))),
-            share=draw(st.floats()),
             details=((name, draw(number)),),
             types=((where, draw(number)),),
             holders=(HolderUse(name, where, operation, 1, draw(number)),),

@@ -13,6 +13,7 @@ from hud.analysis.advice.libraries import PUBLIC
 from hud.analysis.advice.remedy import ASYNC, LIBRARY, NAMELESS, OPAQUE, OWN, Remedy
 from hud.analysis.cause import Cause
 from hud.analysis.results import Blocker, Case
+from hud.analysis.slices import NO_HISTORY
 from hud.model import Frame, Origin, Stack
 from hud.symbols.names import readable, whose
 
@@ -782,12 +783,11 @@ BLOCKER = Blocker(
     max_ns=60 * MS,
     p50_ns=40 * MS,
     p99_ns=60 * MS,
-    share=0.1,
     workers=(),
     stacks=((2, 60 * MS), (1, 40 * MS)),
     causes=(),
     task_ids=(),
-    history=(),
+    history=NO_HISTORY,
     cases=(Case(Cause.CPU, "", 60 * MS, 2),),
 )
 

@@ -37,7 +37,7 @@ def test_rows_of_one_plain_name_are_one_side() -> None:
     ((name, both),) = sides(replace(snapshot, blockers=(one, other))).items()
     assert name == A
     assert both.episodes == one.count + other.count
-    assert both.share == pytest.approx(one.share + other.share)
+    assert both.share == pytest.approx(snapshot.share(one) + snapshot.share(other))
     assert sum(both.durations) == both.episodes
 
 
@@ -45,7 +45,7 @@ def test_the_blocks_have_its_share() -> None:
     snapshot = run({A: Blocks(20, 10)}, seed=3)
     of = side(list(snapshot.blockers), snapshot)
     assert of.blocks
-    assert of.blocks.number == (20 * 10**9 - 1) // snapshot.history_ns
+    assert of.blocks.number == (20 * 10**9 - 1) // snapshot.slices.length_ns
     assert 0.9 * of.blocks.number <= of.blocks.touched <= of.blocks.number
     assert of.blocks.shares.mean == pytest.approx(of.share, rel=0.05)
 
@@ -54,7 +54,7 @@ def test_long_episodes_have_long_blocks_or_none() -> None:
     snapshot = run({A: Blocks(0.5, 400)}, seed=3)
     of = side(list(snapshot.blockers), snapshot)
     assert of.blocks
-    assert FEWEST_BLOCKS <= of.blocks.number < 20 * 10**9 // snapshot.history_ns
+    assert FEWEST_BLOCKS <= of.blocks.number < 20 * 10**9 // snapshot.slices.length_ns
     short = run({A: Blocks(1, 400)}, seed=3, seconds=4)
     assert side(list(short.blockers), short).blocks is None
 

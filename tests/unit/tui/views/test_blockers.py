@@ -13,6 +13,7 @@ from screen_build import BLOCKERS, GET, HASH, INFO, MS, NOW, QUIET, RICH, SAVE, 
 from hud import figures
 from hud.analysis.cause import Cause
 from hud.analysis.results import Case
+from hud.analysis.shares import Shares
 from hud.analysis.snapshot import Analyzer
 from hud.tui import panel
 from hud.tui.actions import Act
@@ -90,7 +91,11 @@ def test_where_joins_the_function_where_it_has_no_column() -> None:
 
 
 def test_the_first_bar_is_full_and_the_others_are_in_proportion() -> None:
-    rows = (replace(HASH, share=0.5), replace(SAVE, share=0.25), replace(GET, share=0.0))
+    rows = (
+        replace(HASH, total_ns=500 * MS),
+        replace(SAVE, total_ns=250 * MS),
+        replace(GET, total_ns=0),
+    )
     lines = drawn(snapshot(blockers=rows), Size(120, 24))
     drawn_bars = [span.text.strip() for line in lines[_ROWS : _ROWS + 3] for span in line[2:3]]
     assert drawn_bars[0] == "█" * len(drawn_bars[0]) != ""
@@ -111,8 +116,9 @@ def test_the_whole_row_is_selected_up_to_the_edge() -> None:
 
 
 def test_time_without_a_cpu_is_a_pattern_and_in_no_share() -> None:
-    waited = replace(HASH, share=0.1, total_ns=100 * MS, waiting_ns=50 * MS)
-    lines = drawn(snapshot(blockers=(waited,)), Size(120, 24))
+    waited = replace(HASH, total_ns=100 * MS, waiting_ns=50 * MS)
+    seen = snapshot(blockers=(waited,), shares=Shares({"": S}, {}))
+    lines = drawn(seen, Size(120, 24))
     assert "10%" in text_of(lines)[_ROWS]
     assert "▒  5.0%" in text_of(lines)[_ROWS]
     assert style_of(lines[_ROWS : _ROWS + 1], "▒") == "selected wait"
@@ -198,7 +204,7 @@ def test_what_analysis_derives_is_shown(sample_recording: Recording) -> None:
     lines = text_of(drawn(seen, Size(120, 32)))
     for at, found in enumerate(seen.blockers):
         row = lines[_ROWS + at]
-        assert row.replace("▌", " ").split()[0] == figures.share(found.share)
+        assert row.replace("▌", " ").split()[0] == figures.share(seen.share(found))
         assert found.function.rpartition("::")[2] in row
         assert found.cause.value in row.split()
         assert str(found.count) in row.split()
