@@ -97,12 +97,15 @@ def test_a_stopped_process_has_no_new_hotspot(
     trace = program.trace(export)
     stopped = [event for event in waits(trace) if event["args"]["cause"] == "stopped"]
     assert stopped
-    polls = [event for event in trace["traceEvents"] if "stopped_us" in event.get("args", {})]
+    events = (event for event in trace["traceEvents"] if event["ph"] != "E")
+    polls = [event for event in events if "stopped_us" in event.get("args", {})]
     assert trace["otherData"]["stopped"] == len(polls) >= len(stopped)
     whole = sum(event["args"]["stopped_us"] for event in polls)
     assert abs(trace["otherData"]["stopped_ns"] / 1e3 - whole) < 1
     assert whole > 0.3e6
-    assert {event["args"]["cause"] for event in program.begins(trace)} <= {"sleep", "cpu", "lock"}
+    # that it writes down what it did may last, too
+    own = [event for event in program.begins(trace) if "truth" not in event["name"].lower()]
+    assert {event["args"]["cause"] for event in own} <= {"sleep", "cpu", "lock"}
 
 
 @pytest.fixture
