@@ -297,7 +297,7 @@ class Recording:
         if self.ended_ns:
             return
         for state in self.states.values():
-            if state.tid in self.workers and state.in_poll:
+            if state.poll_start_ns and state.in_poll and state.tid in self.workers:
                 yield state
 
     # ------------------------------------------------------------------ the rolling window

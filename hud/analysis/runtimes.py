@@ -37,13 +37,13 @@ class Retired(NamedTuple):
 
 def time_of(split: TimeSplit, alive_ns: int, span_ns: int) -> int:
     """For how long a thread was a worker; ``alive_ns`` since it was first seen, 0 = it is dead."""
-    watched = max(split.total_ns(), alive_ns)
+    watched = alive_ns if alive_ns >= span_ns else max(split.total_ns(), alive_ns)
     return max(0, min(span_ns, watched) - split.no_worker_ns())
 
 
 def as_parked(split: TimeSplit, time_ns: int, rung: Rung) -> TimeSplit:
     """The split of a worker that did not run at all since the attach: it slept all the time."""
-    if split.total_ns():
+    if split.parked_ns or split.total_ns():
         return split
     if rung is Rung.CONTEXT:
         return TimeSplit(parked_ns=time_ns)

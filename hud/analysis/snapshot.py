@@ -19,15 +19,16 @@ from hud.analysis.pressure import CpuWaits
 from hud.analysis.quality import Quality
 from hud.analysis.ranking import Ranking
 from hud.analysis.recording import Used
-from hud.analysis.results import Episode, Graph, Snapshot, TaskUse, WorkerUse
+from hud.analysis.results import Episode, Graph, Snapshot, TaskUse
 from hud.analysis.runtimes import Retired
-from hud.analysis.tally import Tally, Worked, largest_first
+from hud.analysis.tally import Tally, largest_first
 from hud.analysis.tasks import task_uses
 from hud.analysis.types import joined, type_name
-from hud.model import Kind, TimeSplit
+from hud.analysis.workeruses import Span, worker_uses
+from hud.model import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from hud.analysis.recording import Recording
     from hud.analysis.results import Latency
@@ -91,13 +92,14 @@ class Analyzer:
             ledger.count(episode)
         latest = ledger.latest(TIMELINE)
         lasting = self._lasting(latest, temporary)
-        workers = self._workers(recording.splits(since_ns), now_ns, span - unseen, lasting)
+        seen = Span(now_ns, since_ns, span - unseen)
+        workers = worker_uses(recording, ledger, seen, lasting)
         used = runtimes.uses(workers, self._retired())
         shares = runtimes.shares(used, workers)
         blockers = self._ranking.rows()
         count, blocked = ledger.blocking.count, ledger.blocking.total_ns
         longest = ledger.blocking.max_ns()
-        graph = self._graph(now_ns, shares.whole_ns / (span - unseen))
+        graph = self._graph(now_ns, shares.whole_ns / seen.seen_ns)
         tick_unknown, awaited = ledger.tick_unknown, ledger.awaited
         for episode in reversed(temporary):
             ledger.uncount(episode)
@@ -196,8 +198,8 @@ class Analyzer:
         this and on nothing else: a replay that absorbs at the same ones derives the same.
         """
         recording = self.recording
-        for tid, worker in recording.workers.items():
-            self._ledger.runtime_of[tid] = worker.runtime
+        named = {tid: worker.runtime for tid, worker in recording.workers.items()}
+        self._ledger.runtime_of.update(named)
         horizon = now_ns - recording.info.window_ns if recording.info.window_ns else 0
         self._known_since_ns = max(self._known_since_ns, horizon)
         end_ns = now_ns - self._run_start_ns
@@ -371,37 +373,3 @@ class Analyzer:
             if name:
                 found[name] = found.get(name, 0) + total
         return largest_first(joined(found))[:_TYPES]
-
-    def _workers(
-        self,
-        splits: Mapping[int, TimeSplit],
-        now_ns: int,
-        seen_ns: int,
-        lasting: Sequence[Episode],
-    ) -> tuple[WorkerUse, ...]:
-        recording = self.recording
-        doing = {episode.tid: episode for episode in lasting}
-        rung, dead = recording.info.detection.rung, recording.workers.died_ns
-        rows = []
-        for tid, worker in recording.workers.items():
-            worked = self._ledger.by_tid.get(tid) or Worked(self._ledger.history)
-            born_ns = recording.workers.born_ns[tid]
-            there_ns = 0 if tid in dead else now_ns - born_ns - recording.unseen_ns(born_ns)
-            time_ns = runtimes.time_of(splits[tid], there_ns, seen_ns)
-            rows.append(
-                WorkerUse(
-                    worker=worker,
-                    alive=tid not in dead,
-                    state=recording.states.get(tid),
-                    split=runtimes.as_parked(splits[tid], time_ns, rung),
-                    time_ns=time_ns,
-                    blocked_ns=worked.total_ns,
-                    causes=largest_first(worked.causes),
-                    doing=doing.get(tid),
-                    drives=recording.drives(tid),
-                    longest_ns=worked.max_ns(),
-                    episodes=worked.count,
-                    history=worked.amounts.history(),
-                )
-            )
-        return tuple(sorted(rows, key=lambda row: (row.worker.worker_id, row.worker.tid)))

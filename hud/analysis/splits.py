@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from hud.model import ThreadState
 
+_NOTHING = TimeSplit()
 _ALL = attrgetter(*(field.name for field in fields(TimeSplit)))
 
 
@@ -99,15 +100,17 @@ class Splits:
         self._marked_ns = now_ns
         for tid in workers:
             marks = self._marks.setdefault(tid, Marks())
-            marks.add(now_ns, self._now.get(tid, TimeSplit()))
+            marks.add(now_ns, self._now.get(tid, _NOTHING))
         self._allowed_marks.add(now_ns, self._allowed_ns)
 
     def since(self, tid: int, since_ns: int) -> TimeSplit:
-        """Where the thread's time went after ``since_ns``, as exactly as the marks allow."""
-        at_start = self._at_start.get(tid, TimeSplit())
-        marks = self._marks.get(tid)
-        before = marks.at(since_ns, at_start) if marks else at_start
-        return since(self._now.get(tid, TimeSplit()), before)
+        """Where the thread's time went after ``since_ns``, as exactly as the marks allow; 0 = all
+        of it."""
+        before = self._at_start.get(tid, _NOTHING)
+        if since_ns and tid in self._marks:
+            before = self._marks[tid].at(since_ns, before)
+        now = self._now.get(tid, _NOTHING)
+        return now if before is _NOTHING else since(now, before)
 
     def allowed_ns(self, since_ns: int) -> int:
         """Time in ``spawn_blocking`` and ``block_in_place`` after ``since_ns``, all threads."""

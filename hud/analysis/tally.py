@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections import deque
 from heapq import nlargest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis.lengths import Lengths
 from hud.analysis.slices import Amounts
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hud.analysis.blame import Blame
     from hud.analysis.cause import Cause
     from hud.analysis.results import Episode
-    from hud.analysis.slices import Slices
+    from hud.analysis.slices import History, Slices
 
     _Key = TypeVar("_Key")
 
@@ -50,22 +50,43 @@ class Durations(Lengths):
         self.amounts.add(episode.start_ns - run_start_ns, episode.duration_ns, own_ns, -1)
 
 
+class Told(NamedTuple):
+    """All of a worker's episodes."""
+
+    longest_ns: int
+    episodes: int
+    history: History
+    blocked_ns: int
+    causes: tuple[tuple[Cause, int], ...]
+    """Largest first."""
+
+
 class Worked(Durations):
     """The own times of one worker, by cause too."""
 
-    __slots__ = ("causes",)
+    __slots__ = ("_told", "causes")
 
     def __init__(self, slices: Slices) -> None:
         super().__init__(slices)
         self.causes: dict[Cause, int] = {}
+        self._told: Told | None = None
 
     def add(self, episode: Episode, run_start_ns: int) -> None:
         super().add(episode, run_start_ns)
         bump(self.causes, episode.cause, episode.charged_ns)
+        self._told = None
 
     def remove(self, episode: Episode, run_start_ns: int) -> None:
         super().remove(episode, run_start_ns)
         bump(self.causes, episode.cause, -episode.charged_ns)
+        self._told = None
+
+    def told(self) -> Told:
+        """What a row says of it; the same object while nothing changes."""
+        if self._told is None:
+            history, causes = self.amounts.history(), largest_first(self.causes)
+            self._told = Told(self.max_ns(), self.count, history, self.total_ns, causes)
+        return self._told
 
 
 class Tally:

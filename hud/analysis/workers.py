@@ -6,22 +6,17 @@ A worker is *retired* when it counts, but is not known by itself any more.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from hud.analysis import splits
 from hud.model import TimeSplit, Worker
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _MOST_DEAD = 64
 _TOGETHER_NS = 1_000_000_000
 """So far apart are the ends of threads that end together."""
 
 
-class Workers(Mapping[int, Worker]):
-    """By tid; of the dead ones in the window the latest few."""
+class Workers(dict[int, Worker]):
+    """By tid; of the dead ones in the window the latest few. Changed by its own methods only."""
 
     def __init__(self) -> None:
         self.born_ns: dict[int, int] = {}
@@ -30,43 +25,30 @@ class Workers(Mapping[int, Worker]):
         """When each of the dead ones died, in that order."""
         self.retired: dict[str, TimeSplit] = {}
         """Where the time of those went that are retired, in the window; by runtime."""
-        self._by_tid: dict[int, Worker] = {}
         self._retired: deque[tuple[int, str, TimeSplit]] = deque()
         """What ``retired`` adds up, with a window: when the worker died, its runtime and time."""
 
-    def __getitem__(self, tid: int) -> Worker:
-        return self._by_tid[tid]
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._by_tid)
-
-    def __len__(self) -> int:
-        return len(self._by_tid)
-
-    def __contains__(self, tid: object) -> bool:
-        return tid in self._by_tid
-
     def add(self, worker: Worker, now_ns: int) -> None:
         """A worker, or the same one under its new name; a reused tid is alive again."""
-        if worker.tid not in self._by_tid:
+        if worker.tid not in self:
             self.born_ns[worker.tid] = now_ns
-        self._by_tid[worker.tid] = worker
+        self[worker.tid] = worker
         self.died_ns.pop(worker.tid, None)
 
     def remove(self, tid: int) -> None:
         """As if it had never been one."""
-        self._by_tid.pop(tid, None)
+        self.pop(tid, None)
         self.born_ns.pop(tid, None)
         self.died_ns.pop(tid, None)
 
     def died(self, tid: int, now_ns: int) -> None:
         """Any thread; not earlier than the one before."""
-        if tid in self._by_tid:
+        if tid in self:
             self.died_ns.setdefault(tid, now_ns)
 
     def died_last(self, tid: int) -> bool:
         """All are dead, and it is one of those that died together at the end."""
-        if len(self.died_ns) < len(self._by_tid):
+        if len(self.died_ns) < len(self):
             return False
         last_ns = next(reversed(self.died_ns.values()))
         return self.died_ns[tid] >= last_ns - _TOGETHER_NS
@@ -79,7 +61,7 @@ class Workers(Mapping[int, Worker]):
 
     def retire(self, tid: int, split: TimeSplit) -> None:
         """A dead one, whose time went there."""
-        runtime = self._by_tid[tid].runtime
+        runtime = self[tid].runtime
         self._retired.append((self.died_ns[tid], runtime, split))
         self.retired[runtime] = splits.added(self.retired.get(runtime, TimeSplit()), split)
         self.remove(tid)
