@@ -74,6 +74,14 @@ struct {
 	__type(value, struct poll_stats);
 } poll_kinds SEC(".maps");
 
+/* The kinds whose max_ns is being changed just now. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 512);
+	__type(key, __u64);
+	__type(value, __u8);
+} raising SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, HIT_KINDS);

@@ -45,7 +45,7 @@ static __always_inline int inside_copy(const struct layout *layout, __u64 pointe
 /* Is the current thread inside a runtime? A blocking job's is not. */
 static __always_inline int inside_runtime(void)
 {
-	__u64 pointer = thread_pointer(bpf_get_current_task_btf());
+	__u64 pointer = current_thread_pointer();
 	__u32 i;
 
 	if (pointer)
@@ -159,10 +159,25 @@ static __always_inline struct poll_stats *stats_of(__u64 vtable)
 	return bpf_map_lookup_elem(&poll_kinds, &vtable);
 }
 
+/* Whoever has its entry in `raising` may change the maximum. A compare-and-swap would need Linux 5.12. */
+static __always_inline void raise_max(struct poll_stats *stats, __u64 vtable, __u64 length)
+{
+	__u8 mine = 1;
+
+	for (int i = 0; i < 8; i++) {
+		if (bpf_map_update_elem(&raising, &vtable, &mine, BPF_NOEXIST))
+			continue;
+		if (length > stats->max_ns)
+			stats->max_ns = length;
+		bpf_map_delete_elem(&raising, &vtable);
+		return;
+	}
+}
+
 static __always_inline void count_poll(__u64 vtable, __u64 length)
 {
 	struct poll_stats *stats = stats_of(vtable);
-	__u64 bucket = bucket_of(length), most;
+	__u64 bucket = bucket_of(length);
 
 	if (!stats) {
 		__sync_fetch_and_add(&exact.kinds_full, 1);
@@ -174,11 +189,8 @@ static __always_inline void count_poll(__u64 vtable, __u64 length)
 	asm volatile("" : "+r"(bucket));
 	if (bucket < EXACT_BUCKETS)
 		__sync_fetch_and_add(&stats->buckets[bucket], 1);
-	for (int i = 0; i < 4; i++) {
-		most = *(volatile __u64 *)&stats->max_ns;
-		if (length <= most || __sync_val_compare_and_swap(&stats->max_ns, most, length) == most)
-			break;
-	}
+	if (length > *(volatile __u64 *)&stats->max_ns)
+		raise_max(stats, vtable, length);
 }
 
 static __always_inline __u64 task_id_of(struct open_poll *poll)
@@ -255,12 +267,9 @@ static __always_inline void exact_end(__u64 key, __u64 now)
 		tell_poll(thread, poll, since, now);
 }
 
-/* The three transitions; the cookie is their enum exact_hit. */
-SEC("uprobe")
-int hud_transition(struct pt_regs *regs)
+static __always_inline int transition(struct pt_regs *regs, __u32 hit)
 {
 	__u64 header = callee_argument(regs), now = bpf_ktime_get_ns(), state = 0;
-	__u32 hit = bpf_get_attach_cookie(regs);
 
 	if (!exact_applies(hit))
 		return 0;
@@ -276,10 +285,39 @@ int hud_transition(struct pt_regs *regs)
 	return 0;
 }
 
+/* All three transitions, of one link; the cookie is their enum exact_hit. */
+SEC("uprobe")
+int hud_transition(struct pt_regs *regs)
+{
+	return transition(regs, bpf_get_attach_cookie(regs));
+}
+
+/* Each for itself: cookies of perf events need Linux 5.15. */
+SEC("uprobe")
+int hud_running(struct pt_regs *regs)
+{
+	return transition(regs, HIT_BEGIN);
+}
+
+SEC("uprobe")
+int hud_idle(struct pt_regs *regs)
+{
+	return transition(regs, HIT_IDLE);
+}
+
+SEC("uprobe")
+int hud_complete(struct pt_regs *regs)
+{
+	return transition(regs, HIT_COMPLETE);
+}
+
 SEC("uprobe")
 int hud_poll(struct pt_regs *regs)
 {
-	__u64 header = callee_argument(regs), back = 0;
+	__u64 header = callee_argument(regs);
+#if defined(__TARGET_ARCH_x86)
+	__u64 back = 0;
+#endif
 
 	if (!exact_applies(HIT_BEGIN))
 		return 0;
@@ -287,7 +325,7 @@ int hud_poll(struct pt_regs *regs)
 	bpf_probe_read_user(&back, 8, (void *)regs->sp);
 	exact_begin(header, regs->sp + 8, back);
 #else
-	exact_begin(header, regs->sp, back);
+	exact_begin(header, regs->sp, regs->regs[30]);
 #endif
 	return 0;
 }

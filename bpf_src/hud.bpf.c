@@ -68,9 +68,9 @@ struct {
 
 /* Not so: one that is switched out once more after sched_process_exit, when it has no memory to look
  * at, and the kernel's own threads inside the process, which inherit a thread pointer. */
-static __always_inline int runs_code(struct task_struct *task)
+static __always_inline int runs_code(__u32 flags)
 {
-	return !(task->flags & (PF_EXITING | PF_IO_WORKER | PF_USER_WORKER));
+	return !(flags & (PF_EXITING | PF_IO_WORKER | PF_USER_WORKER));
 }
 
 static __always_inline int in_poll(__u8 where)
@@ -210,33 +210,32 @@ static __always_inline __u32 doubts(const struct thread *thread, const struct si
 	return 0;
 }
 
-/* `thread` is the current one and was on a CPU since seen_ns or since_ns. */
-static __always_inline void see(struct thread *thread, struct task_struct *task, __u32 looking,
-				__u64 now)
+/* `thread` is the current one, with that thread pointer, and was on a CPU since seen_ns or since_ns. */
+static __always_inline void see(struct thread *thread, __u64 pointer, __u32 looking, __u64 now)
 {
-	struct sight sight;
+	struct sight *sight = look(thread, pointer, looking);
 	int other, same;
 
-	if (look(&sight, thread, thread_pointer(task), looking))
+	if (!sight)
 		return;
-	exact_settle(thread, sight.where);
-	other = sight.where != thread->where || sight.task_id != thread->task_id ||
+	exact_settle(thread, sight->where);
+	other = sight->where != thread->where || sight->task_id != thread->task_id ||
 		/* a tick that cannot be read just now says nothing */
-		(sight.turn_known && thread->turn_known && sight.turn != thread->turn);
-	same = exact_same(thread, sight.where);
+		(sight->turn_known && thread->turn_known && sight->turn != thread->turn);
+	same = exact_same(thread, sight->where);
 	if (same)
 		other = 0;
 	if (other && thread->poll_start_ns)
 		end_poll(thread, now);
 	else if (!same)
-		thread->doubts |= doubts(thread, &sight);
-	thread->where = sight.where;
-	thread->task_id = sight.task_id;
-	if (other || sight.turn_known) {
-		thread->turn = sight.turn;
-		thread->turn_known = sight.turn_known;
+		thread->doubts |= doubts(thread, sight);
+	thread->where = sight->where;
+	thread->task_id = sight->task_id;
+	if (other || sight->turn_known) {
+		thread->turn = sight->turn;
+		thread->turn_known = sight->turn_known;
 	}
-	if (in_poll(sight.where)) {
+	if (in_poll(sight->where)) {
 		if (!thread->poll_start_ns) {
 			__u64 doubt = thread->seen_ns ? (now - thread->seen_ns) / 2 : 0;
 
@@ -256,7 +255,7 @@ static __always_inline void see(struct thread *thread, struct task_struct *task,
 			thread->slept_ns = 0;
 		}
 		thread->poll_last_ns = now;
-		thread->budget = sight.budget;
+		thread->budget = sight->budget;
 	}
 	thread->seen_ns = now;
 }
@@ -352,12 +351,12 @@ static __always_inline void report_cpu(struct thread *thread, __u64 cpu, __u64 s
 }
 
 /* The thread falls asleep in a poll, and its stack was not taken. */
-static __always_inline void note_stackless(struct thread *thread, struct pt_regs *regs)
+static __always_inline void note_stackless(struct thread *thread, struct pt_regs *registers)
 {
 	struct stackless *slot = &stackless[thread->tid & (STACKLESS - 1)];
 
 	*(volatile __u64 *)&slot->since_ns = 0;
-	user_registers(&slot->at, regs);
+	read_place(&slot->at, registers);
 	slot->at.tid = thread->tid;
 	*(volatile __u64 *)&slot->since_ns = thread->since_ns;
 	if (!stackless_due)
@@ -377,21 +376,24 @@ __attribute__((noinline)) int read_stackless(__u32 of, __u32 which, __u64 least,
 	struct stackless *slot = &stackless[of & (STACKLESS - 1)];
 	__u64 since = *(volatile __u64 *)&slot->since_ns, stack;
 	struct thread *sleeper;
-	struct place at;
+	struct walk *walk;
 	__u32 tid;
 
 	if (!since || now - since < least)
 		return 0;
-	at = slot->at;
+	walk = bpf_map_lookup_elem(&scratch, &which);
+	if (!walk)
+		return 0;
+	walk->at = slot->at;
 	asm volatile("" ::: "memory");
-	if (*(volatile __u64 *)&slot->since_ns != since) /* `at` may be half of another sleep's */
+	if (*(volatile __u64 *)&slot->since_ns != since) /* it may be half of another sleep's */
 		return 0;
 	*(volatile __u64 *)&slot->since_ns = 0;
-	tid = at.tid;
+	tid = walk->at.tid;
 	sleeper = bpf_map_lookup_elem(&threads, &tid);
 	if (!sleeper || sleeper->stack || !sleeps_since(sleeper, since))
 		return 0;
-	stack = take_stack_at(which, &at);
+	stack = take_stack_at(which);
 	if (sleeps_since(sleeper, since)) /* it has not run meanwhile */
 		sleeper->stack = stack;
 	return 0;
@@ -416,6 +418,17 @@ __attribute__((noinline)) int read_lasting(__u32 which, __u64 now)
 	return 0;
 }
 
+/* The system call that the thread falls asleep in. */
+static __always_inline void note_call(struct thread *thread, struct pt_regs *registers)
+{
+	struct call call = {};
+
+	read_call(&call, registers);
+	thread->syscall = call.number;
+	thread->argument = call.first;
+	thread->operation = call.second;
+}
+
 static __always_inline void switched_out(struct thread *thread, struct task_struct *task,
 					 struct task_struct *next, int preempted, __u64 now)
 {
@@ -427,7 +440,7 @@ static __always_inline void switched_out(struct thread *thread, struct task_stru
 		earn(thread, now - thread->since_ns);
 	}
 	thread->since_ns = now; /* at once: user space may read between */
-	see(thread, task, preempted ? LOOK_SWITCH : LOOK_DROWSY, now);
+	see(thread, thread_pointer(task), preempted ? LOOK_SWITCH : LOOK_DROWSY, now);
 	thread->preempted = preempted;
 	thread->stack = 0;
 	late = thread->late_ns && !thread->late_stack;
@@ -452,16 +465,15 @@ static __always_inline void switched_out(struct thread *thread, struct task_stru
 	if (due && stack && !asleep)
 		report_cpu(thread, untold_cpu(thread, 1, now), stack, now);
 	if (asleep) {
-		struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
+		struct pt_regs *registers = current_registers();
 
-		thread->syscall = call_number(regs);
-		thread->argument = first_argument(regs);
-		thread->operation = second_argument(regs);
+		if (registers)
+			note_call(thread, registers);
 		if (task_state(task) & (__TASK_STOPPED | __TASK_TRACED))
 			thread->syscall = STOPPED;
 		thread->stack = stack;
-		if (!stack && thread->poll_start_ns)
-			note_stackless(thread, regs);
+		if (!stack && thread->poll_start_ns && registers)
+			note_stackless(thread, registers);
 	}
 }
 
@@ -563,8 +575,8 @@ int hud_switch(__u64 *ctx)
 
 	if (!(leaving | coming) || !config.enabled)
 		return 0;
-	leaving = leaving && runs_code(prev);
-	coming = coming && runs_code(next);
+	leaving = leaving && runs_code(prev->flags);
+	coming = coming && runs_code(next->flags);
 	now = bpf_ktime_get_ns();
 	count(switches);
 	if (leaving) {
@@ -591,26 +603,32 @@ int hud_switch(__u64 *ctx)
  * the current thread may be anywhere, but not waking that very futex. */
 static __always_inline void note_waker(struct thread *sleeper, __u64 now)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
-	__u32 operation = second_argument(regs) & 127;
+	struct pt_regs *registers = current_registers();
+	__u64 who = bpf_get_current_pid_tgid(), stack = 0;
+	__u32 tid = who, operation;
 	struct thread *waker = 0;
-	struct sight sight = {};
+	struct sight *sight = 0;
 	struct name name = {};
+	struct call call = {};
 	struct event *event;
-	__u32 tid = task->pid;
-	__u64 stack = 0;
 
-	if (call_number(regs) != CALL_FUTEX)
+	if (!registers)
+		return;
+	read_call(&call, registers);
+	operation = call.second & 127;
+	if (call.number != CALL_FUTEX)
 		return;
 	if (operation != FUTEX_WAKE && operation != FUTEX_WAKE_BITSET &&
 	    operation != FUTEX_WAKE_OP && operation != FUTEX_UNLOCK_PI)
 		return;
-	if (task->tgid == config.tgid) {
-		if (first_argument(regs) != sleeper->argument || !runs_code(task))
+	if (who >> 32 == config.tgid) {
+		if (call.first != sleeper->argument || !runs_code(current_flags()))
 			return;
-		waker = thread_of(task->pid);
-		if (!waker || look(&sight, waker, thread_pointer(task), LOOK_SWITCH))
+		waker = thread_of(tid);
+		if (!waker)
+			return;
+		sight = look(waker, current_thread_pointer(), LOOK_SWITCH);
+		if (!sight)
 			return;
 		stack = afford_stack(waker, 0, 0, 0);
 	} else if (sleeper->operation & FUTEX_PRIVATE_FLAG) {
@@ -620,15 +638,15 @@ static __always_inline void note_waker(struct thread *sleeper, __u64 now)
 	if (!event)
 		return;
 	count(wakers);
-	name.tgid = task->tgid;
-	bpf_probe_read_kernel(name.comm, sizeof(name.comm), task->comm);
+	name.tgid = who >> 32;
+	bpf_get_current_comm(name.comm, sizeof(name.comm));
 	bpf_map_update_elem(&culprits, &tid, &name, 0);
 	event->duration_ns = now - sleeper->since_ns;
 	event->stack = stack;
 	event->value = sleeper->stack;
 	event->other = tid;
-	event->task_id = sight.task_id;
-	event->where = sight.where;
+	event->task_id = sight ? sight->task_id : 0;
+	event->where = sight ? sight->where : WHERE_UNKNOWN;
 	event->flags = waker ? 0 : FLAG_OTHER_PROCESS;
 	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
 }
@@ -650,10 +668,10 @@ int hud_waking(__u64 *ctx)
 	now = bpf_ktime_get_ns();
 	/* it has not run yet: its stack is still that of the sleep */
 	if (thread->sched == SCHED_ASLEEP && thread->poll_start_ns && !thread->stack) {
-		struct task_struct *waker = bpf_get_current_task_btf();
 		struct stackless *slot = &stackless[tid & (STACKLESS - 1)];
 
-		if (slot->at.tid == tid && waker->tgid == config.tgid && runs_code(waker))
+		if (slot->at.tid == tid && bpf_get_current_pid_tgid() >> 32 == config.tgid &&
+		    runs_code(current_flags()))
 			read_stackless(tid, 0, config.evidence_ns, now);
 	}
 	if (thread->sched == SCHED_ASLEEP && thread->poll_start_ns &&
@@ -698,14 +716,13 @@ int hud_exit(__u64 *ctx)
 SEC("perf_event")
 int hud_sample(void *ctx)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	__u64 who = bpf_get_current_pid_tgid(), now, cpu, stack = 0;
 	struct thread *thread;
-	__u64 now, cpu, stack = 0;
 	int due;
 
-	if (task->tgid != config.tgid || !config.enabled || !runs_code(task))
+	if (who >> 32 != config.tgid || !config.enabled || !runs_code(current_flags()))
 		return 0;
-	thread = thread_of(task->pid);
+	thread = thread_of(who);
 	if (!thread)
 		return 0;
 	now = bpf_ktime_get_ns();
@@ -715,7 +732,7 @@ int hud_sample(void *ctx)
 	} else if (thread->sched != SCHED_RUNNING) {
 		switched_in(thread, 0, 0, now);
 	}
-	see(thread, task, LOOK_SAMPLE, now);
+	see(thread, current_thread_pointer(), LOOK_SAMPLE, now);
 	add_by_where(thread->samples, thread->where, 1);
 	due = overdue(thread, now);
 	cpu = untold_cpu(thread, due, now);

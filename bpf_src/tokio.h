@@ -4,36 +4,42 @@
 
 #include "state.h"
 
+/* One look at the current thread: what is asked, and what is seen. It is kept in a map, since before
+ * Linux 5.12 a global function takes no pointers. */
 struct sight {
+	__u64 pointer; /* the thread's */
 	__u64 task_id;
 	__u64 turn;
+	__u64 scheduler; /* from here on as in `struct thread`, changed where it is seen to be */
+	__u64 parked_id;
+	__u32 driver;
+	__u8 driver_known;
+	__u8 entered;
+	__u8 copy;
+	__u8 where; /* of what is seen */
 	__u16 budget;
-	__u8 where;
 	__u8 turn_known;
 	__u8 multi; /* the scheduler is a multi_thread one: it has a LIFO slot */
+	__u8 context[CONTEXT_SIZE]; /* CONTEXT, as read last */
 };
+
+/* One in sched_switch, and one in a CPU sample, which may interrupt the rest. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__type(value, struct sight);
+} sights SEC(".maps");
 
 static __always_inline __u64 thread_pointer(struct task_struct *task)
 {
-#if defined(__TARGET_ARCH_x86)
-	return task->thread.fsbase;
-#else
-	return task->thread.uw.tp_value;
-#endif
+	return task->THREAD_POINTER;
 }
 
 static __always_inline int read_at(void *to, __u32 size, __u64 address)
 {
 	return bpf_probe_read_user(to, size, (void *)address);
 }
-
-/* CONTEXT as read last on this CPU: in sched_switch, and in a CPU sample that may interrupt it. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 2);
-	__type(key, __u32);
-	__type(value, __u8[CONTEXT_SIZE]);
-} contexts SEC(".maps");
 
 static __always_inline __u64 word_at(__u8 *context, __u32 offset)
 {
@@ -115,21 +121,25 @@ static __always_inline int read_driver(__u32 *word, const struct layout *layout,
 	return layout->driver < 0 || read_at(word, 4, core + layout->driver);
 }
 
-static __always_inline void learn_driver(struct thread *thread, const struct layout *layout, __u64 core)
+static __always_inline void learn_driver(struct sight *sight, const struct layout *layout, __u64 core)
 {
-	if (!thread->driver_known && !read_driver(&thread->driver, layout, core))
-		thread->driver_known = 1;
+	__u32 word;
+
+	if (!sight->driver_known && !read_driver(&word, layout, core)) {
+		sight->driver = word;
+		sight->driver_known = 1;
+	}
 }
 
 /* Without a budget. */
-static __always_inline int see_driver(const struct thread *thread, const struct layout *layout,
+static __always_inline int see_driver(const struct sight *sight, const struct layout *layout,
 				      __u64 core)
 {
 	__u32 word;
 
-	if (!thread->driver_known || read_driver(&word, layout, core))
+	if (!sight->driver_known || read_driver(&word, layout, core))
 		return CORE_UNKNOWN;
-	return word == thread->driver ? CORE_POLLING : CORE_PARKED;
+	return word == sight->driver ? CORE_POLLING : CORE_PARKED;
 }
 
 /* A worker's Core without a budget: the parker is taken out to park. */
@@ -143,15 +153,14 @@ static __always_inline int see_parker(const struct layout *layout, __u64 core)
 }
 
 /* The tag of scheduler::Context: 0 = current_thread, 1 = multi_thread. */
-static __always_inline int read_core(struct sight *sight, struct thread *thread, struct layout *layout,
-				     __u64 scheduler, __u8 *scratch)
+static __always_inline int read_core(struct sight *sight, struct layout *layout, __u64 scheduler)
 {
 	int what = CORE_POLLING;
 	__u64 core, tag;
 
-	if (layout->core < 0 || find_core(&core, layout, scheduler, scratch))
+	if (layout->core < 0 || find_core(&core, layout, scheduler, sight->context))
 		return CORE_UNKNOWN;
-	tag = layout->kinds == KINDS_TAGGED ? word_at(scratch, 0) : sight->multi;
+	tag = layout->kinds == KINDS_TAGGED ? word_at(sight->context, 0) : sight->multi;
 	if (tag > 1)
 		return CORE_UNKNOWN;
 	sight->multi = tag;
@@ -160,9 +169,9 @@ static __always_inline int read_core(struct sight *sight, struct thread *thread,
 	if (tag && !layout->cores)
 		layout->cores = 1;
 	if (sight->budget != NO_BUDGET && !tag)
-		learn_driver(thread, layout, core);
+		learn_driver(sight, layout, core);
 	if (sight->budget == NO_BUDGET)
-		what = tag ? see_parker(layout, core) : see_driver(thread, layout, core);
+		what = tag ? see_parker(layout, core) : see_driver(sight, layout, core);
 	if (what == CORE_POLLING)
 		read_turn(sight, core, tag ? layout->tick_multi : layout->tick_current,
 			  tag && layout->flags);
@@ -238,26 +247,25 @@ enum looking {
 	LOOK_DROWSY = 2, /* a switch: the thread falls asleep */
 };
 
-/* What one copy of Tokio says of the current thread; the arguments are those of `look`. A global
- * function: the verifier checks it once, not for each copy. */
-__attribute__((noinline)) int look_at(struct sight *sight, struct thread *thread, __u32 copy,
-				      __u64 pointer, __u32 looking)
+/* What one copy of Tokio says of the current thread; `looking` is an enum, and the rest is in that
+ * sight. A global function: the verifier checks it once, not for each copy. */
+__attribute__((noinline)) int look_at(__u32 copy, __u32 looking)
 {
 	struct layout *layout = &config.layout[copy & (MAX_LAYOUTS - 1)];
 	__u32 which = looking == LOOK_SAMPLE;
-	__u8 *context = bpf_map_lookup_elem(&contexts, &which);
+	struct sight *sight = bpf_map_lookup_elem(&sights, &which);
 	int what = CORE_UNKNOWN, drowsy = looking == LOOK_DROWSY, ids, whole;
 	struct parts parts = {};
 	__u64 address, task;
 
-	if (!sight || !thread || !context)
+	if (!sight)
 		return UNREADABLE;
-	if (find_context(&address, layout, pointer))
+	if (find_context(&address, layout, sight->pointer))
 		return UNREADABLE;
 	if (!address)
 		return OUTSIDE;
-	if (read_parts(&parts, layout, context, address) ||
-	    read_scheduler(&parts, sight, layout, context, address) ||
+	if (read_parts(&parts, layout, sight->context, address) ||
+	    read_scheduler(&parts, sight, layout, sight->context, address) ||
 	    parts.runtime > 2 || parts.budget[0] > 1)
 		return UNREADABLE;
 	ids = layout->task_id >= 0;
@@ -268,22 +276,22 @@ __attribute__((noinline)) int look_at(struct sight *sight, struct thread *thread
 		return OUTSIDE;
 	}
 	/* without it a task tells a thread that drives a scheduler from one in block_on */
-	if (parts.scheduler != thread->scheduler)
-		thread->driver_known = 0;
+	if (parts.scheduler != sight->scheduler)
+		sight->driver_known = 0;
 	whole = layout->scheduler != NOWHERE &&
 		(layout->kinds != KINDS_APART || layout->current != NOWHERE);
 	if (whole || parts.scheduler)
-		thread->scheduler = parts.scheduler;
+		sight->scheduler = parts.scheduler;
 	else if (parts.id)
-		thread->scheduler = 1;
+		sight->scheduler = 1;
 	if (parts.budget[0])
 		sight->budget = parts.budget[1];
 	/* No id is used twice: with that of the job that launched it, a worker is in no task's poll; nor
 	 * is a thread without one. */
-	if (parts.scheduler && (parts.budget[0] || (task && (!ids || task != thread->parked_id))))
-		what = read_core(sight, thread, layout, parts.scheduler, context);
+	if (parts.scheduler && (parts.budget[0] || (task && (!ids || task != sight->parked_id))))
+		what = read_core(sight, layout, parts.scheduler);
 	if (what == CORE_PARKED && sight->multi)
-		thread->parked_id = parts.id;
+		sight->parked_id = parts.id;
 	/* between polls a worker has its core at hand, and does not sleep */
 	if ((what == CORE_LENT && (drowsy || parts.budget[0])) ||
 	    (whole && !parts.scheduler && parts.id)) {
@@ -304,45 +312,34 @@ __attribute__((noinline)) int look_at(struct sight *sight, struct thread *thread
 	/* a CONTEXT that was never touched is all zero, which reads as entered */
 	if (ids && !(parts.scheduler || parts.budget[0] || parts.id))
 		return parts.runtime ? INSIDE : OUTSIDE;
-	thread->entered = 1;
+	sight->entered = 1;
 	return INSIDE;
 }
 
-/* `pointer` is the current thread's, `looking` an enum. 0 = `sight` is filled; else the memory could not
- * be read just now, as happens while the kernel moves a page: that says nothing. Of several copies of
- * Tokio the one that the thread was last inside of is asked first. A global function: the verifier
- * checks it once, and what follows it once. */
-__attribute__((noinline)) int look(struct sight *sight, struct thread *thread, __u64 pointer,
-				   __u32 looking)
+/* All copies of Tokio: the one that the thread was last inside of is asked first. 0 = seen; else memory
+ * could not be read just now. A global function: the verifier checks what follows it once. */
+__attribute__((noinline)) int look_around(__u32 looking)
 {
+	__u32 which = looking == LOOK_SAMPLE;
+	struct sight *sight = bpf_map_lookup_elem(&sights, &which);
 	int unreadable = 0;
-	__u32 i;
+	__u32 i, first;
 
-	if (!sight || !thread)
+	if (!sight)
 		return -1;
-	sight->where = WHERE_UNKNOWN;
-	sight->task_id = 0;
-	sight->turn = 0;
-	sight->turn_known = 0;
-	sight->multi = 0;
-	sight->budget = NO_BUDGET;
-	if (!config.layouts)
-		return 0;
-	sight->where = WHERE_FOREIGN;
-	if (!pointer) /* a kernel thread, or before the C library's start-up */
-		return 0;
+	first = sight->copy;
 	for (i = 0; i < MAX_LAYOUTS; i++) {
-		__u32 copy = (thread->copy + i) & (MAX_LAYOUTS - 1);
+		__u32 copy = (first + i) & (MAX_LAYOUTS - 1);
 		int found;
 
 		if (!config.layout[copy].valid)
 			continue;
-		found = look_at(sight, thread, copy, pointer, looking);
+		found = look_at(copy, looking);
 		if (found == INSIDE) {
 			count(context_read);
-			if (copy != thread->copy) /* it numbers its tasks itself */
-				thread->parked_id = 0;
-			thread->copy = copy;
+			if (copy != first) /* it numbers its tasks itself */
+				sight->parked_id = 0;
+			sight->copy = copy;
 			return 0;
 		}
 		unreadable |= found == UNREADABLE;
@@ -353,6 +350,44 @@ __attribute__((noinline)) int look(struct sight *sight, struct thread *thread, _
 	}
 	count(context_read);
 	return 0;
+}
+
+/* What the current thread does, of which `pointer` is the thread pointer; `looking` is an enum. 0 = its
+ * memory could not be read just now, as happens while the kernel moves a page: that says nothing. */
+static __always_inline struct sight *look(struct thread *thread, __u64 pointer, __u32 looking)
+{
+	__u32 which = looking == LOOK_SAMPLE;
+	struct sight *sight = bpf_map_lookup_elem(&sights, &which);
+
+	if (!sight)
+		return 0;
+	sight->where = WHERE_UNKNOWN;
+	sight->task_id = 0;
+	sight->turn = 0;
+	sight->turn_known = 0;
+	sight->multi = 0;
+	sight->budget = NO_BUDGET;
+	if (!config.layouts)
+		return sight;
+	sight->where = WHERE_FOREIGN;
+	if (!pointer) /* a kernel thread, or before the C library's start-up */
+		return sight;
+	sight->pointer = pointer;
+	sight->scheduler = thread->scheduler;
+	sight->parked_id = thread->parked_id;
+	sight->driver = thread->driver;
+	sight->driver_known = thread->driver_known;
+	sight->entered = thread->entered;
+	sight->copy = thread->copy;
+	if (look_around(looking))
+		return 0;
+	thread->scheduler = sight->scheduler;
+	thread->parked_id = sight->parked_id;
+	thread->driver = sight->driver;
+	thread->driver_known = sight->driver_known;
+	thread->entered = sight->entered;
+	thread->copy = sight->copy;
+	return sight;
 }
 
 #endif

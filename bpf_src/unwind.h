@@ -49,25 +49,26 @@ struct {
 	__type(value, struct bucket);
 } buckets SEC(".maps");
 
-/* The walk's state is kept in map memory, not in registers: the verifier then sees the same unknown
- * numbers in every round of the loop and checks it once instead of once for each history. */
-struct walk {
-	struct mapping mapping; /* the last one found */
-	__u64 pc, sp, fp, lr;
-	__u64 hash;
-	__u32 frames;     /* so far */
-	__u32 caller;     /* 1 = pc is a return address */
-	__u32 by_pointer; /* a frame pointer was followed */
-	__u32 tid;        /* whose stack it is */
-	struct stack stack;
-};
-
 /* Where a thread is in user code. */
 struct place {
 	__u64 pc, sp, fp;
 	__u64 lr; /* arm64 */
 	__u32 tid;
 	__u32 pad;
+};
+
+/* The walk's state is kept in map memory, not in registers: the verifier then sees the same unknown
+ * numbers in every round of the loop and checks it once instead of once for each history. And before
+ * Linux 5.12 a global function takes no pointers. */
+struct walk {
+	struct mapping mapping; /* the last one found */
+	struct place at;
+	__u64 hash;
+	__u32 frames;     /* so far */
+	__u32 caller;     /* 1 = pc is a return address */
+	__u32 by_pointer; /* a frame pointer was followed */
+	__u32 pad;
+	struct stack stack;
 };
 
 /* The sched_switch program runs with interrupts off, the CPU sample interrupts anything else: two
@@ -165,23 +166,23 @@ static __always_inline int frame_pointer_step(struct walk *walk)
 {
 	__u64 pair[2]; /* saved frame pointer, return address */
 
-	if (walk->fp < walk->sp || walk->fp & 7)
+	if (walk->at.fp < walk->at.sp || walk->at.fp & 7)
 		return -1;
-	if (bpf_probe_read_user(pair, sizeof(pair), (void *)walk->fp))
+	if (bpf_probe_read_user(pair, sizeof(pair), (void *)walk->at.fp))
 		return -1;
-	walk->sp = walk->fp + sizeof(pair);
-	walk->fp = pair[0];
-	walk->pc = pair[1];
+	walk->at.sp = walk->at.fp + sizeof(pair);
+	walk->at.fp = pair[0];
+	walk->at.pc = pair[1];
 	return 0;
 }
 
 #if defined(__TARGET_ARCH_x86)
 
-static __always_inline void user_registers(struct place *at, struct pt_regs *from)
+static __always_inline void read_place(struct place *at, struct pt_regs *registers)
 {
-	at->pc = from->ip;
-	at->sp = from->sp;
-	at->fp = from->bp;
+	read_register(at->pc, registers, ip);
+	read_register(at->sp, registers, sp);
+	read_register(at->fp, registers, bp);
 	at->lr = 0;
 }
 
@@ -192,24 +193,24 @@ static __always_inline int return_address(struct walk *walk, __u64 cfa, __u64 sl
 	if (slot == sizeof(pair)) { /* mostly the frame pointer is saved first: one read for both */
 		if (bpf_probe_read_user(pair, sizeof(pair), (void *)(cfa - sizeof(pair))))
 			return -1;
-		walk->fp = pair[0];
-		walk->pc = pair[1];
+		walk->at.fp = pair[0];
+		walk->at.pc = pair[1];
 		return 0;
 	}
-	if (slot && read_word(&walk->fp, cfa - slot))
+	if (slot && read_word(&walk->at.fp, cfa - slot))
 		return -1;
-	return read_word(&walk->pc, cfa - 8);
+	return read_word(&walk->at.pc, cfa - 8);
 }
 
 /* arch/x86/include/asm/sigframe.h, struct rt_sigframe: after pretcode, `sp` is at the ucontext;
  * include/uapi/asm/sigcontext.h: gregs at 40, of which rbp is the 10th, rsp the 15th, rip the 16th. */
 static __always_inline int signal_step(struct walk *walk)
 {
-	__u64 uc = walk->sp;
+	__u64 uc = walk->at.sp;
 
-	if (read_word(&walk->fp, uc + 40 + 8 * 10) || read_word(&walk->pc, uc + 40 + 8 * 16))
+	if (read_word(&walk->at.fp, uc + 40 + 8 * 10) || read_word(&walk->at.pc, uc + 40 + 8 * 16))
 		return -1;
-	return read_word(&walk->sp, uc + 40 + 8 * 15);
+	return read_word(&walk->at.sp, uc + 40 + 8 * 15);
 }
 
 #elif defined(__TARGET_ARCH_arm64)
@@ -217,12 +218,12 @@ static __always_inline int signal_step(struct walk *walk)
 /* Pointer authentication codes live above the 48-bit address. */
 #define ADDRESS(value) ((value) & ((1ULL << 48) - 1))
 
-static __always_inline void user_registers(struct place *at, struct pt_regs *from)
+static __always_inline void read_place(struct place *at, struct pt_regs *registers)
 {
-	at->pc = from->pc;
-	at->sp = from->sp;
-	at->fp = from->regs[29];
-	at->lr = from->regs[30];
+	read_register(at->pc, registers, pc);
+	read_register(at->sp, registers, sp);
+	read_register(at->fp, registers, regs[29]);
+	read_register(at->lr, registers, regs[30]);
 }
 
 static __always_inline int return_address(struct walk *walk, __u64 cfa, __u64 slot, int leaf)
@@ -232,13 +233,13 @@ static __always_inline int return_address(struct walk *walk, __u64 cfa, __u64 sl
 	if (slot) {
 		if (bpf_probe_read_user(pair, sizeof(pair), (void *)(cfa - slot)))
 			return -1;
-		walk->fp = pair[0];
-		walk->pc = ADDRESS(pair[1]);
+		walk->at.fp = pair[0];
+		walk->at.pc = ADDRESS(pair[1]);
 		return 0;
 	}
 	if (!leaf)
 		return -1;
-	walk->pc = ADDRESS(walk->lr);
+	walk->at.pc = ADDRESS(walk->at.lr);
 	return 0;
 }
 
@@ -246,12 +247,12 @@ static __always_inline int return_address(struct walk *walk, __u64 cfa, __u64 sl
  * fault_address, regs[31], sp, pc. */
 static __always_inline int signal_step(struct walk *walk)
 {
-	__u64 mc = walk->sp + 128 + 176;
+	__u64 mc = walk->at.sp + 128 + 176;
 
-	if (read_word(&walk->fp, mc + 8 + 8 * 29) || read_word(&walk->lr, mc + 8 + 8 * 30) ||
-	    read_word(&walk->pc, mc + 8 + 8 * 32))
+	if (read_word(&walk->at.fp, mc + 8 + 8 * 29) || read_word(&walk->at.lr, mc + 8 + 8 * 30) ||
+	    read_word(&walk->at.pc, mc + 8 + 8 * 32))
 		return -1;
-	return read_word(&walk->sp, mc + 8 + 8 * 31);
+	return read_word(&walk->at.sp, mc + 8 + 8 * 31);
 }
 
 #endif
@@ -264,28 +265,28 @@ static __always_inline int step(struct walk *walk, __u32 rule, int leaf)
 
 	switch (rule & 15) {
 	case RULE_SP:
-		cfa += walk->sp;
+		cfa += walk->at.sp;
 		break;
 	case RULE_FP:
-		cfa += walk->fp;
+		cfa += walk->at.fp;
 		break;
 	case RULE_PLT:
 		/* the expression that linkers write for lazy PLT entries */
-		cfa = walk->sp + 8 + ((walk->pc & 15) >= (rule >> 4 & 0xffff) ? 8 : 0);
+		cfa = walk->at.sp + 8 + ((walk->at.pc & 15) >= (rule >> 4 & 0xffff) ? 8 : 0);
 		slot = 0;
 		break;
 	case RULE_SP_DEREF:
-		if (read_word(&cfa, walk->sp + cfa))
+		if (read_word(&cfa, walk->at.sp + cfa))
 			return -1;
 		cfa += 8;
 		break;
 #if defined(__TARGET_ARCH_arm64)
 	case RULE_SP_LR:
-		cfa += walk->sp;
-		if (read_word(&walk->pc, cfa - slot))
+		cfa += walk->at.sp;
+		if (read_word(&walk->at.pc, cfa - slot))
 			return -1;
-		walk->pc = ADDRESS(walk->pc);
-		walk->sp = cfa;
+		walk->at.pc = ADDRESS(walk->at.pc);
+		walk->at.sp = cfa;
 		return 0;
 #endif
 	case RULE_SIGNAL:
@@ -297,14 +298,15 @@ static __always_inline int step(struct walk *walk, __u32 rule, int leaf)
 	}
 	if (return_address(walk, cfa, slot, leaf))
 		return -1;
-	walk->sp = cfa;
+	walk->at.sp = cfa;
 	return 0;
 }
 
 /* One frame outwards; 0 = go on, 1 = walk->stack.stop says why not. A global function: the verifier
  * checks it once, not once for each frame of each program. */
-__attribute__((noinline)) int unwind_frame(struct walk *walk)
+__attribute__((noinline)) int unwind_frame(__u32 which)
 {
+	struct walk *walk = bpf_map_lookup_elem(&scratch, &which);
 	__u32 rule = RULE_NONE, leaf;
 	int done, known = 1;
 	__u64 pc, hash;
@@ -313,8 +315,8 @@ __attribute__((noinline)) int unwind_frame(struct walk *walk)
 		return 1;
 	leaf = !walk->caller; /* the innermost frame, and one that a signal interrupted */
 	/* the address after a call may already belong to the next function */
-	pc = walk->pc - walk->caller;
-	hash = (walk->hash ^ walk->pc) * 0xff51afd7ed558ccdULL;
+	pc = walk->at.pc - walk->caller;
+	hash = (walk->hash ^ walk->at.pc) * 0xff51afd7ed558ccdULL;
 	walk->hash = hash ^ hash >> 32;
 	walk->frames++;
 	if (pc < walk->mapping.start || pc >= walk->mapping.end)
@@ -332,38 +334,33 @@ __attribute__((noinline)) int unwind_frame(struct walk *walk)
 		walk->stack.stop = done == 2 ? STOP_COMPLETE : STOP_UNREADABLE;
 		return 1;
 	}
-	walk->pc = exact_return(walk->pc, walk->sp, walk->tid);
-	if (walk->pc)
+	walk->at.pc = exact_return(walk->at.pc, walk->at.sp, walk->at.tid);
+	if (walk->at.pc)
 		return 0;
 	walk->stack.stop = walk->by_pointer ? STOP_FRAME_POINTER : STOP_COMPLETE;
 	return 1;
 }
 
-/* Takes the user stack from a place in the current process on; returns its key in `stacks`, 0 = none
- * could be had. which: 0 in sched_switch, 1 in a CPU sample. Global, as unwind_frame is. */
-__attribute__((noinline)) __u64 take_stack_at(__u32 which, const struct place *at)
+/* Takes the user stack from scratch[which].at in the current process on; returns its key in `stacks`,
+ * 0 = none could be had. which: 0 in sched_switch, 1 in a CPU sample. Global, as unwind_frame is. */
+__attribute__((noinline)) __u64 take_stack_at(__u32 which)
 {
 	struct walk *walk = bpf_map_lookup_elem(&scratch, &which);
 	struct stack *stack;
 	__u64 hash;
 	int done = 0;
 
-	if (!walk || !at)
+	if (!walk)
 		return 0;
 	stack = &walk->stack;
-	walk->pc = at->pc;
-	walk->sp = at->sp;
-	walk->fp = at->fp;
-	walk->lr = at->lr;
-	walk->tid = at->tid;
 	walk->mapping.end = 0;
 	walk->hash = 0x9e3779b97f4a7c15ULL;
 	walk->frames = 0;
 	walk->caller = 0;
 	walk->by_pointer = 0;
 	for (int i = 0; i < MAX_FRAMES && !done; i++) {
-		stack->addresses[i] = walk->pc;
-		done = unwind_frame(walk);
+		stack->addresses[i] = walk->at.pc;
+		done = unwind_frame(which);
 	}
 	if (!done)
 		stack->stop = STOP_TOO_DEEP;
@@ -387,12 +384,14 @@ __attribute__((noinline)) __u64 take_stack_at(__u32 which, const struct place *a
 /* The current thread's. */
 static __always_inline __u64 take_stack(__u32 which)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct place at = {};
+	struct walk *walk = bpf_map_lookup_elem(&scratch, &which);
+	struct pt_regs *registers = current_registers();
 
-	user_registers(&at, (struct pt_regs *)bpf_task_pt_regs(task));
-	at.tid = task->pid;
-	return take_stack_at(which, &at);
+	if (!walk || !registers)
+		return 0;
+	read_place(&walk->at, registers);
+	walk->at.tid = bpf_get_current_pid_tgid();
+	return take_stack_at(which);
 }
 
 #endif

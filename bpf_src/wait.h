@@ -156,7 +156,7 @@ static __always_inline __u64 take_wait(struct task_struct *task, struct thread *
 		else if (!read_field(dentry, file, f_path.dentry))
 			count_names(wait, dentry, &hash);
 	}
-	if (with_stack) {
+	if (with_stack && has_helper(BPF_FUNC_get_task_stack)) {
 		began = bpf_ktime_get_ns();
 		size = bpf_get_task_stack(task, wait->kernel, sizeof(wait->kernel), 0);
 		cost = bpf_ktime_get_ns() - began;

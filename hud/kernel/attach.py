@@ -100,11 +100,10 @@ def attach_uprobe(
     *,
     pid: int = -1,
     on_return: bool = False,
-    cookie: int = 0,
     old_way: bool = False,
 ) -> Link:
     """To the instruction at file ``offset`` of ``path``, in one process (all of its threads) or,
-    with ``pid`` -1, in all. A ``cookie`` needs a bpf_link (Linux 5.15).
+    with ``pid`` -1, in all.
 
     The caller vouches for the offset: the kernel takes one inside data or inside an instruction and
     corrupts the target.
@@ -124,7 +123,7 @@ def attach_uprobe(
         config2=offset,
     )
     where = [(pid, -1 if pid != -1 else cpus.online()[0])]
-    return _perf_link(label, program, attr, where, old_way, cookie)
+    return _perf_link(label, program, attr, where, old_way)
 
 
 def attach_uprobe_multi(
@@ -189,14 +188,13 @@ def _perf_link(
     attr: uapi.perf_event_attr,
     places: Sequence[tuple[int, int]],
     old_way: bool,
-    cookie: int = 0,
 ) -> Link:
     attr.flags |= uapi.PERF_ATTR_DISABLED
     with ExitStack() as owned:
         try:
             for pid, cpu in places:
                 event = owned.enter_context(syscalls.perf_event_open(attr, pid, cpu))
-                _set_program(owned, program, event, old_way, cookie)
+                _set_program(owned, program, event, old_way)
                 syscalls.perf_event_enable(event.fileno())
         except OSError as error:
             if error.errno == errno.ESRCH:
@@ -205,14 +203,12 @@ def _perf_link(
         return Link(label, owned.pop_all())
 
 
-def _set_program(owned: ExitStack, program: Program, event: Fd, old_way: bool, cookie: int) -> None:
+def _set_program(owned: ExitStack, program: Program, event: Fd, old_way: bool) -> None:
     if not old_way:
         try:
-            link = syscalls.link_create(
-                program.fileno(), event.fileno(), uapi.BPF_PERF_EVENT, cookie
-            )
+            link = syscalls.link_create(program.fileno(), event.fileno(), uapi.BPF_PERF_EVENT)
         except OSError as error:
-            if cookie or error.errno not in NO_LINK:
+            if error.errno not in NO_LINK:
                 raise
         else:
             owned.enter_context(link)

@@ -9,6 +9,7 @@ import errno
 import os
 import re
 import resource
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,11 +50,16 @@ class Privileges:
         ]
 
 
+def running_release() -> tuple[int, int]:
+    """(6, 1) of "6.1.0-50-amd64"; a name that says nothing counts as new."""
+    found = re.match(r"(\d+)\.(\d+)", os.uname().release)
+    return (int(found[1]), int(found[2])) if found else MEMCG_ACCOUNTING
+
+
 def privileges(root: Path = Path("/")) -> Privileges:
     """The privileges of this process; what cannot be read counts as harmless."""
     status = _text(root / "proc/self/status")
     fields = dict(re.findall(r"^(\w+):[ \t]*(\S+)", status, re.MULTILINE))
-    release = re.match(r"(\d+)\.(\d+)", os.uname().release)
     mode = re.search(r"\[(\w+)\]", _text(root / "sys/kernel/security/lockdown"))
     return Privileges(
         root=os.geteuid() == 0,
@@ -62,9 +68,18 @@ def privileges(root: Path = Path("/")) -> Privileges:
         seccomp=fields.get("Seccomp", "0") != "0",
         own_user_namespace=_text(root / "proc/self/uid_map").split()
         not in ([], ["0", "0", "4294967295"]),
-        release=(int(release[1]), int(release[2])) if release else MEMCG_ACCOUNTING,
+        release=running_release(),
         memlock=resource.getrlimit(resource.RLIMIT_MEMLOCK)[0],
     )
+
+
+def allow_locked_memory(release: tuple[int, int]) -> None:
+    """No limit for BPF's memory on a kernel that counts it against RLIMIT_MEMLOCK; where that is
+    not permitted, the maps are refused."""
+    if release < MEMCG_ACCOUNTING:
+        with suppress(OSError, ValueError):
+            unlimited = resource.RLIM_INFINITY
+            resource.setrlimit(resource.RLIMIT_MEMLOCK, (unlimited, unlimited))
 
 
 def diagnose(now: Privileges) -> tuple[str, str]:

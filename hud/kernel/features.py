@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import errno
 import mmap
+import os
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.errors import KernelError
 from hud.kernel import btf, cpus, denied, syscalls, tracefs, uapi
-from hud.kernel.attach import UPROBE_PMU
+from hud.kernel.attach import UPROBE_PMU, uprobe_multi_works
 from hud.kernel.maps import ENOTSUPP, Map
 from hud.kernel.spec import MapSpec
 
@@ -41,6 +42,8 @@ class Attempt(NamedTuple):
     attempt: Callable[[], None]
     """Raises OSError or KernelError without the feature."""
     needed: bool = False
+    otherwise: str = ""
+    """What becomes of hud without it, where it is not needed."""
 
 
 def _call(helper: int, tail: bytes = b"") -> bytes:
@@ -98,6 +101,21 @@ def _user_registers() -> None:
     _program(code[: -len(RETURN_0)], uapi.BPF_PROG_TYPE_RAW_TRACEPOINT)
 
 
+def _kernel_stacks() -> None:
+    # as the programs find out: the types have the list of the helpers
+    types = btf.kernel_btf()
+    for number in types.named("bpf_func_id", (btf.ENUM,)):
+        for name, _ in types.enumerators(types.type(number)):
+            if types.is_name(name, b"BPF_FUNC_get_task_stack"):
+                return
+    raise OSError(errno.EOPNOTSUPP, "no such helper")
+
+
+def _many_uprobes() -> None:
+    if not uprobe_multi_works(os.uname().release):
+        raise OSError(errno.EOPNOTSUPP, "only one by one")
+
+
 def _kernel_types() -> None:
     btf.kernel_btf()
 
@@ -113,17 +131,29 @@ def _uprobes() -> None:
 PROBES = (
     Attempt("BPF ring buffer", "5.8", _ring_buffer, needed=True),
     Attempt("BPF arrays in shared memory", "5.5", _shared_memory, needed=True),
-    Attempt("BPF batched map operations", "5.6", _batches),
+    Attempt("BPF batched map operations", "5.6", _batches, otherwise="read one by one"),
     Attempt("BPF raw tracepoints", "4.17", _raw_tracepoint, needed=True),
-    Attempt("bpf_link for perf events", "5.15", _perf_link),
-    Attempt("BPF helper bpf_task_pt_regs", "5.15", _user_registers, needed=True),
+    Attempt("bpf_link for perf events", "5.15", _perf_link, otherwise="attached by ioctl"),
+    Attempt(
+        *("BPF helper bpf_task_pt_regs", "5.15", _user_registers),
+        otherwise="registers are read from the end of the thread's kernel stack",
+    ),
+    Attempt(
+        *("BPF helper bpf_get_task_stack", "5.9", _kernel_stacks),
+        otherwise="no kernel functions in the stacks of sleeps",
+    ),
     Attempt("kernel types (BTF)", "5.4", _kernel_types, needed=True),
     Attempt("tracefs", "4.1", _tracefs),
-    Attempt("uprobes (for --exact)", "4.17", _uprobes),
+    Attempt("uprobes (for --exact)", "4.17", _uprobes, otherwise="no --exact"),
+    Attempt(
+        *("one link for many uprobes", "6.10", _many_uprobes),
+        otherwise="--exact takes 16 functions at most",
+    ),
 )
 """Releases: ring buffer 457f44363a88 (5.8), mmap of arrays fc9702273e2e (5.5), batches aa2e93b8e58e
 (5.6), raw tracepoints c4f6699dfcb8 (4.17), perf links b89fbfbb854c (5.15), bpf_task_pt_regs
-dd6e10fbd9fb (5.15), uprobes by perf_event 33ea4b24277b (4.17)."""
+dd6e10fbd9fb (5.15), bpf_get_task_stack fa28dcb82a38 (5.9), uprobes by perf_event
+33ea4b24277b (4.17), links of many uprobes that keep to one process 46ba0e49b642 (6.10)."""
 
 
 def _problem(probe: Attempt) -> tuple[str, KernelError | None]:
@@ -131,7 +161,8 @@ def _problem(probe: Attempt) -> tuple[str, KernelError | None]:
         probe.attempt()
     except OSError as error:
         if error.errno in UNSUPPORTED:
-            return f"not supported (requires Linux {probe.since})", None
+            instead = f": {probe.otherwise}" if probe.otherwise else ""
+            return f"not supported (requires Linux {probe.since}){instead}", None
         refusal = denied.refused(probe.name, error)
         return refusal.message.removeprefix(f"{probe.name}: "), refusal
     except KernelError as error:

@@ -217,10 +217,8 @@ def raw_tracepoint_open(prog_fd: int, name: str = "") -> Fd:
     return Fd(_bpf(uapi.BPF_RAW_TRACEPOINT_OPEN, attr))
 
 
-def link_create(prog_fd: int, target_fd: int, attach_type: int, cookie: int = 0) -> Fd:
-    attr = uapi.bpf_attr_link_create(
-        prog_fd=prog_fd, target_fd=target_fd, attach_type=attach_type, bpf_cookie=cookie
-    )
+def link_create(prog_fd: int, target_fd: int, attach_type: int) -> Fd:
+    attr = uapi.bpf_attr_link_create(prog_fd=prog_fd, target_fd=target_fd, attach_type=attach_type)
     return Fd(_bpf(uapi.BPF_LINK_CREATE, attr))
 
 

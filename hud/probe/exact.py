@@ -16,21 +16,24 @@ from hud.kernel.loader import LoadedObject, Program
 from hud.kernel.spec import ObjectSpec
 from hud.model import BUCKETS, PollStats
 
-PROGRAMS = {
+MULTI = {
     "running": ("hud_transition", 0),
     "idle": ("hud_transition", 1),
     "complete": ("hud_transition", 2),
     "poll": ("hud_poll", 0),
 }
-"""Program and cookie (``enum exact_hit``) by role."""
+"""Program and cookie (``enum exact_hit``) by role, where the kernel has uprobe_multi."""
+
+SINGLE = {
+    "running": ("hud_running", 0),
+    "idle": ("hud_idle", 0),
+    "complete": ("hud_complete", 0),
+    "poll": ("hud_poll", 0),
+}
+"""The same for perf events, whose cookies older kernels do not have."""
 
 ON_RETURN = {"hud_poll": "hud_poll_return"}
 """The program at the return of the functions that the other one is at the entry of."""
-
-NAMES = (*dict.fromkeys(name for name, _ in PROGRAMS.values()), *ON_RETURN.values())
-
-SINGLE = "-single"
-"""Ends the name of a program loaded for perf events; the others are for uprobe_multi."""
 
 MOST_SINGLE = 16
 """Perf events; to detach one takes 0.1 s."""
@@ -43,7 +46,7 @@ class UprobeSite(NamedTuple):
     """One instruction that may be probed, validated by whoever gives it."""
 
     role: str
-    """A key of PROGRAMS."""
+    """A key of MULTI."""
     path: str
     """Leads to the very file that is mapped."""
     offset: int
@@ -62,13 +65,15 @@ class ExactState(ctypes.LittleEndianStructure):
 
 
 def with_programs(spec: ObjectSpec) -> tuple[ObjectSpec, tuple[str, ...]]:
-    """The object with each uprobe program twice, for both ways to attach; their names."""
-    added = {}
-    for name in NAMES:
-        program = spec.programs[name]
-        added[name] = replace(program, attach_type=uapi.BPF_TRACE_UPROBE_MULTI)
-        added[name + SINGLE] = replace(program, name=name + SINGLE)
-    return replace(spec, programs={**spec.programs, **added}), tuple(added)
+    """The object with the uprobe programs for this kernel's way to attach them; their names."""
+    multi = attach.uprobe_multi_works(os.uname().release)
+    roles = (MULTI if multi else SINGLE).values()
+    names = (*dict.fromkeys(name for name, _ in roles), *ON_RETURN.values())
+    if not multi:
+        return spec, names
+    kind = uapi.BPF_TRACE_UPROBE_MULTI
+    added = {name: replace(spec.programs[name], attach_type=kind) for name in names}
+    return replace(spec, programs={**spec.programs, **added}), names
 
 
 class ExactProbe:
@@ -77,11 +82,11 @@ class ExactProbe:
     def __init__(self, loaded: LoadedObject, tgid: int) -> None:
         self._tgid = tgid
         self._programs: Mapping[str, Program] = loaded.programs
+        self._multi = "hud_transition" in loaded.programs
         self._kinds = loaded.maps["poll_kinds"]
         self._hits = loaded.maps["exact_hits"]
         self.state = ExactState.from_buffer(loaded.variables["exact"].memory())
         self._links = ExitStack()
-        self._multi = attach.uprobe_multi_works(os.uname().release)
 
     @property
     def attached(self) -> bool:
@@ -97,7 +102,7 @@ class ExactProbe:
         self.state.generation += 1
         wanted: dict[tuple[str, str], list[tuple[int, int]]] = {}
         for site in sites:
-            name, cookie = PROGRAMS[site.role]
+            name, cookie = (MULTI if self._multi else SINGLE)[site.role]
             wanted.setdefault((name, site.path), []).append((site.offset, cookie))
         with ExitStack() as links:
             for (name, path), found in wanted.items():
@@ -116,9 +121,8 @@ class ExactProbe:
         *,
         on_return: bool = False,
     ) -> None:
-        pid = self._tgid
+        pid, program = self._tgid, self._programs[name]
         if self._multi:
-            program = self._programs[name]
             links.enter_context(
                 attach.attach_uprobe_multi(program, path, sites, pid=pid, on_return=on_return)
             )
@@ -127,12 +131,10 @@ class ExactProbe:
             raise KernelError(
                 f"{len(sites)} functions to probe: too many without uprobe_multi (Linux 6.10)"
             )
-        program = self._programs[name + SINGLE]
-        for offset, cookie in sites:
-            link = attach.attach_uprobe(
-                program, path, offset, pid=pid, on_return=on_return, cookie=cookie
+        for offset, _ in sites:
+            links.enter_context(
+                attach.attach_uprobe(program, path, offset, pid=pid, on_return=on_return)
             )
-            links.enter_context(link)
 
     def detach(self) -> None:
         """The target's code is as it was; what was counted stays."""
@@ -172,7 +174,8 @@ class ExactProbe:
 
 def is_exact(name: str) -> bool:
     """Whether a program of that name is one of exact mode's."""
-    return name.removesuffix(SINGLE) in NAMES
+    used = {*MULTI.values(), *SINGLE.values()}
+    return name in {program for program, _ in used} or name in ON_RETURN.values()
 
 
 def count_time() -> ExitStack:

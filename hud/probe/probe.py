@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import mmap
 import select
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +19,7 @@ from typing import NamedTuple
 
 from hud.closing import Closing
 from hud.errors import KernelError
-from hud.kernel import attach, features, loader, uapi
+from hud.kernel import attach, denied, features, loader, uapi
 from hud.kernel.btf import kernel_btf
 from hud.kernel.elf import parse_object
 from hud.kernel.ring import RingBuffer
@@ -30,6 +31,10 @@ from hud.probe.unwind import UnwindTables
 EVIDENCE_SHARE = 4
 """Sleep of a fourth of the threshold is evidence for a poll already, and CPU time of a half. Each
 piece costs a stack and an event, and most polls that long end before the threshold."""
+
+LEAST_KERNEL_STACK = 16384
+"""THREAD_SIZE of both processors, but for arm64's pages of 64 KiB, of which it is one
+(arch/*/include/asm: page_64_types.h, memory.h). The programs check what they find there."""
 
 ROWS_SPARE = 1 << 17
 BUCKETS_SPARE = 1 << 16
@@ -328,6 +333,7 @@ def map_sizes(text_bytes: int, span_bytes: int) -> dict[str, int]:
 def _load(
     data: bytes, btf: Path | None, sizes: dict[str, int], *, exact: bool
 ) -> loader.LoadedObject:
+    denied.allow_locked_memory(denied.running_release())
     spec = parse_object(data, "hud")
     more: tuple[str, ...] = ()
     if exact:
@@ -337,6 +343,7 @@ def _load(
             spec,
             programs=("hud_switch", "hud_waking", "hud_exit", "hud_sample", *more),
             map_entries=sizes,
+            constants={"kernel_stack": max(LEAST_KERNEL_STACK, mmap.PAGESIZE)},
             btf=kernel_btf(btf),
         )
     except KernelError:

@@ -244,11 +244,14 @@ class Ran:
 
 @pytest.mark.parametrize("multi", [True, False], ids=["uprobe_multi", "perf events"])
 def test_every_poll_is_timed(
-    program: Path, multi: bool, need: Callable[[object, str], None]
+    program: Path,
+    multi: bool,
+    need: Callable[[object, str], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     need(not multi or attach.uprobe_multi_works(os.uname().release), "uprobe_multi")
+    monkeypatch.setattr(attach, "uprobe_multi_works", lambda _release: multi)
     with started(program) as target, watched(target) as (probe, exact):
-        exact._multi = multi
         exact.attach(target.places("running", "idle", "complete"))
         ran = Ran(target, probe, exact)
         assert exact.state.kinds_full == exact.state.unreadable == 0
@@ -327,11 +330,14 @@ def test_a_replaced_return_address_is_put_right_in_stacks(program: Path) -> None
 
 @pytest.mark.parametrize("multi", [True, False], ids=["uprobe_multi", "perf events"])
 def test_detaching_leaves_the_code_as_it_was(
-    program: Path, multi: bool, need: Callable[[object, str], None]
+    program: Path,
+    multi: bool,
+    need: Callable[[object, str], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     need(not multi or attach.uprobe_multi_works(os.uname().release), "uprobe_multi")
+    monkeypatch.setattr(attach, "uprobe_multi_works", lambda _release: multi)
     with started(program) as target, watched(target) as (_, exact):
-        exact._multi = multi
         before = target.text()
         for _ in range(2):
             exact.attach(target.places("running", "idle", "complete", "poll"))

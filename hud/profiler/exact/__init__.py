@@ -120,7 +120,7 @@ class Exact:
             # uprobe filters compare the memory of the leader (kernel/trace/bpf_trace.c)
             raise TargetError("its main thread has ended, and the kernel puts no uprobes there")
         if any(point.role is Role.POLL for _, points in self._points for point in points):
-            require_safe_returns(self._pid, os.uname().release)
+            require_safe_returns(self._pid, os.uname().release, os.uname().machine)
         mappings = self._read_mappings()
         found = [check(self._pid, path, points, mappings) for path, points in self._points]
         return [site for sites in found for site in sites]

@@ -19,7 +19,11 @@ from hud.probe.exact import UprobeSite
 from hud.process.procfs import PROC, map_files, proc_directory
 from hud.symbols.facts import Point
 
-BREAKPOINT = b"\xcc"
+BREAKPOINTS = {"x86_64": b"\xcc", "aarch64": b"\xa0\x00\x20\xd4"}
+"""What the kernel puts there: int3, and BRK #5 (arch/arm64/include/asm/uprobes.h)."""
+
+
+_SHADOW_STACK = re.compile(r"^VmFlags:.* ss\b", re.MULTILINE)
 
 
 def check(
@@ -49,22 +53,29 @@ def check(
     return sites
 
 
-def require_safe_returns(pid: int, release: str, proc: Path = PROC) -> None:
+def require_safe_returns(
+    pid: int, release: str, machine: str = "x86_64", proc: Path = PROC
+) -> None:
     """TargetError where probing the return of a function could end the process.
 
-    From 6.11 the return goes through a system call, which seccomp filters know only since 6.14
-    (cf6cb56ef244); and a shadow stack takes the replaced return address for an attack.
+    From 6.11 on x86_64 the return goes through a system call, which seccomp filters know only since
+    6.14 (cf6cb56ef244); and a shadow stack takes the replaced return address for an attack. Of one
+    on aarch64 only the flags of its mapping tell.
     """
     try:
         status = (proc_directory(pid, proc) / "status").read_text(errors="replace")
+        guarded = machine == "aarch64" and _SHADOW_STACK.search(
+            (proc_directory(pid, proc) / "smaps").read_text(errors="replace")
+        )
     except OSError as error:
         raise TargetError("the process is gone") from error
     fields = dict(re.findall(r"^(\w+):[ \t]*(.*)$", status, re.MULTILINE))
     version = re.match(r"(\d+)\.(\d+)", release)
     number = (int(version[1]), int(version[2])) if version else (0, 0)
-    if fields.get("Seccomp", "0") != "0" and (6, 11) <= number < (6, 14):
+    filtered = machine == "x86_64" and fields.get("Seccomp", "0") != "0"
+    if filtered and (6, 11) <= number < (6, 14):
         raise TargetError("its seccomp filter and this kernel's uretprobes do not go together")
-    if "shstk" in fields.get("x86_Thread_features", ""):
+    if guarded or "shstk" in fields.get("x86_Thread_features", ""):
         raise TargetError("it runs with a shadow stack")
 
 
@@ -94,7 +105,8 @@ def _compare(memory: int, file: int, mapping: Mapping, point: Point) -> None:
     if not wanted or _read(file, len(wanted), point.offset) != wanted:
         raise TargetError("the file that is mapped is another build, or was changed")
     found = _read(memory, len(wanted), mapping.start + point.offset - mapping.offset)
-    if found == BREAKPOINT + wanted[1:]:
+    breakpoint_ = BREAKPOINTS.get(os.uname().machine, b"")
+    if breakpoint_ and found == breakpoint_ + wanted[len(breakpoint_) :]:
         raise TargetError("another probe or a debugger's breakpoint is in Tokio's functions")
     if found != wanted:
         raise TargetError("the code in memory differs from the file")

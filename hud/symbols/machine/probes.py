@@ -2,7 +2,9 @@
 
 The kernel emulates some instructions instead of stepping over a copy, which costs some ten times as
 much (arch/x86/kernel/uprobes.c: branch_setup_xol_ops, push_setup_xol_ops): those are preferred.
-Only the straight-line code at a function's top, which each call runs through, is looked at.
+Only the straight-line code at a function's top, which each call runs through, is looked at. On
+aarch64 it is the first instruction: none that such a function begins with is emulated, and a probe
+between a load-exclusive and its store would never let the store succeed.
 
 A probe anywhere but at the start of an instruction corrupts the program, and the kernel does not
 check that. So a point lies in a function that the symbol table bounds, inside the file's bytes of
@@ -59,6 +61,11 @@ _PATTERN = rb"4task5state\w{0,40}5State\d\dtransition_to_|7runtime4task3raw4poll
 TRANSITIONS = (Role.RUNNING, Role.IDLE, Role.COMPLETE)
 
 _LEAVING = frozenset(("ret", "jmp", "call", "ud2", "int3", "hlt", "iretq", "syscall"))
+_NOT_FIRST = (
+    *("ret", "br", "udf", "hlt", "hvc", "smc", "svc", "eret", "msr", "mrs"),
+    *("ldx", "ldax", "stx", "stlx"),
+)
+"""What begins like this, of aarch64: it leaves, traps, or is part of an exclusive access."""
 _NEVER = frozenset(("ret", "retf", "iretq", "int3", "ud2", "hlt", "syscall", "endbr64"))
 
 
@@ -67,8 +74,8 @@ def find_points(elf: ElfFile, symtabs: Iterable[Symtab]) -> list[Point]:
 
     FormatError with the reason where there are none; nothing is guessed.
     """
-    if elf.machine != "x86_64":
-        raise FormatError(f"not on {elf.machine} so far")
+    if elf.machine not in ("x86_64", "aarch64"):
+        raise FormatError(f"not on {elf.machine}")
     found = _functions(symtabs)
     if not found:
         raise FormatError("no symbols of Tokio's task functions (stripped, or no Tokio)")
@@ -106,8 +113,10 @@ def _point(elf: ElfFile, role: Role, symbol: FoundSymbol) -> Point:
     if size < 1:
         raise FormatError(f"function at {start:#x}: no size in the symbol table")
     code = _code(elf, start, size)
-    line = decode(code, start)
-    at, emulated = choose(line, entry=role is Role.POLL)
+    if elf.machine == "aarch64":
+        at, emulated = choose_first(code, start), False
+    else:
+        at, emulated = choose(decode(code, start), entry=role is Role.POLL)
     if at is None:
         raise FormatError(f"function at {start:#x}: no instruction that can be probed")
     offset = elf.offset_of(start + at)
@@ -146,6 +155,18 @@ def decode(code: bytes, address: int) -> list[Decoded]:
         if word in _LEAVING or word.startswith(("j", "loop")):
             break
     return line
+
+
+def choose_first(code: bytes, address: int) -> int | None:
+    """0 where the first instruction, of aarch64, may be probed; else None. The kernel looks
+    again (arch/arm64/kernel/probes/decode-insn.c), and emulates what depends on the pc."""
+    import capstone
+
+    if address % 4:
+        return None
+    disassembler = capstone.Cs(capstone.CS_ARCH_ARM64, capstone.CS_MODE_LITTLE_ENDIAN)
+    word = next((word for _, _, word, _ in disassembler.disasm_lite(code[:4], address, 1)), "ret")
+    return None if word.startswith(_NOT_FIRST) else 0
 
 
 def choose(line: list[Decoded], *, entry: bool) -> tuple[int | None, bool]:

@@ -1,14 +1,17 @@
-"""CO-RE between two sets of types assembled by hand."""
+"""CO-RE between two sets of types assembled by hand, and from hud's programs to real kernels."""
 
 from __future__ import annotations
 
+import lzma
 import struct
+from pathlib import Path
 
 import pytest
 
 from hud.errors import KernelError, ObjectError
 from hud.kernel import core, uapi
 from hud.kernel.btf import ENUM, STRUCT, TYPEDEF, Btf
+from hud.kernel.elf import parse_object
 from hud.kernel.spec import CoreRelocation, ProgramSpec
 
 OFFSET, SIZE, EXISTS, SIGNED, LEFT, RIGHT = range(6)
@@ -195,3 +198,36 @@ def test_two_places_are_refused(types, btf_builder):
     twice.composite("task", 8, [("pid", number, 32)])
     with pytest.raises(ObjectError, match=r"task\.pid has several places"):
         relocated((local, Btf(twice.bytes(), "twice")), MOV, "0:0")
+
+
+ROOT = Path(__file__).resolve().parents[3]
+KERNELS = sorted((ROOT / "tests" / "data" / "btf").glob("*.btf.xz"))
+"""Cut down to what the programs use: tools/kernel_types, to be run when they use more."""
+OBJECTS = {"amd64": "hud-x86_64.bpf.o", "arm64": "hud-aarch64.bpf.o"}
+
+
+@pytest.mark.parametrize("kernel", KERNELS, ids=lambda path: path.name.removesuffix(".btf.xz"))
+def test_the_programs_fit_real_kernels(kernel: Path) -> None:
+    """Only what another kernel has in its place is missing, and helpers only in old ones."""
+    name, _, arch = kernel.name.removesuffix(".btf.xz").rpartition("-")
+    release = tuple(int(part) for part in name.partition("-")[0].split("."))
+    target = Btf(lzma.decompress(kernel.read_bytes()), kernel.name)
+    spec = parse_object((ROOT / "prebuilt" / OBJECTS[arch]).read_bytes(), OBJECTS[arch])
+    assert spec.btf is not None
+    missing, helpers = set(), {}
+    for program in spec.programs.values():
+        missing |= set(core.relocate(program, spec.btf, target)[1].values())
+        for relocation in program.core:
+            if relocation.kind == uapi.BPF_CORE_ENUMVAL_EXISTS:
+                helper = core.describe(relocation, spec.btf).rpartition("_FUNC_")[2]
+                helpers[helper] = core.resolve(relocation, spec.btf, target).value
+    assert missing == {"task_struct.state" if release >= (5, 14) else "task_struct.__state"}
+    assert helpers == {
+        "get_task_stack": release >= (5, 9),
+        "get_current_task_btf": release >= (5, 11),
+        "task_pt_regs": release >= (5, 15),
+    }
+
+
+def test_there_are_kernels_to_fit() -> None:
+    assert {path.name.partition("-")[0] for path in KERNELS} >= {"5.10", "6.1", "6.12"}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 from dataclasses import replace
 
 import pytest
 
-from hud.kernel.denied import Privileges, diagnose, privileges, refused
+from hud.kernel.denied import Privileges, allow_locked_memory, diagnose, privileges, refused
 from hud.kernel.loader import rejected
 
 ALL = (1 << 41) - 1
@@ -110,3 +111,21 @@ def test_rejections_name_the_missing_field():
     log = b"0: (85) call unknown#195896083\ninvalid func unknown#195896083\n"
     error = rejected("p", OSError(errno.EINVAL, "x"), log, {195896083: "task_struct.state"})
     assert str(error) == "load program p: this kernel has no task_struct.state"
+
+
+@pytest.mark.parametrize(("release", "raised"), [((5, 10), True), ((5, 11), False)])
+def test_the_locked_memory_limit_is_raised_where_the_kernel_counts_by_it(
+    release: tuple[int, int], raised: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_to: list[tuple[int, tuple[int, int]]] = []
+    monkeypatch.setattr(resource, "setrlimit", lambda *limit: set_to.append(limit))
+    allow_locked_memory(release)
+    assert set_to == ([(resource.RLIMIT_MEMLOCK, (-1, -1))] if raised else [])
+
+
+def test_a_limit_that_may_not_be_raised_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_limit: object) -> None:
+        raise ValueError("not allowed to raise maximum limit")
+
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    allow_locked_memory((5, 10))

@@ -156,6 +156,22 @@ def test_returns_are_probed_only_where_that_is_safe(
     (process.home / "status").write_text(f"Name:\tservice\n{status}")
     if why:
         with pytest.raises(TargetError, match=why):
-            require_safe_returns(PID, release, process.root)
+            require_safe_returns(PID, release, "x86_64", process.root)
     else:
-        require_safe_returns(PID, release, process.root)
+        require_safe_returns(PID, release, "x86_64", process.root)
+
+
+def test_returns_on_aarch64(process: Process) -> None:
+    """A seccomp filter has no system call to refuse; a mapping tells of a shadow stack."""
+    (process.home / "status").write_text("Name:\tservice\nSeccomp:\t2\n")
+    smaps = process.home / "smaps"
+    smaps.write_text("7f00-7f10 rw-p 0 00:00 0 \nVmFlags: rd wr mr mw me ac sd\n")
+    require_safe_returns(PID, "6.12.107+deb13", "aarch64", process.root)
+    smaps.write_text(
+        smaps.read_text() + "8f00-8f10 rw-p 0 00:00 0 \nVmFlags: rd wr mr mw me ac ss sd\n"
+    )
+    with pytest.raises(TargetError, match="shadow stack"):
+        require_safe_returns(PID, "6.18.1", "aarch64", process.root)
+    smaps.unlink()
+    with pytest.raises(TargetError, match="gone"):
+        require_safe_returns(PID, "6.18.1", "aarch64", process.root)

@@ -13,7 +13,7 @@ from hud.symbols.elf.file import ElfFile
 from hud.symbols.elf.symtab import Symtab
 from hud.symbols.facts import Point, Role
 from hud.symbols.machine import probes
-from hud.symbols.machine.probes import choose, decode, find_points, role_of
+from hud.symbols.machine.probes import choose, choose_first, decode, find_points, role_of
 from tests.builders.elfbuild import PT_LOAD, TEXT, Seg, Sym, elf, symbol_sections
 
 if TYPE_CHECKING:
@@ -118,7 +118,38 @@ def test_any_bytes_give_the_begin_of_an_instruction_or_none(code: bytes, entry: 
     assert not any(before.changes_argument for before in line[: begins.index(at)]) or at == 0
 
 
+@pytest.mark.parametrize(
+    ("code", "chosen"),
+    [
+        ("fd7bbfa9", 0),  # stp x29, x30, [sp, #-16]!
+        ("ff8300d1", 0),  # sub sp, sp, #32
+        ("080040f9", 0),  # ldr x8, [x0]
+        ("5f2403d5", 0),  # bti c
+        ("3f2303d5", 0),  # paciasp
+        ("02000014", 0),  # b: emulated
+        ("08fc5fc8", None),  # ldaxr x8, [x0]
+        ("08fc09c8", None),  # stlxr w9, x8, [x0]
+        ("c0035fd6", None),  # ret
+        ("a00020d4", None),  # brk #5: another's probe
+        ("00000000", None),  # udf
+        ("fd7b", None),
+        ("", None),
+    ],
+)
+def test_the_first_instruction_of_aarch64(code: str, chosen: int | None) -> None:
+    assert choose_first(bytes.fromhex(code), 0x1000) == chosen
+    assert choose_first(bytes.fromhex(code), 0x1002) is None
+
+
 # --------------------------------------------------------------------------- files
+
+
+def test_functions_of_aarch64() -> None:
+    text = bytes.fromhex("fd7bbfa9 080040f9 c0035fd6").ljust(0x20, b"\x00") * 2
+    symbols = [*three(size=12)[:2], Sym(COMPLETE, TEXT + 0x20, 12)]
+    found = made(symbols, text, machine=183)
+    assert [(p.vaddr, p.emulated) for p in found] == [(TEXT, False)] * 2 + [(TEXT + 0x20, False)]
+    assert {p.content for p in found} == {text[:12].ljust(16, b"\x00")[:12]}
 
 
 def test_the_three_transitions() -> None:
@@ -171,7 +202,7 @@ def test_offsets_follow_the_segment() -> None:
         (three(HIGH), {"segments": [Seg(PT_LOAD, 7, TEXT, HIGH, 0x1000, 0x1000)]}, "not in"),
         (three(HIGH), {"segments": [Seg(PT_LOAD, 6, TEXT, HIGH, 0x1000, 0x1000)]}, "not in"),
         (three(), {"segments": [Seg(PT_LOAD, 5, 0, TEXT, 0x1000, 0x1000)]}, "not in"),
-        (three(), {"machine": 183}, "not on aarch64"),
+        (three(), {"machine": 40}, "not on "),
         (three(TEXT + 0x100), {}, "no instruction that can be probed"),
     ],
 )
