@@ -19,6 +19,7 @@ from hud.kernel.btf import KERNEL_BTF, Btf
 from hud.kernel.elf import parse_object
 from hud.model import Kind, Sample
 from hud.probe import probe as probing
+from hud.process.mappings import read_mappings
 
 pytestmark = pytest.mark.kernel
 
@@ -80,21 +81,26 @@ def test_atomic_operations_are_those_of_the_first_kernels() -> None:
 
 @pytest.mark.usefixtures("older")
 @pytest.mark.parametrize(("work", "kind"), [("sleep", Kind.SLEEP), ("spin", Kind.CPU)])
-def test_polls_and_their_stacks(program: Path, work: str, kind: Kind) -> None:
+def test_polls_and_where_they_are(program: Path, work: str, kind: Kind) -> None:
     samples: list[Sample] = []
-    with started(program, work, 12_000) as (_, probe):
+
+    def seen(kind: Kind) -> list[Sample]:
+        return [sample for sample in samples if sample.kind == kind]
+
+    with started(program, work, 12_000) as (process, probe):
         end = time.monotonic() + 20
-        while len([sample for sample in samples if sample.kind == kind]) < 30:
+        while len(seen(kind)) < 30 or len(seen(Kind.POLL)) < 30:
             assert time.monotonic() < end
             samples += probe.events()
             time.sleep(0.02)
-        keys = {sample.stack for sample in samples if sample.kind == kind and sample.stack}
-        stacks = [stack for key in keys if (stack := probe.stack(key))]
-    assert any(len(stack.addresses) > 2 for stack in stacks)
-    tasks = {sample.task_id for sample in samples if sample.kind == Kind.POLL}
-    assert len(tasks) > 20
-    calls = {sample.info for sample in samples if sample.kind == Kind.SLEEP}
-    assert calls <= {35, 230}  # nanosleep, clock_nanosleep
+        keys = {sample.stack for sample in seen(kind) if sample.stack}
+        places = [stack.addresses[0] for key in keys if (stack := probe.stack(key))]
+        code = [one for one in read_mappings(process.pid) if one.executable]
+    assert places
+    assert all(any(one.start <= place < one.end for one in code) for place in places)
+    polls = seen(Kind.POLL)
+    assert len({sample.task_id for sample in polls}) == len(polls)
+    assert {sample.info for sample in seen(Kind.SLEEP)} <= {35, 230}  # both kinds of nanosleep
 
 
 @pytest.mark.usefixtures("older")
