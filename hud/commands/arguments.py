@@ -91,7 +91,7 @@ def add_theme(parser: argparse._ActionsContainer) -> None:
         "--theme",
         choices=("dark", "light", "none"),
         default="",
-        help="colours of the screen (default: for the terminal's background; none with NO_COLOR)",
+        help="colours of the screen (default: by the terminal's background; none with NO_COLOR)",
     )
 
 
@@ -145,7 +145,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         "--export", metavar="FILE", help="write the run to FILE when it ends (- stdout)"
     )
     out.add_argument(
-        "--record", metavar="FILE.hud", help="write all that is seen to FILE.hud, to look at later"
+        "--record", metavar="FILE.hud", help="write everything that is seen to FILE.hud, for later"
     )
     add_format(out)
     out.add_argument(
@@ -155,11 +155,11 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         "-v",
         "--verbose",
         action="store_true",
-        help="how hud sees, timings, details of errors; in the summary each blocker's tasks, "
+        help="say how hud sees, timings, details of errors; in the summary each blocker's tasks, "
         "files, stack, source and machine code",
     )
     out.add_argument(
-        "--btf", metavar="FILE", help="types of the running kernel, where it has none of its own"
+        "--btf", metavar="FILE", help="types (BTF) of the running kernel, if it has none of its own"
     )
 
 
@@ -170,7 +170,7 @@ def add_format(parser: argparse._ActionsContainer) -> None:
         "--format",
         metavar="NAME",
         default="",
-        help=f"format of the export, else by its name: {', '.join(known)}; see hud help exports",
+        help=f"format of the export, if its name does not say it: {', '.join(known)}; see hud help exports",
     )
 
 

@@ -36,7 +36,7 @@ examples:
                                        print a summary after a minute
   sudo hud my-app --headless --export trace.json
                                        and write a trace: Perfetto, jq
-  sudo hud my-app --record run.hud     keep all that is seen, to look at later
+  sudo hud my-app --record run.hud     keep everything that is seen, for later
   sudo hud run -- ./my-app             start it, see it from its first poll on
   hud view run.hud                     the same screen, played again
   hud diff before.hud after.hud        what changed, and how sure that is

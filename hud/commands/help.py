@@ -15,7 +15,7 @@ from hud.commands.arguments import Parser
 from hud.commands.streams import show
 from hud.errors import UsageError
 
-SAYS = "Longer texts."
+SAYS = "Shows a longer text."
 DIRECTORY = Path(__file__).resolve().parent.parent / "help"
 ORDER = (
     "reading",
@@ -31,7 +31,7 @@ ORDER = (
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument("topic", nargs="?", metavar="TOPIC", help="without one: which there are")
+    parser.add_argument("topic", nargs="?", metavar="TOPIC", help="what about; without one, the list of topics")
 
 
 def run(options: Namespace) -> int:

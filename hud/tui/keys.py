@@ -59,7 +59,7 @@ def _digits() -> list[Binding]:
             Show(view.name),
             _VIEWS,
             f"1-{len(TABS)} view" if number == 1 else "",
-            "the views, in the order of their names" if number == 1 else "",
+            "the views, by number" if number == 1 else "",
         )
         for number, view in enumerate(TABS, 1)
     ]
@@ -93,10 +93,10 @@ BINDINGS: tuple[Binding, ...] = (
     Binding(("z",), Act.ZOOM_PANEL, _OVERVIEW, "z zoom", "a panel as large as the page, and back"),
     *_digits(),
     Binding(("s",), Act.SORT, _SORTED, "s sort", "sort by the next column"),
-    Binding(("S",), Act.SORT_BY, _SORTED, "", "sort by a letter's column; again: turned round"),
+    Binding(("S",), Act.SORT_BY, _SORTED, "", "sort by a column's letter; again: reverse"),
     Binding(("g",), Act.GROUP, _BLOCKERS, "g group", "by function, handler, file or task type"),
     Binding(("f",), Act.FILTER_CAUSE, _BLOCKERS, "f cause", "only the next cause"),
-    Binding(("W",), Act.FILTER_WORKER, _BLOCKERS, "", "only what the next worker has run"),
+    Binding(("W",), Act.FILTER_WORKER, _BLOCKERS, "", "only what the next worker ran"),
     Binding(("/",), Act.SEARCH, _VIEWS, "/ search", "show only what contains a text"),
     Binding(("c", "C"), Act.CLEAR, _VIEWS, "", "clear search and filters"),
     Binding(("esc",), Act.CLEAR, _LISTS),
@@ -110,30 +110,30 @@ BINDINGS: tuple[Binding, ...] = (
     Binding(("wheel-up",), Act.WHEEL_UP, _SCROLLING, "", "three lines up"),
     Binding(("wheel-down",), Act.WHEEL_DOWN, _SCROLLING, "", "three lines down"),
     Binding(
-        ("click",), Act.CLICK, _SCROLLING, "", "select, or open; a view's name, a column to sort by"
+        ("click",), Act.CLICK, _SCROLLING, "", "select or open; a view; sort by a column"
     ),
     Binding(("esc",), Act.BACK, (HELP,), "any other key closes"),
     Binding(("q", "Q", "ctrl-c"), Act.QUIT, _LISTS, "q quit", "quit"),
     Binding(("ctrl-c",), Act.QUIT, (*_STACKS, SEARCH, PROMPT, HELP)),
     Binding(("enter",), Act.ACCEPT, (SEARCH,), "enter keep", "keep the search"),
-    Binding(("enter",), Act.ACCEPT, (PROMPT,), "enter do it", "take what was typed"),
-    Binding(("esc",), Act.CANCEL, (SEARCH, PROMPT), "esc cancel", "give it up"),
+    Binding(("enter",), Act.ACCEPT, (PROMPT,), "enter do it", "accept what was typed"),
+    Binding(("esc",), Act.CANCEL, (SEARCH, PROMPT), "esc cancel", "cancel"),
     Binding(
         ("backspace",),
         Act.ERASE,
         (SEARCH, PROMPT),
         "",
-        "take the last character away",
+        "delete the last character",
     ),
-    Binding(("space",), Act.PLAY, _REPLAY, "space play", "play or hold"),
+    Binding(("space",), Act.PLAY, _REPLAY, "space play", "play or pause"),
     Binding(
         (",", "left"), Act.SEEK_BACK, _REPLAY, ", . seek", "5 s back (timeline: only the comma)"
     ),
     Binding((".", "right"), Act.SEEK_ON, _REPLAY, "", "5 s on"),
     Binding(("[",), Act.LEAP_BACK, _REPLAY, "", "a tenth of the recording back"),
     Binding(("]",), Act.LEAP_ON, _REPLAY, "", "a tenth on"),
-    Binding(("<",), Act.SLOWER, _REPLAY, "< > speed", "half as fast"),
-    Binding((">",), Act.FASTER, _REPLAY, "", "twice as fast"),
+    Binding(("<",), Act.SLOWER, _REPLAY, "< > speed", "half the speed"),
+    Binding((">",), Act.FASTER, _REPLAY, "", "twice the speed"),
 )
 """In the order in which the footer and the help list them."""
 

@@ -74,7 +74,7 @@ _ROWS = (
         listed=lambda state, _: state.rows,
         cursor_of="blockers",
         open=overview.opened,
-        enter=("enter open", "the stacks of the blocker, or the page of the panel"),
+        enter=("enter open", "its stacks, or the page of the panel"),
     ),
     View(
         "blockers",

@@ -26,5 +26,11 @@ def test_the_help_is_about_this_run_and_this_view() -> None:
     assert not any("(replay)" in line for line in text)
     playback = Playback(42 * S, 134 * S, 4.0, True)
     text = text_of(drawn(snapshot(), Size(80, 60), Act.HELP, playback=playback))
-    assert "play or hold" in text[1]
+    assert "play or pause" in text[1]
     assert not any(line.split()[:1] in (["t"], ["r"]) for line in text)
+
+
+def test_no_key_is_cut_short_on_a_page_of_two_columns() -> None:
+    lines = text_of(drawn(snapshot(), Size(120, 36), Act.HELP))
+    assert any("sort by a column's letter" in line for line in lines)
+    assert not any(UNICODE.ellipsis in line for line in lines)
