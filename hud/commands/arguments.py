@@ -170,7 +170,8 @@ def add_format(parser: argparse._ActionsContainer) -> None:
         "--format",
         metavar="NAME",
         default="",
-        help=f"format of the export, if its name does not say it: {', '.join(known)}; see hud help exports",
+        help=f"format of the export, if its name does not say: {', '.join(known)}; "
+        "see hud help exports",
     )
 
 

@@ -31,7 +31,9 @@ ORDER = (
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument("topic", nargs="?", metavar="TOPIC", help="what about; without one, the list of topics")
+    parser.add_argument(
+        "topic", nargs="?", metavar="TOPIC", help="what about; without one, the list of topics"
+    )
 
 
 def run(options: Namespace) -> int:

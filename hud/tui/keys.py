@@ -109,9 +109,7 @@ BINDINGS: tuple[Binding, ...] = (
     Binding(("?",), Act.HELP, _VIEWS, "? help", "all keys; any other key closes them"),
     Binding(("wheel-up",), Act.WHEEL_UP, _SCROLLING, "", "three lines up"),
     Binding(("wheel-down",), Act.WHEEL_DOWN, _SCROLLING, "", "three lines down"),
-    Binding(
-        ("click",), Act.CLICK, _SCROLLING, "", "select or open; a view; sort by a column"
-    ),
+    Binding(("click",), Act.CLICK, _SCROLLING, "", "select or open; a view; sort by a column"),
     Binding(("esc",), Act.BACK, (HELP,), "any other key closes"),
     Binding(("q", "Q", "ctrl-c"), Act.QUIT, _LISTS, "q quit", "quit"),
     Binding(("ctrl-c",), Act.QUIT, (*_STACKS, SEARCH, PROMPT, HELP)),

@@ -55,7 +55,7 @@ REST: tuple[Remedy, ...] = (
         "sleep",
         Cause.SLEEP,
         WHATEVER,
-        "replace the sleep by tokio::time::sleep",
+        "replace the sleep with tokio::time::sleep",
         "tokio::time::sleep(duration).await",
         "thread::sleep puts the worker to sleep, with every task that waits for it",
     ),
@@ -63,7 +63,7 @@ REST: tuple[Remedy, ...] = (
         "dns",
         Cause.DNS,
         WHATEVER,
-        "resolve the name by tokio::net::lookup_host",
+        "resolve the name with tokio::net::lookup_host",
         "tokio::net::lookup_host((host, port)).await",
         "the resolver of the C library reads files and waits for servers",
     ),
@@ -79,9 +79,9 @@ REST: tuple[Remedy, ...] = (
         "child",
         Cause.CHILD,
         STD + rf"process::(?:Command::(?:output|status)|Child::)|{WHATEVER}",
-        "run the child process by tokio::process::Command",
+        "run the child process with tokio::process::Command",
         "tokio::process::Command::new(program).output().await",
-        "std::process waits for the child with the worker",
+        "std::process holds the worker until the child ends",
     ),
     row(
         "runtime lock",
@@ -106,7 +106,7 @@ REST: tuple[Remedy, ...] = (
         crates("flume"),
         "await flume's recv_async or send_async",
         "receiver.recv_async().await",
-        "recv and send sleep with the worker until the other side moves",
+        "recv and send hold the worker until the other side acts",
     ),
     row(
         "async_channel",
@@ -114,7 +114,7 @@ REST: tuple[Remedy, ...] = (
         crates("async_channel"),
         "await recv or send, not recv_blocking or send_blocking",
         "receiver.recv().await",
-        "the blocking calls sleep with the worker until the other side moves",
+        "the blocking calls hold the worker until the other side acts",
     ),
     row(
         "kanal",
@@ -122,7 +122,7 @@ REST: tuple[Remedy, ...] = (
         crates("kanal"),
         "use kanal's AsyncReceiver and AsyncSender",
         "receiver.as_async().recv().await",
-        "the others sleep with the worker until the other side moves",
+        "the others hold the worker until the other side acts",
     ),
     row(
         "crossbeam",
@@ -130,7 +130,7 @@ REST: tuple[Remedy, ...] = (
         crates("crossbeam_channel crossbeam"),
         "use tokio::sync::mpsc instead of crossbeam's channel",
         "receiver.recv().await",
-        "crossbeam's recv and send sleep with the worker; its channels cannot be awaited",
+        "crossbeam's recv and send hold the worker; its channels cannot be awaited",
     ),
     row(
         "channel",
@@ -138,7 +138,7 @@ REST: tuple[Remedy, ...] = (
         STD + r"sync::(?:mpsc|mpmc)\b",
         "use tokio::sync::mpsc, whose recv is awaited",
         "receiver.recv().await",
-        "a blocking recv or send sleeps with the worker until the other side moves",
+        "a blocking recv or send holds the worker until the other side acts",
     ),
     row(
         "barrier",
@@ -207,7 +207,7 @@ REST: tuple[Remedy, ...] = (
         STD + r"(?:\w+::)*(?P<type>(?:Tcp|Unix)(?:Stream|Listener)|UdpSocket|UnixDatagram)\b",
         "use {type} of tokio::net",
         "tokio::net::{type}",
-        "a socket of std waits for the other side with the worker",
+        "a std socket holds the worker until the other side answers",
     ),
     row(
         "net",
@@ -215,7 +215,7 @@ REST: tuple[Remedy, ...] = (
         WHATEVER,
         "use sockets of tokio::net, or an asynchronous client",
         "tokio::net::TcpStream::connect(address).await",
-        "a blocking socket waits for the other side with the worker",
+        "a blocking socket holds the worker until the other side answers",
     ),
     row(
         "stdin",
@@ -237,9 +237,9 @@ REST: tuple[Remedy, ...] = (
         "pipe",
         Cause.PIPE,
         WHATEVER,
-        "read and write pipes by tokio::net::unix::pipe",
+        "read and write pipes with tokio::net::unix::pipe",
         "tokio::net::unix::pipe::Receiver::from_owned_fd(fd)?.read(&mut buffer).await",
-        "a pipe of std waits for the other side with the worker",
+        "a std pipe holds the worker until the other side acts",
     ),
     row(
         "fsync",
@@ -253,7 +253,7 @@ REST: tuple[Remedy, ...] = (
         "fsync by call",
         Cause.SYNC,
         WHATEVER,
-        "sync in spawn_blocking, or by sync_all of tokio::fs::File",
+        "sync in spawn_blocking, or with sync_all of tokio::fs::File",
         "tokio::fs::File::sync_all(&file).await",
         "a sync waits for the disk",
     ),
@@ -275,7 +275,7 @@ REST: tuple[Remedy, ...] = (
         r"|canonicalize|symlink_metadata|create_dir|remove_dir|hard_link|read_link|set_permissions)\b",
         "use tokio::fs::{call}",
         "tokio::fs::{call}(..).await",
-        "a file is as slow as its disk and who else uses it; tokio::fs reads it in another thread",
+        "a file is as slow as its disk and its other users; tokio::fs reads it in another thread",
     ),
     row(
         "file path",
@@ -283,7 +283,7 @@ REST: tuple[Remedy, ...] = (
         STD + r"path::Path::(?:exists|try_exists|is_file|is_dir|metadata|canonicalize)",
         "use tokio::fs::try_exists or tokio::fs::metadata",
         "tokio::fs::try_exists(path).await",
-        "these look at the disk although they do not look like it",
+        "these go to the disk, though they do not look like it",
     ),
     row(
         "file",
@@ -291,7 +291,7 @@ REST: tuple[Remedy, ...] = (
         STD + r"(?:\w+::)*fs::",
         "use tokio::fs, or spawn_blocking for many small operations",
         "tokio::fs::File::open(path).await",
-        "a file is as slow as its disk and who else uses it; tokio::fs reads it in another thread",
+        "a file is as slow as its disk and its other users; tokio::fs reads it in another thread",
     ),
     row(
         "file by call",
@@ -299,7 +299,7 @@ REST: tuple[Remedy, ...] = (
         WHATEVER,
         "use tokio::fs, or spawn_blocking for many small operations",
         "tokio::fs::File::open(path).await",
-        "a file is as slow as its disk and who else uses it; tokio::fs reads it in another thread",
+        "a file is as slow as its disk and its other users; tokio::fs reads it in another thread",
     ),
     row(
         "file by symbol",
@@ -307,7 +307,7 @@ REST: tuple[Remedy, ...] = (
         ON_PATHS.pattern,
         "use tokio::fs, or spawn_blocking for many small operations",
         "tokio::fs::metadata(path).await",
-        "a path is as slow as its disk and who else uses it; tokio::fs looks in another thread",
+        "a path is as slow as its disk and its other users; tokio::fs looks in another thread",
     ),
     # ------------------------------------------------------------- nothing in it says more
     row(
@@ -322,7 +322,7 @@ REST: tuple[Remedy, ...] = (
         "futex",
         Cause.LOCK,
         r"^syscall$",
-        "wait for it by tokio::sync, or in spawn_blocking",
+        "wait for it with tokio::sync, or in spawn_blocking",
         "receiver.recv().await",
         "a futex: it sleeps until another thread lets go of a lock, sends or notifies; the file "
         "has no name for which",
@@ -394,6 +394,6 @@ REST: tuple[Remedy, ...] = (
         re.escape(NAMELESS),
         "build with debug = 1 and no strip to see the function's name",
         "CARGO_PROFILE_RELEASE_DEBUG=1 CARGO_PROFILE_RELEASE_STRIP=none cargo build --release",
-        "the file has no name for this code; --target takes a file of the same build that has",
+        "the file has no name for this code; --target takes a file of the same build that has one",
     ),
 )

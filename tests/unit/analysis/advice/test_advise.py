@@ -543,7 +543,7 @@ def test_below_a_millisecond_it_is_often_not_worth_moving() -> None:
         "often not worth moving (620 us); if frequent: call bcrypt::verify in spawn_blocking"
     )
     nap = advise_stack(Cause.SLEEP, stack("api::f > std::thread::functions::sleep"), 620_000)
-    assert nap.text == "replace the sleep by tokio::time::sleep"
+    assert nap.text == "replace the sleep with tokio::time::sleep"
 
 
 @pytest.mark.parametrize(
@@ -648,7 +648,7 @@ def test_a_libraries_clones_drops_sorts_and_allocations_are_its_business() -> No
 
 def test_what_a_framework_clones_is_its_business() -> None:
     own = "<im::hash::map::HashMap<K,V> as core::clone::Clone>::clone"
-    assert advise_stack(Cause.CPU, stack(own)).text.startswith("share it by an Arc")
+    assert advise_stack(Cause.CPU, stack(own)).text.startswith("share it in an Arc")
     theirs = "<h2::proto::streams::streams::OpaqueStreamRef as core::clone::Clone>::clone"
     assert not advise_stack(Cause.CPU, stack(theirs))
 
@@ -696,7 +696,7 @@ def placed(function: str, origin: Origin = Origin.STD) -> Frame:
     ("call", "fix"),
     [
         ("recv", "start the child process from spawn_blocking"),
-        ("__wait4", "run the child process by tokio::process::Command"),
+        ("__wait4", "run the child process with tokio::process::Command"),
     ],
 )
 def test_a_child_of_a_stripped_file(call: str, fix: str) -> None:
@@ -717,7 +717,7 @@ def test_files_of_a_stripped_file() -> None:
 def test_a_lock_of_a_stripped_file() -> None:
     """Which kind of it is not known, but that it waits for another thread is."""
     frames = (frame("syscall"), placed("src/state.rs:20", Origin.USER), TASK)
-    assert fix_of(Cause.LOCK, frames) == "wait for it by tokio::sync, or in spawn_blocking"
+    assert fix_of(Cause.LOCK, frames) == "wait for it with tokio::sync, or in spawn_blocking"
 
 
 def test_block_on_is_right_on_a_thread_that_is_no_worker() -> None:
@@ -737,7 +737,7 @@ def test_block_on_is_right_on_a_thread_that_is_no_worker() -> None:
 def test_without_a_frame_of_the_users_the_call_alone_advises() -> None:
     calls = "tokio::runtime::task::core::Core<T,S>::poll > std::thread::functions::sleep"
     text = advise_stack(Cause.SLEEP, stack(f"{calls} > __GI___clock_nanosleep")).text
-    assert text == "replace the sleep by tokio::time::sleep"
+    assert text == "replace the sleep with tokio::time::sleep"
 
 
 def test_own_modules_named_like_a_crate_are_not_that_crate() -> None:

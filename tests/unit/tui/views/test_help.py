@@ -13,6 +13,7 @@ from hud.model import (
 )
 from hud.tui.actions import Act, Show
 from hud.tui.effects import Playback
+from hud.tui.glyphs import UNICODE
 from hud.tui.state import Size
 
 
