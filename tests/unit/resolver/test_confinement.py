@@ -149,6 +149,42 @@ def test_processes_of_the_same_user_cannot_look_into_it() -> None:
     assert in_python(STARTED_BY_ANOTHER) == "True\nFalse\n"
 
 
+WITH_CAPABILITIES = """
+import ctypes, os, struct
+libc = ctypes.CDLL(None)
+if {another}:  # a service of a user of its own, as systemd starts it with AmbientCapabilities
+    libc.prctl(8, 1, 0, 0, 0)
+    os.setgid(1234), os.setuid(1234)
+    read_all = 1 << 2
+    libc.capset(struct.pack("<Ii", 0x20080522, 0), struct.pack("<6I", *[read_all] * 3, 0, 0, 0))
+    assert libc.prctl(47, 2, 2, 0, 0) == 0
+else:
+    os.setgroups([4242])
+from pathlib import Path
+from hud.resolver.client import Resolver
+from hud.resolver.messages import AskFacts
+with Resolver() as resolver:
+    found = []
+    resolver.ask(AskFacts(1), found.append)
+    assert resolver.run_until(lambda: found, 60)
+    for line in Path(f"/proc/{{resolver.pid}}/status").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+            print(int(value, 16))
+        elif name == "Groups" and not {another}:
+            print(value.strip())
+"""
+
+
+@pytest.mark.parametrize("another", [False, True])
+def test_no_group_or_capability_of_whoever_starts_it_is_left(
+    another: bool, need: Callable[[object, str], None]
+) -> None:
+    need(os.geteuid() == 0, "root")
+    said = in_python(WITH_CAPABILITIES.format(another=another)).splitlines()
+    assert said == (["0"] * 4 if another else ["", *["0"] * 4])
+
+
 LANDLOCKED = """
 import ctypes, os, socket
 from hud.resolver import landlock
