@@ -348,3 +348,12 @@ def test_hostile_bytes_end_in_format_error_or_a_result(
             assert len(file.section_data(section.name)) < 1 << 20
     except FormatError as why:
         assert "\n" not in str(why)
+
+
+def test_program_headers_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = elf(segments=[Seg(PT_GNU_RELRO, 4, TEXT, TEXT, 8, 8, 1)])
+    monkeypatch.setattr(elf_file, "MAX_SEGMENTS", 2)
+    assert len(ElfFile(data).segments) == 2
+    monkeypatch.setattr(elf_file, "MAX_SEGMENTS", 1)
+    with pytest.raises(FormatError, match="2 program headers do not fit the file"):
+        ElfFile(data)
