@@ -21,6 +21,8 @@ _BUSY = 0.7
 _IDLE = 0.05
 _CHILDREN_BUSY = 0.2
 """Parts of the time, or of one CPU: beyond these it is worth a sentence."""
+_LEAST_BUSY = _BUSY * _MUCH_WAITING
+"""Who was in polls for less of all its time was not busy for most of the time that it had a CPU."""
 
 
 def findings(snapshot: Snapshot) -> list[str]:
@@ -71,7 +73,8 @@ def _busy(snapshot: Snapshot) -> str:
     """
     if snapshot.info.detection.rung is not Rung.CONTEXT:
         return ""
-    shares = {use.worker.worker_id: _short_polls(use) for use in snapshot.workers}
+    busy = (use for use in snapshot.workers if use.split.poll_cpu_ns >= _LEAST_BUSY * use.time_ns)
+    shares = {use.worker.worker_id: _short_polls(use) for use in busy}
     found = sorted((number for number in shares if shares[number] >= _BUSY), key=shares.__getitem__)
     if not found:
         return ""
@@ -97,9 +100,11 @@ def _children(snapshot: Snapshot) -> str:
     """A parent that does nothing itself: its children are where to look."""
     children = snapshot.host.children
     busy_ns = sum(one.cpu_ns for one in children)
-    own_ns = sum(use.split.poll_cpu_ns + use.split.runtime_ns for use in snapshot.workers)
     elapsed = snapshot.elapsed_ns
-    if not busy_ns or busy_ns < _CHILDREN_BUSY * elapsed or own_ns > _IDLE * elapsed:
+    if not busy_ns or busy_ns < _CHILDREN_BUSY * elapsed:
+        return ""
+    own_ns = sum(use.split.poll_cpu_ns + use.split.runtime_ns for use in snapshot.workers)
+    if own_ns > _IDLE * elapsed:
         return ""
     named = [
         f"{printable(one.name)} (pid {one.pid}) {figures.percent(one.cpu_ns / elapsed)}"

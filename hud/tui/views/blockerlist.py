@@ -7,7 +7,7 @@ there is no ``blocks in``.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -58,29 +58,31 @@ def table(snapshot: Snapshot, state: UiState, width: int) -> Table:
     """The columns there is room for, without those that would be empty; names get what they need
     before histories do.
     """
-    seen = state.rows[:_LOOKED_AT]
-    places = max((cells(clean(blocker.where)) for blocker in seen), default=1)
+    seen = _looked_at(state.rows)
+    places = max((one.place for one in seen), default=1)
     shown = {column.name: column for column in COLUMNS}
     for name, fewest in _FEWEST_COLUMNS.items():
         if width < fewest:
             del shown[name]
     for name, known in (
         ("where", places),
-        ("waiting", any(blocker.waiting_ns for blocker in seen)),
-        ("operation", any(blocker.operation for blocker in seen) or not seen),
+        ("waiting", any(one.waited for one in seen)),
+        ("operation", any(one.call for one in seen) or not seen),
     ):
         if not known:
             shown.pop(name, None)
     beside = 0 if "where" in shown else places + 1
     widest = {
-        "function": _need(map(_name, seen), state.glyphs) + beside,
-        "operation": _need((blocker.operation for blocker in seen), state.glyphs, calls=True),
+        "function": _need((one.name for one in seen), state.glyphs) + beside,
+        "operation": _need((one.call for one in seen), state.glyphs, calls=True),
     }
     heads = {
         "function": state.group.value,
         "history": f"last {figures.duration(snapshot.span_ns)}",
     }
-    shown["cause"] = shown["cause"]._replace(width=_cause_width(seen))
+    shown["cause"] = shown["cause"]._replace(
+        width=max([len("cause"), *(one.cause for one in seen)])
+    )
     fitted = [
         one._replace(head=heads.get(one.name, one.head), widest=widest.get(one.name, one.widest))
         for one in shown.values()
@@ -88,8 +90,36 @@ def table(snapshot: Snapshot, state: UiState, width: int) -> Table:
     return Table(fitted, width, _MARGIN)
 
 
-def _cause_width(rows: Sequence[Blocker]) -> int:
-    return max(len("cause"), *(width_of(_cause(blocker)) for blocker in rows), 0)
+class _Wants(NamedTuple):
+    """What a row wants of a table."""
+
+    name: str
+    call: str
+    place: int
+    """Cells, as of the cause."""
+    cause: int
+    waited: bool
+    """It has been without a CPU."""
+
+
+_wants: IdentityCache[Blocker, _Wants] = IdentityCache(4 * _LOOKED_AT)
+_seen: IdentityCache[Sequence[Blocker], tuple[_Wants, ...]] = IdentityCache(4)
+
+
+def _looked_at(rows: Sequence[Blocker]) -> tuple[_Wants, ...]:
+    """Of the first rows; once for each list, and for each row that is new in it."""
+
+    def made() -> tuple[_Wants, ...]:
+        first = rows[:_LOOKED_AT]
+        return tuple(_wants.get(one, None, partial(_wants_of, one)) for one in first)
+
+    return _seen.get(rows, None, made)
+
+
+def _wants_of(blocker: Blocker) -> _Wants:
+    call, place = clean(blocker.operation), cells(clean(blocker.where))
+    cause, waited = width_of(_cause(blocker)), bool(blocker.waiting_ns)
+    return _Wants(_name(blocker), call, place, cause, waited)
 
 
 def lines(
@@ -113,7 +143,7 @@ def title(state: UiState, room: int) -> str:
     if not state.rows:
         return ""
     name = _name(state.rows[state.cursor])
-    known = tuple(sorted({name, *map(_name, state.rows[:_LOOKED_AT])}))
+    known = tuple(sorted({name, *(one.name for one in _looked_at(state.rows))}))
     short = _shortened(known, room, state.glyphs.ellipsis)
     return f"{state.cursor + 1} {short[known.index(name)]}"
 
@@ -183,7 +213,7 @@ def _name(blocker: Blocker) -> str:
 
 def _need(names: Iterable[str], glyphs: Glyphs, calls: bool = False) -> int:
     """Cells of the longest; of calls the crate says whose they are."""
-    known = tuple(sorted(set(map(clean, names))))  # rows change places more often than names
+    known = tuple(sorted(set(names)))  # rows change places more often than names
     whole = _shortened(known, _WIDEST, glyphs.ellipsis, calls)
     return max(map(cells, whole), default=0)
 
