@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from hud.analysis.cause import Cause
 from hud.analysis.results import TaskUse
 from hud.model import TaskKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from hud.analysis.recording import Recording
     from hud.analysis.results import Episode
+    from hud.analysis.tasktables import TaskTables
 
 LATEST = 8
 """Ids of blocking tasks that are kept for each kind."""
@@ -41,26 +43,48 @@ def task_uses(
     """
     tables = recording.tasks
     counts = {count.vtable: count for count in tables.latest.counts} if tables.latest else {}
-    blocked = dict(retired)
-    ids: dict[int, dict[int, None]] = {}
-    for episode in episodes:
-        vtable = tables.vtable_of(episode)
-        if vtable and episode.cause.blames_code:
-            blocked[vtable] = blocked.get(vtable, TaskTime()).and_also(episode)
-            latest = ids.setdefault(vtable, {})
-            latest.pop(episode.task_id, None)
-            latest[episode.task_id] = None
+    blocked = _by_type(tables, episodes)
     rows = [
         TaskUse(
             kind=tables.kinds.get(vtable) or TaskKind(vtable, ""),
             count=counts.get(vtable),
             polls=tables.polls.get(vtable),
-            **blocked.get(vtable, TaskTime())._asdict(),
-            task_ids=tuple(reversed(ids.get(vtable, {})))[:LATEST],
+            **_time_of(blocked.get(vtable, []), retired.get(vtable, TaskTime()))._asdict(),
+            task_ids=_latest(blocked.get(vtable, [])),
         )
-        for vtable in {*counts, *tables.polls, *blocked}
+        for vtable in {*counts, *tables.polls, *blocked, *retired}
     ]
     return tuple(sorted(rows, key=_order))
+
+
+def _by_type(tables: TaskTables, episodes: Iterable[Episode]) -> dict[int, list[Episode]]:
+    """By vtable; there may be tens of thousands."""
+    found: dict[int, list[Episode]] = {}
+    known, blaming = tables.vtables.get, {cause for cause in Cause if cause.blames_code}
+    for episode in episodes:
+        vtable = known(episode.task_id, episode.vtable)
+        if vtable and episode.cause in blaming:
+            found.setdefault(vtable, []).append(episode)
+    return found
+
+
+def _time_of(episodes: Sequence[Episode], retired: TaskTime) -> TaskTime:
+    lengths = [episode.charged_ns for episode in episodes]
+    return TaskTime(
+        retired.episodes + len(lengths),
+        retired.blocked_ns + sum(lengths),
+        max([retired.max_ns, *lengths]),
+    )
+
+
+def _latest(episodes: Sequence[Episode]) -> tuple[int, ...]:
+    """The ids of their tasks, the latest few."""
+    ids: dict[int, None] = {}
+    for episode in reversed(episodes):
+        ids[episode.task_id] = None
+        if len(ids) == LATEST:
+            break
+    return tuple(ids)
 
 
 def _order(use: TaskUse) -> tuple[int, int, int, str, int]:
