@@ -40,6 +40,12 @@ _BOXES_LINES, _GRAPH_LINES, _NOTE_LINES, _WORKERS_LINES = 26, 18, 16, 14
 _BOX = 6
 _ENOUGH_DETAIL = 20
 
+_TITLES = {
+    "graph": "blocked, all workers",
+    "workers": "workers",
+    "latest": "latest long polls",
+}
+
 
 class Plan(NamedTuple):
     """Lines of the page's parts, without their rules."""
@@ -160,13 +166,11 @@ class _Sheet(NamedTuple):
 
     def title(self, name: str) -> str:
         """Of a panel; the chosen one is marked, where the list is not."""
-        said = {
-            "graph": "blocked, all workers",
-            "workers": "workers",
-            "blockers": f"blockers, by {self.state.sort}",
-            "detail": blockerlist.title(self.state, panel.left_of(self.width) - 12),
-            "latest": "latest long polls",
-        }.get(name, "")
+        said = _TITLES.get(name, "")
+        if name == "blockers":
+            said = f"blockers, by {self.state.sort}"
+        elif name == "detail":
+            said = blockerlist.title(self.state, panel.left_of(self.width) - 12)
         marked = name == self.state.panel != PANELS[0]
         return f"{self.state.glyphs.cursor} {said}" if marked else said
 
