@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from hud import figures
 from hud.analysis.garbage import rare_collections
+from hud.analysis.verdict import living
 from hud.export.sure import SEEN, losses_in_words
 from hud.model import Batch, RunInfo
 from hud.record.reader import Reader, open_recording
@@ -42,7 +43,7 @@ def contents(path: str) -> Iterator[str]:
         ("length", _length(run, snapshot.elapsed_ns, counts["begins"])),
         ("threshold", figures.long_duration(about.threshold_ns)),
         ("sees", f"{SEEN[found.rung]}: {found.reason}"),
-        ("workers", figures.count(len(snapshot.workers))),
+        ("workers", _workers(living(snapshot), len(snapshot.workers))),
         ("found", _found(snapshot.episodes, snapshot.latencies)),
         ("holds", _holds(run, counts)),
         ("losses", losses_in_words(snapshot.losses)),
@@ -82,6 +83,12 @@ def _length(run: Replay, elapsed_ns: int, begins: int) -> str:
         times = figures.count(begins - 1, "time")
         length += f", restarted {times}: the last part is {figures.long_duration(elapsed_ns)}"
     return length
+
+
+def _workers(now: int, ever: int) -> str:
+    """Those at the end, as in the summary; and all threads that were."""
+    ended = f", of {figures.count(ever, 'thread')} that were workers" if ever > now else ""
+    return f"{figures.count(now)}{ended}"
 
 
 def _found(episodes: int, waits: int) -> str:

@@ -12,15 +12,18 @@ from typing import Any
 import pytest
 
 from hud import figures
-from hud.analysis.advice.advise import advise
+from hud.analysis.advice.advise import advise, advise_case
+from hud.analysis.cases import part, worth_a_fix
 from hud.analysis.results import Snapshot
 from hud.commands.contents import contents
 from hud.export import summary, trace
 from hud.record.reader import Reader
 from hud.record.replay import Replay
+from hud.tui.actions import Act
 from hud.tui.frame import compose
 from hud.tui.settle import settle
 from hud.tui.state import Size, UiState
+from hud.tui.update import update
 
 RECORDING = Path(__file__).resolve().parents[1] / "data" / "demo.hud"
 WIDE = Size(200, 50)
@@ -150,12 +153,59 @@ def test_what_a_recording_is_said_to_hold_is_what_is_shown(
     assert info["length"] == figures.long_duration(round(other["duration_s"] * S))
     assert info["threshold"] == figures.long_duration(round(other["threshold_ms"] * 1e6))
     assert info["workers"] == str(len(other["workers"]))
+    assert f", {info['workers']} workers, " in summary.text(snapshot)
     assert info["losses"] == "nothing lost"
     text = summary.text(snapshot)
     assert f", watched for {info['length']}; a long poll is one of {info['threshold']} or" in text
     assert ", nothing lost; hud used " in text
     assert any("nothing lost" in line for line in _screen(snapshot))
     assert set(other["losses"].values()) == {0}
+
+
+def test_what_else_holds_a_row_up_is_the_same_on_screen_and_in_the_summary(
+    told: tuple[Snapshot, dict[str, Any]],
+) -> None:
+    """Each such case with its part of the row, and its fix."""
+    snapshot, _ = told
+    text = " ".join(summary.text(snapshot).split())
+    mixed = [at for at, row in enumerate(snapshot.blockers) if worth_a_fix(row)]
+    assert mixed
+    for at in mixed:
+        row = snapshot.blockers[at]
+        state = settle(UiState(view="blockers"), snapshot)
+        for _ in range(at):
+            state, _nothing = update(state, Act.DOWN, snapshot, WIDE)
+        lines = ["".join(one.text for one in line) for line in compose(snapshot, state, WIDE)]
+        for case in worth_a_fix(row):
+            fix = advise_case(row, case, snapshot.stacks).text
+            assert f"for {case.cause.value} ({part(case, row)}): {fix}" in text
+            wanted = f"{case.cause.value} {part(case, row)}: {fix}"
+            assert any(wanted in line for line in lines)
+            marked = case.cause is not row.cause
+            assert any(f" +{case.cause.value} " in line for line in lines) or not marked
+
+
+def test_each_worker_and_task_has_the_same_figures_everywhere(
+    told: tuple[Snapshot, dict[str, Any]],
+) -> None:
+    snapshot, exported = told
+    workers, tasks = _screen(snapshot, "workers"), _screen(snapshot, "tasks")
+    overview = _screen(snapshot, "overview")
+    for one in exported["otherData"]["workers"]:
+        blocked = figures.percent(one["blocked_ns"] / one["worker_time_ns"])
+        waited = figures.percent(one["split_ns"]["waiting_ns"] / one["worker_time_ns"])
+        name = f"W{one['worker_id']}"
+        (row,) = [line.split() for line in workers if line[1:].startswith(f"{name} ")]
+        assert {blocked.replace(" ", ""), waited.replace(" ", "")} <= set(row)
+        assert any(f"{name} " in line and blocked in line and waited in line for line in overview)
+    begins = [event["args"] for event in exported["traceEvents"] if event["ph"] == "B"]
+    for use in snapshot.tasks:
+        mine = [args for args in begins if args.get("task_type") == use.kind.name]
+        assert use.episodes == len(mine)
+        assert use.blocked_ns == pytest.approx(1e3 * sum(args["own_us"] for args in mine))
+        short = use.kind.name.removeprefix("demo_server::")
+        row = next(line.split() for line in tasks if short in line and use.kind.where in line)
+        assert figures.duration(use.blocked_ns) in row or not mine
 
 
 def test_a_long_run_has_one_form_of_each_figure(told: tuple[Snapshot, dict[str, Any]]) -> None:
