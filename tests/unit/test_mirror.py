@@ -15,7 +15,6 @@ ELSEWHERE = {
     "commands/arguments.py": "unit/test_cli.py",
     "commands/attach.py": "e2e/test_headless.py",
     "commands/checks.py": "e2e/test_doctor.py",
-    "commands/contents.py": "e2e/test_recordings.py",
     "commands/ended.py": "e2e/test_diff.py",
     "commands/export.py": "e2e/test_recordings.py",
     "commands/info.py": "e2e/test_recordings.py",

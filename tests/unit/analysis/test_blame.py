@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hud.analysis.blame import NO_STACK, NOT_RESOLVED, Blames, blame, short_place, user_part
+from hud.analysis.blame import (
+    NO_STACK,
+    NOT_RESOLVED,
+    Blames,
+    blame,
+    blame_of,
+    short_place,
+    user_part,
+)
 from hud.model import Frame, Origin, Precision, Stack
 
 if TYPE_CHECKING:
@@ -65,6 +73,7 @@ def test_no_stack_and_no_names_are_told_apart() -> None:
     assert blames.of(0) is NO_STACK
     assert blames.of(5) is NOT_RESOLVED
     assert blames.of(6) is NOT_RESOLVED
+    assert [blame_of(key, stacks) for key in (0, 5, 6)] == [NO_STACK, NOT_RESOLVED, NOT_RESOLVED]
     assert blame(Stack(addresses=(), complete=False, frames=())) is NO_STACK
 
 

@@ -240,6 +240,19 @@ def test_where_the_cpu_is_missing_that_comes_first(sample_recording: Recording) 
         assert len(said) == 3
 
 
+def test_behind_the_missing_cpu_there_is_room_for_what_is_blocked(
+    sample_recording: Recording,
+) -> None:
+    snapshot = Analyzer(sample_recording).snapshot(sample_recording.ended_ns, False)
+    part = snapshot.worker_time_ns // 4
+    starved = replace(_worst(snapshot, 0.2, 0.25), waiting_ns=part)
+    first, second, *_ = sentences(starved, room=110)
+    assert first == "Workers were ready to run but had no CPU for 25 % of their time."
+    assert second.startswith("20 % was blocked, in ")
+    assert len(first) + len(second) < 110
+    assert sentences(starved)[1].startswith("20 % of worker time was blocked, in ")
+
+
 def test_a_stuck_worker_is_the_word(sample_recording: Recording) -> None:
     snapshot = Analyzer(sample_recording).snapshot(sample_recording.ended_ns, False)
     assert badge(snapshot) is Badge.BLOCKED
