@@ -93,7 +93,7 @@ def _without(snapshot: Snapshot, width: int, height: int, glyphs: Glyphs) -> lis
 
 def _latest(snapshot: Snapshot, width: int, height: int, glyphs: Glyphs) -> list[Line]:
     return _titled(
-        "the latest of them", waited.latest(snapshot, width, height - 1, glyphs), width, glyphs
+        "the latest waits", waited.latest(snapshot, width, height - 1, glyphs), width, glyphs
     )
 
 

@@ -24,7 +24,7 @@ def test_the_latest_waits_say_who_ran_instead() -> None:
         )
     )
     lines = pressure(waits=waits)
-    at = next(at for at, line in enumerate(lines) if "the latest of them" in line)
+    at = next(at for at, line in enumerate(lines) if "the latest waits" in line)
     told = [line.partition("│")[0].strip().split(maxsplit=3) for line in lines[at + 1 : at + 4]]
     assert [one[1:] for one in told] == [
         ["W0", "7.0ms", "pool-3, of this process"],
