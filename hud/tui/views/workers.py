@@ -143,7 +143,7 @@ def _summary(snapshot: Snapshot, state: UiState, width: int) -> list[Line]:
 
 def _average(snapshot: Snapshot, roomy: bool) -> str:
     """``6.7 % blocked on average, 58 % at most (W57)``; of several runtimes there is no average."""
-    worst = max(snapshot.workers, key=workertime.blocked, default=None)
+    worst = next(iter(most_blocked(snapshot)), None)
     if worst is None or not workertime.blocked(worst):
         return "none was blocked" if snapshot.workers else ""
     most = f"{figures.percent(workertime.blocked(worst))} at most (W{worst.worker.worker_id})"
@@ -209,7 +209,7 @@ def _rows(
     columns = table(snapshot, width)
     chosen = listed(state, snapshot)[state.at("workers").cursor :][:1]
     widths = [_left(width), width - _left(width) - 1] if plan.columns == 2 else [width]
-    top = max(map(workertime.blocked, snapshot.workers), default=0.0)
+    top = workertime.blocked(most_blocked(snapshot)[0]) if uses else 0.0
     lines = []
     for at, use in enumerate(uses):
         here = bool(chosen) and use is chosen[0]
