@@ -20,7 +20,7 @@ from hud.model import Origin, bucket_floor_ns
 from hud.tui.filters import Narrowed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 _T = TypeVar("_T")
 
@@ -53,10 +53,8 @@ def by_file(blockers: Sequence[Blocker]) -> list[Blocker]:
     parts: dict[str, list[_Part]] = {}
     for blocker in blockers:
         parts.setdefault(blocker.file, []).append((blocker, blocker.total_ns))
-    return _ranked(
-        _merged(pairs, short_place(file, 0) if file else NO_FILE, file)
-        for file, pairs in parts.items()
-    )
+    named = {file: short_place(file, 0) if file else NO_FILE for file in parts}
+    return _ranked({(named[file], file): pairs for file, pairs in parts.items()})
 
 
 def by_type(blockers: Sequence[Blocker]) -> list[Blocker]:
@@ -87,7 +85,7 @@ def _by_parts(
         if left > 0 or not found:
             one = _part(blocker) if found else blocker
             parts.setdefault(unknown, []).append((one, max(left, 0)))
-    return _ranked(_merged(pairs, name, "") for name, pairs in parts.items())
+    return _ranked({(name, ""): pairs for name, pairs in parts.items()})
 
 
 def _part(blocker: Blocker) -> Blocker:
@@ -104,15 +102,36 @@ def _part(blocker: Blocker) -> Blocker:
     )
 
 
-def _ranked(rows: Iterable[Blocker]) -> list[Blocker]:
+_Name = tuple[str, str]
+"""Of a group, and its file."""
+_last: dict[_Name, tuple[list[_Part], Blocker]] = {}
+"""The groups that were made last, with what they were made of."""
+
+
+def _ranked(parts: Mapping[_Name, list[_Part]]) -> list[Blocker]:
+    """The groups, the largest total first; those of the same parts are not made again."""
+    made = {
+        name: (pairs, _kept(name, pairs) or _merged(pairs, *name)) for name, pairs in parts.items()
+    }
+    _last.clear()
+    _last.update(made)
+    rows = (row for _, row in made.values())
     return sorted(rows, key=lambda row: (-row.total_ns, row.function))
+
+
+def _kept(name: _Name, pairs: Sequence[_Part]) -> Blocker | None:
+    before, row = _last.get(name, ((), None))
+    same = len(before) == len(pairs) and all(map(_is_same, before, pairs))
+    return row if same else None
+
+
+def _is_same(one: _Part, other: _Part) -> bool:
+    return one[0] is other[0] and one[1] == other[1]
 
 
 def _merged(pairs: Sequence[_Part], name: str, file: str) -> Blocker:
     members = [blocker for blocker, _ in pairs]
-    durations = tuple(
-        sum(column) for column in zip_longest(*(one.durations for one in members), fillvalue=0)
-    )
+    durations = tuple(map(sum, zip_longest(*(one.durations for one in members), fillvalue=0)))
     causes = largest_first(_added(pair for one in members for pair in one.causes))
     whole = sum(one.total_ns for one in members)
     total = sum(ns for _, ns in pairs)

@@ -1,0 +1,40 @@
+"""Groups that are kept from one list to the next say what groups made anew would say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+from screen_build import HASH, MS
+
+from hud.analysis.results import Blocker
+from hud.tui import groups
+
+ROWS = [
+    replace(HASH, function=f"f{at}", key=(f"f{at}", "", ""), file=f"{at % 3}.rs", handlers=handlers)
+    for at, handlers in enumerate(
+        [(), (("a", 5 * MS),), (("a", 3 * MS), ("b", 2 * MS)), (("b", 1 * MS),), (), ()]
+    )
+]
+CHANGED = [replace(row, total_ns=row.total_ns + 7 * MS, max_ns=93 * MS) for row in ROWS]
+LISTS = st.lists(st.sampled_from([*ROWS, *CHANGED]), unique_by=lambda row: row.key, max_size=6)
+
+
+@given(
+    st.lists(LISTS, min_size=1, max_size=4), st.sampled_from([groups.by_file, groups.by_handler])
+)
+def test_kept_groups_are_those_that_are_made_from_nothing(
+    lists: list[list[Blocker]], grouped: Callable[[list[Blocker]], list[Blocker]]
+) -> None:
+    kept = [grouped(rows) for rows in lists]
+    for rows, found in zip(lists, kept, strict=True):
+        groups._last.clear()
+        assert found == grouped(rows)
+
+
+def test_a_group_of_the_same_parts_is_not_made_again() -> None:
+    before = {row.file: row for row in groups.by_file(ROWS)}
+    after = {row.file: row for row in groups.by_file([CHANGED[0], *ROWS[1:]])}
+    assert [file for file in before if after[file] is before[file]] == ["1.rs", "2.rs"]
