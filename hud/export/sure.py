@@ -60,7 +60,7 @@ def how_sure(snapshot: Snapshot) -> str:
     parts += doubts.in_words(snapshot)
     if snapshot.unseen_ns:
         unseen, span = map(figures.long_duration, (snapshot.unseen_ns, snapshot.span_ns))
-        parts.append(f"hud held up: of {unseen} of {span} nothing known, shares are of the rest")
+        parts.append(f"hud was held up: {unseen} of {span} not seen, shares are of the rest")
     parts.append(losses_in_words(snapshot.losses))
     cost = figures.percent(snapshot.hud_cpu_ns / snapshot.elapsed_ns)
     return f"{', '.join(parts)}; hud used {cost} of one core"

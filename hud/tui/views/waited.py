@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from heapq import nlargest
 from typing import TYPE_CHECKING
 
 from hud import figures
@@ -57,9 +58,9 @@ def workers(snapshot: Snapshot, width: int, height: int, glyphs: Glyphs) -> list
 
 def blockers(snapshot: Snapshot, width: int, height: int, glyphs: Glyphs) -> list[Line]:
     """The code whose long polls were without a CPU for longest; empty = none was."""
-    found = [one for one in snapshot.blockers if one.waiting_ns]
-    found.sort(key=lambda one: (-one.waiting_ns, one.function))
-    found = found[: max(min(height, _MOST), 0)]
+    most = max(min(height, _MOST), 0)
+    found = nlargest(most, snapshot.blockers, key=lambda one: one.waiting_ns)
+    found = [one for one in found if one.waiting_ns]
     names = shorten([_name(one) for one in found], width - _SHORT_BAR - 10, glyphs.ellipsis)
     return [
         (

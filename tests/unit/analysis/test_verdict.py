@@ -80,7 +80,7 @@ def test_where_nothing_is_known_of_a_time_shares_are_of_the_rest(build: ModuleTy
     recording.take(Batch(build.START_NS + half, unseen_ns=half, losses=Losses(ring_full=3)))
     snapshot = _snapshot(build, recording, {tid: split})
     assert sentences(snapshot)[0].startswith("50 % of worker time that was seen was blocked, in ")
-    assert "hud held up: of 4 s of 8 s nothing known, shares are of the rest" in how_sure(snapshot)
+    assert "hud was held up: 4 s of 8 s not seen, shares are of the rest" in how_sure(snapshot)
 
 
 def test_the_worst_runtime_is_the_verdict(build: ModuleType) -> None:
