@@ -52,7 +52,7 @@ def test_several_causes_of_one_function_are_one_row(build: ModuleType) -> None:
     text = summary.text(snapshot)
     assert re.search("file +f +std::fs::read", text)
     assert "also sleep in std::thread::sleep (40 % of it)" in text
-    assert "use tokio::fs::read; for sleep (40 % of it): replace the sleep by" in text
+    assert "use tokio::fs::read; for sleep (40 % of it): replace the sleep with" in text
 
 
 def test_the_main_case_is_the_heaviest_not_the_longest(build: ModuleType) -> None:
