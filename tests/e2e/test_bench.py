@@ -53,7 +53,7 @@ def test_overhead(build_target: Callable[..., Path]) -> None:
     table += exact[exact.index("polls: per s, exact") :]
     for name in ("requests, 1 at once: per s", "polls: per s", "polls: per s, exact"):
         cells = row(table, name)
-        assert cells[1] == "2"
+        assert cells[1] == "1"
         assert float(cells[2].replace(",", "")) > 100
         assert re.fullmatch(r"[+-]\d+\.\d\d %", cells[6])
 
@@ -82,6 +82,14 @@ def test_symbols(build_target: Callable[..., Path]) -> None:
     assert 10 < int(cold[5]) < 300
     assert int(row(table, "equal")[1]) > 60
     assert row(table, "different")[1] == "0"
+
+
+def test_long() -> None:
+    table = bench("long", "--quick")
+    assert int(row(table, "21000")[1]) == 10_000
+    megabytes, _, left_out = table.split()[-3:]
+    assert 5 < int(megabytes) < 20
+    assert left_out == "0"
 
 
 def test_unwind() -> None:

@@ -50,14 +50,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    pairs = 2 if options.quick else options.pairs
+    pairs = 1 if options.quick else options.pairs
     seconds = 0.7 if options.quick else options.seconds
     wanted = set(options.only.split(",")) if options.only else set(MEASURES)
     hud = options.hud.split()
     modes = [("", _hud(hud))]
     if options.exact:
         modes.append((", exact", _hud([*hud, "--exact"])))
-    if shutil.which("bpftrace"):
+    if shutil.which("bpftrace") and not options.quick:
         modes.append((", bpftrace", _bpftrace))
     rows: list[list[table.Cell]] = []
     for name, measure in MEASURES.items():

@@ -127,6 +127,14 @@ def test_backrefs_cannot_explode(levels: int, works: bool) -> None:
         assert found is None
 
 
+def test_steps_are_bounded() -> None:
+    """Short ones, too, whose output is no longer than it may be."""
+    found = demangle_v0(f"_RINvC1a1f{'p' * 9_900}E")
+    assert found is not None
+    assert found.endswith("_, _>")
+    assert demangle_v0(f"_RINvC1a1f{'p' * 20_000}E") is None
+
+
 @pytest.mark.parametrize("letter", ["S", "R", "T", "NvNv", "M", "Y", "D", "F", "A"])
 def test_depth_is_bounded(letter: str) -> None:
     assert demangle_v0("_RINvC1a1f" + letter * 20_000) is None
