@@ -231,3 +231,26 @@ def test_the_programs_fit_real_kernels(kernel: Path) -> None:
 
 def test_there_are_kernels_to_fit() -> None:
     assert {path.name.partition("-")[0] for path in KERNELS} >= {"5.10", "6.1", "6.12"}
+
+
+@pytest.mark.parametrize(
+    ("code", "last"),
+    [(LOAD_4, 0x7FFF), (MOV, 0x7FFFFFFF), (struct.pack("<BBhi", 0xB4, 1, 0, 0), 0xFFFFFFFF)],
+)
+def test_a_value_that_an_instruction_cannot_take(code: bytes, last: int) -> None:
+    """Cut off it would be another one, of another field."""
+    taken = bytearray(code)
+    assert core._patch(taken, 0, core.Resolved(last))
+    assert taken != code
+    refused = bytearray(code)
+    assert not core._patch(refused, 0, core.Resolved(last + 1))
+    assert refused == code
+
+
+def test_a_load_of_another_width_is_no_load_of_the_field() -> None:
+    refused = bytearray(LOAD_4)
+    for outcome in (core.Resolved(8, 8, 4), core.Resolved(8, 4, 3), core.Resolved(8, 4, -1)):
+        assert not core._patch(refused, 0, outcome)
+    assert refused == LOAD_4
+    assert core._patch(refused, 0, core.Resolved(8, 4, 8))
+    assert refused[:4] == LOAD_8[:2] + bytes((8, 0))

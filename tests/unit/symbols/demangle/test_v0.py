@@ -127,6 +127,10 @@ def test_backrefs_cannot_explode(levels: int, works: bool) -> None:
         assert found is None
 
 
+def test_a_constant_may_be_one_that_was_there_before() -> None:
+    assert demangle_v0("_RINvC1a1fKj1_KB8_E") == "a::f::<1, 1>"
+
+
 def test_steps_are_bounded() -> None:
     """Short ones, too, whose output is no longer than it may be."""
     found = demangle_v0(f"_RINvC1a1f{'p' * 9_900}E")
