@@ -35,6 +35,8 @@ from hud.model import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence, Set
 
+BREAKS_OFF = "the recording breaks off here"
+"""``ended`` of a run whose end is not in its file."""
 _MAX_CULPRITS = 1_024
 _MAX_CODE = 512
 """About 6 KB each."""

@@ -41,6 +41,23 @@ def number(name: str, low: float, high: float, unit: str) -> Callable[[str], flo
     return parse
 
 
+_SECONDS_OF = {"s": 1, "m": 60, "h": 3600}
+
+
+def length(name: str, low: float, high: float) -> Callable[[str], float]:
+    """A type of argparse: ``90``, ``90s``, ``5m``, ``1h``, in seconds from ``low`` to ``high``."""
+    within = number(name, low, high, "s; 90, 90s, 5m, 1h")
+
+    def parse(text: str) -> float:
+        factor = _SECONDS_OF.get(text[-1:], 0)
+        try:
+            return within(repr(float(text[:-1]) * factor) if factor else text)
+        except ValueError:
+            return within(text)
+
+    return parse
+
+
 def _threshold(text: str) -> float:
     """Milliseconds; 0 = auto."""
     return 0.0 if text == AUTO else number("a threshold", *THRESHOLD_MS, "ms, or auto")(text)
@@ -148,6 +165,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         "--record", metavar="FILE.hud", help="write everything that is seen to FILE.hud, for later"
     )
     add_format(out)
+    add_gates(out)
     out.add_argument(
         "-q", "--quiet", action="store_true", help="print nothing but errors and the export"
     )
@@ -172,6 +190,21 @@ def add_format(parser: argparse._ActionsContainer) -> None:
         default="",
         help=f"format of the export, if its name does not say: {', '.join(known)}; "
         "see hud help exports",
+    )
+
+
+def add_gates(parser: argparse._ActionsContainer) -> None:
+    """``fail_on`` and ``suppressions``; see hud.commands.gating."""
+    parser.add_argument(
+        "--fail-on",
+        action="append",
+        default=[],
+        metavar="GATE",
+        help="exit with 1 if it holds: 'max>50ms', 'total>1%%', 'blockers>0', "
+        "'count(cause=lock)>10' (repeatable; hud help ci)",
+    )
+    parser.add_argument(
+        "--suppressions", metavar="FILE", help="what may block without failing a gate"
     )
 
 

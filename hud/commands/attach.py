@@ -12,7 +12,7 @@ from hud.commands.arguments import (
     add_process,
     add_run_options,
     check_process,
-    number,
+    length,
 )
 
 SAYS = """\
@@ -52,13 +52,16 @@ threshold:
 
 exit codes:
   0    done
+  1    what --fail-on names was found
   2    wrong usage
   3    target not found, or gone before anything was seen
-  4    not permitted, not supported here, or the result could not be written
+  4    not permitted, not supported here, the result could not be written, or
+       too little was seen to say whether what --fail-on names is there
   130  interrupted before anything could be written
 
 hud help lists what there is to read: tuning, reading the screen, exports,
-recordings, troubleshooting, how it works, security, what hud costs.
+gates in CI, recordings, troubleshooting, how it works, security, what hud
+costs.
 
 A process that is named like a command
 ({", ".join(COMMANDS)})
@@ -72,10 +75,10 @@ def add_arguments(parser: Parser) -> None:
     add_process(parser)
     parser.add_argument(
         "--duration",
-        type=number("a duration", *SECONDS, "s"),
+        type=length("a duration", *SECONDS),
         default=0.0,
-        metavar="S",
-        help="end after S seconds (default 0: until Ctrl-C)",
+        metavar="TIME",
+        help="end after that time: 90, 90s, 5m, 1h (default 0: until Ctrl-C)",
     )
     parser.add_argument("--version", action="version", version=f"hud {__version__}")
     add_run_options(parser)

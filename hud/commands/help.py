@@ -21,6 +21,7 @@ ORDER = (
     "reading",
     "tuning",
     "exports",
+    "ci",
     "recordings",
     "diff",
     "how-it-works",

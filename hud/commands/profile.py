@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hud import figures, resources
-from hud.commands import deliver, interrupts
+from hud.commands import deliver, gating, interrupts
 from hud.commands.deliver import Output
 from hud.commands.progress import Progress
 from hud.commands.request import Request
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from hud.tui.app import LiveScreen
 
 Say = Callable[[str], None]
-
-EXIT_DONE = 0
 
 
 def check(request: Request) -> None:
@@ -91,7 +89,7 @@ def profile(
     if ended is not None:
         ended(outcome.snapshot.ended)
     _deliver(outcome, request.output._replace(brief=not headless), writer)
-    return EXIT_DONE
+    return gating.hold(*outcome, request.gates)
 
 
 def _tell(text: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hud.commands.deliver import Output
+from hud.commands.gating import Gates, wanted
 from hud.profiler import Options
 from hud.profiler.exact.threshold import DEFAULT_NS
 
@@ -26,6 +27,7 @@ class Request:
     """Empty = as environment and terminal say."""
     record: str | None
     """The file that keeps all that is seen."""
+    gates: Gates
 
 
 def request_of(arguments: Namespace, *, headless: bool) -> Request:
@@ -51,4 +53,5 @@ def request_of(arguments: Namespace, *, headless: bool) -> Request:
         headless=headless,
         theme=arguments.theme,
         record=arguments.record,
+        gates=wanted(arguments),
     )

@@ -8,7 +8,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from hud.commands.arguments import SECONDS, Parser, add_files, add_run_options, number
+from hud.commands.arguments import SECONDS, Parser, add_files, add_run_options, length
 from hud.commands.streams import say
 from hud.errors import UsageError
 from hud.text import printable
@@ -20,7 +20,8 @@ SAYS = "Starts a program, watches it from its first poll to its end, prints the 
 EPILOG = """\
 The program keeps its standard streams; what hud says goes to standard error.
 Under sudo it runs as the user who called sudo. Its exit code is hud's (128 and the
-signal where one ended it). After --duration it is sent SIGTERM, and hud ends with 0.
+signal where one ended it), unless a gate fails (--fail-on). After --duration it is
+sent SIGTERM, and hud ends with 0.
 
 Only the program itself is watched, not what it starts: name the binary
 (target/release/my-app), not cargo run.
@@ -35,10 +36,10 @@ def add_arguments(parser: Parser) -> None:
     add_files(parser)
     parser.add_argument(
         "--duration",
-        type=number("a duration", *SECONDS, "s"),
+        type=length("a duration", *SECONDS),
         default=0.0,
-        metavar="S",
-        help="end it after S seconds (default 0: until it ends)",
+        metavar="TIME",
+        help="end it after that time: 90, 90s, 5m, 1h (default 0: until it ends)",
     )
     add_run_options(parser)
 

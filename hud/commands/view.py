@@ -47,10 +47,11 @@ def run(options: Namespace) -> int:
 
 
 def _summarize(path: str) -> None:
-    from hud.commands.deliver import Output
-    from hud.commands.export import deliver_recording
+    from hud.commands.deliver import Output, deliver
+    from hud.commands.ended import ended
 
-    deliver_recording(path, Output())
+    run = ended(path)
+    deliver(run.analyzer, run.snapshot(), Output())
 
 
 def _play(options: Namespace) -> None:

@@ -9,7 +9,7 @@ import pickle
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from hud.analysis.recording import Recording
+from hud.analysis.recording import BREAKS_OFF, Recording
 from hud.analysis.snapshot import Analyzer
 from hud.errors import FormatError
 from hud.model import Batch, RunInfo
@@ -73,7 +73,7 @@ class Replay:
         A run that was cut off ends where its file does.
         """
         if self.over and not self.recording.ended_ns:
-            self.recording.finish(self.now_ns, "the recording breaks off here")
+            self.recording.finish(self.now_ns, BREAKS_OFF)
         ended = self.recording.ended_ns
         return self.analyzer.snapshot(ended or self.now_ns, not ended)
 

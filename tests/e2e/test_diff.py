@@ -79,3 +79,17 @@ def test_what_is_no_recording(runs: tuple[Path, Path], tmp_path: Path) -> None:
     assert said.startswith(f"hud: {other}: not a recording of hud")
     assert str(tmp_path / "none") in program.run("diff", runs[0], tmp_path / "none", code=2).stderr
     assert "required: AFTER" in program.run("diff", runs[0], code=2).stderr
+
+
+def test_a_gate_fails_before_the_fix_and_not_after_it(runs: tuple[Path, Path]) -> None:
+    before, after = runs
+    gate = ("--fail-on", "count(cause=sleep)>0")
+    said = program.run("export", before, *gate, code=1).stderr
+    assert "(sleep in std::thread::sleep)" in said
+    told_after = program.run("export", after, *gate, code=gate_code(after)).stderr
+    assert "failed" not in told_after
+
+
+def gate_code(run: Path) -> int:
+    """4 where the machine was so busy that the run says itself that it did not see everything."""
+    return 0 if "every long poll seen" in program.run("export", run).stdout else 4

@@ -1,0 +1,66 @@
+"""``--fail-on``: gates as the command line gives them, and what becomes of the exit code."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, NamedTuple
+
+from hud import figures
+from hud.commands.streams import say
+from hud.errors import UsageError
+from hud.text import printable
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from hud.analysis.results import Snapshot
+    from hud.analysis.snapshot import Analyzer
+    from hud.gates.grammar import Gate
+    from hud.gates.suppressions import Excuse
+
+EXIT_HELD, EXIT_BREACH, EXIT_UNSURE = 0, 1, 4
+_MOST_LINES = 20
+"""Of the breaches."""
+
+
+class Gates(NamedTuple):
+    """What a run is held against when it is over."""
+
+    gates: tuple[Gate, ...] = ()
+    excuses: tuple[Excuse, ...] = ()
+
+
+def wanted(options: Namespace) -> Gates:
+    """UsageError for what is not understood: before a run, not after it."""
+    if options.suppressions and not options.fail_on:
+        raise UsageError("--suppressions without --fail-on", "add --fail-on 'blockers>0'")
+    if not options.fail_on:
+        return Gates()
+    from hud.gates import grammar, suppressions
+
+    gates = tuple(map(grammar.parse, options.fail_on))
+    return Gates(
+        gates, tuple(suppressions.read(options.suppressions) if options.suppressions else ())
+    )
+
+
+def hold(analyzer: Analyzer, snapshot: Snapshot, against: Gates) -> int:
+    """Say on standard error what was found, a line each; the exit code."""
+    if not against.gates:
+        return EXIT_HELD
+    from hud.gates.judge import judge
+
+    today = datetime.now(timezone.utc).date()
+    verdict = judge(analyzer, snapshot, *against, today)
+    for breach in verdict.breaches[:_MOST_LINES]:
+        say(f"hud: {printable(breach.gate)} failed: {printable(breach.says)}")
+    more = len(verdict.breaches) - _MOST_LINES
+    if more > 0:
+        say(f"hud: and {figures.count(more)} more")
+    for doubt in verdict.doubts:
+        say(f"hud: {printable(doubt.gate)} cannot be told: {printable(doubt.says)}")
+    for excuse in verdict.unused:
+        say(f"hud: {excuse.place}: not needed: {printable(excuse.function)} {excuse.cause}")
+    if verdict.breaches:
+        return EXIT_BREACH
+    return EXIT_UNSURE if verdict.doubts else EXIT_HELD
