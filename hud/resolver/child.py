@@ -46,12 +46,13 @@ class Child(NamedTuple):
         if not done and not at_once:
             time.sleep(0.01)  # the socket closes a moment before the status is there
             done, status = _reap(self.pid)
+        self.socket.close()
         while not done and time.monotonic() < end:
-            with suppress(ProcessLookupError):
+            # without CAP_KILL root may not: the socket's end, or hud's own, ends it
+            with suppress(ProcessLookupError, PermissionError):
                 os.kill(self.pid, signal.SIGKILL)
             time.sleep(0.002)
             done, status = _reap(self.pid)
-        self.socket.close()
         return _ending(status)
 
 
