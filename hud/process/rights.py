@@ -24,7 +24,7 @@ SYS_SETGROUPS = {"x86_64": 116, "aarch64": 159}
 """The bare system call: the C library's function changes all threads of the process."""
 MOST_GROUPS = 65_536
 """NGROUPS_MAX, linux/limits.h."""
-CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1, 2
+CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_SETGID, CAP_SETUID = 1, 2, 6, 7
 """linux/capability.h."""
 _LINUX_CAPABILITY_VERSION_3 = 0x20080522
 _CAPABILITIES = struct.Struct("<6I")
@@ -100,6 +100,13 @@ def owners_rights(pid: int, proc: Path = PROC) -> FileRights:
         return FileRights(uid, gid, tuple(map(int, fields["Groups"].split())))
     except (KeyError, IndexError, ValueError) as error:
         raise OSError(0, f"process {pid}: its user is not to be seen") from error
+
+
+def holds(capability: int) -> bool:
+    """Whether the calling thread may use it (proc(5), CapEff)."""
+    status = read_text(PROC / "thread-self" / "status")
+    found = re.search(r"^CapEff:\s*([0-9a-f]+)", status, re.MULTILINE)
+    return found is not None and bool(int(found[1], 16) >> capability & 1)
 
 
 def take_file_rights(rights: FileRights) -> None:

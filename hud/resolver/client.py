@@ -18,6 +18,7 @@ import msgspec
 from hud.closing import Closing
 from hud.errors import FormatError
 from hud.resolver import child, messages, service
+from hud.resolver.confinement import require_nobody
 from hud.resolver.messages import Failed
 
 if TYPE_CHECKING:
@@ -69,7 +70,9 @@ class Resolver(Closing):
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Forks. ``memory_limit``: bytes for the child besides the files. ``imports``: packages
-        that this run needs there. ``say`` gets a sentence when it died. OSError if refused."""
+        that this run needs there. ``say`` gets a sentence when it died. OSError if refused,
+        KernelError where the child would stay root."""
+        require_nobody()
         self._open: dict[int, _Open] = {}
         self._outgoing: deque[tuple[bytes, list[int]]] = deque()
         self._last = 0

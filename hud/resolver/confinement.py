@@ -11,7 +11,8 @@ import socket
 import struct
 from contextlib import suppress
 
-from hud.process.rights import NOBODY
+from hud.errors import KernelError
+from hud.process.rights import CAP_SETGID, CAP_SETUID, NOBODY, holds
 from hud.resolver import landlock, messages, seccomp
 
 NICE = 5
@@ -28,6 +29,16 @@ PR_SET_DUMPABLE = 4
 PR_CAPBSET_DROP = 24
 PR_SET_NO_NEW_PRIVS = 38
 _LINUX_CAPABILITY_VERSION_3 = 0x20080522
+
+
+def require_nobody() -> None:
+    """KernelError where hud is root, and its child could not become another user."""
+    if os.geteuid() == 0 and not (holds(CAP_SETUID) and holds(CAP_SETGID)):
+        raise KernelError(
+            "the child that reads files cannot become nobody: not permitted",
+            "grant CAP_SETUID and CAP_SETGID, or run hud as an ordinary user with the "
+            "capabilities that it needs",
+        )
 
 
 def leave_parent(given: socket.socket) -> socket.socket:
