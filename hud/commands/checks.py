@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from hud.commands import needs
 from hud.errors import HudError
 from hud.kernel import denied, features
 from hud.kernel.btf import kernel_btf
@@ -60,10 +61,7 @@ def _machine(btf: Path | None) -> Iterator[Check]:
         f"{system.sysname} {system.release} on {system.machine}",
         "" if supported else "hud is built for x86_64 and aarch64",
     )
-    now = denied.privileges()
-    missing = now.missing() or now.own_user_namespace
-    cause, remedy = denied.diagnose(now) if missing else ("", "")
-    yield Check(not missing, True, "privileges", cause or "all that hud needs", remedy)
+    yield from _privileges(needs.here())
     yield _attempt("host's pid namespace", True, require_initial_pid_namespace)
     yield _attempt("the kernel's clock", True, join_initial_time_namespace)
     yield _attempt("kernel types (BTF)", True, lambda: kernel_btf(btf))
@@ -71,6 +69,17 @@ def _machine(btf: Path | None) -> Iterator[Check]:
         if feature.name == "kernel types (BTF)":
             continue
         yield Check(feature.ok, feature.needed, feature.name, feature.detail)
+
+
+def _privileges(here: needs.Here) -> Iterator[Check]:
+    """In one line, if hud can run; and each row of the table that costs something."""
+    missing = list(needs.missing(here))
+    if here.now.missing() and not here.now.root:
+        yield Check(False, True, "privileges", "not root", denied.AS_ROOT)
+    elif not any(need.stops for need in missing):
+        yield Check(True, True, "privileges", "all that hud needs")
+    for need in missing:
+        yield Check(False, need.stops, need.name, need.costs, need.remedy)
 
 
 def _attempt(what: str, needed: bool, action: object) -> Check:

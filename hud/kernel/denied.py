@@ -21,6 +21,12 @@ CAPABILITIES = (
     ("CAP_PERFMON", uapi.CAP_PERFMON),
     ("CAP_SYS_PTRACE", uapi.CAP_SYS_PTRACE),
 )
+AS_ROOT = (
+    "run as root, or grant CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH "
+    "(hud help security)"
+)
+CONFIDENTIALITY = "confidentiality"
+"""The mode of lockdown that keeps BPF from reading (security.h, LOCKDOWN_BPF_READ_KERNEL)."""
 MEMCG_ACCOUNTING = (5, 11)
 """From this release BPF memory counts against the memory cgroup, not RLIMIT_MEMLOCK."""
 
@@ -86,17 +92,17 @@ def diagnose(now: Privileges) -> tuple[str, str]:
     """(cause, remedy) of an EPERM or EACCES."""
     missing = now.missing()
     if not now.root and missing:
-        return "not root", "run as root, or grant CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE"
+        return "not root", AS_ROOT
     if missing:
         names = ", ".join(missing)
         return (
             f"{names} missing",
             f"grant {names} (in a container: --cap-add, or --privileged)",
         )
-    if now.lockdown not in ("", "none"):
+    if now.lockdown == CONFIDENTIALITY:
         return (
             f"kernel lockdown ({now.lockdown})",
-            "boot without lockdown=confidentiality, or with Secure Boot off",
+            "boot without lockdown=confidentiality",
         )
     if now.seccomp:
         return (

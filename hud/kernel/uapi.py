@@ -373,10 +373,16 @@ class perf_event_attr(ctypes.Structure):  # noqa: N801
 
 # --------------------------------------------------------------------------- linux/capability.h
 
+CAP_DAC_OVERRIDE = 1
+CAP_DAC_READ_SEARCH = 2
+CAP_SETGID = 6
+CAP_SETUID = 7
 CAP_SYS_PTRACE = 19
 CAP_SYS_ADMIN = 21
+CAP_SYSLOG = 34
 CAP_PERFMON = 38
 CAP_BPF = 39
+CAP_CHECKPOINT_RESTORE = 40
 
 # --------------------------------------------------------------------------- syscall numbers
 

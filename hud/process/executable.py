@@ -60,7 +60,8 @@ def open_mapping(pid: int, mapping: Mapping, proc: Path = PROC) -> int:
         pass  # Not permitted, or the mapping is gone: its path may still do.
     if mapping.deleted:
         raise TargetError(
-            f"{shown}: deleted, and not to be opened through map_files", "run as root"
+            f"{shown}: deleted, and not to be opened through map_files",
+            "run as root, or grant CAP_CHECKPOINT_RESTORE",
         )
     try:
         descriptor = _open_regular(

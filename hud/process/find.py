@@ -148,8 +148,8 @@ def _by_pid(pid: int, proc: Path, own_pid: int) -> Target:
             f"{named}: it belongs to {_owner(pid, proc)}, and reading it is not permitted",
             hint=f"run as root: sudo hud --pid {pid}"
             if os.geteuid()
-            else "CAP_SYS_PTRACE is missing, hud is root of a user namespace, or a security module "
-            "forbids it",
+            else "grant CAP_SYS_PTRACE; where hud has it, it is root of a user namespace, or a "
+            "security module forbids it",
         ) from error
     except OSError as error:
         raise TargetError(f"{named} is ending") from error

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,3 +63,23 @@ def server(prebuilt_demo: Path) -> Iterator[targets.Running]:
         program.load(running.port, seconds=120),
     ):
         yield running
+
+
+@pytest.fixture(scope="session")
+def for_anyone(need: Callable[[object, str], None]) -> Iterator[list[str]]:
+    """hud as a command that any user may run: its own copy, for the tree may be private."""
+    need(shutil.which("setpriv"), "setpriv")
+    with tempfile.TemporaryDirectory() as directory:
+        place = Path(directory)
+        place.chmod(0o755)
+        copied = shutil.copytree(targets.ROOT / "hud", place / "hud")
+        shutil.copytree(targets.ROOT / "prebuilt", place / "prebuilt")
+        for package in ("msgspec", "elftools", "pyroute2", "blessed", "wcwidth", "capstone"):
+            found = next(
+                (Path(p) / package for p in sys.path if (Path(p) / package).is_dir()), None
+            )
+            if found is not None:
+                shutil.copytree(found, place / package)
+        subprocess.run(["chmod", "-R", "a+rX", copied.parent], check=True)
+        base = str(Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}")
+        yield [*program.NOBODY, "env", f"PYTHONPATH={place}", base, "-m", "hud"]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 COMMAND = (sys.executable, "-m", "hud")
+NOBODY = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
 CRASHED = ("Traceback", "Exception ignored", "Fatal Python error")
 BAD = demo_load.BAD
 ATTACHED = "so far"

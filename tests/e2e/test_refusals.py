@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,9 +13,9 @@ import program
 import pytest
 import targets
 
-pytestmark = pytest.mark.e2e
+from hud.kernel import denied
 
-NOBODY = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
+pytestmark = pytest.mark.e2e
 
 
 def refusal(*arguments: object, code: int, **options: object) -> tuple[str, str]:
@@ -222,28 +220,6 @@ def test_the_same_build_is_accepted_as_target(
 # --------------------------------------------------------------------------- privileges
 
 
-@pytest.fixture(scope="module")
-def for_anyone(need: Callable[[object, str], None]) -> Iterator[list[str]]:
-    """hud as a command that any user may run: its own copy, for the tree may be private."""
-    import tempfile
-
-    need(shutil.which("setpriv"), "setpriv")
-    with tempfile.TemporaryDirectory() as directory:
-        place = Path(directory)
-        place.chmod(0o755)
-        copied = shutil.copytree(targets.ROOT / "hud", place / "hud")
-        shutil.copytree(targets.ROOT / "prebuilt", place / "prebuilt")
-        for package in ("msgspec", "elftools", "pyroute2", "blessed", "wcwidth", "capstone"):
-            found = next(
-                (Path(p) / package for p in sys.path if (Path(p) / package).is_dir()), None
-            )
-            if found is not None:
-                shutil.copytree(found, place / package)
-        subprocess.run(["chmod", "-R", "a+rX", copied.parent], check=True)
-        base = str(Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}")
-        yield [*NOBODY, "env", f"PYTHONPATH={place}", base, "-m", "hud"]
-
-
 def as_nobody(command: list[str], *arguments: object, code: int) -> str:
     done = subprocess.run(
         [*command, *map(str, arguments)],
@@ -269,7 +245,7 @@ def test_without_root_the_remedy_is_sudo(
 
 
 def test_without_root_even_an_own_process_needs_bpf(for_anyone: list[str]) -> None:
-    with subprocess.Popen([*NOBODY, "sleep", "60"]) as own:
+    with subprocess.Popen([*program.NOBODY, "sleep", "60"]) as own:
         try:
             time.sleep(0.2)
             said = as_nobody(for_anyone, "--headless", "--pid", own.pid, code=4)
@@ -278,7 +254,7 @@ def test_without_root_even_an_own_process_needs_bpf(for_anyone: list[str]) -> No
     first, hint = said.splitlines()
     assert first.startswith("hud: ")
     assert "not permitted: not root" in first
-    assert hint == "     run as root, or grant CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE"
+    assert hint == f"     {denied.AS_ROOT}"
 
 
 def test_doctor_without_root(for_anyone: list[str]) -> None:

@@ -20,7 +20,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from hud.errors import KernelError, ObjectError
-from hud.kernel import attach, btf, features, syscalls
+from hud.kernel import attach, btf, denied, features, syscalls
 from hud.kernel.elf import parse_object
 from hud.kernel.loader import load
 from hud.kernel.maps import Map
@@ -390,7 +390,7 @@ def test_without_privileges(compile_bpf, tmp_path):
     said, _, hint = done.stdout.partition(" | ")
     assert said.startswith("create map ")
     assert said.endswith("not permitted: not root")
-    assert hint == "run as root, or grant CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE\n"
+    assert hint == f"{denied.AS_ROOT}\n"
 
 
 def test_features_of_this_kernel(need):

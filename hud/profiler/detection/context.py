@@ -113,7 +113,7 @@ def find_context(
     try:
         descriptor, read = memory_reader(pid)
     except TargetError as error:
-        return Refusal(str(error), versions)
+        return Refusal(f"{error} ({error.hint})", versions)
     try:
         live = _Live(read, mappings, thread_pointers((t.tid for t in threads), mappings, read))
         for source in sources:

@@ -48,6 +48,7 @@ NOBODY = Privileges(
         (replace(FREE, release=(5, 10), memlock=65536), "the locked-memory limit", "ulimit -l"),
         (replace(FREE, release=(5, 11), memlock=65536), "permission denied", "audit log"),
         (replace(FREE, own_user_namespace=True), "a user namespace", "host"),
+        (replace(FREE, lockdown="integrity"), "permission denied", "audit log"),
         (FREE, "permission denied", "audit log"),
     ],
 )
