@@ -288,7 +288,7 @@ def children_of_nobody(target: int) -> list[str]:
 
 
 ELSEWHERE = {"yama ptrace_scope = 3", "lockdown=confidentiality"}
-"""Kernels of Debian have them, in tools/vm; not every kernel that tests run on."""
+"""Not tried by a test: they need a kernel with Yama and with lockdown, and a boot for each."""
 TRIED = {
     *STOPS,
     *("CAP_DAC_READ_SEARCH", "CAP_CHECKPOINT_RESTORE", "CAP_SYSLOG", "kptr_restrict = 2"),
