@@ -252,20 +252,20 @@ def _innermost_own(frames: Sequence[Frame]) -> int:
 def _is_macros(frames: Sequence[Frame], at: int, caller: int) -> bool:
     """Is it a closure that a macro made in the function that calls it, or polls it?
 
-    Its lines are the macro's, so that it has none; those of ``join!`` and ``select!`` are known
-    without debug info, too.
+    Debug info says nothing of it but the macro's lines, which are not the user's. Those of
+    ``join!`` and ``select!`` are known without debug info, too.
     """
     frame, around = frames[at], frames[caller]
-    if frame.function != f"{around.function}::{{closure}}":
+    if frame.function != f"{around.function}::{{closure}}" or _has_debug_info(frame):
         return False
-    polls = any(_POLLS_A_CLOSURE.search(one.function) for one in frames[at + 1 : caller])
-    if polls and frame.precision is Precision.FILE:
+    if _has_debug_info(around):
         return True
-    return not frame.file and (polls or _has_debug_info(around))
+    polls = any(_POLLS_A_CLOSURE.search(one.function) for one in frames[at + 1 : caller])
+    return polls and (not frame.file or frame.precision is Precision.FILE)
 
 
 def _has_debug_info(frame: Frame) -> bool:
-    return bool(frame.line) and frame.precision is Precision.EXACT
+    return bool(frame.file) and frame.precision is Precision.EXACT
 
 
 _POLLS_A_CLOSURE = re.compile(r"::poll_fn::PollFn\b")
