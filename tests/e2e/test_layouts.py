@@ -95,6 +95,9 @@ def test_polls_without_a_budget_are_seen_and_no_park_is(
     assert len(lengths) >= 25  # of 46; the first ones may be before the way to Core is proven
     assert sorted(lengths)[len(lengths) // 2] < 20, "a park lasts 20 ms"
     functions = Counter(event["name"] for event in program.begins(written))
+    # naps of 2 ms lie in polls with a budget; on a busy machine one may last for 5
+    short = functions.pop("nap::take_short_naps::{async fn}", 0)
+    assert short <= 2, short
     assert set(functions) == {"nap::take_a_nap"}, functions
 
 
