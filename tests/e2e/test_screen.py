@@ -386,7 +386,7 @@ def test_progress_is_told_on_a_terminal(server: targets.Running) -> None:
         hud.until(lambda: re.search(told, hud.text), "told")
         hud.until(lambda: hud.process.poll() is not None, "ended")
         hud.until(lambda: True, "")
-        assert "s left" not in hud.text
+        assert " s left:" not in hud.text
         assert "duration over" in hud.raw.decode()
         assert "\x1b[3" in hud.raw.decode(), "causes are coloured"
         assert termios.tcgetattr(hud.terminal) == hud.modes
