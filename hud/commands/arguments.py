@@ -58,6 +58,17 @@ def length(name: str, low: float, high: float) -> Callable[[str], float]:
     return parse
 
 
+def add_duration(parser: argparse._ActionsContainer, does: str, until: str) -> None:
+    """``duration``: seconds; 0 = ``until`` what it then lasts."""
+    parser.add_argument(
+        "--duration",
+        type=length("a duration", *SECONDS),
+        default=0.0,
+        metavar="TIME",
+        help=f"{does} after that time: 90, 90s, 5m, 1h (default 0: until {until})",
+    )
+
+
 def _threshold(text: str) -> float:
     """Milliseconds; 0 = auto."""
     return 0.0 if text == AUTO else number("a threshold", *THRESHOLD_MS, "ms, or auto")(text)

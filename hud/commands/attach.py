@@ -7,12 +7,11 @@ import argparse
 from hud import __version__
 from hud.commands import COMMANDS
 from hud.commands.arguments import (
-    SECONDS,
     Parser,
+    add_duration,
     add_process,
     add_run_options,
     check_process,
-    length,
 )
 
 SAYS = """\
@@ -73,13 +72,7 @@ def add_arguments(parser: Parser) -> None:
     parser.usage, parser.epilog = USAGE, EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add_process(parser)
-    parser.add_argument(
-        "--duration",
-        type=length("a duration", *SECONDS),
-        default=0.0,
-        metavar="TIME",
-        help="end after that time: 90, 90s, 5m, 1h (default 0: until Ctrl-C)",
-    )
+    add_duration(parser, "end", "Ctrl-C")
     parser.add_argument("--version", action="version", version=f"hud {__version__}")
     add_run_options(parser)
 

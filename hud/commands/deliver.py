@@ -13,13 +13,12 @@ from hud.analysis.verdict import sentences
 from hud.commands.streams import show
 from hud.errors import ExportError
 from hud.export import choose, summary
-from hud.export.write import check_writable, write_atomically
+from hud.export.write import check_writable, write_atomically, write_text
 from hud.process.rights import invoking_user
 from hud.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import BinaryIO
 
     from hud.analysis.results import Snapshot
     from hud.analysis.snapshot import Analyzer
@@ -107,16 +106,11 @@ def write_selection(effect: Export) -> str:
     """Write what was chosen on the screen to a new file; what to say about it."""
     if os.path.lexists(effect.path):
         return f"{printable(effect.path)} is there already: choose another name (e)"
-    text = effect.text.encode("utf-8", "replace")
     try:
-        write_atomically(effect.path, lambda out: _put(out, text), invoking_user())
+        write_text(effect.path, effect.text, invoking_user())
     except ExportError as error:
         return f"{error}; {error.hint}" if error.hint else str(error)
     return f"written to {printable(str(Path(effect.path).absolute()))}"
-
-
-def _put(out: BinaryIO, text: bytes) -> None:
-    out.write(text)
 
 
 def _count(analyzer: Analyzer) -> str:

@@ -9,7 +9,7 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from hud.commands import streams
-from hud.commands.arguments import Parser, add_run_options, number
+from hud.commands.arguments import Parser, add_run_options, length
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,10 +25,10 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--duration",
         "--seconds",
-        type=number("a duration", 1.0, 3600.0, "s"),
+        type=length("a duration", 1.0, 3600.0),
         default=0.0,
-        metavar="S",
-        help="how long to profile (default 10; with --live until q)",
+        metavar="TIME",
+        help="how long to profile: 90, 90s, 5m (default 10; with --live until q)",
     )
     parser.add_argument("--live", action="store_true", help="the screen instead of a summary")
     parser.add_argument(

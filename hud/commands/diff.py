@@ -5,16 +5,12 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from shutil import get_terminal_size
-from typing import TYPE_CHECKING
 
 from hud.commands.arguments import Parser
 from hud.commands.streams import say, show
 from hud.export.diff import FORMATS, written
 from hud.export.write import STANDARD_OUTPUT
 from hud.text import printable
-
-if TYPE_CHECKING:
-    from typing import BinaryIO
 
 SAYS = "What changed between two recorded runs, and how sure that is."
 _WIDTH = 160
@@ -47,15 +43,11 @@ def run(options: Namespace) -> int:
 
 
 def _put(path: str, text: str) -> None:
-    from hud.export.write import write_atomically
+    from hud.export.write import write_text
     from hud.process.rights import invoking_user
 
     if path == STANDARD_OUTPUT:
         show(text)
-        return
-
-    def write(out: BinaryIO) -> None:
-        out.write(text.encode("utf-8", "replace"))
-
-    write_atomically(path, write, invoking_user())
-    say(f"hud: {printable(path)} written")
+    else:
+        write_text(path, text, invoking_user())
+        say(f"hud: {printable(path)} written")

@@ -8,7 +8,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from hud.commands.arguments import SECONDS, Parser, add_files, add_run_options, length
+from hud.commands.arguments import Parser, add_duration, add_files, add_run_options
 from hud.commands.streams import say
 from hud.errors import UsageError
 from hud.text import printable
@@ -34,13 +34,7 @@ def add_arguments(parser: Parser) -> None:
     parser.epilog = EPILOG
     parser.add_argument("program", nargs="+", metavar="PROGRAM", help="what to start")
     add_files(parser)
-    parser.add_argument(
-        "--duration",
-        type=length("a duration", *SECONDS),
-        default=0.0,
-        metavar="TIME",
-        help="end it after that time: 90, 90s, 5m, 1h (default 0: until it ends)",
-    )
+    add_duration(parser, "end it", "it ends")
     add_run_options(parser)
 
 

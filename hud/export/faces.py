@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from hud.analysis import standoff
-from hud.analysis.advice.advise import advise_stack
-from hud.analysis.blame import Blame, Blames, frame_name
-from hud.analysis.cause import Cause
-from hud.analysis.episodes.doubts import REASONS
-from hud.analysis.episodes.syscalls import NO_CALL, call_name, machine_of
+from hud.analysis.blame import Blame
 from hud.analysis.results import Method
-from hud.analysis.tails import remark
-from hud.analysis.types import type_name
-from hud.model import Frame, Origin, Precision
+from hud.export.telling import doubted
+from hud.model import Origin, Precision
 from hud.text import printable
 
 if TYPE_CHECKING:
@@ -22,9 +16,9 @@ if TYPE_CHECKING:
 
     import msgspec
 
-    from hud.analysis.recording import Recording
-    from hud.analysis.results import Episode, Holder, Standoff
+    from hud.analysis.results import Episode, Holder
     from hud.export.bars import Bar
+    from hud.export.telling import Telling
 
     Event = dict[str, Any]
 
@@ -69,20 +63,17 @@ class _Face(NamedTuple):
 class Faces:
     """Events of bars; what depends only on the stack is made once."""
 
-    def __init__(self, recording: Recording, facing: Standoff | None, frames: StackFrames) -> None:
-        self.recording = recording
+    def __init__(self, told: Telling, frames: StackFrames) -> None:
+        self.recording = told.recording
+        self._told = told
         self._frames = frames
         self._listed: set[int] = set()
         """Stacks that an event has as a list."""
         self._open: dict[int, Event] = {}
         """Arguments of the episode that a thread is in."""
-        self._facing = facing
-        self._blames = Blames(recording.stacks)
         self._faces: dict[int, _Face] = {}
-        self._advices: dict[tuple[Cause, int], str] = {}
-        self._pid = recording.info.target.pid
-        self._zero_ns = recording.info.start_monotonic_ns
-        self._machine = machine_of(recording.info.kernel)
+        self._pid = told.recording.info.target.pid
+        self._zero_ns = told.recording.info.start_monotonic_ns
 
     def begin(self, bar: Bar) -> Event:
         episode: Any = bar.of
@@ -94,7 +85,7 @@ class Faces:
         }
         if face.blame.operation:
             args["operation"] = printable(face.blame.operation)
-        advice = self._advice(episode)
+        advice = self._told.advice(episode)
         if advice:
             args["advice"] = advice
         if face.blame.file:
@@ -112,27 +103,26 @@ class Faces:
             args["holder" if episode.holder.held else "woken_by"] = self._holder(episode.holder)
         if episode.task_id:
             args["task_id"] = episode.task_id
-            task_type = self._task_type(episode)
+            task_type = self._told.task_type(episode)
             if task_type:
-                args["task_type"] = printable(task_type)
+                args["task_type"] = task_type
         if episode.behind >= 0:
             args["tasks_behind"] = round(episode.behind, 1)
-        if episode.syscall >= 0 and episode.syscall != NO_CALL:
-            args["syscall"] = call_name(episode.syscall, self._machine)
+        syscall = self._told.syscall(episode)
+        if syscall:
+            args["syscall"] = syscall
         if episode.in_progress:
             args["in_progress"] = True
         if episode.doubts:
-            args["maybe_several_polls"] = [
-                REASONS[flag] for flag in REASONS if episode.doubts & flag
-            ]
+            args["maybe_several_polls"] = doubted(episode)
         if episode.began_before:
             args["began_before_attach"] = True
         args["begin_uncertainty_us"] = episode.begin_uncertainty_ns / 1000
         args["end_uncertainty_us"] = episode.end_uncertainty_ns / 1000
         args["stack_complete"] = face.complete
         args |= self._list_once(episode.stack, face)
-        name = self._name(episode, face)
         self._open[episode.tid] = args
+        name = self._told.name(episode)
         event = self._event(name, BLOCKING, "B", bar.begin_ns, episode.tid)
         return {**event, **face.reference, "args": args}
 
@@ -162,9 +152,10 @@ class Faces:
 
     def end(self, bar: Bar) -> Event:
         """With the arguments of its begin: by these, too, speedscope finds it."""
-        face = self._face(bar.of.stack)
-        event = self._event(self._name(bar.of, face), BLOCKING, "E", bar.end_ns, bar.of.tid)
-        return {**event, "args": self._open.pop(bar.of.tid)}
+        episode: Any = bar.of
+        name = self._told.name(episode)
+        event = self._event(name, BLOCKING, "E", bar.end_ns, episode.tid)
+        return {**event, "args": self._open.pop(episode.tid)}
 
     def wait(self, bar: Bar) -> Event:
         one: Any = bar.of
@@ -203,46 +194,16 @@ class Faces:
             face = self._faces[key] = self._make(key)
         return face
 
-    def _name(self, episode: Any, face: _Face) -> str:
-        """The blocking function; where it was inlined into Tokio's frame, the task's type."""
-        return (face.blame.hosted and printable(self._task_type(episode))) or face.name
-
-    def _task_type(self, episode: Episode) -> str:
-        recording = self.recording
-        kind = recording.tasks.kinds.get(recording.tasks.vtable_of(episode))
-        return type_name(kind, recording.stacks.get(episode.stack))
-
-    def _advice(self, episode: Episode) -> str:
-        of = episode.cause, episode.stack
-        stack = self.recording.stacks.get(episode.stack)
-        waiting = standoff.fix_of(episode, self._facing, stack)
-        if waiting:
-            return waiting
-        if of not in self._advices:
-            self._advices[of] = printable(advise_stack(episode.cause, stack).text)
-        return self._advices[of]
-
     def _make(self, key: int) -> _Face:
         import msgspec
 
-        at = self._blames.of(key)
+        at = self._told.blame(key)
         stack = self.recording.stacks.get(key)
-        if stack is None:
-            lines = []
-        elif stack.frames is None:
-            lines = [f"0x{address:x}" for address in stack.addresses]
-        else:
-            lines = [shown_frame(frame) for frame in stack.frames]
+        lines = self._told.lines(key) if stack is not None and stack.frames != () else ()
         raw = msgspec.Raw(msgspec.json.encode(lines))
         reference = {"sf": self._frames.add(lines)} if lines else {}
         complete = stack is not None and stack.complete
         return _Face(at, printable(at.function), raw, reference, complete)
-
-
-def shown_frame(frame: Frame) -> str:
-    """A frame of ``args.stack``."""
-    mark = "~" if frame.inferred else ""
-    return f"{mark}{printable(frame_name(frame))} {remark(frame)}".rstrip()
 
 
 def _precision(blame: Blame) -> Event:

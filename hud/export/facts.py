@@ -11,7 +11,7 @@ from hud.analysis.cases import further, held_up_by, part
 from hud.analysis.frameworks import runs_task
 from hud.analysis.shortnames import shorten
 from hud.export import code
-from hud.export.faces import shown_frame
+from hud.export.telling import shown_frame
 from hud.text import printable
 
 if TYPE_CHECKING:

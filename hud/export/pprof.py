@@ -1,4 +1,4 @@
-"""pprof, for `go tool pprof`, Pyroscope, Parca, speedscope.
+"""pprof, for `go tool pprof`.
 
 Format: perftools.profiles.Profile (google/pprof, proto/profile.proto), gzipped. A sample is all
 episodes of one stack with one cause, worker and task type: its values are the nanoseconds that they

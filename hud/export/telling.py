@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from hud.analysis import standoff
 from hud.analysis.advice.advise import advise_stack
-from hud.analysis.blame import NO_STACK, Blames
+from hud.analysis.blame import NO_STACK, Blames, frame_name
 from hud.analysis.episodes.doubts import REASONS
 from hud.analysis.episodes.syscalls import NO_CALL, call_name, machine_of
+from hud.analysis.tails import remark
 from hud.analysis.types import type_name
-from hud.export.faces import shown_frame
 from hud.model import Frame, Precision
 from hud.text import printable
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hud.analysis.blame import Blame
+    from hud.analysis.cause import Cause
     from hud.analysis.results import Episode, Holder, Snapshot
     from hud.analysis.snapshot import Analyzer
 
@@ -37,6 +38,7 @@ class Telling:
         self._facing = snapshot.standoff
         self._blames = Blames(self.recording.stacks)
         self._machine = machine_of(self.recording.info.kernel)
+        self._advices: dict[tuple[Cause, int], str] = {}
         self._lines: dict[int, tuple[str, ...]] = {}
         blocking = (one for one in analyzer.episodes() if one.cause.blames_code)
         self.episodes: list[Episode] = sorted(blocking, key=lambda one: (one.start_ns, one.tid))
@@ -56,24 +58,38 @@ class Telling:
             self._lines[key] = tuple(map(shown_frame, self.frames(key)))
         return self._lines[key]
 
-    def blame(self, episode: Episode) -> Blame:
-        return self._blames.of(episode.stack)
+    def blame(self, key: int) -> Blame:
+        """The code responsible for a stack."""
+        return self._blames.of(key)
+
+    def name(self, episode: Episode) -> str:
+        """The code responsible; where it was inlined into Tokio's frame, the task's type."""
+        at = self.blame(episode.stack)
+        return (at.hosted and self.task_type(episode)) or printable(at.function)
 
     def function(self, episode: Episode) -> str:
-        """The code responsible, as a blocker is named; ``~`` before a guess."""
-        found = self.blame(episode)
-        name = (found.hosted and printable(self.task_type(episode))) or printable(found.function)
-        return f"~{name}" if found.inferred and not name.startswith("~") else name
+        """Its name as a blocker has it; ``~`` before a guess."""
+        name, inferred = self.name(episode), self.blame(episode.stack).inferred
+        return f"~{name}" if inferred and not name.startswith("~") else name
 
     def task_type(self, episode: Episode) -> str:
         recording = self.recording
         kind = recording.tasks.kinds.get(recording.tasks.vtable_of(episode))
         return printable(type_name(kind, recording.stacks.get(episode.stack)))
 
+    def syscall(self, episode: Episode) -> str:
+        """What it slept in longest; empty = nothing, or it is not known."""
+        called = episode.syscall >= 0 and episode.syscall != NO_CALL
+        return call_name(episode.syscall, self._machine) if called else ""
+
     def advice(self, episode: Episode) -> str:
-        stack = self.recording.stacks.get(episode.stack)
+        of, stack = (episode.cause, episode.stack), self.recording.stacks.get(episode.stack)
         waiting = standoff.fix_of(episode, self._facing, stack)
-        return printable(waiting or advise_stack(episode.cause, stack).text)
+        if waiting:
+            return printable(waiting)
+        if of not in self._advices:
+            self._advices[of] = printable(advise_stack(episode.cause, stack).text)
+        return self._advices[of]
 
     def worker(self, worker_id: int, tid: int) -> str:
         """``W0 tokio-rt-worker``."""
@@ -104,7 +120,7 @@ class Telling:
         return row | {name: value for name, value in known.items() if value}
 
     def _place(self, key: int) -> Row:
-        at = self._blames.of(key)
+        at = self.blame(key)
         place: Row = {"operation": printable(at.operation)} if at.operation else {}
         if at.file:
             place["file"] = printable(at.file)
@@ -123,12 +139,11 @@ class Telling:
         }
 
     def _why(self, episode: Episode) -> Row:
-        called = episode.syscall >= 0 and episode.syscall != NO_CALL
         holder = episode.holder
         return {
             "evidence": printable(episode.evidence),
             "detail": printable(episode.detail),
-            "syscall": call_name(episode.syscall, self._machine) if called else "",
+            "syscall": self.syscall(episode),
             "advice": self.advice(episode),
             **({"holder" if holder.held else "woken_by": self._holder(holder)} if holder else {}),
         }
@@ -136,7 +151,7 @@ class Telling:
     def _holder(self, holder: Holder) -> Row:
         found: Row = {"tid": holder.tid, "name": printable(holder.name), "role": holder.role}
         if holder.stack:
-            found["function"] = printable(self._blames.of(holder.stack).function)
+            found["function"] = printable(self.blame(holder.stack).function)
             found |= self._place(holder.stack)
         return found
 
@@ -146,5 +161,16 @@ def _doubts(episode: Episode) -> Row:
         "in_progress": episode.in_progress,
         "began_before_attach": episode.began_before,
         "pressed": episode.pressed,
-        "maybe_several_polls": [REASONS[flag] for flag in REASONS if episode.doubts & flag],
+        "maybe_several_polls": doubted(episode),
     }
+
+
+def doubted(episode: Episode) -> list[str]:
+    """Why it may be several polls of one task."""
+    return [REASONS[flag] for flag in REASONS if episode.doubts & flag]
+
+
+def shown_frame(frame: Frame) -> str:
+    """A frame as people read it."""
+    mark = "~" if frame.inferred else ""
+    return f"{mark}{printable(frame_name(frame))} {remark(frame)}".rstrip()

@@ -17,6 +17,7 @@ from hud.analysis.verdict import sentences
 from hud.export.bars import nested
 from hud.export.faces import Faces, StackFrames
 from hud.export.polls import poll_data
+from hud.export.telling import Telling
 from hud.text import printable
 
 if TYPE_CHECKING:
@@ -39,14 +40,13 @@ def write(analyzer: Analyzer, snapshot: Snapshot, out: BinaryIO) -> None:
     import msgspec
 
     encode = msgspec.json.Encoder().encode
-    recording = analyzer.recording
     bars = nested(analyzer)
     head = {"displayTimeUnit": "ms", "otherData": other_data(snapshot, bars)}
     out.write(encode(head)[:-1] + b',"traceEvents":[')
     separator = b"\n"
     chunk: list[bytes] = []
     frames = StackFrames()
-    for event in _events(bars, Faces(recording, snapshot.standoff, frames)):
+    for event in _events(bars, Faces(Telling(analyzer, snapshot), frames)):
         chunk.append(separator + encode(event))
         separator = b",\n"
         if len(chunk) >= _FLUSH_EVENTS:

@@ -61,6 +61,16 @@ def write_atomically(
         raise explain("write", path, error) from error
 
 
+def write_text(path: str, text: str, owner: tuple[int, int] | None = None) -> None:
+    """The same of a text, in UTF-8."""
+    content = text.encode("utf-8", "replace")
+
+    def produce(out: BinaryIO) -> None:
+        out.write(content)
+
+    write_atomically(path, produce, owner)
+
+
 def create(path: str, owner: tuple[int, int] | None = None) -> int:
     """A new, empty file at ``path`` for the caller to write and close, with the same care.
 

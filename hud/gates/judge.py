@@ -164,7 +164,7 @@ class _Bench:
         return self._line(code.name, code.episodes[0], f"{count}, {time} in all")
 
     def _line(self, name: str, episode: Episode, value: str) -> str:
-        at = self._told.blame(episode)
+        at = self._told.blame(episode.stack)
         place = printable(short_place(at.file, at.line, at.precision)) if at.file else ""
         call = f" in {printable(at.operation)}" if at.operation else ""
         return f"{' '.join(filter(None, [name, place]))}: {value} ({episode.cause.value}{call})"

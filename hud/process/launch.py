@@ -76,8 +76,12 @@ class Launched(Closing):
         if self.pid == 0:
             _become(command, user, environment, self._ptrace, writable)
         os.close(writable)
-        with open(readable, "rb") as refused:
-            self._hold(command[0], refused.read)
+        try:
+            with open(readable, "rb") as refused:
+                self._hold(command[0], refused.read)
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         if self._held:
@@ -186,9 +190,9 @@ def _become(
 ) -> None:
     """The child: never returns. What refused it goes to the parent."""
     try:
-        for number in (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # what Python ignores; its handlers end with the exec, and what nohup ignores stays so
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
-        signal.set_wakeup_fd(-1)
         if user is not None:
             os.setgroups(rights_of(user).groups)
             os.setresgid(user.gid, user.gid, user.gid)

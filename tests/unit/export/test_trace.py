@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from hud.analysis.snapshot import Analyzer
 from hud.commands import help as topics
 from hud.export import faces, summary, trace
-from hud.export.faces import shown_frame
+from hud.export.telling import shown_frame
 from hud.model import BEGAN_BEFORE, Frame, Losses, Origin, Precision, Target, Where, Worker
 
 if TYPE_CHECKING:

@@ -72,3 +72,31 @@ def test_the_environment_is_the_users() -> None:
     assert found == {"HOME": "/nonexistent", "USER": "nobody", "LOGNAME": "nobody", "LANG": "C"}
     assert environment_of(None, sudo) == sudo
     assert environment_of(User(54321, 1), sudo)["HOME"] == "/root"
+
+
+def test_what_nohup_ignores_stays_ignored_and_what_python_does_not(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    status = tmp_path / "status"
+    try:
+        command = ["sh", "-c", f"(exit 0); grep SigIgn /proc/self/status > {status}"]
+        with Launched(command, None) as launched:
+            launched.let_go()
+            assert launched.wait() == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    ignored = int(status.read_text().split()[1], 16)
+    assert ignored >> (signal.SIGHUP - 1) & 1
+    assert not ignored >> (signal.SIGPIPE - 1) & 1
+
+
+def test_given_up_while_it_is_being_held_it_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    pids: list[int] = []
+
+    def given_up(launched: Launched) -> bool:
+        pids.append(launched.pid)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Launched, "_begins", given_up)
+    with pytest.raises(KeyboardInterrupt):
+        Launched(["sleep", "60"], None)
+    assert not Path(f"/proc/{pids[0]}").exists()
