@@ -250,6 +250,11 @@ class Btf:
                 raise self._broken(f"type {type_id} has no size")
         raise self._broken("arrays without end")
 
+    @property
+    def data(self) -> bytes:
+        """All that it was made of."""
+        return self._data
+
     def loadable(self) -> bytes:
         """The bytes with every DATASEC filled in, which clang leaves to the loader.
 

@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING
 
 from hud.closing import Closing
 from hud.errors import KernelError, ObjectError
-from hud.kernel import core, denied, syscalls, uapi
-from hud.kernel.btf import TYPEDEF, Btf
+from hud.kernel import denied, syscalls, uapi
+from hud.kernel.fit import fit
 from hud.kernel.maps import Map
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from hud.kernel.btf import Btf
     from hud.kernel.fd import Fd
     from hud.kernel.spec import MapSpec, ObjectSpec, ProgramSpec
     from hud.kernel.spec import Variable as VariableSpec
@@ -124,16 +125,17 @@ def load(
 
     ``constants`` sets variables by name (a number is encoded in the variable's width),
     ``map_entries`` overrides ``max_entries``; a map of size 0 that nobody sizes is refused. ``btf``
-    is needed for programs with CO-RE relocations and for tp_btf programs. ObjectError for a name
-    that the object does not have, KernelError for everything that the kernel refuses; then nothing
-    stays loaded.
+    is needed for programs that depend on the kernel's types and are not fitted to them yet.
+    ObjectError for a name that the object does not have, KernelError for everything that the kernel
+    refuses; then nothing stays loaded.
     """
-    chosen = [_named(spec, name) for name in (spec.programs if programs is None else programs)]
     contents = _contents(spec, constants or {})
     sizes = dict(map_entries or {})
     for name in sizes:
         if name not in spec.maps:
             raise ObjectError(f"object {spec.name}: no map {name}")
+    spec = fit(spec, btf, spec.programs if programs is None else programs)
+    chosen = spec.programs.values()
     needed = {reference.map for program in chosen for reference in program.references}
     with ExitStack() as owned:
         maps = {}
@@ -148,10 +150,9 @@ def load(
         loaded = {}
         types: Fd | None = None
         for program in chosen:
-            instructions, poisoned = _prepare(program, spec, maps, btf)
             if types is None and len(program.functions) > 1 and spec.btf is not None:
                 types = owned.enter_context(_load_types(spec.btf))
-            fd = _load_program(program, spec, instructions, poisoned, btf, types)
+            fd = _load_program(program, spec, _with_maps(program, maps), types)
             loaded[program.name] = Program(program, owned.enter_context(fd))
         variables = {
             name: SharedVariable(variable, maps[variable.map])
@@ -175,13 +176,6 @@ def encode(variable: VariableSpec, value: int | bytes) -> bytes:
             f"variable {variable.name}: {len(value)} bytes given, it has {variable.size}"
         )
     return value
-
-
-def _named(spec: ObjectSpec, name: str) -> ProgramSpec:
-    program = spec.programs.get(name)
-    if program is None:
-        raise ObjectError(f"object {spec.name}: no program {name}")
-    return program
 
 
 def _contents(spec: ObjectSpec, constants: Mapping[str, int | bytes]) -> dict[str, bytes]:
@@ -217,24 +211,16 @@ def _create(plan: MapSpec, spec: ObjectSpec) -> Map:
 # --------------------------------------------------------------------------- programs
 
 
-def _prepare(
-    program: ProgramSpec, spec: ObjectSpec, maps: Mapping[str, Map], btf: Btf | None
-) -> tuple[bytes, dict[int, str]]:
-    """The instructions for this kernel and these maps, and what was poisoned in them."""
-    poisoned: dict[int, str] = {}
+def _with_maps(program: ProgramSpec, maps: Mapping[str, Map]) -> bytes:
+    """Its instructions, with the descriptors of these maps."""
     code = bytearray(program.instructions)
-    if program.core:
-        if spec.btf is None:
-            raise ObjectError(f"object {spec.name}: CO-RE relocations without BTF")
-        relocated, poisoned = core.relocate(program, spec.btf, btf)
-        code = bytearray(relocated)
     for reference in program.references:
         at = reference.index * 8
         pseudo = uapi.BPF_PSEUDO_MAP_FD if reference.offset is None else uapi.BPF_PSEUDO_MAP_VALUE
         code[at + 1] = code[at + 1] & 0x0F | pseudo << 4
         struct.pack_into("<I", code, at + 4, maps[reference.map].fileno())
         struct.pack_into("<I", code, at + 12, reference.offset or 0)
-    return bytes(code), poisoned
+    return bytes(code)
 
 
 def _load_types(types: Btf) -> Fd:
@@ -245,14 +231,9 @@ def _load_types(types: Btf) -> Fd:
 
 
 def _load_program(
-    program: ProgramSpec,
-    spec: ObjectSpec,
-    instructions: bytes,
-    poisoned: Mapping[int, str],
-    btf: Btf | None,
-    types: Fd | None,
+    program: ProgramSpec, spec: ObjectSpec, instructions: bytes, types: Fd | None
 ) -> Fd:
-    attach_to = syscalls.AttachTo(program.attach_type, _attach_type_id(program, btf))
+    attach_to = syscalls.AttachTo(program.attach_type, program.attach_to)
     functions: syscalls.Functions | None = None
     if types is not None and len(program.functions) > 1:
         records = b"".join(struct.pack("<II", *function) for function in program.functions)
@@ -284,7 +265,7 @@ def _load_program(
             if error.errno == errno.ENOSPC and size < LARGEST_LOG:
                 size *= 4
                 continue
-            raise rejected(program.name, first, log.value, poisoned) from error
+            raise rejected(program.name, first, log.value, dict(program.poisoned)) from error
 
 
 def rejected(
@@ -309,18 +290,3 @@ def rejected(
         hint="please report it with the output of --verbose",
         detail=detail,
     )
-
-
-def _attach_type_id(program: ProgramSpec, btf: Btf | None) -> int:
-    """For tp_btf: the type of the tracepoint's functions in the kernel's BTF."""
-    if program.attach_type != uapi.BPF_TRACE_RAW_TP:
-        return 0
-    if btf is None:
-        raise KernelError(
-            f"load program {program.name}: kernel types (BTF) needed",
-            hint="give a BTF file of this kernel with --btf FILE",
-        )
-    found = btf.named(f"btf_trace_{program.target}", (TYPEDEF,))
-    if not found:
-        raise KernelError(f"load program {program.name}: no tracepoint {program.target} here")
-    return found[0]

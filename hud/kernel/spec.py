@@ -57,6 +57,10 @@ class ProgramSpec:
     functions: tuple[tuple[int, int], ...] = ()
     """(index of its first slot, type id of its FUNC) of every function; empty if unknown. The
     kernel needs them to check a global function once instead of at each call."""
+    attach_to: int = 0
+    """For tp_btf, once it is fitted: the type of the tracepoint's functions in the kernel's BTF."""
+    poisoned: tuple[tuple[int, str], ...] = ()
+    """(number in a poisoned call, what this kernel lacks), once it is fitted."""
 
 
 @dataclass(frozen=True, slots=True)

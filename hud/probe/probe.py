@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import mmap
+import os
 import select
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,11 +19,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hud.closing import Closing
-from hud.errors import KernelError
+from hud.errors import KernelError, ObjectError
 from hud.kernel import attach, denied, features, loader, uapi
 from hud.kernel.btf import kernel_btf
-from hud.kernel.elf import parse_object
+from hud.kernel.fit import fit
+from hud.kernel.keep import Keep, Store
 from hud.kernel.ring import RingBuffer
+from hud.kernel.spec import ObjectSpec
 from hud.model import BEGAN_BEFORE, Culprit, Sample, ThreadState, TimeSplit, Where
 from hud.probe import wire
 from hud.probe.exact import ExactProbe, with_programs
@@ -44,6 +47,9 @@ TEXT_PER_ROW = 24
 STACKS_KEPT = 4096
 """Stacks that the kernel may hold (half of the map) before those already fetched are deleted."""
 
+
+PROGRAMS = ("hud_switch", "hud_waking", "hud_exit", "hud_sample")
+"""Of every run."""
 
 IN_CORE = ("core", "kinds", "park", "driver", "flags", "tick_current", "tick_multi")
 """Fields of a layout that may become known while the kernel looks at it."""
@@ -78,7 +84,7 @@ class Probe(Closing):
     ``data`` is the compiled object, ``btf`` a file with the kernel's types where the kernel does
     not give them; ``text_bytes`` the size of the target's executable mappings, from which the
     unwind maps are sized, and ``span_bytes`` the same with what stands before the code in each
-    file; ``exact`` loads the uprobe programs, too.
+    file; ``exact`` loads the uprobe programs, too; ``store`` keeps them for the next start.
 
     Raises KernelError where the kernel refuses, ObjectError for bad data.
     """
@@ -93,12 +99,13 @@ class Probe(Closing):
         text_bytes: int,
         span_bytes: int = 0,
         exact: bool = False,
+        store: Store | None = None,
     ) -> None:
         self._fetched: set[int] = set()
         self._code_pages = 0
         with ExitStack() as stack:
             self._loaded = stack.enter_context(
-                _load(data, btf, map_sizes(text_bytes, span_bytes), exact=exact)
+                _load(data, btf, map_sizes(text_bytes, span_bytes), exact=exact, store=store)
             )
             maps = self._loaded.maps
             self._threads = maps["threads"]
@@ -331,24 +338,39 @@ def map_sizes(text_bytes: int, span_bytes: int) -> dict[str, int]:
 
 
 def _load(
-    data: bytes, btf: Path | None, sizes: dict[str, int], *, exact: bool
+    data: bytes, btf: Path | None, sizes: dict[str, int], *, exact: bool, store: Store | None
 ) -> loader.LoadedObject:
     denied.allow_locked_memory(denied.running_release())
+    keep = Keep(store, data, btf, f"{os.uname().release} {exact}")
+    kept = keep.kept()
+    if kept is not None:
+        try:
+            return _load_fitted(kept, sizes)
+        except (KernelError, ObjectError):
+            keep.forget()  # it is told from what is made afresh whether that was to blame
+    try:
+        made = _fitted(data, btf, exact=exact)
+        loaded = _load_fitted(made, sizes)
+    except KernelError:
+        features.require_needed()  # too old a kernel is refused in many ways
+        raise
+    keep.keep(made)
+    return loaded
+
+
+def _fitted(data: bytes, btf: Path | None, *, exact: bool) -> ObjectSpec:
+    from hud.kernel.elf import parse_object  # not needed where it is kept
+
     spec = parse_object(data, "hud")
     more: tuple[str, ...] = ()
     if exact:
         spec, more = with_programs(spec)
-    try:
-        return loader.load(
-            spec,
-            programs=("hud_switch", "hud_waking", "hud_exit", "hud_sample", *more),
-            map_entries=sizes,
-            constants={"kernel_stack": max(LEAST_KERNEL_STACK, mmap.PAGESIZE)},
-            btf=kernel_btf(btf),
-        )
-    except KernelError:
-        features.require_needed()  # too old a kernel is refused in many ways
-        raise
+    return fit(spec, kernel_btf(btf), (*PROGRAMS, *more))
+
+
+def _load_fitted(spec: ObjectSpec, sizes: dict[str, int]) -> loader.LoadedObject:
+    stack = max(LEAST_KERNEL_STACK, mmap.PAGESIZE)
+    return loader.load(spec, map_entries=sizes, constants={"kernel_stack": stack})
 
 
 def state_of(thread: wire.Thread, now_ns: int, layout_known: bool) -> ThreadState:

@@ -112,6 +112,7 @@ class Profiler(Closing):
             text_bytes=modules.text_bytes,
             span_bytes=modules.span_bytes,
             exact=self.options.exact or self.options.auto_threshold,
+            store=self._naming.store_of_root,
         )
 
     def _note_stopped(self) -> None:

@@ -253,6 +253,21 @@ def test_process_that_is_gone(child: Child) -> None:
     assert descriptors() == before
 
 
+@pytest.mark.parametrize(("use_cache", "entries"), [(True, 1), (False, 0)])
+def test_the_kernel_programs_are_kept(
+    child: Child,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    use_cache: bool,
+    entries: int,
+) -> None:
+    monkeypatch.setattr(module, "default_directory", lambda: tmp_path / "hud" / "modules")
+    for _ in range(2):
+        with profiled(child, use_cache=use_cache):
+            pass
+    assert len(list(tmp_path.glob("hud/modules/*.programs"))) == entries
+
+
 # --------------------------------------------------------------------------- exec and the end
 
 

@@ -39,6 +39,7 @@ class Naming(Closing):
             cache = Cache(default_directory() if options.use_cache else None)
             if cache.refusal:
                 notes.add(f"nothing is kept for the next start: {cache.refusal}")
+            self.store_of_root = cache.of_root()
             urls = servers(os.environ.get("DEBUGINFOD_URLS", "")) if cache else ()
             self.debug = DebugInfo(
                 self.resolver,

@@ -63,6 +63,13 @@ class Cache:
     def __bool__(self) -> bool:
         return self._directory is not None
 
+    def of_root(self) -> Cache | None:
+        """Itself, where none but root can write to it: fit for what gains rights when it is loaded.
+
+        The cache of a user is written to by programs of his that have no capabilities, too.
+        """
+        return self if self and os.geteuid() == 0 else None
+
     def key(self, descriptor: int) -> str:
         """The key of an open file's present state; empty without a cache.
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -138,6 +141,27 @@ def test_a_directory_of_someone_else(tmp_path: Path) -> None:
     place.mkdir(mode=0o700)
     os.chown(place, 65534, 65534)
     assert Cache(place).refusal == f"{place} belongs to user 65534"
+
+
+AS_A_USER = """
+import os, sys
+from pathlib import Path
+from hud.profiler.naming.cache import Cache
+os.setgid(1234), os.setuid(1234)
+cache = Cache(Path(sys.argv[1]) / "modules")
+print(bool(cache), cache.of_root())
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root")
+def test_a_users_cache_is_none_of_root(cache: Cache) -> None:
+    assert cache.of_root() is cache
+    assert Cache(None).of_root() is None
+    with tempfile.TemporaryDirectory() as place:
+        os.chown(place, 1234, 1234)
+        command = [sys.executable, "-c", AS_A_USER, place]
+        root = Path(__file__).parents[4]
+        assert subprocess.check_output(command, cwd=root, text=True) == "True None\n"
 
 
 def test_a_whole_file(cache: Cache, tmp_path: Path) -> None:
