@@ -85,13 +85,14 @@ def find(elf: ElfFile, main_symbols: Iterable[str]) -> OwnCrates:
     """Those of a file; never raises. ``main_symbols``: those that match MAIN_SYMBOL."""
     mains: Counter[str] = Counter()
     programs: Counter[str] = Counter()
-    local = False
+    local: set[tuple[str, ...]] = set()
     members: set[str] = set()
     modules: set[str] = set()
     for _, data in elf.data_pieces(SCAN_LIMIT, writable=False):
         for folders, module, rest in _sources(data):
             package = _PACKAGE.fullmatch(folders[-1]) if folders else None
-            local = local or not package
+            if not package and len(local) < 2:  # two are enough
+                local.add((*folders[-1:], module))
             if package and module == "main" and not rest:
                 mains[_crate(package["name"])] += 1
             elif package and module == "bin":
@@ -101,11 +102,17 @@ def find(elf: ElfFile, main_symbols: Iterable[str]) -> OwnCrates:
                 modules.update({module} - _ROOTS)
     named = {name for name in map(_crate_of_main, main_symbols) if name}
     main = min(named) if len(named) == 1 else ""
-    if not local:  # a dependency's module can have that name
+    if not _are_sources(local):  # a dependency's module can have that name
         mains = mains or programs
     if not main and mains:
         main = max(sorted(mains), key=lambda name: mains[name])
     return OwnCrates(main, frozenset(members), frozenset(modules))
+
+
+def _are_sources(local: set[tuple[str, ...]]) -> bool:
+    """Are these paths, each with its folder at most, those of a program, and not one that a text
+    names, a help text say?"""
+    return len(local) > 1 or any(len(path) > 1 or path[0] in _ROOTS for path in local)
 
 
 def _crate_of_main(symbol: str) -> str:

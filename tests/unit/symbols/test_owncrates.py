@@ -129,3 +129,10 @@ def test_a_program_of_another_name_than_its_package_is_told_by_its_file() -> Non
     text = f"{INDEX}h2-0.4.1/src/a.rs{INDEX}mini-redis-0.4.1/src/bin/server.rs"
     assert find(program(text), []).main == "mini_redis"
     assert find(program(f"src/main.rs{text}"), []).main == ""
+
+
+def test_a_help_text_that_names_a_source_file_is_no_program_of_its_own() -> None:
+    text = f"see `src/headers.rs` file{INDEX}static-web-server-2.44.1/src/bin/server.rs"
+    assert find(program(text), []).main == "static_web_server"
+    assert find(program(f"oops/shop/src/headers.rs {text}"), []).main == ""
+    assert find(program(f"src/pricing.rs{text}"), []).main == ""
