@@ -3,20 +3,19 @@
 The *culpable frame* is the innermost frame of the user's own code; a *host* (see
 `hud.analysis.frameworks`) with nothing of the framework's inside is as good as one. Without either
 it is the innermost frame of the crate that owns the task's future, else the outermost frame of a
-dependency below the framework. The *operation* is the library call that it made; *plumbing* are
-std's own call-throughs, which explain nothing. Two stacks blame the same code if their *keys* are
-equal.
+dependency below the framework. The *operation* is the library call that it made. Two stacks blame
+the same code if their *keys* are equal.
 """
 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
-from itertools import pairwise, zip_longest
+from itertools import zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis.frameworks import is_framework, passes_on, runs_handler, runs_task
 from hud.analysis.handlers import handler, written
+from hud.analysis.operation import SLOW_PATH, operation
 from hud.analysis.tails import counts
 from hud.model import Frame, Origin, Precision, Stack
 
@@ -56,22 +55,8 @@ class Blame(NamedTuple):
 NO_STACK = Blame("(no stack caught)")
 NOT_RESOLVED = Blame("(names not resolved)")
 
-_PLUMBING = re.compile(
-    r"""^<?(?:&(?:mut\ )?)?(?:[A-Z]\w*\ as\ )?
-        (?:core::ops::function | core::panic:: | std::panic | core::iter:: | core::option:: |
-        core::result:: | core::pin:: | core::future:: | core::task:: | std::thread::local:: |
-        core::mem:: | core::convert:: | alloc::boxed:: |
-        alloc::vec::(?:spec_|in_place_|into_iter::) )
-        | ^<alloc::vec::Vec<.*>\ as\ alloc::vec::spec_
-        | __rust_begin_short_backtrace | ^__rustc:: | ^__r(ust|dl|g)_""",
-    re.VERBOSE,
-)
-_SLOW_PATH = re.compile(r"^(?:<?parking_lot|lock_api|parking_lot_core)::.*_slow$")
-"""Of a lock, behind the fast one that is inlined."""
 _RANKS = 7
 _LIBRARY = re.compile(r"\.so(\.|$)|^\[")
-_KEPT = 16_384
-"""The same names come again and again."""
 
 
 class Blames:
@@ -93,7 +78,7 @@ class Blames:
             at, found = self._culprit(key)
             if at >= 0:
                 frames = self.stacks[key].frames or ()
-                found = self._known[key] = found._replace(operation=operation(frames, at))
+                found = self._known[key] = found._replace(operation=_operation(frames, at))
         return found
 
     def code(self, key: int) -> Key | None:
@@ -146,7 +131,11 @@ def blame(stack: Stack | None) -> Blame:
     at, found = _culprit(stack)
     if stack is None or at < 0:
         return found
-    return found._replace(operation=operation(stack.frames or (), at))
+    return found._replace(operation=_operation(stack.frames or (), at))
+
+
+def _operation(frames: Sequence[Frame], at: int) -> str:
+    return operation(frames, at, users=is_users(frames, at))
 
 
 def _culprit(stack: Stack | None) -> tuple[int, Blame]:
@@ -279,16 +268,16 @@ def _hosts(frames: Sequence[Frame], at: int) -> bool:
 
 def _foreign(frames: Sequence[Frame]) -> int:
     """Of a stack without a frame of the user's."""
-    task = next((at for at, one in enumerate(frames) if runs_task(one)), len(frames))
+    task = _task_frame(frames)
     outermost = _outermost_dependency(frames, task)
     if outermost >= 0:
         frame = frames[outermost]
         between = frames[outermost + 1 : task]
-        if not frame.inferred and task < len(frames):
-            if not passes_on(frame) and all(one.origin is Origin.STD for one in between):
-                return task  # a plain function: the future that calls it is inlined
-            if all(one.origin in _NOBODYS for one in between):
-                return _innermost_kin(frames, outermost)
+        if _owns_task(frames, outermost, task):
+            return _innermost_kin(frames, outermost)
+        plain = task < len(frames) and not (frame.inferred or passes_on(frame))
+        if plain and all(one.origin is Origin.STD for one in between):
+            return task  # a plain function: the future that calls it is inlined
         return outermost
     best = _best(frames)
     if best >= 0 and frames[best].origin is Origin.UNKNOWN:
@@ -298,6 +287,32 @@ def _foreign(frames: Sequence[Frame]) -> int:
     if framework >= 0:
         return framework
     return task if task < len(frames) else _caller_of_c(frames, best)
+
+
+def _task_frame(frames: Sequence[Frame]) -> int:
+    """Index of Tokio's innermost frame around a task; behind the last one = there is none."""
+    return next((at for at, one in enumerate(frames) if runs_task(one)), len(frames))
+
+
+def _owns_task(frames: Sequence[Frame], at: int, task: int) -> bool:
+    """Is the dependency's frame at ``at`` the future of the task, or what that called?"""
+    frame, between = frames[at], frames[at + 1 : task]
+    if frame.inferred or task == len(frames) or any(o.origin not in _NOBODYS for o in between):
+        return False
+    return passes_on(frame) or any(one.origin is not Origin.STD for one in between)
+
+
+def is_users(frames: Sequence[Frame], at: int) -> bool:
+    """Is the blamed frame at ``at`` the user's own, one that their code was inlined into, or of
+    the crate that owns the task's future, which is as good?"""
+    blamed = frames[at]
+    if blamed.origin is not Origin.DEPENDENCY or runs_handler(blamed):
+        return True
+    task = _task_frame(frames)
+    outermost = _outermost_dependency(frames, task)
+    if outermost < at or not _owns_task(frames, outermost, task):
+        return False
+    return _innermost_kin(frames, outermost) == at
 
 
 def _caller_of_c(frames: Sequence[Frame], best: int) -> int:
@@ -428,7 +443,7 @@ def _rank(frame: Frame) -> int:
     if not counts(frame):
         return _RANKS
     if frame.origin is Origin.DEPENDENCY:
-        return 4 if _SLOW_PATH.search(frame.function) else 0
+        return 4 if SLOW_PATH.search(frame.function) else 0
     if frame.origin is Origin.UNKNOWN:
         if frame.function:
             return 1
@@ -438,133 +453,3 @@ def _rank(frame: Frame) -> int:
     if not frame.function:
         return 6
     return 4 if frame.origin is Origin.C else 3
-
-
-# --------------------------------------------------------------------------- the operation
-
-_INSIDE_STD = re.compile(
-    r"^<?(?:core|alloc|hashbrown|std::(?:sys|sys_common|alloc|panicking|rt))::"
-)
-
-
-def operation(frames: Sequence[Frame], at: int) -> str:
-    """The call that the blamed frame made, ``~`` before an inferred name. Where that only passes a
-    call on, ``first ... last``; of a dependency without the user's code above it the last.
-    """
-    calls = [
-        frame
-        for frame, caller in pairwise(frames[: at + 1])
-        if frame.function and frame.origin is not Origin.KERNEL and not _is_merged(frame, caller)
-    ]
-    macros = f"{frames[at].function}::{{closure}}"
-    # a place that the poll around it has too is one of a helper that is inlined everywhere
-    everywhere = {one.function for one in frames[at:] if one.inferred}
-    telling = [
-        one
-        for one in calls
-        if not (_plumbing(one) or one.function == macros)
-        and not (one.inferred and one.function in everywhere)
-    ]
-    if not telling:
-        return _named(calls[-1]) if calls else ""
-    first, last = (_into_python(call, telling) for call in (telling[-1], _last(telling)))
-    blamed = frames[at]
-    if blamed.origin is Origin.DEPENDENCY and not runs_handler(blamed):
-        return _named(last)
-    if first.origin is Origin.STD:  # its generic code, which calls a library
-        foreign = (one for one in reversed(telling) if one.origin is Origin.DEPENDENCY)
-        last = next(foreign, first)
-    elif not (is_framework(first) or passes_on(first)):
-        last = first
-    return _named(first) if last is first else f"{_briefly(first)} ... {_briefly(last)}"
-
-
-_OF_FILE = re.compile(r"^<&?std::fs::File as std::io::(?:Read|Write)>::\w+$")
-
-
-def _is_merged(call: Frame, caller: Frame) -> bool:
-    """Is it mio's write to a socket or an eventfd, under the name of a file's, whose code is the
-    same?"""
-    mios = caller.origin is Origin.RUNTIME and "mio::" in caller.function
-    return mios and _OF_FILE.match(call.function) is not None
-
-
-_BINDING = re.compile(r"pyo3(?: |$)")
-_PYTHON_API = re.compile(r"Py[A-Z]\w*_[A-Z]\w*$")
-
-
-def _into_python(call: Frame, calls: Sequence[Frame]) -> Frame:
-    """Of a place in pyo3 without a name the function of Python's that it called."""
-    if not (call.inferred and _BINDING.match(call.crate)):
-        return call
-    inside = calls[: calls.index(call)]
-    return next((one for one in reversed(inside) if _PYTHON_API.match(one.function)), call)
-
-
-def _last(calls: Sequence[Frame]) -> Frame:
-    """The innermost call that people know: not what std and the C library do inside."""
-    for frame in calls:
-        if frame.origin is Origin.C or (
-            frame.origin is Origin.STD and _INSIDE_STD.search(frame.function)
-        ):
-            continue
-        return frame
-    return calls[-1]
-
-
-_PUBLIC = tuple(
-    (re.compile(pattern), name)
-    for pattern, name in (
-        (r"^std::thread::functions::(\w+)$", r"std::thread::\1"),
-        (r"^(std::fs::\w+)::inner$", r"\1"),
-        (r"^std::sys::sync::mutex::\w+::Mutex::lock_contended$", "std::sync::Mutex::lock"),
-        (r"^std::sys::sync::rwlock::\w+::RwLock::(\w+)_contended$", r"std::sync::RwLock::\1"),
-        (r"^std::sys::sync::condvar::\w+::Condvar::(\w+)$", r"std::sync::Condvar::\1"),
-        (r"^std::sys::sync::once::\w+::Once::call$", "std::sync::Once::call_once"),
-        (r"^std::sync::poison::(?:\w+::)?(Mutex|RwLock|Condvar|Once)", r"std::sync::\1"),
-    )
-)
-"""Functions of std by the paths under which people call them."""
-
-
-def _named(call: Frame) -> str:
-    name = _public(call.function) if call.origin is Origin.STD else call.function
-    return ("~" if call.inferred else "") + name
-
-
-@lru_cache(maxsize=_KEPT)
-def _public(name: str) -> str:
-    for pattern, public in _PUBLIC:
-        name = pattern.sub(public, name)
-    return name
-
-
-_INNERMOST_GENERICS = re.compile(r"<[^<>]*>")
-
-
-def _briefly(call: Frame) -> str:
-    """``tokio::time::timeout::Timeout::poll`` of ``<..Timeout<T> as ..Future>::poll``."""
-    name, before = call.function.replace("->", ""), ""
-    if name.startswith("<"):
-        name = _of_its_type(name)
-    while before != name and not name.startswith("<"):
-        before, name = name, _INNERMOST_GENERICS.sub("", name)
-    return ("~" if call.inferred else "") + name.replace("::::", "::")
-
-
-def _of_its_type(name: str) -> str:
-    """``T::method`` of ``<T as Trait>::method``."""
-    for found in re.finditer(" as ", name):
-        kind = name[1 : found.start()].removeprefix("&").removeprefix("mut ")
-        if kind.count("<") == kind.count(">"):
-            return f"{kind}::{name.rpartition('>::')[2]}"
-    return name
-
-
-def _plumbing(frame: Frame) -> bool:
-    return _is_plumbing(frame.function, frame.origin is Origin.STD)
-
-
-@lru_cache(maxsize=_KEPT)
-def _is_plumbing(function: str, std: bool) -> bool:
-    return bool((_PLUMBING if std else _SLOW_PATH).search(function))

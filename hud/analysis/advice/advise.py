@@ -14,10 +14,19 @@ from typing import TYPE_CHECKING, NamedTuple
 from hud import figures
 from hud.analysis import lasting, standoff
 from hud.analysis.advice.libraries import ASYNC_LIBRARIES, LIBRARIES, PUBLIC
-from hud.analysis.advice.remedy import ASYNC, LIBRARY, NAMELESS, OPAQUE, OWN, SELECT, Remedy
+from hud.analysis.advice.remedy import (
+    ASYNC,
+    AWAITED,
+    LIBRARY,
+    NAMELESS,
+    OPAQUE,
+    OWN,
+    SELECT,
+    Remedy,
+)
 from hud.analysis.advice.std import REST
 from hud.analysis.advice.stdfiles import call_in
-from hud.analysis.blame import culpable
+from hud.analysis.blame import culpable, is_users
 from hud.analysis.cause import Cause
 from hud.analysis.frameworks import is_framework, is_sealed, polls_task, runs_handler, runs_task
 from hud.analysis.results import Blocker, Case
@@ -64,6 +73,8 @@ class Match(NamedTuple):
     remedy: Remedy
     name: str
     groups: dict[str, str | None]
+    inside: bool = False
+    """It is a call that a library made, not the blamed code."""
 
 
 def advise(blocker: Blocker, stacks: Mapping[int, Stack]) -> Advice:
@@ -125,7 +136,7 @@ def _matching(cause: Cause, name: str, inside: bool) -> Match | None:
         if cause in remedy.causes and not (inside and remedy.direct):
             found = remedy.pattern.search(name)
             if found:
-                return Match(remedy, name, found.groupdict())
+                return Match(remedy, name, found.groupdict(), inside)
     return None
 
 
@@ -151,7 +162,7 @@ def _calls(frames: Sequence[Frame]) -> list[_Call]:
         return []
     blamed = frames[at]
     host = runs_task(blamed) or runs_handler(blamed)
-    inside = blamed.origin is Origin.DEPENDENCY and not host
+    inside = not is_users(frames, at)
     calls: list[_Call] = []
     # Without debug info a library's function can look like the user's own.
     foreign = blamed.origin is not Origin.USER or not blamed.file
@@ -162,13 +173,37 @@ def _calls(frames: Sequence[Frame]) -> list[_Call]:
         frame = frames[inner]
         if frame.origin is Origin.KERNEL:
             break
-        name = call_in(frame, frames[:inner]) if frame.inferred else frame.function
+        name = _inferred_call(frames, inner) if frame.inferred else frame.function
         if name and (in_task or not _BLOCKS_ON.search(name)):
             calls.append(_Call(_plain(name), inside))
         if is_sealed(frame):
             return calls
         inside = inside or frame.origin is Origin.DEPENDENCY or bool(_EACH.search(frame.function))
     return [*calls, _Call(_closing(frames, at))]
+
+
+def _inferred_call(frames: Sequence[Frame], at: int) -> str:
+    """What an inferred frame can be held for; empty = nothing."""
+    if _runs_its_crate(frames, at):
+        return f"{_crate_name(frames[at])}::"
+    return call_in(frames[at], frames[:at])
+
+
+def _runs_its_crate(frames: Sequence[Frame], at: int) -> bool:
+    """Does the dependency's frame run code of its crate for sure?
+
+    One place may be that of a helper which is inlined into whoever calls it; two functions of the
+    crate, one called by the other, are its own.
+    """
+    frame = frames[at]
+    if frame.origin is not Origin.DEPENDENCY or not frame.inferred:
+        return frame.origin is Origin.DEPENDENCY
+    beside = (*frames[max(at - 1, 0) : at], *frames[at + 1 : at + 2])
+    return any(one.crate == frame.crate and one.function != frame.function for one in beside)
+
+
+def _crate_name(frame: Frame) -> str:
+    return frame.crate.partition(" ")[0]
 
 
 _EACH = re.compile(
@@ -196,14 +231,30 @@ def _closing(frames: Sequence[Frame], at: int) -> str:
     if blamed.origin not in (Origin.USER, Origin.DEPENDENCY) and not host:
         return OPAQUE
     crossed = _first_foreign(frames, at)
-    if crossed is None and runs_task(blamed):
+    if crossed < 0 and runs_task(blamed):
         return OPAQUE
-    if crossed is None or (crossed.inferred and blamed.origin is Origin.USER):
-        polled = crossed is not None and any(map(_is_socket_call, frames[:at]))
+    if crossed < 0 or not (_is_sure(frames, crossed) or crossed == at):
+        polled = crossed >= 0 and any(map(_is_socket_call, frames[:at]))
         return ASYNC if polled else OWN
-    if is_framework(crossed) or ASYNC_LIBRARIES.search(crossed.function):
+    return _closing_of_library(frames, crossed)
+
+
+def _closing_of_library(frames: Sequence[Frame], at: int) -> str:
+    """``at``: the frame in which the stack enters it."""
+    entered = frames[at]
+    name = f"{_crate_name(entered)}::" if entered.inferred else entered.function
+    if is_framework(entered) or ASYNC_LIBRARIES.search(name):
         return ASYNC
-    return LIBRARY
+    if entered.inferred and any(one.origin is Origin.RUNTIME for one in frames[:at]):
+        return ASYNC
+    return AWAITED if _POLLS.search(name) else LIBRARY
+
+
+_POLLS = re.compile(r"::(?:poll(?:_\w+)?|\{async[\w ]*\})$")
+
+
+def _is_sure(frames: Sequence[Frame], at: int) -> bool:
+    return not frames[at].inferred or _runs_its_crate(frames, at)
 
 
 _SOCKET_CALL = re.compile(r"^(?:send|recv)(?:to|from|m?msg)?$")
@@ -219,13 +270,12 @@ _SELECTS = re.compile(
 """What every turn of a fair ``select!`` asks for."""
 
 
-def _first_foreign(frames: Sequence[Frame], at: int) -> Frame | None:
-    """The outermost frame of a library or the runtime, from the blamed one on; what the user's code
-    was inlined into is none."""
+def _first_foreign(frames: Sequence[Frame], at: int) -> int:
+    """Index of the outermost frame of a library or the runtime, from the blamed one on, -1 = there
+    is none; the user's own code, and what it was inlined into, is none."""
     foreign = (Origin.DEPENDENCY, Origin.RUNTIME)
-    blamed = frames[at]
-    end = at if runs_task(blamed) or runs_handler(blamed) else at + 1
-    return next((one for one in reversed(frames[:end]) if one.origin in foreign), None)
+    end = at if runs_task(frames[at]) or is_users(frames, at) else at + 1
+    return next((inner for inner in range(end - 1, -1, -1) if frames[inner].origin in foreign), -1)
 
 
 # --------------------------------------------------------------------------- the words
@@ -243,12 +293,20 @@ def _called(found: Match) -> str:
 
 
 def _crate(found: Match, frames: Sequence[Frame]) -> str:
+    """The crate to name; empty = none that is sure. What moves is what the blamed code calls, not
+    what a library calls inside."""
     crate = found.groups.get("crate") or ""
-    if not crate and found.name.startswith("("):
-        foreign = _first_foreign(frames, culpable(frames))
-        exact = foreign is not None and not foreign.inferred
-        crate = foreign.crate.partition(" ")[0] if foreign and exact else ""
+    if found.name.startswith("(") or (found.inside and found.remedy.moves):
+        crate = _entered(frames) or crate
     return crate if len(crate) <= _LONGEST_CALL and crate.replace("::", "").isidentifier() else ""
+
+
+def _entered(frames: Sequence[Frame]) -> str:
+    """The crate that the blamed code called into; empty = not sure, or none that can be moved."""
+    at = _first_foreign(frames, culpable(frames))
+    if at < 0 or not _is_sure(frames, at) or _closing_of_library(frames, at) == ASYNC:
+        return ""
+    return _crate_name(frames[at])
 
 
 def _own_call(found: Match, frames: Sequence[Frame]) -> str:

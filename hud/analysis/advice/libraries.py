@@ -184,7 +184,7 @@ LIBRARIES: tuple[Remedy, ...] = (
     row(
         "async compression",
         BUSY,
-        crates("async_compression compression_codecs tower_http::compression"),
+        crates("async_compression compression_core compression_codecs tower_http::compression"),
         "lower the compression level, or compress in spawn_blocking",
         "tower_http::compression::CompressionLayer::new().quality(CompressionLevel::Fastest)",
         "async compression computes inside the poll, a buffer at a time",
@@ -218,7 +218,7 @@ LIBRARIES: tuple[Remedy, ...] = (
     row(
         "rendering",
         BUSY,
-        crates("tera handlebars minijinja askama comrak pulldown_cmark syntect"),
+        crates("tera handlebars minijinja askama comrak markdown pulldown_cmark syntect"),
         "call {what} in spawn_blocking",
         MOVE,
         COMPUTING,

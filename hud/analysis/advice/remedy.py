@@ -15,9 +15,9 @@ from typing import NamedTuple
 from hud.analysis.cause import Cause
 
 OWN, LIBRARY, ASYNC, NAMELESS, OPAQUE = "(own)", "(library)", "(async)", "(nameless)", "(opaque)"
-SELECT = "(select)"
+SELECT, AWAITED = "(select)", "(awaited)"
 """The closings: own code, a library's, an asynchronous library's, the target's without a name,
-what nothing can be said of, and a loop around a ``select!``."""
+what nothing can be said of, a loop around a ``select!``, and a library's future, polled."""
 
 
 class Remedy(NamedTuple):

@@ -7,6 +7,7 @@ import re
 from hud.analysis.advice.remedy import (
     ANY,
     ASLEEP,
+    AWAITED,
     COMPUTING,
     LIBRARY,
     MOVE,
@@ -102,11 +103,12 @@ REST: tuple[Remedy, ...] = (
     ),
     row(
         "flume",
-        Cause.LOCK,
-        crates("flume"),
+        frozenset((Cause.LOCK, Cause.CPU)),
+        crates("flume(?!::async)"),
         "await flume's recv_async or send_async",
         "receiver.recv_async().await",
         "recv and send hold the worker until the other side acts",
+        direct=True,
     ),
     row(
         "async_channel",
@@ -309,11 +311,20 @@ REST: tuple[Remedy, ...] = (
         "tokio::fs::metadata(path).await",
         "a path is as slow as its disk and its other users; tokio::fs looks in another thread",
     ),
+    row(
+        "read by symbol",
+        Cause.CPU,
+        r"^p?readv?$",
+        "use tokio::fs, or read in spawn_blocking",
+        "tokio::fs::read(path).await",
+        "what is in memory already is copied all the same; tokio::fs reads in another thread",
+        direct=True,
+    ),
     # ------------------------------------------------------------- nothing in it says more
     row(
         "lock in a library",
         Cause.LOCK,
-        re.escape(LIBRARY),
+        f"{re.escape(LIBRARY)}|{re.escape(AWAITED)}",
         "have fewer tasks at once use {what}",
         "let permit = semaphore.acquire().await?;",
         "it waits for a lock inside the library, which another thread in it holds",

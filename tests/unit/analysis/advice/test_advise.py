@@ -82,6 +82,15 @@ EXAMPLES = (
         Cause.LOCK,
         "app::get > async_channel::Receiver<T>::recv_blocking > std::thread::park",
     ),
+    Example("flume", Cause.CPU, "app::get > flume::Receiver<T>::recv > sched_yield"),
+    Example(
+        "lock in a library",
+        Cause.LOCK,
+        "app::next::{{closure}}"
+        " > <flume::async::RecvFut<T> as core::future::future::Future>::poll"
+        " > flume::Shared<T>::recv > std::sys::sync::mutex::futex::Mutex::lock_contended",
+    ),
+    Example("read by symbol", Cause.CPU, "app::page::{{closure}} > server+0x10 > read"),
     Example("kanal", Cause.LOCK, "app::get > kanal::Receiver<T>::recv > std::thread::park"),
     Example(
         "crossbeam",
@@ -603,6 +612,45 @@ def test_no_crate_is_named_by_a_guess() -> None:
     guess = inferred("ureq/src/agent.rs:1", "ureq 3.0.0")
     assert "ureq" not in fix_of(Cause.CPU, (frame("memcpy"), guess, LISTING, TASK))
     assert fix_of(Cause.SLEEP, (frame("nanosleep"), guess, LISTING, TASK)).startswith("replace")
+
+
+def test_two_functions_of_a_crate_are_no_guess() -> None:
+    """One place may be a helper's that is inlined everywhere."""
+    whole = (
+        inferred("brotli/src/enc/encode.rs:361", "brotli 9.1.1"),
+        inferred("brotli/src/enc/static_dict.rs:35", "brotli 9.1.1"),
+    )
+    assert fix_of(Cause.CPU, (*whole, LISTING, TASK)) == "call brotli in spawn_blocking"
+    for some in (whole[:1], (whole[0], whole[0])):
+        assert fix_of(Cause.CPU, (*some, LISTING, TASK)).startswith("move it")
+    unknown = tuple(replace(one, crate="oddball 0.1.0") for one in whole)
+    assert fix_of(Cause.CPU, (*unknown, LISTING, TASK)) == "call oddball in spawn_blocking"
+    core = tuple(replace(one, crate="compression_core 0.4.34") for one in whole)
+    stream = inferred("async_compression/src/tokio/bufread/generic/mod.rs:31", "async_compression")
+    assert fix_of(Cause.CPU, (*core, stream, TASK)).startswith("lower the compression level")
+
+
+def test_a_future_that_is_awaited_cannot_be_called_in_another_thread() -> None:
+    polled = (
+        "app::wake::{{closure}} > <flume::async::SendFut<T> as core::future::future::Future>::poll"
+    )
+    assert advise_stack(Cause.CPU, stack(f"{polled} > syscall")).text == ""
+    assert advise_stack(Cause.CPU, stack("app::f > chrono::publish::{async} > memcpy")).text == ""
+    inside = inferred("rustls/src/vecbuf.rs:199", "rustls 0.23.37")
+    writes = inferred("tokio/src/io/poll_evented.rs:289", "tokio 1.54.1", Origin.RUNTIME)
+    assert fix_of(Cause.CPU, (frame("writev"), writes, inside, TASK)) == ""
+
+
+def test_what_moves_is_what_the_users_code_calls() -> None:
+    inner = "ring::ec::suite_b::ecdsa::signing::EcdsaKeyPair::sign"
+    text = advise_stack(Cause.CPU, stack(f"app::sign > chrono::sign > {inner}")).text
+    assert text == "call chrono in spawn_blocking"
+    # the crate that owns the task's future is as good as the user's
+    owner = "rayon::signs::{{closure}} > rayon::sign_zone"
+    text = advise_stack(Cause.CPU, stack(f"{owner} > chrono::sign > {inner}")).text
+    assert text == "call chrono in spawn_blocking"
+    text = advise_stack(Cause.CPU, stack(f"app::hello > axum::json::to_bytes > {inner}")).text
+    assert text == "call ring in spawn_blocking"
 
 
 def test_an_asynchronous_write_that_is_a_guess_cannot_be_moved() -> None:
