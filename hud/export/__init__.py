@@ -47,6 +47,7 @@ FORMATS: dict[str, Format] = {
         Format("speedscope", (".speedscope.json",)),
         Format("pprof", (".pprof", ".pb.gz")),
         Format("openmetrics", (".prom", ".om")),
+        Format("sarif", (".sarif", ".sarif.json")),
     )
 }
 DEFAULT = "trace"

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 from contextlib import closing
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,13 +25,13 @@ from hud.record.replay import Replay
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
     from types import ModuleType
     from typing import Any
 
     from hud.analysis.recording import Recording
     from hud.analysis.results import Snapshot
 
+SARIF_SCHEMA = Path(__file__).parents[2] / "data" / "schema" / "sarif-2.1.0.json"
 EVIL = 'a<b>|`;\x1b[31m\n"\\=cmd, x'
 """What a thread, a file or a symbol may be called."""
 
@@ -180,6 +181,19 @@ def test_pprof_is_the_same_each_time(build: ModuleType) -> None:
     assert gzip.decompress(first)
 
 
+def test_sarif(run: Run, need: Callable[[object, str], None]) -> None:
+    need(find_spec("jsonschema"), "jsonschema")
+    import jsonschema
+
+    whole = json.loads(run.written("sarif"))
+    jsonschema.validate(whole, json.loads(SARIF_SCHEMA.read_text()))
+    (found,) = whole["runs"]
+    told = [one["properties"] for one in found["results"]]
+    assert sum(one["blocked_ns"] for one in told) == run.snapshot.blocked_ns
+    assert sum(one["count"] for one in told) == run.snapshot.episodes
+    assert found["properties"]["blocked_ns"] == run.snapshot.blocked_ns
+
+
 def test_the_help_has_every_format() -> None:
     text = topics.text("exports")
     told = re.findall(r"^    (\w+) +(\..*?)   ", text, re.MULTILINE)
@@ -191,7 +205,16 @@ def test_the_help_has_every_format() -> None:
 def test_hostile_names_stay_text(build: ModuleType) -> None:
     """In every text format: no control character, no new row, no formula, no markup."""
     run = hostile(build)
-    for name in ("folded", "json", "jsonl", "csv", "openmetrics", "markdown", "speedscope"):
+    for name in (
+        "folded",
+        "json",
+        "jsonl",
+        "csv",
+        "openmetrics",
+        "markdown",
+        "speedscope",
+        "sarif",
+    ):
         text = run.text(name)
         assert "\x1b" not in text, name
         assert all(line.isprintable() for line in re.split("\r?\n", text)), name
