@@ -205,7 +205,7 @@ def add_format(parser: argparse._ActionsContainer) -> None:
 
 
 def add_gates(parser: argparse._ActionsContainer) -> None:
-    """``fail_on`` and ``suppressions``; see hud.commands.gating."""
+    """``fail_on``, ``suppressions``, ``junit``; see hud.commands.gating."""
     parser.add_argument(
         "--fail-on",
         action="append",
@@ -216,6 +216,9 @@ def add_gates(parser: argparse._ActionsContainer) -> None:
     )
     parser.add_argument(
         "--suppressions", metavar="FILE", help="what may block without failing a gate"
+    )
+    parser.add_argument(
+        "--junit", metavar="FILE.xml", help="write what came of each gate to FILE.xml, as tests"
     )
 
 

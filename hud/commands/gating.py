@@ -6,6 +6,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud import figures
+from hud.commands import actions
 from hud.commands.streams import say
 from hud.errors import UsageError
 from hud.text import printable
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from hud.analysis.results import Snapshot
     from hud.analysis.snapshot import Analyzer
     from hud.gates.grammar import Gate
+    from hud.gates.judge import Verdict
     from hud.gates.suppressions import Excuse
 
 EXIT_HELD, EXIT_BREACH, EXIT_UNSURE = 0, 1, 4
@@ -28,30 +30,50 @@ class Gates(NamedTuple):
 
     gates: tuple[Gate, ...] = ()
     excuses: tuple[Excuse, ...] = ()
+    junit: str = ""
+    """Where what came of them goes; empty = nowhere."""
 
 
 def wanted(options: Namespace) -> Gates:
-    """UsageError for what is not understood: before a run, not after it."""
-    if options.suppressions and not options.fail_on:
-        raise UsageError("--suppressions without --fail-on", "add --fail-on 'blockers>0'")
+    """UsageError for what is not understood or cannot be written: before a run, not after it."""
+    for name in ("suppressions", "junit"):
+        if getattr(options, name) and not options.fail_on:
+            raise UsageError(f"--{name} without --fail-on", "add --fail-on 'blockers>0'")
     if not options.fail_on:
         return Gates()
+    from hud.export.write import check_writable
     from hud.gates import grammar, suppressions
 
     gates = tuple(map(grammar.parse, options.fail_on))
-    return Gates(
-        gates, tuple(suppressions.read(options.suppressions) if options.suppressions else ())
-    )
+    excuses = tuple(suppressions.read(options.suppressions) if options.suppressions else ())
+    if options.junit:
+        check_writable(options.junit)
+    return Gates(gates, excuses, options.junit or "")
 
 
 def hold(analyzer: Analyzer, snapshot: Snapshot, against: Gates) -> int:
-    """Say on standard error what was found, a line each; the exit code."""
+    """Say on standard error what was found, a line each, and write what was asked for; the exit
+    code. Raises ExportError.
+    """
     if not against.gates:
         return EXIT_HELD
     from hud.gates.judge import judge
 
     today = datetime.now(timezone.utc).date()
-    verdict = judge(analyzer, snapshot, *against, today)
+    verdict = judge(analyzer, snapshot, against.gates, against.excuses, today)
+    _say(verdict)
+    if actions.here():
+        from hud.export import markdown
+
+        actions.tell(verdict, against.gates, markdown.text(snapshot))
+    if against.junit:
+        _write(against, verdict, snapshot)
+    if verdict.breaches:
+        return EXIT_BREACH
+    return EXIT_UNSURE if verdict.doubts else EXIT_HELD
+
+
+def _say(verdict: Verdict) -> None:
     for breach in verdict.breaches[:_MOST_LINES]:
         say(f"hud: {printable(breach.gate)} failed: {printable(breach.says)}")
     more = len(verdict.breaches) - _MOST_LINES
@@ -61,6 +83,11 @@ def hold(analyzer: Analyzer, snapshot: Snapshot, against: Gates) -> int:
         say(f"hud: {printable(doubt.gate)} cannot be told: {printable(doubt.says)}")
     for excuse in verdict.unused:
         say(f"hud: {excuse.place}: not needed: {printable(excuse.function)} {excuse.cause}")
-    if verdict.breaches:
-        return EXIT_BREACH
-    return EXIT_UNSURE if verdict.doubts else EXIT_HELD
+
+
+def _write(against: Gates, verdict: Verdict, snapshot: Snapshot) -> None:
+    from hud.export.write import write_text
+    from hud.gates.junit import written
+    from hud.process.rights import invoking_user
+
+    write_text(against.junit, written(verdict, against.gates, snapshot), invoking_user())

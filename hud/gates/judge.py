@@ -9,6 +9,7 @@ from hud.analysis.blame import short_place
 from hud.export.telling import Telling
 from hud.gates import evidence
 from hud.gates.grammar import PERCENT, pattern
+from hud.model import Origin
 from hud.text import printable
 
 if TYPE_CHECKING:
@@ -28,6 +29,13 @@ class Breach(NamedTuple):
     """As it was given; of an excuse its place."""
     says: str
     """What was found, with function and ``file:line`` where they are known."""
+    file: str = ""
+    """Of the target's own code, as the debug information has it, or of the excuse; empty = not
+    known."""
+    line: int = 0
+    """0 = not known."""
+    blocked_ns: int = 0
+    """What the code that it names has blocked in all: how bad it is."""
 
 
 class Verdict(NamedTuple):
@@ -37,6 +45,12 @@ class Verdict(NamedTuple):
     doubts: tuple[Breach, ...]
     """Gates that did not fail, and of which nobody knows whether they should."""
     unused: tuple[Excuse, ...]
+
+    def of(self, gate: str) -> str:
+        """In a word or two."""
+        if any(one.gate == gate for one in self.breaches):
+            return "failed"
+        return "cannot be told" if any(one.gate == gate for one in self.doubts) else "passed"
 
 
 class _Code(NamedTuple):
@@ -61,23 +75,24 @@ def judge(
     bench = _Bench(analyzer, snapshot)
     valid = [one for one in excuses if not one.expired(today)]
     used = bench.excuse(valid)
-    breaches = [
-        Breach(one.place, f"expired on {one.until}: {one.function}, {one.reason}")
-        for one in excuses
-        if one.expired(today)
-    ]
+    breaches = [_expired(one) for one in excuses if one.expired(today)]
     doubts = []
     lacking = "; ".join(evidence.lacks(snapshot))
     for gate in gates:
         found = bench.breaches(gate, certain=True)
-        breaches += [Breach(gate.text, says) for says in found]
+        breaches += found
         maybe = [
-            f"{says}, if these are single polls" for says in bench.breaches(gate, certain=False)
+            f"{one.says}, if these are single polls" for one in bench.breaches(gate, certain=False)
         ]
         unsure = [*maybe[:1], evidence.blind(gate, snapshot), lacking]
         if not found and any(unsure):
             doubts.append(Breach(gate.text, "; ".join(filter(None, unsure))))
     return Verdict(tuple(breaches), tuple(doubts), tuple(one for one in valid if one not in used))
+
+
+def _expired(excuse: Excuse) -> Breach:
+    says = f"expired on {excuse.until}: {excuse.function}, {excuse.reason}"
+    return Breach(excuse.place, says, excuse.file, excuse.line)
 
 
 class _Bench:
@@ -100,25 +115,26 @@ class _Bench:
         self._named = left
         return used
 
-    def breaches(self, gate: Gate, *, certain: bool) -> list[str]:
-        """One line each; ``certain`` = only by episodes that are one poll each."""
+    def breaches(self, gate: Gate, *, certain: bool) -> list[Breach]:
+        """The heaviest first; ``certain`` = only by episodes that are one poll each."""
         codes = self._codes(gate, certain=certain)
         if gate.measure == "max":
-            worst = [(code.name, code.episodes[0]) for code in codes]
+            worst = [(code, code.episodes[0].charged_ns) for code in codes]
             return [
-                self._line(name, one, figures.long_duration(one.charged_ns))
-                for name, one in worst
-                if gate.exceeded(one.charged_ns)
+                self._breach(gate, code, self._line(code, figures.long_duration(ns)))
+                for code, ns in worst
+                if gate.exceeded(ns)
             ]
         if gate.measure == "blockers":
-            return [self._of(code) for code in codes] if gate.exceeded(len(codes)) else []
+            found = codes if gate.exceeded(len(codes)) else []
+            return [self._breach(gate, code, self._of(code)) for code in found]
         value, says = self._sum(gate, codes)
         if not gate.exceeded(value):
             return []
         if not codes:
-            return [says]
+            return [Breach(gate.text, says)]
         among = f", in {len(codes)} functions, most in" if len(codes) > 1 else ":"
-        return [f"{says}{among} {self._of(codes[0])}"]
+        return [self._breach(gate, codes[0], f"{says}{among} {self._of(codes[0])}")]
 
     def _codes(self, gate: Gate, *, certain: bool) -> list[_Code]:
         """What the gate is about, the heaviest first."""
@@ -161,10 +177,17 @@ class _Bench:
     def _of(self, code: _Code) -> str:
         count = figures.count(len(code.episodes), "long poll")
         time = figures.long_duration(code.total_ns)
-        return self._line(code.name, code.episodes[0], f"{count}, {time} in all")
+        return self._line(code, f"{count}, {time} in all")
 
-    def _line(self, name: str, episode: Episode, value: str) -> str:
-        at = self._told.blame(episode.stack)
+    def _line(self, code: _Code, value: str) -> str:
+        worst = code.episodes[0]
+        at = self._told.blame(worst.stack)
         place = printable(short_place(at.file, at.line, at.precision)) if at.file else ""
         call = f" in {printable(at.operation)}" if at.operation else ""
-        return f"{' '.join(filter(None, [name, place]))}: {value} ({episode.cause.value}{call})"
+        name = " ".join(filter(None, [code.name, place]))
+        return f"{name}: {value} ({worst.cause.value}{call})"
+
+    def _breach(self, gate: Gate, code: _Code, says: str) -> Breach:
+        at = self._told.blame(code.episodes[0].stack)
+        file, line = (at.file, at.line) if at.origin is Origin.USER else ("", 0)
+        return Breach(gate.text, says, file, line, code.total_ns)

@@ -29,14 +29,20 @@ _COLUMNS = 4
 class Excuse(NamedTuple):
     """One line."""
 
-    place: str
-    """``FILE:LINE``."""
+    file: str
+    """That it stands in, as it was given."""
+    line: int
     function: str
     cause: str
     until: date | None
     """The last day on which it holds; None = for ever."""
     reason: str
     is_like: Callable[[str], object]
+
+    @property
+    def place(self) -> str:
+        """``FILE:LINE``."""
+        return f"{printable(self.file)}:{self.line}"
 
     def covers(self, function: str, cause: str) -> bool:
         return self.cause in (ANY, cause) and bool(self.is_like(function))
@@ -58,13 +64,14 @@ def read(path: str) -> list[Excuse]:
         raise UsageError(f"read {printable(path)}: too large", "it may have 1 MB")
     lines = enumerate(text.splitlines(), 1)
     return [
-        _excuse(line, f"{printable(path)}:{number}")
+        _excuse(line, path, number)
         for number, line in lines
         if line.strip() and not line.lstrip().startswith("#")
     ]
 
 
-def _excuse(line: str, place: str) -> Excuse:
+def _excuse(line: str, path: str, number: int) -> Excuse:
+    place = f"{printable(path)}:{number}"
     words = line.split(maxsplit=_COLUMNS - 1)
     if len(words) < _COLUMNS:
         raise _wrong(place, "a line is FUNCTION CAUSE UNTIL REASON")
@@ -72,7 +79,7 @@ def _excuse(line: str, place: str) -> Excuse:
     causes = [one.value for one in Cause if one.blames_code]
     if cause not in (ANY, *causes):
         raise _wrong(place, f"a cause is one of {ANY}, {', '.join(causes)}")
-    return Excuse(place, function, cause, _day(until, place), reason, pattern(function))
+    return Excuse(path, number, function, cause, _day(until, place), reason, pattern(function))
 
 
 def _day(text: str, place: str) -> date | None:

@@ -43,7 +43,7 @@ ARROWS: dict[str, set[str]] = {
     "session": {"profiler", "analysis", "model", "tui.effects"},
     "tui": {"analysis", "model", "process.rights"},
     "export": {"analysis", "model"},
-    "gates": {"analysis", "export.telling", "model"},
+    "gates": {"analysis", "export.markdown", "export.places", "export.telling", "model"},
     "analysis": {"model"},
     "profiler": {"probe", "process", "runtime", "resolver", "symbols.facts", "model"},
     "probe": {"kernel", "model"},

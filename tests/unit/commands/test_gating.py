@@ -28,6 +28,13 @@ def test_a_breach_is_exit_1_with_a_line_each_beside_the_summary() -> None:
     assert "of worker time was blocked" in done.stdout
 
 
+def test_the_gates_as_tests(tmp_path: Path) -> None:
+    path = tmp_path / "hud.xml"
+    done = export("--fail-on", "max>50ms", "--fail-on", "count>999", "--junit", str(path))
+    assert done.returncode == 1
+    assert 'tests="2" failures="1" errors="0"' in path.read_text()
+
+
 def test_nothing_found_is_exit_0_and_silent() -> None:
     done = export("--fail-on", "max>500ms", "--fail-on", "total>50%")
     assert (done.returncode, done.stderr) == (0, "")
@@ -49,9 +56,12 @@ def test_what_is_not_understood_ends_it_before_it_begins(tmp_path: Path) -> None
     done = export("--fail-on", "max>5", file=tmp_path / "none.hud")
     assert done.returncode == 2
     assert done.stderr.splitlines()[1:] == ["     max>5", "          ^ here"]
-    done = export("--suppressions", "x")
+    for option in ("--suppressions", "--junit"):
+        done = export(option, "x")
+        assert done.returncode == 2
+        assert f"{option} without --fail-on" in done.stderr
+    done = export("--fail-on", "max>5ms", "--junit", str(tmp_path / "no" / "x.xml"))
     assert done.returncode == 2
-    assert "--suppressions without --fail-on" in done.stderr
 
 
 def test_suppressions(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hud.analysis.snapshot import Analyzer
 from hud.gates.grammar import parse
 from hud.gates.judge import Verdict, judge
 from hud.gates.suppressions import Excuse, read
-from hud.model import Losses, SampleFlag
+from hud.model import Frame, Losses, Origin, SampleFlag
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,6 +73,26 @@ def test_a_gate_holds_or_fails(build: ModuleType, gate: str, lines: int, first: 
     if lines:
         assert found.breaches[0].gate == gate
         assert found.breaches[0].says.startswith(first)
+
+
+def test_a_breach_knows_its_line_and_how_bad_it_is(build: ModuleType) -> None:
+    worst, *others = verdict(whole_run(build), "blockers>0").breaches
+    assert (worst.file, worst.line) == ("/home/me/demo-server/src/login.rs", 88)
+    assert worst.blocked_ns > max(one.blocked_ns for one in others) > 0
+
+
+@pytest.mark.parametrize(("origin", "file"), [(Origin.USER, "/a/b.rs"), (Origin.DEPENDENCY, "")])
+def test_only_own_code_is_in_the_project(build: ModuleType, origin: Origin, file: str) -> None:
+    recording = build.empty_recording()
+    frame = Frame(16, "dep::f", "", "/a/b.rs", 7, origin=origin, crate="dep")
+    recording.add_stack(1, build.stack(frame, outer=()))
+    tid, start = build.TIDS[0], build.START_NS
+    sleep = build.asleep(tid, start + 12 * build.MS, 11 * build.MS, 1, start, 230)
+    recording.add_samples([sleep, build.poll(tid, start, 12 * build.MS)])
+    recording.finish(start + build.SECOND, "Ctrl-C")
+    (found,) = verdict(recording, "max>5ms").breaches
+    assert found.says.startswith("dep::f a/b.rs:7: ")
+    assert (found.file, found.line) == (file, 7 if file else 0)
 
 
 def test_each_gate_is_held_by_itself(build: ModuleType) -> None:
