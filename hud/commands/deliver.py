@@ -6,14 +6,14 @@ import os
 import sys
 from pathlib import Path
 from shutil import get_terminal_size
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from hud import figures
 from hud.analysis.verdict import sentences
 from hud.commands.streams import show
 from hud.errors import ExportError
 from hud.export import choose, summary
-from hud.export.write import check_writable, write_atomically, write_text
+from hud.export.write import write_atomically, write_text
 from hud.process.rights import invoking_user
 from hud.text import printable
 
@@ -22,32 +22,14 @@ if TYPE_CHECKING:
 
     from hud.analysis.results import Snapshot
     from hud.analysis.snapshot import Analyzer
+    from hud.commands.output import Output
     from hud.tui.effects import Export
 
 
-class Output(NamedTuple):
-    """What becomes of a finished run."""
-
-    export: str | None = None
-    """Where to; None = nowhere."""
-    format: str = ""
-    """Empty = by the name of the export."""
-    quiet: bool = False
-    """No summary."""
-    verbose: bool = False
-    """All there is to say in the summary."""
-    brief: bool = False
-    """Three lines in its place: the screen has shown the rest."""
-
-
-def check(output: Output) -> None:
-    """Can it be written at all? UsageError if not.
-
-    What writes it is imported here: hud may be replaced by a newer one while a run goes on.
-    """
+def prepare(output: Output) -> None:
+    """Import what will write it: hud may be replaced by a newer one while a run goes on."""
     if output.export is not None:
         choose(output.export, output.format).writer()
-        check_writable(output.export)
 
 
 def deliver(

@@ -50,9 +50,10 @@ def _look(options: Namespace) -> Snapshot:
     """A short run without a screen; it ends sooner with the target."""
     from hud import resources
     from hud.commands import interrupts
+    from hud.ending import Ending
     from hud.process.find import find_target
     from hud.profiler import Options, Profiler
-    from hud.session import Ending, Observers, record
+    from hud.session import Observers, record
 
     wanted = Options(
         threshold_ns=_THRESHOLD_NS,

@@ -21,9 +21,10 @@ def run(options: Namespace) -> int:
     if options.format and options.output is None:
         raise UsageError("--format without --output", "add -o FILE")
 
-    from hud.commands.deliver import Output, check, deliver
+    from hud.commands.deliver import deliver
     from hud.commands.ended import ended
     from hud.commands.gating import hold, wanted
+    from hud.commands.output import Output, check
 
     gates = wanted(options)
     output = Output(options.output, options.format, verbose=options.verbose)

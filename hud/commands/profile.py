@@ -11,21 +11,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hud import figures, resources
-from hud.commands import deliver, gating, interrupts
-from hud.commands.deliver import Output
+from hud.commands import gating, interrupts, output
 from hud.commands.progress import Progress
 from hud.commands.request import Request
 from hud.commands.streams import say
+from hud.ending import Ending
 from hud.errors import ExportError, UsageError
-from hud.export.write import check_regular
 from hud.model import Rung, Target
 from hud.process.rights import invoking_user
 from hud.profiler import Profiler
-from hud.record.writer import Writer
-from hud.session import Ending, Observers, Outcome, record
 from hud.text import printable
 
 if TYPE_CHECKING:
+    from hud.commands.output import Output
+    from hud.record.writer import Writer
+    from hud.session import Outcome
     from hud.tui.app import LiveScreen
 
 Say = Callable[[str], None]
@@ -33,14 +33,16 @@ Say = Callable[[str], None]
 
 def check(request: Request) -> None:
     """Can the result be written at all? UsageError before anything is attached."""
-    output = request.output
+    wanted = request.output
     if request.record is not None:
+        from hud.export.write import check_regular
+
         check_regular(request.record)
-        if output.export is not None and Path(output.export) == Path(request.record):
+        if wanted.export is not None and Path(wanted.export) == Path(request.record):
             raise UsageError("--record and --export to the same file", "name two files")
-    if output.format and output.export is None:
+    if wanted.format and wanted.export is None:
         raise UsageError("--format without --export", "add --export FILE")
-    deliver.check(output)
+    output.check(wanted)
 
 
 def profile(
@@ -59,7 +61,6 @@ def profile(
     if not headless:
         tell(f"attaching to {printable(target.name)} (pid {target.pid})")
     options = replace(request.options, code=request.output.verbose or not headless)
-    writer: Writer | None = None
     with ExitStack() as stack:
         profiler = stack.enter_context(Profiler(target, options, _object, tell))
         ending = stack.enter_context(Ending().installed())
@@ -67,29 +68,43 @@ def profile(
         if request.output.verbose:
             for what, seconds in profiler.phases:
                 say(f"hud: {seconds * 1e3:4.0f} ms after the start: {what}")
-        if request.record is not None:
-            writer = stack.enter_context(closing(Writer(request.record, invoking_user())))
-        if began is not None:
-            began()
-        observers = Observers(writer=writer)
-        if not headless:
-            observers = observers._replace(screen=stack.enter_context(_screen(request.theme)))
-        elif not request.output.quiet:
+        writer = stack.enter_context(closing(_writer(request.record))) if request.record else None
+        screen = None if headless else stack.enter_context(_screen(request.theme))
+        if headless and not request.output.quiet:
             for sentence in _greeting(profiler, request, "it ends" if began else "Ctrl-C"):
                 tell(sentence)
-            progress = stack.enter_context(closing(Progress()))
-            observers = observers._replace(progress=progress.show if progress.seen else None)
-        outcome = record(
-            profiler,
-            ending,
-            observers,
-            duration_s=request.duration_s,
-            window_ns=request.window_ns,
-        )
+        outcome = _watch(profiler, ending, request, (screen, writer), began)
     if ended is not None:
         ended(outcome.snapshot.ended)
     _deliver(outcome, request.output._replace(brief=not headless), writer)
     return gating.hold(*outcome, request.gates)
+
+
+def _watch(
+    profiler: Profiler,
+    ending: Ending,
+    request: Request,
+    seen_by: tuple[LiveScreen | None, Writer | None],
+    began: Callable[[], None] | None,
+) -> Outcome:
+    """What a start does without is imported now that the ring keeps what comes; and before the run
+    all of it, for hud may be replaced by a newer one while that goes on."""
+    from hud.commands import deliver
+    from hud.session import Observers, record
+
+    deliver.prepare(request.output)
+    if began is not None:
+        began()
+    screen, writer = seen_by
+    with closing(Progress()) as progress:
+        shown = progress.seen and screen is None and not request.output.quiet
+        return record(
+            profiler,
+            ending,
+            Observers(screen, progress.show if shown else None, writer),
+            duration_s=request.duration_s,
+            window_ns=request.window_ns,
+        )
 
 
 def _tell(text: str) -> None:
@@ -110,6 +125,12 @@ def _terminal(tell: Say) -> bool:
     return not reason
 
 
+def _writer(path: str) -> Writer:
+    from hud.record.writer import Writer
+
+    return Writer(path, invoking_user())
+
+
 def _screen(theme: str) -> LiveScreen:
     from hud.commands.screen import Screen
 
@@ -118,6 +139,8 @@ def _screen(theme: str) -> LiveScreen:
 
 def _deliver(outcome: Outcome, output: Output, writer: Writer | None) -> None:
     """The summary names the recording; the exit code says if that is incomplete."""
+    from hud.commands import deliver
+
     if writer is None:
         deliver.deliver(*outcome, output)
         return

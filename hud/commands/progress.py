@@ -6,10 +6,13 @@ import os
 import sys
 from contextlib import suppress
 from shutil import get_terminal_size
+from typing import TYPE_CHECKING
 
 from hud import figures
-from hud.analysis.results import Snapshot
 from hud.text import printable
+
+if TYPE_CHECKING:
+    from hud.analysis.results import Snapshot
 
 
 class Progress:

@@ -6,8 +6,8 @@ from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
 
-from hud.commands.deliver import Output
 from hud.commands.gating import Gates, wanted
+from hud.commands.output import Output
 from hud.profiler import Options
 from hud.profiler.exact.threshold import DEFAULT_NS
 

@@ -47,8 +47,9 @@ def run(options: Namespace) -> int:
 
 
 def _summarize(path: str) -> None:
-    from hud.commands.deliver import Output, deliver
+    from hud.commands.deliver import deliver
     from hud.commands.ended import ended
+    from hud.commands.output import Output
 
     run = ended(path)
     deliver(run.analyzer, run.snapshot(), Output())

@@ -10,7 +10,6 @@ import contextlib
 import errno
 import os
 import re
-import secrets
 import stat
 import sys
 from pathlib import Path
@@ -148,7 +147,7 @@ def _give(descriptor: int, owner: tuple[int, int] | None) -> None:
 @contextlib.contextmanager
 def _temporary(path: Path) -> Iterator[tuple[Path, int]]:
     """A new file beside ``path`` and its descriptor, which the caller closes; gone afterwards."""
-    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(6)}")
+    temporary = path.with_name(f".{path.name[:200]}.{os.urandom(6).hex()}")
     descriptor = os.open(temporary, _TEMPORARY, 0o644)
     try:
         yield temporary, descriptor

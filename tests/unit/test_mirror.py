@@ -20,6 +20,7 @@ ELSEWHERE = {
     "commands/info.py": "e2e/test_recordings.py",
     "commands/profile.py": "e2e/test_headless.py",
     "commands/view.py": "e2e/test_recordings.py",
+    "ending.py": "e2e/test_endings.py",
     "kernel/attach.py": "kernel/test_loader.py",
     "kernel/btfext.py": "unit/kernel/test_elf.py",
     "kernel/elftables.py": "unit/kernel/test_elf.py",

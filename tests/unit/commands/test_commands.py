@@ -48,3 +48,18 @@ def test_a_help_text_imports_nothing_that_profiles() -> None:
     )
     assert {name.split(".")[1] for name in ran.stdout.split()} <= LIGHT
     assert "hud.commands.profile" not in ran.stdout.split()
+
+
+def test_what_attaches_imports_nothing_that_concludes_or_shows() -> None:
+    """That comes when hud is attached: until then every millisecond of a stall is lost."""
+    program = (
+        "import sys\n"
+        "import hud.commands.profile, hud.commands.request, hud.process.find\n"
+        "print(*sorted({'.'.join(name.split('.')[:2]) for name in sys.modules}))\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    later = {f"hud.{layer}" for layer in ("analysis", "gates", "record", "session", "tui")}
+    assert "hud.profiler" in ran.stdout.split()
+    assert not later & set(ran.stdout.split())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hud import cli
-from hud.commands.deliver import Output
+from hud.commands.output import Output
 from hud.commands.request import Request, request_of
 from hud.profiler import Options
 
