@@ -10,6 +10,7 @@ from hud.analysis import lasting
 from hud.analysis.cases import further, held_up_by, part
 from hud.analysis.frameworks import runs_task
 from hud.analysis.shortnames import shorten
+from hud.analysis.spread import P99_FROM
 from hud.export import code
 from hud.export.telling import shown_frame
 from hud.text import printable
@@ -23,8 +24,6 @@ _MOST_LISTED, _MOST_FRAMES = 3, 24
 """With ``--verbose``."""
 _WORTH_TELLING = 0.5
 """Ready tasks behind a blocker, on average."""
-P99_FROM = 100
-"""Episodes: of fewer the p99 is the longest."""
 
 _ROLES = {
     "worker": "on a worker",
@@ -85,9 +84,13 @@ def holder_in_words(user: HolderUse) -> str:
 
 
 def more(blocker: Blocker, snapshot: Snapshot) -> list[str]:
-    """Lines: task types, files and peers, p99, the stack, the raw symbol, source, machine code."""
-    found = [_task(blocker), _details(blocker), _times(blocker)]
-    return [*filter(None, found), *_stack(blocker, snapshot), *code.lines(blocker, snapshot)]
+    """Lines: what is known besides, the stack, the raw symbol, source, machine code."""
+    return [*besides(blocker), *_stack(blocker, snapshot), *code.lines(blocker, snapshot)]
+
+
+def besides(blocker: Blocker) -> list[str]:
+    """Task types, files and peers, all its time."""
+    return [*filter(None, (_task(blocker), _details(blocker), _times(blocker)))]
 
 
 def _stack(blocker: Blocker, snapshot: Snapshot) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hud import figures
 from hud.analysis import lasting
-from hud.model import bucket_floor_ns
+from hud.analysis.spread import NO_CPU, between, histogram, marks, parts
 from hud.tui import bars
 from hud.tui.layout import wrapped
 from hud.tui.style import Line, Span, cause_style
@@ -18,11 +18,7 @@ if TYPE_CHECKING:
     from hud.analysis.results import Blocker, Snapshot
     from hud.tui.glyphs import Glyphs
 
-_P99_FROM = 100
-"""Polls from which a 99th percentile says more than the maximum."""
 _FEW = 8
-_ROWS = 12
-"""Of the histogram, at most."""
 _RANGE = 14
 
 
@@ -63,53 +59,22 @@ def compact(blocker: Blocker, width: int, glyphs: Glyphs) -> list[Panel]:
 # --------------------------------------------------------------------------- how long
 
 
-def histogram(durations: Sequence[int], most: int = _ROWS) -> list[tuple[int, int, int]]:
-    """(from, to, how many): the buckets that hold any, joined until there are at most so many."""
-    first = next((at for at, number in enumerate(durations) if number), None)
-    if first is None:
-        return []
-    step = 1
-    while -(-(len(durations) - first // step * step) // step) > most:
-        step *= 2
-    start = first // step * step
-    return [
-        (bucket_floor_ns(at), bucket_floor_ns(at + step), sum(durations[at : at + step]))
-        for at in range(start, len(durations), step)
-    ]
-
-
 def _histogram(blocker: Blocker, width: int, glyphs: Glyphs) -> list[Line]:
     rows = histogram(blocker.durations)
     most = max((number for _, _, number in rows), default=1)
     said = [
-        ", ".join(word for word, ns in _marks(blocker) if low <= ns < high) for low, high, _ in rows
+        ", ".join(word for word, ns in marks(blocker) if low <= ns < high) for low, high, _ in rows
     ]
     room = max(width - _RANGE - 8 - max(map(len, said), default=0), 8)
     return [
         (
-            Span(pad(f" {_range(low, high)}", _RANGE), "label"),
+            Span(pad(f" {between(low, high)}", _RANGE), "label"),
             Span(pad(bars.bar(number / most, room, glyphs), room), cause_style(blocker.cause)),
             Span(f" {figures.short_count(number) if number else '':>5}"),
             Span(f" {words}" if words else "", "label"),
         )
         for (low, high, number), words in zip(rows, said, strict=True)
     ]
-
-
-def _marks(blocker: Blocker) -> list[tuple[str, int]]:
-    """What stands out: typical is the median, the worst the maximum; of its own time."""
-    found = [("typical", blocker.p50_ns), ("worst", blocker.max_ns)]
-    if blocker.count >= _P99_FROM:
-        found.insert(1, ("p99", blocker.p99_ns))
-    return found if blocker.count > 1 else []
-
-
-def _range(low: int, high: int) -> str:
-    """``45-53ms``, ``900us-1.1ms``."""
-    first, last = figures.duration(low), figures.duration(high)
-    unit = first.lstrip("0123456789.")
-    same = last.lstrip("0123456789.") == unit
-    return f"{first.removesuffix(unit) if same else first}-{last}"
 
 
 def _line(blocker: Blocker, glyphs: Glyphs) -> list[Line]:
@@ -122,7 +87,7 @@ def _line(blocker: Blocker, glyphs: Glyphs) -> list[Line]:
         Span(drawn, cause_style(blocker.cause)),
         Span(f" {figures.duration(rows[-1][1])}", "label"),
     ]
-    for word, ns in _marks(blocker):
+    for word, ns in marks(blocker):
         spans += [Span(f"   {word} ", "label"), Span(figures.long_duration(ns))]
     return [tuple(spans)]
 
@@ -135,13 +100,9 @@ def _unended(blocker: Blocker) -> list[Line]:
 
 
 def _parts(blocker: Blocker) -> list[tuple[str, int, str]]:
-    """(what, ns, style); own time first. That of a part is not known in more detail."""
+    """(what, ns, style)."""
     hue = cause_style(blocker.cause)
-    if blocker.on_cpu_ns < 0 or not blocker.count:
-        return [("own time", blocker.total_ns, hue)]
-    asleep = max(blocker.total_ns - blocker.on_cpu_ns, 0)
-    waited = ("no CPU", blocker.waiting_ns, "wait")
-    return [("on the CPU", blocker.on_cpu_ns, hue), ("asleep", asleep, hue), waited]
+    return [(said, ns, "wait" if said == NO_CPU else hue) for said, ns in parts(blocker)]
 
 
 def _time(blocker: Blocker, width: int, glyphs: Glyphs) -> list[Line]:

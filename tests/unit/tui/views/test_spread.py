@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 
 from draw import text_of
@@ -63,15 +62,6 @@ def test_when_covers_the_span() -> None:
     assert lines[-1].split() == ["0", "s", "2", "min", "14", "s"]
     later = snapshot(span_ns=30 * S)
     assert text_of(spread.when(HASH, later, 80, 3, UNICODE))[-1].startswith(" 1 min 44 s ")
-
-
-def test_buckets_are_joined_until_the_rows_fit() -> None:
-    many = tuple(range(1, 100))
-    rows = spread.histogram(many)
-    assert len(rows) <= 12
-    assert sum(number for _, _, number in rows) == sum(many)
-    assert all(row[1] == after[0] for row, after in itertools.pairwise(rows))
-    assert spread.histogram(()) == []
 
 
 def test_the_time_of_a_part_is_not_split() -> None:
