@@ -4,6 +4,7 @@ counts and sizes, each for a column (few cells) and for a sentence.
 
 from __future__ import annotations
 
+import time
 from math import isfinite
 
 _UNITS = (("ns", 1), ("us", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000))
@@ -109,3 +110,11 @@ def clock(ns: int) -> str:
     """A time of the run: ``00:02:14``."""
     seconds = max(ns, 0) // _S
     return f"{seconds // 3600:02d}:{seconds % 3600 // 60:02d}:{seconds % 60:02d}"
+
+
+def date(unix_ns: int) -> str:
+    """``2026-11-30 18:02:14 UTC``."""
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(unix_ns // _S))
+    except (OverflowError, ValueError, OSError):
+        return "at an unknown time"

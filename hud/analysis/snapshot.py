@@ -30,6 +30,8 @@ from hud.model import Kind
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hud.analysis.blame import Key
+    from hud.analysis.cause import Cause
     from hud.analysis.recording import Recording
     from hud.analysis.results import Latency
     from hud.model import TaskKind
@@ -167,6 +169,12 @@ class Analyzer:
         Those whose cause blames no code belong to no blocker.
         """
         return self._ledger.all()
+
+    def stacks_by_blocker(self) -> dict[Key, dict[tuple[int, Cause], int]]:
+        """Blocked ns by stack and cause of each blocker's key, as of the last snapshot; all that
+        counts, but for what no stack was caught of, and what was in progress then.
+        """
+        return {key: dict(tally.stacks) for key, tally in self._ledger.tallies.items()}
 
     def latencies(self) -> Sequence[Latency]:
         """Every wait for a CPU as of the last snapshot, in the order of their ends."""

@@ -22,6 +22,7 @@ COMMANDS: dict[str, str] = {
     "info": "FILE.hud",
     "view": "FILE.hud",
     "export": "FILE.hud",
+    "report": "FILE.hud [AFTER.hud]",
     "diff": "BEFORE.hud AFTER.hud",
     "help": "[TOPIC]",
 }

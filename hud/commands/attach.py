@@ -38,6 +38,7 @@ examples:
   sudo hud my-app --record run.hud     keep everything that is seen, for later
   sudo hud run -- ./my-app             start it, see it from its first poll on
   hud view run.hud                     the same screen, played again
+  hud report run.hud                   an HTML file to show to others
   hud diff before.hud after.hud        what changed, and how sure that is
   sudo hud dump my-app                 what every worker does now, and its stack
   sudo hud doctor 1234                 what this machine and that process allow

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -39,7 +38,7 @@ def contents(path: str) -> Iterator[str]:
         ("file", f"{printable(path)}, {figures.size(size)}, format {reader.major}.{reader.minor}"),
         ("integrity", f"{whole}{_unread(size - reader.read)}"),
         ("target", f"{target.name} (pid {target.pid}), {target.executable}"),
-        ("recorded", f"{_date(began_ns)} by hud {about.hud_version} on {about.kernel}"),
+        ("recorded", f"{figures.date(began_ns)} by hud {about.hud_version} on {about.kernel}"),
         ("length", _length(run, snapshot.elapsed_ns, counts["begins"])),
         ("threshold", figures.long_duration(about.threshold_ns)),
         ("sees", f"{SEEN[found.rung]}: {found.reason}"),
@@ -67,13 +66,6 @@ def _counted(entries: Iterator[Entry], counts: Counter[str]) -> Iterator[Entry]:
 
 def _unread(size: int) -> str:
     return f"; the last {figures.size(size)} cannot be read" if size > 0 else ""
-
-
-def _date(unix_ns: int) -> str:
-    try:
-        return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(unix_ns // 1_000_000_000))
-    except (OverflowError, ValueError, OSError):
-        return "at an unknown time"
 
 
 def _length(run: Replay, elapsed_ns: int, begins: int) -> str:

@@ -23,6 +23,7 @@ ORDER = (
     "exports",
     "ci",
     "recordings",
+    "report",
     "diff",
     "how-it-works",
     "troubleshooting",

@@ -54,14 +54,14 @@ def text(
     """
     style = Style(max(width or WIDTH, NARROWEST), color, ascii_only)
     sections = [
-        wrapped("", _title(snapshot), style.width),
+        wrapped("", title(snapshot), style.width),
         _on_top(snapshot, style),
         wrapped("  ", inlining.advice(snapshot), style.width),
         blocker_table(snapshot, style, verbose=verbose) if snapshot.blockers else [],
         todo.lines(snapshot.blockers[:MOST_ROWS], snapshot, style.width),
         poll_table(snapshot, width=style.width),
-        _below("Not counted above", _not_counted(snapshot), style.width),
-        _below("How sure", _how_sure(snapshot), style.width) + _written(written),
+        _below("Not counted above", not_counted(snapshot), style.width),
+        _below("How sure", evidence(snapshot), style.width) + _written(written),
     ]
     whole = "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
     return whole.encode("ascii", "backslashreplace").decode("ascii") if ascii_only else whole
@@ -99,7 +99,8 @@ def _closer(threshold_ns: int) -> str:
     return f"--threshold {1 if threshold_ns <= 10_000_000 else 5} looks closer."
 
 
-def _title(snapshot: Snapshot) -> str:
+def title(snapshot: Snapshot) -> str:
+    """Which run it is, and what counts as a long poll."""
     info = snapshot.info
     parts = [f"{printable(info.target.name)} (pid {info.target.pid})"]
     if info.detection.tokio_versions:
@@ -115,7 +116,8 @@ def _title(snapshot: Snapshot) -> str:
     return f"{', '.join(parts)}; a long poll is one of {threshold} or more{chosen}"
 
 
-def _not_counted(snapshot: Snapshot) -> list[tuple[str, str]]:
+def not_counted(snapshot: Snapshot) -> list[tuple[str, str]]:
+    """(label, sentence): what kept workers that no code is blamed for."""
     rows = [
         ("no CPU", _without_cpu(snapshot)),
         ("stopped", "; ".join(_from_outside(snapshot))),
@@ -145,7 +147,8 @@ def _written(written: str) -> list[str]:
     return [f"  {'written':<{_LABEL_WIDTH}}{printable(written)}"] if written else []
 
 
-def _how_sure(snapshot: Snapshot) -> list[tuple[str, str]]:
+def evidence(snapshot: Snapshot) -> list[tuple[str, str]]:
+    """(label or nothing, sentence): how sure the figures are."""
     info = snapshot.info
     rows = [("", how_sure(snapshot))]
     rows += [("", printable(note)) for note in info.notes]

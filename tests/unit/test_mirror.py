@@ -41,6 +41,8 @@ ELSEWHERE = {
     "profiler/naming/modules.py": "unit/profiler/naming/test_addresses.py",
     "profiler/naming/tail_frames.py": "unit/profiler/naming/test_addresses.py",
     "profiler/runtasks.py": "e2e/test_tasks.py",
+    "report/blockers.py": "unit/report/test_page.py",
+    "report/data.py": "unit/report/test_page.py",
     "resolver/child.py": "unit/resolver/test_client.py",
     "resolver/landlock.py": "unit/resolver/test_confinement.py",
     "resolver/messages.py": "unit/resolver/test_client.py",

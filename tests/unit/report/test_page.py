@@ -1,0 +1,215 @@
+"""The report in a real browser: it opens from disk, says what the summary says, and obeys."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hud import figures
+from hud.export import summary
+from hud.report import page as report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.browser import Browser
+
+    Show = Callable[..., Browser]
+
+TEXT = "document.querySelector({}).innerText"
+
+
+def text(browser: Browser, selector: str) -> str:
+    return str(browser.run(TEXT.format(json.dumps(selector))))
+
+
+def texts(browser: Browser, selector: str) -> list[str]:
+    script = f"[...document.querySelectorAll({json.dumps(selector)})].map((one) => one.innerText)"
+    found: list[str] = browser.run(script)
+    return found
+
+
+@pytest.fixture(params=["rich", "demo", "idle", "crowd", "hostile"])
+def run(request: pytest.FixtureRequest) -> Any:
+    return request.getfixturevalue(request.param)
+
+
+def test_it_opens_from_disk_in_silence(shown: Show, run: Any) -> None:
+    """No message on the console, no violation of its policy, nothing asked for but the file."""
+    browser = shown(run)
+    for theme in ("dark", "light"):
+        browser.media(prefers_color_scheme=theme)
+    browser.size(390, 800)
+    browser.run("document.querySelectorAll('.blockers .toggle').forEach((one) => one.click())")
+    assert browser.told == []
+    assert [address.partition(":")[0] for address in browser.asked] == ["file"]
+    wide = "document.documentElement.scrollWidth <= innerWidth"
+    assert browser.run(wide), "nothing is wider than a telephone"
+
+
+def test_it_says_what_the_summary_says(shown: Show, run: Any) -> None:
+    browser = shown(run)
+    said = [text(browser, "h1"), *texts(browser, "#verdict .said")]
+    for sentence in summary.verdict(run.snapshot):
+        assert any(sentence in one for one in said)
+    rows = texts(browser, ".blockers tr.row")
+    assert len(rows) == len(run.snapshot.blockers)
+    for row, blocker in zip(rows, run.snapshot.blockers, strict=True):
+        cells = row.split("\t")
+        assert cells[1] == figures.share(run.snapshot.share(blocker))
+        assert cells[4] == figures.short_count(blocker.count)
+        assert cells[6] == figures.duration(blocker.max_ns)
+        assert cells[7] == blocker.cause.value
+    shown_facts = text(browser, "#sure")
+    for _, sentence in summary.evidence(run.snapshot):
+        assert sentence in shown_facts
+
+
+def test_what_the_target_is_called_stays_text(shown: Show, hostile: Any) -> None:
+    browser = shown(hostile)
+    browser.click(".blockers .toggle")
+    assert browser.run("document.querySelectorAll('img, iframe, object, embed').length") == 0
+    assert browser.run("document.scripts.length") == 2
+    assert "</script><img" in text(browser, ".detail")
+    assert "</script><img" in browser.run("document.title")
+    assert browser.told == []
+
+
+def test_a_script_that_is_not_the_pages_own_does_not_run(shown: Show, demo: Any) -> None:
+    """The policy holds, whoever would break out of a name."""
+    browser = shown(demo)
+    browser.run("""(() => {
+        const script = document.createElement("script");
+        script.append("window.broken = true");
+        document.body.append(script);
+    })()""")
+    assert browser.run("window.broken") is None
+    with pytest.raises(AssertionError, match="TrustedHTML"):
+        browser.run("document.body.innerHTML = '<p>'")
+
+
+def test_numbers_are_written_as_everywhere_else(shown: Show, idle: Any) -> None:
+    """figures.js says what hud.figures says."""
+    browser = shown(idle)
+    times = [0, 1, 999, 1000, 3_140_000, 92_000_000, 999_400_000, 999_600_000, 14_260_000_000]
+    times += [99_900_000_000, 134_000_000_000, 10_920_000_000_000]
+    script = f"{json.dumps(times)}.map(duration)"
+    assert browser.run(script) == [figures.long_duration(ns) for ns in times]
+    shares = [0, 0.0001, 0.0006, 0.0123, 0.0994, 0.0996, 0.31, 0.9901, 0.9999, 1]
+    assert browser.run(f"{json.dumps(shares)}.map(percent)") == list(map(figures.percent, shares))
+
+
+def test_a_row_opens_by_click_by_key_and_by_link(shown: Show, rich: Any) -> None:
+    browser = shown(rich)
+    browser.click(".blockers .toggle")
+    assert browser.run("location.hash").startswith("#blocker=")
+    assert "bcrypt::hash" in text(browser, ".detail")
+    assert "▶ 88" in text(browser, ".detail .code")
+    browser.click(".blockers .toggle")
+    assert browser.run("document.querySelector('.detail').hidden")
+    browser.run("document.querySelectorAll('.blockers .toggle')[1].focus()")
+    browser.key("Enter", "\r")
+    assert "store::Index::save" in text(browser, ".blockers tbody:nth-of-type(2) .detail")
+
+
+def test_a_link_leads_to_a_blocker(shown: Show, rich: Any) -> None:
+    name = rich.snapshot.blockers[3].function
+    browser = shown(rich, f"#blocker={name}")
+    assert len(texts(browser, ".blockers tbody.open")) == 1
+    assert browser.run("document.activeElement.title") == name
+    browser.until("scrollY > 0")
+
+
+def test_the_flame_graph_zooms_searches_and_leads_to_the_blocker(shown: Show, rich: Any) -> None:
+    browser = shown(rich)
+    whole = figures.long_duration(rich.snapshot.blocked_ns)
+    assert text(browser, "#flame .told").startswith(f"all blocked time: {whole}, 100 %")
+    label = ".flames [aria-label^='store::Index::save']"
+    browser.click(label)
+    width = f'document.querySelector("{label}").getBoundingClientRect().width'
+    assert browser.run(width) > 1000
+    browser.click("#flame .told a")
+    browser.until("document.querySelectorAll('.blockers tbody.open').length")
+    assert "store::Index::save" in text(browser, ".blockers tbody.open")
+    browser.run("document.querySelector('.flames [tabindex=\"0\"]').focus()")
+    browser.key("Escape")
+    assert browser.run(width) < 1000
+    browser.key("/")
+    for letter in "bcrypt":
+        browser.key(letter, letter)
+    found = text(browser, "#found")
+    assert found.startswith("1 of 6 blockers, ")
+    assert browser.run("document.querySelectorAll('.flames .found').length") >= 2
+
+
+def test_the_flame_graph_adds_up(shown: Show, run: Any) -> None:
+    """To the nanosecond, where nothing is left out."""
+    browser = shown(run)
+    assert browser.run("FLAME.root.ns") == run.snapshot.blocked_ns
+    assert browser.run("DATA.left_ns") == 0
+
+
+def test_the_timeline_zooms_and_opens_what_is_there(shown: Show, rich: Any) -> None:
+    browser = shown(rich)
+    browser.drag("#timeline canvas", 0.3, 0.5)
+    width = browser.run("TIME.to - TIME.from") / browser.run("TIME.cells")
+    assert 0.1 < width < 0.35
+    browser.run("document.querySelector('#timeline canvas').focus()")
+    browser.key("ArrowRight")
+    told = text(browser, "#timeline .told")
+    assert re.match(r"W0 at .* blocked, most of it by blocker \d", told)
+    browser.key("Enter")
+    browser.until("location.hash.startsWith('#blocker=')")
+    browser.key("0", "0")
+    browser.run("document.querySelector('#timeline canvas').focus()")
+    browser.key("0", "0")
+    assert browser.run("TIME.to - TIME.from") == browser.run("TIME.cells")
+
+
+def test_the_heat_map_shows_its_moment_in_the_timeline(shown: Show, rich: Any) -> None:
+    browser = shown(rich)
+    browser.run("document.querySelector('#heat canvas').focus()")
+    browser.key("ArrowRight")
+    assert "of the worker time was blocked" in text(browser, "#heat .told")
+    browser.key("Enter")
+    assert browser.run("TIME.to - TIME.from") < browser.run("TIME.cells")
+
+
+def test_dark_is_dark_and_paper_is_light(shown: Show, demo: Any) -> None:
+    browser = shown(demo)
+    paper = "getComputedStyle(document.body).backgroundColor"
+    assert browser.run(paper) == "rgb(255, 255, 255)"
+    browser.media(prefers_color_scheme="dark")
+    assert browser.run(paper) == "rgb(22, 24, 28)"
+    browser.click("#theme")
+    assert browser.run(paper) == "rgb(255, 255, 255)", "the switch wins over the system"
+    browser.click("#theme")
+    browser.click("#theme")
+    assert browser.run(paper) == "rgb(22, 24, 28)"
+    assert browser.printed().startswith(b"%PDF")
+    browser.media("print", prefers_color_scheme="dark")
+    assert browser.run(paper) == "rgb(255, 255, 255)"
+    assert browser.run("getComputedStyle(document.querySelector('nav')).display") == "none"
+
+
+def test_a_screen_reader_finds_its_way(shown: Show, rich: Any) -> None:
+    browser = shown(rich)
+    tree = browser.tree()
+    roles = [role for role, _ in tree]
+    assert {"banner", "main", "navigation", "table", "tree", "treeitem", "searchbox"} <= {*roles}
+    headings = [name for role, name in tree if role == "heading"]
+    assert headings[1:3] == ["Blockers", "Flame graph of blocked time"]
+    nameless = [
+        role
+        for role, name in tree
+        if role in ("button", "link", "treeitem", "img", "image", "searchbox") and not name
+    ]
+    assert nameless == []
+
+
+def test_every_script_of_the_package_is_in_the_page() -> None:
+    folder = report._HERE / "js"
+    assert sorted(path.stem for path in folder.glob("*.js")) == sorted(report.SCRIPTS)
