@@ -59,13 +59,13 @@ def length(name: str, low: float, high: float) -> Callable[[str], float]:
 
 
 def add_duration(parser: argparse._ActionsContainer, does: str, until: str) -> None:
-    """``duration``: seconds; 0 = ``until`` what it then lasts."""
+    """``duration``: seconds; ``until`` says what 0 means."""
     parser.add_argument(
         "--duration",
         type=length("a duration", *SECONDS),
         default=0.0,
         metavar="TIME",
-        help=f"{does} after that time: 90, 90s, 5m, 1h (default 0: until {until})",
+        help=f"{does} after TIME: 90, 90s, 5m, 1h (default 0: {until})",
     )
 
 
@@ -94,14 +94,14 @@ def add_files(parser: Parser) -> None:
         "-t",
         "--target",
         metavar="FILE",
-        help="a file of the same build with symbols, where the running one has none",
+        help="a file of the same build that has symbols, if the running one has none",
     )
     parser.add_argument(
         "--debug-file",
         action="append",
         default=[],
         metavar="FILE",
-        help="debug information of the same build: a .debug or .dwp file (repeatable)",
+        help="debug info of the same build: a .debug or .dwp file (repeatable)",
     )
 
 
@@ -119,7 +119,7 @@ def add_theme(parser: argparse._ActionsContainer) -> None:
         "--theme",
         choices=("dark", "light", "none"),
         default="",
-        help="colours of the screen (default: by the terminal's background; none with NO_COLOR)",
+        help="colours of the screen (default: from the terminal's background; none with NO_COLOR)",
     )
 
 
@@ -144,25 +144,25 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--workers",
         metavar="PREFIX",
-        help="only threads whose name begins like this are workers (default: hud finds them)",
+        help="only threads whose names start with PREFIX are workers (default: hud finds them)",
     )
     run.add_argument(
         "--exact",
         action="store_true",
-        help="time every poll, by uprobes in Tokio's functions: figures for each type of task",
+        help="time every poll, with uprobes in Tokio's functions, for figures by type of task",
     )
     run.add_argument(
         "--max-overhead",
         type=number("a limit", *OVERHEAD_PERCENT, "%"),
         default=3.0,
         metavar="PCT",
-        help="what --exact may cost, in %% of the workers' CPU time; beyond it polls are timed in "
+        help="what --exact may cost, in %% of the workers' CPU time; above it hud times polls in "
         "bursts (default 3)",
     )
     run.add_argument(
         "--no-context",
         action="store_true",
-        help="do not read Tokio's own state: find workers by stacks and names",
+        help="do not read Tokio's own state; find workers by their stacks and names",
     )
     out = parser.add_argument_group("what to do with it")
     out.add_argument(
@@ -170,25 +170,27 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     )
     add_theme(out)
     out.add_argument(
-        "--export", metavar="FILE", help="write the run to FILE when it ends (- stdout)"
+        "--export",
+        metavar="FILE",
+        help="write the result to FILE at the end (- for standard output)",
     )
     out.add_argument(
-        "--record", metavar="FILE.hud", help="write everything that is seen to FILE.hud, for later"
+        "--record", metavar="FILE.hud", help="keep everything hud sees in FILE.hud, for later"
     )
     add_format(out)
     add_gates(out)
-    out.add_argument(
-        "-q", "--quiet", action="store_true", help="print nothing but errors and the export"
-    )
+    out.add_argument("-q", "--quiet", action="store_true", help="print only errors and the export")
     out.add_argument(
         "-v",
         "--verbose",
         action="store_true",
-        help="say how hud sees, timings, details of errors; in the summary each blocker's tasks, "
-        "files, stack, source and machine code",
+        help="say more: how hud sees the target, timings, details of errors; in the summary, each "
+        "blocker's tasks, files, stack, source and machine code",
     )
     out.add_argument(
-        "--btf", metavar="FILE", help="types (BTF) of the running kernel, if it has none of its own"
+        "--btf",
+        metavar="FILE",
+        help="types (BTF) of the running kernel, if it does not provide them itself",
     )
 
 
@@ -199,7 +201,7 @@ def add_format(parser: argparse._ActionsContainer) -> None:
         "--format",
         metavar="NAME",
         default="",
-        help=f"format of the export, if its name does not say: {', '.join(known)}; "
+        help=f"format of the export, if its name does not tell: {', '.join(known)}; "
         "see hud help exports",
     )
 
@@ -211,11 +213,11 @@ def add_gates(parser: argparse._ActionsContainer) -> None:
         action="append",
         default=[],
         metavar="GATE",
-        help="exit with 1 if it holds: 'max>50ms', 'total>1%%', 'blockers>0', "
+        help="exit with 1 if GATE is true: 'max>50ms', 'total>1%%', 'blockers>0', "
         "'count(cause=lock)>10' (repeatable; hud help ci)",
     )
     parser.add_argument(
-        "--suppressions", metavar="FILE", help="what may block without failing a gate"
+        "--suppressions", metavar="FILE", help="a list of what may block without failing a gate"
     )
     parser.add_argument(
         "--junit", metavar="FILE.xml", help="write what came of each gate to FILE.xml, as tests"
@@ -224,7 +226,7 @@ def add_gates(parser: argparse._ActionsContainer) -> None:
 
 def add_verbose(parser: argparse._ActionsContainer) -> None:
     """``verbose``, for a command that has no more to say than this."""
-    parser.add_argument("-v", "--verbose", action="store_true", help="details of errors")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show details of errors")
 
 
 def add_recording(parser: argparse.ArgumentParser) -> None:

@@ -15,7 +15,7 @@ from hud.commands.arguments import (
 )
 
 SAYS = """\
-Says which code blocks the workers of a running Tokio service, for how long
+Shows which code blocks the workers of a running Tokio service, for how long,
 and why."""
 
 USAGE = "\n".join(
@@ -29,43 +29,42 @@ USAGE = "\n".join(
 EPILOG = f"""\
 examples:
   sudo hud my-app                      watch it live
-  sudo hud --pid 1234 --threshold 1    look closer: polls of 1 ms and more
+  sudo hud --pid 1234 --threshold 1    look closer: polls of 1 ms and longer
   sudo hud my-app --window 30          only the last 30 seconds
   sudo hud my-app --headless --duration 60
                                        print a summary after a minute
   sudo hud my-app --headless --export trace.json
                                        and write a trace: Perfetto, jq
-  sudo hud my-app --record run.hud     keep everything that is seen, for later
-  sudo hud run -- ./my-app             start it, see it from its first poll on
+  sudo hud my-app --record run.hud     keep everything hud sees, for later
+  sudo hud run -- ./my-app             start it, watch it from its first poll
   hud view run.hud                     the same screen, played again
-  hud report run.hud                   an HTML file to show to others
-  hud diff before.hud after.hud        what changed, and how sure that is
-  sudo hud dump my-app                 what every worker does now, and its stack
-  sudo hud doctor 1234                 what this machine and that process allow
-  sudo hud demo                        hud on a server of its own, with load
+  hud report run.hud                   one HTML file to show to others
+  hud diff before.hud after.hud        what changed, and how sure hud is of it
+  sudo hud dump my-app                 what each worker is doing, with its stack
+  sudo hud doctor 1234                 what this kernel and that process allow
+  sudo hud demo                        try hud on a server of its own, under load
 
 threshold:
   1 ms    low latency: games, trading, real-time APIs
   5 ms    web services (the default)
   10 ms   background workers
-  50 ms   only what hurts badly
+  50 ms   only what hurts most
 
 exit codes:
   0    done
-  1    what --fail-on names was found
+  1    a gate failed (--fail-on)
   2    wrong usage
   3    target not found, or gone before anything was seen
   4    not permitted, not supported here, the result could not be written, or
-       too little was seen to say whether what --fail-on names is there
+       hud saw too little to say that no gate failed
   130  interrupted before anything could be written
 
-hud help lists what there is to read: tuning, reading the screen, exports,
-gates in CI, recordings, troubleshooting, how it works, security, what hud
-costs.
+hud help lists longer texts: reading the screen, tuning, exact mode, exports,
+gates in CI, recordings, reports, how hud works, troubleshooting, security, cost.
 
-A process that is named like a command
-({", ".join(COMMANDS)})
-is reached by --pid.
+If your process is named like a command
+({", ".join(COMMANDS)}),
+use --pid.
 """
 
 
@@ -73,7 +72,7 @@ def add_arguments(parser: Parser) -> None:
     parser.usage, parser.epilog = USAGE, EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add_process(parser)
-    add_duration(parser, "end", "Ctrl-C")
+    add_duration(parser, "stop", "run until Ctrl-C")
     parser.add_argument("--version", action="version", version=f"hud {__version__}")
     add_run_options(parser)
 

@@ -14,7 +14,7 @@ from hud.commands.arguments import Parser, add_run_options, length
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SAYS = "Starts a server that blocks its workers, puts load on it and profiles it."
+SAYS = "Starts a server that blocks its workers, puts load on it, and profiles it."
 USUAL_S = 10.0
 LONGEST_S = 3600
 SPARE_S = 60
@@ -28,9 +28,9 @@ def add_arguments(parser: Parser) -> None:
         type=length("a duration", 1.0, 3600.0),
         default=0.0,
         metavar="TIME",
-        help="how long to profile: 90, 90s, 5m (default 10; with --live until q)",
+        help="how long to profile: 90, 90s, 5m (default 10; with --live: until q)",
     )
-    parser.add_argument("--live", action="store_true", help="the screen instead of a summary")
+    parser.add_argument("--live", action="store_true", help="show the screen instead of a summary")
     parser.add_argument(
         "--build", action="store_true", help="build the server from source with cargo"
     )

@@ -12,7 +12,7 @@ from hud.export.diff import FORMATS, written
 from hud.export.write import STANDARD_OUTPUT
 from hud.text import printable
 
-SAYS = "What changed between two recorded runs, and how sure that is."
+SAYS = "Shows what changed between two recordings, and how sure hud is of it."
 _WIDTH = 160
 """Columns where there is no terminal."""
 
@@ -23,7 +23,11 @@ def add_arguments(parser: Parser) -> None:
     said = "; ".join(f"{name}: {says}" for name, says in FORMATS.items())
     parser.add_argument("--format", choices=FORMATS, default="text", help=said)
     parser.add_argument(
-        "-o", "--output", default=STANDARD_OUTPUT, metavar="OUT", help="where to (- stdout)"
+        "-o",
+        "--output",
+        default=STANDARD_OUTPUT,
+        metavar="OUT",
+        help="file to write (- for standard output)",
     )
 
 

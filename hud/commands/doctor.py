@@ -14,15 +14,13 @@ from hud.text import printable
 if TYPE_CHECKING:
     from hud.commands.checks import Check
 
-SAYS = "What this kernel, these privileges and that process allow."
+SAYS = "Shows what this kernel, your privileges and a process allow."
 
 
 def add_arguments(parser: Parser) -> None:
     parser.epilog = "exit codes: 0 hud can run; 3 no such process; 4 hud cannot run here"
-    parser.add_argument(
-        "pid", nargs="?", type=process_id, metavar="PID", help="a process to look at"
-    )
-    parser.add_argument("--btf", metavar="FILE", help="types of the running kernel")
+    parser.add_argument("pid", nargs="?", type=process_id, metavar="PID", help="a process to check")
+    parser.add_argument("--btf", metavar="FILE", help="types (BTF) of the running kernel")
     add_verbose(parser)
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hud.analysis.results import Snapshot
     from hud.commands.doing import Doing
 
-SAYS = "What every worker of a running Tokio service does now, with its stack."
+SAYS = "Shows what each worker of a running Tokio service is doing now, with its stack."
 LOOK_S = 0.5
 """So long a worker that computes is watched for a sample of it."""
 _THRESHOLD_NS = 1_000_000
@@ -26,13 +26,16 @@ def add_arguments(parser: Parser) -> None:
     parser.usage = "hud dump [options] PROCESS\n       hud dump [options] --pid PID"
     add_process(parser)
     parser.add_argument(
-        "--workers", metavar="PREFIX", help="only threads whose name begins like this are workers"
+        "--workers", metavar="PREFIX", help="only threads whose names start with PREFIX are workers"
     )
     parser.add_argument("--no-context", action="store_true", help="do not read Tokio's own state")
-    parser.add_argument("--btf", metavar="FILE", help="types of the running kernel")
-    parser.add_argument("--json", action="store_true", help="as JSON, for scripts")
+    parser.add_argument("--btf", metavar="FILE", help="types (BTF) of the running kernel")
+    parser.add_argument("--json", action="store_true", help="print JSON, for scripts")
     parser.add_argument(
-        "-v", "--verbose", action="store_true", help="frames of the runtime too, details of errors"
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="show frames of the runtime too, and details of errors",
     )
 
 
@@ -98,7 +101,7 @@ def _as_text(snapshot: Snapshot, found: list[Doing], verbose: bool) -> str:
 def _not_seen(reason: str) -> str:
     from hud.text import printable
 
-    return f"note: what the workers poll is not seen: {printable(reason)}"
+    return f"note: hud cannot see what the workers poll: {printable(reason)}"
 
 
 def _as_json(snapshot: Snapshot, found: list[Doing]) -> str:

@@ -7,12 +7,14 @@ from argparse import Namespace
 from hud.commands.arguments import Parser, add_format, add_gates, add_recording
 from hud.errors import UsageError
 
-SAYS = "Prints the summary of a recorded run, and writes an export of it."
+SAYS = "Prints the summary of a recording, or writes it in another format."
 
 
 def add_arguments(parser: Parser) -> None:
     add_recording(parser)
-    parser.add_argument("-o", "--output", metavar="OUT", help="where to (- stdout)")
+    parser.add_argument(
+        "-o", "--output", metavar="OUT", help="file to write (- for standard output)"
+    )
     add_format(parser)
     add_gates(parser)
 

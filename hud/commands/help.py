@@ -15,11 +15,12 @@ from hud.commands.arguments import Parser
 from hud.commands.streams import show
 from hud.errors import UsageError
 
-SAYS = "Shows a longer text."
+SAYS = "Shows a help text."
 DIRECTORY = Path(__file__).resolve().parent.parent / "help"
 ORDER = (
     "reading",
     "tuning",
+    "exact",
     "exports",
     "ci",
     "recordings",
@@ -34,7 +35,7 @@ ORDER = (
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument(
-        "topic", nargs="?", metavar="TOPIC", help="what about; without one, the list of topics"
+        "topic", nargs="?", metavar="TOPIC", help="which text; without it, the list of topics"
     )
 
 
@@ -55,7 +56,7 @@ def text(topic: str) -> str:
 def listing() -> str:
     """All topics with their titles."""
     rows = [f"  {topic:<16} {text(topic).splitlines()[0].lstrip('# ')}" for topic in ORDER]
-    return "\n".join(["hud help TOPIC", "", *rows, "", "hud --help has the options.", ""])
+    return "\n".join(["hud help TOPIC", "", *rows, "", "hud --help lists the options.", ""])
 
 
 def _paged(whole: str) -> bool:

@@ -7,7 +7,7 @@ from argparse import Namespace
 from hud.commands.arguments import Parser, add_recording
 from hud.commands.streams import show
 
-SAYS = "What is in a recording."
+SAYS = "Shows what is in a recording."
 
 
 def add_arguments(parser: Parser) -> None:

@@ -16,14 +16,14 @@ from hud.text import printable
 if TYPE_CHECKING:
     from hud.process.launch import Launched
 
-SAYS = "Starts a program, watches it from its first poll to its end, prints the summary."
+SAYS = "Starts a program, watches it from its first poll to its end, and prints a summary."
 EPILOG = """\
-The program keeps its standard streams; what hud says goes to standard error.
-Under sudo it runs as the user who called sudo. Its exit code is hud's (128 and the
-signal where one ended it), unless a gate fails (--fail-on). After --duration it is
-sent SIGTERM, and hud ends with 0.
+The program keeps its standard streams; hud writes to standard error. Under sudo
+the program runs as the user who called sudo. hud exits with the program's exit
+code (128 plus the signal, if a signal ended it), unless a gate fails (--fail-on).
+After --duration hud sends the program SIGTERM and exits with 0.
 
-Only the program itself is watched, not what it starts: name the binary
+hud watches only the program itself, not what it starts: name the binary
 (target/release/my-app), not cargo run.
 """
 
@@ -34,7 +34,7 @@ def add_arguments(parser: Parser) -> None:
     parser.epilog = EPILOG
     parser.add_argument("program", nargs="+", metavar="PROGRAM", help="what to start")
     add_files(parser)
-    add_duration(parser, "end it", "it ends")
+    add_duration(parser, "stop the program", "wait until it ends")
     add_run_options(parser)
 
 
@@ -46,14 +46,14 @@ def run(options: argparse.Namespace) -> int:
     from hud.process.rights import invoking_user
 
     if options.export == "-":
-        raise UsageError("--export -: the program has standard output", "name a file")
+        raise UsageError("--export -: the program uses standard output", "name a file")
     request = request_of(options, headless=True)
     check(request)
     with Launched(options.program, invoking_user()) as launched:
         # what hud shows must not be taken for what the program writes
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         if launched.status is not None:
-            say(f"hud: {printable(options.program[0])} has ended: it started nothing to watch")
+            say(f"hud: {printable(options.program[0])} has ended: there was nothing to watch")
             return _code(launched.status)
         ends: list[bool] = []
         code = profile(

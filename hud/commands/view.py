@@ -10,7 +10,7 @@ from hud.commands.arguments import SECONDS, Parser, add_recording, add_theme, nu
 from hud.commands.streams import say
 from hud.text import printable
 
-SAYS = "Shows a recording on the screen: its end, or played from --at."
+SAYS = "Shows a recording on the screen: at its end, or played from --at."
 _LARGE = 1_000_000
 """Bytes of a file that takes a moment to read."""
 
@@ -21,7 +21,7 @@ def add_arguments(parser: Parser) -> None:
         "--at",
         type=number("a position", *SECONDS, "s"),
         metavar="S",
-        help="start to play S seconds after its beginning",
+        help="start playing at S seconds",
     )
     parser.add_argument(
         "--speed",
@@ -39,7 +39,7 @@ def run(options: Namespace) -> int:
 
     reason = unavailable()
     if reason:
-        say(f"hud: no screen, because {reason}: this is the summary")
+        say(f"hud: no screen, because {reason}; here is the summary")
         _summarize(options.file)
     else:
         _play(options)

@@ -289,7 +289,7 @@ class Resolver(Closing):
             self._lives = 0
             self._say(f"{died}; no names from here on: {error.strerror}")
         else:
-            self._say(f"{died}; it was started anew, and some names are missing")
+            self._say(f"{died}; it was restarted, and some names are missing")
 
     def _hand_again(self, file: _File) -> None:
         number = file.number

@@ -78,4 +78,4 @@ def test_a_process_without_tokio_has_no_workers() -> None:
         finally:
             process.kill()
     assert lines[0] == f"sleep (pid {process.pid}), 0 workers"
-    assert any(line.startswith("note: what the workers poll is not seen: ") for line in lines)
+    assert any(line.startswith("note: hud cannot see what the workers poll: ") for line in lines)

@@ -413,7 +413,7 @@ def test_a_run_goes_on_without_its_resolver(server: targets.Running, tmp_path: P
     check_complete(out, file, "stopped by SIGTERM")
     died = "the symbol resolver died: killed by SIGKILL"
     notes = program.trace(file)["otherData"]["notes"]
-    assert f"{died}; it was started anew, and some names are missing" in notes
+    assert f"{died}; it was restarted, and some names are missing" in notes
     assert f"{died}; no names from here on" in notes
     assert program.trace(file)["otherData"]["losses"]["symbols_late"] > 0
 

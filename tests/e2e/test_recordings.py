@@ -135,6 +135,6 @@ def test_where_a_recording_cannot_be_is_said_before_anything_is_attached(
 def test_a_recording_without_a_terminal(tmp_path: Path) -> None:
     file = targets.ROOT / "tests" / "data" / "demo.hud"
     told = program.run("view", file)
-    assert told.stderr == "hud: no screen, because stdin is not a terminal: this is the summary\n"
+    assert told.stderr == "hud: no screen, because stdin is not a terminal; here is the summary\n"
     assert told.stdout == program.run("export", file).stdout
     assert "of worker time was blocked" in told.stdout

@@ -60,7 +60,7 @@ def test_the_streams_are_the_programs_own() -> None:
 def test_what_starts_nothing_and_ends() -> None:
     done = program.run("run", "--", "sh", "-c", "echo its own; exit 5", code=5)
     assert done.stdout == "its own\n"
-    assert done.stderr == "hud: sh has ended: it started nothing to watch\n"
+    assert done.stderr == "hud: sh has ended: there was nothing to watch\n"
 
 
 def test_a_signal_ends_both(tmp_path: Path) -> None:
@@ -136,5 +136,5 @@ def targets_time(pid: int) -> int:
 def test_an_export_to_standard_output_is_refused() -> None:
     started_at = time.monotonic()
     said = program.run("run", "--export", "-", "--", "sleep", "60", code=2).stderr
-    assert "the program has standard output" in said
+    assert "the program uses standard output" in said
     assert time.monotonic() - started_at < 30

@@ -42,7 +42,7 @@ def test_a_title_the_workers_and_the_notes(monkeypatch: Any, capsys: Any) -> Non
     assert [line.split()[0] for line in lines if line.startswith("W")] == ["W0", "W1", "W2", "W3"]
     assert not any(line.startswith("note: ") for line in lines)
     lower = ran(on_rung(Rung.NAMES, "12 threads named api-N"), monkeypatch, capsys)
-    assert lower.endswith("note: what the workers poll is not seen: 12 threads named api-N\n")
+    assert lower.endswith("note: hud cannot see what the workers poll: 12 threads named api-N\n")
 
 
 def test_json_has_the_same_workers(monkeypatch: Any, capsys: Any) -> None:

@@ -253,7 +253,7 @@ def test_a_dead_child_is_started_anew_with_the_files_it_had(tmp_path: Path) -> N
         assert not resolver.alive
         assert (resolver.cpu_ns(), resolver.rss_bytes()) == (0, 0)
     died = "the symbol resolver died: killed by SIGKILL; "
-    again = died + "it was started anew, and some names are missing"
+    again = died + "it was restarted, and some names are missing"
     assert said == [*[again] * (LIVES - 1), died + "no names from here on"]
 
 
