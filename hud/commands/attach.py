@@ -42,7 +42,7 @@ examples:
   hud diff before.hud after.hud        what changed, and how sure hud is of it
   sudo hud dump my-app                 what each worker is doing, with its stack
   sudo hud doctor 1234                 what this kernel and that process allow
-  sudo hud demo                        try hud on a server of its own, under load
+  sudo hud demo                        try hud on a server of its own, with load
 
 threshold:
   1 ms    low latency: games, trading, real-time APIs
@@ -60,7 +60,8 @@ exit codes:
   130  interrupted before anything could be written
 
 hud help lists longer texts: reading the screen, tuning, exact mode, exports,
-gates in CI, recordings, reports, how hud works, troubleshooting, security, cost.
+gates in CI, recordings, reports, how hud works, troubleshooting, security,
+cost.
 
 If your process is named like a command
 ({", ".join(COMMANDS)}),
