@@ -15,6 +15,8 @@ from hud.tui import keys
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 PICTURES = ROOT / "tests" / "data" / "screen"
+SHOWN_ROWS = 3
+"""Of the table of blockers, each of them two lines."""
 
 
 def _compare(request: pytest.FixtureRequest, name: str, wanted: str) -> None:
@@ -50,6 +52,21 @@ def test_keys_in_the_readme_are_current(request: pytest.FixtureRequest) -> None:
         shown = " ".join(f"`{name}`" for name in names.split(" "))
         rows.append(f"| {shown} | {what} | {where} |")
     _compare(request, "keys", "\n".join(rows) + "\n")
+
+
+def test_the_result_in_the_readme_is_that_of_the_picture(request: pytest.FixtureRequest) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "hud", "export", "tests/data/picture.hud"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    _, verdict, table, remedies, *_ = ran.stdout.split("\n\n")
+    rows = table.splitlines()[: 1 + 2 * SHOWN_ROWS]
+    fixes = remedies.splitlines()[: 1 + SHOWN_ROWS]
+    shown = "\n".join([*verdict.splitlines(), "", *rows, "", *fixes])
+    _compare(request, "summary", f"```\n{shown}\n```\n")
 
 
 @pytest.mark.parametrize("page", ["README.md", "hud/help/how-it-works.md"])
