@@ -12,8 +12,8 @@ from hud.text import printable
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from hud.gates.breach import Verdict
     from hud.gates.grammar import Gate
-    from hud.gates.judge import Verdict
 
 _PAGE = "GITHUB_STEP_SUMMARY"
 """Names the file that becomes the page of the step."""

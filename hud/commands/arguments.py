@@ -206,16 +206,22 @@ def add_format(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def add_gates(parser: argparse._ActionsContainer) -> None:
-    """``fail_on``, ``suppressions``, ``junit``; see hud.commands.gating."""
+def add_gates(parser: argparse._ActionsContainer, *, compares: bool = False) -> None:
+    """``fail_on``, ``suppressions``, ``junit``, and ``baseline`` unless the command ``compares``;
+    see hud.commands.gating.
+    """
     parser.add_argument(
         "--fail-on",
         action="append",
         default=[],
         metavar="GATE",
         help="exit with 1 if GATE is true: 'max>50ms', 'total>1%%', 'blockers>0', "
-        "'count(cause=lock)>10' (repeatable; hud help ci)",
+        "'count(cause=lock)>10', 'worse>20%%' (repeatable; hud help ci)",
     )
+    if not compares:
+        parser.add_argument(
+            "--baseline", metavar="FILE.hud", help="an earlier recording, for 'worse>20%%'"
+        )
     parser.add_argument(
         "--suppressions", metavar="FILE", help="a list of what may block without failing a gate"
     )

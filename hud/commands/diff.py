@@ -6,7 +6,7 @@ import sys
 from argparse import Namespace
 from shutil import get_terminal_size
 
-from hud.commands.arguments import Parser
+from hud.commands.arguments import Parser, add_gates
 from hud.commands.streams import say, show
 from hud.export.diff import FORMATS, written
 from hud.export.write import STANDARD_OUTPUT
@@ -29,21 +29,26 @@ def add_arguments(parser: Parser) -> None:
         metavar="OUT",
         help="file to write (- for standard output)",
     )
+    add_gates(parser, compares=True)
 
 
 def run(options: Namespace) -> int:
-    """0 whatever has changed, also where the runs cannot be compared: that is said."""
+    """0 whatever has changed, unless a gate fails; also where the runs cannot be compared."""
     from hud.analysis.comparison.compare import compare
     from hud.commands.ended import ended
+    from hud.commands.gating import hold, wanted
     from hud.export.write import check_writable
 
+    gates = wanted(options, compares=True)
     if options.output != STANDARD_OUTPUT:
         check_writable(options.output)
-    comparison = compare(ended(options.before).snapshot(), ended(options.after).snapshot())
+    before, after = ended(options.before).snapshot(), ended(options.after)
+    now = after.snapshot()
+    comparison = compare(before, now)
     terminal = sys.stdout.isatty()
     width = get_terminal_size().columns if terminal else _WIDTH
     _put(options.output, written(options.format)(comparison, width))
-    return 0
+    return hold(after.analyzer, now, gates, comparison)
 
 
 def _put(path: str, text: str) -> None:

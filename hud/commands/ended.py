@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from hud.commands.streams import say
+from hud.errors import FormatError
 from hud.text import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hud.record.replay import Replay
+
+
+def check(path: str) -> None:
+    """It is a recording that this hud reads. Raises HudError."""
+    from hud.record.reader import Reader, open_recording
+
+    with closing(open_recording(path)) as source, _named(path):
+        Reader(source)
 
 
 def ended(path: str) -> Replay:
@@ -18,17 +29,22 @@ def ended(path: str) -> Replay:
     Raises FormatError, with the path in it.
     """
     from hud.analysis.garbage import rare_collections
-    from hud.errors import FormatError
     from hud.record.reader import Reader, open_recording
     from hud.record.replay import Replay
 
-    with closing(open_recording(path)) as source, rare_collections():
-        try:
-            reader = Reader(source)
-            run = Replay(reader.entries())
-            run.advance()
-        except FormatError as error:
-            raise FormatError(f"{printable(path)}: {error}", error.hint) from error
+    with closing(open_recording(path)) as source, rare_collections(), _named(path):
+        reader = Reader(source)
+        run = Replay(reader.entries())
+        run.advance()
     if reader.lacks:
         say(f"hud: {printable(path)} is incomplete, {reader.lacks}")
     return run
+
+
+@contextmanager
+def _named(path: str) -> Iterator[None]:
+    """Errors say which file it is."""
+    try:
+        yield
+    except FormatError as error:
+        raise FormatError(f"{printable(path)}: {error}", error.hint) from error

@@ -14,10 +14,11 @@ from hud.text import printable
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from hud.analysis.comparison.compare import Comparison
     from hud.analysis.results import Snapshot
     from hud.analysis.snapshot import Analyzer
+    from hud.gates.breach import Verdict
     from hud.gates.grammar import Gate
-    from hud.gates.judge import Verdict
     from hud.gates.suppressions import Excuse
 
 EXIT_HELD, EXIT_BREACH, EXIT_UNSURE = 0, 1, 4
@@ -32,11 +33,17 @@ class Gates(NamedTuple):
     excuses: tuple[Excuse, ...] = ()
     junit: str = ""
     """Where what came of them goes; empty = nowhere."""
+    baseline: str = ""
+    """The recording that ``worse`` compares with; empty = there is no such gate."""
 
 
-def wanted(options: Namespace) -> Gates:
-    """UsageError for what is not understood or cannot be written: before a run, not after it."""
-    for name in ("suppressions", "junit"):
+def wanted(options: Namespace, *, compares: bool = False) -> Gates:
+    """HudError for what is not understood or cannot be written: before a run, not after it.
+
+    ``compares``: a comparison will be there, without a baseline.
+    """
+    baseline = "" if compares else options.baseline or ""
+    for name in ("suppressions", "junit", *([] if compares else ["baseline"])):
         if getattr(options, name) and not options.fail_on:
             raise UsageError(f"--{name} without --fail-on", "add --fail-on 'blockers>0'")
     if not options.fail_on:
@@ -48,29 +55,62 @@ def wanted(options: Namespace) -> Gates:
     excuses = tuple(suppressions.read(options.suppressions) if options.suppressions else ())
     if options.junit:
         check_writable(options.junit)
-    return Gates(gates, excuses, options.junit or "")
+    if not compares:
+        _check_baseline(gates, baseline)
+    return Gates(gates, excuses, options.junit or "", baseline)
 
 
-def hold(analyzer: Analyzer, snapshot: Snapshot, against: Gates) -> int:
+def _check_baseline(gates: tuple[Gate, ...], path: str) -> None:
+    """HudError where it is missing, cannot be read, or nothing asks for it."""
+    from hud.commands.ended import check
+    from hud.gates.grammar import WORSE
+
+    asking = [gate.text for gate in gates if gate.measure == WORSE]
+    if asking and not path:
+        raise UsageError(f"--fail-on {asking[0]}: worse than what?", "add --baseline FILE.hud")
+    if path and not asking:
+        raise UsageError("--baseline without a gate on it", "add --fail-on 'worse>20%'")
+    if path:
+        check(path)
+
+
+def hold(
+    analyzer: Analyzer, snapshot: Snapshot, against: Gates, comparison: Comparison | None = None
+) -> int:
     """Say on standard error what was found, a line each, and write what was asked for; the exit
-    code. Raises ExportError.
+    code. ``comparison``: with the baseline, where it is made already. Raises HudError.
     """
     if not against.gates:
         return EXIT_HELD
     from hud.gates.judge import judge
 
+    if against.baseline:
+        comparison = _compared(against.baseline, snapshot)
     today = datetime.now(timezone.utc).date()
-    verdict = judge(analyzer, snapshot, against.gates, against.excuses, today)
+    verdict = judge(analyzer, snapshot, against.gates, against.excuses, today, comparison)
     _say(verdict)
     if actions.here():
-        from hud.export import markdown
-
-        actions.tell(verdict, against.gates, markdown.text(snapshot))
+        actions.tell(verdict, against.gates, _page(snapshot, comparison))
     if against.junit:
         _write(against, verdict, snapshot)
     if verdict.breaches:
         return EXIT_BREACH
     return EXIT_UNSURE if verdict.doubts else EXIT_HELD
+
+
+def _compared(baseline: str, snapshot: Snapshot) -> Comparison:
+    from hud.analysis.comparison.compare import compare
+    from hud.commands.ended import ended
+
+    return compare(ended(baseline).snapshot(), snapshot)
+
+
+def _page(snapshot: Snapshot, comparison: Comparison | None) -> str:
+    from hud.export import markdown
+    from hud.export.diff import written
+
+    compared = f"\n{written('markdown')(comparison, 0)}" if comparison else ""
+    return markdown.text(snapshot) + compared
 
 
 def _say(verdict: Verdict) -> None:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from hud.gates.breach import Breach, Verdict
     from hud.gates.grammar import Gate
-    from hud.gates.judge import Breach, Verdict
 
 MOST = 10
 MOST_LISTED = 50

@@ -1,7 +1,8 @@
-"""What a gate may say: ``max>50ms``, ``total>1%``, ``blockers>0``, ``count(cause=lock)>10``.
+"""What a gate may say: ``max>50ms``, ``total>1%``, ``blockers>0``, ``count(cause=lock)>10``,
+``worse>20%``.
 
     GATE    = MEASURE [ "(" FILTER { "," FILTER } ")" ] ( ">" | ">=" ) NUMBER [ UNIT ]
-    MEASURE = "max" | "total" | "blockers" | "count"
+    MEASURE = "max" | "total" | "blockers" | "count" | "worse"
     FILTER  = "cause=" WORD | "function=" PATTERN
 
 In a pattern ``*`` stands for any text.
@@ -20,13 +21,18 @@ if TYPE_CHECKING:
 
 TIMES = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 PERCENT = "%"
+WORSE = "worse"
+"""Than in the baseline: the one measure that needs two runs."""
 UNITS: dict[str, tuple[str, ...]] = {
     "max": tuple(TIMES),
     "total": (PERCENT, *TIMES),
     "blockers": ("",),
     "count": ("",),
+    WORSE: (PERCENT,),
 }
 """Of each measure."""
+LEAST_WORSE = 20
+"""Percent: less a comparison does not tell (``hud.analysis.comparison.compare.NOTABLE``)."""
 _CAUSES = tuple(cause.value for cause in Cause if cause.blames_code)
 _SHAPE = re.compile(
     r"(?P<measure>[a-z]*) \s* (?P<filters>\( .*? \))? \s* (?P<operator>>=?)? \s*"
@@ -78,6 +84,8 @@ def parse(text: str) -> Gate:
     if found["rest"]:
         raise wrong("rest", "nothing may follow")
     bound = float(found["number"]) * TIMES.get(unit, 1)
+    if measure == WORSE and bound < LEAST_WORSE:
+        raise wrong("number", f"less than {LEAST_WORSE}% is not told from chance")
     return Gate(text, measure, cause, function, found["operator"] == ">=", bound, unit)
 
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from hud import figures
 from hud.analysis.blame import short_place
 from hud.export.telling import Telling
-from hud.gates import evidence
-from hud.gates.grammar import PERCENT, pattern
+from hud.gates import evidence, worse
+from hud.gates.breach import Breach, Verdict
+from hud.gates.grammar import PERCENT, WORSE, pattern
 from hud.model import Origin
 from hud.text import printable
 
@@ -16,41 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import date
 
+    from hud.analysis.comparison.compare import Comparison
     from hud.analysis.results import Episode, Snapshot
     from hud.analysis.snapshot import Analyzer
     from hud.gates.grammar import Gate
     from hud.gates.suppressions import Excuse
-
-
-class Breach(NamedTuple):
-    """What a build fails for."""
-
-    gate: str
-    """As it was given; of an excuse its place."""
-    says: str
-    """What was found, with function and ``file:line`` where they are known."""
-    file: str = ""
-    """Of the target's own code, as the debug information has it, or of the excuse; empty = not
-    known."""
-    line: int = 0
-    """0 = not known."""
-    blocked_ns: int = 0
-    """What the code that it names has blocked in all: how bad it is."""
-
-
-class Verdict(NamedTuple):
-    """Of all gates."""
-
-    breaches: tuple[Breach, ...]
-    doubts: tuple[Breach, ...]
-    """Gates that did not fail, and of which nobody knows whether they should."""
-    unused: tuple[Excuse, ...]
-
-    def of(self, gate: str) -> str:
-        """In a word or two."""
-        if any(one.gate == gate for one in self.breaches):
-            return "failed"
-        return "cannot be told" if any(one.gate == gate for one in self.doubts) else "passed"
 
 
 class _Code(NamedTuple):
@@ -70,8 +41,11 @@ def judge(
     gates: Sequence[Gate],
     excuses: Sequence[Excuse],
     today: date,
+    comparison: Comparison | None = None,
 ) -> Verdict:
-    """``today`` is the day on which excuses must not have expired."""
+    """``today`` is the day on which excuses must not have expired; ``comparison``, with the
+    baseline, is there if a gate asks for it.
+    """
     bench = _Bench(analyzer, snapshot)
     valid = [one for one in excuses if not one.expired(today)]
     used = bench.excuse(valid)
@@ -79,12 +53,14 @@ def judge(
     doubts = []
     lacking = "; ".join(evidence.lacks(snapshot))
     for gate in gates:
-        found = bench.breaches(gate, certain=True)
+        if gate.measure == WORSE:
+            assert comparison is not None
+            found = worse.breaches(gate, comparison, valid)
+            unsure = [worse.unsure(gate, comparison), lacking]
+        else:
+            found = bench.breaches(gate, certain=True)
+            unsure = [*bench.maybe(gate), evidence.blind(gate, snapshot), lacking]
         breaches += found
-        maybe = [
-            f"{one.says}, if these are single polls" for one in bench.breaches(gate, certain=False)
-        ]
-        unsure = [*maybe[:1], evidence.blind(gate, snapshot), lacking]
         if not found and any(unsure):
             doubts.append(Breach(gate.text, "; ".join(filter(None, unsure))))
     return Verdict(tuple(breaches), tuple(doubts), tuple(one for one in valid if one not in used))
@@ -135,6 +111,11 @@ class _Bench:
             return [Breach(gate.text, says)]
         among = f", in {len(codes)} functions, most in" if len(codes) > 1 else ":"
         return [self._breach(gate, codes[0], f"{says}{among} {self._of(codes[0])}")]
+
+    def maybe(self, gate: Gate) -> list[str]:
+        """What fails it if episodes that may be several polls are one each: the worst."""
+        found = self.breaches(gate, certain=False)[:1]
+        return [f"{one.says}, if these are single polls" for one in found]
 
     def _codes(self, gate: Gate, *, certain: bool) -> list[_Code]:
         """What the gate is about, the heaviest first."""

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from hud.analysis.results import Snapshot
+    from hud.gates.breach import Breach, Verdict
     from hud.gates.grammar import Gate
-    from hud.gates.judge import Breach, Verdict
 
 
 def written(verdict: Verdict, gates: Iterable[Gate], snapshot: Snapshot) -> str:

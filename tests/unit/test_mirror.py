@@ -21,6 +21,7 @@ ELSEWHERE = {
     "commands/profile.py": "e2e/test_headless.py",
     "commands/view.py": "e2e/test_recordings.py",
     "ending.py": "e2e/test_endings.py",
+    "gates/breach.py": "unit/gates/test_judge.py",
     "kernel/attach.py": "kernel/test_loader.py",
     "kernel/btfext.py": "unit/kernel/test_elf.py",
     "kernel/elftables.py": "unit/kernel/test_elf.py",

@@ -83,3 +83,40 @@ def test_not_more_lines_than_people_read(number: int) -> None:
     lines = export(*gates).stderr.splitlines()
     assert len(lines) == number
     assert lines[-1].startswith("hud: and 1 more" if number > 20 else "hud: count>0 failed")
+
+
+def test_worse_than_a_baseline(tmp_path: Path) -> None:
+    gate = ("--fail-on", "worse>20%")
+    done = export(*gate, "--baseline", str(DEMO))
+    assert (done.returncode, done.stderr) == (0, "")
+    cut = tmp_path / "cut.hud"
+    cut.write_bytes(DEMO.read_bytes()[:12_000])
+    done = export(*gate, "--baseline", str(cut))
+    assert done.returncode == 4
+    assert "hud: worse>20% cannot be told: the two runs cannot be compared: " in done.stderr
+
+
+def test_a_baseline_is_wanted_and_read_before_the_run(tmp_path: Path) -> None:
+    done = export("--fail-on", "worse>20%", file=tmp_path / "none.hud")
+    assert done.returncode == 2
+    assert "worse>20%: worse than what?" in done.stderr
+    done = export("--fail-on", "max>5ms", "--baseline", str(DEMO))
+    assert done.returncode == 2
+    assert "--baseline without a gate on it" in done.stderr
+    foreign = tmp_path / "foreign"
+    foreign.write_text("{}" * 99)
+    done = export("--fail-on", "worse>20%", "--baseline", str(foreign), file=tmp_path / "none.hud")
+    assert done.returncode == 4
+    assert done.stderr.startswith(f"hud: {foreign}: not a recording of hud")
+
+
+def test_a_comparison_has_gates_of_both_kinds() -> None:
+    command = [sys.executable, "-m", "hud", "diff", str(DEMO), str(DEMO)]
+    for gates, code in ((["worse>20%"], 0), (["worse>20%", "max>50ms"], 1)):
+        words = [word for gate in gates for word in ("--fail-on", gate)]
+        done = subprocess.run(
+            [*command, *words], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == code, done.stderr
+        assert "No difference in all" in done.stdout
+    assert done.stderr.startswith("hud: max>50ms failed: demo_server::handlers::hash_password")

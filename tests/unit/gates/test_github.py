@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 from urllib.parse import unquote
 
+from hud.gates.breach import Breach, Verdict
 from hud.gates.github import MOST, MOST_LISTED, commands, page
 from hud.gates.grammar import parse
-from hud.gates.judge import Breach, Verdict
 
 ROOT = Path("/work/app")
 COMMAND = re.compile(r"::error ((?:\w+=[^,:]*,?)+)::([^\r\n]*)")

@@ -35,7 +35,7 @@ def test_it_says(text: str, gate: Gate) -> None:
 @pytest.mark.parametrize(
     ("text", "at", "says"),
     [
-        ("", 0, "begins with max, total, blockers or count"),
+        ("", 0, "begins with max, total, blockers, count or worse"),
         ("worst>5ms", 0, "begins with max"),
         ("max", 3, "> or >= is wanted"),
         ("max<5ms", 3, "> or >= is wanted"),

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hud.analysis.snapshot import Analyzer
+from hud.gates.breach import Verdict
 from hud.gates.grammar import parse
-from hud.gates.judge import Verdict, judge
+from hud.gates.judge import judge
 from hud.gates.suppressions import Excuse, read
 from hud.model import Frame, Losses, Origin, SampleFlag
 

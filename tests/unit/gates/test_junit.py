@@ -10,8 +10,8 @@ from xml.etree import ElementTree as Xml
 import pytest
 
 from hud.analysis.snapshot import Analyzer
+from hud.gates.breach import Breach, Verdict
 from hud.gates.grammar import parse
-from hud.gates.judge import Breach, Verdict
 from hud.gates.junit import written
 from hud.model import Target
 
