@@ -33,7 +33,7 @@ from hud.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence, Set
+    from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 BREAKS_OFF = "the recording breaks off here"
 """``ended`` of a run whose end is not in its file."""
@@ -275,20 +275,25 @@ class Recording:
 
     def splits(self, since_ns: int) -> Mapping[int, TimeSplit]:
         """Where each worker's time went after ``since_ns``, as exactly as the marks allow."""
-        return {tid: self._splits.since(tid, since_ns) for tid in self.workers}
+        return dict(zip(self.workers, self.splits_of(self.workers, since_ns), strict=True))
+
+    def splits_of(self, tids: Iterable[int], since_ns: int) -> Sequence[TimeSplit]:
+        """The same of these threads, in their order."""
+        return self._splits.of(tids, since_ns)
 
     def unseen_ns(self, since_ns: int) -> int:
         """For how long no event came through after ``since_ns``."""
         return self._unseen_ns - self._unseen_marks.at(since_ns, 0)
 
-    def drives(self, tid: int) -> bool:
-        """Is the thread a worker still, or was it one until the target's own end? Not one that has
-        ended, nor one that handed its scheduler to another thread in order to block.
+    def no_workers(self) -> set[int]:
+        """The threads that are no workers now, and were none at the target's own end: those that
+        have ended, and those that handed their scheduler to another thread in order to block.
         """
-        if tid in self.workers.died_ns:
-            return bool(self.ended_ns) and self.workers.died_last(tid)
-        state = self.states.get(tid)
-        return state is None or state.where not in (Where.FOREIGN, Where.ALLOWED)
+        last = self.workers.died_last if self.ended_ns else lambda _: False
+        ended = {tid for tid in self.workers.died_ns if not last(tid)}
+        states = self.states.values()
+        away = {one.tid for one in states if one.where in (Where.FOREIGN, Where.ALLOWED)}
+        return ended | (away - self.workers.died_ns.keys())
 
     def allowed_ns(self, since_ns: int) -> int:
         """Time in ``spawn_blocking`` and ``block_in_place`` after ``since_ns``, all threads."""

@@ -272,10 +272,9 @@ class TaskUse:
     """The latest few that blocked."""
 
 
-@dataclass(slots=True)
-class WorkerUse:
-    """One worker's row: what it does now and where its time went. Nobody changes one: it is not
-    frozen, as hundreds are made for each snapshot, and frozen ones take eight times as long.
+class WorkerUse(NamedTuple):
+    """One worker's row: what it does now and where its time went. A tuple, as hundreds are made for
+    each snapshot.
     """
 
     worker: Worker

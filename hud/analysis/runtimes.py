@@ -6,6 +6,7 @@ runtime *ran* when one of its workers was on a CPU in the span, or in a poll.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis.results import RuntimeUse
@@ -37,14 +38,19 @@ class Retired(NamedTuple):
 
 def time_of(split: TimeSplit, alive_ns: int, span_ns: int) -> int:
     """For how long a thread was a worker; ``alive_ns`` since it was first seen, 0 = it is dead."""
-    watched = alive_ns if alive_ns >= span_ns else max(split.total_ns(), alive_ns)
-    return max(0, min(span_ns, watched) - split.no_worker_ns())
+    if alive_ns < span_ns:
+        alive_ns = max(split.total_ns(), alive_ns)
+    watched = min(span_ns, alive_ns)
+    return max(0, watched - split.allowed_ns - split.outside_ns)
 
 
 def as_parked(split: TimeSplit, time_ns: int, rung: Rung) -> TimeSplit:
     """The split of a worker that did not run at all since the attach: it slept all the time."""
-    if split.parked_ns or split.total_ns():
-        return split
+    return split if split.parked_ns or split.total_ns() else _asleep(time_ns, rung)
+
+
+@lru_cache(maxsize=8)  # they slept as long as each other
+def _asleep(time_ns: int, rung: Rung) -> TimeSplit:
     if rung is Rung.CONTEXT:
         return TimeSplit(parked_ns=time_ns)
     return TimeSplit(unknown_asleep_ns=time_ns)
@@ -73,15 +79,12 @@ def shares(runtimes: Iterable[RuntimeUse], workers: Iterable[WorkerUse]) -> Shar
 
 
 def _ran(workers: Iterable[WorkerUse], retired: Retired) -> bool:
-    splits = [use.split for use in workers] + [retired.split]
-    return any(
-        split.poll_cpu_ns
-        + split.poll_asleep_ns
-        + split.runtime_ns
-        + split.unknown_cpu_ns
-        + split.waiting_ns
-        for split in splits
-    ) or any(use.episodes for use in workers)
+    return _busy(retired.split) or any(use.episodes or _busy(use.split) for use in workers)
+
+
+def _busy(split: TimeSplit) -> bool:
+    polls = split.poll_cpu_ns or split.poll_asleep_ns
+    return bool(polls or split.runtime_ns or split.unknown_cpu_ns or split.waiting_ns)
 
 
 def _use(name: str, workers: list[WorkerUse], retired: Retired) -> RuntimeUse:
@@ -91,11 +94,11 @@ def _use(name: str, workers: list[WorkerUse], retired: Retired) -> RuntimeUse:
         worst = None
     return RuntimeUse(
         name=name,
-        workers=sum(use.drives for use in workers),
-        time_ns=sum(use.time_ns for use in workers) + max(0, of_dead),
-        blocked_ns=sum(use.blocked_ns for use in workers) + retired.blocked_ns,
-        waiting_ns=sum(use.split.waiting_ns for use in workers) + retired.split.waiting_ns,
-        episodes=sum(use.episodes for use in workers) + retired.episodes,
+        workers=sum([use.drives for use in workers]),
+        time_ns=sum([use.time_ns for use in workers]) + max(0, of_dead),
+        blocked_ns=sum([use.blocked_ns for use in workers]) + retired.blocked_ns,
+        waiting_ns=sum([use.split.waiting_ns for use in workers]) + retired.split.waiting_ns,
+        episodes=sum([use.episodes for use in workers]) + retired.episodes,
         worst=worst.worker.worker_id if worst else -1,
         worst_share=_share_of(worst) if worst else 0.0,
     )

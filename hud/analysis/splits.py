@@ -82,6 +82,8 @@ class Splits:
     def _seen(self, state: ThreadState, before: TimeSplit | None, gap: Gap) -> TimeSplit:
         """A thread's split without the gap, unless one poll lasted throughout."""
         tid, split = state.tid, state.split
+        if not gap.part and tid not in self._unseen:
+            return split
         left_out = self._unseen.get(tid, TimeSplit())
         known = added(before, left_out) if before is not None else TimeSplit()
         if split.total_ns() < known.total_ns():  # another thread with the same id
@@ -102,6 +104,12 @@ class Splits:
             marks = self._marks.setdefault(tid, Marks())
             marks.add(now_ns, self._now.get(tid, _NOTHING))
         self._allowed_marks.add(now_ns, self._allowed_ns)
+
+    def of(self, tids: Iterable[int], since_ns: int) -> list[TimeSplit]:
+        """``since`` of each of these threads, in their order."""
+        if since_ns or self._at_start:
+            return [self.since(tid, since_ns) for tid in tids]
+        return list(map(self._now.get, tids, repeat(_NOTHING)))
 
     def since(self, tid: int, since_ns: int) -> TimeSplit:
         """Where the thread's time went after ``since_ns``, as exactly as the marks allow; 0 = all

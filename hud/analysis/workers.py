@@ -6,9 +6,14 @@ A worker is *retired* when it counts, but is not known by itself any more.
 from __future__ import annotations
 
 from collections import deque
+from operator import attrgetter
+from typing import TYPE_CHECKING
 
 from hud.analysis import splits
 from hud.model import TimeSplit, Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _MOST_DEAD = 64
 _TOGETHER_NS = 1_000_000_000
@@ -27,17 +32,26 @@ class Workers(dict[int, Worker]):
         """Where the time of those went that are retired, in the window; by runtime."""
         self._retired: deque[tuple[int, str, TimeSplit]] = deque()
         """What ``retired`` adds up, with a window: when the worker died, its runtime and time."""
+        self._in_order: list[Worker] | None = None
+
+    def in_order(self) -> Sequence[Worker]:
+        """By their numbers; the same object while nobody comes or goes."""
+        if self._in_order is None:
+            self._in_order = sorted(self.values(), key=attrgetter("worker_id", "tid"))
+        return self._in_order
 
     def add(self, worker: Worker, now_ns: int) -> None:
         """A worker, or the same one under its new name; a reused tid is alive again."""
         if worker.tid not in self:
             self.born_ns[worker.tid] = now_ns
         self[worker.tid] = worker
+        self._in_order = None
         self.died_ns.pop(worker.tid, None)
 
     def remove(self, tid: int) -> None:
         """As if it had never been one."""
         self.pop(tid, None)
+        self._in_order = None
         self.born_ns.pop(tid, None)
         self.died_ns.pop(tid, None)
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from functools import lru_cache
-from itertools import accumulate, pairwise
+from itertools import compress, pairwise
+from operator import ne, or_
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.tui.style import Line, Span
 from hud.tui.text import cells, narrow
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 _JOINED = 3
 """Equal cells between two changes that are written again, because moving costs more."""
@@ -22,9 +22,8 @@ class Row(NamedTuple):
 
     cells: Sequence[str]
     """Characters with their marks; the second cell of a wide one is empty."""
-    ends: Sequence[int]
-    """The columns where each style ends, ascending."""
-    styles: tuple[str, ...]
+    styles: Sequence[str]
+    """Of each cell."""
 
 
 class Run(NamedTuple):
@@ -38,18 +37,16 @@ class Run(NamedTuple):
 @lru_cache(maxsize=512)
 def row_of(line: Line, width: int) -> Row:
     """``line`` as ``width`` cells; what is beyond them is left out."""
-    texts, styles = zip(*line, strict=True) if line else ((), ())
-    whole = "".join(texts)
-    if all(map(narrow, texts)):
-        row: Sequence[str] = whole.ljust(width)
-        ends = [*accumulate(map(len, texts)), width]
-    else:
-        row = _spread(whole)
-        row += " " * (width - len(row))
-        ends = [*accumulate(map(cells, texts)), width]
-    if max(ends) > width:
-        ends = [min(end, width) for end in ends]
-    return Row(row[:width], ends, (*styles, ""))
+    texts = [text for text, _ in line]
+    row: Sequence[str] = "".join(texts)
+    size = len if all(map(narrow, texts)) else cells
+    if size is cells:
+        row = _spread("".join(texts))
+    styles: list[str] = []
+    for text, style in line:
+        styles += [style] * size(text)
+    spare = width - len(styles)
+    return Row([*row, *" " * spare][:width], [*styles, *[""] * spare][:width])
 
 
 def _spread(text: str) -> list[str]:
@@ -80,20 +77,10 @@ def diff(old: Sequence[Line] | None, new: Sequence[Line], width: int) -> list[Ru
 
 def _stretches(old: Row, new: Row, width: int) -> list[tuple[int, int]]:
     """The columns that differ, those that are near each other together."""
-    changed: list[int] = []
-    ours, theirs = new.cells, old.cells
-    at = i = j = 0
-    while at < width:
-        while new.ends[i] <= at:
-            i += 1
-        while old.ends[j] <= at:
-            j += 1
-        end = min(new.ends[i], old.ends[j])
-        if new.styles[i] != old.styles[j]:
-            changed += range(at, end)
-        elif ours[at:end] != theirs[at:end]:
-            changed += [x for x in range(at, end) if ours[x] != theirs[x]]
-        at = end
+    differ: Iterable[object] = map(ne, old.cells, new.cells)
+    if old.styles != new.styles:
+        differ = map(or_, differ, map(ne, old.styles, new.styles))
+    changed = list(compress(range(width), differ))
     if not changed:
         return []
     gaps = [(before, after) for before, after in pairwise(changed) if after - before > _JOINED + 1]
@@ -112,14 +99,11 @@ def _whole(row: Row, first: int, last: int) -> tuple[int, int]:
 
 
 def _spans(row: Row, first: int, last: int) -> Line:
-    i = bisect_right(row.ends, first)
     spans: list[Span] = []
     while first < last:
-        end = min(row.ends[i], last)
-        text, style = "".join(row.cells[first:end]), row.styles[i]
-        if spans and spans[-1].style == style:
-            spans[-1] = Span(spans[-1].text + text, style)
-        elif text:
-            spans.append(Span(text, style))
-        first, i = end, i + 1
+        style, end = row.styles[first], first + 1
+        while end < last and row.styles[end] == style:
+            end += 1
+        spans.append(Span("".join(row.cells[first:end]), style))
+        first = end
     return tuple(spans)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeVar
 
 from hud.analysis.recording import Recording
 from hud.analysis.results import Blocker, Snapshot, WorkerUse
@@ -37,8 +36,6 @@ from hud.model import (
     Where,
     Worker,
 )
-
-_Row = TypeVar("_Row", Blocker, WorkerUse)
 
 MS = 1_000_000
 SECOND = 1_000_000_000
@@ -301,11 +298,11 @@ def as_shown(snapshot: Snapshot) -> Snapshot:
     """With the histories as they are shown: the same may be kept in other slices."""
     shown = snapshot.slices
 
-    def row(of: _Row) -> _Row:
-        values = snapshot.history(of)
-        return replace(of, history=History(shown.length_ns, shown.numbers.start, values))
+    def seen(of: Blocker | WorkerUse) -> History:
+        return History(shown.length_ns, shown.numbers.start, snapshot.history(of))
 
-    blockers, workers = tuple(map(row, snapshot.blockers)), tuple(map(row, snapshot.workers))
+    blockers = tuple(replace(one, history=seen(one)) for one in snapshot.blockers)
+    workers = tuple(use._replace(history=seen(use)) for use in snapshot.workers)
     return replace(snapshot, blockers=blockers, workers=workers)
 
 

@@ -47,7 +47,7 @@ def test_each_state_has_its_words() -> None:
     ):
         use = worker(0, where, running=running)
         assert use.state is not None
-        use = replace(use, state=replace(use.state, **asleep_ns))
+        use = use._replace(state=replace(use.state, **asleep_ns))
         assert sentence(only(use)) == said
 
 
@@ -75,7 +75,7 @@ def test_a_poll_without_a_stack_says_so() -> None:
 def test_what_began_before_the_attach_lasts_longer_than_is_known() -> None:
     use = worker(0, Where.POLL, 2 * S)
     assert use.state is not None
-    use = replace(use, state=replace(use.state, began_before=True))
+    use = use._replace(state=replace(use.state, began_before=True))
     assert sentence(only(use)).startswith("in a poll for more than 2 s, asleep")
 
 
@@ -83,7 +83,7 @@ def test_a_worker_that_waits_for_a_cpu_says_how_long() -> None:
     use = worker(0, Where.POLL, 20 * MS, running=True)
     assert use.state is not None
     waiting = replace(use.state, running=False, runnable=True, since_ns=NOW - 3 * MS)
-    assert " ready, without a CPU for 3 ms" in sentence(only(replace(use, state=waiting)))
+    assert " ready, without a CPU for 3 ms" in sentence(only(use._replace(state=waiting)))
 
 
 def test_the_type_of_the_task_where_it_is_known() -> None:
@@ -94,11 +94,11 @@ def test_the_type_of_the_task_where_it_is_known() -> None:
 
 
 def test_a_worker_that_never_woke_is_parked_only_where_polls_are_seen() -> None:
-    use = replace(worker(0, Where.RUNTIME), state=None)
+    use = worker(0, Where.RUNTIME)._replace(state=None)
     assert sentence(only(use)) == "parked, since before hud attached"
     (found,) = doings(on_rung(Rung.NAMES, "no CONTEXT", workers=(use,)))
     assert sentence(found) == "asleep since before hud attached; what in is not known"
-    assert sentence(only(replace(use, alive=False))) == "has ended"
+    assert sentence(only(use._replace(alive=False))) == "has ended"
 
 
 @pytest.mark.parametrize("number", range(4))

@@ -33,7 +33,7 @@ def test_each_lack_is_said(snapshot: Snapshot) -> None:
     whole = replace(snapshot, info=info)
     stacks = replace(info, detection=Detection(Rung.NAMES, "names"))
     rare = replace(info, sample_period_ns=2 * info.threshold_ns)
-    idle = tuple(replace(one, split=TimeSplit(parked_ns=9)) for one in whole.workers)
+    idle = tuple(one._replace(split=TimeSplit(parked_ns=9)) for one in whole.workers)
     cases = {
         "polls were not seen": replace(whole, info=stacks),
         "no worker": replace(whole, workers=()),

@@ -287,7 +287,7 @@ def snapshot(**changes: Any) -> Snapshot:
     uses = changes.get("workers", WORKERS)
     found = lasting(uses, changes.get("info", INFO).threshold_ns)
     doing = {one.tid: one for one in found}
-    changes["workers"] = tuple(replace(use, doing=doing.get(use.worker.tid)) for use in uses)
+    changes["workers"] = tuple(use._replace(doing=doing.get(use.worker.tid)) for use in uses)
     changes.setdefault("lasting", found)
     made = Snapshot(
         info=INFO,
@@ -538,8 +538,7 @@ def service(blockers: int, workers: int) -> Snapshot:
         parts = ((Cause.CPU, share * 7 * S // 10), (Cause.LOCK, share * 3 * S // 10))
         split = replace(SPLIT, waiting_ns=(at % 5) * S)
         uses.append(
-            replace(
-                one,
+            one._replace(
                 time_ns=100 * S,
                 blocked_ns=share * S,
                 causes=parts if share else (),
@@ -569,7 +568,7 @@ def idle_worker(number: int) -> WorkerUse:
     use = worker(number, Where.RUNTIME)
     asleep = TimeSplit(parked_ns=ELAPSED)
     nothing: dict[str, Any] = {"longest_ns": 0, "episodes": 0, "blocked_ns": 0, "causes": ()}
-    return replace(use, split=asleep, history=NO_HISTORY, **nothing)
+    return use._replace(split=asleep, history=NO_HISTORY, **nothing)
 
 
 def busy_worker(number: int, rank: int) -> WorkerUse:
@@ -578,8 +577,7 @@ def busy_worker(number: int, rank: int) -> WorkerUse:
     split = replace(SPLIT, poll_cpu_ns=blocked_ns + 2 * S, poll_asleep_ns=0)
     split = replace(split, parked_ns=ELAPSED - split.poll_cpu_ns - split.waiting_ns)
     cause = list(Cause)[rank % 5]
-    return replace(
-        worker(number, Where.RUNTIME),
+    return worker(number, Where.RUNTIME)._replace(
         split=split,
         longest_ns=(400 - 5 * rank) * MS if blocked_ns else 0,
         episodes=60 - rank if blocked_ns else 0,

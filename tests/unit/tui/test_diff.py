@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,8 +33,7 @@ Cell = tuple[str, str]
 
 
 def cells_of(line: Line, width: int) -> list[Cell]:
-    row = row_of(line, width)
-    return [(cell, row.styles[bisect_right(row.ends, x)]) for x, cell in enumerate(row.cells)]
+    return list(zip(*row_of(line, width), strict=True))
 
 
 def applied(old: list[Line] | None, runs: list[Run]) -> list[list[Cell]]:

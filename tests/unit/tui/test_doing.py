@@ -26,8 +26,8 @@ def said(use: WorkerUse, **changes: object) -> tuple[str, str]:
         (WORKERS[3], "allowed to block"),
         (worker(0, Where.ROOT), "block_on"),
         (worker(0, Where.POLL), "in a poll"),
-        (replace(WORKERS[1], alive=False), "gone"),
-        (replace(WORKERS[1], state=None), ""),
+        (WORKERS[1]._replace(alive=False), "gone"),
+        (WORKERS[1]._replace(state=None), ""),
     ],
 )
 def test_in_words(use: WorkerUse, words: str) -> None:
@@ -40,14 +40,14 @@ def test_a_long_poll_is_named_by_its_code_in_the_hue_of_its_cause() -> None:
 
 def test_a_stuck_one_is_an_alarm() -> None:
     assert said(STUCK[2]) == ("STUCK Index::save 4.2s", "alarm")
-    before = replace(STUCK[2], state=replace(STUCK[2].state, began_before=True))
+    before = STUCK[2]._replace(state=replace(STUCK[2].state, began_before=True))
     assert said(before)[0] == "STUCK Index::save 4.2s+"
 
 
 def test_a_short_poll_is_named_by_its_task() -> None:
     use = worker(0, Where.POLL, MS)
     assert use.state is not None
-    known = replace(use, state=replace(use.state, task_id=17))
+    known = use._replace(state=replace(use.state, task_id=17))
     assert said(known, tasks=RICH["tasks"])[0] == "login::{async fn} 1.0ms"
     assert said(known)[0] == "task 17 1.0ms"
 

@@ -115,7 +115,7 @@ def hostile_snapshots(draw: st.DrawFn) -> Snapshot:
         for at in range(draw(st.integers(0, 40)))
     ]
     uses = [
-        replace(u, worker=replace(u.worker, name=draw(hostile)), alive=draw(st.booleans()))
+        u._replace(worker=replace(u.worker, name=draw(hostile)), alive=draw(st.booleans()))
         for u in uses
     ]
     live = draw(st.booleans())

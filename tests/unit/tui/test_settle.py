@@ -120,7 +120,7 @@ def test_the_cursor_stays_on_its_worker_while_the_order_changes() -> None:
     state, _ = typed(before, "3", "down", "down", "down")
     chosen = listed(state, before)[3].worker.tid
     uses = tuple(
-        replace(use, blocked_ns=0) if use is listed(state, before)[0] else use
+        use._replace(blocked_ns=0) if use is listed(state, before)[0] else use
         for use in before.workers
     )
     after = replace(before, workers=uses, now_ns=NOW + S)

@@ -31,7 +31,7 @@ def test_a_stuck_worker_takes_the_verdict() -> None:
         "W2 has been in one poll for 4.2 s: store::Index::save (fsync)",
         "34 % of worker time was blocked, in 349 long polls.",
     ]
-    before = replace(STUCK[2], state=replace(STUCK[2].state, began_before=True))
+    before = STUCK[2]._replace(state=replace(STUCK[2].state, began_before=True))
     assert verdict(snapshot(workers=(before,)))[0] == (
         "W2 has been in one poll for 4.2 s, since before hud attached: store::Index::save (fsync)"
     )
@@ -55,7 +55,7 @@ def test_a_spinner_is_named_and_the_number_of_the_others_comes_first() -> None:
         (worker(0, Where.POLL, 1_000 * MS), True),
         (worker(0, Where.ROOT, 1_000 * MS), True),
         (worker(0, Where.ALLOWED, 60 * S), False),
-        (replace(worker(0, Where.POLL, 60 * S), alive=False), False),
+        (worker(0, Where.POLL, 60 * S)._replace(alive=False), False),
     ],
 )
 def test_who_is_stuck(use: Any, stuck: bool) -> None:

@@ -11,8 +11,7 @@ from hud.model import TimeSplit, Where
 from hud.tui import workertime
 from hud.tui.glyphs import UNICODE
 
-USE = replace(
-    worker(0, Where.RUNTIME),
+USE = worker(0, Where.RUNTIME)._replace(
     split=TimeSplit(poll_cpu_ns=30 * S, waiting_ns=10 * S, parked_ns=60 * S),
     time_ns=100 * S,
     blocked_ns=20 * S,
@@ -23,7 +22,7 @@ USE = replace(
 def test_shares_are_of_the_time_that_it_was_a_worker() -> None:
     assert workertime.blocked(USE) == 0.2
     assert workertime.waiting(USE) == 0.1
-    never = replace(USE, time_ns=0)
+    never = USE._replace(time_ns=0)
     assert (workertime.blocked(never), workertime.waiting(never)) == (0.0, 0.0)
 
 
@@ -55,7 +54,7 @@ def test_the_meter_is_to_scale_and_in_the_hues_of_the_causes() -> None:
 
 
 def test_time_that_is_not_known_is_blank() -> None:
-    longer = replace(USE, time_ns=200 * S)
+    longer = USE._replace(time_ns=200 * S)
     meter = workertime.meter(longer, True, 20, UNICODE)
     assert sum(len(span.text) for span in meter) == 10
 
@@ -63,10 +62,10 @@ def test_time_that_is_not_known_is_blank() -> None:
 def test_who_slept_all_the_time() -> None:
     assert workertime.is_idle(idle_worker(0))
     assert not workertime.is_idle(busy_worker(0, 22)), "it worked without blocking"
-    assert not workertime.is_idle(replace(idle_worker(0), episodes=1))
+    assert not workertime.is_idle(idle_worker(0)._replace(episodes=1))
     rare = TimeSplit(parked_ns=ELAPSED, runtime_ns=MS)
-    assert workertime.is_idle(replace(idle_worker(0), split=rare)), "100 %, as it is written"
-    assert not workertime.is_idle(replace(idle_worker(0), split=replace(rare, runtime_ns=S)))
+    assert workertime.is_idle(idle_worker(0)._replace(split=rare)), "100 %, as it is written"
+    assert not workertime.is_idle(idle_worker(0)._replace(split=replace(rare, runtime_ns=S)))
 
 
 def test_numbers_in_a_row_are_joined() -> None:

@@ -43,7 +43,7 @@ def test_header_status() -> None:
 
 
 def test_an_ended_run_still_had_workers() -> None:
-    gone = tuple(replace(use, alive=False) for use in snapshot().workers)
+    gone = tuple(use._replace(alive=False) for use in snapshot().workers)
     seen = snapshot(live=False, workers=gone, ended="target exited (status 0)")
     assert f"{len(gone)} workers" in text_of(drawn(seen, Size(120, 32)))[0]
 

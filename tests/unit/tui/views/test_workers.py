@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from draw import WHICH, GoldenCheck, drawn, text_of
 from screen_build import ELAPSED, STUCK, WORKERS, S, crowd, idle_worker, snapshot
@@ -40,7 +38,7 @@ def test_many_in_ascii(golden: GoldenCheck) -> None:
 
 
 def test_without_a_state_and_dead_ones() -> None:
-    uses = (replace(WORKERS[0], state=None), replace(WORKERS[1], alive=False, drives=False))
+    uses = (WORKERS[0]._replace(state=None), WORKERS[1]._replace(alive=False, drives=False))
     lines = text_of(drawn(snapshot(workers=uses), Size(120, 32), view="workers"))
     assert "gone" in lines[6]
     assert "1 worker " in lines[0]
