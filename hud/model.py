@@ -260,8 +260,7 @@ class Worker:
     """Which runtime it belongs to where there are several."""
 
 
-@dataclass(frozen=True, slots=True)
-class TimeSplit:
+class TimeSplit(NamedTuple):
     """Where one thread's time went since the attach, nanoseconds."""
 
     poll_cpu_ns: int = 0
@@ -280,17 +279,7 @@ class TimeSplit:
     """Asleep outside every runtime: a worker that has become an idle thread of the pool."""
 
     def total_ns(self) -> int:
-        return (
-            self.poll_cpu_ns
-            + self.poll_asleep_ns
-            + self.waiting_ns
-            + self.parked_ns
-            + self.allowed_ns
-            + self.runtime_ns
-            + self.unknown_cpu_ns
-            + self.unknown_asleep_ns
-            + self.outside_ns
-        )
+        return sum(self)
 
     def no_worker_ns(self) -> int:
         """When the thread drove no scheduler: another thread may have been the worker."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from itertools import repeat
-from operator import add, attrgetter, sub
+from operator import add, sub
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis.marks import Marks
@@ -16,11 +15,10 @@ if TYPE_CHECKING:
     from hud.model import ThreadState
 
 _NOTHING = TimeSplit()
-_ALL = attrgetter(*(field.name for field in fields(TimeSplit)))
 
 
 def added(one: TimeSplit, other: TimeSplit) -> TimeSplit:
-    return TimeSplit(*map(add, _ALL(one), _ALL(other)))
+    return TimeSplit(*map(add, one, other))
 
 
 def since(now: TimeSplit, before: TimeSplit) -> TimeSplit:
@@ -28,7 +26,7 @@ def since(now: TimeSplit, before: TimeSplit) -> TimeSplit:
     earlier_ns = before.total_ns()
     if not earlier_ns or now.total_ns() < earlier_ns:
         return now
-    return TimeSplit(*map(max, repeat(0), map(sub, _ALL(now), _ALL(before))))
+    return TimeSplit(*map(max, repeat(0), map(sub, now, before)))
 
 
 class Gap(NamedTuple):
@@ -91,7 +89,7 @@ class Splits:
             return split
         lasts = state.in_poll and state.poll_start_ns <= gap.since_ns
         if gap.part and not lasts:
-            part = (int(gap.part * ns) for ns in _ALL(since(split, known)))
+            part = (int(gap.part * ns) for ns in since(split, known))
             left_out = self._unseen[tid] = added(left_out, TimeSplit(*part))
         return since(split, left_out)
 

@@ -107,7 +107,7 @@ def other_data(snapshot: Snapshot, bars: Iterable[Bar]) -> Event:
                 "alive": use.alive,
                 "worker_time_ns": use.time_ns,
                 "blocked_ns": use.blocked_ns,
-                "split_ns": asdict(use.split),
+                "split_ns": use.split._asdict(),
             }
             for use in snapshot.workers
         ],

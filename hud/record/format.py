@@ -78,7 +78,7 @@ Entry: TypeAlias = RunInfo | Batch | Looked | WindowSet | End
 
 
 _STATE_FIELDS = tuple(one.name for one in fields(ThreadState) if one.name != "split")
-_SPLIT_FIELDS = tuple(one.name for one in fields(TimeSplit))
+_SPLIT_FIELDS = TimeSplit._fields
 
 
 def _columns_type() -> Any:
@@ -135,19 +135,22 @@ def _states(columns: Any) -> list[ThreadState]:
     """The reverse; a column that is missing is the field's default."""
     count = len(columns.tid)
 
-    def column(one: Any) -> list[Any]:
-        values: list[Any] = getattr(columns, one.name)
-        if not values and count and one.default is not MISSING:
-            return [one.default] * count
+    def column(name: str, default: Any) -> list[Any]:
+        values: list[Any] = getattr(columns, name)
+        if not values and count and default is not MISSING:
+            return [default] * count
         if len(values) != count:
-            raise FormatError(f"recording: {count} threads with {len(values)} of {one.name}")
+            raise FormatError(f"recording: {count} threads with {len(values)} of {name}")
         return values
 
-    splits = list(map(TimeSplit, *(column(one) for one in fields(TimeSplit))))
+    splits = list(map(TimeSplit, *(column(name, 0) for name in _SPLIT_FIELDS)))
     return list(
         map(
             ThreadState,
-            *(splits if one.name == "split" else column(one) for one in fields(ThreadState)),
+            *(
+                splits if one.name == "split" else column(one.name, one.default)
+                for one in fields(ThreadState)
+            ),
         )
     )
 

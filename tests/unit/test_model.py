@@ -22,7 +22,7 @@ from hud.model import (
 
 
 def test_a_split_has_every_part_once() -> None:
-    names = [field.name for field in fields(TimeSplit)]
+    names = TimeSplit._fields
     parts = {name: 1 << place for place, name in enumerate(names)}
     assert TimeSplit(**parts).total_ns() == sum(parts.values())
     assert TimeSplit(**parts).no_worker_ns() == parts["allowed_ns"] + parts["outside_ns"]

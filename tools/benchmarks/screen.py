@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import pty
-import select
 import sys
 import time
 from collections.abc import Callable
@@ -159,13 +158,10 @@ def _in_a_terminal(work: Callable[[], list[table.Cell]]) -> list[table.Cell]:
             json.dump(work(), out)
         os._exit(0)
     os.close(writer)
-    ready = [reader, terminal]
-    with open(reader, "rb", buffering=0) as results:
-        while terminal in ready:
-            with contextlib.suppress(OSError):
-                if terminal in select.select([terminal], [], [], 1)[0] and os.read(terminal, 65536):
-                    continue
-            ready.remove(terminal)
+    with contextlib.suppress(OSError):  # it has hung up
+        while os.read(terminal, 65536):
+            pass
+    with open(reader, "rb") as results:
         row: list[table.Cell] = json.loads(results.read())
     os.close(terminal)
     os.waitpid(child, 0)

@@ -4,8 +4,6 @@ the graph alone in a line or some.
 
 from __future__ import annotations
 
-from dataclasses import fields
-from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from hud import figures
@@ -139,11 +137,8 @@ def _shares(snapshot: Snapshot, glyphs: Glyphs) -> list[tuple[workertime.Part, f
 
 def _together(uses: Sequence[WorkerUse]) -> WorkerUse:
     """One worker that has the time of all."""
-    sums = map(sum, zip(*[_parts_of(use.split) for use in uses], strict=True))
+    sums = map(sum, zip(*[use.split for use in uses], strict=True))
     return uses[0]._replace(split=TimeSplit(*sums), blocked_ns=sum(use.blocked_ns for use in uses))
-
-
-_parts_of = attrgetter(*(field.name for field in fields(TimeSplit)))
 
 
 def _allowed(snapshot: Snapshot) -> Line:

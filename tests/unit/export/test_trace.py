@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 from collections import Counter
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -280,7 +280,7 @@ def test_what_a_script_needs_is_in_other_data(build: ModuleType) -> None:
     assert [(one["worker_id"], one["tid"]) for one in other["workers"]] == list(
         enumerate(build.TIDS)
     )
-    split = asdict(recording.splits(0)[build.TIDS[3]])
+    split = recording.splits(0)[build.TIDS[3]]._asdict()
     assert other["workers"][3]["split_ns"] == split
 
 

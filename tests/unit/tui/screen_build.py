@@ -536,7 +536,7 @@ def service(blockers: int, workers: int) -> Snapshot:
         one = worker(at, Where.POLL, 17 * MS, True, 1) if at == 1 else worker(at, Where.RUNTIME)
         share = max(40 - 3 * at, 0) if workers > 4 else 12 + at
         parts = ((Cause.CPU, share * 7 * S // 10), (Cause.LOCK, share * 3 * S // 10))
-        split = replace(SPLIT, waiting_ns=(at % 5) * S)
+        split = SPLIT._replace(waiting_ns=(at % 5) * S)
         uses.append(
             one._replace(
                 time_ns=100 * S,
@@ -574,8 +574,8 @@ def idle_worker(number: int) -> WorkerUse:
 def busy_worker(number: int, rank: int) -> WorkerUse:
     """One that was blocked the less the higher its rank; the last ones never."""
     blocked_ns = max(70 - rank * rank // 4, 0) * S // 2
-    split = replace(SPLIT, poll_cpu_ns=blocked_ns + 2 * S, poll_asleep_ns=0)
-    split = replace(split, parked_ns=ELAPSED - split.poll_cpu_ns - split.waiting_ns)
+    split = SPLIT._replace(poll_cpu_ns=blocked_ns + 2 * S, poll_asleep_ns=0)
+    split = split._replace(parked_ns=ELAPSED - split.poll_cpu_ns - split.waiting_ns)
     cause = list(Cause)[rank % 5]
     return worker(number, Where.RUNTIME)._replace(
         split=split,

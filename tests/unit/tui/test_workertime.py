@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from screen_build import ELAPSED, MS, S, busy_worker, idle_worker, worker
 
 from hud.analysis.cause import Cause
@@ -65,7 +63,7 @@ def test_who_slept_all_the_time() -> None:
     assert not workertime.is_idle(idle_worker(0)._replace(episodes=1))
     rare = TimeSplit(parked_ns=ELAPSED, runtime_ns=MS)
     assert workertime.is_idle(idle_worker(0)._replace(split=rare)), "100 %, as it is written"
-    assert not workertime.is_idle(idle_worker(0)._replace(split=replace(rare, runtime_ns=S)))
+    assert not workertime.is_idle(idle_worker(0)._replace(split=rare._replace(runtime_ns=S)))
 
 
 def test_numbers_in_a_row_are_joined() -> None:

@@ -28,7 +28,7 @@ def busy(snapshot: Snapshot, share: float) -> Snapshot:
     return replace(
         snapshot,
         workers=tuple(
-            use._replace(split=replace(use.split, runtime_ns=each)) for use in snapshot.workers
+            use._replace(split=use.split._replace(runtime_ns=each)) for use in snapshot.workers
         ),
     )
 
