@@ -76,15 +76,22 @@ def _numbered(name: str, room: int, ellipsis: str, taken: set[str], last: int) -
 
 def _shared_crate(names: Iterable[str]) -> str:
     """That of all names that show one; empty = there are several, or none."""
-    parts = (part for name in names for part in _JOINT.split(name)[::2])
-    found = {match[1] for part in parts if (match := _CRATE.match(part))}
+    found = {crate for name in names for crate in _crates(name)}
     return found.pop() if len(found) == 1 else ""
 
 
+@lru_cache(maxsize=8192)
+def _crates(name: str) -> tuple[str, ...]:
+    parts = _JOINT.split(name)[::2]
+    return tuple(match[1] for part in parts if (match := _CRATE.match(part)))
+
+
+@lru_cache(maxsize=8192)
 def _without(name: str, crate: str) -> str:
     return re.sub(rf"(?<![\w:]){crate}::(?=[\w<])", "", name) if crate else name
 
 
+@lru_cache(maxsize=8192)
 def _fitting(name: str, room: int, ellipsis: str) -> str:
     """The longest form of the name that fits, else the middle of the shortest left out."""
     mark = _INFERRED if name.startswith(_INFERRED) else ""

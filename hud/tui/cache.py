@@ -5,10 +5,11 @@ Frozen values of analysis stay the same objects while nothing about them changes
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Iterable
 
 _V = TypeVar("_V")
 _R = TypeVar("_R")
@@ -32,3 +33,7 @@ class IdentityCache(Generic[_V, _R]):
         result = make()
         self._known[key] = (value, result)
         return result
+
+    def each(self, values: Iterable[_V], make: Callable[[_V], _R]) -> list[_R]:
+        """What ``make`` gave for each of these very values, or gives now."""
+        return [self.get(value, None, partial(make, value)) for value in values]

@@ -182,7 +182,7 @@ class Table:
         spans: list[Span] = [Span(" " * self.margin)]
         for column in self.columns:
             style = "sorted" if column.name == sorted_by else "head"
-            spans += self._cell((Span(column.head, style),), column)
+            spans += self._cell((Span(column.head, style),), column, ellipsis)
         return clip(spans[:-1], self._total, ellipsis)
 
     def row(self, marker: Span, values: Mapping[str, Line], ellipsis: str) -> Line:
@@ -194,12 +194,15 @@ class Table:
         """A row without its margin."""
         spans: list[Span] = []
         for column in self.columns:
-            content = [span for span in values[column.name] if span.text]
-            spans += self._cell(clip(content, self.widths[column.name], ellipsis), column)
+            content = tuple([span for span in values[column.name] if span.text])
+            spans += self._cell(content, column, ellipsis)
         return tuple(spans[:-1])
 
-    def _cell(self, content: Line, column: Column) -> Line:
+    def _cell(self, content: Line, column: Column, ellipsis: str) -> Line:
         spare = self.widths[column.name] - width_of(content)
+        if spare < 0:
+            content = clip(content, self.widths[column.name], ellipsis)
+            spare = self.widths[column.name] - width_of(content)
         if not spare:
             return (*content, _GAP)
         if column.right:

@@ -7,7 +7,7 @@ there is no ``blocks in``.
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -46,7 +46,8 @@ COLUMNS = (
 )
 _MARGIN = 3
 """The cursor between two blanks."""
-_LOOKED_AT = 200
+_LOOKED_AT = 100
+"""Rows that say how wide a column is: more than a screen has."""
 _WIDEST = 64
 """What a name may need."""
 _NUMBER = 5
@@ -110,8 +111,7 @@ def _looked_at(rows: Sequence[Blocker]) -> tuple[_Wants, ...]:
     """Of the first rows; once for each list, and for each row that is new in it."""
 
     def made() -> tuple[_Wants, ...]:
-        first = rows[:_LOOKED_AT]
-        return tuple(_wants.get(one, None, partial(_wants_of, one)) for one in first)
+        return tuple(_wants.each(rows[:_LOOKED_AT], _wants_of))
 
     return _seen.get(rows, None, made)
 
