@@ -7,6 +7,7 @@ byte; Chromium reads descriptor 3 and writes 4 (``--remote-debugging-pipe``).
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import select
@@ -67,8 +68,14 @@ class Browser:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.wait()
+        self._session = ""
+        with contextlib.suppress(OSError, AssertionError):
+            self.send("Browser.close")
+        try:
+            self._process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
         os.close(self._in)
         os.close(self._out)
 

@@ -24,7 +24,8 @@ MOST = 200
 """Rows; what is left is added up."""
 _NAME, _CALL = 72, 48
 """Characters of a name in the table."""
-_MOST_FRAMES = 256
+_WHOLE, _MOST_FRAMES = 40, 100
+"""Rows that have their heaviest stack whole, and frames of one."""
 _FEW = 8
 _TAB = 4
 _INSTRUCTIONS = 6
@@ -58,11 +59,12 @@ def rows(snapshot: Snapshot, trees: list[list[Row]], frames: Frames) -> list[dic
             "facts": facts.of(blocker),
             **_advice(blocker, snapshot),
             **_detail(blocker, snapshot),
-            **_stacks(blocker, snapshot, frames),
+            **_code(blocker, snapshot),
+            **(_whole(blocker, snapshot, frames) if at < _WHOLE else {}),
             "tree": tree,
         }
-        for blocker, name, text, call, tree in zip(
-            shown, names(shown), short, calls, trees, strict=True
+        for at, (blocker, name, text, call, tree) in enumerate(
+            zip(shown, names(shown), short, calls, trees, strict=True)
         )
     ]
 
@@ -124,15 +126,22 @@ def _histogram(blocker: Blocker) -> list[tuple[str, int, str]]:
 # --------------------------------------------------------------------------- code
 
 
-def _stacks(blocker: Blocker, snapshot: Snapshot, frames: Frames) -> dict[str, Any]:
-    """The heaviest stack of its main case, every frame; the source and machine code at its call."""
+def _whole(blocker: Blocker, snapshot: Snapshot, frames: Frames) -> dict[str, Any]:
+    """The heaviest stack of its main case, innermost first, with the runtime's frames."""
     stack = snapshot.stacks.get(blocker.example)
     whole = (stack.frames if stack else None) or ()
+    return {
+        "stack": [frames.number(one) for one in whole[:_MOST_FRAMES]],
+        "outside": max(len(whole) - _MOST_FRAMES, 0),
+    }
+
+
+def _code(blocker: Blocker, snapshot: Snapshot) -> dict[str, Any]:
+    """The source and the machine code at its call."""
     frame = blamed_frame(blocker, snapshot.stacks)
     code = snapshot.code.get(frame.address) if frame else None
     place = short_place(code.source_file, code.line, frame.precision) if code and frame else ""
     return {
-        "stack": [frames.number(one) for one in whole[:_MOST_FRAMES]],
         "symbol": printable(shortened(frame.raw, 1_000)) if frame else "",
         "place": printable(place),
         "source": _source(code) if code else [],

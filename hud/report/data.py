@@ -8,7 +8,7 @@ from hud import figures
 from hud.analysis import inlining
 from hud.analysis.verdict import badge
 from hud.export import summary, todo
-from hud.export.sure import SEEN
+from hud.export.sure import SEEN, losses_in_words
 from hud.report import blockers, tables, times
 from hud.report.trees import CAUSES, Trees
 from hud.text import printable
@@ -50,7 +50,7 @@ def data(
         "tables": tables.tables(snapshot),
         "compared": tables.compared(comparison) if comparison else None,
         "uncounted": summary.not_counted(snapshot),
-        "sure": summary.evidence(snapshot),
+        "sure": _sure(snapshot),
         "about": _about(snapshot),
     }
 
@@ -63,7 +63,21 @@ def _verdict(snapshot: Snapshot) -> dict[str, Any]:
         "said": [*map(printable, summary.verdict(snapshot))],
         "fix": f"To begin with: {fix}." if fix else "",
         "hint": inlining.advice(snapshot),
+        "lost": _lost(snapshot),
     }
+
+
+def _sure(snapshot: Snapshot) -> list[tuple[str, str]]:
+    """(label, sentence)."""
+    (_, first), *others = summary.evidence(snapshot)
+    return [("seen", first), *((label or "note", said) for label, said in others)]
+
+
+def _lost(snapshot: Snapshot) -> str:
+    """What must stand beside the verdict; empty = nothing was lost."""
+    losses = snapshot.losses
+    lost = losses.total() - losses.stacks_skipped
+    return f"{losses_in_words(losses)}." if lost else ""
 
 
 def _about(snapshot: Snapshot) -> list[tuple[str, str]]:

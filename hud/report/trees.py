@@ -27,44 +27,52 @@ if TYPE_CHECKING:
 
 CAUSES = tuple(Cause)
 """A row names its cause by the number in here."""
-MOST_ROWS = 8_000
+MOST_ROWS = 5_000
 """In all trees together: the lightest calls are left out."""
 _OWN, _LIBRARY, _OTHER = range(3)
 _WHOSE = {Origin.USER: _OWN, Origin.DEPENDENCY: _LIBRARY}
-LONGEST_NAME = 300
+LONGEST_NAME = 240
 """Characters."""
 NO_STACK = "(no stack was caught)"
 
 Row = tuple[int, int, int, int, int]
 
 
+class Said(NamedTuple):
+    """A frame as people read it, or a remark in the place of one."""
+
+    name: str
+    place: str = ""
+    whose: int = _OTHER
+
+
+def _said(frame: Frame) -> Said:
+    inlined = " (inlined)" if frame.inlined else ""
+    name = shortened(shown_frame(frame), LONGEST_NAME)
+    return Said(f"{name}{inlined}", location(frame), _WHOSE.get(frame.origin, _OTHER))
+
+
 class Frames:
-    """Every frame that a tree names, once: (name, where it is, whose it is)."""
+    """Every frame that the page names, once."""
 
     def __init__(self) -> None:
-        self.table: list[tuple[str, str, int]] = []
-        self._numbers: dict[tuple[str, str, int], int] = {}
+        self.table: list[Said] = []
+        self._numbers: dict[Said, int] = {}
 
     def number(self, frame: Frame) -> int:
-        inlined = " (inlined)" if frame.inlined else ""
-        name = shortened(shown_frame(frame), LONGEST_NAME)
-        return self._of((f"{name}{inlined}", location(frame), _WHOSE.get(frame.origin, _OTHER)))
+        return self.of(_said(frame))
 
-    def said(self, text: str) -> int:
-        """A remark in the place of a frame."""
-        return self._of((text, "", _OTHER))
-
-    def _of(self, entry: tuple[str, str, int]) -> int:
-        if entry not in self._numbers:
-            self._numbers[entry] = len(self.table)
-            self.table.append(entry)
-        return self._numbers[entry]
+    def of(self, said: Said) -> int:
+        if said not in self._numbers:
+            self._numbers[said] = len(self.table)
+            self.table.append(said)
+        return self._numbers[said]
 
 
 class _Step(NamedTuple):
     """What makes a call the same one."""
 
-    frame: int
+    said: Said
     blamed: bool
 
 
@@ -95,6 +103,8 @@ class Trees:
         """Lighter calls are left out; 0 = none is."""
         self._stacks = stacks
         self._roots: list[_Node] = []
+        self._shown: dict[int, Said] = {}
+        """By the id of a frame: stacks share theirs, and live as long as this."""
 
     def add(self, blocker: Blocker, weights: Weights) -> None:
         """The tree of one more blocker. What no stack was caught of is a call of its own."""
@@ -103,7 +113,7 @@ class Trees:
             self._enter(root, self._path(key), cause, ns)
         left = blocker.total_ns - sum(weights.values())
         if left > 0:
-            self._enter(root, [_Step(self.frames.said(NO_STACK), True)], blocker.cause, left)
+            self._enter(root, [_Step(Said(NO_STACK), True)], blocker.cause, left)
         self._roots.append(root)
 
     def rows(self) -> list[list[Row]]:
@@ -124,15 +134,21 @@ class Trees:
         """Outermost first, without the runtime's frames."""
         stack = self._stacks.get(key)
         if stack is None:
-            return [_Step(self.frames.said("(stack not known any more)"), True)]
+            return [_Step(Said("(stack not known any more)"), True)]
         rows = folding.outline(stack, unfold=False)
-        path = [_Step(self.frames.number(row.frame), row.blocking) for row in rows if row.frame]
+        path = [_Step(self._said(row.frame), row.blocking) for row in rows if row.frame]
         if not path:
-            path = [_Step(self.frames.said(printable(row.text)), True) for row in rows]
+            path = [_Step(Said(printable(row.text)), True) for row in rows]
         if not stack.complete:
             why = f"(incomplete: {printable(stack.stop) or 'reason unknown'})"
-            path.insert(0, _Step(self.frames.said(why), False))
+            path.insert(0, _Step(Said(why), False))
         return path
+
+    def _said(self, frame: Frame) -> Said:
+        said = self._shown.get(id(frame))
+        if said is None:
+            said = self._shown[id(frame)] = _said(frame)
+        return said
 
     def _walk(self, root: _Node) -> Iterator[Row]:
         """Without recursion: stacks may be deep."""
@@ -142,7 +158,7 @@ class Trees:
             if node.ns < self.least_ns:
                 continue
             cause = CAUSES.index(node.causes.most_common(1)[0][0])
-            yield depth, step.frame, node.ns, cause, int(step.blamed)
+            yield depth, self.frames.of(step.said), node.ns, cause, int(step.blamed)
             waiting += [(depth + 1, *call) for call in _ranked(node)]
 
 

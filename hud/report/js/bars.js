@@ -1,8 +1,8 @@
 // Bars: a length is a share, a hue is a cause, hatching is time without a CPU.
 
 function meter(part, kind = "") {
-  const bar = el("i", { class: kind });
-  return el("span", { class: "meter", "aria-hidden": "true" }, styled(bar, { width: `${100 * part}%` }));
+  const bar = part > 0 ? styled(el("i", { class: kind }), { width: `${100 * part}%` }) : "";
+  return el("span", { class: "meter", "aria-hidden": "true" }, bar);
 }
 
 // Rows of (label, value, part of the longest, remark).

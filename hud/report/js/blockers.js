@@ -3,6 +3,8 @@
 const TITLES = ["", "share", "", "no CPU", "count", "typical", "worst", "cause", "code, and what to do"];
 const MINOR = new Set([0, 3, 4, 5]);
 const BODIES = new Map();
+const FIRST = 10;
+const FEW = 12;
 
 function drawBlockers() {
   const section = one("#blockers");
@@ -14,7 +16,32 @@ function drawBlockers() {
   const table = el("table", { class: "blockers" }, el("thead", {}, el("tr", {}, ...heads)));
   table.append(...DATA.blockers.map(blockerBody));
   section.append(el("div", { class: "scroll" }, table));
+  if (DATA.blockers.length > FEW) section.append(button("", showAll, { id: "all" }));
   if (DATA.left) section.append(el("p", { class: "note" }, DATA.left));
+  filterRows("");
+}
+
+// Of many rows the first, until all are asked for; of a search, those that match.
+function filterRows(text) {
+  const found = DATA.blockers.filter((blocker) => !text || blockerMatches(blocker, text));
+  const all = one("#all");
+  const shown = text || !all ? found : found.slice(0, FIRST);
+  for (const [name, body] of BODIES) body.hidden = !shown.some((blocker) => blocker.name === name);
+  if (all) all.hidden = shown.length === found.length;
+  if (all) all.textContent = `all ${DATA.blockers.length} rows`;
+  return found.length;
+}
+
+function showAll() {
+  one("#all").remove();
+  filterRows("");
+  one(".toggle", [...BODIES.values()][FIRST]).focus();
+}
+
+function blockerMatches(blocker, text) {
+  const frames = blocker.tree.map(([, frame]) => DATA.frames[frame].slice(0, 2).join(" "));
+  const texts = [blocker.name, blocker.call, blocker.cause, blocker.fix, ...blocker.facts, ...frames];
+  return texts.some((one) => one.toLowerCase().includes(text));
 }
 
 function columnClass(at) {

@@ -13,18 +13,17 @@ function part(title, ...content) {
 
 function codeParts(blocker) {
   return [
-    part("what to do", ...advice(blocker)),
+    part("why, and how", ...advice(blocker)),
     part("stacks, outermost call first", stackTree(blocker)),
     part(`source${blocker.place ? `, ${blocker.place}` : ""}`, sourceOf(blocker)),
     folded("the heaviest stack, every frame", wholeStack(blocker)),
     folded("machine code at the call", machineCode(blocker)),
-    part("name in full", el("p", { class: "name" }, blocker.name), symbolOf(blocker)),
+    part("name in full", nameOf(blocker), symbolOf(blocker)),
   ].filter(Boolean);
 }
 
 function advice(blocker) {
   return [
-    blocker.fix ? el("p", {}, blocker.fix) : null,
     blocker.why ? el("p", { class: "why" }, blocker.why) : null,
     blocker.example ? el("pre", { class: "example" }, blocker.example) : null,
   ];
@@ -35,9 +34,11 @@ function folded(title, content) {
 }
 
 function wholeStack(blocker) {
-  if (!blocker.stack.length) return null;
-  const rows = blocker.stack.map((number) => el("li", {}, el("span", { class: "part-of" }), frameText(DATA.frames[number])));
-  return el("ol", { class: "stack" }, ...rows.reverse());
+  const { stack = [], outside } = blocker;
+  if (!stack.length) return null;
+  const frames = stack.map((number) => frameText(DATA.frames[number])).reverse();
+  if (outside) frames.unshift(`${outside} more frames`);
+  return el("ol", { class: "stack whole" }, ...frames.map((frame) => el("li", {}, frame)));
 }
 
 function sourceOf(blocker) {
@@ -50,6 +51,10 @@ function machineCode(blocker) {
   if (!blocker.machine.length) return null;
   return el("div", { class: "code" }, ...blocker.machine.map(([address, text, target, here]) =>
     el("span", { class: here ? "here" : "line" }, el("span", { class: "number" }, address), text, el("span", { class: "target" }, target ? `   ${target}` : ""))));
+}
+
+function nameOf(blocker) {
+  return blocker.name === blocker.short ? null : el("p", { class: "name" }, blocker.name);
 }
 
 function symbolOf(blocker) {

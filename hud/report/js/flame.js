@@ -67,10 +67,21 @@ function place(box, node, left, width, level, isAbove) {
   const [name, , whose] = named(node);
   const cause = DATA.causes[heaviest(node.causes)[0]];
   const kinds = node.parent ? `k${whose} c-${cause}` : "root";
-  const made = el("div", { class: `${kinds}${isAbove ? " above" : ""}`, role: "treeitem", tabindex: node === FLAME.zoomed ? "0" : "-1", "aria-level": level + 1, "aria-label": `${name}, ${amount(node)}` }, name);
+  const made = el("div", { class: `${kinds}${isAbove ? " above" : ""}`, role: "treeitem", tabindex: node === FLAME.zoomed ? "0" : "-1", "aria-level": level + 1, "aria-label": `${name}, ${amount(node)}` }, fitting(name, width * box.clientWidth));
   styled(made, { left: `${100 * left}%`, width: `${100 * width}%`, top: `${level * LINE}px` });
   FLAME.nodes.set(made, node);
   box.append(made);
+}
+
+const LETTER_PX = 6.6;
+const PAD_PX = 9;
+
+// The name, without modules where these have no room; what has none for three letters has none.
+function fitting(name, room) {
+  const letters = (room - PAD_PX) / LETTER_PX;
+  let short = name;
+  while (short.length > letters && /^~?\w+::/.test(short)) short = short.replace(/^~?\w+::/, "");
+  return letters < 3 ? "" : short;
 }
 
 function named(node) {

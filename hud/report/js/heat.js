@@ -22,7 +22,7 @@ function drawHeat() {
 
 function heatNote() {
   const { column_ns, cells } = DATA.heat;
-  return `A column is ${duration(column_ns)} of the run, each of its ${cells} cells ${duration(column_ns / cells)}; the darker, the more of the worker time was blocked (at most ${percent(HEAT.most / 100)}). A click shows that moment in the timeline.`;
+  return `A column is ${duration(column_ns)} of the run, each of its ${cells} cells ${duration(column_ns / cells)}; the stronger, the more of the worker time was blocked (at most ${percent(HEAT.most / 100)}). A click shows that moment in the timeline.`;
 }
 
 function drawHeatMap() {
@@ -32,7 +32,7 @@ function drawHeatMap() {
   const used = wide * columns.length;
   context.fillStyle = colour("panel");
   context.fillRect(0, 0, used, cells * HEAT_CELL);
-  context.fillStyle = colour("verdict-blocked");
+  context.fillStyle = colour("ink");
   columns.forEach((column, x) => column.forEach((part, y) => {
     if (!part) return;
     context.globalAlpha = Math.min(1, 0.12 + 0.88 * Math.sqrt(part / HEAT.most));

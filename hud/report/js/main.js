@@ -3,7 +3,7 @@
 const BADGES = { OK: "ok", SLOW: "slow", BLOCKED: "blocked", STUCK: "stuck", "NO CPU": "no-cpu" };
 
 function drawVerdict() {
-  const { badge, said: [first, ...others], fix, hint } = DATA.verdict;
+  const { badge, said: [first, ...others], fix, hint, lost } = DATA.verdict;
   one("#run").textContent = DATA.title;
   const head = one("h1");
   if (badge) head.append(el("span", { class: `badge ${BADGES[badge]}` }, badge), " ");
@@ -11,6 +11,7 @@ function drawVerdict() {
   fillOrHide(".said", others.join(" "));
   fillOrHide(".fix", fix);
   fillOrHide(".hint", hint);
+  fillOrHide(".alarm", lost);
 }
 
 function fillOrHide(selector, text) {
@@ -20,29 +21,20 @@ function fillOrHide(selector, text) {
 }
 
 function drawNavigation() {
-  const titled = [...document.querySelectorAll("main > section[id]")].filter((section) => !section.hidden && one("h2", section));
-  one("nav ul").append(...titled.map((section) => el("li", {}, el("a", { href: `#${section.id}` }, one("h2", section).textContent))));
+  const shown = document.querySelectorAll("section[data-title]:not([hidden])");
+  const links = [...shown].map(({ id, dataset }) => el("a", { href: `#${id}` }, dataset.title));
+  one("nav ul").append(...links.map((link) => el("li", {}, link)));
+  one("nav label").hidden = !DATA.blockers.length;
 }
 
 // ------------------------------------------------------------------------- search
 
 function search(text) {
   FLAME.search = text.trim().toLowerCase();
-  let shown = 0;
-  for (const blocker of DATA.blockers) {
-    const fits = !FLAME.search || blockerMatches(blocker);
-    BODIES.get(blocker.name).hidden = !fits;
-    shown += fits;
-  }
+  const shown = filterRows(FLAME.search);
   if (FLAME.root.ns) markFound();
   const found = FLAME.root.ns ? `, ${percent(foundNs() / DATA.span.blocked_ns)} of the blocked time` : "";
   one("#found").textContent = FLAME.search ? `${shown} of ${DATA.blockers.length} blockers${found}` : "";
-}
-
-function blockerMatches(blocker) {
-  const frames = blocker.tree.map(([, frame]) => DATA.frames[frame].slice(0, 2).join(" "));
-  const texts = [blocker.name, blocker.call, blocker.cause, blocker.fix, ...blocker.facts, ...frames];
-  return texts.some((text) => text.toLowerCase().includes(FLAME.search));
 }
 
 // ------------------------------------------------------------------------- theme

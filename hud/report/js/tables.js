@@ -27,7 +27,7 @@ function cellOf(text) {
 
 function definitions(pairs) {
   const list = el("dl", {});
-  for (const [label, text] of pairs) list.append(el("dt", {}, label || "seen"), el("dd", {}, text));
+  for (const [label, text] of pairs) list.append(el("dt", {}, label), el("dd", {}, text));
   return list;
 }
 

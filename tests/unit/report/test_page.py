@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hud import figures
+from hud.analysis.snapshot import Analyzer
 from hud.export import summary
 from hud.report import page as report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
     from tests.browser import Browser
 
@@ -55,6 +57,7 @@ def test_it_says_what_the_summary_says(shown: Show, run: Any) -> None:
     said = [text(browser, "h1"), *texts(browser, "#verdict .said")]
     for sentence in summary.verdict(run.snapshot):
         assert any(sentence in one for one in said)
+    browser.run("document.querySelector('#all')?.click()")
     rows = texts(browser, ".blockers tr.row")
     assert len(rows) == len(run.snapshot.blockers)
     for row, blocker in zip(rows, run.snapshot.blockers, strict=True):
@@ -208,6 +211,51 @@ def test_a_screen_reader_finds_its_way(shown: Show, rich: Any) -> None:
         if role in ("button", "link", "treeitem", "img", "image", "searchbox") and not name
     ]
     assert nameless == []
+
+
+def test_rows_beyond_the_first_are_there_when_asked_for(shown: Show, crowd: Any) -> None:
+    browser = shown(crowd)
+    visible = "document.querySelectorAll('.blockers tbody:not([hidden])').length"
+    assert browser.run(visible) == 10
+    browser.run("document.querySelector('#search').focus()")
+    for letter in "handler_3":
+        browser.key(letter, letter)
+    assert browser.run(visible) == 10
+    assert text(browser, "#found").startswith("10 of 40 blockers")
+    browser.key("a", "a")
+    assert browser.run(visible) == 0
+    browser.run("document.querySelector('#search').value = ''; search('')")
+    browser.click("#all")
+    assert browser.run(visible) == 40
+    assert browser.run("document.activeElement.title") == crowd.snapshot.blockers[10].function
+
+
+def test_a_link_leads_to_a_row_that_is_not_shown(shown: Show, crowd: Any) -> None:
+    name = crowd.snapshot.blockers[30].function
+    browser = shown(crowd, f"#blocker={name}")
+    assert browser.run("document.activeElement.title") == name
+
+
+def test_losses_stand_beside_the_verdict(shown: Show, crowd: Any, demo: Any) -> None:
+    assert text(shown(crowd), "#verdict .alarm") == "12 events lost, ring buffer full."
+    assert text(shown(demo), "#verdict .alarm") == ""
+
+
+def test_the_page_stays_small_whatever_was_seen(build: ModuleType) -> None:
+    """As many stacks as one run has, none of which shares a call with another."""
+    recording = build.empty_recording()
+    for number in range(300):
+        names = (f"shop::module_{number}::{'very_' * 20}long_{level}" for level in range(120))
+        frames = [build.user(name, f"src/{number}.rs", 1) for name in names]
+        recording.add_stack(1000 + number, build.stack(*frames))
+        start, length = build.START_NS + number * 40 * build.MS, 30 * build.MS
+        nap = build.asleep(build.TIDS[0], start + length, length, 1000 + number, start, 230)
+        recording.add_samples([nap, build.poll(build.TIDS[0], start, length, asleep_ns=length)])
+    recording.finish(start + build.SECOND, "duration reached")
+    analyzer = Analyzer(recording)
+    text = report.page(analyzer, analyzer.snapshot(recording.ended_ns, False))
+    assert '"left":"and 100 more, together' in text
+    assert len(text.encode()) < 2_000_000
 
 
 def test_every_script_of_the_package_is_in_the_page() -> None:
