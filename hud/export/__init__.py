@@ -25,12 +25,13 @@ class Format(NamedTuple):
     """One way to write a run down."""
 
     name: str
-    """The module's as well."""
     suffixes: tuple[str, ...]
+    module: str = ""
+    """Where its function ``write`` is; empty = the module of this package that has its name."""
 
     def writer(self) -> Write:
         """Its function ``write``; the table costs a start nothing of what that imports."""
-        write: Write = import_module(f"{__name__}.{self.name}").write
+        write: Write = import_module(self.module or f"{__name__}.{self.name}").write
         return write
 
 
@@ -40,6 +41,7 @@ FORMATS: dict[str, Format] = {
         Format("trace", (".json",)),
         Format("summary", (".txt",)),
         Format("markdown", (".md",)),
+        Format("html", (".html", ".htm"), "hud.report.page"),
         Format("json", (".hud.json",)),
         Format("jsonl", (".jsonl", ".ndjson")),
         Format("csv", (".csv",)),
