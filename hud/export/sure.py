@@ -24,7 +24,7 @@ LOSSES: dict[str, str] = {
     "threads_full": "threads not watched, map full",
     "context_unreadable": "times CONTEXT unreadable",
     "stacks_skipped": "stacks left out to limit the cost",
-    "recording_full": "no longer held one by one, recording full",
+    "recording_full": "entries no longer held one by one, recording full",
     "symbols_late": "stacks without names, resolver late",
     "polls_uncounted": "polls not counted",
     "polls_bare": "polls without any stack",

@@ -31,6 +31,7 @@ def data(
         trees.add(blocker, weights.get(blocker.key, {}))
     found = trees.rows()
     rows = blockers.rows(snapshot, found, trees.frames)
+    drawn = times.drawn(analyzer, snapshot)
     return {
         "title": summary.title(snapshot),
         "verdict": _verdict(snapshot),
@@ -38,6 +39,7 @@ def data(
         "span": {
             "blocked_ns": snapshot.blocked_ns,
             "worker_time_ns": snapshot.worker_time_ns,
+            "start_ns": snapshot.elapsed_ns - snapshot.span_ns,
             "ns": snapshot.span_ns,
         },
         "graph": times.graph(snapshot),
@@ -45,8 +47,8 @@ def data(
         "left": blockers.left_out(snapshot),
         "frames": trees.frames.table,
         "left_ns": trees.least_ns,
-        "lanes": times.lanes(analyzer, snapshot),
-        "heat": times.heat(analyzer, snapshot),
+        "lanes": times.lanes(drawn, snapshot),
+        "heat": times.heat(drawn, snapshot),
         "tables": tables.tables(snapshot),
         "compared": tables.compared(comparison) if comparison else None,
         "uncounted": summary.not_counted(snapshot),

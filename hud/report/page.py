@@ -34,6 +34,7 @@ SCRIPTS = (
     "tree",
     "flame",
     "canvas",
+    "lanes",
     "timeline",
     "heat",
     "tables",

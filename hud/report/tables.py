@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from hud.analysis.comparison.compare import Comparison
     from hud.analysis.results import Pressure, Snapshot, TaskUse, WorkerUse
 
-_MOST = 200
-"""Rows of a table."""
+_MOST, _FEW_WORKERS = 200, 12
+"""Rows of a table; so many workers are all shown."""
 _UNKNOWN = "-"
 
 
@@ -31,8 +31,8 @@ class Table(NamedTuple):
     id: str
     titles: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
-    left: int = 0
-    """Rows that are not there."""
+    rest: str = ""
+    """What is not there, in words."""
 
 
 def tables(snapshot: Snapshot) -> list[Table]:
@@ -45,7 +45,9 @@ def _told(name: str, titles: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -
     """Without the columns that say nothing in any row."""
     told = [at for at in range(len(titles)) if any(row[at] not in ("", _UNKNOWN) for row in rows)]
     shown = [tuple(row[at] for at in told) for row in rows[:_MOST]]
-    return Table(name, tuple(titles[at] for at in told), shown, max(len(rows) - _MOST, 0))
+    left = len(rows) - len(shown)
+    rest = f"and {figures.count(left)} more" if left else ""
+    return Table(name, tuple(titles[at] for at in told), shown, rest)
 
 
 def _causes(snapshot: Snapshot) -> Table:
@@ -62,13 +64,17 @@ def _causes(snapshot: Snapshot) -> Table:
 
 
 def _workers(snapshot: Snapshot) -> Table:
-    """The most blocked first."""
+    """The most blocked first; of many those that never blocked are only counted."""
     uses = sorted(snapshot.workers, key=lambda use: (-use.blocked_ns, use.worker.worker_id))
+    awake = sum(bool(use.episodes) for use in uses)
+    shown = uses if len(uses) <= _FEW_WORKERS else uses[:awake]
     titles = (
         *("worker", "thread", "runtime", ">blocked", ">no CPU"),
         *(">long polls", ">worst", "mostly"),
     )
-    return _told("workers", titles, [_worker(use) for use in uses])
+    table = _told("workers", titles, [_worker(use) for use in shown])
+    idle = figures.count(len(uses) - len(shown))
+    return table._replace(rest=f"{idle} more never blocked") if len(shown) < len(uses) else table
 
 
 def _worker(use: WorkerUse) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
+from hud import figures
 from hud.analysis.blame import Blames
 from hud.report.blockers import MOST
 from hud.report.trees import CAUSES
@@ -57,11 +58,37 @@ def graph(snapshot: Snapshot) -> dict[str, Any]:
     return {"start_ns": begin_ns, "slice_ns": drawn.slice_ns, "slices": slices}
 
 
-def lanes(analyzer: Analyzer, snapshot: Snapshot) -> dict[str, Any]:
+class Drawn(NamedTuple):
+    """What of a run is held episode by episode: all of it, or its end."""
+
+    pieces: Sequence[_Piece]
+    start_ns: int
+    """In the run."""
+    length_ns: int
+    left: str
+    """What is not drawn, in words; empty = nothing."""
+
+
+def drawn(analyzer: Analyzer, snapshot: Snapshot) -> Drawn:
+    pieces = _pieces(analyzer, snapshot)
+    start_ns, length_ns = snapshot.elapsed_ns - snapshot.span_ns, snapshot.span_ns
+    if len(pieces) >= snapshot.episodes:
+        return Drawn(pieces, start_ns, length_ns, "")
+    first_ns = min((piece.start_ns for piece in pieces), default=0)
+    moved = [piece._replace(start_ns=piece.start_ns - first_ns) for piece in pieces]
+    polls = figures.count(snapshot.episodes, "long poll")
+    left = (
+        f"Of {polls} the latest {figures.count(len(pieces))} are drawn, from "
+        f"{figures.long_duration(start_ns + first_ns)} on: earlier ones are only known as sums."
+    )
+    return Drawn(moved, start_ns + first_ns, length_ns - first_ns, left)
+
+
+def lanes(drawn: Drawn, snapshot: Snapshot) -> dict[str, Any]:
     """Of each worker that blocked its cells: (cells without anything before it, blocked part in
     1/10,000, row of most of it), in one list.
     """
-    pieces = _pieces(analyzer, snapshot)
+    pieces = drawn.pieces
     slice_ns = _slice_ns(pieces)
     cells: defaultdict[int, defaultdict[int, defaultdict[int, int]]]
     cells = defaultdict(lambda: defaultdict(lambda: defaultdict(int)))
@@ -69,37 +96,37 @@ def lanes(analyzer: Analyzer, snapshot: Snapshot) -> dict[str, Any]:
         for at, ns in _spread(piece, slice_ns):
             cells[piece.worker][at][piece.blocker] += ns
     return {
-        "start_ns": snapshot.elapsed_ns - snapshot.span_ns,
-        "ns": snapshot.span_ns,
+        "start_ns": drawn.start_ns,
+        "ns": drawn.length_ns,
         "slice_ns": slice_ns,
         "workers": [
             {"id": worker, "cells": list(_flat(cells[worker], slice_ns))}
             for worker in sorted(cells)
         ],
-        "others": len(snapshot.workers) - len(cells),
-        "drawn": len(pieces),
-        "episodes": snapshot.episodes,
+        "others": max(0, len(snapshot.workers) - len(cells)),
+        "left": drawn.left,
     }
 
 
-def heat(analyzer: Analyzer, snapshot: Snapshot) -> dict[str, Any] | None:
+def heat(drawn: Drawn, snapshot: Snapshot) -> dict[str, Any] | None:
     """Percent of the worker time that were blocked, of each cell of each column; None = the run is
     too short for it.
     """
-    column_ns = _column_ns(snapshot.span_ns)
+    column_ns = _column_ns(drawn.length_ns)
     cell_ns = column_ns // _CELLS
-    number = -(-snapshot.span_ns // column_ns)
+    number = -(-drawn.length_ns // column_ns)
     if number < _FEWEST_COLUMNS:
         return None
     sums = [0] * (number * _CELLS)
-    for piece in _pieces(analyzer, snapshot):
+    for piece in drawn.pieces:
         for at, ns in _spread(piece, cell_ns):
-            sums[min(at, len(sums) - 1)] += ns
+            if at < len(sums):
+                sums[at] += ns
     whole = max(snapshot.graph.workers, 1e-9) * cell_ns
     parts = [min(100, max(1, round(100 * ns / whole))) if ns else 0 for ns in sums]
     columns = [parts[at : at + _CELLS] for at in range(0, len(parts), _CELLS)]
     return {
-        "start_ns": snapshot.elapsed_ns - snapshot.span_ns,
+        "start_ns": drawn.start_ns,
         "column_ns": column_ns,
         "cells": _CELLS,
         "columns": [_without_end(column) for column in columns],

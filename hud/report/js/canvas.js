@@ -34,25 +34,23 @@ function redraw() {
   for (const draw of DRAWN) draw();
 }
 
-// Round times for an axis: about one for every so many pixels.
-function ticks(from_ns, to_ns, width) {
+// The round step of an axis: about one for every so many pixels.
+function tickStep(from_ns, to_ns, width) {
   const wanted = ((to_ns - from_ns) * 110) / Math.max(width, 1);
   const steps = [1, 2, 5].flatMap((digit) => [...Array(16).keys()].map((power) => digit * 10 ** power));
   const minutes = [60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200, 86400].map((s) => s * 1e9);
   const known = [...steps.filter((step) => step < 60e9), ...minutes].sort((one, other) => one - other);
-  const step = known.find((one) => one >= wanted) || known[known.length - 1];
-  const found = [];
-  for (let ns = Math.ceil(from_ns / step) * step; ns <= to_ns; ns += step) found.push(ns);
-  return found;
+  return known.find((one) => one >= wanted) || known[known.length - 1];
 }
 
 function drawAxis(context, from_ns, to_ns, left, width, y) {
   context.fillStyle = colour("label");
   context.textAlign = "left";
-  for (const ns of ticks(from_ns, to_ns, width)) {
+  const step = tickStep(from_ns, to_ns, width);
+  for (let ns = Math.ceil(from_ns / step) * step; ns <= to_ns; ns += step) {
     const x = left + ((ns - from_ns) / (to_ns - from_ns)) * width;
     context.fillRect(x, y - 8, 1, 4);
-    if (x < left + width - 50) context.fillText(duration(ns), x + 3, y);
+    if (x < left + width - 50) context.fillText(moment(ns, step), x + 3, y);
   }
 }
 

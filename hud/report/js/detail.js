@@ -92,7 +92,7 @@ function causeRows(blocker) {
 
 function whenSpark(blocker) {
   if (!blocker.when.length) return null;
-  const { start_ns, ns } = DATA.lanes;
+  const { start_ns, ns } = DATA.span;
   const label = `Its blocked time over the run, from ${duration(start_ns)} to ${duration(start_ns + ns)}`;
   return el("div", {}, spark(blocker.when, label), axis(start_ns, start_ns + ns));
 }

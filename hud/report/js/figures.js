@@ -17,6 +17,15 @@ function scaled(ns) {
   return `${Number(value.toPrecision(3))} ${unit}`;
 }
 
+// A time of the run, as exact as steps of so many ns need it: 3 s, 3.25 s, 2:03.5, 10 min.
+function moment(ns, step) {
+  if (step >= 60e9 && ns >= 60e9) return duration(ns).replace(/ 0 (s|min)$/, "");
+  const digits = Math.min(6, Math.max(0, Math.ceil(9 - Math.log10(step) - 1e-9)));
+  const minutes = Math.floor(ns / 60e9);
+  const seconds = (ns / 1e9 - 60 * minutes).toFixed(digits);
+  return minutes ? `${minutes}:${seconds.padStart(digits ? digits + 3 : 2, "0")}` : `${seconds} s`;
+}
+
 function percent(share) {
   const value = Math.max(share, 0) * 100;
   if (value === 0) return "0 %";

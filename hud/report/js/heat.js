@@ -22,7 +22,7 @@ function drawHeat() {
 
 function heatNote() {
   const { column_ns, cells } = DATA.heat;
-  return `A column is ${duration(column_ns)} of the run, each of its ${cells} cells ${duration(column_ns / cells)}; the stronger, the more of the worker time was blocked (at most ${percent(HEAT.most / 100)}). A click shows that moment in the timeline.`;
+  return `${DATA.lanes.left} A column is ${duration(column_ns)} of the run, each of its ${cells} cells ${duration(column_ns / cells)}; the stronger, the more of the worker time was blocked (at most ${percent(HEAT.most / 100)}). A click shows that moment in the timeline.`;
 }
 
 function drawHeatMap() {
@@ -61,7 +61,7 @@ function moveHeat(column, cell) {
   HEAT.cell = Math.min(Math.max(cell, 0), DATA.heat.cells - 1);
   const [from, to] = heatSpan();
   const part = DATA.heat.columns[HEAT.column][HEAT.cell] || 0;
-  one("#heat .told").textContent = `${duration(from)} to ${duration(to)}: ${percent(part / 100)} of the worker time was blocked`;
+  one("#heat .told").textContent = `${moment(from, to - from)} to ${moment(to, to - from)}: ${percent(part / 100)} of the worker time was blocked`;
   drawHeatMap();
 }
 

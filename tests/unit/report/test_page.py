@@ -105,6 +105,14 @@ def test_numbers_are_written_as_everywhere_else(shown: Show, idle: Any) -> None:
     assert browser.run(f"{json.dumps(shares)}.map(percent)") == list(map(figures.percent, shares))
 
 
+def test_a_moment_is_as_exact_as_the_axis(shown: Show, idle: Any) -> None:
+    browser = shown(idle)
+    said = {"3e9, 1e9": "3 s", "3.25e9, 5e7": "3.25 s", "123.5e9, 1e8": "2:03.5"}
+    said |= {"600e9, 300e9": "10 min", "3600e9, 600e9": "1 h", "65e9, 1e9": "1:05"}
+    for arguments, wanted in said.items():
+        assert browser.run(f"moment({arguments})") == wanted
+
+
 def test_a_row_opens_by_click_by_key_and_by_link(shown: Show, rich: Any) -> None:
     browser = shown(rich)
     browser.click(".blockers .toggle")
@@ -163,7 +171,7 @@ def test_the_timeline_zooms_and_opens_what_is_there(shown: Show, rich: Any) -> N
     browser.run("document.querySelector('#timeline canvas').focus()")
     browser.key("ArrowRight")
     told = text(browser, "#timeline .told")
-    assert re.match(r"W0 at .* blocked, most of it by blocker \d", told)
+    assert re.match(r"W0, .* s to .* s: blocked for .* ms, most of it by blocker \d", told)
     browser.key("Enter")
     browser.until("location.hash.startsWith('#blocker=')")
     browser.key("0", "0")

@@ -36,9 +36,16 @@ def test_what_is_not_read_of_tasks_has_no_column(rich: Any, demo: Any) -> None:
 
 
 def test_long_tables_say_what_they_leave_out(rich: Any) -> None:
-    many = replace(rich.snapshot, workers=rich.snapshot.workers * 100)
-    found = tables._workers(many)
-    assert (len(found.rows), found.left) == (200, 200)
+    many = replace(rich.snapshot, tasks=rich.snapshot.tasks * 100)
+    found = tables._tasks(many)
+    assert (len(found.rows), found.rest) == (200, "and 200 more")
+
+
+def test_of_many_workers_those_that_never_blocked_are_counted(rich: Any) -> None:
+    one = rich.snapshot.workers[0]
+    idle = (one._replace(episodes=0, blocked_ns=0),) * 60
+    found = tables._workers(replace(rich.snapshot, workers=rich.snapshot.workers + idle))
+    assert (len(found.rows), found.rest) == (4, "60 more never blocked")
 
 
 def test_who_ran_instead(rich: Any) -> None:
