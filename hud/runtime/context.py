@@ -73,6 +73,9 @@ class ContextLayout:
     known."""
     flags: bool = False
     """A worker's bools are behind its tick and the interval after that."""
+    state: int = NONE
+    """1 byte, the thread-local's own: 1 = in use, as in every thread that has entered; NONE =
+    elsewhere."""
 
     @property
     def apart(self) -> bool:
@@ -427,4 +430,5 @@ def layout_of(row: LayoutRow, block: Block, offset: int, why: str) -> ContextLay
         tick_current=NONE,
         why=why,
         module=block.module,
+        state=NONE if row.built else row.size - 8,
     )

@@ -8,7 +8,7 @@ none, are candidates at each 8-aligned offset, if the version is known.
 A candidate is dropped unless the bytes of every thread are sane and agree with its scheduler; it is
 proven once some thread drives a scheduler (before 1.29: is entered with a task id). Candidates that
 read the same offsets count as one. Exactly one may be left; of several, the one under which a
-thread was seen in a poll with a budget.
+thread was seen in a poll with a budget, or that is in use in every thread that has entered it.
 """
 
 from __future__ import annotations
@@ -56,6 +56,8 @@ THREAD_LIMIT = 256
 PAGE = 4096
 OWN_POINTER = (1, 29)
 """From that version on CONTEXT has one pointer to schedulers, of its own."""
+IN_USE = b"\1"
+"""State::Alive of std's thread-locals with a destructor (sys/thread_local/native/eager.rs)."""
 ENTERED_MULTI, ENTERED_CURRENT = 1, 0
 """``runtime`` of a thread that polls in a multi_thread runtime, and in a current_thread one."""
 
@@ -331,7 +333,12 @@ class _Checker:
         def seen_polling(found: Found) -> bool:
             return _fields(found.layout) in in_polls
 
-        for better in (self._ids_are_none, _has_ids, seen_polling):
+        with_states = all(layout.state != NONE for layout in layouts)
+
+        def is_in_use(found: Found) -> bool:
+            return with_states and self._is_in_use(found)
+
+        for better in (self._ids_are_none, _has_ids, seen_polling, is_in_use):
             if len(distinct) > 1:
                 distinct = {at: one for at, one in distinct.items() if better(one)} or distinct
         if len(distinct) == 1:
@@ -343,6 +350,12 @@ class _Checker:
     def _ids_are_none(self, found: Found) -> bool:
         """Whether no task's id is an address."""
         return not any(one.task_id in self._writable for one in found.confirmation.readings)
+
+    def _is_in_use(self, found: Found) -> bool:
+        """Whether every thread that has entered has this thread-local in use."""
+        at = found.layout.tls_offset + found.layout.state
+        entered = (one.tid for one in found.confirmation.readings if one.entered)
+        return all(self._live.read(self._pointers[tid] + at, 1) == IN_USE for tid in entered)
 
 
 def _words_in(data: bytes) -> Iterator[tuple[int, int]]:

@@ -134,6 +134,7 @@ def _profiles() -> Iterator[Build]:
 def _stripped() -> Iterator[Build]:
     yield Build("stripped", strip=True)
     yield Build("stripped, fat lto, abort", strip=True, config=(*LTO, *ABORT))
+    yield Build("stripped, tokio 1.25", "1.25.3", strip=True)
     yield Build("stripped, tokio 1.38", "1.38.2", strip=True)
     yield Build("stripped, large thread-locals", strip=True, features="large")
     no_sections = ("llvm-objcopy-19", "--strip-sections")

@@ -230,6 +230,21 @@ def test_a_scheduler_of_the_other_kind_than_the_thread_has_entered_is_none() -> 
     assert process.search("1.28.2") == "no place in the threads' TLS looks like CONTEXT"
 
 
+@pytest.mark.parametrize("used", [True, False])
+def test_of_two_layouts_the_one_that_is_in_use_is_taken(used: bool) -> None:
+    """That of a Tokio with ``rt`` alone has the id in the same place, and zeros elsewhere."""
+    process = early(current=2)
+    for number in range(2):
+        process.block(number)[PLACE + 88] = 0  # nobody was seen in a poll with a budget
+        process.block(number)[PLACE + 96] = used
+    found = process.search("1.28.2")
+    if used:
+        assert isinstance(found, Found)
+        assert (found.layout.tls_offset, found.layout.budget_tag) == (PLACE - SIZE, 88)
+    else:
+        assert found == "2 places in the threads' TLS look like CONTEXT"
+
+
 def test_of_two_pointers_of_a_kind_neither_is_taken() -> None:
     process = early()
     struct.pack_into("<Q", process.block(1), OWN + 16, HEAP)
