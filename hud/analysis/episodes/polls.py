@@ -31,6 +31,8 @@ _MAX_OPEN_POLLS = 4
 _MAX_STACKS_PER_POLL = 64
 _MAX_WAKES = 8
 _MAX_CANDIDATES = 8
+_MISSING = 3
+"""Sample periods without a sample of a thread that runs: some were missed."""
 
 
 class _Evidence:
@@ -162,8 +164,9 @@ class PollDetector:
             ):
                 continue  # reported already, or not by the states: they are older than its end
             self._closed[tid] = start_ns
-            if sample.duration_ns >= threshold_ns:
-                yield self._ended(sample, evidence)
+            begin_ns = start_ns + self._unseen_ns(sample)
+            if start_ns + sample.duration_ns - begin_ns >= threshold_ns:
+                yield self._ended(sample, evidence, begin_ns)
 
     def in_progress(self, now_ns: int, /) -> Iterator[Draft]:
         recording = self._recording
@@ -229,15 +232,29 @@ class PollDetector:
             evidence = polls[start_ns] = _Evidence()
         return evidence
 
-    def _ended(self, sample: Sample, evidence: _Evidence) -> Draft:
+    def _unseen_ns(self, sample: Sample) -> int:
+        """How long after its earliest beginning the poll is known to have run, where samples are
+        missing: a virtual machine that is held up has none. Else 0: as a rule it began early."""
+        if sample.info == BEGAN_BEFORE:
+            return 0
+        uncertain_ns = min(sample.info * 1000, sample.duration_ns)
+        return (
+            uncertain_ns
+            if uncertain_ns > _MISSING * self._recording.info.sample_period_ns > 0
+            else 0
+        )
+
+    def _ended(self, sample: Sample, evidence: _Evidence, begin_ns: int) -> Draft:
+        """``begin_ns``: the moment from which on it is counted."""
+        duration = sample.poll_start_ns + sample.duration_ns - begin_ns
         in_progress = bool(sample.flags & SampleFlag.IN_PROGRESS)
         slept = max(sample.stack, evidence.asleep_ns) if in_progress else sample.stack
-        asleep = min(sample.duration_ns, slept)
-        waiting = min(sample.duration_ns - asleep, sample.value)
+        asleep = min(duration, slept)
+        waiting = min(duration - asleep, sample.value)
         poll = _Poll(
             tid=sample.tid,
-            start_ns=sample.poll_start_ns,
-            duration_ns=sample.duration_ns,
+            start_ns=begin_ns,
+            duration_ns=duration,
             asleep_ns=asleep,
             waiting_ns=waiting,
             task_id=sample.task_id,

@@ -65,6 +65,25 @@ def test_a_poll_with_its_split_and_evidence(build: ModuleType) -> None:
     ]
 
 
+def test_where_samples_are_missing_only_what_was_seen_counts(build: ModuleType) -> None:
+    """A worker is seen asleep in a poll, and 10 ms before it in another one."""
+    tid, start, ms = build.TIDS[0], build.START_NS + build.SECOND, build.MS
+    recording = build.empty_recording()
+    period_ms = recording.info.sample_period_ns // ms
+    unseen = (3 * period_ms + 1) * ms
+    polls = [(unseen, 3 * ms), (unseen, 20 * ms), (2 * period_ms * ms, 3 * ms)]
+    for number, (gap, seen) in enumerate(polls):
+        begin = start + number * build.SECOND
+        recording.add_samples(
+            [
+                build.asleep(tid, begin + gap + seen, seen, build.CACHE, begin, 202),
+                build.poll(tid, begin, gap + seen, asleep_ns=seen, begin_us=gap // 1000),
+            ]
+        )
+    found = [(one.duration_ns, one.on_cpu_ns) for one in episodes(recording, start + 9 * ms)]
+    assert found == [(20 * ms, 0), (2 * period_ms * ms + 3 * ms, 2 * period_ms * ms)]
+
+
 def waited_for_a_lock(build: ModuleType, library: str, **wake: int) -> Episode:
     recording = build.empty_recording()
     recording.add_stack(
