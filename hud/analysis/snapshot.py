@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from hud.analysis.cause import Cause
     from hud.analysis.recording import Recording
     from hud.analysis.results import Latency
-    from hud.model import TaskKind
+    from hud.model import Sample, TaskKind
 
 _MAX_EPISODES = 500_000
 _MAX_HELD = 100_000
@@ -214,7 +214,8 @@ class Analyzer:
         finer = self._ledger.fit(end_ns - self._span(now_ns), end_ns)
         self._learn_names()
         self._learn_types()
-        samples = list(recording.samples.since(self._position))
+        new = recording.samples.since(self._position)
+        samples = [sample for sample in new if not self._was_over(sample)]
         self._position = recording.samples.end
         for sample in samples:
             if sample.kind == Kind.LATENCY:
@@ -231,6 +232,13 @@ class Analyzer:
         most = _MAX_EPISODES if windowed else _MAX_HELD
         self._ledger.bound(most, retire=not windowed)
         self._waits.bound(most, retire=not windowed)
+
+    def _was_over(self, sample: Sample) -> bool:
+        """Is it a poll, or a wait for a CPU, that had ended when the run began? The programs see
+        some while they are attached."""
+        if sample.kind == Kind.POLL:
+            return sample.poll_start_ns + sample.duration_ns <= self._run_start_ns
+        return sample.kind == Kind.LATENCY and sample.time_ns <= self._run_start_ns
 
     def _span(self, now_ns: int) -> int:
         """What the figures cover. What a smaller window forgot is not seen through a larger one."""

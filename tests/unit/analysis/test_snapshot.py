@@ -127,6 +127,24 @@ def test_a_thousand_late_names_at_once(build: ModuleType) -> None:
     assert sum(row.total_ns for row in rows) == 3000 * 6 * build.MS
 
 
+def test_what_was_over_when_the_run_began_is_none_of_it(build: ModuleType) -> None:
+    """The programs see it while they are attached."""
+    recording, ms = build.empty_recording(), build.MS
+    tid, other = build.TIDS[:2]
+    recording.add_samples(
+        [
+            build.poll(tid, build.START_NS - 12 * ms, 12 * ms),
+            build.latency(tid, build.START_NS, 8 * ms, build.STRESS.tid),
+            build.poll(other, build.START_NS - 5 * ms, 12 * ms),
+            build.latency(other, build.START_NS + ms, 8 * ms, build.STRESS.tid),
+        ]
+    )
+    analyzer = Analyzer(recording)
+    analyzer.snapshot(build.START_NS + build.SECOND, True)
+    assert [one.tid for one in analyzer.episodes()] == [other]
+    assert [one.tid for one in analyzer.latencies()] == [other]
+
+
 def test_the_window_forgets(build: ModuleType) -> None:
     window = 10 * build.SECOND
     recording = build.demo_recording(30, finished=False, window_ns=window)
