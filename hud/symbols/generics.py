@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from hud.symbols.names import asynchronous, readable
+from hud.symbols.names import asynchronous, is_later, readable
 from hud.symbols.shorten import fitting
 
 _GENERICS = re.compile(r"^(?:.*::)?poll(?:::)?<")
@@ -75,10 +75,10 @@ def shown(future: str, own_name: str = "") -> str:
     name = readable(future, own_name)
     for pattern, short in _SHORTER:
         name = pattern.sub(short, name)
-    return fitting(_as_future(name))
+    return fitting(_as_future(name, is_later(future)))
 
 
-def _as_future(name: str) -> str:
+def _as_future(name: str, later: bool) -> str:
     future = name
     while _HOLDER.match(future):
         inner = first_argument(future)
@@ -86,5 +86,5 @@ def _as_future(name: str) -> str:
             break
         future = inner
     if future.endswith("::{closure}"):
-        return asynchronous(future)
+        return asynchronous(future, later and future == name)
     return future

@@ -6,7 +6,7 @@ all instances of one function have one name. ``<T as Trait>::method`` stays; an 
 DWARF distinguishes them by the function's own name (``{async_fn#0}``, ``{async_block#0}``): then it
 is ``handler::{async fn}``. Without it the machine code may (`hud.symbols.inference.coroutines`),
 though not an async fn from an async block: then it is ``handler::{async}``, unless it stands below
-a closure.
+a closure, or is not the first body in its function (v0 names count them).
 
 Origins. The crate in the name decides (the one its path begins with; of ``<T as Trait>`` the one
 that can hold the impl), for a line may come from a macro of another crate; the path says its
@@ -130,6 +130,7 @@ _OTHER = re.compile(r"\{\{([\w.-]+)\}\}|\{(shim:\w+|constant|constructor)(?:#\d+
 _ASYNC = re.compile(
     r"\{(async_fn|async_block|async_closure|async|gen_block|gen_fn)(?:_env)?(?:#\d+)?\}"
 )
+_LATER = re.compile(r"\{closure#[1-9]\d*\}$")
 ASYNC = "{async}"
 """The own name of an async fn's or block's body where nothing shows which of the two it is."""
 BLOCK = "{async block}"
@@ -140,11 +141,13 @@ _TYPE_PREFIX = re.compile(r"^(?:&(?:'\w+ )?|\*|\[|\(|mut |const |dyn |for<[^>]*>
 def readable(name: str, own_name: str = "") -> str:
     """A demangled name as people read it. ``own_name``: the function's own name in DWARF, with the
     bodies around it, or ASYNC."""
+    later = is_later(name)
     name = _CLOSURE.sub("{closure}", name)
     name = _OTHER.sub(lambda match: "{" + (match[1] or match[2]) + "}", name)
     name = _ASYNC.sub(lambda match: "{" + match[1].replace("_", " ") + "}", name)
     if name.endswith("{closure}"):
-        name = asynchronous(name) if own_name == ASYNC else _told(name, own_name.split("::"))
+        is_async = own_name == ASYNC
+        name = asynchronous(name, later) if is_async else _told(name, own_name.split("::"))
     return _impl(name)
 
 
@@ -160,14 +163,20 @@ def _told(name: str, own: Sequence[str]) -> str:
     return "::".join(parts)
 
 
-def asynchronous(name: str) -> str:
+def asynchronous(name: str, later: bool = False) -> str:
     """A name that ends in ``{closure}``, of which the code says that it is an async body.
 
-    The body of an async fn stands right below a named function: what is async below a closure or
-    another body is a block.
+    The body of an async fn stands right below a named function, alone: what is async below a
+    closure or another body, or is a ``later`` one of its function, is a block, or an async
+    closure's.
     """
     head = name[: -len("{closure}")]
-    return head + (BLOCK if head.endswith("}::") else ASYNC)
+    return head + (BLOCK if later or head.endswith("}::") else ASYNC)
+
+
+def is_later(name: str) -> bool:
+    """Does a demangled name end in a closure, or body, that is not the first in its function?"""
+    return _LATER.search(name) is not None
 
 
 def _impl(name: str) -> str:

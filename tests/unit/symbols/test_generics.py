@@ -44,6 +44,8 @@ def test_one_path_for_all_ways_to_write_it(name: str, expected: str) -> None:
     [
         ("herd::hog::{{closure}}", "herd::hog::{async}"),
         ("app::run::<u64>::{closure#0}", "app::run::<u64>::{async}"),
+        ("app::run::{closure#1}", "app::run::{async block}"),
+        ("app::Map<a::f::{closure#1}>::g::{closure#0}", "app::Map<a::f::{closure}>::g::{async}"),
         ("app::run::{{closure}}::{{closure}}", "app::run::{closure}::{async block}"),
         ("herd::hog::{async_fn_env#0}", "herd::hog::{async fn}"),
         ("alloc::boxed::Box<dyn core::future::future::Future, alloc::alloc::Global>",
