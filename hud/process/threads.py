@@ -37,6 +37,14 @@ def is_alive(pid: int, tid: int, proc: Path = PROC) -> bool:
     return (proc / str(pid) / "task" / str(tid)).exists()
 
 
+def count_threads(pid: int, proc: Path = PROC) -> int:
+    """How many threads the process has, by the links of the directory of them; 0 = it is gone."""
+    try:
+        return (proc / str(pid) / "task").stat().st_nlink - 2
+    except OSError:
+        return 0
+
+
 class Call(NamedTuple):
     """What a thread that does not run is blocked in: proc_pid_syscall(5)."""
 

@@ -259,6 +259,7 @@ class Profiler(Closing):
         if self.options.use_context and not batch.ended:
             self._look_for_objects(batch)
             self._ladder.see_turns(read)
+            self._ladder.see_stillness(read.states)
         for tid in self._ladder.threads.confirm_exits(read.exited):
             read.entered.pop(tid, None)  # a thread that is gone is no new worker
         if self._ladder.copies.known:

@@ -17,7 +17,8 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from hud.model import Batch, Kind, Sample, TaskCount, TaskKind, TasksRead, ThreadState
-from hud.process.threads import is_alive
+from hud.process.threads import count_threads, is_alive
+from hud.profiler.contradictions import About, Contradictions
 from hud.profiler.naming.cached_types import Asked
 from hud.profiler.naming.modules import Modules
 from hud.profiler.sent import Sent
@@ -25,10 +26,10 @@ from hud.resolver.client import Resolver
 from hud.resolver.messages import AskKinds, Failed, Kinds
 from hud.runtime import queues
 from hud.runtime.context import NONE, ContextLayout
-from hud.runtime.memory import memory_reader
-from hud.runtime.queues import Runtime
+from hud.runtime.memory import Ration, memory_reader
+from hud.runtime.queues import Pool, Runtime
 from hud.runtime.schedulers import handle_of
-from hud.runtime.tasks import Vtables, find, is_there, walk
+from hud.runtime.tasks import Vtables, alive, find, is_there, walk
 
 SHARE = 0.003
 CREDIT_S = 0.02
@@ -37,6 +38,10 @@ INTERVAL_S = 1.0
 """Between two walks, at least."""
 SLICE_S = 0.25
 MOST_RUNTIMES = 256
+MOST_READS = 20_000
+"""Of memory to find one runtime's list; 3,000 were the most."""
+SEARCH_S = 0.1
+"""To find such lists at one reading; the others have time until the next."""
 MOST_KINDS = 10_000
 MOST_WANTED = 1024
 LOOKED_UP = 8
@@ -79,6 +84,7 @@ class TaskReader:
         self._spent_s = 0.0
         self._misses = 0
         self._reason = ""
+        self._contradictions = Contradictions()
 
     def close(self) -> None:
         self._resolver.drop(self)
@@ -91,9 +97,10 @@ class TaskReader:
 
     @property
     def trouble(self) -> str:
-        """Why nothing is read, once it has been so for a while; empty as soon as something is."""
+        """Why nothing is read, once it has been so for a while, or what is not shown; or empty."""
         patient = self._misses < PATIENCE or not self._reason
-        return "" if patient else f"the runtime's tasks are not read so far: {self._reason}"
+        said = "" if patient else f"the runtime's tasks are not read so far: {self._reason}"
+        return said or self._contradictions.said
 
     def walk_now(self) -> None:
         """The next ``fill`` walks, whatever it costs."""
@@ -169,10 +176,16 @@ class TaskReader:
         missing = schedulers - self._runtimes.keys()
         if not self._affordable():
             missing = set()
+        until = time.thread_time() + SEARCH_S
         for scheduler in sorted(missing)[: MOST_RUNTIMES - len(self._runtimes)]:
-            handle = handle_of(scheduler, self._read)
+            if time.thread_time() > until:
+                break
+            read = Ration(self._read, MOST_READS)
+            handle = handle_of(scheduler, read)
             same = next((one for one in self._runtimes.values() if one.handle == handle), None)
-            found = same or queues.find_runtime(self._read, self._vtables, scheduler)
+            found = same or queues.find_runtime(read, self._vtables, scheduler)
+            if read.spent:
+                found = "its memory leads on and on"
             if isinstance(found, Runtime):
                 self._runtimes[scheduler] = found
             else:
@@ -189,11 +202,15 @@ class TaskReader:
         for runtime in runtimes:
             found = walk(self._read, self._vtables, runtime.owned, until - time.monotonic())
             self._whole &= found.whole
+            if found.broken:
+                self._contradictions.see(About.LIST)
             self._ids.update(found.ids)
             for one in found.counts:
                 before = counts.get(one.vtable, TaskCount(one.vtable, 0, 0, 0, 0))
                 sums = (a + b for a, b in zip(before[1:], one[1:], strict=True))
                 counts[one.vtable] = TaskCount(one.vtable, *sums)
+        if not self._contradictions.believed(About.LIST):
+            counts, self._ids, self._whole = {}, {}, False
         self._counts = tuple(counts.values())
         for vtable in counts:
             self._learn(vtable)
@@ -224,20 +241,15 @@ class TaskReader:
     def _reading(
         self, now_ns: int, runtimes: Sequence[Runtime], driving: Mapping[int, Driving]
     ) -> TasksRead:
-        waiting = [queues.injected(self._read, runtime) for runtime in runtimes]
-        pools = [found for one in runtimes if (found := queues.pool(self._read, one)) is not None]
-        queued = [
-            (tid, queues.queued(self._read, one.layout, one.scheduler, runtime))
-            for tid, one in sorted(driving.items(), key=itemgetter(0))
-            if (runtime := self._runtimes.get(one.scheduler)) is not None
-        ]
+        injected, queued = self._queues(runtimes, driving)
         reading = TasksRead(
             time_ns=now_ns,
             counts=self._counts,
             whole=self._whole,
-            injected=sum(waiting) if min(waiting) >= 0 else -1,
-            queued=tuple(row for row in queued if row[1] >= 0),
+            injected=injected,
+            queued=queued,
         )
+        pools = self._pools(runtimes)
         if len(pools) < len(runtimes):
             return reading
         threads, idle, queue, limit = map(sum, zip(*pools, strict=True))
@@ -255,6 +267,36 @@ class TaskReader:
             pool_full=self._full[0],
             pool_waited=self._full[1],
         )
+
+    def _queues(
+        self, runtimes: Sequence[Runtime], driving: Mapping[int, Driving]
+    ) -> tuple[int, tuple[tuple[int, int], ...]]:
+        """Tasks in the shared queues, -1 = unknown, and in those of threads, by tid."""
+        before = sum(alive(self._read, one.owned) for one in runtimes)
+        waiting = [queues.injected(self._read, runtime) for runtime in runtimes]
+        queued = [
+            (tid, queues.queued(self._read, one.layout, one.scheduler, runtime))
+            for tid, one in sorted(driving.items(), key=itemgetter(0))
+            if (runtime := self._runtimes.get(one.scheduler)) is not None
+        ]
+        after = sum(alive(self._read, one.owned) for one in runtimes)
+        longest = max(waiting + [row[1] for row in queued])
+        if longest > max(before, after):
+            self._contradictions.see(About.QUEUES)
+        elif self._contradictions.believed(About.QUEUES):
+            known = min(waiting) >= 0
+            return sum(waiting) if known else -1, tuple(row for row in queued if row[1] >= 0)
+        return -1, ()
+
+    def _pools(self, runtimes: Sequence[Runtime]) -> list[Pool]:
+        """Those that are known and can be."""
+        pools = [found for one in runtimes if (found := queues.pool(self._read, one)) is not None]
+        if sum(pool.threads for pool in pools) > count_threads(self._pid):
+            self._contradictions.see(About.POOL)
+            return []
+        if self._contradictions.believed(About.POOL):
+            return pools
+        return []
 
     # ------------------------------------------------------------------- types
 

@@ -47,8 +47,14 @@ if TYPE_CHECKING:
 
 READINGS = 5
 PAUSE_S = 0.005
-TLS_LIMIT = 1 << 26
+TLS_LIMIT = 4 << 20
 """Bytes of a TLS block that is searched; programs have a few thousand, mostly."""
+PLACES_LIMIT = 1 << 16
+"""Where each offset is tried, since there is no pointer to find it by."""
+MOST_WORDS = 1 << 18
+"""Different ones that are looked at to see whether they lead to a scheduler."""
+MOST_LEADS = 256
+"""Offsets where they do; mostly it is one."""
 SCANNED = 32 << 20
 """Bytes that are searched in all threads together; in one thread at least, wherever that ends."""
 THREAD_LIMIT = 256
@@ -102,14 +108,19 @@ def search(
     if versions and versions[0] < min(row.first for row in LAYOUTS):
         return f"tokio {version_text(versions[0])} keeps its parts apart"
     if not 0 < block.size <= TLS_LIMIT:
-        return f"a TLS segment of {block.size} bytes"
+        return _too_large(block)
     if not live.pointers:
         return "no thread uses it yet" if block.module else "no thread descriptor found"
     checker = _Checker(live)
     if versions and versions[0][:2] < OWN_POINTER:
         return _search_early(block, versions, checker, within)
+    found_at = checker.schedulers(block)
+    if len(found_at) > MOST_LEADS:
+        return f"more than {MOST_LEADS} places in the threads' TLS lead to a scheduler"
     first, size = within or (0, block.size)
-    offsets = [at for at in checker.schedulers(block) if first <= at < first + size]
+    if size > PLACES_LIMIT and any(version[:2] < OWN_POINTER for version in versions):
+        return _too_large(block)
+    offsets = [at for at in found_at if first <= at < first + size]
     reason = ""
     for rows in _tries(versions):
         layouts = [
@@ -129,6 +140,8 @@ def _search_early(
     block: Block, versions: Sequence[Version], checker: _Checker, within: tuple[int, int] | None
 ) -> Found | str:
     """One of Tokio before 1.29, where the pointers to schedulers are found apart from CONTEXT."""
+    if (within or (0, block.size))[1] > PLACES_LIMIT:
+        return _too_large(block)
     multi, current = checker.own_pointers(block)
     layouts = []
     for named, row in next(_tries(versions)):
@@ -140,6 +153,10 @@ def _search_early(
                 layout = replace(layout, early=True, scheduler=scheduler, current=own)
             layouts.append(layout)
     return checker.one_of(layouts)
+
+
+def _too_large(block: Block) -> str:
+    return f"a TLS segment of {block.size} bytes"
 
 
 def _watched(
@@ -254,6 +271,8 @@ class _Checker:
                 if offset in other:
                     continue
                 if word not in known:
+                    if len(known) >= MOST_WORDS or len(leads) > MOST_LEADS:
+                        return sorted(leads)
                     known[word] = self._is_scheduler(word, early)
                 (leads if known[word] else other).add(offset)
             left -= len(data)

@@ -28,11 +28,14 @@ if TYPE_CHECKING:
 
 RUNNING, COMPLETE, NOTIFIED, JOIN_INTEREST = 1, 2, 4, 8
 ONE_REFERENCE = 1 << 6
+MOST_REFERENCES = 1 << 32
 """tokio/src/runtime/task/state.rs."""
 
 SHARD, HEAD, TAIL = 24, 8, 16
 MOST_SHARDS = 1 << 16
 """MAX_SHARED_LIST_SIZE of task/list.rs."""
+MOST_ALIVE = 1 << 32
+"""No list counts more."""
 MOST_TASKS = 100_000
 MOST_VTABLES = 10_000
 LOOKED_AT = 64
@@ -88,6 +91,8 @@ class Walk(NamedTuple):
     whole: bool
     trouble: str
     """Why tasks may be missing; empty if whole."""
+    broken: bool = False
+    """No list of Tokio's counts so, or lacks tasks though none came or went."""
 
 
 class Vtables:
@@ -269,7 +274,7 @@ class _Walker:
             return None
         state, _, address, owner_id = _HEADER.unpack_from(data)
         vtable = self._vtables.at(address)
-        if vtable is None or owner_id != self._owned.owner_id:
+        if vtable is None or owner_id != self._owned.owner_id or not _possible(state):
             return None
         end = vtable.trailer + _LINKS.size
         if end <= len(data):
@@ -287,6 +292,12 @@ class _Walker:
             _count(counts, state)
             self.ids[_WORD.unpack_from(data, vtable.task_id)[0]] = address
         return links
+
+
+def _possible(state: int) -> bool:
+    """Whether a task in a list may have it: the list refers to it, and none that ended runs."""
+    both = RUNNING | COMPLETE
+    return ONE_REFERENCE <= state < MOST_REFERENCES and state & both != both
 
 
 def _count(counts: list[int], state: int) -> None:
@@ -335,7 +346,23 @@ def _walk(read: Read, vtables: Vtables, owned: Owned, until: float) -> Walk:
     changed = walker.changed or (bool(owned.added) and len(walker.seen) < after[0] - came)
     trouble = walker.stopped or _CHANGED * changed
     counts = (TaskCount(vtable, *numbers) for vtable, numbers in sorted(walker.counts.items()))
-    return Walk(tuple(counts), walker.ids, not trouble, trouble)
+    still = trouble == _CHANGED and bool(owned.added) and before == after
+    broken = still or not _may_follow(before, after, owned)
+    return Walk(tuple(counts), walker.ids, not trouble, trouble, broken)
+
+
+def _may_follow(before: tuple[int, int], after: tuple[int, int], owned: Owned) -> bool:
+    """Whether a list can count so, and then so: what lives was added, and stays added."""
+    sound = all(
+        alive < MOST_ALIVE and (alive <= added or not owned.added)
+        for alive, added in (before, after)
+    )
+    return sound and before[1] <= after[1]
+
+
+def alive(read: Read, owned: Owned) -> int:
+    """How many tasks the list counts."""
+    return _numbers(read, owned)[0]
 
 
 def _numbers(read: Read, owned: Owned) -> tuple[int, int]:

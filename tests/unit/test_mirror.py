@@ -48,7 +48,6 @@ ELSEWHERE = {
     "resolver/landlock.py": "unit/resolver/test_confinement.py",
     "resolver/messages.py": "unit/resolver/test_client.py",
     "resolver/seccomp.py": "unit/resolver/test_confinement.py",
-    "runtime/memory.py": "unit/runtime/test_live.py",
     "session.py": "e2e/test_headless.py",
     "symbols/calls.py": "unit/symbols/test_listing.py",
     "symbols/dwarf/functions.py": "unit/symbols/dwarf/test_reader.py",

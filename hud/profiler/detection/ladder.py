@@ -6,11 +6,11 @@ who drives a scheduler is a worker; below it, workers go by the classes and name
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 
 from hud.errors import HudError, TargetError
-from hud.model import Batch, Detection, Rung, Sample, Stack, Worker
+from hud.model import Batch, Detection, Rung, Sample, Stack, ThreadState, Worker
 from hud.probe import wire
 from hud.probe.probe import Threads
 from hud.process.mappings import read_mappings
@@ -18,6 +18,7 @@ from hud.process.threads import list_threads
 from hud.profiler.detection import context as detect
 from hud.profiler.detection.copies import Copies
 from hud.profiler.detection.runtimes import Runtimes
+from hud.profiler.detection.stillness import Stillness
 from hud.profiler.detection.thread_classes import Classes
 from hud.profiler.detection.thread_set import ThreadSet
 from hud.profiler.detection.turns import Turns
@@ -26,6 +27,7 @@ from hud.profiler.naming import Naming
 from hud.profiler.notes import Notes
 from hud.profiler.options import Options
 from hud.resolver.messages import Facts
+from hud.runtime.memory import Memory
 from hud.runtime.workers import find_workers
 
 CONTEXT_HZ = 499
@@ -77,6 +79,7 @@ class Ladder:
         self._classes = Classes()
         self._refusal = detect.Refusal("", ())
         self._facts_used: Facts | None = None
+        self._stillness = Stillness(self._probe.asleep_since)
         self._judged = (0, 0)
         """Readings of CONTEXT, bad and good, that belong to other layouts."""
 
@@ -242,33 +245,49 @@ class Ladder:
             if self._turns.look(self.copies, threads, self._notes):
                 self._probe.set_layouts(self.copies.layouts)
 
+    def see_stillness(self, states: Sequence[ThreadState]) -> None:
+        """Whether CONTEXT stays as it is while its threads sleep."""
+        if not self.copies.known:
+            return
+        with suppress(TargetError), Memory(self._pid) as memory:
+            self._stillness.look(self.copies.known[-1], states, memory.read)
+
     def _judge_from_now(self) -> None:
         counters = self._probe.counters
+        self._stillness = Stillness(self._probe.asleep_since)
         self._judged = counters.context_unreadable, counters.context_read
 
     def judge(self, batch: Batch) -> bool:
-        """A layout that the kernel mostly cannot read is wrong: do without it and say so.
+        """A layout that the kernel often cannot read, or that changes while its threads sleep, is
+        wrong: do without it and say so.
 
         True: it was the last one, and the run has stepped down.
         """
-        counters = self._probe.counters
-        bad = counters.context_unreadable - self._judged[0]
-        good = counters.context_read - self._judged[1]
-        if bad + good < READINGS_TO_JUDGE or bad <= (bad + good) * UNREADABLE_SHARE:
+        failed = self._unreadable() or self._stillness.broken
+        if not failed:
             return False
-        failed = f"{bad} of {bad + good} readings of CONTEXT failed"
         refused = self.copies.refuse_last()
         self._probe.set_layouts(self.copies.layouts)
         self._judge_from_now()
         if self.copies.known:
             self._notes.add(f"{refused.reason}: no longer looked at, {failed}")
             return False
+        batch.withdrawn += self.threads.by_tid
         self._probe.detach()
         self._attach(SAMPLED_HZ)
         self._step_down(detect.Refusal(failed, self.detection.tokio_versions))
         batch.detection = self.detection
         batch.workers += self.threads.workers
         return True
+
+    def _unreadable(self) -> str:
+        """How many readings failed, if it is too many; else empty."""
+        counters = self._probe.counters
+        bad = counters.context_unreadable - self._judged[0]
+        good = counters.context_read - self._judged[1]
+        if bad + good < READINGS_TO_JUDGE or bad <= (bad + good) * UNREADABLE_SHARE:
+            return ""
+        return f"{bad} of {bad + good} readings of CONTEXT failed"
 
     # ------------------------------------------------------------------- below it
 

@@ -7,13 +7,12 @@ is none: in one turn of a worker there are four polls at most.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from hud.runtime.context import NONE
 from hud.runtime.cores import Cores
-from hud.runtime.memory import memory_reader
+from hud.runtime.memory import Memory, Ration
 
 if TYPE_CHECKING:
     from hud.probe.probe import Threads
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
 
 MOST_CORES = 64
 """Looked at in one look; each costs some ten reads."""
+MOST_READS = 10_000
+"""In all of one look; 64 Cores took 2,000."""
 EAGER_LOOKS = 40
 """So many in a row, a few each second; then one of LATER, and what is still unknown is reported."""
 LATER = 20
@@ -44,8 +45,9 @@ class Turns:
 
         Raises TargetError if the process's memory may not be read.
         """
-        with _Memory(self._pid) as memory:
-            return self._look(copies, threads, notes, memory.read)
+        with Memory(self._pid) as memory:
+            read = Ration(memory.read, MOST_READS)
+            return self._look(copies, threads, notes, read)
 
     def _look(self, copies: Copies, threads: Threads, notes: Notes, read: Read) -> bool:
         changed = False
@@ -64,27 +66,6 @@ class Turns:
                 copies.relayout(index, layout)
                 changed = True
         return changed
-
-
-class _Memory:
-    """A process's memory, opened when it is first read: mostly there is nothing new to look at."""
-
-    def __init__(self, pid: int) -> None:
-        self._pid = pid
-        self._opened: tuple[int, Read] | None = None
-
-    def __enter__(self) -> _Memory:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        if self._opened is not None:
-            os.close(self._opened[0])
-
-    def read(self, address: int, size: int) -> bytes:
-        """As ``Read``; TargetError if the memory may not be read."""
-        if self._opened is None:
-            self._opened = memory_reader(self._pid)
-        return self._opened[1](address, size)
 
 
 def _of(index: int, entered: Mapping[int, int], copies: Mapping[int, int]) -> dict[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from hud.errors import TargetError
 from hud.model import ThreadName
-from hud.process.threads import Call, list_threads, read_call, read_comm
+from hud.process.threads import Call, count_threads, list_threads, read_call, read_comm
 from hud.text import printable
 
 
@@ -58,3 +59,15 @@ def test_process_that_is_gone(tmp_path: Path) -> None:
 def test_own_main_thread_is_listed() -> None:
     pid = os.getpid()
     assert pid in [thread.tid for thread in list_threads(pid)]
+
+
+def test_threads_are_counted_by_their_directory(tmp_path: Path) -> None:
+    pid = os.getpid()
+    done = threading.Event()
+    before = count_threads(pid)
+    other = threading.Thread(target=done.wait)
+    other.start()
+    assert count_threads(pid) == before + 1
+    done.set()
+    other.join()
+    assert count_threads(7, tmp_path) == 0

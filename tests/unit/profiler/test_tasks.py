@@ -14,6 +14,8 @@ import pytest
 
 from hud.errors import TargetError
 from hud.model import Batch, Kind, Sample, TaskCount, TaskKind, ThreadState, TimeSplit, Where
+from hud.profiler import tasks as module
+from hud.profiler.contradictions import STRIKES, About
 from hud.profiler.naming.cache import Cache
 from hud.profiler.naming.cached_types import CachedTypes
 from hud.profiler.naming.debugfiles import FileState
@@ -29,7 +31,7 @@ TID = 77
 IDLE, READY, RUNNING = 4 << 6 | 8, 3 << 6 | 4, 3 << 6 | 1
 CODE = 0x1000
 HANDLE, LISTS, SCHEDULER, WORKER, CORE, QUEUE, VTABLE, TASKS = (4096 * at for at in range(8))
-REMOTES = WORKER + 1024
+REMOTES, POOL = WORKER + 1024, WORKER + 2048
 
 
 class Runtime:
@@ -45,10 +47,10 @@ class Runtime:
         self.put(REMOTES + 16, self.at(QUEUE), 8)
         self.put(HANDLE, 4, 1)
         self.put(HANDLE + 128 + 320, self.at(REMOTES), workers, 8, workers)
-        self.put(HANDLE + 128 + 32, 5)
+        self.put(HANDLE + 128 + 32, len(states))
         self.put(HANDLE + 128 + 368, self.at(LISTS), shards, 9, len(states), shards - 1, 1)
         self.put(CORE, 0, 0, 0, self.at(QUEUE))
-        self.put(QUEUE + 16, 8, 10, 17)
+        self.put(QUEUE + 16, 8, 10, 10 + len(states))
         self.put(VTABLE, *[CODE] * 7, 80, 32, 40)
         for number, (task_id, state) in enumerate(states.items()):
             header = TASKS + 4096 * number
@@ -61,6 +63,12 @@ class Runtime:
     def put(self, place: int, *words: int) -> None:
         data = struct.pack(f"<{len(words)}Q", *words)
         ctypes.memmove(self.at(place), data, len(data))
+
+    def pool(self, threads: int, limit: int) -> None:
+        """A blocking pool; ``threads`` and ``limit`` without the three workers."""
+        self.put(POOL, 7, 1, 0, 0, 10, 0, self.at(POOL), self.at(POOL))
+        self.put(POOL + 16 + 216, limit + 3, threads + 3, 0, 0)
+        self.put(HANDLE + 128 + 832, self.at(POOL))
 
 
 class Modules:
@@ -108,8 +116,8 @@ def test_what_a_batch_is_told() -> None:
         assert batch.tasks is not None
         assert batch.tasks.whole
         assert batch.tasks.counts == (TaskCount(runtime.at(VTABLE), 1, 1, 1, 0),)
-        assert batch.tasks.queued == ((TID, 7),)
-        assert batch.tasks.injected == 5
+        assert batch.tasks.queued == ((TID, 3),)
+        assert batch.tasks.injected == 3
         assert batch.tasks.pool_threads == -1, "there is no pool here"
         assert batch.task_kinds == [TaskKind(runtime.at(VTABLE), "")]
         offset = CODE - 0x800
@@ -218,3 +226,80 @@ def test_that_nothing_is_found_is_told_as_long_as_it_is_so() -> None:
 def test_memory_that_may_not_be_read() -> None:
     with pytest.raises(TargetError):
         TaskReader(2**22 + 1, None, None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("place", [HANDLE + 128 + 32, QUEUE + 32])
+def test_queues_of_more_tasks_than_are_alive_are_not_shown(place: int) -> None:
+    runtime = Runtime({1: IDLE, 2: READY})
+    with reader() as (opened, _):
+        fair = filled(opened, runtime).tasks
+        assert fair is not None
+        assert (fair.injected, fair.queued) == (2, ((TID, 2),))
+        runtime.put(place, 15)
+        for _ in range(STRIKES):
+            assert opened.trouble == ""
+            odd = filled(opened, runtime).tasks
+            assert odd is not None
+            assert (odd.injected, odd.queued) == (-1, ())
+        assert opened.trouble == About.QUEUES.value
+        runtime.put(HANDLE + 128 + 32, 2)
+        runtime.put(QUEUE + 16, 8, 10, 12)
+        later = filled(opened, runtime).tasks
+        assert later is not None
+        assert (later.injected, later.queued) == (-1, ()), "what lied is not believed again"
+
+
+def test_a_list_that_does_not_hold_together_is_not_shown() -> None:
+    runtime = Runtime({1: IDLE, 2: READY})
+    with reader() as (opened, _):
+        runtime.put(LISTS + 24 + 8, runtime.at(TASKS), runtime.at(TASKS + 4096))
+        for _ in range(STRIKES - 1):
+            opened.walk_now()
+            odd = filled(opened, runtime).tasks
+            assert odd is not None
+            assert not odd.whole
+            assert odd.counts
+        opened.walk_now()
+        left = filled(opened, runtime).tasks
+        assert left is not None
+        assert (left.counts, left.whole) == ((), False)
+        assert opened.trouble == About.LIST.value
+
+
+def test_a_pool_of_more_threads_than_there_are_is_not_shown() -> None:
+    """The test's own process has less than these."""
+    runtime = Runtime({1: IDLE})
+    with reader() as (opened, _):
+        runtime.pool(threads=1, limit=1 << 31)
+        fair = filled(opened, runtime).tasks
+        assert fair is not None
+        assert (fair.pool_threads, fair.pool_limit) == (1, 1 << 31)
+        runtime.pool(threads=1 << 20, limit=1 << 31)
+        for _ in range(STRIKES):
+            assert opened.trouble == ""
+            odd = filled(opened, runtime).tasks
+            assert odd is not None
+            assert (odd.pool_threads, odd.pool_busiest) == (-1, -1)
+        assert opened.trouble == About.POOL.value
+        runtime.pool(threads=1, limit=1 << 31)
+        later = filled(opened, runtime).tasks
+        assert later is not None
+        assert later.pool_threads == -1
+
+
+def test_memory_that_leads_on_and_on_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = Runtime({1: IDLE})
+    monkeypatch.setattr(module, "MOST_READS", 8)
+    with reader() as (opened, _):
+        for _ in range(PATIENCE):
+            assert filled(opened, runtime).tasks is None
+        assert (
+            opened.trouble == "the runtime's tasks are not read so far: its memory leads on and on"
+        )
+
+
+def test_many_runtimes_are_looked_for_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = Runtime({1: IDLE})
+    monkeypatch.setattr(module, "SEARCH_S", -1.0)
+    with reader() as (opened, _):
+        assert filled(opened, runtime).tasks is None

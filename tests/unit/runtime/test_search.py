@@ -11,9 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hud.model import Mapping
+from hud.runtime import search as module
 from hud.runtime.blocks import Block, executable_block
 from hud.runtime.context import LAYOUTS, NEWEST, NONE, VARIANTS, ContextLayout, layout_of
-from hud.runtime.search import TLS_LIMIT, Found, Live, decide, same_places, search
+from hud.runtime.search import (
+    MOST_LEADS,
+    PLACES_LIMIT,
+    TLS_LIMIT,
+    Found,
+    Live,
+    decide,
+    same_places,
+    search,
+)
 
 NOW = ".".join(map(str, NEWEST))
 
@@ -116,6 +126,53 @@ def test_a_newer_tokio_is_searched_for_as_the_newest_known() -> None:
     found = Process(shape=shape).search("1.99.0")
     assert isinstance(found, Found)
     assert found.layout.tls_offset == PLACE - SIZE
+
+
+def full_of_leads(size: int, distinct: bool) -> Process:
+    """A thread whose thread-locals all lead to schedulers, to one each or all to the same."""
+    process = Process(threads=1, workers=1)
+    place = process.memory[HEAP + 0x10000] = bytearray(4 * size)
+    for at in range(0, 4 * size, 32):
+        struct.pack_into("<QQ", place, at, 1, HEAP + 2048)
+    block = process.memory[STACKS] = bytearray(size)
+    for at in range(0, size, 8):
+        struct.pack_into("<Q", block, at, HEAP + 0x10000 + 4 * at * distinct)
+    process.pointers = {100: STACKS + size}
+    process.mappings = [
+        Mapping(start, start + len(data), 0, False, "", writable=True)
+        for start, data in process.memory.items()
+    ]
+    return process
+
+
+@pytest.mark.parametrize("distinct", [True, False])
+def test_too_many_leads_are_none(distinct: bool) -> None:
+    size = 8 * (MOST_LEADS + 2)
+    said = f"more than {MOST_LEADS} places in the threads' TLS lead to a scheduler"
+    assert full_of_leads(size, distinct).search(tls=Tls(memsz=size)) == said
+    many = full_of_leads(32 * size, distinct)
+    assert many.search(tls=Tls(memsz=32 * size)) == said
+    assert many.reads < 3000
+
+
+def test_words_are_looked_at_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_WORDS", 4)
+    process = full_of_leads(1 << 12, distinct=True)
+    process.memory[HEAP + 0x10000] = bytearray(1 << 14)
+    process.search(tls=Tls(memsz=1 << 12))
+    assert process.reads < 20
+
+
+@pytest.mark.parametrize("tokio", ["1.54.1", "1.28.0"])
+def test_large_thread_locals_are_not_tried_place_by_place(tokio: str) -> None:
+    size = PLACES_LIMIT + 8
+    process = Process(threads=1, workers=0)
+    process.memory[STACKS] = bytearray(size)
+    process.pointers = {100: STACKS + size}
+    block = Block(0, -size, size)
+    found = search(block, [tokio, "1.28.0"], process.live())
+    assert found == f"a TLS segment of {size} bytes"
+    assert process.reads < 10
 
 
 def test_parts_that_lie_apart_are_not_searched_for() -> None:

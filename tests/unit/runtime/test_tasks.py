@@ -221,6 +221,69 @@ def test_a_cycle_ends() -> None:
     assert target.reads < 100
 
 
+def test_a_list_that_lacks_tasks_though_none_came_or_went_is_broken() -> None:
+    target = Target(shards=1)
+    first, second, third = (target.spawn() for _ in range(3))
+    assert not walk(target.read, target.vtables(), target.owned()).broken
+    target._links(third, 0, third)
+    target._links(first, first, 0)
+    found = walk(target.read, target.vtables(), target.owned())
+    assert (found.whole, found.broken) == (False, True)
+    assert second not in found.ids
+
+
+def test_a_list_that_changes_is_not_broken() -> None:
+    target = Target(shards=1)
+    for _ in range(50):
+        target.spawn()
+    owned = target.owned()
+
+    def churn(address: int) -> None:
+        tasks = target.shards[0]
+        if address in tasks and len(tasks) > 2:
+            target.remove(address)
+            target.remove(target.shards[0][-1])
+
+    target.on_read = churn
+    found = walk(target.read, target.vtables(), owned)
+    assert (found.whole, found.broken) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("added", "alive", "broken"),
+    [(2, 2, False), (9, 2, False), (1, 2, True), (1 << 40, 1 << 32, True)],
+)
+def test_no_list_counts_more_than_were_added(added: int, alive: int, broken: bool) -> None:
+    target = Target()
+    target.spawn()
+    target.spawn()
+    owned = target.owned()
+    target.put(owned.added, added, alive)
+    assert walk(target.read, target.vtables(), owned).broken is broken
+
+
+def test_what_was_added_stays_so() -> None:
+    target = Target()
+    target.spawn()
+    owned = target.owned()
+
+    def forget(address: int) -> None:
+        if address in target.ids:
+            target.put(owned.added, 0, 0)
+
+    target.on_read = forget
+    assert walk(target.read, target.vtables(), owned).broken
+
+
+@pytest.mark.parametrize("state", [0, 8, 3 << 6 | 3, 1 << 40])
+def test_states_that_no_task_in_a_list_has(state: int) -> None:
+    target = Target()
+    target.spawn(IDLE)
+    target.spawn(state)
+    found = walk(target.read, target.vtables(), target.owned())
+    assert set(found.ids) == {1}
+
+
 def test_a_task_spawned_lately_is_found_by_its_id() -> None:
     target = Target()
     for _ in range(20):
