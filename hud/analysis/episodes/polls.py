@@ -32,7 +32,8 @@ _MAX_STACKS_PER_POLL = 64
 _MAX_WAKES = 8
 _MAX_CANDIDATES = 8
 _MISSING = 3
-"""Sample periods without a sample of a thread that runs: some were missed."""
+"""Sample periods between the estimate and the first sight: samples of a thread that ran were
+missed."""
 
 
 class _Evidence:
@@ -233,16 +234,18 @@ class PollDetector:
         return evidence
 
     def _unseen_ns(self, sample: Sample) -> int:
-        """How long after its earliest beginning the poll is known to have run, where samples are
-        missing: a virtual machine that is held up has none. Else 0: as a rule it began early."""
-        if sample.info == BEGAN_BEFORE:
+        """How long before its first sight the poll is estimated to have begun, where samples are
+        missing: then it may not have. A virtual machine that is held up has none for a while.
+
+        Else 0: then the estimate, halfway between two samples, is as good as any.
+        """
+        info = self._recording.info
+        doubt_ns = 0 if sample.info == BEGAN_BEFORE else sample.info * 1000
+        # of a thread that was never seen before the poll begins with its first sight anyhow
+        never_seen = sample.poll_start_ns - doubt_ns <= info.start_monotonic_ns
+        if never_seen or doubt_ns >= sample.duration_ns or not info.sample_period_ns:
             return 0
-        uncertain_ns = min(sample.info * 1000, sample.duration_ns)
-        return (
-            uncertain_ns
-            if uncertain_ns > _MISSING * self._recording.info.sample_period_ns > 0
-            else 0
-        )
+        return doubt_ns if doubt_ns > _MISSING * info.sample_period_ns else 0
 
     def _ended(self, sample: Sample, evidence: _Evidence, begin_ns: int) -> Draft:
         """``begin_ns``: the moment from which on it is counted."""

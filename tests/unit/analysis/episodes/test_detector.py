@@ -80,8 +80,12 @@ def test_where_samples_are_missing_only_what_was_seen_counts(build: ModuleType) 
                 build.poll(tid, begin, gap + seen, asleep_ns=seen, begin_us=gap // 1000),
             ]
         )
+    # the first sight of another thread: it may have begun at any time since the attach
+    known = (start - build.START_NS) // 1000
+    recording.add_samples([build.poll(build.TIDS[1], start, 1200 * ms, begin_us=known)])
     found = [(one.duration_ns, one.on_cpu_ns) for one in episodes(recording, start + 9 * ms)]
-    assert found == [(20 * ms, 0), (2 * period_ms * ms + 3 * ms, 2 * period_ms * ms)]
+    gap = 2 * period_ms * ms
+    assert found == [(20 * ms, 0), (gap + 3 * ms, gap), (1200 * ms, 1200 * ms)]
 
 
 def waited_for_a_lock(build: ModuleType, library: str, **wake: int) -> Episode:
