@@ -33,7 +33,7 @@ def advice(snapshot: Snapshot) -> str:
         return ""
     return (
         "Your handlers have no names here: the compiler inlined them into the framework's code. "
-        f"{CURE} adds names and lines, and leaves the code as it is."
+        f"{CURE} adds names and lines without changing the code."
     )
 
 

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from hud.analysis.results import Blocker, Episode
     from hud.model import Stack, ThreadState
 
-FIX = "take these locks in one order everywhere, or never one while holding the other"
+FIX = "take these locks in the same order everywhere, or never take one while holding the other"
 WHY = (
-    "workers sleep on different locks, and nobody lets go: each seems to hold what another waits "
-    "for, so that none of them will ever go on"
+    "workers sleep on different locks that nobody releases: each seems to hold what another waits "
+    "for, so none of them will ever continue"
 )
 KEPT_WHY = (
-    "who holds a lock shows only when it is let go; look for a guard that is kept across a call "
-    "that does not return, or is taken a second time by the thread that has it"
+    "hud sees who holds a lock only when it is released; look for a guard kept across a call that "
+    "does not return, or for a thread that takes a lock it already holds"
 )
 _BY_WORD = ("std::sys", "pthread_", "__lll_lock", "std::sync")
 """Locks whose futex word is the lock itself; parking_lot's waiters sleep on words of their own."""
@@ -100,7 +100,7 @@ def kept_fix(blocker: Blocker) -> str:
 
 def _kept(ns: int) -> str:
     time = figures.long_duration(ns)
-    return f"find who keeps this lock: nobody has let go of it for {time} so far"
+    return f"find who holds this lock: nobody has released it for {time} so far"
 
 
 def in_words(found: Standoff) -> str:
@@ -112,7 +112,7 @@ def in_words(found: Standoff) -> str:
     time = figures.long_duration(found.lasted_ns)
     return (
         f"{who} seem to wait for each other: asleep on {found.locks} locks for {time}, "
-        "and nobody lets go."
+        "and nobody releases one."
     )
 
 

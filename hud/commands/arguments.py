@@ -226,7 +226,7 @@ def add_gates(parser: argparse._ActionsContainer, *, compares: bool = False) -> 
         "--suppressions", metavar="FILE", help="a list of what may block without failing a gate"
     )
     parser.add_argument(
-        "--junit", metavar="FILE.xml", help="write what came of each gate to FILE.xml, as tests"
+        "--junit", metavar="FILE.xml", help="write the result of each gate to FILE.xml (JUnit)"
     )
 
 

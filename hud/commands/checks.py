@@ -146,7 +146,7 @@ def _names(facts: Facts) -> str:
         return "symbol table"
     if facts.facts.has_mini_debug:
         return "those in .gnu_debugdata"
-    return "stripped: names only as far as they can be inferred"
+    return "stripped: names are inferred where possible"
 
 
 def _executable(facts: Facts, unwind: Unwind | None) -> Iterator[Check]:
@@ -156,7 +156,7 @@ def _executable(facts: Facts, unwind: Unwind | None) -> Iterator[Check]:
         has.has_dwarf,
         False,
         "file and line",
-        "debug info" if has.has_dwarf else "no debug info (debug = 1 in the profile gives it)",
+        "debug info" if has.has_dwarf else "no debug info (set debug = 1 in the profile)",
     )
     table = unwind.table if unwind is not None else None
     yield Check(

@@ -67,7 +67,7 @@ def _in_brief(snapshot: Snapshot, written: str) -> str:
     return (
         f"{target}, watched for {figures.long_duration(snapshot.elapsed_ns)}, {snapshot.ended}\n"
         f"  {printable(sentences(snapshot)[0])}\n"
-        f"  {more}; -v prints the whole summary here\n"
+        f"  {more}; -v prints the whole summary\n"
     )
 
 
@@ -87,7 +87,7 @@ def _summary(snapshot: Snapshot, written: str, verbose: bool) -> str:
 def write_selection(effect: Export) -> str:
     """Write what was chosen on the screen to a new file; what to say about it."""
     if os.path.lexists(effect.path):
-        return f"{printable(effect.path)} is there already: choose another name (e)"
+        return f"{printable(effect.path)} already exists; choose another name (e)"
     try:
         write_text(effect.path, effect.text, invoking_user())
     except ExportError as error:

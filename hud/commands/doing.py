@@ -111,7 +111,7 @@ def lines(found: Doing, *, unfold: bool) -> Iterator[str]:
     if found.what != POLL:
         return
     if found.stack is None:
-        yield f"{_INSET}no stack was caught of this poll"
+        yield f"{_INSET}no stack was caught in this poll"
         return
     rows = folding.outline(found.stack, unfold)
     names = [printable(frame_name(row.frame) if row.frame else row.text) for row in rows]
@@ -142,7 +142,7 @@ def sentence(found: Doing) -> str:
         case "poll":
             return _poll(found, for_ns)
     if found.before:
-        return "asleep since before hud attached; what in is not known"
+        return "asleep since before hud attached; in what is not known"
     return f"{found.how}{for_ns}; what it does is not known: Tokio's state cannot be read"
 
 

@@ -120,9 +120,9 @@ def _say(verdict: Verdict) -> None:
     if more > 0:
         say(f"hud: and {figures.count(more)} more")
     for doubt in verdict.doubts:
-        say(f"hud: {printable(doubt.gate)} cannot be told: {printable(doubt.says)}")
+        say(f"hud: {printable(doubt.gate)} cannot be decided: {printable(doubt.says)}")
     for excuse in verdict.unused:
-        say(f"hud: {excuse.place}: not needed: {printable(excuse.function)} {excuse.cause}")
+        say(f"hud: {excuse.place}: covers nothing: {printable(excuse.function)} {excuse.cause}")
 
 
 def _write(against: Gates, verdict: Verdict, snapshot: Snapshot) -> None:

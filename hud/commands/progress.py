@@ -25,7 +25,7 @@ class Progress:
 
     def show(self, snapshot: Snapshot, left_s: float) -> None:
         """``left_s`` 0 = without end."""
-        ends = f"{left_s:.0f} s left" if left_s else "Ctrl-C ends it"
+        ends = f"{left_s:.0f} s left" if left_s else "Ctrl-C stops"
         found = figures.count(snapshot.episodes, "blocking poll")
         line = f"{figures.long_duration(round(snapshot.elapsed_ns, -9))}, {ends}: {found}"
         if snapshot.blockers:

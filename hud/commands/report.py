@@ -14,10 +14,13 @@ SAYS = "Writes a recorded run as one HTML file, which a browser opens without a 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("file", metavar="FILE", help="a recording (hud --record)")
     parser.add_argument(
-        "after", nargs="?", metavar="AFTER", help="a later one: the report is of it, and compares"
+        "after",
+        nargs="?",
+        metavar="AFTER",
+        help="a later one: the report covers it, and compares both",
     )
     parser.add_argument(
-        "-o", "--output", metavar="OUT", help="where to (default: FILE.html; - stdout)"
+        "-o", "--output", metavar="OUT", help="file to write (default FILE.html; - standard output)"
     )
     add_verbose(parser)
 

@@ -63,7 +63,7 @@ def running(
             except PermissionError as error:
                 if error.errno != errno.EACCES:
                     raise HudError(f"start the demo server: {_words(error)}") from error
-                refused.append(f"{parent} lets nothing be started")
+                refused.append(f"{parent} does not let programs run")
                 continue
             except OSError as error:
                 raise HudError(f"start the demo server: {_words(error)}") from error
@@ -76,7 +76,7 @@ def running(
             return
     raise HudError(
         f"start the demo server: {'; '.join(refused)}",
-        hint="set TMPDIR to a directory where programs may be started",
+        hint="set TMPDIR to a directory where programs may run",
     )
 
 

@@ -73,7 +73,7 @@ def _on_top(snapshot: Snapshot, style: Style) -> list[str]:
     fix = todo.first(snapshot)
     lines = wrapped("  ", f"{word.value}: {first}" if word else first, style.width)
     lines += [line for said in others for line in wrapped("  ", said, style.width)]
-    return [*lines, *wrapped("  ", f"To begin with: {fix}.", style.width)] if fix else lines
+    return [*lines, *wrapped("  ", f"Start here: {fix}.", style.width)] if fix else lines
 
 
 def _below(title: str, rows: list[tuple[str, str]], width: int) -> list[str]:
@@ -132,7 +132,7 @@ def _allowed(snapshot: Snapshot) -> str:
     parts = []
     if snapshot.allowed_ns:
         time = figures.long_duration(snapshot.allowed_ns)
-        parts.append(f"{time} in spawn_blocking and block_in_place, where blocking belongs")
+        parts.append(f"{time} in spawn_blocking and block_in_place, where code may block")
     tasks = snapshot.tasks_read
     if tasks is not None and tasks.pool_busiest > 0:
         busiest, limit = figures.count(tasks.pool_busiest), figures.count(tasks.pool_limit)

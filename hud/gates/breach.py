@@ -36,4 +36,4 @@ class Verdict(NamedTuple):
         """In a word or two."""
         if any(one.gate == gate for one in self.breaches):
             return "failed"
-        return "cannot be told" if any(one.gate == gate for one in self.doubts) else "passed"
+        return "cannot be decided" if any(one.gate == gate for one in self.doubts) else "passed"

@@ -42,7 +42,7 @@ def _lacks(snapshot: Snapshot) -> Iterator[str]:
         yield "CPU samples were rarer than the threshold"
     if snapshot.span_ns < SHORTEST_NS:
         seen = figures.long_duration(snapshot.span_ns)
-        yield f"{seen} is too short, at least {figures.long_duration(SHORTEST_NS)} is wanted"
+        yield f"{seen} is too short; at least {figures.long_duration(SHORTEST_NS)} is needed"
     if snapshot.ended == BREAKS_OFF:
         yield BREAKS_OFF
     if snapshot.unseen_ns:

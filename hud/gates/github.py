@@ -31,7 +31,9 @@ def commands(verdict: Verdict, root: Path) -> list[str]:
     said = [
         _command(one, f"{one.gate} failed", one.says, root) for one in by_weight(verdict.breaches)
     ]
-    said += [_command(one, f"{one.gate} cannot be told", one.says, root) for one in verdict.doubts]
+    said += [
+        _command(one, f"{one.gate} cannot be decided", one.says, root) for one in verdict.doubts
+    ]
     return said[:MOST]
 
 

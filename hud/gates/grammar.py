@@ -75,9 +75,9 @@ def parse(text: str) -> Gate:
         raise wrong("measure", f"a gate begins with {_listed(UNITS)}")
     cause, function = _filters(found["filters"] or "", found.start("filters"), text)
     if found["operator"] is None:
-        raise wrong("operator", "> or >= is wanted")
+        raise wrong("operator", "expected > or >=")
     if found["number"] is None:
-        raise wrong("number", "a number is wanted")
+        raise wrong("number", "expected a number")
     unit = found["unit"]
     if unit not in UNITS[measure]:
         raise wrong("unit", _units(measure))
@@ -130,7 +130,7 @@ def _filters(text: str, start: int, whole: str) -> tuple[str, str]:
         elif key == "cause" and value not in _CAUSES:
             says = f"a cause is one of {', '.join(_CAUSES)}"
         elif not value:
-            says = "a pattern is wanted"
+            says = "expected a pattern"
         if says:
             raise UsageError(f"--fail-on {whole}: {says}", f"{whole}\n{' ' * at}^ here")
         found[key] = value

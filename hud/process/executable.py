@@ -60,7 +60,7 @@ def open_mapping(pid: int, mapping: Mapping, proc: Path = PROC) -> int:
         pass  # Not permitted, or the mapping is gone: its path may still do.
     if mapping.deleted:
         raise TargetError(
-            f"{shown}: deleted, and not to be opened through map_files",
+            f"{shown}: deleted, and cannot be opened through map_files",
             "run as root, or grant CAP_CHECKPOINT_RESTORE",
         )
     try:
@@ -72,7 +72,7 @@ def open_mapping(pid: int, mapping: Mapping, proc: Path = PROC) -> int:
     # Not the device: maps shows another one than stat on btrfs and overlayfs.
     if os.fstat(descriptor).st_ino != mapping.inode:
         os.close(descriptor)
-        raise TargetError(f"{shown}: another file than the one that is mapped")
+        raise TargetError(f"{shown}: not the file that is mapped")
     return descriptor
 
 

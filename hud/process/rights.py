@@ -99,7 +99,7 @@ def owners_rights(pid: int, proc: Path = PROC) -> FileRights:
         uid, gid = (int(fields[name].split()[3]) for name in ("Uid", "Gid"))
         return FileRights(uid, gid, tuple(map(int, fields["Groups"].split())))
     except (KeyError, IndexError, ValueError) as error:
-        raise OSError(0, f"process {pid}: its user is not to be seen") from error
+        raise OSError(0, f"process {pid}: its user cannot be seen") from error
 
 
 def holds(capability: int) -> bool:

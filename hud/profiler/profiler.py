@@ -302,7 +302,7 @@ class Profiler(Closing):
         after_s = (time.monotonic_ns() - self.start_ns) / 1e9
         for copy in self._ladder.copies.known[len(known) :]:
             name = copy.name or "the executable"
-            self.notes.add(f"{name}: polls before {after_s:.1f} s are not seen, it was found then")
+            self.notes.add(f"{name}: polls before {after_s:.1f} s were not seen; found only then")
         reading = self._naming.addresses.modules.pending_unwind or self._naming.objects.pending
         if not reading and not self._ladder.copies.missing:
             self._events.calm()

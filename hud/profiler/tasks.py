@@ -99,7 +99,7 @@ class TaskReader:
     def trouble(self) -> str:
         """Why nothing is read, once it has been so for a while, or what is not shown; or empty."""
         patient = self._misses < PATIENCE or not self._reason
-        said = "" if patient else f"the runtime's tasks are not read so far: {self._reason}"
+        said = "" if patient else f"the runtime's tasks have not been read yet: {self._reason}"
         return said or self._contradictions.said
 
     def walk_now(self) -> None:

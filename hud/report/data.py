@@ -63,7 +63,7 @@ def _verdict(snapshot: Snapshot) -> dict[str, Any]:
     return {
         "badge": word.value if word else "",
         "said": [*map(printable, summary.verdict(snapshot))],
-        "fix": f"To begin with: {fix}." if fix else "",
+        "fix": f"Start here: {fix}." if fix else "",
         "hint": inlining.advice(snapshot),
         "lost": _lost(snapshot),
     }

@@ -123,7 +123,7 @@ class LiveScreen:
         except ExportError as error:
             self.notify(str(error))
             return
-        clipboard = "sent to the terminal's clipboard (if it allows that), and " if sent else ""
+        clipboard = "sent to the terminal's clipboard (if it allows that) and " if sent else ""
         self.notify(f"{clipboard}kept in {path}")
 
     def _settle(self, snapshot: Snapshot) -> None:

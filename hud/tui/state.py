@@ -70,9 +70,9 @@ class Line(Enum):
     letter of those in its text.
     """
 
-    THRESHOLD = "report polls of at least (ms): "
-    WINDOW = "show the last (s; 0 = everything; older episodes are forgotten): "
-    EXPORT = "write to the new file: "
+    THRESHOLD = "report polls that last at least (ms): "
+    WINDOW = "show the last seconds (0 = everything; older polls are forgotten): "
+    EXPORT = "write to a new file: "
     SORT = "sort by "
 
 

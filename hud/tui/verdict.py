@@ -87,7 +87,7 @@ def how_sure(snapshot: Snapshot) -> list[Item]:
         whole = figures.percent(snapshot.stacks_complete / snapshot.stacks_total)
         said.append(Item(Span(f"{whole} of stacks complete", "label"), 5))
     own = figures.percent(snapshot.hud_cpu_ns / max(snapshot.elapsed_ns, 1))
-    said.append(Item(Span(f"hud takes {own} of a core", "label"), 6))
+    said.append(Item(Span(f"hud uses {own} of a core", "label"), 6))
     notes = len(caveats(snapshot))
     if notes:
         said.append(Item(Span(f"{figures.count(notes, 'note')}: ?", "own"), 3))

@@ -87,7 +87,7 @@ class YankFile:
                 out.write(text)
         except OSError as error:
             reason = (error.strerror or type(error).__name__).lower()
-            raise ExportError(f"keep what was yanked: {reason}") from error
+            raise ExportError(f"save the copied text: {reason}") from error
         return self._path
 
 

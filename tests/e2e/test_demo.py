@@ -359,7 +359,7 @@ def test_a_place_that_the_guest_cannot_enter_is_passed_over(
         monkeypatch.setattr(demo_server, "directories", lambda _: [Path(closed), private_tmp])
         said: list[str] = []
         assert demo.run_demo(lambda pid: 0, seconds=1, say=said.append) == 0
-        assert f"demo server: {closed} lets nothing be started, so it is in {private_tmp}" in said
+        assert f"demo server: {closed} does not let programs run, so it is in {private_tmp}" in said
         assert list(Path(closed).iterdir()) == []
 
 

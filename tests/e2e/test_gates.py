@@ -33,5 +33,5 @@ def test_a_moment_is_no_pass(prebuilt_demo: Path) -> None:
     with targets.demo_server(prebuilt_demo, "--workers", "2") as running:
         run = ("--pid", running.process.pid, "--headless", "--duration", "0.5s")
         said = program.run(*run, "--fail-on", "blockers>0", code=4).stderr
-    assert "hud: blockers>0 cannot be told: " in said
+    assert "hud: blockers>0 cannot be decided: " in said
     assert "too short" in said

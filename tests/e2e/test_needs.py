@@ -234,7 +234,7 @@ def test_deleted_libraries(tmp_path: Path) -> None:
             granted = python(root_with(*HELD, "checkpoint_restore"), OPENED, process.pid)
         finally:
             process.kill()
-    assert without.startswith(f"{copy}: deleted, and not to be opened through map_files | ")
+    assert without.startswith(f"{copy}: deleted, and cannot be opened through map_files | ")
     assert without.endswith("grant CAP_CHECKPOINT_RESTORE\n")
     assert granted == "opened True\n"
 

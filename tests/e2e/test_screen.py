@@ -211,7 +211,7 @@ def test_all_that_a_screen_can_be_asked(
         hud.press("e\r")
         hud.shows("written to ")
         hud.press("e\r")
-        hud.shows("is there already")
+        hud.shows("already exists")
         hud.press("y")
         hud.shows("kept in ")
         exported, yanked = sorted(tmp_path.iterdir())

@@ -116,7 +116,7 @@ def test_two_extensions_loaded_after_the_attach(extension: Path, tmp_path: Path)
     assert "in libone.so" in reason
     assert "in libtwo.so" in reason
     for name in ("one", "two"):
-        said = rf"lib{name}\.so: polls before [\d.]+ s are not seen, it was found then"
+        said = rf"lib{name}\.so: polls before [\d.]+ s were not seen; found only then"
         assert any(re.fullmatch(said, note) for note in written["otherData"]["notes"])
     workers = {
         worker["tid"]: worker["runtime"].partition(": ")[0]

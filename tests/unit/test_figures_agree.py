@@ -77,7 +77,7 @@ def test_what_to_do_first_is_the_fix_of_the_heaviest_row(
     row = snapshot.blockers[0]
     fix = advise(row, snapshot.stacks).text
     text = summary.text(snapshot)
-    assert f"\n  To begin with: {fix}.\n" in text
+    assert f"\n  Start here: {fix}.\n" in text
     assert f"\n  1  {fix}\n" in text
     assert any(line.startswith(f" fix     {fix}") for line in _screen(snapshot))
     part = 100 * row.total_ns / snapshot.blocked_ns

@@ -40,10 +40,10 @@ ADVICE: tuple[Remedy, ...] = (*LIBRARIES, *REST)
 LONGEST = 100
 """Characters of ``Advice.text``, at most."""
 _WORTH_MOVING_NS = 1_000_000
-_LET_GO = "let go of the lock first"
+_LET_GO = "release the lock first"
 _HELD_WHY = (
-    "other polls wait for a lock that this code has; awaited under it, the work would keep them "
-    "waiting all the same, and a worker that blocks on the lock may be the one that has to go on"
+    "other polls wait for a lock that this code holds; awaiting the work under the lock would keep "
+    "them waiting just as long, and a worker blocked on it may be the one that has to continue"
 )
 _LONGEST_CALL = 32
 _UNKNOWN_CALL = "it"

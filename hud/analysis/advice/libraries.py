@@ -22,8 +22,8 @@ LIBRARIES: tuple[Remedy, ...] = (
         + r".*(?:block_on|run_executor)|^pollster::",
         "await the future instead of calling block_on",
         "future.await",
-        "block_on holds the worker until the future is ready; if a task of this worker has to "
-        "make it ready, that is never",
+        "block_on holds the worker until the future is ready, which is never if a task of this "
+        "worker has to make it ready",
     ),
     row(
         "tokio child",
@@ -42,8 +42,8 @@ LIBRARIES: tuple[Remedy, ...] = (
         + r".*(?:GILGuard|AttachGuard|gil::|with_gil|attach)",
         "take the GIL in spawn_blocking, never on a worker",
         "tokio::task::spawn_blocking(|| Python::attach(|py| {{ .. }})).await",
-        "one thread of the process runs Python at a time; a worker that wants to sleeps until the "
-        "others let go of the GIL",
+        "one thread of the process runs Python at a time; a worker that needs the GIL sleeps until "
+        "the others release it",
     ),
     row(
         "python",
@@ -51,7 +51,7 @@ LIBRARIES: tuple[Remedy, ...] = (
         r"^_?Py(?:[A-Z]\w*)?_\w+$|^_PyEval|" + crates("pyo3 pyo3_ffi pyo3_async_runtimes"),
         "call Python in spawn_blocking",
         "tokio::task::spawn_blocking(|| Python::attach(|py| {{ .. }})).await",
-        "Python code runs as long as it likes, and holds the GIL meanwhile",
+        "Python code runs as long as it likes, and holds the GIL while it does",
     ),
     row(
         "sqlite",
@@ -123,7 +123,7 @@ LIBRARIES: tuple[Remedy, ...] = (
         crates("reqwest::blocking"),
         "use reqwest's asynchronous Client, not reqwest::blocking",
         "reqwest::Client::new().get(url).send().await",
-        "reqwest::blocking sleeps while a thread of its own does the same, asynchronously",
+        "reqwest::blocking sleeps while a thread of its own makes the request, asynchronously",
     ),
     row(
         "http",
@@ -139,7 +139,7 @@ LIBRARIES: tuple[Remedy, ...] = (
         crates("git2 libgit2_sys gix ssh2 rusoto lettre::transport::smtp::client ldap3::sync"),
         "call {what} in spawn_blocking",
         MOVE,
-        "the library does its files and connections in the thread that calls it",
+        "the library does its file and network I/O in the thread that calls it",
     ),
     row(
         "rayon",
@@ -250,7 +250,7 @@ LIBRARIES: tuple[Remedy, ...] = (
         crates("regex regex_automata regex_lite fancy_regex aho_corasick"),
         "search large texts in spawn_blocking",
         MOVE,
-        "a match takes time in proportion to the text",
+        "a match takes time proportional to the text",
     ),
     row(
         "tls",
@@ -258,7 +258,7 @@ LIBRARIES: tuple[Remedy, ...] = (
         crates("rustls tokio_rustls native_tls tokio_native_tls openssl::ssl tokio_openssl"),
         "use an ECDSA certificate, and let sessions resume",
         "",
-        "a TLS handshake computes inside the poll; signing with RSA is the larger part of it",
+        "a TLS handshake computes inside the poll; signing with RSA is most of it",
     ),
     row(
         "crypto",
@@ -297,7 +297,7 @@ LIBRARIES: tuple[Remedy, ...] = (
         r"(?:core::clone::Clone>|BTreeMap<.*>|[cC]lone)::clone(?:_subtree)?$|\bto_owned$",
         "share it in an Arc instead of cloning it",
         "let shared = Arc::clone(&value);",
-        "a deep copy allocates as much as the original; an Arc counts",
+        "a deep copy allocates as much as the original; an Arc only counts",
         direct=True,
     ),
     row(
@@ -306,7 +306,7 @@ LIBRARIES: tuple[Remedy, ...] = (
         r"^bytes::bytes::Bytes::copy_from_slice$",
         "take the bytes with split_to and freeze instead of copying",
         "let value = buffer.split_to(length).freeze();",
-        "a copy takes time in proportion to its size; parts of a BytesMut share its memory",
+        "a copy takes time proportional to its size; parts of a BytesMut share its memory",
         direct=True,
     ),
     row(

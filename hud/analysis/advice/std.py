@@ -31,7 +31,7 @@ REST: tuple[Remedy, ...] = (
         "waiting",
         Cause.WAITING,
         WHATEVER,
-        "give it more CPUs or a larger quota: it is not the code",
+        "give it more CPUs or a larger quota: not the code's fault",
         "",
         "the worker was ready to run and had no CPU",
     ),
@@ -39,7 +39,7 @@ REST: tuple[Remedy, ...] = (
         "stopped",
         Cause.STOPPED,
         WHATEVER,
-        "find who stops the process: it is not the code",
+        "find out who stops the process: not the code's fault",
         "",
         "a signal or a debugger held all its threads",
     ),
@@ -74,7 +74,7 @@ REST: tuple[Remedy, ...] = (
         STD + r"process::Command::spawn",
         "start the child process from spawn_blocking",
         "tokio::task::spawn_blocking(move || command.spawn()).await",
-        "starting a process waits until it has executed its program; tokio::process does so too",
+        "starting a process waits until it runs its program; tokio::process does so, too",
     ),
     row(
         "child",
@@ -99,7 +99,7 @@ REST: tuple[Remedy, ...] = (
         r"|^std::sys(?:::\w+)*::thread(?:::\w+)*::Thread::join|^pthread_join|^pthread_clockjoin",
         "join the thread in spawn_blocking",
         "tokio::task::spawn_blocking(move || handle.join()).await",
-        "join sleeps until the thread has ended; the handle of a Tokio task is awaited",
+        "join sleeps until the thread has ended; the handle of a Tokio task can be awaited",
     ),
     row(
         "flume",
@@ -138,7 +138,7 @@ REST: tuple[Remedy, ...] = (
         "channel",
         Cause.LOCK,
         STD + r"sync::(?:mpsc|mpmc)\b",
-        "use tokio::sync::mpsc, whose recv is awaited",
+        "use tokio::sync::mpsc, whose recv can be awaited",
         "receiver.recv().await",
         "a blocking recv or send holds the worker until the other side acts",
     ),
@@ -148,7 +148,7 @@ REST: tuple[Remedy, ...] = (
         STD + r"sync::(?:barrier::)?Barrier\b",
         "use tokio::sync::Barrier",
         "barrier.wait().await",
-        "if the others that it waits for are tasks of this worker, they never come",
+        "if the tasks it waits for are on this worker, they never arrive",
     ),
     row(
         "condvar",
@@ -156,7 +156,7 @@ REST: tuple[Remedy, ...] = (
         STD + r"s\w+::(?:\w+::)*[Cc]ondvar\b|^pthread_cond_|^parking_lot::condvar::",
         "await a tokio::sync::Notify instead of the Condvar",
         "notify.notified().await",
-        "the worker sleeps until another thread notifies",
+        "the worker sleeps until another thread notifies it",
     ),
     row(
         "once",
@@ -166,13 +166,13 @@ REST: tuple[Remedy, ...] = (
         + crates("once_cell lazy_static"),
         "initialise it before serving, or use tokio::sync::OnceCell",
         "cell.get_or_init(|| async {{ load().await }}).await",
-        "whoever comes first computes, the others sleep until it is done",
+        "the first caller computes, the others sleep until it is done",
     ),
     row(
         "dashmap",
         Cause.LOCK,
         crates("dashmap"),
-        "let go of DashMap's guards before anything slow",
+        "drop DashMap's guards before anything slow",
         "let value = map.get(&key).map(|entry| entry.value().clone());",
         "a guard locks its whole shard; one kept across .await can stop the runtime",
     ),
@@ -189,7 +189,7 @@ REST: tuple[Remedy, ...] = (
         Cause.LOCK,
         STD + r"s\w+::(?:\w+::)*(?:mutex|rwlock|reentrant_lock|Mutex|RwLock|ReentrantLock)\b"
         r"|^parking_lot(?:_core)?::|^lock_api::|^pthread_(?:mutex|rwlock)_",
-        "do less under the lock, nothing slow while it is held",
+        "do less while holding the lock, and nothing slow",
         "let copy = shared.lock().unwrap().clone(); // then the slow part, unlocked",
         "waiting takes as long as what the holder does under it; a guard kept across an .await "
         "makes that longer still",
@@ -225,7 +225,7 @@ REST: tuple[Remedy, ...] = (
         STD + r"io::stdio::(?:\w+::)*[Ss]tdin",
         "read standard input in a thread, and send lines on a channel",
         "std::thread::spawn(move || sender.blocking_send(line))",
-        "nobody knows when the next line comes",
+        "the next line may come at any time, or never",
     ),
     row(
         "stdout",
@@ -249,7 +249,7 @@ REST: tuple[Remedy, ...] = (
         STD + r"(?:\w+::)*fs::.*(?:sync_all|sync_data|fsync)",
         "write and sync in one spawn_blocking",
         "tokio::task::spawn_blocking(move || {{ file.write_all(&data)?; file.sync_all() }}).await",
-        "a sync waits for the disk; tokio::fs goes to another thread for each call",
+        "a sync waits for the disk; tokio::fs uses another thread for each call",
     ),
     row(
         "fsync by call",
@@ -268,7 +268,7 @@ REST: tuple[Remedy, ...] = (
         + crates("walkdir glob ignore tar tempfile fs_extra cap_std"),
         "do all of these file operations in one spawn_blocking",
         MOVE,
-        "tokio::fs goes to another thread for each call: too expensive for many small ones",
+        "tokio::fs uses another thread for each call: too expensive for many small ones",
     ),
     row(
         "file call",
@@ -317,7 +317,7 @@ REST: tuple[Remedy, ...] = (
         r"^p?readv?$",
         "use tokio::fs, or read in spawn_blocking",
         "tokio::fs::read(path).await",
-        "what is in memory already is copied all the same; tokio::fs reads in another thread",
+        "even what is already in memory has to be copied; tokio::fs reads in another thread",
         direct=True,
     ),
     # ------------------------------------------------------------- nothing in it says more
@@ -325,9 +325,9 @@ REST: tuple[Remedy, ...] = (
         "lock in a library",
         Cause.LOCK,
         f"{re.escape(LIBRARY)}|{re.escape(AWAITED)}",
-        "have fewer tasks at once use {what}",
+        "let fewer tasks use {what} at once",
         "let permit = semaphore.acquire().await?;",
-        "it waits for a lock inside the library, which another thread in it holds",
+        "it waits for a lock that another thread inside the library holds",
     ),
     row(
         "futex",
@@ -335,7 +335,7 @@ REST: tuple[Remedy, ...] = (
         r"^syscall$",
         "wait for it with tokio::sync, or in spawn_blocking",
         "receiver.recv().await",
-        "a futex: it sleeps until another thread lets go of a lock, sends or notifies; the file "
+        "a futex: it sleeps until another thread releases a lock, sends or notifies; the file "
         "has no name for which",
         direct=True,
     ),

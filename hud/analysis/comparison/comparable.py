@@ -52,7 +52,7 @@ def _done(before: Snapshot, after: Snapshot) -> Iterator[str]:
     loads = [_work(run) for run in (before, after)]
     if max(loads) > _IDLE and max(loads) > _LOAD * min(loads):
         said = [figures.percent(load) for load in loads]
-        yield f"the load differs: beside the blockers the workers worked {said[0]}, then {said[1]}"
+        yield f"the load differs: besides the blockers the workers worked {said[0]}, then {said[1]}"
 
 
 def _work(run: Snapshot) -> float:

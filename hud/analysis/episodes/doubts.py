@@ -68,6 +68,6 @@ def in_words(snapshot: Snapshot) -> list[str]:
     if snapshot.awaited:
         found.append(
             f"{figures.count(snapshot.awaited, 'poll')} may be two of one task, which awaited "
-            "something meanwhile"
+            "something in between"
         )
     return found

@@ -75,7 +75,7 @@ def told(comparison: Comparison) -> list[str]:
         return ["Nothing blocked, before or after."]
     first, second = (figures.percent(share) for share in whole.shares)
     if whole.verdict in (Verdict.SAME, Verdict.SMALL):
-        said = f"No difference in all: {first} of worker time was blocked, then {second}"
+        said = f"No overall difference: {first} of worker time was blocked, then {second}"
     else:
         verb = "rose" if whole.shares[1] > whole.shares[0] else "fell"
         said = f"Blocked time {verb} from {first} to {second} of worker time"

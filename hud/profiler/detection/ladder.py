@@ -144,7 +144,7 @@ class Ladder:
             self.detection = found.detection
             if len(found.copies) > wire.MAX_LAYOUTS:
                 self._notes.add(
-                    f"{len(found.copies)} copies of tokio: {wire.MAX_LAYOUTS} are looked at"
+                    f"{len(found.copies)} copies of tokio: hud reads only {wire.MAX_LAYOUTS}"
                 )
         return new
 

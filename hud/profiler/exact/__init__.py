@@ -296,7 +296,7 @@ class Exact:
         if self._mode is Mode.OFF and not attached:
             return f"off: {self._reason}"
         if not self._began_ns:
-            return "off: not begun"
+            return "off: not started"
         words = "every poll"
         if self._paused:
             percent = 100 * attached / max(1, now_ns - self._began_ns)

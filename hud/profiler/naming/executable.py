@@ -146,7 +146,7 @@ class Image:
         elif not found.facts.has_names:
             self._notes.add(_stripped(found))
         elif not found.facts.has_dwarf:
-            self._notes.add("no debug info: files and lines as far as they can be inferred")
+            self._notes.add("no debug info: files and lines are inferred where possible")
 
 
 def _stripped(found: Facts) -> str:

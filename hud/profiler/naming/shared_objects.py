@@ -73,7 +73,7 @@ class Objects:
             self._notes.add(f"{path} is stripped: names marked ~ are inferred from panic locations")
         elif not found.facts.has_dwarf:
             self._notes.add(
-                f"{path} has no debug info: files and lines as far as they can be inferred"
+                f"{path} has no debug info: files and lines are inferred where possible"
             )
 
     def wait(self) -> None:

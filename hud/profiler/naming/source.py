@@ -140,7 +140,7 @@ def locate(path: str, executable: str) -> str:
 
 def _why_nowhere(path: str) -> str:
     if path.startswith(STD):
-        return "the standard library's source is not here"
+        return "the standard library's source is not installed here"
     if not path.endswith(SUFFIXES):
         return "not the name of a source file"
     return "not in a known directory"

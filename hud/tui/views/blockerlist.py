@@ -153,7 +153,7 @@ def empty(snapshot: Snapshot, state: UiState) -> str:
     if state.search:
         return "Nothing matches the search (c clears it)."
     if state.filter.narrows():
-        return "Nothing but what the filters leave out (c clears them)."
+        return "The filters hide everything (c clears them)."
     info = snapshot.info
     if info.detection.rung is not Rung.CONTEXT:
         return "No blocker so far."

@@ -157,7 +157,7 @@ def _cost(about: _About) -> list[Line]:
     if blocker.waiting_ns:
         meter = Span(about.glyphs.pattern * 2, "wait")
         waited = f" {figures.long_duration(blocker.waiting_ns)} without a CPU in these polls"
-        lines.append((meter, Span(waited), Span(", in no other figure", "label")))
+        lines.append((meter, Span(waited), Span(", counted nowhere else", "label")))
     return lines
 
 
@@ -168,7 +168,7 @@ def _worker_time(about: _About) -> str:
     worst = figures.long_duration(blocker.max_ns)
     if not blocker.count:
         total = figures.long_duration(blocker.total_ns)
-        return f"{total} of worker time in {span}; how many polls is not counted apart"
+        return f"{total} of worker time in {span}; how many polls is not counted separately"
     if blocker.count == 1:
         return f"{worst} of a worker, once in {span}"
     most = "at most " if len(groups.members(blocker)) > 1 else ""

@@ -40,7 +40,7 @@ def pane(
     """Exactly ``height`` lines."""
     glyphs = state.glyphs
     if chosen is None:
-        said: Line = (Span("   this worker was not held up in this time", "label"),)
+        said: Line = (Span("   this worker was not blocked in this time", "label"),)
         return block([panel.rule([("", width)], glyphs), said], width, height, glyphs.ellipsis)
     at = blame_of(chosen.stack, snapshot.stacks)
     wide = width >= panel.BESIDE_FROM
@@ -218,7 +218,7 @@ def _doubts(episode: Episode) -> list[Line]:
     if episode.in_progress:
         said.append("not ended yet")
     if episode.began_before:
-        said.append("begun before hud attached, so that it was longer")
+        said.append("began before hud attached, so it was longer")
     if unsure >= _SURE_NS:
         said.append(f"known to within {figures.long_duration(unsure)}")
     return [_labelled("", (Span("; ".join(said), "label"),))] if said else []

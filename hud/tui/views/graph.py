@@ -145,5 +145,5 @@ def _allowed(snapshot: Snapshot) -> Line:
     if not snapshot.allowed_ns:
         return ()
     time = figures.long_duration(snapshot.allowed_ns)
-    said = f"{time} in spawn_blocking and block_in_place, which may block"
+    said = f"{time} in spawn_blocking and block_in_place, where code may block"
     return (Span(f"  {said}", "label"),)

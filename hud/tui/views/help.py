@@ -28,7 +28,7 @@ _WORDS = (
     ("typical", "the median of the polls' own time, on a CPU and asleep; worst: the longest"),
     ("no CPU", "how long they were ready to run meanwhile without a CPU; in no other figure"),
     ("<52ms", "of several functions together: at most that"),
-    ("-", "not known of the part of a row that a filter leaves"),
+    ("-", "not known for the part of a row that a filter shows"),
     (
         "timeline",
         "a letter and colour per cause; reversed: the selected blocker, or what is searched",
@@ -39,10 +39,10 @@ _WORDS = (
     ("~", "a name or a place inferred from the program's messages and machine code"),
     (
         "(tail call)",
-        "it left by a jump, its frame was gone; found in the machine code",
+        "it left by a jump, so its frame is gone; found in the machine code",
     ),
-    ("(via)", "likewise, and others that are not known may be between it and the next line"),
-    ("lost", "events, stacks or names that hud had to leave out; 0 is the normal case"),
+    ("(via)", "the same, but unknown functions may be between it and the next line"),
+    ("lost", "events, stacks or names that hud had to leave out; normally none"),
 )
 
 

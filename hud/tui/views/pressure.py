@@ -80,7 +80,7 @@ def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Li
 
 _INSTEAD = "who ran instead, in waits as long"
 _WAITED = "workers without a CPU, of their time"
-_BLOCKERS = "code whose long polls had no CPU"
+_BLOCKERS = "code whose long polls waited for a CPU"
 
 
 def _without(snapshot: Snapshot, width: int, height: int, glyphs: Glyphs) -> list[Line]:
@@ -179,4 +179,4 @@ def _polls(snapshot: Snapshot, width: int, height: int, glyphs: Glyphs) -> list[
     """The latest polls that were long for this alone, where there is room for some."""
     found = episode.latest(snapshot, height - 1, lambda one: one.cause is Cause.WAITING)
     drawn = episode.rows(found, snapshot, width, glyphs, code=False) if found else []
-    return _titled("the latest polls that were long for this alone", drawn, width, glyphs)
+    return _titled("latest polls that were long only because of this", drawn, width, glyphs)

@@ -202,12 +202,12 @@ def _code_panels(about: _About) -> list[Panel]:
 def _stacks(about: _About) -> Panel:
     blocker, number = about.blocker, len(about.blocker.stacks)
     if not number:
-        return Panel("stack", [(Span("   none was caught in any of these polls", "label"),)])
+        return Panel("stack", [(Span("   no stack was caught in any of these polls", "label"),)])
     rows = folding.tree(
         blocker.stacks, about.snapshot.stacks, about.state.unfold, about.glyphs.unicode
     )
     parted = sum(row.part is not None for row in rows) > 1
-    title = f"stacks {about.glyphs.dot} {number}, joined, by their part of its time"
+    title = f"stacks {about.glyphs.dot} {number}, joined, by their share of its time"
     return Panel(title if number > 1 else "stack", _tree(rows, about, parted))
 
 

@@ -74,7 +74,7 @@ _ROWS = (
         listed=lambda state, _: state.rows,
         cursor_of="blockers",
         open=overview.opened,
-        enter=("enter open", "its stacks, or the page of the panel"),
+        enter=("enter open", "open its stacks, or the panel's view"),
     ),
     View(
         "blockers",
@@ -86,7 +86,7 @@ _ROWS = (
         sorts=SORTS,
         columns=blockerlist.table,
         open=blockers.opened,
-        enter=("enter stacks", "the stacks of the blocker"),
+        enter=("enter stacks", "open its stacks"),
     ),
     View(
         "workers",
@@ -98,7 +98,7 @@ _ROWS = (
         sorts=workerlist.SORTS,
         columns=lambda snapshot, _, width: workers.table(snapshot, width),
         open=workers.opened,
-        enter=("enter blockers", "only its blockers"),
+        enter=("enter blockers", "show only its blockers"),
     ),
     View(
         "timeline",
@@ -108,7 +108,7 @@ _ROWS = (
         listed=workerlist.listed,
         cursor_of="workers",
         open=timeline.opened,
-        enter=("enter stacks", "the blocker of the episode"),
+        enter=("enter stacks", "open the blocker's stacks"),
     ),
     View(
         "tasks",
@@ -120,7 +120,7 @@ _ROWS = (
         sorts=tasks.SORTS,
         columns=lambda snapshot, _, width: tasks.table(snapshot, width),
         open=tasks.opened,
-        enter=("enter blockers", "only its blockers"),
+        enter=("enter blockers", "show only its blockers"),
     ),
     View(
         "pressure",

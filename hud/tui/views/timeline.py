@@ -85,7 +85,7 @@ def opened(state: UiState, snapshot: Snapshot) -> Opened:
         return Opened()
     blocker = times.blocker_of(found, snapshot)
     waited = found.cause is Cause.WAITING
-    why = "it waited for a CPU: see Pressure" if waited else "its blocker is forgotten"
+    why = "it waited for a CPU: see Pressure" if waited else "its blocker is no longer kept"
     return Opened(blocker, notice="" if blocker else f"no stacks to open: {why}")
 
 
@@ -110,7 +110,7 @@ def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Li
 
 def _nothing(snapshot: Snapshot, width: int, height: int) -> list[Line]:
     """In the middle, why there is nothing to see."""
-    said = "none of the long polls is held one by one"
+    said = "no long poll is kept one by one any more"
     if not snapshot.episodes:
         said = " ".join(verdict(snapshot))
     blanks = Span(" " * max((width - cells(said)) // 2, 1))

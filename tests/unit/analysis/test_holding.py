@@ -98,7 +98,7 @@ def test_a_row_that_holds_a_lock_counts_who_waited(build: ModuleType) -> None:
     held = rows["api::config::{async fn}"]
     assert held.holds == 5
     advice = advise(held, recording.stacks)
-    assert advice.text == "let go of the lock first, then use tokio::fs::read"
+    assert advice.text == "release the lock first, then use tokio::fs::read"
     assert ".await" not in advice.code
     recording.set_window(500 * build.MS)
     later = analyzer.snapshot(build.START_NS + 1_100 * build.MS, True)

@@ -40,12 +40,12 @@ def test_two_that_wait_for_each_other_are_told_so(build: ModuleType) -> None:
     snapshot = _waiting_for(build, (0x1000, 0x2000))
     assert snapshot.standoff is not None
     assert standoff.in_words(snapshot.standoff) == (
-        "W0 and W1 seem to wait for each other: asleep on 2 locks for 7 s, and nobody lets go."
+        "W0 and W1 seem to wait for each other: asleep on 2 locks for 7 s, and nobody releases one."
     )
     (row,) = snapshot.blockers
     assert row.cause is Cause.LOCK
     text = advise(row, snapshot.stacks).text
-    assert "one order" in text
+    assert "same order" in text
     assert "do less" not in text
 
 
@@ -54,7 +54,7 @@ def test_each_of_them_is_told_what_to_do(build: ModuleType) -> None:
     for episode in snapshot.lasting:
         stack = snapshot.stacks[episode.stack]
         assert standoff.fix_of(episode, snapshot.standoff, stack) == standoff.FIX
-        assert standoff.fix_of(episode, None, stack).startswith("find who keeps this lock")
+        assert standoff.fix_of(episode, None, stack).startswith("find who holds this lock")
         ended = replace(episode, in_progress=False)
         assert standoff.fix_of(ended, snapshot.standoff, stack) == ""
 
@@ -64,4 +64,4 @@ def test_two_in_one_queue_are_no_standoff(build: ModuleType) -> None:
     assert snapshot.standoff is None
     (row,) = snapshot.blockers
     text = advise(row, snapshot.stacks).text
-    assert text == "find who keeps this lock: nobody has let go of it for 7 s so far"
+    assert text == "find who holds this lock: nobody has released it for 7 s so far"

@@ -46,7 +46,7 @@ def test_after_a_screen_three_lines_unless_more_is_asked_for(
     assert len(lines) == 3
     assert lines[0].startswith("demo-server (pid 31772), watched for ")
     assert " of worker time was blocked" in lines[1]
-    assert lines[2] == "  written: run.hud (1 KB); -v prints the whole summary here"
+    assert lines[2] == "  written: run.hud (1 KB); -v prints the whole summary"
     deliver(run.analyzer, run.snapshot(), Output(brief=True))
     assert "--record FILE.hud keeps a run; -v" in capsys.readouterr().out
     deliver(run.analyzer, run.snapshot(), Output(brief=True, verbose=True))
@@ -75,7 +75,7 @@ def test_a_selection_never_replaces_a_file(tmp_path: Path) -> None:
     path = tmp_path / "blocker.txt"
     wanted = Export(str(path), "text\n")
     assert write_selection(wanted) == f"written to {path}"
-    assert "is there already" in write_selection(Export(str(path), "other"))
+    assert "already exists" in write_selection(Export(str(path), "other"))
     assert path.read_text() == "text\n"
 
 

@@ -69,7 +69,7 @@ def test_a_long_poll_has_its_time_its_cause_and_its_stack() -> None:
 def test_a_poll_without_a_stack_says_so() -> None:
     short = only(worker(0, Where.POLL, 300_000, running=True))
     assert sentence(short) == "in a poll for 300 us, on a CPU"
-    assert list(lines(short, unfold=False))[1].strip() == "no stack was caught of this poll"
+    assert list(lines(short, unfold=False))[1].strip() == "no stack was caught in this poll"
 
 
 def test_what_began_before_the_attach_lasts_longer_than_is_known() -> None:
@@ -97,7 +97,7 @@ def test_a_worker_that_never_woke_is_parked_only_where_polls_are_seen() -> None:
     use = worker(0, Where.RUNTIME)._replace(state=None)
     assert sentence(only(use)) == "parked, since before hud attached"
     (found,) = doings(on_rung(Rung.NAMES, "no CONTEXT", workers=(use,)))
-    assert sentence(found) == "asleep since before hud attached; what in is not known"
+    assert sentence(found) == "asleep since before hud attached; in what is not known"
     assert sentence(only(use._replace(alive=False))) == "has ended"
 
 

@@ -45,7 +45,7 @@ def test_too_little_seen_is_exit_4(tmp_path: Path) -> None:
     cut.write_bytes(DEMO.read_bytes()[:40_000])
     done = export("--fail-on", "max>500ms", file=cut)
     assert done.returncode == 4
-    assert "hud: max>500ms cannot be told: the recording breaks off here\n" in done.stderr
+    assert "hud: max>500ms cannot be decided: the recording breaks off here\n" in done.stderr
     assert export("--fail-on", "max>4ms", "--fail-on", "count>999").returncode == 1
     done = export("--fail-on", "max(cause=child)>4ms")
     assert done.returncode == 4
@@ -70,7 +70,7 @@ def test_suppressions(tmp_path: Path) -> None:
     gate = ("--fail-on", "max>50ms", "--suppressions", str(path))
     done = export(*gate)
     assert done.returncode == 0
-    assert done.stderr == f"hud: {path}:2: not needed: no::such any\n"
+    assert done.stderr == f"hud: {path}:2: covers nothing: no::such any\n"
     path.write_text("*::hash_password cpu 2020-01-01 known\n")
     done = export(*gate)
     assert done.returncode == 1

@@ -44,7 +44,7 @@ def test_one_line_over_the_one_before(snapshot: Snapshot, monkeypatch: pytest.Mo
     _, first, second, last = terminal.getvalue().split("\r\x1b[K")
     found = f": {snapshot.episodes} blocking polls, most in {snapshot.blockers[0].function}"
     assert first == f"30 s, 12 s left{found}"
-    assert second == f"30 s, Ctrl-C ends it{found}"
+    assert second == f"30 s, Ctrl-C stops{found}"
     assert last == ""
 
 

@@ -100,7 +100,7 @@ def test_what_to_begin_with_is_the_fix_of_what_makes_up_most(snapshot: Snapshot)
     assert lines[2:5] == [
         "  BLOCKED: 25 % of worker time was blocked, in 379 long polls.",
         "  Most (64 %) of it is one call: bcrypt::hash in api::login::hash_password.",
-        "  To begin with: call bcrypt::hash in spawn_blocking.",
+        "  Start here: call bcrypt::hash in spawn_blocking.",
     ]
     last = replace(snapshot.timeline[-1], in_progress=True, duration_ns=2_000_000_000)
     stuck = summary.text(replace(snapshot, lasting=(last,)))

@@ -25,9 +25,9 @@ def test_every_loss_has_words() -> None:
 
 def test_what_was_left_out_on_purpose_is_no_loss() -> None:
     said = sure.losses_in_words(Losses(stacks_skipped=9))
-    assert said == "nothing lost, 9 stacks left out to limit the cost"
+    assert said == "nothing lost, 9 stacks skipped to limit the cost"
     said = sure.losses_in_words(Losses(stacks_skipped=1, ring_full=2))
-    assert said == "2 events lost, ring buffer full, 1 stack left out to limit the cost"
+    assert said == "2 events lost, ring buffer full, 1 stack skipped to limit the cost"
 
 
 def test_complete_is_never_rounded_up(snapshot: Snapshot) -> None:

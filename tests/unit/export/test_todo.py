@@ -39,7 +39,7 @@ def test_a_further_cause_has_its_own_fix(snapshot: Snapshot) -> None:
     row = replace(hash_, cases=(*hash_.cases, rare))
     assert todo.remedy(row, snapshot) == "call bcrypt::hash in spawn_blocking"
     held = replace(hash_, cases=(*hash_.cases, also), holds=3)
-    assert todo.remedy(held, snapshot).count("let go of the lock first, then ") == 2
+    assert todo.remedy(held, snapshot).count("release the lock first, then ") == 2
 
 
 def test_first_is_what_makes_up_most(snapshot: Snapshot) -> None:

@@ -39,7 +39,7 @@ def test_each_lack_is_said(snapshot: Snapshot) -> None:
         "no worker": replace(whole, workers=()),
         "no poll was seen": replace(whole, workers=idle),
         "rarer than the threshold": replace(whole, info=rare),
-        "990 ms is too short, at least 1 s": replace(whole, span_ns=990_000_000),
+        "990 ms is too short; at least 1 s": replace(whole, span_ns=990_000_000),
         "breaks off": replace(whole, ended=BREAKS_OFF),
         "held up for 2 s": replace(whole, unseen_ns=2_000_000_000),
         "events were lost": replace(whole, losses=Losses(ring_full=1)),

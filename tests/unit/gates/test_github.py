@@ -50,7 +50,7 @@ def test_what_has_no_place_is_told_too() -> None:
     told = Verdict((Breach("count>9", "12 long polls"),), (Breach("max>5ms", "no poll"),), ())
     failed, unknown = map(read, commands(told, ROOT))
     assert failed == {"title": "hud: count>9 failed", "says": "12 long polls"}
-    assert unknown == {"title": "hud: max>5ms cannot be told", "says": "no poll"}
+    assert unknown == {"title": "hud: max>5ms cannot be decided", "says": "no poll"}
     bare = Verdict((Breach("max>5ms", "x", "/elsewhere/a.rs"),), (), ())
     assert "line" not in read(commands(bare, ROOT)[0])
 
@@ -59,7 +59,7 @@ def test_the_page_has_every_gate_and_every_breach() -> None:
     gates = [parse("max>5ms"), parse("count>9"), parse("blockers>0")]
     told = Verdict((breach(1), breach(2)), (Breach("count>9", "<b>|@you"),), ())
     text = page(told, gates)
-    assert "| `max>5ms` | failed |\n| `count>9` | cannot be told |\n" in text
+    assert "| `max>5ms` | failed |\n| `count>9` | cannot be decided |\n" in text
     assert "| `blockers>0` | passed |\n" in text
     assert text.index("f2: slow") < text.index("f1: slow") < text.index("&lt;b&gt;\\|&#64;you")
     many = page(Verdict(tuple(map(breach, range(MOST_LISTED + 2))), (), ()), gates)

@@ -37,10 +37,10 @@ def test_it_says(text: str, gate: Gate) -> None:
     [
         ("", 0, "begins with max, total, blockers, count or worse"),
         ("worst>5ms", 0, "begins with max"),
-        ("max", 3, "> or >= is wanted"),
-        ("max<5ms", 3, "> or >= is wanted"),
-        ("max>", 4, "a number is wanted"),
-        ("max>-1ms", 4, "a number is wanted"),
+        ("max", 3, "expected > or >="),
+        ("max<5ms", 3, "expected > or >="),
+        ("max>", 4, "expected a number"),
+        ("max>-1ms", 4, "expected a number"),
         ("max>5", 5, "its unit is ns, us, ms or s"),
         ("max>5%", 5, "its unit is ns"),
         ("total>5m", 7, "its unit is %, ns, us, ms or s"),
@@ -49,9 +49,9 @@ def test_it_says(text: str, gate: Gate) -> None:
         ("max>5ms!", 7, "nothing may follow"),
         ("count(cause=lok)>1", 6, "a cause is one of cpu, lock"),
         ("count(cause=lock,for=x)>1", 17, "cause=WORD or function=PATTERN"),
-        ("count(function=)>1", 6, "a pattern is wanted"),
+        ("count(function=)>1", 6, "expected a pattern"),
         ("count(cause=wait)>1", 6, "a cause is one of"),
-        ("count(cause=lock>1", 5, "> or >= is wanted"),
+        ("count(cause=lock>1", 5, "expected > or >="),
     ],
 )
 def test_an_error_points_at_the_character(text: str, at: int, says: str) -> None:

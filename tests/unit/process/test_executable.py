@@ -72,7 +72,7 @@ def test_map_files_come_first(shop: tuple[Path, Path], tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "inode", "message"),
     [
-        ("/lib/libshop.so", 1, "another file than the one that is mapped"),
+        ("/lib/libshop.so", 1, "not the file that is mapped"),
         ("/lib/libnone.so", 7, "no such file or directory"),
         ("[heap]", 0, "no file behind it"),
         ("", 0, "anonymous memory: no file behind it"),

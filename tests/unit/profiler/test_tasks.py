@@ -214,8 +214,8 @@ def test_that_nothing_is_found_is_told_as_long_as_it_is_so() -> None:
             assert opened.trouble == ""
             assert filled(opened, runtime).tasks is None
         assert opened.trouble == (
-            "the runtime's tasks are not read so far: of the list of tasks none as in tokio 1.35 "
-            "to 1.54"
+            "the runtime's tasks have not been read yet: of the list of tasks none as in tokio 1.35"
+            " to 1.54"
         )
         runtime.put(HANDLE + 128 + 368, runtime.at(LISTS))
         opened.walk_now()
@@ -294,7 +294,7 @@ def test_memory_that_leads_on_and_on_is_left(monkeypatch: pytest.MonkeyPatch) ->
         for _ in range(PATIENCE):
             assert filled(opened, runtime).tasks is None
         assert (
-            opened.trouble == "the runtime's tasks are not read so far: its memory leads on and on"
+            opened.trouble == "the runtime's tasks have not been read yet: its memory leads on and on"
         )
 
 

@@ -55,7 +55,7 @@ def test_who_ran_instead(rich: Any) -> None:
 
 def test_a_comparison_is_that_of_hud_diff(rich: Any, crowd: Any) -> None:
     same = tables.compared(compare(rich.snapshot, rich.snapshot))
-    assert same["said"][0].startswith("No difference in all")
+    assert same["said"][0].startswith("No overall difference")
     assert {row[0] for row in same["table"].rows} == {"no difference"}
     lost = tables.compared(compare(rich.snapshot, crowd.snapshot))
     assert lost["said"][0] == "The two runs cannot be compared."

@@ -89,7 +89,8 @@ def test_the_detail_of_a_part_says_what_is_not_known() -> None:
     (part,) = narrowed([MIXED], LOCK)
     lines = text_of(detail.view(snapshot(), part, 90, 20, UNICODE))
     assert (
-        " cost    250 ms of worker time in 2 min 14 s; how many polls is not counted apart" in lines
+        " cost    250 ms of worker time in 2 min 14 s; how many polls is not counted separately"
+        in lines
     )
 
 

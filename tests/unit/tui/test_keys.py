@@ -22,7 +22,7 @@ def test_every_act_has_a_key_and_a_help_line() -> None:
     assert {row.act for row in BINDINGS} == every
     helped = {row.act for row in BINDINGS if row.help}
     assert {act for act in every if not isinstance(act, Show)} <= helped
-    assert [shown for shown, what, _ in keys.help_rows() if "the views" in what] == [
+    assert [shown for shown, what, _ in keys.help_rows() if "go to a view" in what] == [
         f"1-{len(TABS)}"
     ]
 

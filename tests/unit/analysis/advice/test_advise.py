@@ -854,7 +854,7 @@ def test_nothing_is_awaited_under_a_lock(example: Example) -> None:
     free, held = advise(row, stacks), advise(replace(row, holds=5), stacks)
     assert ".await" not in held.code
     if ".await" in free.code:
-        assert held.text == f"let go of the lock first, then {free.text}"
+        assert held.text == f"release the lock first, then {free.text}"
         assert len(held.text) <= LONGEST
     else:
         assert held == free

@@ -67,5 +67,5 @@ def test_more_pressure(one: Snapshot) -> None:
 def test_other_load(one: Snapshot) -> None:
     assert why_not(busy(one, 0.1), busy(one, 0.25)) == ()
     (said,) = why_not(busy(one, 0.1), busy(one, 0.4))
-    assert said == "the load differs: beside the blockers the workers worked 10 %, then 40 %"
+    assert said == "the load differs: besides the blockers the workers worked 10 %, then 40 %"
     assert why_not(busy(one, 0.001), busy(one, 0.04)) == ()

@@ -40,7 +40,7 @@ def test_text(comparison: Comparison) -> None:
 
 def test_nothing_to_tell(before: Snapshot) -> None:
     text = written("text")(compare(before, before), 100)
-    assert "No difference in all: 6.9 % of worker time was blocked, then 6.9 %" in text
+    assert "No overall difference: 6.9 % of worker time was blocked, then 6.9 %" in text
     assert "1 row of less than 0.05 % of worker time not compared." in text
 
 

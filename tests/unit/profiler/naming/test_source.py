@@ -121,7 +121,7 @@ def test_file_that_is_newer_than_the_program(tmp_path: Path) -> None:
     [
         (
             "/rustc/0123abcd/library/std/src/thread/mod.rs",
-            "the standard library's source is not here",
+            "the standard library's source is not installed here",
         ),
         ("/etc/shadow", "not the name of a source file"),
         ("", "not the name of a source file"),

@@ -37,7 +37,7 @@ def test_a_wait_for_a_cpu_alone_has_no_hue() -> None:
 
 def test_doubts_are_said() -> None:
     begun = episode(0, 0, S, began_before=True, begin_uncertainty_ns=20_000, in_progress=True)
-    said = "not ended yet; begun before hud attached, so that it was longer; known to within 20 us"
+    said = "not ended yet; began before hud attached, so it was longer; known to within 20 us"
     assert any(said in line for line in pane(begun, width=200))
 
 
@@ -59,7 +59,7 @@ def test_times_of_a_short_run_are_seconds_and_of_a_long_one_a_clock() -> None:
 
 
 def test_a_worker_that_was_not_held_up() -> None:
-    assert "was not held up" in pane(None)[1]
+    assert "was not blocked" in pane(None)[1]
 
 
 def test_the_frame_to_blame_is_marked() -> None:

@@ -89,7 +89,7 @@ def test_a_click_on_a_name_finds_its_view_at_any_width() -> None:
 def test_how_sure_the_figures_are() -> None:
     wide = Size(160, 32)
     assert text_of(drawn(snapshot(stacks_complete=349), wide))[2].endswith(
-        "every long poll seen · nothing lost · hud takes 0.4 % of a core"
+        "every long poll seen · nothing lost · hud uses 0.4 % of a core"
     )
     few = drawn(snapshot(losses=Losses(ring_full=9, stacks_skipped=40)), wide)
     assert "long polls seen · 9 lost · 40 stacks left out" in text_of(few)[2]

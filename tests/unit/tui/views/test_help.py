@@ -23,7 +23,7 @@ def test_help(golden: GoldenCheck) -> None:
 
 def test_the_help_is_about_this_run_and_this_view() -> None:
     text = text_of(drawn(snapshot(), Size(80, 60), Show("timeline"), Act.HELP))
-    assert "the episode before" in text[1]
+    assert "previous long poll" in text[1]
     assert not any("(replay)" in line for line in text)
     playback = Playback(42 * S, 134 * S, 4.0, True)
     text = text_of(drawn(snapshot(), Size(80, 60), Act.HELP, playback=playback))
