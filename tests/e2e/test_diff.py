@@ -127,7 +127,7 @@ def test_a_live_run_is_worse_than_its_baseline(server: Path, runs: tuple[Path, P
     if done.returncode == 1:
         annotated(done.stderr)
     else:
-        assert "hud: worse>20% cannot be told: the two runs cannot be compared: " in done.stderr
+        assert "hud: worse>20% cannot be decided: the two runs cannot be compared: " in done.stderr
 
 
 def annotated(said: str) -> None:

@@ -93,7 +93,7 @@ def test_worse_than_a_baseline(tmp_path: Path) -> None:
     cut.write_bytes(DEMO.read_bytes()[:12_000])
     done = export(*gate, "--baseline", str(cut))
     assert done.returncode == 4
-    assert "hud: worse>20% cannot be told: the two runs cannot be compared: " in done.stderr
+    assert "hud: worse>20% cannot be decided: the two runs cannot be compared: " in done.stderr
 
 
 def test_a_baseline_is_wanted_and_read_before_the_run(tmp_path: Path) -> None:
@@ -118,5 +118,5 @@ def test_a_comparison_has_gates_of_both_kinds() -> None:
             [*command, *words], cwd=ROOT, capture_output=True, text=True, check=False
         )
         assert done.returncode == code, done.stderr
-        assert "No difference in all" in done.stdout
+        assert "No overall difference" in done.stdout
     assert done.stderr.startswith("hud: max>50ms failed: demo_server::handlers::hash_password")
