@@ -105,7 +105,7 @@ def test_what_to_begin_with_is_the_fix_of_what_makes_up_most(snapshot: Snapshot)
     last = replace(snapshot.timeline[-1], in_progress=True, duration_ns=2_000_000_000)
     stuck = summary.text(replace(snapshot, lasting=(last,)))
     assert stuck.splitlines()[2].startswith("  STUCK: W")
-    assert "To begin with" not in stuck, "the stuck one is what matters"
+    assert "Start here" not in stuck, "the stuck one is what matters"
 
 
 def test_missing_names_and_their_cure_stand_above_the_table(
