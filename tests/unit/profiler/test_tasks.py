@@ -294,7 +294,8 @@ def test_memory_that_leads_on_and_on_is_left(monkeypatch: pytest.MonkeyPatch) ->
         for _ in range(PATIENCE):
             assert filled(opened, runtime).tasks is None
         assert (
-            opened.trouble == "the runtime's tasks have not been read yet: its memory leads on and on"
+            opened.trouble
+            == "the runtime's tasks have not been read yet: its memory leads on and on"
         )
 
 
