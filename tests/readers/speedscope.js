@@ -11,8 +11,13 @@ const bundle = fs.readdirSync(release).find((name) => /^speedscope-.*\.js$/.test
 const source = fs.readFileSync(path.join(release, bundle), "utf8");
 const [, importer] = /\(await ([\w$]+)\)\.importProfileGroupFromText/.exec(source);
 
+// Of protobufjs, which takes numbers for numbers where a page has neither of these.
+const missing = ["Long", "dcodeIO"];
 const page = new Proxy(function () {}, {
-  get: (_, key) => (key === Symbol.toPrimitive ? () => "" : page),
+  get: (_, key) => {
+    if (missing.includes(key)) return undefined;
+    return key === Symbol.toPrimitive ? () => "" : page;
+  },
   apply: () => page,
   construct: () => page,
   set: () => true,
@@ -33,10 +38,15 @@ try {
   // the page's own part, which comes last, has no page
 }
 
+const copy = vm.runInContext("(bytes) => new Uint8Array(bytes)", context); // of its own realm
+
 async function read(file) {
-  const { importProfileGroupFromText } = await context.importer();
+  const importer_ = await context.importer();
   warned = [];
-  const group = await importProfileGroupFromText(file, fs.readFileSync(file, "utf8"));
+  const bytes = fs.readFileSync(file);
+  const group = file.endsWith(".pprof")
+    ? await importer_.importProfilesFromArrayBuffer(file, copy(bytes).buffer)
+    : await importer_.importProfileGroupFromText(file, bytes.toString("utf8"));
   const profiles = group.profiles.map((profile) => {
     const frames = [];
     profile.forEachFrame((frame) => frames.push(frame.name));

@@ -145,11 +145,12 @@ def test_markdown(run: Run) -> None:
 def test_speedscope(
     run: Run, speedscope: Callable[..., list[dict[str, Any]]], tmp_path: Path
 ) -> None:
-    """Its own format, folded stacks and the trace, in which it takes an end for one of what is open
-    without a warning only where name and arguments are the same."""
-    names = ("speedscope", "folded", "trace")
-    own, folded, trace = speedscope(*(run.file(name, tmp_path) for name in names))
-    assert own["warned"] == folded["warned"] == trace["warned"] == []
+    """Its own format, folded stacks, pprof and the trace, in which it takes an end for one of what
+    is open without a warning only where name and arguments are the same."""
+    names = ("speedscope", "folded", "pprof", "trace")
+    own, folded, pprof, trace = speedscope(*(run.file(name, tmp_path) for name in names))
+    assert own["warned"] == folded["warned"] == pprof["warned"] == trace["warned"] == []
+    assert pprof["profiles"][0]["total"] == run.snapshot.blocked_ns
     sampled, *workers = own["profiles"]
     assert sampled["total"] == run.snapshot.blocked_ns
     assert folded["profiles"][0]["total"] == run.snapshot.blocked_ns
