@@ -44,6 +44,8 @@ class Holder(NamedTuple):
     held: bool = True
     """It held the lock that the waiter wanted. False = it only woke the waiter: it sent something,
     or notified a condition variable."""
+    woke_ns: int = 0
+    """When it woke the waiter; 0 = not known."""
 
 
 class HolderUse(NamedTuple):

@@ -189,8 +189,8 @@ class Tally:
         if episode.detail:
             bump(self.details, episode.detail, duration_ns)
         if episode.holder:
-            _, name, role, stack, _, held = episode.holder
-            bump(self.holders, (stack, name, role, held), duration_ns)
+            one = episode.holder
+            bump(self.holders, (one.stack, one.name, one.role, one.held), duration_ns)
         if episode.task_id:
             bump(self.types, (episode.vtable, episode.stack), duration_ns)
         if episode.behind >= 0:

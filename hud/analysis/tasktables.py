@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis import bounded
 from hud.model import RESEND_NS
@@ -17,6 +18,18 @@ if TYPE_CHECKING:
     """The worker's tid, and when the poll began."""
 
 _MANY = 4_096
+_MOST_READINGS = 16_384
+"""Two hours, of two a second: 2 MB."""
+
+
+class Reading(NamedTuple):
+    """How many tasks were ready to run at a moment; -1 = not known."""
+
+    time_ns: int
+    shared: int
+    """In the queue that all workers share."""
+    own: int
+    """In those of the workers, together."""
 
 
 class TaskTables:
@@ -38,6 +51,8 @@ class TaskTables:
         queue."""
         self._ended: set[Poll] = set()
         """Those of ``_queued`` that had ended at the last ``forget``."""
+        self.readings: deque[Reading] = deque(maxlen=_MOST_READINGS)
+        """The latest ones, by time."""
 
     def take(self, batch: Batch, now_ns: int) -> None:
         if batch.target is not None:  # another program: its tasks are numbered from 1 again
@@ -51,6 +66,8 @@ class TaskTables:
 
     def add_queues(self, read: TasksRead, states: Mapping[int, ThreadState]) -> None:
         """The queues were read right after the states."""
+        own = sum(count for _, count in read.queued) if read.queued else -1
+        self.readings.append(Reading(read.time_ns, read.injected, own))
         for tid, count in read.queued:
             state = states.get(tid)
             if state is not None and state.in_poll:

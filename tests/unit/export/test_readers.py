@@ -161,6 +161,37 @@ def test_speedscope(
     assert sum(one["busy"] for one in trace["profiles"]) * 1000 >= 0.98 * clock
 
 
+EPISODES = """select count(*), sum(extract_arg(arg_set_id, 'debug.blocked_ns')), sum(dur)
+    from slice where category = 'execution'"""
+WAITS = "select count(*) from slice where category = 'scheduling'"
+ARROWS = """select f.name, t.name, tid from flow join slice f on slice_out = f.id
+    join slice t on slice_in = t.id join thread_track on f.track_id = thread_track.id
+    join thread using (utid) order by f.ts, tid"""
+COUNTERS = """select name, value from counter join counter_track on track_id = counter_track.id"""
+WRONG = "select name, value from stats where severity <> 'info' and value > 0"
+
+
+def test_perfetto(run: Run, perfetto: Callable[..., list[list[list[Any]]]], tmp_path: Path) -> None:
+    path = run.file("perfetto", tmp_path)
+    asked = (EPISODES, WAITS, ARROWS, COUNTERS, WRONG)
+    ((whole,), ((waits,),), arrows, counters, wrong) = perfetto(path, *asked)
+    assert wrong == []
+    blocking = [one for one in run.analyzer.episodes() if one.cause.blames_code]
+    count, blocked_ns, clock_ns = whole
+    assert (count, blocked_ns) == (run.snapshot.episodes, run.snapshot.blocked_ns)
+    clock = sum(one.duration_ns for one in blocking)
+    assert 0.98 * clock <= clock_ns <= clock + len(blocking)
+    assert waits <= len(run.analyzer.latencies()) + len(run.analyzer.episodes()) - len(blocking)
+    wakers = [one.holder for one in blocking if one.holder and one.holder.woke_ns]
+    assert sorted(tid for *_, tid in arrows) == sorted(one.tid for one in wakers)
+    shares = [value for name, value in counters if name.startswith("blocked")]
+    graph = run.snapshot.graph
+    assert shares == pytest.approx([100 * graph.share(at) for at in range(len(graph.causes))])
+    ready = sum(name.startswith("ready tasks") for name, _ in counters)
+    readings = run.analyzer.recording.tasks.readings
+    assert ready == sum((one.shared >= 0) + (one.own >= 0) for one in readings)
+
+
 def test_pprof(run: Run, need: Callable[[object, str], None], tmp_path: Path) -> None:
     need(shutil.which("go"), "go")
     path = run.file("pprof", tmp_path)

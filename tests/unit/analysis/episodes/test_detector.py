@@ -114,7 +114,8 @@ def waited_for_a_lock(build: ModuleType, library: str, **wake: int) -> Episode:
 
 def test_the_holder_is_who_ended_the_longest_wait(build: ModuleType) -> None:
     one = waited_for_a_lock(build, "std::sys::sync::mutex::futex::Mutex::lock_contended", stack=9)
-    assert one.holder == Holder(77, "refiller", "other thread", 9, 0)
+    let_go = build.START_NS + 20 * build.MS
+    assert one.holder == Holder(77, "refiller", "other thread", 9, 0, woke_ns=let_go)
 
 
 @pytest.mark.parametrize(
