@@ -53,7 +53,7 @@ def exported(recording: Recording, now_ns: int = 0) -> dict[str, Any]:
 
 def test_the_help_has_every_arg_and_no_other() -> None:
     text = topics.text("exports")
-    table = text[text.index("What the `args`") : text.index("`ts` counts")]
+    table = text[text.index("The `args` of a `B`") : text.index("`ts` counts")]
     words = set(re.findall(r"\b[a-z]+(?:_[a-z]+)*\b", table))
     tree = ast.parse(inspect.getsource(faces))
     written: set[str] = set()
