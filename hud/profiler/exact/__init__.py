@@ -231,7 +231,7 @@ class Exact:
                 state.trampoline = mapping.start
 
     def watch(self, samples: Iterable[Sample]) -> None:
-        """Long polls that the other programs saw and this one did not: functions are inlined."""
+        """Count long polls, and those of which neither begin nor end hit a probe; why is not known."""
         if not self._since_ns:
             return
         for sample in samples:
@@ -308,7 +308,7 @@ class Exact:
         if self._mode is Mode.OFF:
             words += f", now off: {self._reason}"
         if self._missed >= LEAST_MISSED and self._missed > MISSED_SHARE * self._long:
-            words += f", but {self._missed} of {self._long} long polls missed (inlined functions)"
+            words += f", but {self._missed} of {self._long} long polls hit no probe"
         return words
 
     def uncounted(self) -> int:
