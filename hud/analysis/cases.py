@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 _MOST = 2
 _WORTH_A_WORD, _WORTH_A_FIX = 0.05, 0.1
 """Parts of a blocker's time that something must make up."""
+NO_CALL = "no known call"
+"""What a case without an operation blocked in: the function's own code, or what it inlined."""
 
 
 def further(blocker: Blocker) -> list[Case]:

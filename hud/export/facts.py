@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hud import figures
 from hud.analysis import lasting
-from hud.analysis.cases import further, held_up_by, part
+from hud.analysis.cases import NO_CALL, further, held_up_by, part
 from hud.analysis.frameworks import runs_task
 from hud.analysis.shortnames import shorten
 from hud.analysis.spread import P99_FROM
@@ -55,8 +55,7 @@ def place_of(code: Blocker | HolderUse) -> str:
 
 def _also(case: Case, blocker: Blocker) -> str:
     (call,) = shorten([printable(case.operation)], _ROOM, keep_crate=True)
-    call = f" in {call}" if call else ""
-    return f"{case.cause.value}{call} ({part(case, blocker)})"
+    return f"{case.cause.value} in {call or NO_CALL} ({part(case, blocker)})"
 
 
 def _holders(blocker: Blocker) -> list[str]:

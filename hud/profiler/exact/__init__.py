@@ -231,7 +231,7 @@ class Exact:
                 state.trampoline = mapping.start
 
     def watch(self, samples: Iterable[Sample]) -> None:
-        """Count long polls, and those of which neither begin nor end hit a probe; why is not known."""
+        """Count long polls, and those whose begin and end hit no probe; why is not known."""
         if not self._since_ns:
             return
         for sample in samples:

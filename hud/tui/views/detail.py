@@ -139,7 +139,7 @@ def _also(about: _About) -> list[Line]:
     for case in cases.worth_a_fix(about.largest):
         fix = clean(advise_case(about.largest, case, about.snapshot.stacks).text)
         call = about.short(case.operation, about.room // 2) if case.operation else ""
-        said = f" {cases.part(case, about.largest)}: {fix or call}".rstrip(": ")
+        said = f" {cases.part(case, about.largest)}: {fix or call or f'in {cases.NO_CALL}'}"
         lines.append((Span(case.cause.value, cause_style(case.cause)), Span(said)))
     return lines
 

@@ -55,6 +55,14 @@ def test_several_causes_of_one_function_are_one_row(build: ModuleType) -> None:
     assert "use tokio::fs::read; for sleep (40 % of it): replace the sleep with" in text
 
 
+def test_a_case_without_an_operation_says_so(build: ModuleType) -> None:
+    """``also cpu (40 % of it)`` would leave a reader to guess what is missing."""
+    read = build.stack(build.c("read"), build.std("std::fs::read"), build.user("a::f"))
+    slept = build.stack(build.user("a::f"))
+    snapshot = run(build, [(read, READ, 60), (slept, NANOSLEEP, 40)])
+    assert "also sleep in no known call (40 % of it)" in summary.text(snapshot)
+
+
 def test_the_main_case_is_the_heaviest_not_the_longest(build: ModuleType) -> None:
     """Lines of one call differ: they are one case."""
     read = [
