@@ -6,6 +6,7 @@ histogram, as the longest duration that bucket may hold, and are 0 where there i
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, TypeVar
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 NO_FILE = "(file not known)"
+_MODULE = re.compile(r"^([a-z_]\w*(?:::[a-z_]\w*)*)::(?:[A-Z]\w*::)?\w+$")
+"""Of a path: what stands before the function, or before its type."""
 NO_TYPE = "(task type not known)"
 NO_HANDLER = "(handler not known)"
 _FEW = 8
@@ -49,12 +52,19 @@ def members(blocker: Blocker) -> tuple[_Part, ...]:
 
 
 def by_file(blockers: Sequence[Blocker]) -> list[Blocker]:
-    """One row per source file, the largest total first."""
-    parts: dict[str, list[_Part]] = {}
+    """One row per source file, the largest total first; per module where files are not known."""
+    parts: dict[_Name, list[_Part]] = {}
     for blocker in blockers:
-        parts.setdefault(blocker.file, []).append((blocker, blocker.total_ns))
-    named = {file: short_place(file, 0) if file else NO_FILE for file in parts}
-    return _ranked({(named[file], file): pairs for file, pairs in parts.items()})
+        name = short_place(blocker.file, 0) if blocker.file else _module(blocker.function)
+        parts.setdefault((name, blocker.file), []).append((blocker, blocker.total_ns))
+    return _ranked(parts)
+
+
+def _module(function: str) -> str:
+    """``shop::db, file not known`` for ``shop::db::load::{async}``."""
+    path = function.partition("::{")[0]
+    found = _MODULE.match(path)
+    return f"{found[1]}, file not known" if found else NO_FILE
 
 
 def by_type(blockers: Sequence[Blocker]) -> list[Blocker]:

@@ -157,7 +157,7 @@ def _cost(about: _About) -> list[Line]:
     if blocker.waiting_ns:
         meter = Span(about.glyphs.pattern * 2, "wait")
         waited = f" {figures.long_duration(blocker.waiting_ns)} without a CPU in these polls"
-        lines.append((meter, Span(waited), Span(", counted nowhere else", "label")))
+        lines.append((meter, Span(waited), Span(", counted apart", "label")))
     return lines
 
 

@@ -38,3 +38,17 @@ def test_a_group_of_the_same_parts_is_not_made_again() -> None:
     before = {row.file: row for row in groups.by_file(ROWS)}
     after = {row.file: row for row in groups.by_file([CHANGED[0], *ROWS[1:]])}
     assert [file for file in before if after[file] is before[file]] == ["1.rs", "2.rs"]
+
+
+def test_without_files_it_is_the_modules_that_are_told_apart() -> None:
+    functions = {
+        "shop::db::load::{async}": "shop::db, file not known",
+        "shop::db::Pool::get": "shop::db, file not known",
+        "shop::main": "shop, file not known",
+        "main": "(file not known)",
+        "<str as ToSocketAddrs>::to_socket_addrs": "(file not known)",
+    }
+    rows = [replace(HASH, function=name, key=(name, "", ""), file="") for name in functions]
+    assert {row.function for row in groups.by_file(rows)} == set(functions.values())
+    for row, group in zip(rows, functions.values(), strict=True):
+        assert [one.function for one in groups.by_file([row])] == [group]

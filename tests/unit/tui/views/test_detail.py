@@ -81,7 +81,7 @@ def test_what_has_not_ended_has_no_typical_cost() -> None:
 def test_time_without_a_cpu_is_told_apart() -> None:
     lines = detail.view(KNOWN, replace(HASH, waiting_ns=210 * MS), 90, 24, UNICODE)
     said = next(text for text in text_of(lines) if "without a CPU" in text)
-    assert said.strip() == "▒▒ 210 ms without a CPU in these polls, counted nowhere else"
+    assert said.strip() == "▒▒ 210 ms without a CPU in these polls, counted apart"
     assert style_of(lines, "▒▒") == "wait"
 
 
