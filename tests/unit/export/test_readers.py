@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hud.analysis.recording import Recording
-    from hud.analysis.results import Snapshot
+    from hud.analysis.results import Episode, Snapshot
 
 SARIF_SCHEMA = Path(__file__).parents[2] / "data" / "schema" / "sarif-2.1.0.json"
 EVIL = 'a<b>|`;\x1b[31m\n"\\=cmd, x'
@@ -190,6 +190,24 @@ def test_perfetto(run: Run, perfetto: Callable[..., list[list[list[Any]]]], tmp_
     ready = sum(name.startswith("ready tasks") for name, _ in counters)
     readings = run.analyzer.recording.tasks.readings
     assert ready == sum((one.shared >= 0) + (one.own >= 0) for one in readings)
+
+
+def test_firefox(run: Run, firefox: Callable[..., list[Any]], tmp_path: Path) -> None:
+    path = run.file("firefox", tmp_path)
+    threads = json.loads(path.read_bytes())["threads"]
+    weights = [weight for thread in threads for weight in thread["samples"]["weight"]]
+    assert sum(round(weight * 10**6) for weight in weights) == run.snapshot.blocked_ns
+    assert len(weights) == run.snapshot.episodes
+    (info, functions) = firefox(path, "profile info", "thread functions --thread t-0")
+    assert info["threadCount"] == len(threads)
+    own = {row["name"]: row["selfSamples"] for row in functions["functions"] if row["selfSamples"]}
+    assert sum(own.values()) == pytest.approx(sum(threads[0]["samples"]["weight"]), abs=1e-3)
+    first = [one for one in told_by(run) if one.tid == threads[0]["tid"]]
+    assert own.keys() == {f"[{one.cause.value}]" for one in first}
+
+
+def told_by(run: Run) -> list[Episode]:
+    return [one for one in run.analyzer.episodes() if one.cause.blames_code]
 
 
 def test_pprof(run: Run, need: Callable[[object, str], None], tmp_path: Path) -> None:
