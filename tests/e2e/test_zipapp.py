@@ -191,6 +191,13 @@ def test_the_help_topics_are_in_it(archive: Path) -> None:
     assert shown.stdout == (ROOT / "hud" / "help" / "tuning.md").read_text("utf-8")
 
 
+def test_the_parts_of_the_report_are_in_it(archive: Path, tmp_path: Path) -> None:
+    page = tmp_path / "run.html"
+    run = ROOT / "tests" / "data" / "demo.hud"
+    subprocess.run([sys.executable, archive, "report", run, "-o", page], check=True)
+    assert page.read_text("utf-8").rstrip().endswith("</html>")
+
+
 def test_an_older_python_gets_a_sentence(archive: Path) -> None:
     older = interpreters(range(2, 10))
     if not older:

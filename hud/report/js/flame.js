@@ -18,13 +18,15 @@ function drawFlame() {
   box.addEventListener("pointerover", (event) => withNode(event, tell));
   box.addEventListener("focusin", (event) => withNode(event, tell));
   box.addEventListener("keydown", (event) => withNode(event, (node) => flameKey(event, node)));
+  DRAWN.push(layOut);
   layOut();
   tell(FLAME.root);
 }
 
 function flameNote() {
-  const left = DATA.left_ns ? ` Calls of less than ${duration(DATA.left_ns)} are left out.` : "";
-  return "Callers above, the calls they made below; as wide as the time that workers were blocked in them. Your code is strong, libraries are light; frames of tokio and std around it are left out. A click zooms." + left;
+  const light = DATA.left_ns ? ` Calls of less than ${duration(DATA.left_ns)} are left out.` : "";
+  const rows = DATA.left ? ` It is of the ${DATA.blockers.length} rows above.` : "";
+  return "Callers above, the calls they made below; as wide as the time that workers were blocked in them. Your code is strong, libraries are light; frames of tokio and std around it are left out. A click zooms." + rows + light;
 }
 
 function withNode(event, does) {

@@ -1,5 +1,5 @@
-// The lanes of the timeline: one for each worker that blocked. A column is as high as the part of its time
-// that was blocked, in the hue of the cause of most of it.
+// The lanes of the timeline: one for each worker that blocked. A column is as high as the part of
+// its time that was blocked, in the hue of the cause of most of it.
 
 const TIME = { from: 0, to: 1, lanes: [], cursor: null, drag: null, all: false };
 const LANE = 26;

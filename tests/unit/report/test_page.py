@@ -7,6 +7,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from hud import figures
 from hud.analysis.snapshot import Analyzer
@@ -79,6 +81,16 @@ def test_what_the_target_is_called_stays_text(shown: Show, hostile: Any) -> None
     assert "</script><img" in text(browser, ".detail")
     assert "</script><img" in browser.run("document.title")
     assert browser.told == []
+    link = browser.run("location.hash")
+    assert len(texts(shown(hostile, link), ".blockers tbody.open")) == 1
+
+
+@given(text=st.text())
+@example(text="</script><!--<script>\u2028\u2029&amp;]]>")
+def test_no_name_can_end_the_data(text: str) -> None:
+    written = report._as_json({"name": text})
+    assert not set("<>&\u2028\u2029") & set(written)
+    assert json.loads(written)["name"] == text
 
 
 def test_a_script_that_is_not_the_pages_own_does_not_run(shown: Show, demo: Any) -> None:
@@ -124,6 +136,20 @@ def test_a_row_opens_by_click_by_key_and_by_link(shown: Show, rich: Any) -> None
     browser.run("document.querySelectorAll('.blockers .toggle')[1].focus()")
     browser.key("Enter", "\r")
     assert "store::Index::save" in text(browser, ".blockers tbody:nth-of-type(2) .detail")
+
+
+def test_all_is_reached_by_tab(shown: Show, rich: Any) -> None:
+    """What leads past the navigation comes first, then the page in its order."""
+    browser = shown(rich)
+    met = []
+    for _ in range(30):
+        browser.key("Tab")
+        met.append(browser.run("document.activeElement.id || document.activeElement.className"))
+    assert met[:2] == ["skip", "theme"]
+    rest = [one for one in met if one in ("search", "toggle", "timeline", "root") or "k" in one]
+    assert rest.index("search") < rest.index("toggle")
+    assert met.count("toggle") == len(rich.snapshot.blockers)
+    assert sum("root" in one for one in met) == 1, "of the flame graph one call"
 
 
 def test_a_link_leads_to_a_blocker(shown: Show, rich: Any) -> None:
