@@ -11,6 +11,7 @@ from hud.analysis.blame import short_place
 from hud.analysis.shortnames import shorten
 from hud.analysis.spots import blamed_frame
 from hud.export import facts, todo
+from hud.model import Rung
 from hud.text import printable, shortened
 
 if TYPE_CHECKING:
@@ -78,6 +79,15 @@ def _cells(blocker: Blocker, snapshot: Snapshot) -> list[str]:
         figures.duration(blocker.p50_ns),
         figures.duration(blocker.max_ns),
     ]
+
+
+def none(snapshot: Snapshot) -> str:
+    """What stands in the place of the rows where there are none: no more than is known."""
+    if snapshot.info.detection.rung is Rung.LATENCY or not snapshot.workers:
+        return "Not known: no worker was found."
+    if snapshot.info.detection.rung is not Rung.CONTEXT or snapshot.losses.ring_full:
+        return "None was seen; what was not seen is said below."
+    return f"None: no poll lasted {figures.long_duration(snapshot.info.threshold_ns)} or more."
 
 
 def left_out(snapshot: Snapshot) -> str:

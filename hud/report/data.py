@@ -9,6 +9,7 @@ from hud.analysis import inlining
 from hud.analysis.verdict import badge
 from hud.export import summary, todo
 from hud.export.sure import SEEN, losses_in_words
+from hud.model import Rung
 from hud.report import blockers, tables, times
 from hud.report.trees import CAUSES, Trees
 from hud.text import printable
@@ -45,6 +46,7 @@ def data(
         "graph": times.graph(snapshot),
         "blockers": rows,
         "left": blockers.left_out(snapshot),
+        "none": blockers.none(snapshot),
         "frames": trees.frames.table,
         "left_ns": trees.least_ns,
         "lanes": times.lanes(drawn, snapshot),
@@ -85,12 +87,11 @@ def _lost(snapshot: Snapshot) -> str:
 def _about(snapshot: Snapshot) -> list[tuple[str, str]]:
     """(label, text): what must be known of the run to believe its figures."""
     info = snapshot.info
-    seen = SEEN[info.detection.rung]
-    why = f": {info.detection.reason}" if info.detection.reason else ""
     found = [
         ("program", info.target.executable),
         ("recorded", figures.date(info.start_unix_ns)),
         ("by", f"hud {info.hud_version} on {info.kernel}"),
-        ("sees", f"{seen}{why}"),
     ]
+    if info.detection.rung is Rung.CONTEXT:  # of others it is said why, above
+        found.append(("sees", f"{SEEN[Rung.CONTEXT]}: {info.detection.reason}"))
     return [(label, printable(text)) for label, text in found]

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from hud.analysis.comparison.compare import Comparison
     from hud.analysis.results import Pressure, Snapshot, TaskUse, WorkerUse
 
-_MOST, _FEW_WORKERS = 200, 12
-"""Rows of a table; so many workers are all shown."""
+_MOST, _FEW = 200, 12
+"""Rows of a table; of one that is only read at its top, and workers that are all shown."""
 _UNKNOWN = "-"
 
 
@@ -41,10 +41,12 @@ def tables(snapshot: Snapshot) -> list[Table]:
     return [one for one in found if one.rows]
 
 
-def _told(name: str, titles: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Table:
+def _told(
+    name: str, titles: tuple[str, ...], rows: Sequence[tuple[str, ...]], most: int = _MOST
+) -> Table:
     """Without the columns that say nothing in any row."""
     told = [at for at in range(len(titles)) if any(row[at] not in ("", _UNKNOWN) for row in rows)]
-    shown = [tuple(row[at] for at in told) for row in rows[:_MOST]]
+    shown = [tuple(row[at] for at in told) for row in rows[:most]]
     left = len(rows) - len(shown)
     rest = f"and {figures.count(left)} more" if left else ""
     return Table(name, tuple(titles[at] for at in told), shown, rest)
@@ -52,12 +54,17 @@ def _told(name: str, titles: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -
 
 def _causes(snapshot: Snapshot) -> Table:
     sums = added((cause, ns) for one in snapshot.blockers for cause, ns in one.causes)
-    whole = max(snapshot.worker_time_ns, 1)
+    whole = snapshot.worker_time_ns
     rows = [
-        (cause.value, figures.share(ns / whole), figures.long_duration(ns), cause.meaning)
+        (
+            cause.value,
+            figures.share(min(1.0, ns / whole)) if whole else _UNKNOWN,
+            figures.long_duration(ns),
+            cause.meaning,
+        )
         for cause, ns in largest_first(sums)
     ]
-    return Table("causes", ("cause", ">share", ">blocked", "what it was"), rows)
+    return _told("causes", ("cause", ">of worker time", ">blocked", "what it was"), rows)
 
 
 # --------------------------------------------------------------------------- workers
@@ -67,7 +74,7 @@ def _workers(snapshot: Snapshot) -> Table:
     """The most blocked first; of many those that never blocked are only counted."""
     uses = sorted(snapshot.workers, key=lambda use: (-use.blocked_ns, use.worker.worker_id))
     awake = sum(bool(use.episodes) for use in uses)
-    shown = uses if len(uses) <= _FEW_WORKERS else uses[:awake]
+    shown = uses if len(uses) <= _FEW else uses[:awake]
     titles = (
         *("worker", "thread", "runtime", ">blocked", ">no CPU"),
         *(">long polls", ">worst", "mostly"),
@@ -132,7 +139,7 @@ def _task(use: TaskUse) -> tuple[str, ...]:
 
 def _pressure(snapshot: Snapshot) -> Table:
     titles = ("ran instead", "of", ">waits", ">total", ">longest")
-    return _told("pressure", titles, [_culprit(row) for row in snapshot.pressure])
+    return _told("pressure", titles, [_culprit(row) for row in snapshot.pressure], _FEW)
 
 
 def _culprit(row: Pressure) -> tuple[str, ...]:

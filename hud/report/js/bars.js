@@ -30,17 +30,21 @@ function bar(at, from, height, kind = "") {
   return svg("rect", { ...place, class: `mark ${kind}` });
 }
 
-// Blocked time of all workers over the run.
+const FEWEST_SLICES = 8;
+
+// Blocked time of all workers over the run, whose last slice may not be over.
 function drawGraph() {
   const { slices, start_ns, slice_ns } = DATA.graph;
   const totals = slices.map((slice) => slice.reduce((sum, [, part]) => sum + part, 0));
   const most = Math.max(...totals, 1);
-  if (!slices.length || most === 1) return;
+  if (slices.length < FEWEST_SLICES || most === 1) return;
   const rects = slices.flatMap((slice, at) => stacked(slice, at, most));
-  const box = { viewBox: `0 0 ${slices.length} 100`, preserveAspectRatio: "none", role: "img" };
+  const end_ns = DATA.span.start_ns + DATA.span.ns;
+  const wide = (end_ns - start_ns) / slice_ns;
+  const box = { viewBox: `0 0 ${wide} 100`, preserveAspectRatio: "none", role: "img" };
   const label = `Blocked part of the worker time over the run, at most ${percent(most / 1e4)}`;
   const drawn = svg("svg", { ...box, "aria-label": label }, ...rects);
-  one("#graph").append(drawn, axis(start_ns, start_ns + slices.length * slice_ns));
+  one("#graph").append(drawn, axis(start_ns, end_ns));
   const used = new Set(slices.flatMap((slice) => slice.map(([cause]) => cause)));
   one("#graph figcaption").append(
     `blocked part of the worker time, each column ${duration(slice_ns)}, the highest ${percent(most / 1e4)}`,

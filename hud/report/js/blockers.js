@@ -9,7 +9,7 @@ const FEW = 12;
 function drawBlockers() {
   const section = one("#blockers");
   if (!DATA.blockers.length) {
-    section.append(el("p", {}, "No code blocked a worker for as long as the threshold."));
+    section.append(el("p", {}, DATA.none));
     return;
   }
   const heads = TITLES.map((title, at) => el("th", { scope: "col", class: columnClass(at) }, title));

@@ -1,6 +1,9 @@
 // Calls: the stacks of one blocker as an indented list, and all of them joined for the flame graph.
 // A row is [depth, frame, ns, cause, blamed]; see hud/report/trees.py.
 
+const FIRST_CALLS = 24;
+const FEW_CALLS = 30;
+
 function stackTree(blocker) {
   const rows = blocker.tree;
   if (!rows.length) return null;
@@ -12,7 +15,11 @@ function stackTree(blocker) {
     const share = at === 0 || parts ? percent(ns / blocker.ns) : "";
     items.push(stackItem(DATA.frames[frame], share, indents[depth], blamed));
   });
-  return el("ol", { class: "stack" }, ...items);
+  if (items.length <= FEW_CALLS) return el("ol", { class: "stack" }, ...items);
+  const rest = items.splice(FIRST_CALLS);
+  const list = el("ol", { class: "stack" }, ...items);
+  const more = button(`${rest.length} more calls`, () => { list.append(...rest); more.remove(); });
+  return el("div", {}, list, more);
 }
 
 // Whether the call has others beside it: only there a stack parts.
@@ -31,12 +38,13 @@ function sibling(rows, at, step) {
 function stackItem(frame, share, indent, blamed) {
   const step = frameText(frame);
   styled(step, { "padding-left": `${Math.min(indent, 12)}em` });
-  if (blamed) step.append(el("span", { class: "blamed" }, frame[2] === 0 ? "◀ your code blocks here" : "◀ blocked here"));
+  const here = frame[2] === 0 ? "your code blocks here" : "blocked here";
+  if (blamed) step.append(el("span", { class: "blamed" }, "◀ ", el("span", { class: "words" }, here)));
   return el("li", {}, el("span", { class: "part-of" }, share), step);
 }
 
 function frameText([name, place, whose]) {
-  return el("span", { class: "step" }, el("span", { class: `k${whose}` }, name), place ? el("span", { class: "at" }, place) : "");
+  return el("span", { class: "step" }, el("span", { class: `name k${whose}`, title: name }, name), place ? el("span", { class: "at" }, place) : "");
 }
 
 // ------------------------------------------------------------------------- joined

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 from hud import figures
 from hud.analysis.snapshot import Analyzer
 from hud.export import summary
+from hud.model import Losses, Rung
+from hud.report import blockers
 from hud.report import page as report
 
 if TYPE_CHECKING:
@@ -273,6 +276,16 @@ def test_a_link_leads_to_a_row_that_is_not_shown(shown: Show, crowd: Any) -> Non
 def test_losses_stand_beside_the_verdict(shown: Show, crowd: Any, demo: Any) -> None:
     assert text(shown(crowd), "#verdict .alarm") == "12 events lost, ring buffer full."
     assert text(shown(demo), "#verdict .alarm") == ""
+
+
+def test_no_rows_say_no_more_than_is_known(idle: Any) -> None:
+    seen, detection = idle.snapshot, idle.snapshot.info.detection
+    assert blockers.none(seen) == "None: no poll lasted 5 ms or more."
+    for rung, words in ((Rung.STACKS, "None was seen; "), (Rung.LATENCY, "Not known: ")):
+        info = replace(seen.info, detection=replace(detection, rung=rung))
+        assert blockers.none(replace(seen, info=info)).startswith(words)
+    assert blockers.none(replace(seen, workers=())).startswith("Not known: ")
+    assert blockers.none(replace(seen, losses=Losses(ring_full=1))).startswith("None was seen; ")
 
 
 def test_the_page_stays_small_whatever_was_seen(build: ModuleType) -> None:

@@ -22,6 +22,11 @@ def test_the_causes_are_shares_of_worker_time(rich: Any) -> None:
     assert rows[0][:3] == ("cpu", figures.share(hash_ns / whole), figures.long_duration(hash_ns))
 
 
+def test_without_worker_time_there_is_no_share_of_it(rich: Any) -> None:
+    unknown = replace(rich.snapshot, worker_time_ns=0)
+    assert tables._causes(unknown).titles == ("cause", ">blocked", "what it was")
+
+
 def test_workers_come_the_most_blocked_first(rich: Any) -> None:
     found = table(rich, "workers")
     uses = sorted(rich.snapshot.workers, key=lambda use: -use.blocked_ns)
