@@ -320,21 +320,29 @@ class Graph(NamedTuple):
     start_ns: int
     """When the first slice begins: in the span, less than a slice after its begin."""
     slice_ns: int
-    causes: tuple[tuple[tuple[Cause, int], ...], ...]
-    """Of each slice (cause, blocked ns), largest first; the last slice ends at ``end_ns``."""
+    slices: int
+    """How many; the last one ends at ``end_ns``."""
+    causes: tuple[tuple[Cause, tuple[int, ...]], ...]
+    """(cause, blocked ns in each slice), in the order of their names; without those of which there
+    was nothing."""
     end_ns: int
     workers: float
     """How many there were on average."""
 
-    def share(self, at: int) -> float:
+    def at(self, number: int) -> tuple[tuple[Cause, int], ...]:
+        """Of one slice (cause, blocked ns), largest first."""
+        found = ((cause, values[number]) for cause, values in self.causes if values[number])
+        return tuple(sorted(found, key=lambda pair: (-pair[1], pair[0])))
+
+    def share(self, number: int) -> float:
         """The part of the slice's worker time that was blocked, 0..1."""
-        begin_ns = self.start_ns + at * self.slice_ns
+        begin_ns = self.start_ns + number * self.slice_ns
         time_ns = self.workers * min(self.slice_ns, self.end_ns - begin_ns)
-        blocked_ns = sum(ns for _, ns in self.causes[at])
+        blocked_ns = sum(values[number] for _, values in self.causes)
         return min(1.0, blocked_ns / time_ns) if time_ns > 0 else 0.0
 
 
-NO_GRAPH = Graph(0, 1, (), 0, 0.0)
+NO_GRAPH = Graph(0, 1, 0, (), 0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -367,13 +367,10 @@ class Analyzer:
 
     def _graph(self, now_ns: int, workers: float) -> Graph:
         slices, by_cause = self._ledger.graph, self._ledger.by_cause
-        columns = zip(*(amounts.values() for amounts in by_cause.values()), strict=True)
-        causes = tuple(
-            largest_first({cause: ns for cause, ns in zip(by_cause, column, strict=True) if ns})
-            for column in columns
-        ) or ((),) * len(slices.shown)
+        found = ((cause, by_cause[cause].values()) for cause in sorted(by_cause))
+        causes = tuple((cause, values) for cause, values in found if any(values))
         start_ns = self._run_start_ns + slices.shown.start * slices.length_ns
-        return Graph(start_ns, slices.length_ns, causes, now_ns, workers)
+        return Graph(start_ns, slices.length_ns, len(slices.shown), causes, now_ns, workers)
 
     def _types(self, tally: Tally) -> tuple[tuple[str, int], ...]:
         """Task types by ns, those known.

@@ -118,9 +118,8 @@ def living(snapshot: Snapshot) -> int:
     """How many workers there are now, or were when the run ended; threads that only poll a root
     future beside them are none.
     """
-    runtimes = [use for use in snapshot.workers if use.drives]
-    workers = [use for use in runtimes if use.worker.runtime != BLOCK_ON]
-    return len(workers or runtimes)
+    runtimes = [use.worker.runtime for use in snapshot.workers if use.drives]
+    return len(runtimes) - runtimes.count(BLOCK_ON) or len(runtimes)
 
 
 def nothing_else(snapshot: Snapshot) -> bool:

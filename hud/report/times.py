@@ -49,8 +49,9 @@ def graph(snapshot: Snapshot) -> dict[str, Any]:
     """Of each slice of the run (cause, part of the worker time in 1/10,000) and so on."""
     drawn = snapshot.graph
     slices = []
-    for at, causes in enumerate(drawn.causes):
-        share, whole = drawn.share(at), sum(ns for _, ns in causes) or 1
+    for at in range(drawn.slices):
+        causes, share = drawn.at(at), drawn.share(at)
+        whole = sum(ns for _, ns in causes) or 1
         slices.append(
             [(CAUSES.index(cause), round(WHOLE * share * ns / whole)) for cause, ns in causes]
         )

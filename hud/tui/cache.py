@@ -5,14 +5,14 @@ Frozen values of analysis stay the same objects while nothing about them changes
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable
+    from collections.abc import Callable, Hashable
 
 _V = TypeVar("_V")
 _R = TypeVar("_R")
+_P = ParamSpec("_P")
 
 
 class IdentityCache(Generic[_V, _R]):
@@ -34,6 +34,26 @@ class IdentityCache(Generic[_V, _R]):
         self._known[key] = (value, result)
         return result
 
-    def each(self, values: Iterable[_V], make: Callable[[_V], _R]) -> list[_R]:
-        """What ``make`` gave for each of these very values, or gives now."""
-        return [self.get(value, None, partial(make, value)) for value in values]
+
+class _Decorator(Protocol):
+    def __call__(
+        self, make: Callable[Concatenate[_V, _P], _R], /
+    ) -> Callable[Concatenate[_V, _P], _R]: ...
+
+
+def kept(most: int) -> _Decorator:
+    """For a function of a frozen value and of others that are equal or not: its last ``most``
+    results are there for the same value and equal others. Nobody may change a result.
+    """
+
+    def decorated(make: Callable[Concatenate[_V, _P], _R]) -> Callable[Concatenate[_V, _P], _R]:
+        cache: IdentityCache[_V, _R] = IdentityCache(most)
+
+        def found(value: _V, /, *others: _P.args, **named: _P.kwargs) -> _R:
+            more = others, *named.items()
+            return cache.get(value, more, lambda: make(value, *others, **named))
+
+        found.__doc__ = make.__doc__
+        return found
+
+    return decorated

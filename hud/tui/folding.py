@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hud import figures
 from hud.analysis.blame import culpable
 from hud.model import Frame, Origin, Stack
-from hud.tui.cache import IdentityCache
+from hud.tui.cache import kept
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -161,11 +161,7 @@ def tree(
     return rows
 
 
-_outlines: IdentityCache[Stack, list[Row]] = IdentityCache(1024)
-
-
-def _cached_outline(stack: Stack, unfold: bool) -> list[Row]:
-    return _outlines.get(stack, unfold, lambda: outline(stack, unfold))
+_cached_outline = kept(1024)(outline)
 
 
 def _identity(row: Row) -> tuple[object, ...]:

@@ -13,6 +13,7 @@ from hud.analysis.quality import sees_every_poll
 from hud.analysis.results import Snapshot, WorkerUse
 from hud.analysis.verdict import nothing_else, sentences
 from hud.model import Origin, Rung, Where
+from hud.tui.cache import kept
 from hud.tui.layout import Item
 from hud.tui.style import Span
 from hud.tui.text import clean
@@ -66,6 +67,7 @@ def verdict(snapshot: Snapshot, width: int = 0) -> list[str]:
     return [clean(sentence) for sentence in said]
 
 
+@kept(2)
 def how_sure(snapshot: Snapshot) -> list[Item]:
     """What the figures rest on, in the order in which it is read; what may go first has the highest
     ``drop``.
@@ -102,6 +104,7 @@ def _seen(snapshot: Snapshot) -> Item:
     return Item(Span(f"{'every long poll' if every else 'long polls'} seen", "label"), 2)
 
 
+@kept(2)
 def caveats(snapshot: Snapshot) -> list[str]:
     """What the user must know about this run, the weightiest first; clean text."""
     detection = snapshot.info.detection

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hud import figures
 from hud.analysis.results import WorkerUse
 from hud.tui import doing, workertime
-from hud.tui.cache import IdentityCache
+from hud.tui.cache import kept
 from hud.tui.state import first_shown
 
 if TYPE_CHECKING:
@@ -34,8 +34,6 @@ def _number(use: WorkerUse) -> int:
 
 
 _Uses = tuple[WorkerUse, ...]
-_rows: IdentityCache[_Uses, Sequence[WorkerUse]] = IdentityCache(16)
-_asleep: IdentityCache[_Uses, Sequence[WorkerUse]] = IdentityCache(4)
 
 
 def listed(state: UiState, snapshot: Snapshot) -> Sequence[WorkerUse]:
@@ -46,25 +44,26 @@ def listed(state: UiState, snapshot: Snapshot) -> Sequence[WorkerUse]:
     if wanted := _search(state):
         found = [use for use in snapshot.workers if wanted in _text(use, snapshot)]
         return sorted(found, key=SORTS[order(state, snapshot)])[:: -1 if turned else 1]
-    chosen = order(state, snapshot), turned
-    return _rows.get(snapshot.workers, chosen, lambda: _sorted(snapshot.workers, *chosen))
+    return _sorted(snapshot.workers, order(state, snapshot), turned)
 
 
+@kept(16)
 def _sorted(uses: _Uses, column: str, turned: bool) -> Sequence[WorkerUse]:
     left_out = set(map(id, asleep(uses))) if len(uses) > FEW else set()
     awake = [use for use in uses if id(use) not in left_out]
     return sorted(awake, key=SORTS[column])[:: -1 if turned else 1]
 
 
+@kept(4)
 def asleep(uses: _Uses) -> Sequence[WorkerUse]:
     """Those that slept all the time."""
-    return _asleep.get(uses, None, lambda: [use for use in uses if workertime.is_idle(use)])
+    return [use for use in uses if workertime.is_idle(use)]
 
 
 def most_blocked(snapshot: Snapshot) -> Sequence[WorkerUse]:
     """All of them, the most blocked first, those that slept all the time last."""
     uses = snapshot.workers
-    rows = _rows.get(uses, ("blocked", False), lambda: _sorted(uses, "blocked", turned=False))
+    rows = _sorted(uses, "blocked", False)
     return [*rows, *asleep(uses)] if len(uses) > FEW else rows
 
 

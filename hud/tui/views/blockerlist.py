@@ -18,7 +18,7 @@ from hud.analysis.results import Blocker
 from hud.analysis.shortnames import shorten
 from hud.model import Rung
 from hud.tui import bars, groups
-from hud.tui.cache import IdentityCache
+from hud.tui.cache import IdentityCache, kept
 from hud.tui.filters import NO_FILTER, Narrowed
 from hud.tui.layout import Column, Table, clip, width_of
 from hud.tui.style import Line, Span, cause_style
@@ -103,19 +103,13 @@ class _Wants(NamedTuple):
     """It has been without a CPU."""
 
 
-_wants: IdentityCache[Blocker, _Wants] = IdentityCache(4 * _LOOKED_AT)
-_seen: IdentityCache[Sequence[Blocker], tuple[_Wants, ...]] = IdentityCache(4)
-
-
+@kept(4)
 def _looked_at(rows: Sequence[Blocker]) -> tuple[_Wants, ...]:
     """Of the first rows; once for each list, and for each row that is new in it."""
-
-    def made() -> tuple[_Wants, ...]:
-        return tuple(_wants.each(rows[:_LOOKED_AT], _wants_of))
-
-    return _seen.get(rows, None, made)
+    return tuple(map(_wants_of, rows[:_LOOKED_AT]))
 
 
+@kept(8 * _LOOKED_AT)
 def _wants_of(blocker: Blocker) -> _Wants:
     call, place = clean(blocker.operation), cells(clean(blocker.where))
     cause, waited = width_of(_cause(blocker)), bool(blocker.waiting_ns)

@@ -10,7 +10,7 @@ from hud import figures
 from hud.analysis.results import Graph, Snapshot, WorkerUse
 from hud.model import TimeSplit
 from hud.tui import bars, workertime
-from hud.tui.cache import IdentityCache
+from hud.tui.cache import kept
 from hud.tui.layout import width_of
 from hud.tui.style import Line, Span, cause_style
 from hud.tui.text import pad
@@ -28,12 +28,9 @@ _WORDS = 3
 """Lines below it: its ends, where the time went, what was allowed."""
 
 
-_drawn: IdentityCache[Graph, tuple[list[Line], float]] = IdentityCache(8)
-
-
 def view(snapshot: Snapshot, width: int, height: int, glyphs: Glyphs) -> list[Line]:
     """The graph with its axes, and below it where the time went, in ``height`` lines."""
-    lines, top = _columns(snapshot, width - _AXIS - 1, max(height - _WORDS, 1), glyphs)
+    lines, top = _columns(snapshot.graph, width - _AXIS - 1, max(height - _WORDS, 1), glyphs)
     names = [f"{bars.percent(top):>4} ", *[" " * _AXIS] * (len(lines) - 2), "  0% "]
     found = [(Span(name, "label"), *line) for name, line in zip(names, lines, strict=False)]
     ends = _ends(snapshot, max(map(width_of, lines), default=0))
@@ -42,7 +39,7 @@ def view(snapshot: Snapshot, width: int, height: int, glyphs: Glyphs) -> list[Li
 
 def line(snapshot: Snapshot, width: int, height: int, glyphs: Glyphs) -> list[Line]:
     """The graph alone, its scale before it."""
-    lines, top = _columns(snapshot, width - _SCALE - 1, height, glyphs)
+    lines, top = _columns(snapshot.graph, width - _SCALE - 1, height, glyphs)
     named = pad(f" 0-{bars.percent(top)}", _SCALE)
     return [
         (Span(named if at + 1 == len(lines) else " " * _SCALE, "label"), *line)
@@ -50,36 +47,31 @@ def line(snapshot: Snapshot, width: int, height: int, glyphs: Glyphs) -> list[Li
     ]
 
 
-def _columns(
-    snapshot: Snapshot, width: int, height: int, glyphs: Glyphs
-) -> tuple[list[Line], float]:
+@kept(8)
+def _columns(of: Graph, width: int, height: int, glyphs: Glyphs) -> tuple[list[Line], float]:
     """The lines of the graph, and the part of worker time that fills its height."""
-
-    def made() -> tuple[list[Line], float]:
-        values = _values(snapshot.graph, width)
-        top = bars.scale(max((value for value, _ in values), default=0.0))
-        return bars.columns(values, height, top, glyphs), top
-
-    return _drawn.get(snapshot.graph, (width, height, glyphs), made)
+    values = _values(of, width)
+    top = bars.scale(max((value for value, _ in values), default=0.0))
+    return bars.columns(values, height, top, glyphs), top
 
 
 def _values(of: Graph, width: int) -> list[tuple[float, str]]:
     """In each cell the part of the worker time that was blocked, with the style of its cause."""
-    number = len(of.causes)
-    cells = max(min(number, width), 1)
-    sums: list[dict[str, float]] = [{} for _ in range(cells)]
-    for cause in dict.fromkeys(cause for row in of.causes for cause, _ in row):
-        blocked = [next((ns for one, ns in row if one is cause), 0) for row in of.causes]
+    cells = max(min(of.slices, width), 1)
+    cell_ns = of.slice_ns * of.slices / cells
+    sums, styles, most = [0.0] * cells, [""] * cells, [0.0] * cells
+    for cause, blocked in of.causes:
+        style = cause_style(cause)
         for at, ns in enumerate(bars.resampled(blocked, cells)):
-            if ns:
-                sums[at][cause_style(cause)] = ns
-    cell_ns = of.slice_ns * number / cells
-    values = []
-    for at, row in enumerate(sums):
-        time_ns = of.workers * min(cell_ns, of.end_ns - of.start_ns - at * cell_ns)
-        share = min(sum(row.values()) / time_ns, 1.0) if time_ns > 0 else 0.0
-        values.append((share, max(row, key=row.__getitem__, default="")))
-    return values
+            sums[at] += ns
+            if ns > most[at]:
+                most[at], styles[at] = ns, style
+    known_ns = of.end_ns - of.start_ns
+    times = (of.workers * min(cell_ns, known_ns - at * cell_ns) for at in range(cells))
+    return [
+        (min(ns / time, 1.0) if time > 0 else 0.0, style)
+        for ns, time, style in zip(sums, times, styles, strict=True)
+    ]
 
 
 def _ends(snapshot: Snapshot, width: int) -> Line:
@@ -92,8 +84,6 @@ def _ends(snapshot: Snapshot, width: int) -> Line:
 
 
 # --------------------------------------------------------------------------- where the time went
-
-_everyone: IdentityCache[tuple[WorkerUse, ...], WorkerUse] = IdentityCache(4)
 
 
 def _split(snapshot: Snapshot, width: int, glyphs: Glyphs) -> Line:
@@ -126,7 +116,7 @@ def _shares(snapshot: Snapshot, glyphs: Glyphs) -> list[tuple[workertime.Part, f
     whole = snapshot.worker_time_ns
     if not snapshot.workers or not whole:
         return []
-    every = _everyone.get(snapshot.workers, (), lambda: _together(snapshot.workers))
+    every = _together(snapshot.workers)
     known = {"blocked": snapshot.blocked_ns / whole, "no CPU": snapshot.waiting_ns / whole}
     found = workertime.parts(every, workertime.sees_polls(snapshot), glyphs)
     known = {part.name: min(known[part.name], 1.0) for part in found if part.name in known}
@@ -135,6 +125,7 @@ def _shares(snapshot: Snapshot, glyphs: Glyphs) -> list[tuple[workertime.Part, f
     return [(part, known.get(part.name, part.ns / others * left)) for part in found]
 
 
+@kept(4)
 def _together(uses: Sequence[WorkerUse]) -> WorkerUse:
     """One worker that has the time of all."""
     sums = map(sum, zip(*[use.split for use in uses], strict=True))

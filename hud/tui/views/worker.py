@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hud import figures
 from hud.analysis.shortnames import shorten
 from hud.tui import bars, doing, panel, workertime
-from hud.tui.cache import IdentityCache
+from hud.tui.cache import kept
 from hud.tui.layout import block, wrapped
 from hud.tui.style import Line, Span, cause_style
 from hud.tui.text import clean, pad
@@ -111,11 +111,11 @@ def weighed(blockers: Sequence[tuple[int, Blocker]], width: int, glyphs: Glyphs)
 
 
 _MOST = 20
-_shares: IdentityCache[Blocker, dict[int, int]] = IdentityCache(2 * _SEARCHED)
 
 
+@kept(2 * _SEARCHED)
 def _by_worker(blocker: Blocker) -> dict[int, int]:
-    return _shares.get(blocker, None, lambda: dict(blocker.workers))
+    return dict(blocker.workers)
 
 
 def _labelled(label: str, spans: Line) -> Line:

@@ -70,7 +70,7 @@ def test_longer_runs_have_longer_cells(rich: Any, monkeypatch: pytest.MonkeyPatc
 
 def test_the_columns_of_the_graph_are_those_of_the_screen(run: Any) -> None:
     drawn, graph = times.graph(run.snapshot), run.snapshot.graph
-    assert len(drawn["slices"]) == len(graph.causes)
+    assert len(drawn["slices"]) == graph.slices
     for at, parts in enumerate(drawn["slices"]):
         assert sum(part for _, part in parts) == pytest.approx(WHOLE * graph.share(at), abs=3)
 

@@ -520,12 +520,13 @@ RICH: dict[str, Any] = {
 def graph(number: int = 160) -> Graph:
     """A run of 8 s whose load goes up and down, in slices of 50 ms."""
     causes = (Cause.CPU, Cause.SLEEP, Cause.LOCK, Cause.FILE)
-    rows = []
-    for at in range(number):
-        most = causes[at // 7 % 4]
-        parts = [(most, (at * 37 % 41) * MS), (Cause.DNS, (at * 13 % 7) * MS)]
-        rows.append(tuple(part for part in parts if part[1]))
-    return Graph(NOW - number * 50 * MS, 50 * MS, tuple(rows), NOW, 4.0)
+    numbers = range(number)
+    rows = [
+        (cause, tuple((at * 37 % 41) * MS * (causes[at // 7 % 4] is cause) for at in numbers))
+        for cause in causes
+    ]
+    rows.append((Cause.DNS, tuple((at * 13 % 7) * MS for at in numbers)))
+    return Graph(NOW - number * 50 * MS, 50 * MS, number, tuple(sorted(rows)), NOW, 4.0)
 
 
 def service(blockers: int, workers: int) -> Snapshot:

@@ -20,12 +20,8 @@ FOUR = service(3, 4)
 
 
 def test_a_column_is_as_high_as_its_share_and_has_the_colour_of_most_of_it() -> None:
-    slices = (
-        ((Cause.CPU, 40 * MS),),
-        (),
-        ((Cause.LOCK, 60 * MS), (Cause.CPU, 20 * MS)),
-    )
-    seen = replace(FOUR, graph=Graph(NOW - 150 * MS, 50 * MS, slices, NOW, 4.0))
+    causes = ((Cause.CPU, (40 * MS, 0, 20 * MS)), (Cause.LOCK, (0, 0, 60 * MS)))
+    seen = replace(FOUR, graph=Graph(NOW - 150 * MS, 50 * MS, 3, causes, NOW, 4.0))
     lines = graph.view(seen, 60, 5, UNICODE)
     assert text_of(lines)[:2] == [" 40%   █", "  0% █ █"]
     assert lines[0][-1] == Span("█", "cause.lock")
@@ -34,16 +30,16 @@ def test_a_column_is_as_high_as_its_share_and_has_the_colour_of_most_of_it() -> 
 
 
 def test_slices_that_share_a_cell_are_averaged() -> None:
-    slices = tuple(((Cause.CPU, (at % 2) * 200 * MS),) for at in range(200))
-    seen = replace(FOUR, graph=Graph(NOW - 10 * S, 50 * MS, slices, NOW, 4.0))
+    causes = ((Cause.CPU, tuple((at % 2) * 200 * MS for at in range(200))),)
+    seen = replace(FOUR, graph=Graph(NOW - 10 * S, 50 * MS, 200, causes, NOW, 4.0))
     (line,) = graph.line(seen, 60, 1, UNICODE)
     scale, columns = "".join(span.text for span in line).split()
     assert (scale, len(columns), set(columns)) == ("0-60%", 51, {"▇"})
 
 
 def test_the_last_slice_counts_for_as_long_as_it_is() -> None:
-    slices = (((Cause.CPU, 50 * MS),), ((Cause.CPU, 10 * MS),))
-    seen = replace(FOUR, graph=Graph(NOW - 60 * MS, 50 * MS, slices, NOW, 1.0))
+    causes = ((Cause.CPU, (50 * MS, 10 * MS)),)
+    seen = replace(FOUR, graph=Graph(NOW - 60 * MS, 50 * MS, 2, causes, NOW, 1.0))
     (line,) = graph.line(seen, 60, 1, UNICODE)
     assert "".join(span.text for span in line).split() == ["0-100%", "██"]
 
