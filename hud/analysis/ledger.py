@@ -73,6 +73,9 @@ class Ledger:
         self.before: list[Episode] = []
         """Those that began before the attach: one of each thread at the most."""
         self._begin = 0
+        self._replaced = 0
+        """How often one of them was."""
+        self._latest: tuple[tuple[int, int, int], tuple[Episode, ...]] = (0, 0, 0), ()
 
     @property
     def not_held(self) -> int:
@@ -82,9 +85,15 @@ class Ledger:
     def all(self) -> Sequence[Episode]:
         return self._episodes[self._begin - self._first :]
 
-    def latest(self, count: int) -> Sequence[Episode]:
-        """The last ``count`` of them, in the order of their ends."""
-        return self._episodes[max(self._begin - self._first, len(self._episodes) - count) :]
+    def latest(self, count: int) -> tuple[Episode, ...]:
+        """The last ``count`` of them, in the order of their ends; the same object while they are
+        the same.
+        """
+        begin, end = self._begin - self._first, len(self._episodes)
+        key = self._first + max(begin, end - count), self._first + end, self._replaced
+        if self._latest[0] != key:
+            self._latest = key, tuple(self._episodes[max(begin, end - count) :])
+        return self._latest[1]
 
     def holds(self, at: int) -> bool:
         """Is the episode with this number held?"""
@@ -132,6 +141,7 @@ class Ledger:
             return
         self.uncount(old)
         self._episodes[at - self._first] = episode
+        self._replaced += 1
         if old.stack != episode.stack:
             self._off(old.stack, at)
             self._by_stack.setdefault(episode.stack, []).append(at)

@@ -40,15 +40,18 @@ class Ranking:
         self._types = types
         self._order: list[tuple[int, Key]] = []
         self._rows: list[Blocker] = []
+        self._told: tuple[Blocker, ...] = ()
         self._totals: dict[Key, int] = {}
         """With what each key is in ``_order``."""
         self._waited_for: dict[Key, int] = {}
         self._namesakes = Namesakes()
 
     def rows(self) -> tuple[Blocker, ...]:
-        """All blockers as of now."""
+        """All blockers as of now; the same object while nothing about any of them changes."""
         touched = self._ledger.touched
         touched |= self._others_wait()
+        if not touched:
+            return self._told
         if _MANY * len(touched) > len(self._order):
             self._sort()
         else:
@@ -58,7 +61,8 @@ class Ranking:
         for key in self._namesakes.renumbered():
             at = bisect_left(self._order, (self._totals[key], key))
             self._rows[at] = replace(self._rows[at], function=self._namesakes.shown(key))
-        return tuple(self._rows)
+        self._told = tuple(self._rows)
+        return self._told
 
     def _others_wait(self) -> set[Key]:
         """Those that more or fewer episodes have waited for than before."""

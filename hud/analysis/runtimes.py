@@ -89,20 +89,20 @@ def _busy(split: TimeSplit) -> bool:
 
 def _use(name: str, workers: list[WorkerUse], retired: Retired) -> RuntimeUse:
     of_dead = retired.split.total_ns() - retired.split.no_worker_ns()
-    worst = max(workers, key=_share_of, default=None)
-    if worst is not None and not worst.blocked_ns:
-        worst = None
+    blocked_ns, time_ns = [use.blocked_ns for use in workers], [use.time_ns for use in workers]
+    shares = list(map(_share, blocked_ns, time_ns))
+    worst = max(shares, default=0.0)
     return RuntimeUse(
         name=name,
         workers=sum([use.drives for use in workers]),
-        time_ns=sum([use.time_ns for use in workers]) + max(0, of_dead),
-        blocked_ns=sum([use.blocked_ns for use in workers]) + retired.blocked_ns,
+        time_ns=sum(time_ns) + max(0, of_dead),
+        blocked_ns=sum(blocked_ns) + retired.blocked_ns,
         waiting_ns=sum([use.split.waiting_ns for use in workers]) + retired.split.waiting_ns,
         episodes=sum([use.episodes for use in workers]) + retired.episodes,
-        worst=worst.worker.worker_id if worst else -1,
-        worst_share=_share_of(worst) if worst else 0.0,
+        worst=workers[shares.index(worst)].worker.worker_id if worst else -1,
+        worst_share=worst,
     )
 
 
-def _share_of(use: WorkerUse) -> float:
-    return min(1.0, use.blocked_ns / use.time_ns) if use.time_ns else 0.0
+def _share(blocked_ns: int, time_ns: int) -> float:
+    return min(1.0, blocked_ns / time_ns) if time_ns else 0.0

@@ -105,7 +105,7 @@ class Analyzer:
         tick_unknown, awaited = ledger.tick_unknown, ledger.awaited
         for episode in reversed(temporary):
             ledger.uncount(episode)
-        timeline = (*latest, *temporary)
+        timeline = latest + tuple(temporary)  # the same object where nothing is added
         facing = standoff.find(lasting, recording.stacks, recording.states)
         if facing is not None:
             blockers = standoff.marked(blockers, lasting, recording.stacks)

@@ -81,8 +81,8 @@ def columns(
     styles = [style for _, style in values]
     lines = []
     for below in range((height - 1) * steps, -1, -steps):
-        levels = [min(max(high - below, 0), steps) for high in heights]
-        lines.append(_line([glyphs.levels[level] for level in levels], styles))
+        drawn = [glyphs.levels[min(max(at - below, 0), steps)] for at in range(height * steps + 1)]
+        lines.append(_line([drawn[high] for high in heights], styles))
     return lines
 
 
@@ -110,9 +110,12 @@ def _parts(fraction: float, of: int) -> int:
 def _line(chars: Sequence[str], styles: Sequence[str]) -> Line:
     """Cells of one style together; blanks have the style of what is before them."""
     spans: list[Span] = []
+    text = now = ""
     for char, style in zip(chars, styles, strict=True):
-        if spans and (spans[-1].style == style or char == " "):
-            spans[-1] = Span(spans[-1].text + char, spans[-1].style)
+        if style != now and char != " ":
+            if text:
+                spans.append(Span(text, now))
+            text, now = char, style
         else:
-            spans.append(Span(char, "" if char == " " else style))
-    return tuple(spans)
+            text += char
+    return (*spans, Span(text, now)) if text else ()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def width_of(line: Iterable[Span]) -> int:
     """Cells of a line."""
-    return sum(cells(span.text) for span in line)
+    return sum([len(text) if text.isascii() else cells(text) for text, _ in line])
 
 
 @lru_cache(maxsize=2_048)

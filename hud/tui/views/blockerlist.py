@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from hud.analysis.results import Snapshot
     from hud.tui.glyphs import Glyphs
+    from hud.tui.listing import Group
     from hud.tui.state import UiState
 
 COLUMNS = (
@@ -59,7 +60,14 @@ def table(snapshot: Snapshot, state: UiState, width: int) -> Table:
     """The columns there is room for, without those that would be empty; names get what they need
     before histories do.
     """
-    seen = _looked_at(state.rows)
+    last = f"last {figures.duration(snapshot.span_ns)}"
+    return _table(state.rows, state.group, last, width, state.glyphs)
+
+
+@kept(8)
+def _table(rows: Sequence[Blocker], group: Group, last: str, width: int, glyphs: Glyphs) -> Table:
+    """``group`` and ``last`` are the heads of the names and of the histories."""
+    seen = _looked_at(rows)
     places = max((one.place for one in seen), default=1)
     shown = {column.name: column for column in COLUMNS}
     for name, fewest in _FEWEST_COLUMNS.items():
@@ -74,12 +82,12 @@ def table(snapshot: Snapshot, state: UiState, width: int) -> Table:
             shown.pop(name, None)
     beside = 0 if "where" in shown else places + 1
     widest = {
-        "function": _need((one.name for one in seen), state.glyphs) + beside,
-        "operation": _need((one.call for one in seen), state.glyphs, calls=True),
+        "function": _need((one.name for one in seen), glyphs) + beside,
+        "operation": _need((one.call for one in seen), glyphs, calls=True),
     }
     heads = {
-        "function": state.group.value,
-        "history": f"last {figures.duration(snapshot.span_ns)}",
+        "function": group.value,
+        "history": last,
     }
     shown["cause"] = shown["cause"]._replace(
         width=max([len("cause"), *(one.cause for one in seen)])
