@@ -8,11 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Sequence
 
 _V = TypeVar("_V")
 _R = TypeVar("_R")
+_M = TypeVar("_M")
 _P = ParamSpec("_P")
+_SPARE = 2
+"""More results than that for a value are cleared: most are of values that are gone."""
 
 
 class IdentityCache(Generic[_V, _R]):
@@ -57,3 +60,25 @@ def kept(most: int) -> _Decorator:
         return found
 
     return decorated
+
+
+class OfEach(Generic[_V, _M, _R]):
+    """What a function makes of each of many frozen values, where most of them are those of the last
+    time, and of something that is the same for all.
+    """
+
+    def __init__(self, make: Callable[[_V, _M], _R]) -> None:
+        self._make = make
+        self._more: _M | None = None
+        self._known: dict[int, tuple[_V, _R]] = {}
+        """By the ids of the values, which stay theirs as long as they are in here."""
+
+    def of(self, values: Sequence[_V], more: _M) -> list[_R]:
+        """In the order of the values."""
+        if more != self._more or len(self._known) > _SPARE * len(values):
+            self._more, self._known = more, {}
+        known = self._known
+        for value in values:
+            if id(value) not in known:
+                known[id(value)] = value, self._make(value, more)
+        return [result for _, result in map(known.__getitem__, map(id, values))]

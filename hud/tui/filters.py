@@ -7,13 +7,15 @@ the longest one are not counted apart. Where the filter leaves all of it everyth
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis.results import Blocker
 from hud.analysis.slices import NO_HISTORY
+from hud.tui.cache import OfEach
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from typing import Any
 
     from hud.analysis.cause import Cause
@@ -49,10 +51,10 @@ def whole(blocker: Blocker) -> Blocker:
     return (blocker.whole or blocker) if isinstance(blocker, Narrowed) else blocker
 
 
-def narrowed(rows: Iterable[Blocker], wanted: Filter) -> list[Blocker]:
-    """What the filter leaves of the rows, the largest first."""
-    left = [part for blocker in rows if (part := _part(blocker, wanted)) is not None]
-    return sorted(left, key=lambda row: (-row.total_ns, row.function))
+def narrowed(rows: Sequence[Blocker], wanted: Filter) -> list[Blocker]:
+    """What the filter leaves of the rows, the largest first; equal ones in their order."""
+    left = [part for part in _parts.of(rows, wanted) if part is not None]
+    return sorted(left, key=attrgetter("total_ns"), reverse=True)
 
 
 def _part(blocker: Blocker, wanted: Filter) -> Blocker | None:
@@ -72,6 +74,9 @@ def _part(blocker: Blocker, wanted: Filter) -> Blocker | None:
     if not parts:
         return blocker
     return _narrowed(blocker, wanted, min(parts), at_most=len(parts) > 1)
+
+
+_parts = OfEach(_part)
 
 
 def _of(pairs: Sequence[tuple[Any, int]], key: object) -> int:

@@ -7,8 +7,10 @@ histogram, as the longest duration that bucket may hold, and are 0 where there i
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import zip_longest
+from operator import attrgetter
 from typing import TYPE_CHECKING, TypeVar
 
 from hud import figures
@@ -18,6 +20,7 @@ from hud.analysis.results import Blocker, HolderUse
 from hud.analysis.slices import together
 from hud.analysis.tally import heaviest, largest_first
 from hud.model import Origin, bucket_floor_ns
+from hud.tui.cache import kept
 from hud.tui.filters import Narrowed
 
 if TYPE_CHECKING:
@@ -35,6 +38,8 @@ _FEW = 8
 
 _Part = tuple[Blocker, int]
 """A blocker, and how much of its time counts here, ns."""
+_Name = tuple[str, str]
+"""Of a group, and its file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,8 @@ class Grouped(Blocker):
 
     members: tuple[_Part, ...] = ()
     """The largest, a few."""
+    parts: Sequence[_Part] = field(default=(), compare=False, repr=False)
+    """All that it was made of."""
 
 
 def members(blocker: Blocker) -> tuple[_Part, ...]:
@@ -51,13 +58,21 @@ def members(blocker: Blocker) -> tuple[_Part, ...]:
     return found or ((blocker, blocker.total_ns),)
 
 
-def by_file(blockers: Sequence[Blocker]) -> list[Blocker]:
+# Groups of the same parts as one of ``before``, the rows of the last list, are not made again.
+
+
+def by_file(blockers: Sequence[Blocker], before: Iterable[Blocker] = ()) -> list[Blocker]:
     """One row per source file, the largest total first; per module where files are not known."""
     parts: dict[_Name, list[_Part]] = {}
     for blocker in blockers:
-        name = short_place(blocker.file, 0) if blocker.file else _module(blocker.function)
+        name = _place(blocker.file) if blocker.file else _module(blocker.function)
         parts.setdefault((name, blocker.file), []).append((blocker, blocker.total_ns))
-    return _ranked(parts)
+    return _ranked(parts, before)
+
+
+@lru_cache(maxsize=4096)
+def _place(file: str) -> str:
+    return short_place(file, 0)
 
 
 def _module(function: str) -> str:
@@ -67,21 +82,21 @@ def _module(function: str) -> str:
     return f"{found[1]}, file not known" if found else NO_FILE
 
 
-def by_type(blockers: Sequence[Blocker]) -> list[Blocker]:
+def by_type(blockers: Sequence[Blocker], before: Iterable[Blocker] = ()) -> list[Blocker]:
     """One row per type of task that the blockers' time was spent in."""
-    return _by_parts(blockers, lambda blocker: blocker.types, NO_TYPE)
+    return _ranked(_by_parts(blockers, attrgetter("types"), NO_TYPE), before)
 
 
-def by_handler(blockers: Sequence[Blocker]) -> list[Blocker]:
+def by_handler(blockers: Sequence[Blocker], before: Iterable[Blocker] = ()) -> list[Blocker]:
     """One row per handler, which is the async fn of one's own that called what blocks."""
-    return _by_parts(blockers, lambda blocker: blocker.handlers, NO_HANDLER)
+    return _ranked(_by_parts(blockers, attrgetter("handlers"), NO_HANDLER), before)
 
 
 def _by_parts(
     blockers: Sequence[Blocker],
     parts_of: Callable[[Blocker], Sequence[tuple[str, int]]],
     unknown: str,
-) -> list[Blocker]:
+) -> dict[_Name, list[_Part]]:
     """A blocker of several names counts for each with that name's part of its time; its episodes
     are counted for the one that took most.
     """
@@ -95,9 +110,10 @@ def _by_parts(
         if left > 0 or not found:
             one = _part(blocker) if found else blocker
             parts.setdefault(unknown, []).append((one, max(left, 0)))
-    return _ranked({(name, ""): pairs for name, pairs in parts.items()})
+    return {(name, ""): pairs for name, pairs in parts.items()}
 
 
+@kept(20_000)
 def _part(blocker: Blocker) -> Blocker:
     """The blocker without what is counted elsewhere."""
     return replace(
@@ -112,34 +128,28 @@ def _part(blocker: Blocker) -> Blocker:
     )
 
 
-_Name = tuple[str, str]
-"""Of a group, and its file."""
-_last: dict[_Name, tuple[list[_Part], Blocker]] = {}
-"""The groups that were made last, with what they were made of."""
-
-
-def _ranked(parts: Mapping[_Name, list[_Part]]) -> list[Blocker]:
-    """The groups, the largest total first; those of the same parts are not made again."""
-    made = {
-        name: (pairs, _kept(name, pairs) or _merged(pairs, *name)) for name, pairs in parts.items()
-    }
-    _last.clear()
-    _last.update(made)
-    rows = (row for _, row in made.values())
+def _ranked(parts: Mapping[_Name, list[_Part]], before: Iterable[Blocker]) -> list[Blocker]:
+    """The groups, the largest total first."""
+    known = {row.key: row for row in before if isinstance(row, Grouped)}
+    rows = [
+        _unchanged(known.get((*name, "")), pairs) or _merged(pairs, *name)
+        for name, pairs in parts.items()
+    ]
     return sorted(rows, key=lambda row: (-row.total_ns, row.function))
 
 
-def _kept(name: _Name, pairs: Sequence[_Part]) -> Blocker | None:
-    before, row = _last.get(name, ((), None))
-    same = len(before) == len(pairs) and all(map(_is_same, before, pairs))
-    return row if same else None
+def _unchanged(row: Grouped | None, pairs: Sequence[_Part]) -> Grouped | None:
+    """The row, if it was made of the same."""
+    if row is None or len(row.parts) != len(pairs):
+        return None
+    return row if all(map(_is_same, row.parts, pairs)) else None
 
 
 def _is_same(one: _Part, other: _Part) -> bool:
     return one[0] is other[0] and one[1] == other[1]
 
 
-def _merged(pairs: Sequence[_Part], name: str, file: str) -> Blocker:
+def _merged(pairs: Sequence[_Part], name: str, file: str) -> Grouped:
     members = [blocker for blocker, _ in pairs]
     durations = tuple(map(sum, zip_longest(*(one.durations for one in members), fillvalue=0)))
     causes = largest_first(_added(pair for one in members for pair in one.causes))
@@ -178,6 +188,7 @@ def _merged(pairs: Sequence[_Part], name: str, file: str) -> Blocker:
         key=(name, file, ""),
         cases=members[0].cases if members else (),
         members=tuple(sorted(pairs, key=_largest_first)[:_FEW]),
+        parts=pairs,
     )
 
 

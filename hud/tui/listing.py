@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from enum import Enum
 from functools import lru_cache
+from itertools import compress
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hud.analysis.cause import Cause
 from hud.tui import groups
+from hud.tui.cache import OfEach
 from hud.tui.filters import Filter, narrowed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from hud.analysis.results import Blocker, Snapshot
 
@@ -69,19 +70,21 @@ def key_of(blocker: Blocker) -> Key:
     return blocker.key
 
 
-def listed(snapshot: Snapshot, wanted: Wanted) -> Sequence[Blocker]:
-    """The rows of the list in their order."""
+def listed(snapshot: Snapshot, wanted: Wanted, before: Iterable[Blocker] = ()) -> Sequence[Blocker]:
+    """The rows of the list in their order; ``before``: those of the last one, of which groups that
+    are as they were are kept.
+    """
     rows: Sequence[Blocker] = snapshot.blockers
     if wanted.filter.narrows():
         rows = narrowed(rows, wanted.filter)
     if wanted.filter.search:
         rows = matching(rows, wanted.filter.search)
     if wanted.group is Group.HANDLER:
-        rows = groups.by_handler(rows)
+        rows = groups.by_handler(rows, before)
     elif wanted.group is Group.FILE:
-        rows = groups.by_file(rows)
+        rows = groups.by_file(rows, before)
     elif wanted.group is Group.TYPE:
-        rows = groups.by_type(rows)
+        rows = groups.by_type(rows, before)
     return _ordered(rows, wanted, snapshot)
 
 
@@ -97,20 +100,21 @@ def _ordered(rows: Sequence[Blocker], wanted: Wanted, snapshot: Snapshot) -> Seq
 
 def matching(rows: Sequence[Blocker], search: str) -> Sequence[Blocker]:
     """Those that hold the text in their names, places, causes or files."""
-    text = search.casefold()
-    causes = {cause for cause in Cause if text in cause.value}
-    return [
-        b
-        for b in rows
-        if text in _folded(b.function)
+    return list(compress(rows, _holding.of(rows, search.casefold())))
+
+
+def _holds(b: Blocker, text: str) -> bool:
+    return (
+        text in _folded(b.function)
         or text in _folded(b.where)
         or text in _folded(b.operation)
-        or any(cause in causes for cause, _ in b.causes)
-        or (b.types and any(text in _folded(name) for name, _ in b.types))
-        or (b.details and any(text in _folded(detail) for detail, _ in b.details))
-    ]
+        or any(text in cause.value for cause, _ in b.causes)
+        or any(text in _folded(name) for name, _ in b.types)
+        or any(text in _folded(detail) for detail, _ in b.details)
+    )
 
 
+_holding = OfEach(_holds)
 _folded = lru_cache(maxsize=65_536)(str.casefold)
 
 

@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hud.tui import listing, workerlist
-from hud.tui.filters import NO_FILTER, whole
-from hud.tui.listing import Group, Key, key_of
+from hud.tui.filters import whole
+from hud.tui.listing import Key, key_of
 from hud.tui.state import LISTS_OF_BLOCKERS, TOP, At, UiState
 from hud.tui.views.table import VIEWS
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from hud.analysis.results import Blocker, Snapshot
 
 HELD_NS = 2_000_000_000
-_MANY = 1_000
-_PATIENCE_NS = 5_000_000_000
 
 
 def settle(state: UiState, snapshot: Snapshot, held: bool = False) -> UiState:
@@ -33,10 +31,7 @@ def settle(state: UiState, snapshot: Snapshot, held: bool = False) -> UiState:
     that is still listed keeps the cursor, unless the cursor is on the first row of a new order.
     """
     grouped = (state.wanted, snapshot.info.threshold_ns, snapshot.info.window_ns)
-    if _fresh_enough(state, snapshot, grouped):
-        rows, grouped_ns = state.rows, state.grouped_ns
-    else:
-        rows, grouped_ns = listing.listed(snapshot, state.wanted), snapshot.now_ns
+    rows = listing.listed(snapshot, state.wanted, state.rows)
     cursor = state.cursor
     held = held and grouped == state.grouped
     if held:
@@ -58,7 +53,6 @@ def settle(state: UiState, snapshot: Snapshot, held: bool = False) -> UiState:
         state.put("blockers", At(cursor, scroll)),
         rows=rows,
         grouped=grouped,
-        grouped_ns=grouped_ns,
         selected=selected,
         opened=opened,
         threshold=_threshold(state.threshold, snapshot),
@@ -73,14 +67,6 @@ def _followed(state: UiState, snapshot: Snapshot) -> At:
         return at
     threads = [use.worker.tid for use in workerlist.listed(state, snapshot)]
     return At(threads.index(state.worker) if state.worker in threads else at.cursor, at.scroll)
-
-
-def _fresh_enough(state: UiState, snapshot: Snapshot, grouped: object) -> bool:
-    """Filtering or adding up many blockers takes its time: it need not be done each time."""
-    easy = state.group is Group.FUNCTION and state.filter == NO_FILTER
-    if easy or len(snapshot.blockers) < _MANY:
-        return False
-    return state.grouped == grouped and 0 <= snapshot.now_ns - state.grouped_ns < _PATIENCE_NS
 
 
 def _within(state: UiState, snapshot: Snapshot) -> UiState:

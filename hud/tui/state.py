@@ -116,8 +116,7 @@ class UiState:
     rows: Sequence[Blocker] = ()
     """The blockers as listed: filtered, grouped, in order; made by ``settle``."""
     grouped: object = None
-    grouped_ns: int = 0
-    """By what, and from the snapshot of which time, ``rows`` were made."""
+    """By what ``rows`` were made."""
     selected: Key | None = None
     worker: int = 0
     """The thread of the worker under the cursor, as long as nobody moves it; 0 = any."""

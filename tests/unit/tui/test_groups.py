@@ -26,17 +26,18 @@ LISTS = st.lists(st.sampled_from([*ROWS, *CHANGED]), unique_by=lambda row: row.k
     st.lists(LISTS, min_size=1, max_size=4), st.sampled_from([groups.by_file, groups.by_handler])
 )
 def test_kept_groups_are_those_that_are_made_from_nothing(
-    lists: list[list[Blocker]], grouped: Callable[[list[Blocker]], list[Blocker]]
+    lists: list[list[Blocker]], grouped: Callable[..., list[Blocker]]
 ) -> None:
-    kept = [grouped(rows) for rows in lists]
-    for rows, found in zip(lists, kept, strict=True):
-        groups._last.clear()
-        assert found == grouped(rows)
+    kept: list[Blocker] = []
+    for rows in lists:
+        kept = grouped(rows, kept)
+        assert kept == grouped(rows)
 
 
 def test_a_group_of_the_same_parts_is_not_made_again() -> None:
     before = {row.file: row for row in groups.by_file(ROWS)}
-    after = {row.file: row for row in groups.by_file([CHANGED[0], *ROWS[1:]])}
+    rows = [CHANGED[0], *ROWS[1:]]
+    after = {row.file: row for row in groups.by_file(rows, before.values())}
     assert [file for file in before if after[file] is before[file]] == ["1.rs", "2.rs"]
 
 
