@@ -131,22 +131,13 @@ def _part(blocker: Blocker) -> Blocker:
 def _ranked(parts: Mapping[_Name, list[_Part]], before: Iterable[Blocker]) -> list[Blocker]:
     """The groups, the largest total first."""
     known = {row.key: row for row in before if isinstance(row, Grouped)}
-    rows = [
-        _unchanged(known.get((*name, "")), pairs) or _merged(pairs, *name)
-        for name, pairs in parts.items()
-    ]
+    rows = []
+    for name, pairs in parts.items():
+        row = known.get((*name, ""))
+        if row is None or row.parts != pairs:
+            row = _merged(pairs, *name)
+        rows.append(row)
     return sorted(rows, key=lambda row: (-row.total_ns, row.function))
-
-
-def _unchanged(row: Grouped | None, pairs: Sequence[_Part]) -> Grouped | None:
-    """The row, if it was made of the same."""
-    if row is None or len(row.parts) != len(pairs):
-        return None
-    return row if all(map(_is_same, row.parts, pairs)) else None
-
-
-def _is_same(one: _Part, other: _Part) -> bool:
-    return one[0] is other[0] and one[1] == other[1]
 
 
 def _merged(pairs: Sequence[_Part], name: str, file: str) -> Grouped:
