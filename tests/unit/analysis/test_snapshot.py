@@ -272,3 +272,26 @@ def test_the_graph_of_a_window_begins_in_it(build: ModuleType) -> None:
     fresh = Analyzer(recording).snapshot(now, True)
     assert part.graph == fresh.graph
     assert list(map(part.history, part.blockers)) == list(map(fresh.history, fresh.blockers))
+
+
+def test_what_did_not_change_is_the_same_object(build: ModuleType) -> None:
+    recording = build.empty_recording()
+    samples = build.demo_samples(3)
+    late = build.STACKS[build.SAVE]
+    recording.add_stack(build.SAVE, Stack(late.addresses, late.complete))
+    recording.add_samples(samples)
+    analyzer = Analyzer(recording)
+    now = build.START_NS + 3 * build.SECOND
+    first, second = (analyzer.snapshot(now + at * build.SECOND, True) for at in range(2))
+    assert second.blockers is first.blockers
+    assert second.timeline is first.timeline
+    recording.add_stack(build.SAVE, late)
+    third = analyzer.snapshot(now + 2 * build.SECOND, True)
+    replay = Analyzer(recording)
+    replay.absorb(now)
+    assert third.timeline == replay.snapshot(now + 2 * build.SECOND, True).timeline
+    assert third.timeline != second.timeline
+    assert third.blockers != second.blockers
+    tid, later = build.TIDS[0], now + 3 * build.SECOND
+    recording.add_samples([build.poll(tid, now, 50 * build.MS)])
+    assert analyzer.snapshot(later, True).timeline[:-1] == third.timeline
