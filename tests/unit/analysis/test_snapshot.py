@@ -276,22 +276,25 @@ def test_the_graph_of_a_window_begins_in_it(build: ModuleType) -> None:
 
 def test_what_did_not_change_is_the_same_object(build: ModuleType) -> None:
     recording = build.empty_recording()
-    samples = build.demo_samples(3)
-    late = build.STACKS[build.SAVE]
-    recording.add_stack(build.SAVE, Stack(late.addresses, late.complete))
-    recording.add_samples(samples)
+    key, late = 0x77, build.STACKS[build.CACHE]
+    recording.add_stack(key, Stack(late.addresses, late.complete))
+
+    def block(at_ns: int) -> None:
+        tid, length = build.TIDS[0], 40 * build.MS
+        slept = build.asleep(tid, at_ns + length, length, key, at_ns, build.FUTEX)
+        recording.add_samples([slept, build.poll(tid, at_ns, length, asleep_ns=length)])
+
+    block(build.START_NS)
     analyzer = Analyzer(recording)
-    now = build.START_NS + 3 * build.SECOND
-    first, second = (analyzer.snapshot(now + at * build.SECOND, True) for at in range(2))
+    moments = [build.START_NS + at * build.SECOND for at in range(1, 5)]
+    first, second = (analyzer.snapshot(now, True) for now in moments[:2])
     assert second.blockers is first.blockers
     assert second.timeline is first.timeline
-    recording.add_stack(build.SAVE, late)
-    third = analyzer.snapshot(now + 2 * build.SECOND, True)
-    replay = Analyzer(recording)
-    replay.absorb(now)
-    assert third.timeline == replay.snapshot(now + 2 * build.SECOND, True).timeline
-    assert third.timeline != second.timeline
-    assert third.blockers != second.blockers
-    tid, later = build.TIDS[0], now + 3 * build.SECOND
-    recording.add_samples([build.poll(tid, now, 50 * build.MS)])
-    assert analyzer.snapshot(later, True).timeline[:-1] == third.timeline
+    recording.add_stack(key, late)
+    third = analyzer.snapshot(moments[2], True)
+    assert third.timeline[0].cause is not second.timeline[0].cause
+    assert third.blockers[0].function != second.blockers[0].function
+    block(moments[2])
+    fourth = analyzer.snapshot(moments[3], True)
+    assert fourth.timeline[:-1] == third.timeline
+    assert fourth.blockers[0].count == 2

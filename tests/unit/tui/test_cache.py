@@ -42,7 +42,7 @@ class Run:
 
     def __init__(self) -> None:
         self.recording: Recording = build.empty_recording()
-        late = build.STACKS[build.SAVE]
+        late = build.STACKS[build.CACHE]
         self.recording.add_stack(LATE, Stack(late.addresses, late.complete))
         self.analyzer = Analyzer(self.recording)
         self.now_ns = build.START_NS
@@ -95,7 +95,7 @@ class Begins(NamedTuple):
 
 
 def names_come(run: Run) -> None:
-    run.recording.add_stack(LATE, build.STACKS[build.SAVE])
+    run.recording.add_stack(LATE, build.STACKS[build.CACHE])
 
 
 class Window(NamedTuple):
@@ -163,7 +163,7 @@ def from_nothing(seen: Snapshot, state: UiState, size: Size) -> list[Line]:
     return compose(seen, settle(replace(state, rows=()), seen), size)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(CHANGES, min_size=2, max_size=14))
 def test_a_frame_is_the_one_that_is_drawn_from_nothing(changes: list[Change]) -> None:
     run, again = Run(), Run()
