@@ -54,7 +54,7 @@ struct exact_thread {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 8192);
+	__uint(max_entries, 8192); /* 1 at load where exact mode is off */
 	__type(key, __u32);
 	__type(value, struct exact_thread);
 } exact_threads SEC(".maps");

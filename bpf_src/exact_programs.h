@@ -229,7 +229,7 @@ static __always_inline void tell_poll(struct thread *thread, struct open_poll *p
 		event->value = waiting;
 		event->info = thread->begin_uncertain_us;
 	}
-	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+	end_event(event);
 }
 
 static __always_inline void exact_end(__u64 key, __u64 now)

@@ -25,6 +25,10 @@ char _license[] SEC("license") = "Dual MIT/GPL";
 #define STACKLESS_NS 20000000
 #define STACKLESS 16 /* threads that are remembered; a power of two */
 
+/* User space is woken where so much waits for it in the ring; it comes by itself now and then. */
+#define WAKE_BYTES (1 << 17)
+#define WAKE_SPAN 1024
+
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 20);
@@ -32,7 +36,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 16384);
+	__uint(max_entries, 4096); /* more at load, for a process with many */
 	__type(key, __u32);
 	__type(value, struct thread);
 } threads SEC(".maps");
@@ -172,6 +176,15 @@ static __always_inline struct event *begin_event(struct thread *thread, __u8 kin
 	return event;
 }
 
+/* Each of the few events that come to lie there wakes: two CPUs may step over one number together. */
+static __always_inline void end_event(struct event *event)
+{
+	__u64 waiting = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
+	int late = waiting >= WAKE_BYTES && waiting < WAKE_BYTES + WAKE_SPAN;
+
+	bpf_ringbuf_submit(event, late ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
+}
+
 /* The poll ended somewhere between its last sight and now: the middle is off by half of that. */
 static __always_inline void end_poll(struct thread *thread, __u64 now)
 {
@@ -192,7 +205,7 @@ static __always_inline void end_poll(struct thread *thread, __u64 now)
 			event->info = thread->begin_uncertain_us;
 			event->other = doubt / 1000;
 			event->flags = thread->doubts;
-			bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+			end_event(event);
 		}
 	}
 	thread->poll_start_ns = 0;
@@ -297,7 +310,7 @@ static __always_inline void report_latency(struct thread *thread, __u64 stack)
 		event->flags = thread->late_preempted ? FLAG_PREEMPTED : 0;
 		if (!event->stack)
 			count(stacks_skipped);
-		bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+		end_event(event);
 	}
 	thread->late_ns = 0;
 }
@@ -347,7 +360,7 @@ static __always_inline void report_cpu(struct thread *thread, __u64 cpu, __u64 s
 		thread->caught = CAUGHT_STACK;
 	else
 		count(stacks_skipped);
-	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+	end_event(event);
 }
 
 /* The thread falls asleep in a poll, and its stack was not taken. */
@@ -500,7 +513,7 @@ static __always_inline void report_sleep(struct thread *thread, struct task_stru
 	event->flags = type;
 	event->other = thread->other;
 	event->info = thread->syscall;
-	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+	end_event(event);
 }
 
 /* prev, task: of the switch to it; 0 = the kernel did not tell one. */
@@ -648,7 +661,7 @@ static __always_inline void note_waker(struct thread *sleeper, __u64 now)
 	event->task_id = sight ? sight->task_id : 0;
 	event->where = sight ? sight->where : WHERE_UNKNOWN;
 	event->flags = waker ? 0 : FLAG_OTHER_PROCESS;
-	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+	end_event(event);
 }
 
 SEC("tp_btf/sched_waking")

@@ -29,6 +29,7 @@ typedef signed long long __s64;
 #define BPF_F_MMAPABLE 1024
 #define BPF_RB_NO_WAKEUP 1
 #define BPF_RB_FORCE_WAKEUP 2
+#define BPF_RB_AVAIL_DATA 0
 
 static void *(*const bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
 static long (*const bpf_map_update_elem)(void *map, const void *key, const void *value,
@@ -43,6 +44,7 @@ static long (*const bpf_probe_read_kernel)(void *dst, __u32 size, const void *sr
 static void *(*const bpf_ringbuf_reserve)(void *ring, __u64 size, __u64 flags) = (void *)131;
 static void (*const bpf_ringbuf_submit)(void *data, __u64 flags) = (void *)132;
 static void (*const bpf_ringbuf_discard)(void *data, __u64 flags) = (void *)133;
+static __u64 (*const bpf_ringbuf_query)(void *ring, __u64 flags) = (void *)134;
 static long (*const bpf_probe_read_kernel_str)(void *dst, __u32 size,
 					       const void *src) = (void *)115;
 static long (*const bpf_get_task_stack)(struct task_struct *task, void *to, __u32 size,

@@ -22,12 +22,6 @@ from hud.model import Batch, RunInfo
 from hud.profiler import Profiler
 from hud.tui.effects import Clear, Effect, Quit, Threshold, Window
 
-DRAIN_S, CALM_DRAIN_S, MANY_EVENTS = 0.1, 0.2, 1_000
-"""How often the ring buffer is emptied, and how often while it has fewer events than many; it holds
-16,000.
-"""
-HURRIED_DRAIN_S = 0.01
-"""The same where hud learns of a library that was just loaded: its polls are not seen before."""
 STATES_S = 0.25
 """How often thread states are read, and the screen is drawn."""
 SCREEN_SHARE, RAREST_S = 0.02, 1.0
@@ -36,6 +30,9 @@ UNSEEN_STATES_S = 0.5
 """The same without a screen."""
 ABSORB_S = 1.0
 """How often a run without a screen derives what is new, so that its end has little left to do."""
+UNWATCHED_ABSORB_S = 5.0
+"""The same where nobody follows it: mostly the names are there by then, and nothing is derived
+twice."""
 
 FORGET_S, FORGET_SHARE = 10.0, 0.001
 """How often a run looks for what it needs no more, and of a core at most."""
@@ -158,12 +155,6 @@ class _Loop:
             self._turn(selector)
         return self._close()
 
-    def _pause_s(self, events: int) -> float:
-        """Until the next drain."""
-        if self._profiler.hurried:
-            return HURRIED_DRAIN_S
-        return DRAIN_S if events >= MANY_EVENTS else CALM_DRAIN_S
-
     def _turn(self, selector: selectors.BaseSelector) -> None:
         next_drain = next_states = next_absorb = 0.0
         snapshot = self._snapshot()
@@ -175,10 +166,9 @@ class _Loop:
             now = time.monotonic()
             keys = any(key.data is self._screen and self._screen for key, _ in ready)
             others = any(key.data is None for key, _ in ready)
-            if not self._ended and (others or now >= next_drain):
-                batch = self._profiler.pump()
-                self._take(batch)
-                next_drain = now + self._pause_s(len(batch.samples))
+            if not self._ended and (others or now >= due):
+                self._take(self._profiler.pump())
+                next_drain = now + self._profiler.patience_s
             if self._ended:
                 # nothing but the screen is left to wait for
                 for fileno in self._profiler.filenos():
@@ -191,7 +181,8 @@ class _Loop:
                 next_states = now + (STATES_S if self._screen is not None else UNSEEN_STATES_S)
                 began = time.thread_time()
                 if self._screen is None and now >= next_absorb:
-                    next_absorb = now + ABSORB_S
+                    followed = self._progress is not None or self._writer is not None
+                    next_absorb = now + (ABSORB_S if followed else UNWATCHED_ABSORB_S)
                     if self._progress is not None:
                         left_s = self._left_s() if self._duration_ns else 0.0
                         self._progress(self._snapshot(), left_s)

@@ -44,7 +44,11 @@ BUCKETS_SPARE = 1 << 16
 TEXT_PER_ROW = 24
 """Bytes of machine code for each unwind row, at the least; measured: libc 30, Rust services 60+."""
 
-STACKS_KEPT = 4096
+THREADS_SPARE = 4
+"""Times the threads that the target has now: so many may it have later, and 4096 in any case."""
+LEAST_THREADS, MOST_THREADS = 4096, 65536
+
+STACKS_KEPT = 2048
 """Stacks that the kernel may hold (half of the map) before those already fetched are deleted."""
 
 
@@ -76,6 +80,8 @@ class Threads(NamedTuple):
     turns: dict[int, tuple[int, int]]
     """tid -> (task id, tick) of the threads that were in a task's poll when seen last, where the
     tick is known."""
+    moved: bool
+    """Has any thread run since the reading before?"""
 
 
 class Probe(Closing):
@@ -84,7 +90,8 @@ class Probe(Closing):
     ``data`` is the compiled object, ``btf`` a file with the kernel's types where the kernel does
     not give them; ``text_bytes`` the size of the target's executable mappings, from which the
     unwind maps are sized, and ``span_bytes`` the same with what stands before the code in each
-    file; ``exact`` loads the uprobe programs, too; ``store`` keeps them for the next start.
+    file, ``threads`` how many it has now; ``exact`` loads the uprobe programs, too; ``store`` keeps
+    them for the next start.
 
     Raises KernelError where the kernel refuses, ObjectError for bad data.
     """
@@ -98,15 +105,19 @@ class Probe(Closing):
         threshold_ns: int,
         text_bytes: int,
         span_bytes: int = 0,
+        threads: int = 0,
         exact: bool = False,
         store: Store | None = None,
     ) -> None:
         self._fetched: set[int] = set()
         self._code_pages = 0
+        self._read: dict[bytes, wire.Thread] = {}
+        """The threads as they were read last, by their bytes."""
+        self._read_at = -1
+        """How many switches there had been."""
         with ExitStack() as stack:
-            self._loaded = stack.enter_context(
-                _load(data, btf, map_sizes(text_bytes, span_bytes), exact=exact, store=store)
-            )
+            sizes = map_sizes(text_bytes, span_bytes, threads, exact=exact)
+            self._loaded = stack.enter_context(_load(data, btf, sizes, exact=exact, store=store))
             maps = self._loaded.maps
             self._threads = maps["threads"]
             self._stacks = maps["stacks"]
@@ -118,7 +129,7 @@ class Probe(Closing):
             self._ring = stack.enter_context(RingBuffer(maps["events"], wire.EVENT))
             self._woken = select.epoll(flags=select.EPOLL_CLOEXEC)
             stack.callback(self._woken.close)
-            # by its edges: events wait without a wake-up
+            # by its edges: most events wait without a wake-up
             self._woken.register(self._ring.fileno(), select.EPOLLIN | select.EPOLLET)
             self.unwind = UnwindTables(
                 maps["rows"].memory(),
@@ -222,7 +233,7 @@ class Probe(Closing):
         return list(map(Sample._make, self._ring.drain()))
 
     def fileno(self) -> int:
-        """Readable when ``code_changed`` would be true; not for events."""
+        """Readable when ``code_changed`` would be true, and when many events wait."""
         return self._woken.fileno()
 
     def code_changed(self) -> bool:
@@ -278,8 +289,8 @@ class Probe(Closing):
         """Every thread of the target that ran since the attach; exited ones for the last time."""
         states, entered, exited, copies, turns = [], {}, [], {}, {}
         layout_known = bool(self.config.layouts)
-        for key, value in self._threads.items():
-            thread = wire.decode_thread(value)
+        moved = self._read_threads()
+        for thread in self._read.values():
             if thread.sched == wire.SCHED_UNSEEN:
                 continue  # no more than what ``seed_thread`` said
             states.append(state_of(thread, now_ns, layout_known))
@@ -290,8 +301,19 @@ class Probe(Closing):
                 turns[thread.tid] = thread.task_id, thread.turn & 0xFFFF_FFFF
             if thread.exited:
                 exited.append(thread.tid)
-                self._threads.delete(key)
-        return Threads(states, entered, exited, copies, turns)
+        self.forget_threads(exited)
+        return Threads(states, entered, exited, copies, turns, moved)
+
+    def _read_threads(self) -> bool:
+        """Where one has run since, or runs; else the kernel has nothing new of any."""
+        switches = int(self.counters.switches)
+        running = any(thread.sched == wire.SCHED_RUNNING for thread in self._read.values())
+        if switches == self._read_at and not running:
+            return False
+        self._read_at = switches
+        known, values = self._read, (value for _, value in self._threads.items())
+        self._read = {value: known.get(value) or wire.decode_thread(value) for value in values}
+        return True
 
     def asleep_since(self, tid: int) -> int:
         """When the sleep began that this thread is in now; 0 = it is not asleep."""
@@ -320,21 +342,27 @@ class Probe(Closing):
             if error.errno not in (errno.EEXIST, errno.E2BIG):
                 raise
             return False
+        self._read_at = -1
         return True
 
     def forget_threads(self, tids: Iterable[int]) -> None:
         """Drop entries of threads that user space knows to be gone."""
         for tid in tids:
             self._threads.delete(tid.to_bytes(4, "little"))
+            self._read_at = -1
 
 
-def map_sizes(text_bytes: int, span_bytes: int) -> dict[str, int]:
-    """Entries of the unwind maps; rows are as many as the code needs, buckets stand every 256 bytes
-    from the start of a file on."""
-    return {
+def map_sizes(
+    text_bytes: int, span_bytes: int, threads: int = 0, *, exact: bool = False
+) -> dict[str, int]:
+    """Entries of the maps that the target gives their size. Unwind rows are as many as the code
+    needs, buckets stand every 256 bytes from the start of a file on."""
+    sizes = {
         "rows": text_bytes // TEXT_PER_ROW + ROWS_SPARE,
         "buckets": max(text_bytes, span_bytes) // 256 + BUCKETS_SPARE,
+        "threads": min(max(THREADS_SPARE * threads, LEAST_THREADS), MOST_THREADS),
     }
+    return sizes if exact else sizes | {"exact_threads": 1}
 
 
 def _load(

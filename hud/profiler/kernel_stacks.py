@@ -46,6 +46,8 @@ class Stacks:
         self._next_question = 0
         self._next_refresh = 0.0
         self._next_look = 0.0
+        self._looked_at = -1
+        """How many switches there had been."""
         self._refresh_wanted = False
         self._code_pause_s = NEXT_FILE_S
         self.new_file = False
@@ -116,6 +118,10 @@ class Stacks:
         due = now >= (self._next_refresh if self._refresh_wanted else self._next_look)
         if not due and not (changed and self._next_look < float("inf")):
             return
+        switches = int(self._probe.counters.switches)
+        if not (self._refresh_wanted or changed) and switches == self._looked_at:
+            return  # no thread has run that could have mapped any
+        self._looked_at = switches
         self._refresh_wanted = False
         modules = self._addresses.modules
         known = modules.count

@@ -21,7 +21,7 @@ from hud.process.find import find_target
 from hud.process.mappings import read_mappings
 from hud.process.namespace import join_initial_time_namespace, require_initial_pid_namespace
 from hud.process.procfs import living_thread, read_thread_stat, tracer_of
-from hud.process.threads import is_alive
+from hud.process.threads import count_threads, is_alive
 from hud.profiler.detection.ladder import Ladder
 from hud.profiler.events import Events
 from hud.profiler.exact import Exact
@@ -37,6 +37,13 @@ LAST_NAMES_S = 5.0
 """How long the end of a run waits for names that the resolver still looks up."""
 LAST_CODE_S = 3.0
 """How long it waits for source and machine code, where they are wanted."""
+
+PATIENCE_S = 0.5
+"""How long events may wait in the ring. It holds 14,500; at 1,800 the kernel wakes hud."""
+EXACT_PATIENCE_S = 0.1
+"""The same while polls are timed in bursts of that length."""
+HURRIED_PATIENCE_S = 0.01
+"""The same where hud learns of a library that was just loaded: its polls are not seen before."""
 
 STUCK_NS = 100_000_000
 """A worker in one poll for so long is looked at before the poll ends."""
@@ -111,6 +118,7 @@ class Profiler(Closing):
             threshold_ns=self.options.threshold_ns,
             text_bytes=modules.text_bytes,
             span_bytes=modules.span_bytes,
+            threads=count_threads(self.target.pid),
             exact=self.options.exact or self.options.auto_threshold,
             store=self._naming.store_of_root,
         )
@@ -187,7 +195,7 @@ class Profiler(Closing):
         return int(self._events.probe.config.period_ns)
 
     def filenos(self) -> tuple[int, ...]:
-        """Readable when ``pump`` should be called before its time; names can wait for it."""
+        """Readable when ``pump`` should be called before ``patience_s`` is over."""
         return self._life.fileno(), self._events.probe.fileno()
 
     # ------------------------------------------------------------------- threshold
@@ -215,7 +223,7 @@ class Profiler(Closing):
     # ------------------------------------------------------------------- while it runs
 
     def pump(self) -> Batch:
-        """Everything new. Call it every 0.1 s or so, and when a descriptor is readable."""
+        """Everything new. Call it after ``patience_s``, and when a descriptor is readable."""
         batch = Batch(time.monotonic_ns())
         self._life.take(batch, self._ladder, self._replace_image)
         samples = self._events.take(batch)
@@ -234,7 +242,7 @@ class Profiler(Closing):
         if self._events.refresh():
             self._ladder.copies.hurry()
         self._take_answers(batch)
-        if self.hurried:
+        if self._events.hurried:
             self._look_for_objects(batch)
         self._events.waits.join(batch.stacks)
         self._ladder.learn_classes(samples, batch)
@@ -291,9 +299,11 @@ class Profiler(Closing):
         return batch
 
     @property
-    def hurried(self) -> bool:
-        """A library was just loaded: ``pump`` should be called every hundredth of a second."""
-        return self._events.hurried
+    def patience_s(self) -> float:
+        """How soon ``pump`` should be called again."""
+        if self._events.hurried:
+            return HURRIED_PATIENCE_S
+        return PATIENCE_S if self._exact is None else EXACT_PATIENCE_S
 
     def _look_for_objects(self, batch: Batch) -> None:
         known = self._ladder.copies.known

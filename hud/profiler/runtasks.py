@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hud.errors import TargetError
-from hud.model import Batch, Sample
+from hud.model import Batch, Sample, TasksRead
 from hud.probe.probe import Threads
 from hud.profiler.detection.copies import Copies
 from hud.profiler.naming.modules import Modules
@@ -23,13 +24,15 @@ class RunTasks:
         self._resolver = resolver
         self._notes = notes
         self._reader: TaskReader | None = None
+        self._last: TasksRead | None = None
+        """What was read when a thread had run."""
         self._trouble = ""
 
     def close(self) -> None:
         """Until the next ``fill``."""
         if self._reader is not None:
             self._reader.close()
-            self._reader = None
+            self._reader = self._last = None
 
     def note(self, samples: Sequence[Sample]) -> None:
         """These samples may name tasks."""
@@ -51,7 +54,11 @@ class RunTasks:
             except TargetError as error:
                 self._notes.add(f"the runtime's tasks are not read: {error}")
                 return
+        if self._last is not None and not read.moved and self._reader.content:
+            batch.tasks = replace(self._last, time_ns=batch.time_ns)
+            return
         self._reader.fill(batch, copies.driving(read.entered, read.copies), threshold_ns)
+        self._last = batch.tasks
         before, self._trouble = self._trouble, self._reader.trouble
         if before != self._trouble:
             self._notes.replace(before, self._trouble)

@@ -96,6 +96,11 @@ class TaskReader:
         return self._resolver.pending(self)
 
     @property
+    def content(self) -> bool:
+        """Is there nothing left to find out, if no thread runs?"""
+        return not (self._wanted or self._unnamed or self._fresh or self.pending)
+
+    @property
     def trouble(self) -> str:
         """Why nothing is read, once it has been so for a while, or what is not shown; or empty."""
         patient = self._misses < PATIENCE or not self._reason

@@ -12,6 +12,8 @@ from hud.process.procfs import read_bytes
 from hud.resolver.client import Resolver
 
 HOST_INTERVAL_NS = 2_000_000_000
+COST_INTERVAL_NS = 900_000_000
+"""With readings twice a second every second one."""
 _OWN_MEMORY = Path("/proc/self/statm")
 
 
@@ -28,7 +30,7 @@ class Usage:
         """CLOCK_MONOTONIC when they had ceased; names may come later."""
         self._resolver: Resolver | None = None
         self._host: HostWatch | None = None
-        self._next_host_ns = 0
+        self._next_host_ns = self._next_cost_ns = 0
         self._cost_before_ns = 0
 
     def phase(self, what: str) -> None:
@@ -56,13 +58,16 @@ class Usage:
         return own + self._resolver.cpu_ns(), rss + self._resolver.rss_bytes()
 
     def fill(self, batch: Batch, now_ns: int) -> None:
-        """Put it into a batch; what the machine is under now and then."""
-        batch.cost = self.cost()
+        """Put it into a batch, and what the machine is under; both now and then."""
+        if now_ns >= self._next_cost_ns:
+            self._next_cost_ns = now_ns + COST_INTERVAL_NS
+            batch.cost = self.cost()
         if now_ns >= self._next_host_ns and self._host is not None:
             self._next_host_ns = now_ns + HOST_INTERVAL_NS
             batch.host = self._host.read()
 
     def fill_last(self, batch: Batch) -> None:
-        """What the machine was under to the end."""
+        """As it is at the end."""
+        batch.cost = self.cost()
         if self._host is not None:
             batch.host = self._host.read(last=True)

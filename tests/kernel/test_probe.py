@@ -506,3 +506,30 @@ def test_new_code_is_told_at_once_and_not_too_often(probe: Probe, child: Child) 
     assert poll.poll(20_000)
     probe.events()
     assert probe.code_changed()
+
+
+def test_a_ring_that_fills_wakes_long_before_it_is_full(probe: Probe, child: Child) -> None:
+    poll = select.poll()
+    poll.register(probe.fileno(), select.POLLIN)
+    child.ask("spinner")
+    until(probe.code_changed)
+    probe.events()
+    probe.sample_at(4000)
+    assert poll.poll(20_000)
+    assert not probe.code_changed()  # that is not what it was woken for
+    assert probe.counters.ring_full == 0
+    assert 1_800 <= len(probe.events()) < 12_000
+    assert poll.poll(20_000)  # and again, from an empty one on
+
+
+def test_threads_of_which_none_has_run_are_not_read_again(probe: Probe, child: Child) -> None:
+    sleeper = int(child.ask("sleeper 600000"))
+    until(lambda: not probe.threads(time.monotonic_ns()).moved)
+    now = time.monotonic_ns()
+    (before,) = (one for one in probe.threads(now).states if one.tid == sleeper)
+    read = probe.threads(now + 7)
+    (after,) = (one for one in read.states if one.tid == sleeper)
+    assert not read.moved
+    assert after.split.unknown_asleep_ns == before.split.unknown_asleep_ns + 7
+    child.ask("sleeper 1")
+    assert probe.threads(time.monotonic_ns()).moved

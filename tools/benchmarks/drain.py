@@ -75,7 +75,7 @@ def _pure(name: str, rounds: int, *, store: bool) -> list[table.Cell]:
 
 
 def _live(seconds: int, tasks: int, threshold_ms: float) -> list[table.Cell]:
-    """hud's own profiler, drained as the session does: ten times a second."""
+    """hud's own profiler, drained when the session would do it."""
     with tempfile.TemporaryDirectory() as scratch:
         kinds = ",".join(["thread_sleep"] * tasks)
         words = ["--kinds", kinds, "--workers", str(tasks), "--block-ms", "1", "--pause-ms", "0"]
@@ -95,7 +95,7 @@ def _drained(profiler: Profiler, seconds: int, threshold_ms: float) -> list[tabl
     before, losses = profiler.usage.cost()[0], profiler.losses()
     began = time.monotonic()
     while time.monotonic() - began < seconds:
-        time.sleep(0.1)
+        running.wait_to_pump(profiler)
         mark = time.thread_time()
         events += len(profiler.pump().samples)
         pumping += time.thread_time() - mark

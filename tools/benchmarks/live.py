@@ -1,7 +1,6 @@
 """hud attached to a process: when its first stack has names, and what that costs meanwhile.
 
-Terms: an event's *lag* is its age when user space takes it; the loop is the session's, ten times
-a second.
+Terms: an event's *lag* is its age when user space takes it; the loop waits as the session does.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from benchmarks import running, table
 from hud import resources
 from hud.process.find import find_target
 from hud.profiler import Options, Profiler
-from hud.session import DRAIN_S
 
 
 class Live(NamedTuple):
@@ -48,7 +46,7 @@ def attach(pid: int, seconds: float, threshold_ms: float, *, use_cache: bool) ->
         lags = [0.0, 0.0]
         pump = 0.0
         while time.monotonic() < attached + seconds:
-            time.sleep(DRAIN_S)
+            running.wait_to_pump(profiler)
             began_drain = time.monotonic()
             batch = profiler.pump()
             now = time.monotonic()

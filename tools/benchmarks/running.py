@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from hud.profiler import Profiler
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO_SERVER = ROOT / "prebuilt" / "demo-server-x86_64"
@@ -70,6 +73,12 @@ def started(
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
+
+
+def wait_to_pump(profiler: Profiler, end: float = float("inf")) -> None:
+    """As the session does; not beyond ``end`` of the monotonic clock."""
+    patience = min(profiler.patience_s, end - time.monotonic())
+    select.select(profiler.filenos(), [], [], max(0.0, patience))
 
 
 def cpu_ns(pid: int) -> int:

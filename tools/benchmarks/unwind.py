@@ -21,7 +21,6 @@ from hud.model import Kind, Stack
 from hud.process.find import find_target
 from hud.process.rights import ordinary_user
 from hud.profiler import Options, Profiler
-from hud.session import DRAIN_S
 
 SETTLE_S = 2.0
 SLICE_S = 0.5
@@ -102,7 +101,7 @@ def _loop(profiler: Profiler, seconds: float, stacks: dict[int, Stack]) -> Count
     seen: Counter[int] = Counter()
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        time.sleep(min(DRAIN_S, max(0.0, end - time.monotonic())))
+        running.wait_to_pump(profiler, end)
         batch = profiler.pump()
         stacks.update(batch.stacks)
         seen.update(s.stack for s in batch.samples if s.kind == Kind.CPU and s.stack)

@@ -321,3 +321,14 @@ def test_the_buckets_reach_from_a_files_first_byte_to_the_end_of_its_code() -> N
     text, before = 107_295_696, 0x162DE80  # of a wheel with 24 MB of data before its code
     assert map_sizes(text, text + before)["buckets"] > (text + before) // 256
     assert map_sizes(text, 0) == map_sizes(text, text)
+
+
+def test_many_threads_now_are_room_for_more_later() -> None:
+    assert map_sizes(0, 0, threads=30)["threads"] == 4096
+    assert map_sizes(0, 0, threads=5000)["threads"] == 20_000
+    assert map_sizes(0, 0, threads=1 << 20)["threads"] == 65_536
+
+
+def test_what_only_exact_mode_keeps_has_no_room_without_it() -> None:
+    assert map_sizes(0, 0)["exact_threads"] == 1
+    assert "exact_threads" not in map_sizes(0, 0, exact=True)

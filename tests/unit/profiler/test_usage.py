@@ -6,7 +6,7 @@ import os
 import time
 
 from hud.model import Batch
-from hud.profiler.usage import HOST_INTERVAL_NS, Usage
+from hud.profiler.usage import COST_INTERVAL_NS, HOST_INTERVAL_NS, Usage
 from hud.resolver.client import Resolver
 
 
@@ -47,6 +47,17 @@ def test_the_machine_is_looked_at_now_and_then() -> None:
     assert [batch.host is not None for batch in batches] == [True, False, True, False]
     usage.fill_last(batches[3])
     assert batches[3].host is not None
+
+
+def test_its_cost_is_taken_now_and_then() -> None:
+    usage = Usage()
+    usage.begin(os.getpid(), Child())
+    batches = [Batch(), Batch(), Batch(), Batch()]
+    for batch, now in zip(batches, (1, 2, COST_INTERVAL_NS + 1), strict=False):
+        usage.fill(batch, now)
+    assert [batch.cost is not None for batch in batches] == [True, False, True, False]
+    usage.fill_last(batches[3])
+    assert batches[3].cost is not None
 
 
 def test_phases_and_the_end() -> None:

@@ -56,7 +56,7 @@ def known(worker: Worker) -> Copies:
 
 
 def reading(worker: Worker, turns: dict[int, tuple[int, int]] | None = None) -> Threads:
-    return Threads([], {1: worker.context}, [], {1: 0}, turns or {})
+    return Threads([], {1: worker.context}, [], {1: 0}, turns or {}, moved=True)
 
 
 def test_a_core_that_was_not_at_hand_is_looked_at_again(worker: Worker) -> None:
