@@ -12,6 +12,7 @@ from hud.commands import ATTACH, COMMANDS, interrupts, limits, load, streams
 from hud.commands.arguments import Parser
 from hud.commands.streams import say, show
 from hud.errors import HudError, UsageError
+from hud.garbage import rare_collections
 
 EXIT_DONE = 0
 EXIT_INTERRUPTED = 130
@@ -25,7 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         streams.prepare()
         limits.raise_file_limit()
         interrupts.take()
-        status = _dispatch(arguments)
+        with rare_collections():
+            status = _dispatch(arguments)
         show("")
         return status
     except KeyboardInterrupt:

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from hud import __version__
-from hud.analysis.garbage import rare_collections
 from hud.analysis.recording import Recording
 from hud.analysis.results import Snapshot
 from hud.analysis.snapshot import Analyzer
 from hud.analysis.spots import spots
 from hud.ending import Ending
+from hud.garbage import rare_collections
 from hud.model import Batch, RunInfo
 from hud.profiler import Profiler
 from hud.tui.effects import Clear, Effect, Quit, Threshold, Window

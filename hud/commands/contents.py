@@ -7,7 +7,6 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from hud import figures
-from hud.analysis.garbage import rare_collections
 from hud.analysis.verdict import living
 from hud.export.sure import SEEN, losses_in_words
 from hud.model import Batch, RunInfo
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 def contents(path: str) -> Iterator[str]:
     """What is in the file, a line each; the whole of it is read."""
     counts: Counter[str] = Counter()
-    with closing(open_recording(path)) as source, rare_collections():
+    with closing(open_recording(path)) as source:
         reader = Reader(source)
         run = Replay(_counted(reader.entries(), counts))
         began_ns = run.recording.info.start_unix_ns

@@ -28,11 +28,10 @@ def ended(path: str) -> Replay:
 
     Raises FormatError, with the path in it.
     """
-    from hud.analysis.garbage import rare_collections
     from hud.record.reader import Reader, open_recording
     from hud.record.replay import Replay
 
-    with closing(open_recording(path)) as source, rare_collections(), _named(path):
+    with closing(open_recording(path)) as source, _named(path):
         reader = Reader(source)
         run = Replay(reader.entries())
         run.advance()

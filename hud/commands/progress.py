@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from shutil import get_terminal_size
 from typing import TYPE_CHECKING
 
 from hud import figures
@@ -30,6 +29,8 @@ class Progress:
         line = f"{figures.long_duration(round(snapshot.elapsed_ns, -9))}, {ends}: {found}"
         if snapshot.blockers:
             line += f", most in {printable(snapshot.blockers[0].function)}"
+        from shutil import get_terminal_size
+
         self._write(line[: get_terminal_size().columns - 1])
         self._shown = True
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from hud.commands.gating import Gates, wanted
 from hud.commands.output import Output
 from hud.profiler import Options
-from hud.profiler.exact.threshold import DEFAULT_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ def request_of(arguments: Namespace, *, headless: bool) -> Request:
     """What the parsed arguments ask for."""
     threshold_ns = round(arguments.threshold * 1e6)
     options = Options(
-        threshold_ns=threshold_ns or DEFAULT_NS,
+        threshold_ns=threshold_ns or Options().threshold_ns,
         auto_threshold=not threshold_ns,
         workers=arguments.workers,
         executable=arguments.target,

@@ -56,12 +56,11 @@ def _summarize(path: str) -> None:
 
 
 def _play(options: Namespace) -> None:
-    from hud.analysis.garbage import rare_collections
     from hud.commands.player import play
     from hud.record.reader import open_recording
     from hud.record.seekable import SeekableReplay
 
-    with closing(open_recording(options.file)) as source, rare_collections():
+    with closing(open_recording(options.file)) as source:
         size = source.seek(0, 2)
         if size >= _LARGE:
             say(f"hud: reading {printable(options.file)}, {figures.size(size)}")

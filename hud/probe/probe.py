@@ -16,20 +16,20 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from hud.closing import Closing
 from hud.errors import KernelError, ObjectError
-from hud.kernel import attach, denied, features, loader, uapi
-from hud.kernel.btf import kernel_btf
-from hud.kernel.fit import fit
+from hud.kernel import attach, denied, loader, uapi
 from hud.kernel.keep import Keep, Store
 from hud.kernel.ring import RingBuffer
 from hud.kernel.spec import ObjectSpec
 from hud.model import BEGAN_BEFORE, Culprit, Sample, ThreadState, TimeSplit, Where
 from hud.probe import wire
-from hud.probe.exact import ExactProbe, with_programs
 from hud.probe.unwind import UnwindTables
+
+if TYPE_CHECKING:
+    from hud.probe.exact import ExactProbe
 
 EVIDENCE_SHARE = 4
 """Sleep of a fourth of the threshold is evidence for a poll already, and CPU time of a half. Each
@@ -143,6 +143,8 @@ class Probe(Closing):
             self.exact: ExactProbe | None = None
             """None = its programs are not loaded."""
             if exact:
+                from hud.probe.exact import ExactProbe
+
                 self.exact = ExactProbe(self._loaded, tgid)
                 stack.callback(self.exact.detach)
             self._stack = stack.pop_all()
@@ -380,6 +382,8 @@ def _load(
         made = _fitted(data, btf, exact=exact)
         loaded = _load_fitted(made, sizes)
     except KernelError:
+        from hud.kernel import features
+
         features.require_needed()  # too old a kernel is refused in many ways
         raise
     keep.keep(made)
@@ -387,11 +391,16 @@ def _load(
 
 
 def _fitted(data: bytes, btf: Path | None, *, exact: bool) -> ObjectSpec:
-    from hud.kernel.elf import parse_object  # not needed where it is kept
+    # not needed where it is kept
+    from hud.kernel.btf import kernel_btf
+    from hud.kernel.elf import parse_object
+    from hud.kernel.fit import fit
 
     spec = parse_object(data, "hud")
     more: tuple[str, ...] = ()
     if exact:
+        from hud.probe.exact import with_programs
+
         spec, more = with_programs(spec)
     return fit(spec, kernel_btf(btf), (*PROGRAMS, *more))
 

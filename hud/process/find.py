@@ -10,7 +10,6 @@ shell) are never found by name; nor are kernel threads and zombies.
 from __future__ import annotations
 
 import os
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -156,6 +155,8 @@ def _by_pid(pid: int, proc: Path, own_pid: int) -> Target:
 
 
 def _none(name: str, candidates: Sequence[Candidate]) -> HudError:
+    from difflib import get_close_matches
+
     by_name: dict[str, list[Candidate]] = {}
     for item in candidates:
         for known in {item.name, item.file_name} - {""}:

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING
 
 from hud.closing import Closing
 from hud.errors import HudError
@@ -24,7 +25,6 @@ from hud.process.procfs import living_thread, read_thread_stat, tracer_of
 from hud.process.threads import count_threads, is_alive
 from hud.profiler.detection.ladder import Ladder
 from hud.profiler.events import Events
-from hud.profiler.exact import Exact
 from hud.profiler.life import Life
 from hud.profiler.naming import Naming
 from hud.profiler.notes import Notes
@@ -32,6 +32,9 @@ from hud.profiler.options import Options
 from hud.profiler.runtasks import RunTasks
 from hud.profiler.stuck import LONG_NS
 from hud.profiler.usage import Usage
+
+if TYPE_CHECKING:
+    from hud.profiler.exact import Exact
 
 LAST_NAMES_S = 5.0
 """How long the end of a run waits for names that the resolver still looks up."""
@@ -134,6 +137,8 @@ class Profiler(Closing):
     def _make_exact(self, probe: Probe) -> Exact | None:
         if probe.exact is None:
             return None
+        from hud.profiler.exact import Exact
+
         return Exact(
             probe.exact,
             self._naming.resolver,

@@ -21,7 +21,7 @@ PACKAGE = ROOT / "hud"
 
 # A layer is a package or a top-level module of hud. An entry with a dot allows that module only.
 ARROWS: dict[str, set[str]] = {
-    "cli": {"commands"},
+    "cli": {"commands", "garbage"},
     "commands": {
         "session",
         "ending",
@@ -42,7 +42,7 @@ ARROWS: dict[str, set[str]] = {
     },
     "record": {"analysis", "export.write", "model"},
     "demo": {"resources", "process.rights"},
-    "session": {"profiler", "analysis", "ending", "model", "tui.effects"},
+    "session": {"profiler", "analysis", "ending", "garbage", "model", "tui.effects"},
     "tui": {"analysis", "model", "process.rights"},
     "export": {"analysis", "model"},
     "report": {"export", "analysis", "tui.folding", "tui.frames", "tui.style", "model"},
@@ -59,6 +59,7 @@ ARROWS: dict[str, set[str]] = {
     "resources": set(),
     "closing": set(),
     "ending": set(),
+    "garbage": set(),
     "errors": set(),
     "text": set(),
     "figures": set(),

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from benchmarks import running, table
 
-from hud.analysis.garbage import rare_collections
 from hud.analysis.snapshot import Analyzer
 from hud.export import FORMATS
+from hud.garbage import rare_collections
 from hud.model import Batch
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from benchmarks import table
 
-from hud.analysis.garbage import rare_collections
 from hud.analysis.recording import Recording
 from hud.analysis.results import Snapshot
 from hud.analysis.snapshot import Analyzer
+from hud.garbage import rare_collections
 from hud.model import Worker
 from hud.tui import keys
 from hud.tui.frame import compose

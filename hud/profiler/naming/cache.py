@@ -12,7 +12,6 @@ import contextlib
 import hashlib
 import os
 import stat
-import tempfile
 from pathlib import Path
 
 from hud import __version__, resolver
@@ -125,7 +124,7 @@ class Cache:
         content = MAGIC + hashlib.sha256(payload).digest() + payload
         with contextlib.suppress(OSError):
             self._make_room(len(content))
-            descriptor, scratch = tempfile.mkstemp(prefix=_new(), dir=self._directory)
+            descriptor, scratch = _new_file(self._directory)
             try:
                 with open(descriptor, "wb") as file:
                     file.write(content)
@@ -167,7 +166,7 @@ class Cache:
             return None
         try:
             self._make_room(most)
-            descriptor, path = tempfile.mkstemp(prefix=_new(), dir=self._directory)
+            descriptor, path = _new_file(self._directory)
         except OSError:
             return None
         self._scratch, self._reserved = Path(path), most
@@ -205,8 +204,11 @@ class Cache:
             total -= length
 
 
-def _new() -> str:
-    return f"{NEW}{os.getpid()}-"
+def _new_file(directory: Path) -> tuple[int, str]:
+    """A descriptor and the path of a file that is being written."""
+    from tempfile import mkstemp
+
+    return mkstemp(prefix=f"{NEW}{os.getpid()}-", dir=directory)
 
 
 def _remove_left_over(directory: Path) -> None:
