@@ -82,7 +82,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 4096); /* twice the events that wait before user space is woken */
+	__uint(max_entries, 1); /* sized at load */
 	__type(key, __u64);
 	__type(value, struct stack);
 } stacks SEC(".maps");

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hud.closing import Closing
 from hud.errors import KernelError, ObjectError
-from hud.kernel import attach, denied, loader, uapi
+from hud.kernel import attach, cpus, denied, loader, uapi
 from hud.kernel.keep import Keep, Store
 from hud.kernel.ring import RingBuffer
 from hud.kernel.spec import ObjectSpec
@@ -48,7 +48,11 @@ THREADS_SPARE = 4
 """Times the threads that the target has now: so many may it have later, and 4096 in any case."""
 LEAST_THREADS, MOST_THREADS = 4096, 65536
 
-STACKS_KEPT = 2048
+STACKS, STACKS_EACH_CPU = 3072, 256
+"""Of the stacks that came since user space emptied the ring none must make room for another: that
+is at most one for each of the events that it is woken for, 1,800, and those that come meanwhile.
+Each CPU keeps up to 128 places of the map for itself (kernel/bpf/bpf_lru_list.c)."""
+STACKS_KEPT = 1536
 """Stacks that the kernel may hold (half of the map) before those already fetched are deleted."""
 
 
@@ -362,6 +366,7 @@ def map_sizes(
     sizes = {
         "rows": text_bytes // TEXT_PER_ROW + ROWS_SPARE,
         "buckets": max(text_bytes, span_bytes) // 256 + BUCKETS_SPARE,
+        "stacks": max(STACKS, STACKS_EACH_CPU * len(cpus.possible())),
         "threads": min(max(THREADS_SPARE * threads, LEAST_THREADS), MOST_THREADS),
     }
     return sizes if exact else sizes | {"exact_threads": 1}

@@ -13,7 +13,7 @@ from hud.commands import ATTACH, COMMANDS, load
 from hud.commands.attach import USAGE
 
 ROOT = Path(__file__).resolve().parents[3]
-LIGHT = {"cli", "commands", "errors", "export", "figures", "text"}
+LIGHT = {"cli", "commands", "errors", "export", "figures", "garbage", "text"}
 """Layers that a start needs before it is known what to do."""
 
 

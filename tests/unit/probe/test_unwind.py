@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hud.kernel import cpus
 from hud.probe import wire
 from hud.probe.probe import map_sizes
 from hud.probe.unwind import GENERATION, NEVER, MappedCode, UnwindTables
@@ -327,6 +328,11 @@ def test_many_threads_now_are_room_for_more_later() -> None:
     assert map_sizes(0, 0, threads=30)["threads"] == 4096
     assert map_sizes(0, 0, threads=5000)["threads"] == 20_000
     assert map_sizes(0, 0, threads=1 << 20)["threads"] == 65_536
+
+
+def test_each_cpu_may_hold_back_places_for_stacks() -> None:
+    assert map_sizes(0, 0)["stacks"] >= 256 * len(cpus.possible())
+    assert map_sizes(0, 0)["stacks"] >= 3072
 
 
 def test_what_only_exact_mode_keeps_has_no_room_without_it() -> None:
