@@ -73,6 +73,7 @@ def run(
     are packages that only some runs need."""
     status = EXIT_CRASHED
     try:
+        gc.freeze()  # memory that is not looked at stays the parent's
         sock = leave_parent(sock)
         _import_everything()
         for name in imports:
@@ -81,7 +82,6 @@ def run(
         drop_privileges(memory_limit)
         allow_nothing_new()
         if os.getppid() == parent:
-            gc.collect()
             gc.freeze()
             _serve(sock)
         status = 0

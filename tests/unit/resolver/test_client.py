@@ -550,3 +550,15 @@ def test_a_child_that_speaks_nonsense_is_ended(resolver: Resolver, packet: bytes
     assert "nonsense" in answer.message
     assert not Path(f"/proc/{pid}").exists()
     theirs.close()
+
+
+def test_what_the_parent_has_made_is_not_copied() -> None:
+    """To look for garbage among it would be to write to each object."""
+    theirs = [[number] for number in range(400_000)]
+    gc.collect()
+    with Resolver() as resolver:
+        _add(resolver, _libc())
+        ask(resolver, AskFacts(0))
+        rollup = Path(f"/proc/{resolver.pid}/smaps_rollup").read_text()
+    own_kb = int(rollup.partition("Private_Dirty:")[2].split()[0])
+    assert own_kb << 10 < len(theirs) * 64
