@@ -32,14 +32,6 @@ def list_threads(pid: int, proc: Path = PROC) -> list[ThreadName]:
     return [ThreadName(tid, name) for tid, name in named if name is not None]
 
 
-def count_threads(pid: int, proc: Path = PROC) -> int:
-    """How many there are now; 0 where the process is gone."""
-    try:
-        return len(live_tids(pid, proc))
-    except OSError:
-        return 0
-
-
 def is_alive(pid: int, tid: int, proc: Path = PROC) -> bool:
     """Is it a thread of the process now?"""
     return (proc / str(pid) / "task" / str(tid)).exists()

@@ -120,6 +120,16 @@ def pss_mb(pid: int) -> float:
     return 0.0
 
 
+def maps_mb(pid: int) -> float:
+    """The kernel's memory for the BPF maps that the process has descriptors of."""
+    found = {}
+    for path in Path(f"/proc/{pid}/fdinfo").iterdir():
+        fields = dict(line.split(":", 1) for line in path.read_text().splitlines() if ":" in line)
+        if "map_id" in fields:
+            found[fields["map_id"]] = int(fields["memlock"])
+    return sum(found.values()) / 1e6
+
+
 def load_average() -> str:
     return f"load average {Path('/proc/loadavg').read_text().split()[0]}, {os.cpu_count()} CPUs"
 

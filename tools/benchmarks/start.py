@@ -22,7 +22,7 @@ PEERS = {
 
 
 HEAD = (
-    *("what", "start", "wall", "import", "resolver forked", "programs loaded"),
+    *("what", "start", "wall", "cpu", "import", "resolver forked", "programs loaded"),
     *("executable read", "attached", "rss", "resolver", "pss"),
 )
 
@@ -30,6 +30,8 @@ HEAD = (
 class Start(NamedTuple):
     wall_s: float
     """Until it said that it watches."""
+    cpu_s: float
+    """Of both processes until then."""
     phases: dict[str, float]
     """Seconds since the profiler's own start."""
     rss_mb: float
@@ -52,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
                 archive = Path(scratch) / "hud.pyz"
                 why = _build(archive)
                 if why:
-                    rows.append(["zipapp", why, *["-"] * 9])
+                    rows.append(["zipapp", why, *["-"] * 10])
                 else:
                     command = [sys.executable, str(archive)]
                     rows += _hud("zipapp", command, server.pid, rounds)
@@ -72,7 +74,7 @@ def _hud(name: str, command: list[str], pid: int, rounds: int) -> list[list[tabl
     return [
         _row(name, "first", starts[:1]),
         _row(name, f"median of {rounds}", starts[1:]),
-        [name, "spread", table.spread([s.wall_s * 1e3 for s in starts[1:]]), *["-"] * 8],
+        [name, "spread", table.spread([s.wall_s * 1e3 for s in starts[1:]]), *["-"] * 9],
     ]
 
 
@@ -85,6 +87,7 @@ def _row(name: str, which: str, starts: list[Start]) -> list[table.Cell]:
         name,
         which,
         f"{table.median([s.wall_s for s in starts]) * 1e3:.0f}",
+        f"{table.median([s.cpu_s for s in starts]) * 1e3:.0f}",
         f"{imported:.0f}",
         phase("resolver forked"),
         phase("programs loaded"),
@@ -116,13 +119,14 @@ def _start(command: list[str], pid: int) -> Start:
     else:
         raise SystemExit(f"bench: hud ended: {said}")
     wall = time.monotonic() - began
-    time.sleep(0.1)
     family = running.family(process.pid)
+    cpu = sum(map(running.cpu_ns, family)) / 1e9
+    time.sleep(0.1)
     own = running.rss_mb(family[0])
     resolver = sum(running.rss_mb(child) for child in family[1:])
     pss = sum(running.pss_mb(one) for one in family)
     process.communicate()
-    return Start(wall, phases, own, resolver, pss)
+    return Start(wall, cpu, phases, own, resolver, pss)
 
 
 def _build(archive: Path) -> str:

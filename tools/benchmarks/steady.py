@@ -1,8 +1,9 @@
-"""hud's own CPU time and memory on the demo server under its load, after a warm-up"""
+"""hud's own CPU time and memory on the demo server under its load or none, after a warm-up"""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,7 @@ sys.exit(status)
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--warm-up", type=float, default=8.0, metavar="S")
     parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--idle", action="store_true", help="no load")
     parser.add_argument("--slices", type=int, default=3, help="parts of the time told apart")
     parser.add_argument("--profile", type=int, default=0, metavar="N", help="show N hot functions")
     parser.add_argument("--hud", default="", help="further options for hud")
@@ -44,7 +46,9 @@ def run(options: argparse.Namespace) -> int:
     rows: list[list[table.Cell]] = []
     with (
         demo_server.running(guest, seconds=life, say=lambda _: None, build=False) as (server, port),
-        demo_load.running(port, counters, seconds=life, user=guest),
+        contextlib.nullcontext()
+        if options.idle
+        else demo_load.running(port, counters, seconds=life, user=guest),
     ):
         if options.profile:
             _profiled(server.pid, warm_up + seconds, options)
@@ -58,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
             ]
     table.show(
         f"hud on the demo server ({running.load_average()})",
-        ("slice", "s", "requests/s", "server cpu", "hud", "resolver", "both", "rss", "pss"),
+        ("slice", "s", "requests/s", "server cpu", "hud", "resolver", "both", "rss", "pss", "maps"),
         rows,
     )
     return 0
@@ -86,6 +90,7 @@ def _slice(
         f"{share[hud] + resolver:.2f} %",
         f"{sum(map(running.rss_mb, family)):.0f} MB",
         f"{sum(map(running.pss_mb, family)):.0f} MB",
+        f"{running.maps_mb(hud):.1f} MB",
     ]
 
 

@@ -27,12 +27,6 @@ def test_threads_by_tid_with_raw_names(tree: Any) -> None:
     assert printable("\udcff\n\n") == r"\xff\x0a\x0a"
 
 
-def test_how_many_there_are(tree: Any) -> None:
-    tree.add(100, "shop", threads={100: "shop", 1002: "b"})
-    assert count_threads(100, tree.root) == 2
-    assert count_threads(101, tree.root) == 0
-
-
 def test_thread_that_ends_meanwhile_is_left_out(tree: Any) -> None:
     home = tree.add(100, "shop", threads={100: "shop", 101: "a"})
     (home / "task/101/comm").unlink()
