@@ -94,15 +94,26 @@ def thread_pointers(tids: Iterable[int], mappings: Sequence[Region], read: Read)
 
 def _descriptors(data: bytes, start: int, read: Read) -> Iterable[tuple[int, int]]:
     words = memoryview(data)[: len(data) // 8 * 8].cast("Q")
-    for index in range(len(words) - 3):
+    for index in _own_addresses(data, words, start):
         address = start + 8 * index
-        if words[index] != address:
-            continue
         if words[index + 2] == address:
             yield address, int.from_bytes(read(address + PTHREAD_TID, 4), "little")
         elif _word(read, words[index + MUSL_NEXT // 8] + MUSL_PREV) == address:
             yield from _ring(address, read)
             return
+
+
+def _own_addresses(data: bytes, words: memoryview, start: int) -> Iterable[int]:
+    """Words that hold their own address, but for the last three; by their upper five bytes, of
+    which there are one or two in a mapping."""
+    for upper in range(start >> 24, (start + len(data) >> 24) + 1):
+        wanted = upper.to_bytes(5, "little")
+        at = data.find(wanted)
+        while at >= 0:
+            index, rest = divmod(at - 3, 8)
+            if not rest and 0 <= index < len(words) - 3 and words[index] == start + 8 * index:
+                yield index
+            at = data.find(wanted, at + 1)
 
 
 def _ring(first: int, read: Read) -> Iterable[tuple[int, int]]:

@@ -89,6 +89,27 @@ def test_how_much_of_a_mapping_is_read(memory: Memory, size: int) -> None:
     assert set(thread_pointers([1, 2], [region], memory.read)) == ({1, 2} if whole else {2})
 
 
+@given(st.lists(st.integers(0, 0x3FF), max_size=40), st.sampled_from([0, 0x1000, 0xFF_F000]))
+def test_wherever_in_a_mapping_they_are(words: list[int], place: int) -> None:
+    memory = Memory()
+    region = memory.region(STACKS + 0x1000_0000 + place, 0x2000)
+    for word in words:  # among what points elsewhere in it
+        memory.write(region.start + 8 * word, struct.pack("<Q", region.start + 8 * (word // 2)))
+    for tid, word in enumerate(sorted(set(words))[::2]):
+        memory.descriptor(region.start + 8 * word, tid + 1)
+    data = memory.read(region.start, 0x2000)
+    own = {
+        at
+        for at in range(region.start, region.end - 24, 8)
+        for first, _, third in [struct.unpack_from("<3Q", data, at - region.start)]
+        if first == third == at
+    }
+    pointers = thread_pointers(range(1, 0x400), [region], memory.read)
+    assert set(pointers.values()) <= own
+    tids = {int.from_bytes(memory.read(at + PTHREAD_TID, 4), "little") for at in own}
+    assert pointers.keys() == tids & set(range(1, 0x400))
+
+
 def test_only_threads_of_the_process_count(memory: Memory) -> None:
     region = memory.region(STACKS, 0x8000)
     for index, tid in enumerate((5, 0, 77, 0xFFFFFFFF)):
