@@ -213,11 +213,13 @@ def _new_file(directory: Path) -> tuple[int, str]:
 
 def _remove_left_over(directory: Path) -> None:
     """What processes were writing that are gone."""
-    for path in directory.glob(f"{NEW}*"):
-        pid = path.name.removeprefix(NEW).partition("-")[0]
+    with os.scandir(directory) as listing:
+        names = [entry.name for entry in listing if entry.name.startswith(NEW)]
+    for name in names:
+        pid = name.removeprefix(NEW).partition("-")[0]
         if not (pid.isdecimal() and Path(f"/proc/{pid}").exists()):
             with contextlib.suppress(OSError):
-                path.unlink()
+                (directory / name).unlink()
 
 
 def _is_ours(status: os.stat_result) -> bool:
