@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -180,3 +182,16 @@ def test_thread_locals_full_of_leads(build: Callable[..., Path], tmp_path: Path)
         ran = run_hud(pid, 1, tmp_path)
     assert ran.bounded()
     assert "more than 256 places in the threads' TLS lead to a scheduler" in ran.said
+
+
+def test_of_a_process_that_stands_still_the_last_reading_holds(build: Callable[..., Path]) -> None:
+    with watched(build(LIAR), "none") as seen:
+        seen.until(lambda: seen.tasks and seen.tasks.counts)
+        os.kill(seen.profiler.target.pid, signal.SIGSTOP)
+        probe = seen.profiler._events.probe
+        seen.until(lambda: not probe.threads(time.monotonic_ns()).moved)
+        before, batch = seen.tasks, seen.profiler.states()
+        assert before is not None
+        assert batch.tasks == replace(before, time_ns=batch.time_ns)
+        os.kill(seen.profiler.target.pid, signal.SIGCONT)
+        seen.until(lambda: probe.threads(time.monotonic_ns()).moved)
