@@ -114,3 +114,10 @@ def allow_nothing_new() -> None:
     than is loaded. Whatever it may need is imported before. OSError where refused."""
     landlock.reach_nothing()
     seccomp.allow_only_the_table()
+
+
+def allow_only_downloads() -> None:
+    """After ``drop_privileges``: to read files that anybody may, and to ask servers; no process, no
+    new file and no more code than is loaded. OSError where refused."""
+    landlock.write_nothing()
+    seccomp.allow_only_the_table(downloads=True)

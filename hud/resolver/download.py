@@ -7,17 +7,26 @@ the symbol resolver checks whether the file is the right one. Fork before any BP
 
 from __future__ import annotations
 
+import ctypes
 import os
+import re
 import socket
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 import msgspec
 
 from hud.closing import Closing
 from hud.resolver import child, messages
-from hud.resolver.confinement import EXIT_CRASHED, drop_privileges, leave_parent
+from hud.resolver.confinement import (
+    EXIT_CRASHED,
+    allow_only_downloads,
+    drop_privileges,
+    leave_parent,
+)
 
 SIZE_LIMIT = 128 << 20
 """Bytes of one file: half of what the cache keeps."""
@@ -96,6 +105,7 @@ def _run(sock: socket.socket, parent: int, urls: tuple[str, ...]) -> NoReturn:
         sock = leave_parent(sock)
         _import_everything()
         drop_privileges(MEMORY_LIMIT, SIZE_LIMIT)
+        allow_only_downloads()
         if os.getppid() == parent:
             _serve(sock, urls)
         status = 0
@@ -109,6 +119,17 @@ def _import_everything() -> None:
     import http.client  # noqa: F401
     import ssl  # noqa: F401
     import urllib.request  # noqa: F401
+
+    _load_name_services(Path("/etc/nsswitch.conf"))
+
+
+def _load_name_services(setting: Path) -> None:
+    """What the C library asks for addresses (nsswitch.conf(5)): it would load that code later."""
+    with suppress(OSError):
+        hosts = re.search(r"^\s*hosts:(.*)", setting.read_text(), re.MULTILINE)
+        for service in re.sub(r"\[.*?\]|#.*", "", hosts[1]).split() if hosts else ():
+            with suppress(OSError):
+                ctypes.CDLL(f"libnss_{service}.so.2")
 
 
 def _serve(sock: socket.socket, urls: tuple[str, ...]) -> None:

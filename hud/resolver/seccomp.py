@@ -1,10 +1,10 @@
 """The system calls that a child which reads others' bytes may make, and no others (seccomp(2)).
 
 It computes, and talks through the one socket that it has. It can open no file and no socket, start
-no process and no thread, reach no other process and have no new code. What is not in the table is
-answered with EPERM and the child lives on: a C library that hud has not met tries another call
-where one is missing, and a call that was refused has done no harm. A call by another processor's
-numbers ends it.
+no process and no thread, reach no other process and have no new code. The child that downloads may
+also read files and be the client of a server. What is not in the table is answered with EPERM and
+the child lives on: a C library that hud has not met tries another call where one is missing, and a
+call that was refused has done no harm. A call by another processor's numbers ends it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
+from collections.abc import Mapping
 from typing import NamedTuple
 
 
@@ -61,10 +62,64 @@ CALLS: dict[str, tuple[int | None, int | None]] = {
     "exit": (60, 93),
     "exit_group": (231, 94),
 }
+DOWNLOADS: dict[str, tuple[int | None, int | None]] = {
+    # names of servers, their certificates
+    "open": (2, None),
+    "openat": (257, 56),
+    "stat": (4, None),
+    "lstat": (6, None),
+    "statx": (332, 291),
+    "access": (21, None),
+    "faccessat": (269, 48),
+    "faccessat2": (439, 439),
+    "readlink": (89, None),
+    "readlinkat": (267, 78),
+    "getdents64": (217, 61),
+    "ioctl": (16, 29),
+    "uname": (63, 160),
+    # the file that it writes to
+    "lseek": (8, 62),
+    "ftruncate": (77, 46),
+    # a client's socket
+    "socket": (41, 198),
+    "bind": (49, 200),  # netlink's, to learn which addresses this machine has
+    "connect": (42, 203),
+    "getsockname": (51, 204),
+    "getpeername": (52, 205),
+    "sendto": (44, 206),
+    "recvfrom": (45, 207),
+    "setsockopt": (54, 208),
+    "getsockopt": (55, 209),
+    "shutdown": (48, 210),
+    "sendmmsg": (307, 269),
+    "recvmmsg": (299, 243),
+    "poll": (7, None),
+    "ppoll": (271, 73),
+    # keys, and who and when it is
+    "getrandom": (318, 278),
+    "getpid": (39, 172),
+    "gettid": (186, 178),
+    "getuid": (102, 174),
+    "geteuid": (107, 175),
+    "getgid": (104, 176),
+    "getegid": (108, 177),
+    "gettimeofday": (96, 169),
+    "clock_getres": (229, 114),
+    "clock_nanosleep": (230, 115),
+}
+"""What a download needs besides."""
 PROT_EXEC = 0x4
+O_WRONLY, O_RDWR = 0x1, 0x2
+O_CREAT = 0x40
+"""The same on both processors."""
 SHARED_ANONYMOUS = 0x21
 """MAP_SHARED and MAP_ANONYMOUS: such memory is not counted by RLIMIT_DATA."""
-REFUSED = {"mmap": ((2, PROT_EXEC), (3, SHARED_ANONYMOUS)), "mprotect": ((2, PROT_EXEC),)}
+REFUSED = {
+    "mmap": ((2, PROT_EXEC), (3, SHARED_ANONYMOUS)),
+    "mprotect": ((2, PROT_EXEC),),
+    "open": tuple((1, flag) for flag in (O_WRONLY, O_RDWR, O_CREAT)),
+    "openat": tuple((2, flag) for flag in (O_WRONLY, O_RDWR, O_CREAT)),
+}
 """(argument, bits that must not all be set in it)."""
 
 # <linux/filter.h>, <linux/seccomp.h>, <linux/prctl.h>, <asm-generic/errno-base.h>
@@ -75,15 +130,15 @@ _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
 PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
 
 
-def program(machine: Machine) -> bytes:
-    """The filter, as classic BPF."""
+def program(machine: Machine, calls: Mapping[str, tuple[int | None, int | None]]) -> bytes:
+    """The filter that allows these calls, as classic BPF."""
     code = [
         _step(_LOAD, _ARCHITECTURE),
         _step(_IF_EQUAL, machine.audit, if_so=1),
         _step(_RETURN, _KILL_PROCESS),
         _step(_LOAD, _NUMBER),
     ]
-    for name, numbers in CALLS.items():
+    for name, numbers in calls.items():
         number = numbers[machine.column]
         if number is not None:
             rule = [*_refusals(name), _step(_RETURN, _ALLOW)]
@@ -107,12 +162,13 @@ def _step(code: int, value: int, if_so: int = 0, if_not: int = 0) -> bytes:
     return struct.pack("<HBBI", code, if_so, if_not, value)
 
 
-def allow_only_the_table() -> None:
+def allow_only_the_table(*, downloads: bool = False) -> None:
     """For this process, for good; it must have PR_SET_NO_NEW_PRIVS. OSError where refused."""
     machine = MACHINES.get(os.uname().machine)
     if machine is None:
         raise OSError(0, f"the system calls of {os.uname().machine} are not known")
-    code = ctypes.create_string_buffer(program(machine))
+    calls = CALLS | DOWNLOADS if downloads else CALLS
+    code = ctypes.create_string_buffer(program(machine, calls))
     filters = struct.pack("@HP", (len(code) - 1) // 8, ctypes.addressof(code))
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_SECCOMP, ctypes.c_ulong(SECCOMP_MODE_FILTER), filters, 0, 0):
