@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import errno
+import os
 import resource
 from contextlib import suppress
+from pathlib import Path
 
 from hud.errors import HudError
 
 MOST_FILES = 1 << 16
 """Descriptors; hud has some 60, two more for each CPU, and one for each file of the target."""
+
+LEAST_BYTES = 45 << 20
+"""Besides what Python has by then, some 25 MB, and with a small target: of a cgroup of 60 MB hud was
+killed, of one of 80 it took 75."""
 
 
 def raise_file_limit() -> None:
@@ -19,6 +25,21 @@ def raise_file_limit() -> None:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def require_memory() -> None:
+    """HudError where hud's cgroup has no room for it: the kernel would kill it without a word."""
+    from hud.process.room import memory_left  # not for what needs little
+
+    room = memory_left(os.getpid())
+    if room is not None and room < LEAST_BYTES:
+        raise HudError(f"{room >> 20} MB of memory are left in hud's cgroup", _memory())
+
+
+def go_first() -> None:
+    """Where memory runs out the kernel kills hud, and not its target."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def explained(error: BaseException) -> HudError | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hud import figures, resources
-from hud.commands import gating, interrupts, output
+from hud.commands import gating, interrupts, limits, output
 from hud.commands.progress import Progress
 from hud.commands.request import Request
 from hud.commands.streams import say
@@ -56,6 +56,8 @@ def profile(
     ``began`` is called when it is attached, ``ended`` with the reason when it is no more. Raises
     HudError where it could not even begin.
     """
+    limits.require_memory()
+    limits.go_first()
     tell = _silent if request.output.quiet else _tell
     headless = request.headless or not _terminal(tell)
     if not headless:

@@ -23,8 +23,18 @@ _DEEPEST = 32
 _TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
 
+class Controller(NamedTuple):
+    """What cgroups share out, and by which file, of versions 1 and 2, it is seen that they do."""
+
+    name: str
+    files: tuple[str, str]
+
+
+CPU = Controller("cpu", ("cpu.stat", "cpu.stat"))
+
+
 class Cgroup(NamedTuple):
-    """A cgroup that may have a CPU quota."""
+    """A cgroup that may have a quota."""
 
     name: str
     """Its path below the hierarchy's mount."""
@@ -69,8 +79,8 @@ class HostWatch:
         )
 
 
-def groups_of(pid: int, proc: Path = PROC) -> list[Cgroup]:
-    """The groups around a process that have a cpu.stat here, innermost first.
+def groups_of(pid: int, proc: Path = PROC, controller: Controller = CPU) -> list[Cgroup]:
+    """The groups around a process that have the controller's file here, innermost first.
 
     They are looked for where this process sees the hierarchies, else where the target does (a
     container that mounts its own).
@@ -85,19 +95,23 @@ def groups_of(pid: int, proc: Path = PROC) -> list[Cgroup]:
     for line in text.splitlines():
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
         version = 2 if not controllers else 1
-        if version == 1 and "cpu" not in controllers.split(","):
+        if version == 1 and controller.name not in controllers.split(","):
             continue
-        found = _groups(version, path, mounts, Path("/")) or _groups(version, "/", theirs, root)
+        found = _groups((version, controller), path, mounts, Path("/"))
+        found = found or _groups((version, controller), "/", theirs, root)
         if found:
             return found
     return []
 
 
-def _groups(version: int, path: str, mounts: list[Mount], base: Path) -> list[Cgroup]:
+def _groups(
+    kind: tuple[int, Controller], path: str, mounts: list[Mount], base: Path
+) -> list[Cgroup]:
+    version, (name, files) = kind
     for mount in mounts:
         if version == 2 and mount.kind != "cgroup2":
             continue
-        if version == 1 and not (mount.kind == "cgroup" and "cpu" in mount.options.split(",")):
+        if version == 1 and not (mount.kind == "cgroup" and name in mount.options.split(",")):
             continue
         inside = path.removeprefix(mount.root.rstrip("/"))
         parts = [part for part in inside.split("/") if part][:_DEEPEST]
@@ -107,7 +121,7 @@ def _groups(version: int, path: str, mounts: list[Mount], base: Path) -> list[Cg
         found = []
         for depth in range(len(parts), -1, -1):
             directory = top.joinpath(*parts[:depth])
-            if (directory / "cpu.stat").is_file():
+            if (directory / files[version - 1]).is_file():
                 found.append(Cgroup("/" + "/".join(parts[:depth]), directory, version))
         if found:
             return found

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,45 @@ def test_a_user_namespace(namespaces: str) -> None:
     assert "user namespace" in ran.stderr
     assert "Traceback" not in ran.stderr
     assert ran.returncode == 4
+
+
+MEMORY_V1, V2 = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")
+
+
+@contextmanager
+def memory_group(megabytes: int) -> Iterator[Path]:
+    """A cgroup of either version with that much memory."""
+    v1 = (MEMORY_V1 / "memory.limit_in_bytes").exists()
+    if not v1:
+        with suppress(OSError):
+            (V2 / "cgroup.subtree_control").write_text("+memory")
+    group = (MEMORY_V1 if v1 else V2) / f"hud-test-{os.getpid()}"
+    try:
+        group.mkdir()
+        limit = "memory.limit_in_bytes" if v1 else "memory.max"
+        (group / limit).write_text(str(megabytes << 20))
+    except OSError as error:
+        pytest.skip(f"no memory cgroup: {error}")
+    try:
+        yield group
+    finally:
+        group.rmdir()
+
+
+@pytest.mark.parametrize("megabytes", [50, 64])
+def test_memory_of_a_cgroup(megabytes: int) -> None:
+    with sleeping() as pid, memory_group(megabytes) as group:
+        command = [sys.executable, "-m", "hud", "--pid", str(pid), "--headless", "--duration", "1"]
+        ran = subprocess.run(
+            command,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            preexec_fn=lambda: (group / "cgroup.procs").write_text("0"),
+        )
+        os.kill(pid, 0)
+    assert ran.returncode == 4, ran.stderr
+    assert "MB of memory are left in hud's cgroup" in ran.stderr
+    assert "raise memory.max of its cgroup (MemoryMax=)" in ran.stderr
+    assert "Traceback" not in ran.stderr

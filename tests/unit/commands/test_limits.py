@@ -5,12 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import subprocess
+import sys
 
 import pytest
 
 from hud import cli
 from hud.commands import limits
 from hud.errors import HudError, KernelError, TargetError
+from hud.process import room
 
 FILES = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
@@ -74,3 +77,21 @@ def test_the_soft_limit_is_raised_as_far_as_it_may_be(
     monkeypatch.setattr(resource, "setrlimit", lambda _, limits: set_to.append(limits))
     limits.raise_file_limit()
     assert set_to == ([(raised, hard)] if raised else [])
+
+
+@pytest.mark.parametrize("left", [None, limits.LEAST_BYTES, limits.LEAST_BYTES - 1])
+def test_a_cgroup_without_room(left: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "memory_left", lambda *_: left)
+    if left is None or left >= limits.LEAST_BYTES:
+        limits.require_memory()
+        return
+    with pytest.raises(HudError, match="44 MB of memory are left in hud's cgroup") as refused:
+        limits.require_memory()
+    assert "MemoryMax=" in refused.value.hint
+
+
+def test_hud_goes_before_its_target() -> None:
+    program = "from hud.commands import limits; limits.go_first()"
+    program += "; print(open('/proc/self/oom_score_adj').read())"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert done.stdout.split() == [b"1000"]
