@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _SHOWN = 64
 _Key = tuple[str, str, int]
 """Of what ran instead: the name of the thread, that of its process, and its pid."""
+_MOST_CULPRITS = 4096
+_OTHERS: _Key = "others", "others", 0
+"""Those beyond."""
 _NUMBERED = re.compile(r"(?<=.)[-_ #./]?\d+$")
 
 
@@ -34,6 +37,8 @@ class CpuWaits:
     def __init__(self) -> None:
         self.held: deque[Latency] = deque()
         """In the order of their ends."""
+        self._keys: deque[_Key] = deque()
+        """What each of them counts under."""
         self._all = Lengths()
         self._by_culprit: dict[_Key, Lengths] = {}
         self._retired = 0
@@ -71,6 +76,7 @@ class CpuWaits:
             self._retired = 0
             self._all = Lengths()
             self._by_culprit.clear()
+            self._keys.clear()
             for latency in self.held:
                 self._count(latency)
         while self.held and self.held[0].start_ns + self.held[0].duration_ns < time_ns:
@@ -112,17 +118,20 @@ class CpuWaits:
     def _count(self, latency: Latency) -> None:
         self._all.put(latency.duration_ns)
         key = _key(latency)
+        if key not in self._by_culprit and len(self._by_culprit) >= _MOST_CULPRITS:
+            key = _OTHERS
+        self._keys.append(key)
         self._by_culprit.setdefault(key, Lengths()).put(latency.duration_ns)
 
     def _retire(self) -> None:
         oldest = self.held.popleft()
         self._all.retire(oldest.duration_ns)
-        self._by_culprit[_key(oldest)].retire(oldest.duration_ns)
+        self._by_culprit[self._keys.popleft()].retire(oldest.duration_ns)
 
     def _forget(self) -> None:
         oldest = self.held.popleft()
         self._all.take(oldest.duration_ns)
-        key = _key(oldest)
+        key = self._keys.popleft()
         self._by_culprit[key].take(oldest.duration_ns)
         if not self._by_culprit[key].count:
             del self._by_culprit[key]

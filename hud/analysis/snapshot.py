@@ -34,12 +34,11 @@ if TYPE_CHECKING:
     from hud.analysis.cause import Cause
     from hud.analysis.recording import Recording
     from hud.analysis.results import Latency
-    from hud.model import Sample, TaskKind
+    from hud.model import Sample, TaskKind, Worker
 
-_MAX_EPISODES = 500_000
 _MAX_HELD = 100_000
-"""Without a window: how many episodes, and how many waits, are held one by one (about 0.6 and
-0.3 KB each); older ones still count."""
+"""How many episodes, and how many waits, are held one by one (about 0.6 and 0.3 KB each). Without a
+window older ones still count; with one they are lost, and said to be."""
 _MAX_UNSETTLED = 20_000
 _TYPES = 8
 """How many task types of a blocker are listed."""
@@ -68,6 +67,8 @@ class Analyzer:
         self._known_since_ns = self._run_start_ns
         self._quality = Quality(recording)
         self._stack_position = 0
+        self._kinds_taken = 0
+        self._workers: Sequence[Worker] = ()
         self._kinds: dict[int, TaskKind] = {}
         """Types of tasks by vtable, as they were known when they were looked at last."""
         self._tasks: tuple[TaskUse, ...] = ()
@@ -206,8 +207,10 @@ class Analyzer:
         this and on nothing else: a replay that absorbs at the same ones derives the same.
         """
         recording = self.recording
-        named = {tid: worker.runtime for tid, worker in recording.workers.items()}
-        self._ledger.runtime_of.update(named)
+        workers = recording.workers.in_order()
+        if workers is not self._workers:
+            self._workers = workers
+            self._ledger.runtime_of.update({one.tid: one.runtime for one in workers})
         horizon = now_ns - recording.info.window_ns if recording.info.window_ns else 0
         self._known_since_ns = max(self._known_since_ns, horizon)
         end_ns = now_ns - self._run_start_ns
@@ -229,9 +232,8 @@ class Analyzer:
         if finer:
             self._ledger.recount()
         windowed = bool(recording.info.window_ns)
-        most = _MAX_EPISODES if windowed else _MAX_HELD
-        self._ledger.bound(most, retire=not windowed)
-        self._waits.bound(most, retire=not windowed)
+        self._ledger.bound(_MAX_HELD, retire=not windowed)
+        self._waits.bound(_MAX_HELD, retire=not windowed)
 
     def _was_over(self, sample: Sample) -> bool:
         """Is it a poll, or a wait for a CPU, that had ended when the run began? The programs see
@@ -271,8 +273,9 @@ class Analyzer:
         self.recording.samples.forget_up_to(self._position)
 
     def _learn_types(self) -> None:
-        kinds = self.recording.tasks.kinds
-        if kinds != self._kinds:
+        kinds, taken = self.recording.tasks.kinds, self.recording.tasks.kinds_taken
+        if taken != self._kinds_taken:
+            self._kinds_taken = taken
             known, self._kinds = self._kinds, dict(kinds)
             self._ledger.retype({at for at, kind in kinds.items() if known.get(at) != kind})
 

@@ -40,6 +40,8 @@ class TaskTables:
         """What the runtime's lists and queues said last; None = they are not read."""
         self.kinds: dict[int, TaskKind] = {}
         """By vtable."""
+        self.kinds_taken = 0
+        """How many batches had some."""
         self.vtables: dict[int, int] = {}
         """By task id."""
         self.polls: dict[int, PollStats] = {}
@@ -58,6 +60,7 @@ class TaskTables:
         if batch.target is not None:  # another program: its tasks are numbered from 1 again
             self.vtables.clear()
         bounded.update(self.kinds, {kind.vtable: kind for kind in batch.task_kinds})
+        self.kinds_taken += bool(batch.task_kinds)
         bounded.update(self.vtables, batch.task_ids)
         bounded.update(self._named_ns, dict.fromkeys(batch.task_ids, now_ns))
         if batch.polls is not None:

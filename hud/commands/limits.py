@@ -14,8 +14,8 @@ MOST_FILES = 1 << 16
 """Descriptors; hud has some 60, two more for each CPU, and one for each file of the target."""
 
 LEAST_BYTES = 45 << 20
-"""Besides what Python has by then, some 25 MB, and with a small target: of a cgroup of 60 MB hud was
-killed, of one of 80 it took 75."""
+"""Besides what Python has by then, 20 MB or so, and with a small target: of a cgroup of 60 MB hud
+was killed, of one of 80 it took 75."""
 
 
 def raise_file_limit() -> None:

@@ -62,8 +62,10 @@ class Replay:
             if self.before_entry is not None:
                 self.before_entry()
             self.now_ns = max(self.now_ns, time_ns)
-            self._take(self._next)
-            self._next = next(self._entries, None)
+            entry, self._next = self._next, next(self._entries, None)
+            # of looks in a row the last sees all that the others saw
+            if not (isinstance(entry, Looked) and isinstance(self._next, Looked)):
+                self._take(entry)
         if until is not None and self._next is not None:
             self.now_ns = max(self.now_ns, until)
 

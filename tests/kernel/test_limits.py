@@ -98,7 +98,7 @@ def memory_group(megabytes: int) -> Iterator[Path]:
         group.rmdir()
 
 
-@pytest.mark.parametrize("megabytes", [50, 64])
+@pytest.mark.parametrize("megabytes", [40, 50])
 def test_memory_of_a_cgroup(megabytes: int) -> None:
     with sleeping() as pid, memory_group(megabytes) as group:
         command = [sys.executable, "-m", "hud", "--pid", str(pid), "--headless", "--duration", "1"]

@@ -346,6 +346,18 @@ def test_a_long_run_does_not_grow(build: ModuleType, monkeypatch: pytest.MonkeyP
     assert [(row.episodes, row.max_ns) for row in found.tasks] == [(12_800, 84 * build.MS)]
 
 
+def test_a_window_holds_no_more(build: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshot_module, "_MAX_HELD", 5)
+    recording = build.empty_recording()
+    recording.set_window(60 * build.SECOND)
+    at = build.START_NS + build.SECOND
+    recording.add_samples(
+        [build.poll(build.TIDS[0], at + turn * 7 * build.MS, 6 * build.MS) for turn in range(8)]
+    )
+    found = Analyzer(recording).snapshot(at + build.SECOND, True)
+    assert (found.episodes, found.losses.recording_full) == (5, 3)
+
+
 def test_what_is_not_held_one_by_one_still_counts(
     build: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:

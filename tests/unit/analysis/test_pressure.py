@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from hud.analysis import pressure as module
 from hud.analysis.pressure import CpuWaits
 from hud.analysis.results import Latency, Pressure
 
@@ -37,3 +40,19 @@ def test_processes_of_one_name_are_one_row() -> None:
     )
     waits.forget_before(38 * MS)
     assert [row.culprit for row in waits.pressure(OWN)] == ["api", "stress-ng", "kworker"]
+
+
+def test_of_very_many_culprits_the_last_are_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MOST_CULPRITS", 2)
+    waits = CpuWaits()
+    for at in range(6):
+        waits.add(_wait(10 * at, 5 + at, "cc", 100 + at, f"cc{at}"))
+    others = Pressure("others", 0, False, 4, (7 + 8 + 9 + 10) * MS, 10 * MS)
+    assert others in waits.pressure(OWN)
+    assert [row.culprit for row in waits.pressure(OWN)] == ["others", "cc1", "cc0"]
+    waits.bound(4, retire=True)
+    assert waits.pressure(OWN)[0] == others
+    waits.forget_before(15 * MS)  # what is held is counted again: cc2 has a row now
+    assert [row.culprit for row in waits.pressure(OWN)] == ["others", "cc3", "cc2"]
+    waits.forget_before(100 * MS)
+    assert (waits.pressure(OWN), waits.count) == ((), 0)

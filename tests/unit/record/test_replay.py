@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hud.analysis.snapshot import Analyzer
 from hud.commands.contents import contents
 from hud.errors import FormatError, HudError
 from hud.export import FORMATS, summary, trace
@@ -58,6 +59,28 @@ def test_the_summary_rests_on_what_is_in_the_file() -> None:
     out = io.BytesIO()
     trace.write(run.analyzer, snapshot, out)
     assert out.getvalue().count(b'"ph":"B"') == snapshot.episodes > 20
+
+
+def test_of_looks_in_a_row_one_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file may have millions of them."""
+    entries, _ = read(REAL.read_bytes())
+    more = []
+    for entry in entries:
+        times = 50 if isinstance(entry, Looked) else 1
+        more += [entry] * times
+    looked = []
+    absorb = Analyzer.absorb
+    monkeypatch.setattr(
+        Analyzer, "absorb", lambda self, now: (looked.append(now), absorb(self, now))
+    )
+    told = []
+    for some in (entries, more):
+        looked.clear()
+        run = Replay(iter(some))
+        run.advance()
+        told.append((len(looked), summary.text(run.snapshot())))
+    assert told[0] == told[1]
+    assert told[0][0] == sum(isinstance(entry, Looked) for entry in entries) > 2
 
 
 def test_a_real_recording_cut_off_anywhere_is_read_as_far_as_it_goes() -> None:
