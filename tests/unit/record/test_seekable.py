@@ -73,7 +73,7 @@ def test_checkpoints_on_the_way_change_nothing(
     assert {point.skipped for point in points} > {0}
     assert sum(len(point.state) for point in points) <= 20 << 20
     assert [point.now_ns for point in points] == sorted({point.now_ns for point in points})
-    for position_ns in range(run.length_ns, -1, -SECOND // 3):
+    for position_ns in range(run.length_ns, -1, -7 * SECOND // 8):
         run.seek(position_ns - 1)
         assert run.snapshot() == at(entries, position_ns - 1)
     for position_ns in (SECOND, 3 * SECOND, 2 * SECOND):
