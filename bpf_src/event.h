@@ -12,6 +12,7 @@ enum event_kind {
 	EVENT_SLEEP = 3,   /* asleep inside a poll: a long sleep, or the last of several short ones */
 	EVENT_POLL = 4,    /* a poll of at least the threshold has ended */
 	EVENT_WAKE = 5,    /* a thread in FUTEX_WAKE ended a long sleep in FUTEX_WAIT inside a poll */
+	EVENT_START = 6,   /* a thread has started another one */
 };
 
 enum where {
@@ -41,13 +42,15 @@ struct event {
 	__u64 time_ns;       /* the end of what it describes */
 	__u64 duration_ns;   /* LATENCY: runnable; POLL: length; CPU, SLEEP: time on a CPU or asleep
 			      * that no earlier event of this poll told; WAKE: length of the sleep */
-	__u64 stack;         /* key in `stacks`, 0 = none; POLL: nanoseconds asleep; WAKE: the waker's */
+	__u64 stack;         /* key in `stacks`, 0 = none; POLL: nanoseconds asleep; WAKE: the waker's;
+			      * START: the first half of the starter's name */
 	__u64 poll_start_ns; /* first sight of the poll it belongs to, 0 = none */
-	__u64 task_id;       /* WAKE: the waker's */
+	__u64 task_id;       /* WAKE: the waker's; START: the starter's thread pointer */
 	__u64 value;         /* SLEEP: key in `waits`, 0 = none; POLL: nanoseconds waiting for a CPU;
-			      * WAKE: the sleeper's stack */
+			      * WAKE: the sleeper's stack; START: the second half of the name */
 	__u32 tid;
-	__u32 other;         /* LATENCY: culprit; SLEEP, WAKE: waker; POLL: end uncertainty, us */
+	__u32 other;         /* LATENCY: culprit; SLEEP, WAKE: waker; POLL: end uncertainty, us;
+			      * START: the starter */
 	__u32 info;          /* SLEEP: syscall number or ~0; POLL: begin uncertainty, us */
 	__u8 kind;
 	__u8 where;          /* WAKE: the waker's */

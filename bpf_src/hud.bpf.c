@@ -1,7 +1,8 @@
 /* hud's kernel side: where each thread of one process is, and what held it up.
  *
  * Four programs: sched_switch and the CPU sample see where a thread is, sched_waking says since when
- * it is runnable, sched_process_exit closes its account. Every other process costs one comparison.
+ * it is runnable, sched_process_exit closes its account. A fifth, where it is asked for, says who
+ * started a thread. Every other process costs one comparison.
  */
 #include "kernel.h"
 #include "event.h"
@@ -185,6 +186,16 @@ static __always_inline void end_event(struct event *event)
 	bpf_ringbuf_submit(event, late ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 }
 
+/* Where the turn became known in the middle of a poll, what came before may be another one. But if most
+ * of it is one poll for sure, it is that: its begin is less certain then. */
+static __always_inline int surely_one(struct thread *thread, __u64 duration)
+{
+	__u64 sure = thread->poll_last_ns - thread->poll_sure_ns;
+
+	return thread->doubts & FLAG_TICK_UNKNOWN && sure >= config.threshold_ns &&
+	       sure >= duration / 2;
+}
+
 /* The poll ended somewhere between its last sight and now: the middle is off by half of that. */
 static __always_inline void end_poll(struct thread *thread, __u64 now)
 {
@@ -205,6 +216,10 @@ static __always_inline void end_poll(struct thread *thread, __u64 now)
 			event->info = thread->begin_uncertain_us;
 			event->other = doubt / 1000;
 			event->flags = thread->doubts;
+			if (surely_one(thread, event->duration_ns)) {
+				event->flags &= ~FLAG_TICK_UNKNOWN;
+				event->info = (thread->poll_sure_ns - thread->poll_start_ns) / 1000;
+			}
 			end_event(event);
 		}
 	}
@@ -242,6 +257,8 @@ static __always_inline void see(struct thread *thread, __u64 pointer, __u32 look
 		end_poll(thread, now);
 	else if (!same)
 		thread->doubts |= doubts(thread, sight);
+	if (!sight->turn_known || !thread->turn_known)
+		thread->poll_sure_ns = now;
 	thread->where = sight->where;
 	thread->task_id = sight->task_id;
 	if (other || sight->turn_known) {
@@ -254,6 +271,7 @@ static __always_inline void see(struct thread *thread, __u64 pointer, __u32 look
 
 			thread->poll_start_ns = now - doubt;
 			thread->poll_first_ns = now;
+			thread->poll_sure_ns = now;
 			/* never seen before: it began at any time since the attach */
 			if (!thread->seen_ns)
 				doubt = now - config.attached_ns;
@@ -723,6 +741,35 @@ int hud_exit(__u64 *ctx)
 		thread->exited = 1;
 	else
 		bpf_map_delete_elem(&threads, &tid);
+	return 0;
+}
+
+/* Attached only where it is asked for: whose the workers of a runtime are, its test says. */
+SEC("tp_btf/sched_process_fork")
+int hud_start(__u64 *ctx)
+{
+	struct task_struct *task = (struct task_struct *)ctx[1];
+	struct event *event;
+	__u64 name[2] = {};
+
+	if (task->tgid != config.tgid || !config.enabled)
+		return 0;
+	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+	if (!event) {
+		count(ring_full);
+		return 0;
+	}
+	bpf_get_current_comm(name, sizeof(name));
+	__builtin_memset(event, 0, sizeof(*event));
+	event->time_ns = bpf_ktime_get_ns();
+	event->task_id = current_thread_pointer();
+	event->stack = name[0];
+	event->value = name[1];
+	event->tid = task->pid;
+	event->other = bpf_get_current_pid_tgid();
+	event->kind = EVENT_START;
+	/* at once: its name is read from its memory, and it may be gone soon */
+	bpf_ringbuf_submit(event, BPF_RB_FORCE_WAKEUP);
 	return 0;
 }
 

@@ -30,6 +30,7 @@ struct thread {
 	__u64 poll_start_ns; /* estimated begin of the poll it is in, 0 = none */
 	__u64 poll_first_ns; /* first sight inside that poll */
 	__u64 poll_last_ns;  /* last sight inside that poll, 0 = user space says that it is in one */
+	__u64 poll_sure_ns;  /* first sight since which the turn was known, and the same */
 	__u64 poll_asleep_ns;
 	__u64 poll_waiting_ns;
 	__u64 evidence_cpu_ns; /* CPU time of this poll that CPU events were sent for */

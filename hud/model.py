@@ -29,6 +29,8 @@ class Kind(IntEnum):
     """A poll that lasted at least the threshold has ended."""
     WAKE = 5
     """A thread ended a long sleep in a futex, inside a poll, by a futex call of its own."""
+    START = 6
+    """A thread has started another one; never in a ``Batch``, see ``Batch.starters``."""
 
 
 class Where(IntEnum):
@@ -554,6 +556,8 @@ class Batch:
     """New or renamed."""
     names: dict[int, str] = field(default_factory=dict)
     """tid -> name, of threads born or renamed."""
+    starters: dict[int, str] = field(default_factory=dict)
+    """tid -> the whole name of the thread that started it; only where ``Options.starters`` asks."""
     culprits: list[Culprit] = field(default_factory=list)
     died: list[int] = field(default_factory=list)
     """Threads, whether workers or not."""

@@ -28,6 +28,8 @@ SCREEN_SHARE, RAREST_S = 0.02, 1.0
 """Of a core for snapshots and drawing: an expensive one delays the next, by this at most."""
 UNSEEN_STATES_S = 0.5
 """The same without a screen."""
+EAGER_STATES_S = 0.004
+"""The same while a runtime begins that hud does not know well."""
 ABSORB_S = 1.0
 """How often a run without a screen derives what is new, so that its end has little left to do."""
 UNWATCHED_ABSORB_S = 5.0
@@ -155,6 +157,12 @@ class _Loop:
             self._turn(selector)
         return self._close()
 
+    def _states_s(self) -> float:
+        """Until the next reading of the threads."""
+        if self._profiler.eager:
+            return EAGER_STATES_S
+        return STATES_S if self._screen is not None else UNSEEN_STATES_S
+
     def _turn(self, selector: selectors.BaseSelector) -> None:
         next_drain = next_states = next_absorb = 0.0
         snapshot = self._snapshot()
@@ -169,6 +177,8 @@ class _Loop:
             if not self._ended and (others or now >= due):
                 self._take(self._profiler.pump())
                 next_drain = now + self._profiler.patience_s
+                if self._profiler.eager:
+                    next_states = min(next_states, now + EAGER_STATES_S)
             if self._ended:
                 # nothing but the screen is left to wait for
                 for fileno in self._profiler.filenos():
@@ -178,7 +188,7 @@ class _Loop:
                 self._watch_writer()
                 if not self._ended:
                     self._take(self._profiler.states())
-                next_states = now + (STATES_S if self._screen is not None else UNSEEN_STATES_S)
+                next_states = now + self._states_s()
                 began = time.thread_time()
                 if self._screen is None and now >= next_absorb:
                     followed = self._progress is not None or self._writer is not None

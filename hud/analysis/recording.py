@@ -69,6 +69,8 @@ class Recording:
         self.samples = SampleStore(limit)
         self.distinct = StackStore()
         self.thread_names: dict[int, str] = {}
+        self.starters: dict[int, str] = {}
+        """tid -> the name of the thread that started it, where that was asked for."""
         self.culprits: dict[int, Culprit] = {}
         self.workers = Workers()
         self.states: dict[int, ThreadState] = {}
@@ -105,6 +107,7 @@ class Recording:
         self._now_ns = max(self._now_ns, batch.time_ns)
         for tid, name in batch.names.items():
             self.add_thread_name(tid, name)
+        bounded.update(self.starters, batch.starters)
         for tid in batch.withdrawn:
             self.withdraw_worker(tid)
         for worker in batch.workers:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 COMMANDS: dict[str, str] = {
     "run": "-- PROGRAM [ARGUMENTS]",
+    "test": "-- COMMAND [ARGUMENTS]",
     "dump": "PROCESS",
     "doctor": "[PID]",
     "demo": "",

@@ -69,7 +69,7 @@ def add_duration(parser: argparse._ActionsContainer, does: str, until: str) -> N
     )
 
 
-def _threshold(text: str) -> float:
+def _threshold_or_auto(text: str) -> float:
     """Milliseconds; 0 = auto."""
     return 0.0 if text == AUTO else number("a threshold", *THRESHOLD_MS, "ms, or auto")(text)
 
@@ -128,7 +128,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     run = parser.add_argument_group("what to look for")
     run.add_argument(
         "--threshold",
-        type=_threshold,
+        type=_threshold_or_auto,
         default=5.0,
         metavar="MS",
         help="report polls that last at least this long (default 5; fractions allowed; auto: "

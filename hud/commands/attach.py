@@ -37,6 +37,7 @@ examples:
                                        and write a trace: Perfetto, jq
   sudo hud my-app --record run.hud     keep everything hud sees, for later
   sudo hud run -- ./my-app             start it, watch it from its first poll
+  sudo hud test -- cargo test          which tests block their runtime
   hud view run.hud                     the same screen, played again
   hud report run.hud                   one HTML file to show to others
   hud diff before.hud after.hud        what changed, and how sure hud is of it

@@ -23,6 +23,7 @@ ORDER = (
     "exact",
     "exports",
     "ci",
+    "test",
     "recordings",
     "report",
     "diff",

@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     from hud.commands.profile import check, profile
     from hud.commands.request import request_of
     from hud.process.find import find_target
-    from hud.process.launch import Launched
+    from hud.process.launch import Launched, code_of
     from hud.process.rights import invoking_user
 
     if options.export == "-":
@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         if launched.status is not None:
             say(f"hud: {printable(options.program[0])} has ended: there was nothing to watch")
-            return _code(launched.status)
+            return code_of(launched.status)
         ends: list[bool] = []
         code = profile(
             find_target(None, launched.pid),
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
         )
         status = launched.wait()
     ours = any(ends) and os.WIFSIGNALED(status)
-    return code or (0 if ours else _code(status))
+    return code or (0 if ours else code_of(status))
 
 
 def _end(launched: Launched, why: str) -> bool:
@@ -84,7 +84,3 @@ def _shares_terminal() -> bool:
         return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
     except (OSError, ValueError):
         return False
-
-
-def _code(status: int) -> int:
-    return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)

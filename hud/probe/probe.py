@@ -56,7 +56,7 @@ STACKS_KEPT = 1536
 """Stacks that the kernel may hold (half of the map) before those already fetched are deleted."""
 
 
-PROGRAMS = ("hud_switch", "hud_waking", "hud_exit", "hud_sample")
+PROGRAMS = ("hud_switch", "hud_waking", "hud_exit", "hud_start", "hud_sample")
 """Of every run."""
 
 IN_CORE = ("core", "kinds", "park", "driver", "flags", "tick_current", "tick_multi")
@@ -206,12 +206,15 @@ class Probe(Closing):
         for tid, worker_id in workers.items():
             self._workers.update(tid.to_bytes(4, "little"), worker_id.to_bytes(4, "little"))
 
-    def attach(self, sample_hz: int) -> None:
-        """Attach everything; events flow from here on (with ``config.enabled`` set)."""
+    def attach(self, sample_hz: int, *, starts: bool = False) -> None:
+        """Attach everything; events flow from here on (with ``config.enabled`` set).
+
+        ``starts``: there is one of each thread that is started, too.
+        """
         programs = self._loaded.programs
         self.config.attached_ns = time.monotonic_ns()
         self.config.enabled = 1
-        for name in ("hud_switch", "hud_waking", "hud_exit"):
+        for name in ("hud_switch", "hud_waking", "hud_exit", *["hud_start"] * starts):
             self._links.enter_context(attach.attach_tp_btf(programs[name]))
         self._sampler = self._links.enter_context(ExitStack())
         self.config.period_ns = 0

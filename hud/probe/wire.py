@@ -29,7 +29,7 @@ STOPS = (
 )
 """Why a stack ends, by ``enum stack_stop``."""
 
-THREAD = struct.Struct("<23Q6Q6QI2H7I16s10B2x")
+THREAD = struct.Struct("<24Q6Q6QI2H7I16s10B2x")
 """``struct thread``; ``Thread`` names the fields."""
 
 
@@ -42,6 +42,7 @@ class Thread(NamedTuple):
     poll_start_ns: int
     poll_first_ns: int
     poll_last_ns: int
+    poll_sure_ns: int
     poll_asleep_ns: int
     poll_waiting_ns: int
     evidence_cpu_ns: int
@@ -87,12 +88,12 @@ class Thread(NamedTuple):
 def decode_thread(value: bytes) -> Thread:
     """One value of the threads map."""
     fields = THREAD.unpack(value)
-    return Thread._make((*fields[:23], fields[23:29], fields[29:35], *fields[35:]))
+    return Thread._make((*fields[:24], fields[24:30], fields[30:36], *fields[36:]))
 
 
 def encode_thread(thread: Thread) -> bytes:
     """The reverse."""
-    return THREAD.pack(*thread[:23], *thread.asleep_ns, *thread.samples, *thread[25:])
+    return THREAD.pack(*thread[:24], *thread.asleep_ns, *thread.samples, *thread[26:])
 
 
 NO_BUDGET = 0xFFFF

@@ -8,6 +8,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable
+from functools import lru_cache
 from itertools import accumulate, islice
 from operator import itemgetter
 from pathlib import Path
@@ -16,6 +17,12 @@ MOST_SYMBOLS = 400_000
 _CODE = (b"t", b"T", b"w", b"W")
 _FAR = 1 << 20
 """No kernel function is that long: an address further on belongs to something without a name."""
+
+
+@lru_cache(maxsize=1)
+def kernel_names() -> KernelNames:
+    """Those of the running kernel, read once: that takes some 0.1 s."""
+    return KernelNames()
 
 
 class KernelNames:

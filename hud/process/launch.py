@@ -17,7 +17,7 @@ import pwd
 import signal
 import struct
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from hud.closing import Closing
 from hud.errors import KernelError, TargetError
@@ -74,7 +74,7 @@ class Launched(Closing):
         readable, writable = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
-            _become(command, user, environment, self._ptrace, writable)
+            become(command, user, environment, writable, self._ptrace)
         os.close(writable)
         try:
             with open(readable, "rb") as refused:
@@ -160,6 +160,11 @@ class Launched(Closing):
             raise KernelError(f"hold the program: ptrace: {os.strerror(number).lower()}")
 
 
+def code_of(status: int) -> int:
+    """The exit code that a shell gives to a status of wait(2)."""
+    return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
 @contextmanager
 def _children_wait() -> Iterator[None]:
     """SIGCHLD is there for sigtimedwait(2), as long as it is blocked."""
@@ -181,14 +186,16 @@ def environment_of(user: User | None, environment: Mapping[str, str]) -> dict[st
     return found
 
 
-def _become(
+def become(
     command: Sequence[str],
     user: User | None,
     environment: Mapping[str, str],
-    ptrace: Callable[[int, int, int, int], int],
     refused: int,
-) -> None:
-    """The child: never returns. What refused it goes to the parent."""
+    ptrace: Callable[[int, int, int, int], int] | None = None,
+) -> NoReturn:
+    """A child of hud becomes the command; with ``ptrace`` traced by its parent. Never returns: what
+    refused it goes to that descriptor, as errno in digits.
+    """
     try:
         # what Python ignores; its handlers end with the exec, and what nohup ignores stays so
         for number in (signal.SIGPIPE, signal.SIGXFSZ):
@@ -197,7 +204,8 @@ def _become(
             os.setgroups(rights_of(user).groups)
             os.setresgid(user.gid, user.gid, user.gid)
             os.setresuid(user.uid, user.uid, user.uid)
-        ptrace(PTRACE_TRACEME, 0, 0, 0)
+        if ptrace is not None:
+            ptrace(PTRACE_TRACEME, 0, 0, 0)
         os.execvpe(command[0], list(command), environment)
     except OSError as error:
         os.write(refused, str(error.errno).encode())

@@ -12,12 +12,15 @@ from hud.profiler.kernel_stacks import Stacks
 from hud.profiler.naming.addresses import Addresses
 from hud.profiler.notes import Notes
 from hud.profiler.programs import Programs
+from hud.profiler.starters import Starters
 from hud.profiler.stuck import Stuck
 from hud.profiler.unseen import Unseen
 from hud.profiler.waits import Waits
 
 CULPRITS_NS = 2_000_000_000
 """So long who a thread is is not asked again: it may have another name by then."""
+START_S = 0.2
+"""How long after its start a thread may be expected to enter a runtime."""
 HURRY_S = 1.0
 """How long a library that was loaded is worth haste."""
 
@@ -25,7 +28,10 @@ HURRY_S = 1.0
 class Events:
     """Of one probe."""
 
-    def __init__(self, pid: int, probe: Probe, addresses: Addresses, notes: Notes) -> None:
+    def __init__(
+        self, pid: int, probe: Probe, addresses: Addresses, notes: Notes, *, starters: bool = False
+    ) -> None:
+        self._starters = Starters(pid) if starters else None
         self.probe = probe
         self.before = Before(pid, probe)
         self.stuck = Stuck(pid, probe)
@@ -43,6 +49,8 @@ class Events:
         lost, emptied_ns = int(self.probe.counters.ring_full), time.monotonic_ns()
         events = self.probe.events()
         batch.unseen_ns = self._unseen.after(events, lost, emptied_ns)
+        if self._starters is not None:
+            events = self._starters.take(events, batch)
         samples = self.stuck.take(events)
         self.stacks.take(samples, batch)
         batch.culprits += self._culprits(samples)
@@ -81,6 +89,12 @@ class Events:
     def hurried(self) -> bool:
         """A library was just loaded."""
         return time.monotonic() < self._hurried_until
+
+    @property
+    def thread_started(self) -> bool:
+        """Lately; known only where starters are asked for."""
+        latest_s = self._starters.latest_s if self._starters else 0.0
+        return time.monotonic() < latest_s + START_S
 
     def calm(self) -> None:
         """All is known of what was loaded."""

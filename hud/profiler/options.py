@@ -32,3 +32,5 @@ class Options:
     """False reads every file anew and caches nothing."""
     code: bool = False
     """Source and machine code of the heaviest blockers are wanted."""
+    starters: bool = False
+    """The names of the threads that start others are wanted."""

@@ -88,7 +88,9 @@ class Profiler(Closing):
             modules, resolver = self._naming.addresses.modules, self._naming.resolver
             self._tasks = RunTasks(target.pid, modules, resolver, self.notes)
             stack.callback(self._tasks.close)
-            self._events = Events(target.pid, probe, self._naming.addresses, self.notes)
+            self._events = Events(
+                target.pid, probe, self._naming.addresses, self.notes, starters=options.starters
+            )
             self._ladder = Ladder(
                 target.pid,
                 options,
@@ -309,6 +311,12 @@ class Profiler(Closing):
         if self._events.hurried:
             return HURRIED_PATIENCE_S
         return PATIENCE_S if self._exact is None else EXACT_PATIENCE_S
+
+    @property
+    def eager(self) -> bool:
+        """``states`` should be called every few milliseconds: a runtime is about to begin, and how
+        it counts its turns is not known yet."""
+        return self._events.thread_started and self._ladder.turns_unknown
 
     def _look_for_objects(self, batch: Batch) -> None:
         known = self._ladder.copies.known

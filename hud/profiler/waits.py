@@ -20,7 +20,7 @@ from typing import NamedTuple
 from hud.model import RESEND_NS, Frame, Kind, Origin, Sample, Stack, ThreadState
 from hud.probe.wire import WAIT_NAME, Wait
 from hud.process.descriptors import describe
-from hud.process.kallsyms import KernelNames
+from hud.process.kallsyms import KernelNames, kernel_names
 from hud.process.mounts import Mount, mounts_of, path_at
 
 MOST_WAITS = 4096
@@ -188,7 +188,7 @@ class Waits:
         if not wait.frames:
             return ()
         if self._names is None:
-            self._names = KernelNames()
+            self._names = kernel_names()
             if self._names.reason:
                 self._say(self._names.reason)
         found = []

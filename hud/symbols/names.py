@@ -263,9 +263,11 @@ def _first_crate(path: str) -> str:
 
 
 def _owner_by_name(
-    crate: str, crates: Mapping[str, str], own_crates: OwnCrates, name: str
+    crate: str, crates: Mapping[str, str], own_crates: OwnCrates, name: str, *, in_users_file: bool
 ) -> Owner:
-    """What is known of a crate by its name; ``name`` is that of one of its functions."""
+    """What is known of a crate by its name; ``name`` is that of one of its functions, and
+    ``in_users_file`` says that its code is: a test is no relative of the library that it tests.
+    """
     if crate in STD_CRATES or (crate in STD_PARTS and crate not in crates):
         return Owner(Origin.STD, crate)
     if crate in RUNTIME_CRATES:
@@ -273,9 +275,8 @@ def _owner_by_name(
     elif crate in crates or crate in WIDELY_USED:
         origin = Origin.USER if own_crates.owns(crate) else Origin.DEPENDENCY
     else:
-        origin = (
-            Origin.USER if own_crates.holds(crate, _module_in(name, crate)) else Origin.DEPENDENCY
-        )
+        own = in_users_file or own_crates.holds(crate, _module_in(name, crate))
+        origin = Origin.USER if own else Origin.DEPENDENCY
     return Owner(origin, crate, crates.get(crate, ""))
 
 
@@ -335,7 +336,11 @@ def whose(
     known = (implementor,) if implementor else crates_of(name)
     if not known:
         return owner or Owner(Origin.UNKNOWN)
-    by_name = [_owner_by_name(crate, crates, own_crates, name) for crate in known]
+    in_users_file = owner is not None and owner.origin is Origin.USER
+    by_name = [
+        _owner_by_name(crate, crates, own_crates, name, in_users_file=in_users_file)
+        for crate in known
+    ]
     if owner is not None and owner.crate:
         for one in by_name:
             if _same_crate(one.crate, owner.crate):

@@ -134,6 +134,39 @@ def test_polls_of_one_task_are_told_apart_by_the_tick(run: Callable[[str, int], 
     assert max(sample.duration_ns for sample in told) < 10**9
 
 
+def test_a_turn_that_becomes_known_in_the_middle_of_a_poll(program: Path) -> None:
+    """Most of it is one poll for sure then, and only how it began is not certain."""
+    with started(program, "spin", 100_000, tick_multi=-1) as (process, probe):
+        assert process.stdout
+        samples: list[Sample] = []
+        while sum(one.kind == Kind.POLL for one in samples) < 2:
+            samples += probe.events()
+        time.sleep(0.02)
+        known_ns = time.monotonic_ns()
+        probe.config.layout[0].tick_multi = 104
+        before, samples = samples, []
+        while sum(one.kind == Kind.POLL for one in samples) < 4:
+            samples += probe.events()
+    unsure = [one for one in before if one.kind == Kind.POLL]
+    assert all(one.flags & SampleFlag.TICK_UNKNOWN for one in unsure)
+    polls = [one for one in samples if one.kind == Kind.POLL]
+    began = [one.time_ns - one.duration_ns for one in polls]
+    midst = [one for one, begin in zip(polls, began, strict=True) if begin < known_ns]
+    for one in midst:
+        sure = (one.time_ns - known_ns) * 2 > one.duration_ns + 4_000_000
+        unsure_too = (one.time_ns - known_ns) * 2 < one.duration_ns - 4_000_000
+        assert sure or unsure_too or one.flags in (0, SampleFlag.TICK_UNKNOWN)
+        if sure:
+            assert not one.flags
+            uncertain_ns = known_ns - (one.time_ns - one.duration_ns)
+            assert uncertain_ns - 1_000_000 <= one.info * 1000 <= uncertain_ns + 10_000_000
+        if unsure_too:
+            assert one.flags == SampleFlag.TICK_UNKNOWN
+    later = [one for one, begin in zip(polls, began, strict=True) if begin >= known_ns]
+    assert later
+    assert not any(one.flags for one in later)
+
+
 def test_short_sleeps_add_up(run: Callable[[str, int], Ran]) -> None:
     ran = run("naps", 20_000)
     told = ran.of(Kind.POLL)[:-1]  # the last one ended with the program

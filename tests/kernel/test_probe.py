@@ -20,7 +20,7 @@ from hud.errors import KernelError
 from hud.kernel import syscalls, uapi
 from hud.model import Culprit, Kind, Sample, SampleFlag, ThreadState, Where
 from hud.probe import wire
-from hud.probe.probe import Probe
+from hud.probe.probe import PROGRAMS, Probe
 
 pytestmark = pytest.mark.kernel
 
@@ -444,7 +444,7 @@ def test_close_leaves_no_program_and_no_descriptor(child: Child) -> None:
     with load(child.pid) as probe:
         probe.attach(99)
         held = programs_held()
-        assert len(held) == 4
+        assert len(held) == len(PROGRAMS)
         assert all(program_exists(number) for number in held)
     del probe
     until(lambda: not any(program_exists(number) for number in held))

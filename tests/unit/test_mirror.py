@@ -19,6 +19,7 @@ ELSEWHERE = {
     "commands/export.py": "e2e/test_recordings.py",
     "commands/info.py": "e2e/test_recordings.py",
     "commands/profile.py": "e2e/test_headless.py",
+    "commands/test.py": "e2e/test_testrun.py",
     "commands/view.py": "e2e/test_recordings.py",
     "ending.py": "e2e/test_endings.py",
     "gates/breach.py": "unit/gates/test_judge.py",
@@ -65,6 +66,8 @@ ELSEWHERE = {
     "symbols/unwind/bounds.py": "unit/symbols/inference/test_locations.py",
     "symbols/unwind/cfi.py": "unit/symbols/unwind/test_table.py",
     "symbols/unwind/tableless.py": "unit/symbols/unwind/test_derived.py",
+    "testrun/observer.py": "e2e/test_testrun.py",
+    "testrun/session.py": "e2e/test_testrun.py",
 }
 """Module -> a test that fails where it is broken."""
 

@@ -166,7 +166,7 @@ class Ladder:
             self._probe.sample_at(self._options.sample_hz or self._context_hz())
 
     def _attach(self, hz: int) -> None:
-        self._probe.attach(self._options.sample_hz or hz)
+        self._probe.attach(self._options.sample_hz or hz, starts=self._options.starters)
 
     def _step_down(self, refusal: detect.Refusal) -> None:
         """The rungs below CONTEXT: survey the stacks, then choose by stacks and names."""
@@ -238,6 +238,11 @@ class Ladder:
             self._attach(self._context_hz())
         batch.workers += self._take_driving(found)
         batch.detection = self.detection
+
+    @property
+    def turns_unknown(self) -> bool:
+        """May another look soon show where the schedulers count their turns?"""
+        return bool(self.copies.known) and self._turns.unknown
 
     def see_turns(self, threads: Threads) -> None:
         """Where the schedulers count their turns, if that was not known, or was wrong."""

@@ -40,6 +40,11 @@ class Turns:
         self._watches: dict[int, _Watch] = {}
         """By index of the copy."""
 
+    @property
+    def unknown(self) -> bool:
+        """Is there something to find out that another look soon may show?"""
+        return not self._watches or any(watch.worth_looks for watch in self._watches.values())
+
     def look(self, copies: Copies, threads: Threads, notes: Notes) -> bool:
         """What a reading of the threads says. True: the layout of a copy has changed.
 
@@ -94,7 +99,7 @@ class _Watch:
         wanted = dict.fromkeys(schedulers)
         if self.cores.settled:
             wanted = {one: None for one in wanted if one not in self._seen}
-        else:
+        elif wanted:
             self._looks += 1
             if self._looks > EAGER_LOOKS and self._looks % LATER:
                 return
@@ -102,6 +107,11 @@ class _Watch:
         self.cores.look(chosen, read)
         if len(self._seen) < MOST_SEEN:
             self._seen.update(chosen)
+
+    @property
+    def worth_looks(self) -> bool:
+        """Something is unknown, and the eager looks are not over."""
+        return not self.cores.settled and self._looks < EAGER_LOOKS
 
     def judge(
         self, entered: Mapping[int, int], turns: Mapping[int, tuple[int, int]], read: Read

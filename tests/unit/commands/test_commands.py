@@ -28,7 +28,7 @@ def test_a_command_has_its_parts(name: str) -> None:
 def example(name: str) -> list[str]:
     """Arguments that satisfy it."""
     words = COMMANDS.get(name, "").split()
-    return [word for word in words if word.endswith(".hud") or word in ("--", "PROGRAM")]
+    return [word for word in words if word.endswith(".hud") or word in ("--", "PROGRAM", "COMMAND")]
 
 
 def test_the_usage_names_every_command() -> None:
