@@ -56,19 +56,26 @@ class _Frames:
 def write(analyzer: Analyzer, snapshot: Snapshot, out: BinaryIO) -> None:
     import msgspec
 
+    encode = msgspec.json.Encoder().encode
     told = Telling(analyzer, snapshot)
     frames = _Frames(told)
     name = printable(snapshot.info.target.name)
-    profiles = [_sampled(told, frames), *_evented(analyzer, snapshot, told, frames)]
-    whole = {
+    head = {
         "$schema": SCHEMA,
         "exporter": f"hud@{snapshot.info.hud_version}",
         "name": f"{name} (pid {snapshot.info.target.pid})",
         "activeProfileIndex": 0,
-        "shared": {"frames": frames.table},
-        "profiles": profiles,
     }
-    out.write(msgspec.json.encode(whole) + b"\n")
+    out.write(encode(head)[:-1] + b',"profiles":[' + encode(_sampled(told, frames)))
+    for profile, bars in _evented(analyzer, snapshot, told):
+        out.write(b",\n" + encode(profile)[:-1] + b',"events":[')
+        separator = b""
+        for bar in bars:
+            events = [*_events(bar, frames, snapshot.info.start_monotonic_ns)]
+            out.write(separator + encode(events)[1:-1])
+            separator = b",\n"
+        out.write(b"]}")
+    out.write(b'],"shared":' + encode({"frames": frames.table}) + b"}\n")
 
 
 def _sampled(told: Telling, frames: _Frames) -> Profile:
@@ -85,22 +92,23 @@ def _sampled(told: Telling, frames: _Frames) -> Profile:
 
 
 def _evented(
-    analyzer: Analyzer, snapshot: Snapshot, told: Telling, frames: _Frames
-) -> Iterable[Profile]:
+    analyzer: Analyzer, snapshot: Snapshot, told: Telling
+) -> Iterable[tuple[Profile, list[Bar]]]:
+    """Of each worker a profile without its events, for they are many, and what they are made of."""
     workers: dict[str, list[Bar]] = {}
     for bar in nested(analyzer):
         if bar.blocking:
             workers.setdefault(told.worker(bar.of.worker_id, bar.of.tid), []).append(bar)
     zero = snapshot.info.start_monotonic_ns
     for name, bars in sorted(workers.items()):
-        yield {
+        profile = {
             "type": "evented",
             "name": f"{name}: its long polls",
             "unit": "nanoseconds",
             "startValue": 0,
             "endValue": max(snapshot.now_ns, bars[-1].end_ns) - zero,
-            "events": [event for bar in bars for event in _events(bar, frames, zero)],
         }
+        yield profile, bars
 
 
 def _events(bar: Bar, frames: _Frames, zero_ns: int) -> Iterable[dict[str, Any]]:
