@@ -69,6 +69,8 @@ class Observers(NamedTuple):
     progress: Callable[[Snapshot, float], None] | None = None
     """Called every ``ABSORB_S`` with a snapshot and the seconds left (0 = without end)."""
     writer: Writer | None = None
+    stream: Callable[[Analyzer], None] | None = None
+    """Called every ``ABSORB_S`` without a screen, when what is new is derived."""
 
 
 class Outcome(NamedTuple):
@@ -110,7 +112,7 @@ class _Loop:
         self._ending = ending
         self._duration_ns = int(duration_s * 1e9)
         self._window_ns = window_ns
-        self._screen, self._progress, self._writer = observers
+        self._screen, self._progress, self._writer, self._stream = observers
         self._code = profiler.options.code
         self._ended = ""
         self._quit = False
@@ -198,6 +200,8 @@ class _Loop:
                         self._progress(self._snapshot(), left_s)
                     else:
                         self._analyzer.absorb(self._look())
+                    if self._stream is not None:
+                        self._stream(self._analyzer)
                     self._forget()
                 if self._screen is not None:
                     snapshot = self._snapshot()

@@ -95,6 +95,11 @@ class Ledger:
             self._latest = key, tuple(self._episodes[max(begin, end - count) :])
         return self._latest[1]
 
+    def since(self, at: int) -> tuple[int, Sequence[Episode]]:
+        """The episodes from number ``at`` on that are held, and the number of the first."""
+        first = max(at, self._begin)
+        return first, self._episodes[first - self._first :]
+
     def holds(self, at: int) -> bool:
         """Is the episode with this number held?"""
         return self._begin <= at < self._first + len(self._episodes)

@@ -171,6 +171,17 @@ class Analyzer:
         """
         return self._ledger.all()
 
+    def settled(self, at: int, *, last: bool = False) -> tuple[int, Sequence[Episode]]:
+        """Episodes from number ``at`` on whose names have come, in the order of their ends; and the
+        number behind the last of them. One whose names are not here holds up those behind it;
+        ``last`` = nothing more will come.
+        """
+        first, found = self._ledger.since(at)
+        until = first + len(found)
+        if not last:
+            until = max(first, min(self._unsettled, default=until))
+        return until, found[: until - first]
+
     def stacks_by_blocker(self) -> dict[Key, dict[tuple[int, Cause], int]]:
         """Blocked ns by stack and cause of each blocker's key, as of the last snapshot; all that
         counts, but for what no stack was caught of, and what was in progress then.

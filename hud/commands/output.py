@@ -21,6 +21,11 @@ class Output(NamedTuple):
     brief: bool = False
     """Three lines in its place: the screen has shown the rest."""
 
+    @property
+    def streams(self) -> bool:
+        """Without a screen it is written while the run goes on."""
+        return self.export == "-" and self.format == "jsonl"
+
 
 def check(output: Output) -> None:
     """Can it be written? UsageError if not; before anything is attached."""

@@ -14,7 +14,7 @@ from hud import figures, resources
 from hud.commands import gating, interrupts, limits, output
 from hud.commands.progress import Progress
 from hud.commands.request import Request
-from hud.commands.streams import say
+from hud.commands.streams import put, say
 from hud.ending import Ending
 from hud.errors import ExportError, UsageError
 from hud.model import Rung, Target
@@ -78,7 +78,9 @@ def profile(
         outcome = _watch(profiler, ending, request, (screen, writer), began)
     if ended is not None:
         ended(outcome.snapshot.ended)
-    _deliver(outcome, request.output._replace(brief=not headless), writer)
+    streamed = headless and request.output.streams
+    wanted = request.output._replace(export=None, quiet=True) if streamed else request.output
+    _deliver(outcome, wanted._replace(brief=not headless), writer)
     return gating.hold(*outcome, request.gates)
 
 
@@ -92,21 +94,28 @@ def _watch(
     """What a start does without is imported now that the ring keeps what comes; and before the run
     all of it, for hud may be replaced by a newer one while that goes on."""
     from hud.commands import deliver
+    from hud.export.jsonl import Lines
     from hud.session import Observers, record
 
     deliver.prepare(request.output)
     if began is not None:
         began()
     screen, writer = seen_by
+    lines = Lines(put) if screen is None and request.output.streams else None
     with closing(Progress()) as progress:
         shown = progress.seen and screen is None and not request.output.quiet
-        return record(
+        outcome = record(
             profiler,
             ending,
-            Observers(screen, progress.show if shown else None, writer),
+            Observers(
+                screen, progress.show if shown else None, writer, lines.take if lines else None
+            ),
             duration_s=request.duration_s,
             window_ns=request.window_ns,
         )
+    if lines:
+        lines.take(outcome.analyzer, last=True)
+    return outcome
 
 
 def _tell(text: str) -> None:

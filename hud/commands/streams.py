@@ -43,6 +43,18 @@ def show(text: str) -> None:
         raise ExportError(f"write standard output: {reason}") from error
 
 
+def put(content: bytes) -> None:
+    """Data, on standard output, at once. Raises ExportError, also when nobody reads."""
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        _lead_nowhere(sys.stdout)
+        reason = (error.strerror or "refused").lower()
+        raise ExportError(f"write standard output: {reason}") from error
+
+
 def _lead_nowhere(stream: TextIO) -> None:
     """What is still buffered must not fail again at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

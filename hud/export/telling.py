@@ -7,6 +7,7 @@ The *weight* of an episode is its own time (``Episode.charged_ns``): the weights
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hud.analysis import standoff
@@ -33,15 +34,21 @@ if TYPE_CHECKING:
 class Telling:
     """The blocking episodes of a run; all strings are safe to show."""
 
-    def __init__(self, analyzer: Analyzer, snapshot: Snapshot) -> None:
+    def __init__(self, analyzer: Analyzer, snapshot: Snapshot | None) -> None:
+        """Without a snapshot the run goes on: nothing is known of several workers together."""
         self.recording = analyzer.recording
-        self._facing = snapshot.standoff
+        self._analyzer = analyzer
+        self._facing = snapshot.standoff if snapshot else None
         self._blames = Blames(self.recording.stacks)
         self._machine = machine_of(self.recording.info.kernel)
         self._advices: dict[tuple[Cause, int], str] = {}
         self._lines: dict[int, tuple[str, ...]] = {}
-        blocking = (one for one in analyzer.episodes() if one.cause.blames_code)
-        self.episodes: list[Episode] = sorted(blocking, key=lambda one: (one.start_ns, one.tid))
+
+    @cached_property
+    def episodes(self) -> list[Episode]:
+        """By their begin."""
+        blocking = (one for one in self._analyzer.episodes() if one.cause.blames_code)
+        return sorted(blocking, key=lambda one: (one.start_ns, one.tid))
 
     def frames(self, key: int) -> tuple[Frame, ...]:
         """Of a stack, innermost first; never empty."""
