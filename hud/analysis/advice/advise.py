@@ -46,7 +46,7 @@ _HELD_WHY = (
     "them waiting just as long, and a worker blocked on it may be the one that has to continue"
 )
 _LONGEST_CALL = 32
-_UNKNOWN_CALL = "it"
+_UNKNOWN_CALL = "the library"
 
 
 @dataclass(frozen=True, slots=True)

@@ -625,6 +625,8 @@ def test_two_functions_of_a_crate_are_no_guess() -> None:
         assert fix_of(Cause.CPU, (*some, LISTING, TASK)).startswith("move it")
     unknown = tuple(replace(one, crate="oddball 0.1.0") for one in whole)
     assert fix_of(Cause.CPU, (*unknown, LISTING, TASK)) == "call oddball in spawn_blocking"
+    lone = inferred("oddball/src/lib.rs:9", "oddball 0.1.0")
+    assert fix_of(Cause.CPU, (frame("memcpy"), lone, TASK)) == "call the library in spawn_blocking"
     core = tuple(replace(one, crate="compression_core 0.4.34") for one in whole)
     stream = inferred("async_compression/src/tokio/bufread/generic/mod.rs:31", "async_compression")
     assert fix_of(Cause.CPU, (*core, stream, TASK)).startswith("lower the compression level")
