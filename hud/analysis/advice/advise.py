@@ -183,21 +183,22 @@ def _calls(frames: Sequence[Frame]) -> list[_Call]:
 
 
 def _inferred_call(frames: Sequence[Frame], at: int) -> str:
-    """What an inferred frame can be held for; empty = nothing."""
+    """What an inferred frame can be held for; empty = nothing. Of a crate that is in the table that
+    is much: small helpers, which are inlined everywhere, are not."""
     if _runs_its_crate(frames, at):
         return f"{_crate_name(frames[at])}::"
     return call_in(frames[at], frames[:at])
 
 
 def _runs_its_crate(frames: Sequence[Frame], at: int) -> bool:
-    """Does the dependency's frame run code of its crate for sure?
+    """Does an inferred frame run code of its crate, a dependency, for sure?
 
     One place may be that of a helper which is inlined into whoever calls it; two functions of the
     crate, one called by the other, are its own.
     """
     frame = frames[at]
-    if frame.origin is not Origin.DEPENDENCY or not frame.inferred:
-        return frame.origin is Origin.DEPENDENCY
+    if frame.origin is not Origin.DEPENDENCY:
+        return False
     beside = (*frames[max(at - 1, 0) : at], *frames[at + 1 : at + 2])
     return any(one.crate == frame.crate and one.function != frame.function for one in beside)
 
@@ -233,7 +234,7 @@ def _closing(frames: Sequence[Frame], at: int) -> str:
     crossed = _first_foreign(frames, at)
     if crossed < 0 and runs_task(blamed):
         return OPAQUE
-    if crossed < 0 or not (_is_sure(frames, crossed) or crossed == at):
+    if crossed < 0 or (frames[crossed].inferred and crossed != at):
         polled = crossed >= 0 and any(map(_is_socket_call, frames[:at]))
         return ASYNC if polled else OWN
     return _closing_of_library(frames, crossed)
@@ -251,10 +252,6 @@ def _closing_of_library(frames: Sequence[Frame], at: int) -> str:
 
 
 _POLLS = re.compile(r"::(?:poll(?:_\w+)?|\{async[\w ]*\})$")
-
-
-def _is_sure(frames: Sequence[Frame], at: int) -> bool:
-    return not frames[at].inferred or _runs_its_crate(frames, at)
 
 
 _SOCKET_CALL = re.compile(r"^(?:send|recv)(?:to|from|m?msg)?$")
@@ -304,7 +301,7 @@ def _crate(found: Match, frames: Sequence[Frame]) -> str:
 def _entered(frames: Sequence[Frame]) -> str:
     """The crate that the blamed code called into; empty = not sure, or none that can be moved."""
     at = _first_foreign(frames, culpable(frames))
-    if at < 0 or not _is_sure(frames, at) or _closing_of_library(frames, at) == ASYNC:
+    if at < 0 or frames[at].inferred or _closing_of_library(frames, at) == ASYNC:
         return ""
     return _crate_name(frames[at])
 
