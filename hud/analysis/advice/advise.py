@@ -183,8 +183,11 @@ def _calls(frames: Sequence[Frame]) -> list[_Call]:
 
 
 def _inferred_call(frames: Sequence[Frame], at: int) -> str:
-    """What an inferred frame can be held for; empty = nothing. Of a crate that is in the table that
-    is much: small helpers, which are inlined everywhere, are not."""
+    """What an inferred frame can be held for; empty = nothing.
+
+    A crate matters only if it has a row of its own: those of small helpers, which are inlined
+    everywhere, have none.
+    """
     if _runs_its_crate(frames, at):
         return f"{_crate_name(frames[at])}::"
     return call_in(frames[at], frames[:at])
