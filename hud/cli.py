@@ -54,7 +54,8 @@ def _dispatch(arguments: list[str]) -> int:
     name = arguments[0] if arguments and arguments[0] in COMMANDS else ""
     parser = parser_of(name)
     if not arguments:
-        say(parser.format_help().rstrip())
+        say(f"{parser.format_usage().rstrip()}\n")
+        say("hud --help lists the options; hud help, longer texts")
         return UsageError.exit_code
     try:
         options = parser.parse_args(arguments[1:] if name else arguments)

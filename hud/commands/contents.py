@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hud import figures
 from hud.analysis.verdict import living
+from hud.commands.ended import named
 from hud.export.sure import SEEN, losses_in_words
 from hud.model import Batch, RunInfo
 from hud.record.reader import Reader, open_recording
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 def contents(path: str) -> Iterator[str]:
     """What is in the file, a line each; the whole of it is read."""
     counts: Counter[str] = Counter()
-    with closing(open_recording(path)) as source:
+    with closing(open_recording(path)) as source, named(path):
         reader = Reader(source)
         run = Replay(_counted(reader.entries(), counts))
         began_ns = run.recording.info.start_unix_ns

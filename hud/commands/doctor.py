@@ -31,6 +31,7 @@ def run(options: Namespace) -> int:
     for check in examine(options.pid, Path(options.btf) if options.btf else None):
         show(in_words(check) + "\n")
         able = able and (check.ok or not check.needed)
+    show(f"\nhud {'can run here' if able else 'cannot run here: see FAIL'}\n")
     return 0 if able else HudError.exit_code
 
 

@@ -19,7 +19,7 @@ def check(path: str) -> None:
     """It is a recording that this hud reads. Raises HudError."""
     from hud.record.reader import Reader, open_recording
 
-    with closing(open_recording(path)) as source, _named(path):
+    with closing(open_recording(path)) as source, named(path):
         Reader(source)
 
 
@@ -31,7 +31,7 @@ def ended(path: str) -> Replay:
     from hud.record.reader import Reader, open_recording
     from hud.record.replay import Replay
 
-    with closing(open_recording(path)) as source, _named(path):
+    with closing(open_recording(path)) as source, named(path):
         reader = Reader(source)
         run = Replay(reader.entries())
         run.advance()
@@ -41,7 +41,7 @@ def ended(path: str) -> Replay:
 
 
 @contextmanager
-def _named(path: str) -> Iterator[None]:
+def named(path: str) -> Iterator[None]:
     """Errors say which file it is."""
     try:
         yield

@@ -96,7 +96,7 @@ def _closer(threshold_ns: int) -> str:
     """A smaller threshold to try; empty when it is small already."""
     if threshold_ns <= 1_000_000:
         return ""
-    return f"--threshold {1 if threshold_ns <= 10_000_000 else 5} looks closer."
+    return f"Try --threshold {1 if threshold_ns <= 10_000_000 else 5}."
 
 
 def title(snapshot: Snapshot) -> str:

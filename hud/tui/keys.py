@@ -68,7 +68,7 @@ def _digits() -> list[Binding]:
 BINDINGS: tuple[Binding, ...] = (
     Binding(("up", "k"), Act.UP, _ROWS, "up/down select"),
     Binding(("up", "k"), Act.UP, _TEXTS, "up/down scroll"),
-    Binding(("left", "h"), Act.LEFT, _TIMELINE, "left/right episode", "previous long poll"),
+    Binding(("left", "h"), Act.LEFT, _TIMELINE, "left/right poll", "previous long poll"),
     Binding(("right", "l"), Act.RIGHT, _TIMELINE, "", "next long poll"),
     Binding(("up", "k"), Act.UP, _SCROLLING, "", "up"),
     Binding(("down", "j"), Act.DOWN, _SCROLLING, "", "down"),

@@ -62,7 +62,7 @@ def verdict(snapshot: Snapshot, width: int = 0) -> list[str]:
     """
     said = sentences(snapshot, width)
     if nothing_else(snapshot) and snapshot.info.threshold_ns > 1_000_000:
-        lower = "t lowers the threshold." if snapshot.live else "--threshold 1 looks closer."
+        lower = "t lowers the threshold." if snapshot.live else "Try --threshold 1."
         said = [*said, lower]
     return [clean(sentence) for sentence in said]
 

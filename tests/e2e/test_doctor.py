@@ -30,7 +30,8 @@ def test_a_tokio_process(prebuilt_demo: Path) -> None:
     assert "ok    function names: symbol table" in lines
     assert any(line.startswith("note  file and line: no debug info") for line in lines)
     assert any(line.startswith("ok    stacks without frame pointers: ") for line in lines)
-    assert lines[-1].startswith("ok    sees polls (CONTEXT): tokio 1.54.1")
+    assert lines[-3].startswith("ok    sees polls (CONTEXT): tokio 1.54.1")
+    assert lines[-2:] == ["", "hud can run here"]
 
 
 def test_a_process_without_tokio() -> None:
@@ -42,7 +43,7 @@ def test_a_process_without_tokio() -> None:
         finally:
             process.kill()
     assert "note  sees polls (CONTEXT): " in said
-    assert said.splitlines()[-1].startswith("note  workers by name (latency): ")
+    assert said.splitlines()[-3].startswith("note  workers by name (latency): ")
 
 
 def test_a_stripped_process(build_target: Callable[..., Path]) -> None:

@@ -260,6 +260,7 @@ def test_without_root_even_an_own_process_needs_bpf(for_anyone: list[str]) -> No
 def test_doctor_without_root(for_anyone: list[str]) -> None:
     said = as_nobody(for_anyone, "doctor", code=4)
     assert "FAIL  privileges: not root\n      run as root, or grant CAP_BPF" in said
+    assert said.endswith("\nhud cannot run here: see FAIL\n")
 
 
 def test_an_unprivileged_user_cannot_export_anywhere(for_anyone: list[str]) -> None:

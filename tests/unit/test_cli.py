@@ -41,10 +41,17 @@ def test_an_error_is_one_line_and_a_remedy() -> None:
     assert remedy.startswith("     ")
 
 
-def test_without_arguments_the_help_and_the_code_of_wrong_usage() -> None:
+def test_an_error_names_the_file() -> None:
+    ran = hud("info", __file__)
+    assert (ran.returncode, ran.stdout) == (4, "")
+    assert ran.stderr.startswith(f"hud: {__file__}: not a recording of hud\n")
+
+
+def test_without_arguments_the_usage_and_the_code_of_wrong_usage() -> None:
     ran = hud()
     assert (ran.returncode, ran.stdout) == (2, "")
     assert ran.stderr.startswith("usage: hud [options] PROCESS\n")
+    assert ran.stderr.endswith("\nhud --help lists the options; hud help, longer texts\n")
 
 
 def test_what_is_in_a_recording() -> None:

@@ -164,7 +164,7 @@ def empty(snapshot: Snapshot, state: UiState) -> str:
     said = f"No poll of {least} or more in {span}."
     said += f" Longest: {longest}." if snapshot.longest_poll_ns else ""
     closer = snapshot.live and info.threshold_ns > 1_000_000
-    return said + ("  t 1 looks closer" if closer else "")
+    return said + ("  t lowers the threshold" if closer else "")
 
 
 def since(state: UiState) -> str:

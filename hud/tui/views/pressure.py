@@ -78,7 +78,7 @@ def view(snapshot: Snapshot, state: UiState, width: int, height: int) -> list[Li
     return block(lines, width, height, glyphs.ellipsis)
 
 
-_INSTEAD = "who ran instead, in waits as long"
+_INSTEAD = "who ran instead, in these waits"
 _WAITED = "workers without a CPU, of their time"
 _BLOCKERS = "code whose long polls waited for a CPU"
 
@@ -179,4 +179,4 @@ def _polls(snapshot: Snapshot, width: int, height: int, glyphs: Glyphs) -> list[
     """The latest polls that were long for this alone, where there is room for some."""
     found = episode.latest(snapshot, height - 1, lambda one: one.cause is Cause.WAITING)
     drawn = episode.rows(found, snapshot, width, glyphs, code=False) if found else []
-    return _titled("latest polls that were long only because of this", drawn, width, glyphs)
+    return _titled("polls long only for lack of a CPU", drawn, width, glyphs)

@@ -59,6 +59,6 @@ def test_of_many_workers_the_rest_is_counted() -> None:
 def test_polls_that_were_long_for_this_alone_are_listed() -> None:
     waited = episode(0, 0, 50 * MS, cause=Cause.WAITING, on_cpu_ns=0, waiting_ns=66 * MS)
     lines = lines_of(timeline=(waited,))
-    at = next(at for at, line in enumerate(lines) if "long only because" in line)
+    at = next(at for at, line in enumerate(lines) if "long only for lack" in line)
     assert lines[at + 1].rpartition("│")[2].split()[1:4] == ["W0", "wait", "66ms"]
-    assert not any("long only because" in line for line in lines_of())
+    assert not any("long only for lack" in line for line in lines_of())
