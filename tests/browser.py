@@ -126,10 +126,9 @@ class Browser:
         )
 
     def media(self, kind: str = "", **features: str) -> None:
-        """``media("print")``, ``media(prefers_color_scheme="dark")``."""
-        named = [
-            {"name": name.replace("_", "-"), "value": value} for name, value in features.items()
-        ]
+        """``media("print")``, ``media(prefers_color_scheme="dark")``; nothing moves by itself."""
+        wanted = {"prefers_reduced_motion": "reduce", **features}
+        named = [{"name": name.replace("_", "-"), "value": wanted[name]} for name in wanted]
         self.send("Emulation.setEmulatedMedia", media=kind, features=named)
 
     def key(self, key: str, text: str = "") -> None:

@@ -37,7 +37,8 @@ function drawGraph() {
   const { slices, start_ns, slice_ns } = DATA.graph;
   const totals = slices.map((slice) => slice.reduce((sum, [, part]) => sum + part, 0));
   const most = Math.max(...totals, 1);
-  if (slices.length < FEWEST_SLICES || most === 1) return;
+  one("#graph").hidden = slices.length < FEWEST_SLICES || most === 1;
+  if (one("#graph").hidden) return;
   const rects = slices.flatMap((slice, at) => stacked(slice, at, most));
   const end_ns = DATA.span.start_ns + DATA.span.ns;
   const wide = (end_ns - start_ns) / slice_ns;

@@ -13,7 +13,7 @@ function drawBlockers() {
     return;
   }
   const heads = TITLES.map((title, at) => el("th", { scope: "col", class: columnClass(at) }, title));
-  const table = el("table", { class: "blockers" }, el("thead", {}, el("tr", {}, ...heads)));
+  const table = el("table", { class: "blockers", "aria-label": "Blockers" }, el("thead", {}, el("tr", {}, ...heads)));
   table.append(...DATA.blockers.map(blockerBody));
   section.append(el("div", { class: "scroll" }, table));
   if (DATA.blockers.length > FEW) section.append(button("", showAll, { id: "all" }));

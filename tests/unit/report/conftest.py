@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from hud.analysis.comparison.compare import Comparison, compare
 from hud.analysis.recording import Recording
 from hud.analysis.results import Snapshot
 from hud.analysis.snapshot import Analyzer
@@ -27,9 +28,10 @@ class Run(NamedTuple):
 
     analyzer: Analyzer
     snapshot: Snapshot
+    comparison: Comparison | None = None
 
     def page(self) -> str:
-        return page(self.analyzer, self.snapshot)
+        return page(self.analyzer, self.snapshot, self.comparison)
 
 
 def of(recording: Recording) -> Run:
@@ -41,6 +43,17 @@ def of(recording: Recording) -> Run:
 def rich(build: ModuleType) -> Run:
     """Six blockers, with source lines, machine code and tasks."""
     return of(build.demo_recording(rich=True))
+
+
+@pytest.fixture(scope="session")
+def compared(build: ModuleType, rich: Run) -> Run:
+    """Beside an earlier run, in which the code that hashes was not called."""
+    earlier = build.empty_recording()
+    hashes = (build.HASH, build.HASH_DEEPER)
+    kept = [one for one in build.demo_samples() if one.stack not in hashes and one.task_id < 100]
+    earlier.add_samples(kept)
+    earlier.finish(build.START_NS + 30 * build.SECOND, "duration reached")
+    return rich._replace(comparison=compare(of(earlier).snapshot, rich.snapshot))
 
 
 @pytest.fixture(scope="session")

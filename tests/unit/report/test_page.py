@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hud import figures
 from hud.analysis.snapshot import Analyzer
 from hud.export import summary
+from hud.export.diff import cells
 from hud.model import Losses, Rung
 from hud.report import blockers
 from hud.report import page as report
@@ -39,7 +40,7 @@ def texts(browser: Browser, selector: str) -> list[str]:
     return found
 
 
-@pytest.fixture(params=["rich", "demo", "idle", "crowd", "hostile"])
+@pytest.fixture(params=["rich", "demo", "idle", "crowd", "hostile", "compared"])
 def run(request: pytest.FixtureRequest) -> Any:
     return request.getfixturevalue(request.param)
 
@@ -66,11 +67,11 @@ def test_it_says_what_the_summary_says(shown: Show, run: Any) -> None:
     rows = texts(browser, ".blockers tr.row")
     assert len(rows) == len(run.snapshot.blockers)
     for row, blocker in zip(rows, run.snapshot.blockers, strict=True):
-        cells = row.split("\t")
-        assert cells[1] == figures.share(run.snapshot.share(blocker))
-        assert cells[4] == figures.short_count(blocker.count)
-        assert cells[6] == figures.duration(blocker.max_ns)
-        assert cells[7] == blocker.cause.value
+        shares = row.split("\t")
+        assert shares[1] == figures.share(run.snapshot.share(blocker))
+        assert shares[4] == figures.short_count(blocker.count)
+        assert shares[6] == figures.duration(blocker.max_ns)
+        assert shares[7] == blocker.cause.value
     shown_facts = text(browser, "#sure")
     for _, sentence in summary.evidence(run.snapshot):
         assert sentence in shown_facts
@@ -271,6 +272,17 @@ def test_a_link_leads_to_a_row_that_is_not_shown(shown: Show, crowd: Any) -> Non
     name = crowd.snapshot.blockers[30].function
     browser = shown(crowd, f"#blocker={name}")
     assert browser.run("document.activeElement.title") == name
+
+
+def test_what_changed_stands_above_the_rows(shown: Show, compared: Any) -> None:
+    browser = shown(compared)
+    said = text(browser, "#compared")
+    for sentence in cells.told(compared.comparison):
+        assert sentence in said
+    rows = [row.split("\t") for row in texts(browser, ".changes tbody tr")]
+    assert rows[0][0] == "new"
+    assert rows[0][-3:] == ["api::login::hash_password", "bcrypt::hash", "src/login.rs:88"]
+    assert cells.about(compared.comparison.before) in said
 
 
 def test_losses_stand_beside_the_verdict(shown: Show, crowd: Any, demo: Any) -> None:
