@@ -43,12 +43,13 @@ function drawGraph() {
   const end_ns = DATA.span.start_ns + DATA.span.ns;
   const wide = (end_ns - start_ns) / slice_ns;
   const box = { viewBox: `0 0 ${wide} 100`, preserveAspectRatio: "none", role: "img" };
-  const label = `Blocked part of the worker time over the run, at most ${percent(most / 1e4)}`;
+  const highest = percent(most / 1e4);
+  const label = `worker time blocked, in columns of ${duration(slice_ns)}, at most ${highest}`;
   const drawn = svg("svg", { ...box, "aria-label": label }, ...rects);
   one("#graph").append(drawn, axis(start_ns, end_ns));
   const used = new Set(slices.flatMap((slice) => slice.map(([cause]) => cause)));
   one("#graph figcaption").append(
-    `blocked part of the worker time, each column ${duration(slice_ns)}, the highest ${percent(most / 1e4)}`,
+    label,
     ...[...used].sort().map((cause) => key(DATA.causes[cause])),
   );
 }
@@ -69,5 +70,9 @@ function key(cause) {
 
 function axis(from_ns, to_ns) {
   const middle = (from_ns + to_ns) / 2;
-  return el("div", { class: "axis", "aria-hidden": "true" }, ...[from_ns, middle, to_ns].map((ns) => el("span", {}, duration(ns))));
+  return el(
+    "div",
+    { class: "axis", "aria-hidden": "true" },
+    ...[from_ns, middle, to_ns].map((ns) => el("span", {}, duration(ns))),
+  );
 }

@@ -1,6 +1,16 @@
 // The ranked blockers: a row for each, opened by a click, by Enter and by a link #blocker=NAME.
 
-const TITLES = ["", "share", "", "no CPU", "count", "typical", "worst", "cause", "code, and what to do"];
+const TITLES = [
+  "",
+  "share",
+  "",
+  "no CPU",
+  "count",
+  "typical",
+  "worst",
+  "cause",
+  "code, and what to do",
+];
 const MINOR = new Set([0, 3, 4, 5]);
 const BODIES = new Map();
 const FIRST = 10;
@@ -12,8 +22,14 @@ function drawBlockers() {
     section.append(el("p", {}, DATA.none));
     return;
   }
-  const heads = TITLES.map((title, at) => el("th", { scope: "col", class: columnClass(at) }, title));
-  const table = el("table", { class: "blockers", "aria-label": "Blockers" }, el("thead", {}, el("tr", {}, ...heads)));
+  const heads = TITLES.map((title, at) =>
+    el("th", { scope: "col", class: columnClass(at) }, title),
+  );
+  const table = el(
+    "table",
+    { class: "blockers", "aria-label": "Blockers" },
+    el("thead", {}, el("tr", {}, ...heads)),
+  );
   table.append(...DATA.blockers.map(blockerBody));
   section.append(el("div", { class: "scroll" }, table));
   if (DATA.blockers.length > FEW) section.append(button("", showAll, { id: "all" }));
@@ -40,7 +56,14 @@ function showAll() {
 
 function blockerMatches(blocker, text) {
   const frames = blocker.tree.map(([, frame]) => DATA.frames[frame].slice(0, 2).join(" "));
-  const texts = [blocker.name, blocker.call, blocker.cause, blocker.fix, ...blocker.facts, ...frames];
+  const texts = [
+    blocker.name,
+    blocker.call,
+    blocker.cause,
+    blocker.fix,
+    ...blocker.facts,
+    ...frames,
+  ];
   return texts.some((one) => one.toLowerCase().includes(text));
 }
 
@@ -55,8 +78,15 @@ function columnClass(at) {
 function blockerBody(blocker, at) {
   const [share, noCpu, count, typical, worst] = blocker.cells;
   const contents = [
-    String(at + 1), share, meter(blocker.part), noCpu, count, typical, worst,
-    el("span", { class: "cause" }, blocker.cause), said(blocker, at),
+    String(at + 1),
+    share,
+    meter(blocker.part),
+    noCpu,
+    count,
+    typical,
+    worst,
+    el("span", { class: "cause" }, blocker.cause),
+    said(blocker, at),
   ];
   const cells = contents.map((content, at) => el("td", { class: columnClass(at) }, content));
   const row = el("tr", { class: "row" }, ...cells);
@@ -67,7 +97,17 @@ function blockerBody(blocker, at) {
 }
 
 function said(blocker, at) {
-  const open = el("button", { type: "button", class: "toggle", "aria-expanded": "false", "aria-controls": `detail-${at}`, title: blocker.name }, blocker.short);
+  const open = el(
+    "button",
+    {
+      type: "button",
+      class: "toggle",
+      "aria-expanded": "false",
+      "aria-controls": `detail-${at}`,
+      title: blocker.name,
+    },
+    blocker.short,
+  );
   const call = blocker.call ? el("span", { class: "call" }, ` in ${blocker.call}`) : null;
   const facts = blocker.facts.map((fact) => el("p", { class: "fact" }, fact));
   const fix = blocker.fix ? el("p", { class: "todo" }, blocker.fix) : null;
@@ -109,7 +149,9 @@ function showBlocker(at) {
 function followLink() {
   const [, name] = location.hash.match(/^#blocker=(.*)$/) || [];
   if (name === undefined) return;
-  const at = DATA.blockers.findIndex((blocker) => linkTo(blocker) === location.hash || blocker.name === decoded(name));
+  const at = DATA.blockers.findIndex(
+    (blocker) => linkTo(blocker) === location.hash || blocker.name === decoded(name),
+  );
   if (at >= 0) showBlocker(at);
 }
 

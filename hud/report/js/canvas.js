@@ -37,9 +37,15 @@ function redraw() {
 // The round step of an axis: about one for every so many pixels.
 function tickStep(from_ns, to_ns, width) {
   const wanted = ((to_ns - from_ns) * 110) / Math.max(width, 1);
-  const steps = [1, 2, 5].flatMap((digit) => [...Array(16).keys()].map((power) => digit * 10 ** power));
-  const minutes = [60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200, 86400].map((s) => s * 1e9);
-  const known = [...steps.filter((step) => step < 60e9), ...minutes].sort((one, other) => one - other);
+  const steps = [1, 2, 5].flatMap((digit) =>
+    [...Array(16).keys()].map((power) => digit * 10 ** power),
+  );
+  const minutes = [60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200, 86400].map(
+    (s) => s * 1e9,
+  );
+  const known = [...steps.filter((step) => step < 60e9), ...minutes].sort(
+    (one, other) => one - other,
+  );
   return known.find((one) => one >= wanted) || known[known.length - 1];
 }
 

@@ -2,7 +2,14 @@
 
 function detailRow(blocker, at) {
   const cell = el("td", { colspan: TITLES.length });
-  cell.append(el("div", { class: "pair" }, el("div", {}, ...codeParts(blocker)), el("div", {}, ...figureParts(blocker))));
+  cell.append(
+    el(
+      "div",
+      { class: "pair" },
+      el("div", {}, ...codeParts(blocker)),
+      el("div", {}, ...figureParts(blocker)),
+    ),
+  );
   return el("tr", { class: "detail", id: `detail-${at}` }, cell);
 }
 
@@ -43,14 +50,35 @@ function wholeStack(blocker) {
 
 function sourceOf(blocker) {
   if (!blocker.source.length) return blocker.note ? el("p", { class: "why" }, blocker.note) : null;
-  return el("div", { class: "code" }, ...blocker.source.map(([number, text, here]) =>
-    el("span", { class: here ? "here" : "line" }, el("span", { class: "number" }, `${here ? "▶ " : ""}${number}`), text || " ")));
+  return el(
+    "div",
+    { class: "code" },
+    ...blocker.source.map(([number, text, here]) =>
+      el(
+        "span",
+        { class: here ? "here" : "line" },
+        el("span", { class: "number" }, `${here ? "▶ " : ""}${number}`),
+        text || " ",
+      ),
+    ),
+  );
 }
 
 function machineCode(blocker) {
   if (!blocker.machine.length) return null;
-  return el("div", { class: "code" }, ...blocker.machine.map(([address, text, target, here]) =>
-    el("span", { class: here ? "here" : "line" }, el("span", { class: "number" }, address), text, el("span", { class: "target" }, target ? `   ${target}` : ""))));
+  return el(
+    "div",
+    { class: "code" },
+    ...blocker.machine.map(([address, text, target, here]) =>
+      el(
+        "span",
+        { class: here ? "here" : "line" },
+        el("span", { class: "number" }, address),
+        text,
+        el("span", { class: "target" }, target ? `   ${target}` : ""),
+      ),
+    ),
+  );
 }
 
 function nameOf(blocker) {
@@ -58,7 +86,9 @@ function nameOf(blocker) {
 }
 
 function symbolOf(blocker) {
-  return blocker.symbol && blocker.symbol !== blocker.name ? el("p", { class: "name why" }, blocker.symbol) : null;
+  return blocker.symbol && blocker.symbol !== blocker.name
+    ? el("p", { class: "name why" }, blocker.symbol)
+    : null;
 }
 
 // ------------------------------------------------------------------------- figures
@@ -66,17 +96,29 @@ function symbolOf(blocker) {
 function figureParts(blocker) {
   return [
     part("how long", figureRows(longRows(blocker))),
-    part("where the time went", figureRows(shares(blocker.split), (label) => (label === "no CPU" ? "wait" : ""))),
+    part(
+      "where the time went",
+      figureRows(shares(blocker.split), (label) => (label === "no CPU" ? "wait" : "")),
+    ),
     blocker.causes.length > 1 ? part("causes", causeRows(blocker)) : "",
     part("when", whenSpark(blocker)),
-    part("workers", figureRows(shares(blocker.workers)), blocker.others ? el("p", { class: "why" }, `and ${blocker.others} more`) : null),
+    part(
+      "workers",
+      figureRows(shares(blocker.workers)),
+      blocker.others ? el("p", { class: "why" }, `and ${blocker.others} more`) : null,
+    ),
     part("besides", ...blocker.more.map((line) => el("p", {}, line))),
   ].filter(Boolean);
 }
 
 function longRows(blocker) {
   const most = Math.max(...blocker.long.map(([, count]) => count), 1);
-  return blocker.long.map(([label, count, remark]) => [label, count ? String(count) : "", count / most, remark]);
+  return blocker.long.map(([label, count, remark]) => [
+    label,
+    count ? String(count) : "",
+    count / most,
+    remark,
+  ]);
 }
 
 function shares(rows) {
@@ -86,13 +128,16 @@ function shares(rows) {
 
 function causeRows(blocker) {
   const rows = figureRows(shares(blocker.causes));
-  [...rows.querySelectorAll(".meter")].forEach((bar, at) => bar.classList.add(`c-${blocker.causes[at][0]}`));
+  [...rows.querySelectorAll(".meter")].forEach((bar, at) =>
+    bar.classList.add(`c-${blocker.causes[at][0]}`),
+  );
   return rows;
 }
 
 function whenSpark(blocker) {
   if (!blocker.when.length) return null;
   const { start_ns, ns } = DATA.span;
-  const label = `Its blocked time over the run, from ${duration(start_ns)} to ${duration(start_ns + ns)}`;
+  const span = `from ${duration(start_ns)} to ${duration(start_ns + ns)}`;
+  const label = `Its blocked time over the run, ${span}`;
   return el("div", {}, spark(blocker.when, label), axis(start_ns, start_ns + ns));
 }

@@ -10,7 +10,12 @@ function duration(ns) {
 
 function scaled(ns) {
   if (!ns) return "0 s";
-  const units = [["ns", 1], ["us", 1e3], ["ms", 1e6], ["s", 1e9]];
+  const units = [
+    ["ns", 1],
+    ["us", 1e3],
+    ["ms", 1e6],
+    ["s", 1e9],
+  ];
   const [unit, scale] = units.find(([, size]) => ns < 999.5 * size) || units[3];
   const value = ns / scale;
   if (unit === "s") return `${value.toFixed(1).replace(/\.0$/, "")} s`;

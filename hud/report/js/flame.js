@@ -24,9 +24,13 @@ function drawFlame() {
 }
 
 function flameNote() {
-  const light = DATA.left_ns ? ` Calls of less than ${duration(DATA.left_ns)} are left out.` : "";
-  const rows = DATA.left ? ` It is of the ${DATA.blockers.length} rows above.` : "";
-  return "Callers above, the calls they made below; as wide as the time that workers were blocked in them. Your code is strong, libraries are light; frames of tokio and std around it are left out. A click zooms." + rows + light;
+  const said = [
+    "Callers are above, the calls they make below; width is the time that workers were blocked",
+    "there. Your own code is bold; frames of tokio and std around it are left out. Click to zoom.",
+  ];
+  if (DATA.left) said.push(`It shows the ${DATA.blockers.length} rows above.`);
+  if (DATA.left_ns) said.push(`Calls of less than ${duration(DATA.left_ns)} are left out.`);
+  return said.join(" ");
 }
 
 function withNode(event, does) {
@@ -69,7 +73,17 @@ function place(box, node, left, width, level, isAbove) {
   const [name, , whose] = named(node);
   const cause = DATA.causes[heaviest(node.causes)[0]];
   const kinds = node.parent ? `k${whose} c-${cause}` : "root";
-  const made = el("div", { class: `${kinds}${isAbove ? " above" : ""}`, role: "treeitem", tabindex: node === FLAME.zoomed ? "0" : "-1", "aria-level": level + 1, "aria-label": `${name}, ${amount(node)}` }, fitting(name, width * box.clientWidth));
+  const made = el(
+    "div",
+    {
+      class: `${kinds}${isAbove ? " above" : ""}`,
+      role: "treeitem",
+      tabindex: node === FLAME.zoomed ? "0" : "-1",
+      "aria-level": level + 1,
+      "aria-label": `${name}, ${amount(node)}`,
+    },
+    fitting(name, width * box.clientWidth),
+  );
   styled(made, { left: `${100 * left}%`, width: `${100 * width}%`, top: `${level * LINE}px` });
   FLAME.nodes.set(made, node);
   box.append(made);
@@ -116,7 +130,11 @@ function tell(node) {
   const told = one("#flame .told");
   told.replaceChildren(el("b", {}, name), place ? ` ${place}` : "", `: ${amount(node)}`);
   if (blocker === undefined || !node.parent) return;
-  const link = el("a", { href: linkTo(DATA.blockers[blocker]) }, `blocker ${blocker + 1}, ${DATA.blockers[blocker].short}`);
+  const link = el(
+    "a",
+    { href: linkTo(DATA.blockers[blocker]) },
+    `blocker ${blocker + 1}, ${DATA.blockers[blocker].short}`,
+  );
   const others = node.blockers.size - 1;
   told.append(others ? "; most of it " : "; ", link);
 }
@@ -147,7 +165,9 @@ function openBlocker(node) {
 
 function matches(node) {
   const [name, place] = named(node);
-  return Boolean(FLAME.search && node.parent) && `${name} ${place}`.toLowerCase().includes(FLAME.search);
+  return (
+    Boolean(FLAME.search && node.parent) && `${name} ${place}`.toLowerCase().includes(FLAME.search)
+  );
 }
 
 function markFound() {

@@ -1,7 +1,8 @@
 // The lanes of the timeline: one for each worker that blocked. A column is as high as the part of
 // its time that was blocked, in the hue of the cause of most of it.
 
-const TIME = { from: 0, to: 1, lanes: [], cursor: null, drag: null, all: false };
+const TIME = { from: 0, to: 1, cells: 1, lanes: [], cursor: null, drag: null, all: false };
+const WHOLE = 1e4;
 const LANE = 26;
 const LABEL = 44;
 const AXIS = 20;
@@ -71,7 +72,11 @@ function causeOf(row) {
 function columnsOf(lane, from, to, room) {
   const wide = room / (to - from);
   const columns = new Map();
-  for (let next = firstAfter(lane.at, Math.floor(from)); next < lane.at.length && lane.at[next] < to; next += 1) {
+  for (
+    let next = firstAfter(lane.at, Math.floor(from));
+    next < lane.at.length && lane.at[next] < to;
+    next += 1
+  ) {
     const x = (lane.at[next] - from) * wide;
     const pixel = wide >= 1 ? x : Math.floor(x);
     const column = columns.get(pixel) || { part: 0, rows: new Map() };
@@ -80,7 +85,12 @@ function columnsOf(lane, from, to, room) {
     columns.set(pixel, column);
   }
   const cells = Math.max(1, 1 / wide);
-  return [...columns].map(([x, { part, rows }]) => [Math.max(x, 0), Math.max(wide, 1), Math.min(1, part / 1e4 / cells), heaviest(rows)[0]]);
+  return [...columns].map(([x, { part, rows }]) => [
+    Math.max(x, 0),
+    Math.max(wide, 1),
+    Math.min(1, part / WHOLE / cells),
+    heaviest(rows)[0],
+  ]);
 }
 
 function firstAfter(sorted, value) {
@@ -108,7 +118,12 @@ function drawMarks(context, room, height) {
   context.strokeStyle = colour("ink");
   const left = Math.max(0, Math.round((marked.begin - TIME.from) * wide));
   const right = Math.min(room, Math.round((marked.end - TIME.from) * wide));
-  context.strokeRect(LABEL + left - 0.5, TIME.cursor.lane * LANE + 0.5, Math.max(right - left, 3), LANE - 2);
+  context.strokeRect(
+    LABEL + left - 0.5,
+    TIME.cursor.lane * LANE + 0.5,
+    Math.max(right - left, 3),
+    LANE - 2,
+  );
 }
 
 // The stretch that is chosen; undefined = none is.

@@ -3,7 +3,13 @@
 const BADGES = { OK: "ok", SLOW: "slow", BLOCKED: "blocked", STUCK: "stuck", "NO CPU": "no-cpu" };
 
 function drawVerdict() {
-  const { badge, said: [first, ...others], fix, hint, lost } = DATA.verdict;
+  const {
+    badge,
+    said: [first, ...others],
+    fix,
+    hint,
+    lost,
+  } = DATA.verdict;
   one("#run").textContent = DATA.title;
   const head = one("h1");
   if (badge) head.append(el("span", { class: `badge ${BADGES[badge]}` }, badge), " ");
@@ -33,8 +39,12 @@ function search(text) {
   FLAME.search = text.trim().toLowerCase();
   const shown = filterRows(FLAME.search);
   if (FLAME.root.ns) markFound();
-  const found = FLAME.root.ns ? `, ${percent(foundNs() / DATA.span.blocked_ns)} of the blocked time` : "";
-  one("#found").textContent = FLAME.search ? `${shown} of ${DATA.blockers.length} blockers${found}` : "";
+  const found = FLAME.root.ns
+    ? `, ${percent(foundNs() / DATA.span.blocked_ns)} of the blocked time`
+    : "";
+  one("#found").textContent = FLAME.search
+    ? `${shown} of ${DATA.blockers.length} blockers${found}`
+    : "";
 }
 
 // ------------------------------------------------------------------------- theme

@@ -14,10 +14,26 @@ function drawTables() {
 // A title that begins with > is of numbers.
 function tableOf([id, titles, rows, rest]) {
   const numbers = titles.map((title) => title.startsWith(">"));
-  const heads = titles.map((title, at) => el("th", { scope: "col", class: numbers[at] ? "n" : null }, title.replace(/^>/, "")));
-  const lines = rows.map((row) => el("tr", {}, ...row.map((cell, at) => el("td", { class: numbers[at] ? "n" : "wide" }, cellOf(cell)))));
-  const table = el("table", { class: id, "aria-label": id }, el("thead", {}, el("tr", {}, ...heads)), el("tbody", {}, ...lines));
-  return [el("div", { class: "scroll" }, table), ...(rest ? [el("p", { class: "note" }, rest)] : [])];
+  const heads = titles.map((title, at) =>
+    el("th", { scope: "col", class: numbers[at] ? "n" : null }, title.replace(/^>/, "")),
+  );
+  const lines = rows.map((row) =>
+    el(
+      "tr",
+      {},
+      ...row.map((cell, at) => el("td", { class: numbers[at] ? "n" : "wide" }, cellOf(cell))),
+    ),
+  );
+  const table = el(
+    "table",
+    { class: id, "aria-label": id },
+    el("thead", {}, el("tr", {}, ...heads)),
+    el("tbody", {}, ...lines),
+  );
+  return [
+    el("div", { class: "scroll" }, table),
+    ...(rest ? [el("p", { class: "note" }, rest)] : []),
+  ];
 }
 
 function cellOf(text) {

@@ -23,12 +23,19 @@ function drawTimeline() {
 
 function laneNote() {
   const { slice_ns, others, left } = DATA.lanes;
-  const idle = others ? ` ${others} more never blocked.` : "";
-  return `${left} As high as the part of the time that was blocked, in the colour of the cause of most of it; at the finest ${duration(slice_ns)}.${idle} Drag to zoom; keys: + - arrows Enter.`;
+  const said = [
+    left,
+    "Height is the part of the time that was blocked, colour the cause of most of it,",
+    `in steps of ${duration(slice_ns)} at the finest.`,
+    others ? `${others} more workers never blocked.` : "",
+    "Drag to zoom; keys: + \u2212 arrows Enter.",
+  ];
+  return said.filter(Boolean).join(" ");
 }
 
 function timeTools() {
-  const more = TIME.lanes.length > FEW_LANES ? [button(`all ${TIME.lanes.length} workers`, showAllLanes)] : [];
+  const more =
+    TIME.lanes.length > FEW_LANES ? [button(`all ${TIME.lanes.length} workers`, showAllLanes)] : [];
   return [
     button("+", () => scale(0.5), { "aria-label": "zoom in" }),
     button("−", () => scale(2), { "aria-label": "zoom out" }),
@@ -71,10 +78,17 @@ function tellTime() {
   const slice = DATA.lanes.slice_ns;
   const span = `${moment(time(begin), slice)} to ${moment(time(end), slice)}`;
   const told = one("#timeline .told");
-  told.replaceChildren(marked ? `W${shownLanes()[TIME.cursor.lane].id}, ${span}: blocked for ${duration((marked.part * slice) / 1e4)}` : span);
-  if (!marked || marked.row < 0) return;
+  told.replaceChildren(span);
+  if (!marked) return;
+  const blocked = duration((marked.part * slice) / WHOLE);
+  told.replaceChildren(`W${shownLanes()[TIME.cursor.lane].id}, ${span}: blocked for ${blocked}`);
+  if (marked.row < 0) return;
   const blocker = DATA.blockers[marked.row];
-  told.append(", most of it by ", el("a", { href: linkTo(blocker) }, `blocker ${marked.row + 1}, ${blocker.short}`), ` (${blocker.cause})`);
+  told.append(
+    ", most of it by ",
+    el("a", { href: linkTo(blocker) }, `blocker ${marked.row + 1}, ${blocker.short}`),
+    ` (${blocker.cause})`,
+  );
 }
 
 function setCursor(lane, stretch) {
@@ -95,9 +109,14 @@ function listen(canvas) {
     TIME.drag = [at, at];
     canvas.setPointerCapture(event.pointerId);
   });
-  canvas.addEventListener("pointermove", (event) => (TIME.drag ? dragged(canvas, event) : pointed(canvas, event)));
+  canvas.addEventListener("pointermove", (event) =>
+    TIME.drag ? dragged(canvas, event) : pointed(canvas, event),
+  );
   canvas.addEventListener("pointerup", (event) => released(canvas, event));
-  canvas.addEventListener("pointercancel", () => { TIME.drag = null; drawLanes(); });
+  canvas.addEventListener("pointercancel", () => {
+    TIME.drag = null;
+    drawLanes();
+  });
   canvas.addEventListener("dblclick", () => look(0, TIME.cells));
 }
 
@@ -137,12 +156,21 @@ function pointed(canvas, event) {
 
 function timeKey(event) {
   const to = {
-    "+": () => scale(0.5), "=": () => scale(0.5), "-": () => scale(2), 0: () => look(0, TIME.cells),
-    PageUp: () => pan(-0.5), PageDown: () => pan(0.5),
-    ArrowLeft: () => stepCursor(-1), ArrowRight: () => stepCursor(1),
-    ArrowUp: () => stepLane(-1), ArrowDown: () => stepLane(1),
+    "+": () => scale(0.5),
+    "=": () => scale(0.5),
+    "-": () => scale(2),
+    0: () => look(0, TIME.cells),
+    PageUp: () => pan(-0.5),
+    PageDown: () => pan(0.5),
+    ArrowLeft: () => stepCursor(-1),
+    ArrowRight: () => stepCursor(1),
+    ArrowUp: () => stepLane(-1),
+    ArrowDown: () => stepLane(1),
     Enter: openAtCursor,
-    Escape: () => { TIME.cursor = null; look(0, TIME.cells); },
+    Escape: () => {
+      TIME.cursor = null;
+      look(0, TIME.cells);
+    },
   }[event.key];
   if (!to) return;
   event.preventDefault();

@@ -18,7 +18,10 @@ function stackTree(blocker) {
   if (items.length <= FEW_CALLS) return el("ol", { class: "stack" }, ...items);
   const rest = items.splice(FIRST_CALLS);
   const list = el("ol", { class: "stack" }, ...items);
-  const more = button(`${rest.length} more calls`, () => { list.append(...rest); more.remove(); });
+  const more = button(`${rest.length} more calls`, () => {
+    list.append(...rest);
+    more.remove();
+  });
   return el("div", {}, list, more);
 }
 
@@ -39,12 +42,18 @@ function stackItem(frame, share, indent, blamed) {
   const step = frameText(frame);
   styled(step, { "padding-left": `${Math.min(indent, 12)}em` });
   const here = frame[2] === 0 ? "your code blocks here" : "blocked here";
-  if (blamed) step.append(el("span", { class: "blamed" }, "◀ ", el("span", { class: "words" }, here)));
+  if (blamed)
+    step.append(el("span", { class: "blamed" }, "◀ ", el("span", { class: "words" }, here)));
   return el("li", {}, el("span", { class: "part-of" }, share), step);
 }
 
 function frameText([name, place, whose]) {
-  return el("span", { class: "step" }, el("span", { class: `name k${whose}`, title: name }, name), place ? el("span", { class: "at" }, place) : "");
+  return el(
+    "span",
+    { class: "step" },
+    el("span", { class: `name k${whose}`, title: name }, name),
+    place ? el("span", { class: "at" }, place) : "",
+  );
 }
 
 // ------------------------------------------------------------------------- joined
@@ -84,5 +93,7 @@ function heaviest(weights) {
 }
 
 function widestFirst(node) {
-  return [...node.calls.values()].sort((one, other) => other.ns - one.ns || one.frame - other.frame);
+  return [...node.calls.values()].sort(
+    (one, other) => other.ns - one.ns || one.frame - other.frame,
+  );
 }
