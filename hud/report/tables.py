@@ -158,7 +158,7 @@ def _culprit(row: Pressure) -> tuple[str, ...]:
 
 def compared(comparison: Comparison) -> dict[str, Any]:
     """What changed, in the words of `hud diff`."""
-    titles, *rows = cells.table(comparison) or [()]
+    titles, *rows = _code_first(cells.table(comparison)) or [()]
     return {
         "said": [*map(printable, cells.told(comparison))],
         "runs": [
@@ -168,6 +168,13 @@ def compared(comparison: Comparison) -> dict[str, Any]:
         "table": Table("changes", tuple(map(_marked, titles)), rows) if rows else None,
         "left": cells.left_out(comparison),
     }
+
+
+def _code_first(rows: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """The function right after the verdict: a narrow window shows the left of a table."""
+    first = ("", "function", "blocks in")
+    columns = sorted(zip(*rows, strict=True), key=lambda column: column[0] not in first)
+    return list(zip(*columns, strict=True))
 
 
 def _marked(title: str) -> str:
