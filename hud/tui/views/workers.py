@@ -131,9 +131,9 @@ def _summary(snapshot: Snapshot, state: UiState, width: int) -> list[Line]:
     slept = len(asleep(uses))
     held_up = sum(workertime.has_blocked(use) for use in uses)
     others = len(uses) - slept - held_up
-    said = [f"{held_up} have blocked"]
-    said += [f"{others} have not ({glyphs.rule})"] if others else []
-    said += [f"{slept} slept all the time ({glyphs.dot})"] if slept else []
+    said = [f"{held_up} were blocked"]
+    said += [f"{others} were not ({glyphs.rule})"] if others else []
+    said += [f"{slept} slept throughout ({glyphs.dot})"] if slept else []
     average = _average(snapshot, width >= _TWO_FROM)
     wall, each = _wall(snapshot, max(width - len(average) - 6, 10), state)
     many = f", one cell = {each} workers" if each > 1 else ""
