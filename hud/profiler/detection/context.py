@@ -260,7 +260,7 @@ def _unseen(block: Block) -> str:
 
 
 def _copy(found: Found, name: str, block: Block, live: Live) -> Copy | str:
-    """What the kernel can look at; else why polls cannot be decided apart."""
+    """What the kernel can look at; else why polls cannot be told apart."""
     layout, confirmation = found
     if not live.pointers:
         reason = f"{layout.why}; not confirmed: {_unseen(block)}"

@@ -151,7 +151,7 @@ def test_conditional_jump_and_a_switch() -> None:
             "sleep": [RET],
         }
     )
-    # a jump at the very begin of a function cannot be decided from the function
+    # a jump at the very begin of a function cannot be told from the function
     assert made.between("main", "sleep") == ["cond+9", "nap"]
 
 
