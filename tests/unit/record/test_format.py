@@ -58,6 +58,7 @@ def full_batch(build: ModuleType) -> Batch:
         },
         workers=[Worker(0, 7, "tokio-rt-worker", "main")],
         names={7: "tokio-rt-worker", 8: "ünï\x1b[31m"},
+        starters={7: "serves::one_request"},
         culprits=[Culprit(9, 8, "stress-ng")],
         died=[11],
         withdrawn=[12],
