@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from hud.commands import actions
 from hud.commands.arguments import THRESHOLD_MS, Parser, number
 from hud.commands.streams import say
+from hud.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from hud.testrun.findings import Report
+    from hud.testrun.excuses import Excused
 
 SAYS = "Runs a command and says which tests block their Tokio runtime, and where."
 EPILOG = """\
@@ -42,20 +42,25 @@ def add_arguments(parser: Parser) -> None:
         help="report polls whose own time is at least this long (default 5)",
     )
     parser.add_argument(
+        "--suppressions", metavar="FILE", help="a list of what may block, as for gates: hud help ci"
+    )
+    parser.add_argument(
         "-v", "--verbose", action="store_true", help="say each finding's stack, and every program"
     )
 
 
 def run(options: argparse.Namespace) -> int:
     from hud import resources
+    from hud.gates import suppressions
     from hud.process.launch import code_of
     from hud.process.rights import invoking_user
     from hud.process.tree import Tree
     from hud.profiler import Options
-    from hud.testrun.findings import verdict
+    from hud.testrun.excuses import excused
     from hud.testrun.session import Session
     from hud.testrun.text import told
 
+    excuses = suppressions.read(options.suppressions) if options.suppressions else []
     programs = resources.read(f"hud-{os.uname().machine}.bpf.o")
     looked_for = Options(threshold_ns=round(options.threshold * 1e6), starters=True)
     with (
@@ -63,15 +68,17 @@ def run(options: argparse.Namespace) -> int:
         Session(tree, looked_for, programs) as session,
     ):
         status = session.run()
-    for line in told(session.reports, verbose=options.verbose):
-        say(line)
+    outcome = excused(session.reports, excuses, datetime.now(timezone.utc).date())
+    for line in told(outcome, verbose=options.verbose):
+        say(printable(line))
     if actions.here():
-        actions.tell(verdict(session.reports), (), "")
-    return _exit_code(session.reports) or code_of(status)
+        actions.tell(outcome.verdict, (), "")
+    return _exit_code(outcome) or code_of(status)
 
 
-def _exit_code(reports: Sequence[Report]) -> int:
-    if any(one.findings for one in reports):
+def _exit_code(outcome: Excused) -> int:
+    verdict = outcome.verdict
+    if verdict.breaches:
         return EXIT_BLOCKED
-    sure = any(one.runtimes for one in reports) and not any(one.doubt for one in reports)
-    return 0 if sure else EXIT_UNSURE
+    began = any(one.runtimes for one in outcome.reports)
+    return 0 if began and not verdict.doubts else EXIT_UNSURE

@@ -24,6 +24,12 @@ class Breach(NamedTuple):
     """What the code that it names has blocked in all: how bad it is."""
 
 
+def expired(excuse: Excuse) -> Breach:
+    """Of an excuse whose day is over."""
+    says = f"expired on {excuse.until}: {excuse.function}, {excuse.reason}"
+    return Breach(excuse.place, says, excuse.file, excuse.line)
+
+
 class Verdict(NamedTuple):
     """Of all gates."""
 

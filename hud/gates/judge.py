@@ -8,7 +8,7 @@ from hud import figures
 from hud.analysis.blame import short_place
 from hud.export.telling import Telling
 from hud.gates import evidence, worse
-from hud.gates.breach import Breach, Verdict
+from hud.gates.breach import Breach, Verdict, expired
 from hud.gates.grammar import PERCENT, WORSE, pattern
 from hud.model import Origin
 from hud.text import printable
@@ -49,7 +49,7 @@ def judge(
     bench = _Bench(analyzer, snapshot)
     valid = [one for one in excuses if not one.expired(today)]
     used = bench.excuse(valid)
-    breaches = [_expired(one) for one in excuses if one.expired(today)]
+    breaches = [expired(one) for one in excuses if one.expired(today)]
     doubts = []
     lacking = "; ".join(evidence.lacks(snapshot))
     for gate in gates:
@@ -64,11 +64,6 @@ def judge(
         if not found and any(unsure):
             doubts.append(Breach(gate.text, "; ".join(filter(None, unsure))))
     return Verdict(tuple(breaches), tuple(doubts), tuple(one for one in valid if one not in used))
-
-
-def _expired(excuse: Excuse) -> Breach:
-    says = f"expired on {excuse.until}: {excuse.function}, {excuse.reason}"
-    return Breach(excuse.place, says, excuse.file, excuse.line)
 
 
 class _Bench:

@@ -16,12 +16,11 @@ import msgspec
 from hud import figures
 from hud.analysis.blame import short_place
 from hud.export.telling import Telling
-from hud.gates.breach import Breach, Verdict
 from hud.model import Origin, Rung
 from hud.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from hud.analysis.results import Episode, Snapshot
     from hud.analysis.snapshot import Analyzer
@@ -152,17 +151,6 @@ def _doubts(snapshot: Snapshot) -> Iterator[str]:
         yield "threads were not watched"
     if losses.context_unreadable:
         yield "Tokio's state could not always be read"
-
-
-def verdict(reports: Iterable[Report]) -> Verdict:
-    """As gates have it, for what shows those: a finding fails its test."""
-    breaches = [
-        Breach(one.test or report.program, says(one), one.file, one.line, one.worst_ns)
-        for report in reports
-        for one in report.findings
-    ]
-    doubts = [Breach(one.program, one.doubt) for one in reports if one.doubt]
-    return Verdict(tuple(breaches), tuple(doubts), ())
 
 
 def says(finding: Finding) -> str:

@@ -8,21 +8,27 @@ from hud import figures
 from hud.testrun.findings import says
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-    from hud.testrun.findings import Finding, Report
+    from hud.testrun.excuses import Excused
+    from hud.testrun.findings import Finding
 
 MOST_FINDINGS = 50
 
 
-def told(reports: Sequence[Report], *, verbose: bool) -> Iterator[str]:
+def told(outcome: Excused, *, verbose: bool) -> Iterator[str]:
     """Line by line: the findings, the longest first, then what was seen."""
+    reports = outcome.reports
     found = [(report.program, finding) for report in reports for finding in report.findings]
     found.sort(key=lambda one: -one[1].worst_ns)
     for program, finding in found[:MOST_FINDINGS]:
         yield from _finding(program, finding, verbose=verbose)
     if len(found) > MOST_FINDINGS:
         yield f"hud: and {figures.count(len(found) - MOST_FINDINGS, 'more finding')}"
+    for breach in outcome.expired:
+        yield f"hud: {breach.gate}: {breach.says}"
+    for excuse in outcome.unused:
+        yield f"hud: {excuse.place}: covers nothing: {excuse.function} {excuse.cause}"
     for report in reports:
         if report.doubt:
             yield f"hud: {report.program}: not all was seen: {report.doubt}"

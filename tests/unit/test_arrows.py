@@ -56,6 +56,7 @@ ARROWS: dict[str, set[str]] = {
         "analysis",
         "export.telling",
         "gates.breach",
+        "gates.suppressions",
         "model",
     },
     "analysis": {"model"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hud.testrun.excuses import Excused
 from hud.testrun.findings import Finding, Report
 from hud.testrun.text import MOST_FINDINGS, told
 
@@ -23,7 +24,7 @@ UNKNOWN = Finding("", "api::spin", "", "", 0, "cpu", "", "", 60 * MS, 3, ())
 
 
 def lines(*reports: Report, verbose: bool = False) -> list[str]:
-    return list(told(reports, verbose=verbose))
+    return list(told(Excused(reports), verbose=verbose))
 
 
 def test_the_longest_first() -> None:
