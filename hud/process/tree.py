@@ -30,7 +30,7 @@ from hud.errors import KernelError, TargetError
 from hud.process.launch import become, environment_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from hud.process.rights import User
 
@@ -44,6 +44,8 @@ _NOTIFICATION = struct.Struct("<QII 4x4x8x6Q")
 _ANSWER = struct.Struct("<QqiI")
 """struct seccomp_notif_resp: id, val, error, flags."""
 _TICKET = struct.Struct("<Q")
+_GO = b"+"
+"""The guard is there."""
 STANDARD_STREAMS = 3
 MOST_HELD = 4096
 """At a time."""
@@ -94,14 +96,15 @@ class Tree(Closing):
         with ours:
             try:
                 self._listener = _received(ours)
+                end, self._life = os.pipe()
+                _guard(self._listener, end, (self._life, ours.fileno()))
+                os.close(end)
+                ours.send(_GO)
                 refused = ours.recv(16)
             except BaseException:
                 os.kill(self.pid, signal.SIGKILL)
                 os.waitpid(self.pid, 0)
                 raise
-        end, self._life = os.pipe()
-        _guard(self._listener, end, self._life)
-        os.close(end)
         if refused:
             self.close()
             os.waitpid(self.pid, 0)
@@ -159,15 +162,16 @@ def _answer(listener: int, ticket: int) -> None:
         )
 
 
-def _guard(listener: int, end: int, life: int) -> None:
+def _guard(listener: int, end: int, huds: Iterable[int]) -> None:
     """Forked off: waits for the end of hud, then answers for it. Through ``end`` come the tickets
-    that hud has taken, which nobody else is told of any more."""
+    that hud has taken, which nobody else is told of any more; ``huds`` are hud's alone."""
     if os.fork():
         return
     try:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-        os.close(life)
+        for descriptor in huds:
+            os.close(descriptor)
         for stream in range(STANDARD_STREAMS):
             os.dup2(end, stream)  # no pipe of the command's stays open for it
         taken = b""
@@ -205,10 +209,12 @@ def _install_and_become(
     try:
         listener = _install(calls)
         rights = array.array("i", [listener])
-        theirs.sendmsg([b"+"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+        theirs.sendmsg([b"0"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
         os.close(listener)
     except OSError as error:
         theirs.send(str(error.errno).encode())
+        os._exit(127)
+    if not theirs.recv(len(_GO)):  # hud was killed, and nobody would answer
         os._exit(127)
     become(command, user, environment, theirs.fileno())
 
