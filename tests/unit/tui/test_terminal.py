@@ -201,14 +201,65 @@ def test_a_resize_redraws_everything(session: Start) -> None:
     one.assert_restored()
 
 
-def test_only_changes_are_written(session: Start) -> None:
+BEGIN_UPDATE, END_UPDATE = b"\x1b[?2026h", b"\x1b[?2026l"
+
+
+def frames(raw: bytes) -> list[bytes]:
+    """What each redraw has written; nothing is between two of them."""
+    between, *updates = raw.split(BEGIN_UPDATE)
+    parts = [update.partition(END_UPDATE) for update in updates]
+    assert all(end for _, end, _ in parts), "each update has an end"
+    assert not between + b"".join(rest for _, _, rest in parts), "outside of an update"
+    return [drawn for drawn, _, _ in parts]
+
+
+def test_only_changed_cells_are_written_each_redraw_in_one_update(session: Start) -> None:
+    """Once a second the clock moves, and nothing else does: a redraw writes that, or nothing."""
     one = entered(session("--grow"))
     one.until(lambda: "00:02:16" in one.screen.display[0], "two seconds later")
     at = len(one.raw)
-    one.until(lambda: "00:02:18" in one.screen.display[0], "two seconds later still")
-    assert 0 < len(one.raw) - at < 600
+    one.until(lambda: "00:02:19" in one.screen.display[0], "three seconds later still")
+    whole = one.raw[at : one.raw.rindex(END_UPDATE) + len(END_UPDATE)]
+    drawn = frames(whole[whole.index(BEGIN_UPDATE) :])
+    assert 3 <= len(drawn) <= 6, "the clock, and now and then the run's length"
+    assert max(map(len, drawn)) < 200
     one.press("q")
     one.ends(0)
+
+
+def test_nothing_is_written_where_nothing_changed(session: Start) -> None:
+    one = entered(session())
+    at = len(one.raw)
+    one.press("1")
+    one.shows(" next panel")
+    changed = len(one.raw)
+    one.press("1" * 50)
+    one.press("2")
+    one.shows("s sort")
+    (there,), (back,) = frames(one.raw[at:changed]), frames(one.raw[changed:])
+    assert len(back) < 2 * len(there), "fifty keys between them changed nothing"
+    one.press("q")
+    one.ends(0)
+
+
+def test_a_storm_of_sizes_leaves_the_right_frame(session: Start) -> None:
+    """At any moment: between two frames, in the middle of one, and faster than they are drawn."""
+    one = entered(session("--grow"))
+    before = one.screen.display[2:]
+    for turn in range(100):
+        one.resize(40 + turn * 37 % 160, 8 + turn * 23 % 60, notify=False)
+        if turn % 3 == 0:
+            one.press("123456"[turn % 6])
+        if turn % 7 == 0:
+            one.read(0.01)
+    one.resize(120, 32)
+    one.press("2")
+    one.until(lambda: one.screen.display[2:] == before, "as it was")
+    assert one.screen.display[0].startswith(" hud  demo-server")
+    assert b"Traceback" not in one.raw
+    one.press("q")
+    one.ends(0)
+    one.assert_restored()
 
 
 def test_a_crash_restores_the_terminal_and_shows_the_traceback(session: Start) -> None:
