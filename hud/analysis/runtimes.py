@@ -90,7 +90,10 @@ def _busy(split: TimeSplit) -> bool:
 def _use(name: str, workers: list[WorkerUse], retired: Retired) -> RuntimeUse:
     of_dead = retired.split.total_ns() - retired.split.no_worker_ns()
     blocked_ns, time_ns = [use.blocked_ns for use in workers], [use.time_ns for use in workers]
-    shares = list(map(_share, blocked_ns, time_ns))
+    shares = [
+        min(blocked / time, 1.0) if blocked and time else 0.0
+        for blocked, time in zip(blocked_ns, time_ns, strict=True)
+    ]
     worst = max(shares, default=0.0)
     return RuntimeUse(
         name=name,
@@ -102,7 +105,3 @@ def _use(name: str, workers: list[WorkerUse], retired: Retired) -> RuntimeUse:
         worst=workers[shares.index(worst)].worker.worker_id if worst else -1,
         worst_share=worst,
     )
-
-
-def _share(blocked_ns: int, time_ns: int) -> float:
-    return min(1.0, blocked_ns / time_ns) if time_ns else 0.0

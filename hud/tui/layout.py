@@ -4,7 +4,6 @@ priority.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.tui.style import Line, Span
@@ -19,16 +18,10 @@ def width_of(line: Iterable[Span]) -> int:
     return sum([len(text) if text.isascii() else cells(text) for text, _ in line])
 
 
-@lru_cache(maxsize=2_048)
-def _known_width(line: Line) -> int:
-    """Most lines are those of the frame before."""
-    return width_of(line)
-
-
 def clip(line: Iterable[Span], width: int, ellipsis: str) -> Line:
     """``line`` in at most ``width`` cells; what fits stays the same tuple."""
     line = tuple(line)
-    if _known_width(line) <= width:
+    if width_of(line) <= width:
         return line
     left = width
     for at, (text, style) in enumerate(line):

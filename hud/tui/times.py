@@ -7,6 +7,7 @@ multiples of their length, and are made longer by a tenth at a time, so that the
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from hud.analysis.blame import blame_of
@@ -151,9 +152,11 @@ def chosen(state: UiState, snapshot: Snapshot) -> Episode | None:
 
 def around(episode: Episode, snapshot: Snapshot, most: int) -> list[Episode]:
     """Those of other workers that were nearest to it in time, by start."""
-    others = [one for one in snapshot.timeline if one.tid != episode.tid]
-    at = bisect_left(others, _end_ns(episode), key=_end_ns)
-    near = others[max(at - most, 0) : at + most]
+    timeline, tid, most = snapshot.timeline, episode.tid, max(most, 0)
+    at = bisect_left(timeline, _end_ns(episode), key=_end_ns)
+    before = (one for one in map(timeline.__getitem__, range(at - 1, -1, -1)) if one.tid != tid)
+    after = (one for one in islice(timeline, at, None) if one.tid != tid)
+    near = [*islice(before, most), *islice(after, most)]
     near.sort(key=lambda one: apart_ns(one, episode))
     return sorted(near[:most], key=lambda one: (one.start_ns, one.tid))
 

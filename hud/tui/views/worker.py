@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hud import figures
 from hud.analysis.shortnames import shorten
 from hud.tui import bars, doing, panel, workertime
-from hud.tui.cache import kept
+from hud.tui.cache import OfEach
 from hud.tui.layout import block, wrapped
 from hud.tui.style import Line, Span, cause_style
 from hud.tui.text import clean, pad
@@ -75,9 +75,9 @@ def _itself(use: WorkerUse, snapshot: Snapshot, state: UiState, width: int) -> l
 def _blockers(use: WorkerUse, snapshot: Snapshot, state: UiState, width: int) -> list[Line]:
     """Those that held it up longest, each with its time."""
     number = use.worker.worker_id
-    found = [
-        (ns, one) for one in snapshot.blockers[:_SEARCHED] if (ns := _by_worker(one).get(number, 0))
-    ]
+    blockers = snapshot.blockers[:_SEARCHED]
+    known = zip(_by_worker.of(blockers, None), blockers, strict=True)
+    found = [(by[number], one) for by, one in known if number in by]
     found.sort(key=lambda pair: -pair[0])
     drawn = weighed(found[:_MOST], width - _LABEL, state.glyphs)
     return [_labelled("" if at else "blockers", line) for at, line in enumerate(drawn)]
@@ -113,9 +113,7 @@ def weighed(blockers: Sequence[tuple[int, Blocker]], width: int, glyphs: Glyphs)
 _MOST = 20
 
 
-@kept(2 * _SEARCHED)
-def _by_worker(blocker: Blocker) -> dict[int, int]:
-    return dict(blocker.workers)
+_by_worker: OfEach[Blocker, None, dict[int, int]] = OfEach(lambda one, _: dict(one.workers))
 
 
 def _labelled(label: str, spans: Line) -> Line:
