@@ -32,8 +32,8 @@ def row(table: str, name: str) -> list[str]:
 def test_start() -> None:
     table = bench("start", "--quick", "--no-install", "--no-zipapp")
     first = row(table, "from source  first" if "from source  first" in table else "from source")
-    wall, attached = int(first[2]), int(first[7])
-    assert wall > attached > int(first[5]) > 0
+    wall, loaded, attached = int(first[2]), int(first[6]), int(first[8])
+    assert wall > attached > loaded > 0
     assert row(table, "offcputime-bpfcc")[0] == "offcputime-bpfcc"
 
 
