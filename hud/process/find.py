@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hud.errors import HudError, KernelError, TargetError, UsageError
 from hud.model import Target
+from hud.process.namespace import in_initial_pid_namespace
 from hud.process.procfs import (
     PROC,
     Stat,
@@ -123,7 +124,10 @@ def command_line(pid: int, proc: Path = PROC) -> str:
 def _by_pid(pid: int, proc: Path, own_pid: int) -> Target:
     stat = _stat(pid, proc)
     if stat is None:
-        raise TargetError(f"no process with pid {pid}", hint="ps -e lists the processes")
+        hint = "ps -e lists the processes"
+        if not in_initial_pid_namespace(proc):
+            hint += "; those of the host are out of sight here (docker run --pid=host)"
+        raise TargetError(f"no process with pid {pid}", hint)
     named = f"process {pid} ({printable(stat.comm)})"
     leader = _thread_group(pid, proc)
     if leader not in (None, pid):

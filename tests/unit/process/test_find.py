@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from hud.errors import KernelError, TargetError, UsageError
+from hud.process import find as module
 from hud.process.find import command_line, find_target, process_identity, same_process
 
 OWN = 900
@@ -196,3 +197,13 @@ def test_reused_pid_is_told_apart(tree: Any) -> None:
 
 def test_command_line_of_nothing_is_empty(tree: Any) -> None:
     assert command_line(4, tree.root) == ""
+
+
+def test_a_pid_of_the_host_is_out_of_sight_in_a_container(
+    tree: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for initial in (True, False):
+        monkeypatch.setattr(module, "in_initial_pid_namespace", lambda _, initial=initial: initial)
+        with pytest.raises(TargetError, match="no process with pid 12345") as refused:
+            find_target(None, 12345, tree.root, OWN)
+        assert ("--pid=host" in refused.value.hint) is not initial
