@@ -48,7 +48,7 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "7" / "mountinfo").write_text(MOUNTS)
     real = module.mounts_of
     monkeypatch.setattr(module, "mounts_of", lambda pid: real(pid, tmp_path))
-    monkeypatch.setattr(module, "KernelNames", Names)
+    monkeypatch.setattr(module, "kernel_names", Names)
 
 
 def told(*waits: Wait) -> Waits:
