@@ -69,6 +69,8 @@ class Launched(Closing):
         self.status: int | None = None
         """As wait(2) has it, once it has ended."""
         self._held = False
+        self._to_stop = False
+        """Our SIGSTOP has not come to it yet."""
         self._ptrace = _ptrace()
         environment = environment_of(user, os.environ)
         readable, writable = os.pipe()
@@ -93,6 +95,8 @@ class Launched(Closing):
         """It runs from here on, traced no more."""
         if self._held:
             self._held = False
+            if self._to_stop:  # else it would stop now, for ever
+                self.send(signal.SIGCONT)
             with suppress(OSError):
                 self._ask(PTRACE_DETACH, 0)
 
@@ -101,6 +105,11 @@ class Launched(Closing):
         if self.status is None:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
+
+    def stop(self) -> None:
+        """Soon; another stop may come first."""
+        self._to_stop = True
+        self.send(signal.SIGSTOP)
 
     def wait(self) -> int:
         """For its end; its status, as wait(2) has it."""
@@ -137,9 +146,10 @@ class Launched(Closing):
         found, status = os.waitpid(self.pid, os.WNOHANG)
         while not found:
             if signal.sigtimedwait((signal.SIGCHLD,), LONGEST_CALL_S) is None:
-                os.kill(self.pid, signal.SIGSTOP)
+                self.stop()
             found, status = os.waitpid(self.pid, os.WNOHANG)
         if os.WIFSTOPPED(status):
+            self._to_stop &= os.WSTOPSIG(status) != signal.SIGSTOP
             return os.WSTOPSIG(status)
         self._held, self.status = False, status
         return 0

@@ -44,6 +44,14 @@ def test_one_that_only_waits_is_held_there(monkeypatch: pytest.MonkeyPatch) -> N
         assert launched.wait() == 0, "its sleep goes on"
 
 
+def test_one_that_was_to_stop_and_came_to_its_begin_first_is_let_go() -> None:
+    """As on a machine that gives it no CPU for a second."""
+    with Launched(["sh", "-c", "(exit 0); exit 6"], None) as launched:
+        launched.stop()
+        launched.let_go()
+        assert os.waitstatus_to_exitcode(launched.wait()) == 6
+
+
 def test_closed_before_it_was_let_go_it_never_ran(tmp_path: Path) -> None:
     with Launched(["sh", "-c", f"(exit 0); touch {tmp_path / 'mark'}"], None) as launched:
         pass
