@@ -110,10 +110,11 @@ def hostile(build: ModuleType) -> Run:
     return of(recording)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(
     need: Callable[[object, str], None], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[chromium.Browser]:
+    """Gone with the tests that look at it: it takes CPU, and later tests look at what is left."""
     need(chromium.installed(), "chromium")
     with chromium.Browser(tmp_path_factory.mktemp("profile")) as one:
         yield one
