@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hud.closing import Closing
 from hud.errors import KernelError, ObjectError
-from hud.kernel import attach, cpus, denied, loader, uapi
+from hud.kernel import attach, denied, loader, uapi
 from hud.kernel.keep import Keep, Store
 from hud.kernel.ring import RingBuffer
 from hud.kernel.spec import ObjectSpec
@@ -369,7 +369,7 @@ def map_sizes(
     sizes = {
         "rows": text_bytes // TEXT_PER_ROW + ROWS_SPARE,
         "buckets": max(text_bytes, span_bytes) // 256 + BUCKETS_SPARE,
-        "stacks": max(STACKS, STACKS_EACH_CPU * len(cpus.possible())),
+        "stacks": max(STACKS, STACKS_EACH_CPU * (os.cpu_count() or 1)),
         "threads": min(max(THREADS_SPARE * threads, LEAST_THREADS), MOST_THREADS),
     }
     return sizes if exact else sizes | {"exact_threads": 1}
