@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from polling import OBJECT, Ran, started
 
-from hud.kernel import attach, loader
+from hud.kernel import attach, btf, loader
 from hud.kernel.btf import KERNEL_BTF, Btf
 from hud.kernel.elf import parse_object
 from hud.model import Kind, Sample
-from hud.probe import probe as probing
+from hud.probe.probe import PROGRAMS
 from hud.process.mappings import read_mappings
 
 pytestmark = pytest.mark.kernel
@@ -27,7 +27,7 @@ NEWER = (b"BPF_FUNC_get_task_stack", b"BPF_FUNC_get_current_task_btf", b"BPF_FUN
 HELPERS = {number.to_bytes(4, "little") for number in (141, 158, 174, 175)}
 """The numbers of these and of bpf_get_attach_cookie, in whose place there are programs."""
 SIZES = {"rows": 16, "buckets": 16}
-MAIN = ("hud_switch", "hud_waking", "hud_exit", "hud_sample")
+MAIN = PROGRAMS
 
 
 def older_types() -> Btf:
@@ -42,7 +42,7 @@ def older_types() -> Btf:
 def older(monkeypatch: pytest.MonkeyPatch) -> Btf:
     """Probes are loaded for such a kernel from here on."""
     types = older_types()
-    monkeypatch.setattr(probing, "kernel_btf", lambda _path: types)
+    monkeypatch.setattr(btf, "kernel_btf", lambda _path: types)
     monkeypatch.setattr(attach, "uprobe_multi_works", lambda _release: False)
     return types
 
