@@ -61,8 +61,8 @@ exit codes:
   130  interrupted before anything could be written
 
 hud help lists longer texts: reading the screen, tuning, exact mode, exports,
-gates in CI, recordings, reports, how hud works, troubleshooting, security,
-cost.
+gates in CI, tests, recordings, reports, how hud works, troubleshooting,
+security, cost.
 
 If your process is named like a command
 ({", ".join(COMMANDS)}),
