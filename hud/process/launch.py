@@ -186,13 +186,18 @@ def _children_wait() -> Iterator[None]:
 
 
 def environment_of(user: User | None, environment: Mapping[str, str]) -> dict[str, str]:
-    """What a program of that user finds: as before sudo(8), as far as that is known."""
+    """What a program of that user finds: as before sudo(8), as far as is known. Its PATH, which
+    sudo replaces (secure_path), has the user's own cargo again.
+    """
     if user is None:
         return dict(environment)
     found = {name: value for name, value in environment.items() if not name.startswith("SUDO_")}
     with suppress(KeyError):
         entry = pwd.getpwuid(user.uid)
         found.update(HOME=entry.pw_dir, USER=entry.pw_name, LOGNAME=entry.pw_name)
+        cargo = f"{entry.pw_dir}/.cargo/bin"
+        if "PATH" in found and cargo not in found["PATH"].split(":"):
+            found["PATH"] += f":{cargo}"
     return found
 
 

@@ -79,6 +79,9 @@ def test_the_environment_is_the_users() -> None:
     found = environment_of(User(65534, 65534), sudo)
     assert found == {"HOME": "/nonexistent", "USER": "nobody", "LOGNAME": "nobody", "LANG": "C"}
     assert environment_of(None, sudo) == sudo
+    secure = environment_of(User(65534, 65534), {**sudo, "PATH": "/usr/bin:/bin"})
+    assert secure["PATH"] == "/usr/bin:/bin:/nonexistent/.cargo/bin"
+    assert environment_of(User(65534, 65534), secure)["PATH"] == secure["PATH"]
     assert environment_of(User(54321, 1), sudo)["HOME"] == "/root"
 
 
