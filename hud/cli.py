@@ -35,6 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return EXIT_DONE
     except (HudError, OSError, MemoryError, RuntimeError) as error:
+        if interrupts.caused(error):
+            return EXIT_INTERRUPTED
         shown = limits.explained(error) or error
         if not isinstance(shown, HudError):
             raise

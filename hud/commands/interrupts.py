@@ -34,3 +34,10 @@ def check() -> None:
     """KeyboardInterrupt if there was one that got lost."""
     if _came:
         raise KeyboardInterrupt
+
+
+def caused(error: BaseException | None) -> bool:
+    """Is there one behind an error? Python hides it where a class is just being made."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None

@@ -163,11 +163,16 @@ def _answer(listener: int, ticket: int) -> None:
 
 
 def _guard(listener: int, end: int, huds: Iterable[int]) -> None:
-    """Forked off: waits for the end of hud, then answers for it. Through ``end`` come the tickets
-    that hud has taken, which nobody else is told of any more; ``huds`` are hud's alone."""
-    if os.fork():
+    """A grandchild, nobody's: waits for the end of hud, then answers for it. Through ``end`` come
+    the tickets that hud has taken, which nobody else is told of; ``huds`` are hud's alone.
+    """
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
         return
     try:
+        if os.fork():
+            return
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         for descriptor in huds:

@@ -119,5 +119,6 @@ def _observe(pid: int, options: Options, programs: bytes, attached: Callable[[],
     except HudError as error:
         return Report(name, doubt=str(error))
     found = report(*outcome, words)
-    holds = found.runtimes or may_hold_tokio(outcome.snapshot.info.target.executable)
+    # it may have become another program, of which nothing is to be seen
+    holds = may_hold_tokio(outcome.snapshot.info.target.executable)
     return found if holds else msgspec.structs.replace(found, doubt="")

@@ -8,12 +8,14 @@ import signal
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from hud.closing import Closing
 from hud.ending import Ending
 from hud.errors import KernelError
 from hud.process.kallsyms import kernel_names
 from hud.testrun.observer import Observer
-from hud.testrun.tokio_in import may_hold_tokio
+from hud.testrun.tokio_in import is_tested
 
 if TYPE_CHECKING:
     from hud.process.tree import Held, Tree
@@ -73,7 +75,7 @@ class Session(Closing):
             if other.held.pid == held.pid:  # it runs another program now
                 other.observer.stop()
                 self._replaced.add(ticket)
-        if self._status is not None or not may_hold_tokio(f"/proc/{held.pid}/exe"):
+        if self._status is not None or not is_tested(held.pid):
             self._tree.let_go(held.ticket)
             return
         observer = Observer(held.pid, self._options, self._programs, self._forked)
@@ -95,8 +97,10 @@ class Session(Closing):
         if observer.report.refused:
             self._tree.send(signal.SIGTERM)
             raise KernelError(observer.report.refused)
-        if observer.report.runtimes or ticket not in self._replaced:
-            self.reports.append(observer.report)
+        report = observer.report
+        if ticket in self._replaced:
+            report = msgspec.structs.replace(report, doubt="")
+        self.reports.append(report)
 
     def _ended(self, command: int) -> None:
         self._selector.unregister(command)

@@ -1,17 +1,31 @@
-"""May a program hold a Tokio runtime? Told by its file alone, so that all others run on at once."""
+"""Which programs below a command may be tests that hold a Tokio runtime: told by their files alone,
+so that all others run on at once."""
 
 from __future__ import annotations
 
 import os
+import re
+from pathlib import Path
 
 MARKS = (b"/tokio-1.", b"5tokio7runtime", b"tokio::runtime", b"/tokio/src/runtime/")
 """A path of a panic, as cargo names it; a symbol, as either mangling has it; a type's name; a path
 where the crate is vendored or a member of the workspace."""
+_TOOL = re.compile("rustup|rustc|rustdoc|cargo(?:-.*)?")
 _PIECE = 1 << 20
 _OVERLAP = max(map(len, MARKS)) - 1
 
 _known: dict[tuple[int, int, int, int], bool] = {}
 """By device, inode, size and time of change: cargo's own files have no build id."""
+
+
+def is_tested(pid: int) -> bool:
+    """Not a tool that runs tests: rustup and cargo-nextest have runtimes of their own."""
+    path = Path(f"/proc/{pid}/exe")
+    try:
+        name = path.readlink().name
+    except OSError:  # gone
+        return False
+    return not _TOOL.fullmatch(name) and may_hold_tokio(str(path))
 
 
 def may_hold_tokio(path: str) -> bool:

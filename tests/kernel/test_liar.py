@@ -7,13 +7,11 @@ import platform
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -22,6 +20,7 @@ from hud.model import Rung, TasksRead
 from hud.process.find import find_target
 from hud.profiler import Options, Profiler
 from hud.profiler.contradictions import About
+from tests import peak
 
 pytestmark = pytest.mark.kernel
 
@@ -146,33 +145,19 @@ def test_a_context_that_changes_while_its_thread_sleeps_is_none(build: Callable[
         assert seen.profiler.workers == []
 
 
-class Ran(NamedTuple):
-    """A whole run of hud."""
-
-    status: int
-    said: str
-    """The summary, in one line."""
-    cpu_s: float
-    megabytes: int
-
-    def bounded(self) -> bool:
-        return self.status == 0 and self.cpu_s < 10 and self.megabytes < 150
-
-
-def run_hud(pid: int, seconds: int, place: Path) -> Ran:
-    command = [sys.executable, "-m", "hud", "--pid", str(pid), "--headless"]
-    with (place / "said").open("w") as out:
-        ran = subprocess.Popen([*command, "--duration", str(seconds)], cwd=ROOT, stdout=out)
-        _, status, used = os.wait4(ran.pid, 0)
-        ran.returncode = os.waitstatus_to_exitcode(status)
-    said = " ".join((place / "said").read_text().split())
-    return Ran(ran.returncode, said, used.ru_utime + used.ru_stime, used.ru_maxrss >> 10)
+def run_hud(pid: int, seconds: int, place: Path) -> peak.Ran:
+    """Within bounds, whatever is in the target's memory."""
+    ran = peak.run(place, "--pid", pid, "--headless", "--duration", seconds)
+    assert ran.code == 0
+    assert ran.cpu_s < 10
+    assert ran.megabytes < 150
+    return ran._replace(out=" ".join(ran.out.split()))
 
 
 def test_all_lies_in_turn(build: Callable[..., Path], tmp_path: Path) -> None:
     """Pages that are taken away among them."""
     with running(build(LIAR), "all") as pid:
-        assert run_hud(pid, 2, tmp_path).bounded()
+        run_hud(pid, 2, tmp_path)
 
 
 def test_thread_locals_full_of_leads(build: Callable[..., Path], tmp_path: Path) -> None:
@@ -180,8 +165,7 @@ def test_thread_locals_full_of_leads(build: Callable[..., Path], tmp_path: Path)
     source.write_text(HAYSTACK)
     with running(build(source, "-s")) as pid:
         ran = run_hud(pid, 1, tmp_path)
-    assert ran.bounded()
-    assert "more than 256 places in the threads' TLS lead to a scheduler" in ran.said
+    assert "more than 256 places in the threads' TLS lead to a scheduler" in ran.out
 
 
 def test_of_a_process_that_stands_still_the_last_reading_holds(build: Callable[..., Path]) -> None:

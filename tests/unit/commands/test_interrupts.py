@@ -44,3 +44,16 @@ def test_nohup_stays_nohup() -> None:
     interrupts.take()
     signal.raise_signal(signal.SIGHUP)
     interrupts.check()
+
+
+def test_one_that_python_hides_behind_another_error_is_found() -> None:
+    """As where it comes in a ``__set_name__``, before Python 3.12."""
+    try:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as interrupt:
+            raise RuntimeError("Error calling __set_name__") from interrupt
+    except RuntimeError as error:
+        assert interrupts.caused(error)
+    assert not interrupts.caused(RuntimeError("another"))
+    assert not interrupts.caused(None)

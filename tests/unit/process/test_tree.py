@@ -71,6 +71,14 @@ def test_other_polls_are_not_held() -> None:
         assert ended(tree) == 0
 
 
+def test_nothing_of_it_is_left() -> None:
+    """No child, and nobody who waits for what has ended."""
+    with Tree(["true"], None) as tree:
+        assert ended(tree) == 0
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
 def test_one_that_dies_meanwhile() -> None:
     with Tree(["sh", "-c", program("pass")], None) as tree:
         one = held(tree)

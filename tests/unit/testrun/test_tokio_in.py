@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import subprocess
+from pathlib import Path
 
 import pytest
 
 from hud.testrun import tokio_in
-from hud.testrun.tokio_in import MARKS, may_hold_tokio
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from hud.testrun.tokio_in import MARKS, is_tested, may_hold_tokio
 
 
 @pytest.mark.parametrize("mark", MARKS)
@@ -33,3 +31,16 @@ def test_a_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_what_cannot_be_read_is_looked_at(tmp_path: Path) -> None:
     assert may_hold_tokio(str(tmp_path / "gone"))
+
+
+@pytest.mark.parametrize("name", ["api-2222f417be588c40", "cargo", "cargo-nextest", "rustup"])
+def test_tools_that_run_tests_are_none(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(Path("/bin/sleep").read_bytes() + MARKS[0])
+    path.chmod(0o755)
+    with subprocess.Popen([path, "60"]) as process:
+        try:
+            assert is_tested(process.pid) is name.startswith("api")
+        finally:
+            process.kill()
+    assert not is_tested(process.pid), "it is gone"
