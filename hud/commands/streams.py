@@ -19,7 +19,18 @@ def prepare() -> None:
         sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
         sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
     if isinstance(sys.stdout, io.TextIOWrapper):
+        if isinstance(sys.stdout.buffer, io.RawIOBase):
+            sys.stdout = _whole(sys.stdout)
         sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _whole(stream: io.TextIOWrapper) -> io.TextIOWrapper:
+    """The same, which writes all that it is given. As PYTHONUNBUFFERED makes it, what a full pipe
+    does not take is lost where a signal comes.
+    """
+    encoding, raw = stream.encoding, stream.detach()
+    assert isinstance(raw, io.RawIOBase)
+    return io.TextIOWrapper(io.BufferedWriter(raw), encoding)
 
 
 def say(text: str) -> None:

@@ -1,4 +1,4 @@
-"""hud and containers as runc and crun make them: what works, and what is said where it does not."""
+"""hud and containers as runc makes them: what works, and what is said where it does not."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.kernel
 
 ROOT = Path(__file__).parents[2]
 LIAR = ROOT / "tests" / "targets" / "liar.c"
-RUNTIMES = ("runc", "crun")
+RUNTIME = "runc"
 Config = dict[str, Any]
 SEES_POLLS = "All of it is one function: clock_nanosleep."
 FIRST_OF_HOST = 100_000
@@ -30,13 +30,12 @@ FIRST_OF_HOST = 100_000
 class Bundle(NamedTuple):
     """A container that is yet to be started."""
 
-    runtime: str
     place: Path
     config: Config
 
     def command(self) -> list[str]:
         (self.place / "config.json").write_text(json.dumps(self.config))
-        return [self.runtime, "run", "--bundle", str(self.place), self.name]
+        return [RUNTIME, "run", "--bundle", str(self.place), self.name]
 
     @property
     def name(self) -> str:
@@ -70,27 +69,22 @@ def app(need: Callable[[object, str], None], tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture
-def bundle(
-    app: Path, need: Callable[[object, str], None], request: pytest.FixtureRequest
-) -> Iterator[Bundle]:
-    """The app in a root of its own, which is read-only; the runtime is the test's parameter."""
-    runtime = getattr(request, "param", RUNTIMES[0])
-    need(shutil.which(runtime), runtime)
-    if runtime == "crun" and Path("/sys/fs/cgroup/unified").exists():
-        pytest.skip("crun does not start where there are cgroups of both versions")
+def bundle(app: Path, need: Callable[[object, str], None]) -> Iterator[Bundle]:
+    """The app in a root of its own, which is read-only."""
+    need(shutil.which(RUNTIME), RUNTIME)
     with tempfile.TemporaryDirectory() as directory:
         place = Path(directory)
         place.chmod(0o755)
         (place / "rootfs").mkdir()
         shutil.copy2(app, place / "rootfs")
-        subprocess.run([runtime, "spec"], cwd=place, check=True)
+        subprocess.run([RUNTIME, "spec"], cwd=place, check=True)
         config = json.loads((place / "config.json").read_text())
         config["process"] |= {"terminal": False, "args": ["/app", "none"]}
-        yield Bundle(runtime, place, config)
+        yield Bundle(place, config)
 
 
-def pid_of(runtime: str, name: str) -> int:
-    ran = subprocess.run([runtime, "state", name], check=True, capture_output=True, text=True)
+def pid_of(name: str) -> int:
+    ran = subprocess.run([RUNTIME, "state", name], check=True, capture_output=True, text=True)
     return int(json.loads(ran.stdout)["pid"])
 
 
@@ -101,10 +95,10 @@ def started(bundle: Bundle) -> Iterator[int]:
         try:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
-            yield pid_of(bundle.runtime, bundle.name)
+            yield pid_of(bundle.name)
         finally:
             subprocess.run(
-                [bundle.runtime, "delete", "--force", bundle.name], capture_output=True, check=False
+                [RUNTIME, "delete", "--force", bundle.name], capture_output=True, check=False
             )
 
 
@@ -116,7 +110,6 @@ def hud(pid: int) -> str:
     return " ".join(ran.stdout.split())
 
 
-@pytest.mark.parametrize("bundle", RUNTIMES, indirect=True)
 def test_target_in_a_container(bundle: Bundle) -> None:
     with started(bundle) as pid:
         assert SEES_POLLS in hud(pid)
@@ -202,7 +195,6 @@ def outside(app: Path) -> Iterator[int]:
             process.kill()
 
 
-@pytest.mark.parametrize("bundle", RUNTIMES, indirect=True)
 def test_hud_in_a_container(bundle: Bundle, app: Path) -> None:
     """--privileged --pid=host."""
     with outside(app) as pid:

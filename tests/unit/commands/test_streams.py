@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
 
 SHOW = """
 import sys
@@ -53,3 +58,32 @@ def test_a_reader_that_is_gone() -> None:
         text=True,
     )  # fmt: skip
     assert done.stderr == "for people\nnobody reads\n"
+
+
+UNBUFFERED = """
+import signal, sys
+from hud.commands import streams
+streams.prepare()
+signal.signal(signal.SIGALRM, lambda *_: None)
+signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+if sys.argv[1] == "put":
+    streams.put(b"x" * 3_000_000)
+else:
+    streams.show("x" * 3_000_000)
+"""
+
+
+@pytest.mark.parametrize("how", ["put", "show"])
+def test_all_is_written_where_nothing_is_buffered_and_signals_come(how: str) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", UNBUFFERED, how],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        size = 0
+        while piece := os.read(process.stdout.fileno(), 1 << 16):
+            size += len(piece)
+            time.sleep(0.002)  # the pipe is full meanwhile
+    assert size == 3_000_000
