@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -19,18 +20,7 @@ def prepare() -> None:
         sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
         sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        if isinstance(sys.stdout.buffer, io.RawIOBase):
-            sys.stdout = _whole(sys.stdout)
         sys.stdout.reconfigure(errors="backslashreplace")
-
-
-def _whole(stream: io.TextIOWrapper) -> io.TextIOWrapper:
-    """The same, which writes all that it is given. As PYTHONUNBUFFERED makes it, what a full pipe
-    does not take is lost where a signal comes.
-    """
-    encoding, raw = stream.encoding, stream.detach()
-    assert isinstance(raw, io.RawIOBase)
-    return io.TextIOWrapper(io.BufferedWriter(raw), encoding)
 
 
 def say(text: str) -> None:
@@ -44,8 +34,11 @@ def say(text: str) -> None:
 def show(text: str) -> None:
     """Results, on standard output. Raises BrokenPipeError when nobody reads, or ExportError."""
     try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        if _is_raw():
+            _write_all(text.encode(sys.stdout.encoding, sys.stdout.errors or "strict"))
+        else:
+            sys.stdout.write(text)
+            sys.stdout.flush()
     except OSError as error:
         _lead_nowhere(sys.stdout)
         if isinstance(error, BrokenPipeError):
@@ -58,12 +51,26 @@ def put(content: bytes) -> None:
     """Data, on standard output, at once. Raises ExportError, also when nobody reads."""
     try:
         sys.stdout.flush()
-        sys.stdout.buffer.write(content)
+        _write_all(content)
         sys.stdout.buffer.flush()
     except OSError as error:
         _lead_nowhere(sys.stdout)
         reason = (error.strerror or "refused").lower()
         raise ExportError(f"write standard output: {reason}") from error
+
+
+def _is_raw() -> bool:
+    """As PYTHONUNBUFFERED makes it: what a full pipe does not take is lost where a signal comes."""
+    return isinstance(getattr(sys.stdout, "buffer", None), io.RawIOBase)
+
+
+def _write_all(content: bytes) -> None:
+    left = memoryview(content)
+    while left:
+        written = sys.stdout.buffer.write(left)
+        if written is None:  # a pipe that does not block
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        left = left[written:]
 
 
 def _lead_nowhere(stream: TextIO) -> None:
