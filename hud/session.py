@@ -193,7 +193,8 @@ class _Loop:
                 next_states = now + self._states_s()
                 began = time.thread_time()
                 if self._screen is None and now >= next_absorb:
-                    followed = self._progress is not None or self._writer is not None
+                    followers = (self._progress, self._writer, self._stream)
+                    followed = any(one is not None for one in followers)
                     next_absorb = now + (ABSORB_S if followed else UNWATCHED_ABSORB_S)
                     if self._progress is not None:
                         left_s = self._left_s() if self._duration_ns else 0.0
