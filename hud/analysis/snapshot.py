@@ -49,6 +49,9 @@ PATIENCE_NS = 60_000_000_000
 TIMELINE = 4_096
 """How many of the latest episodes a snapshot holds one by one."""
 
+NAMES_NS = 3_000_000_000
+"""How long an episode may wait for its names before those behind it are told."""
+
 
 class Analyzer:
     """Snapshots of one Recording. Each call looks only at what came since the last one."""
@@ -173,13 +176,19 @@ class Analyzer:
 
     def settled(self, at: int, *, last: bool = False) -> tuple[int, Sequence[Episode]]:
         """Episodes from number ``at`` on whose names have come, in the order of their ends; and the
-        number behind the last of them. One whose names are not here holds up those behind it;
-        ``last`` = nothing more will come.
+        number behind the last of them. One whose names are not here holds up those behind it, for
+        ``NAMES_NS`` at the most; ``last`` = nothing more will come.
         """
         first, found = self._ledger.since(at)
         until = first + len(found)
         if not last:
-            until = max(first, min(self._unsettled, default=until))
+            since_ns = self.recording.states_ns - NAMES_NS
+            held = (
+                number
+                for number, draft in self._unsettled.items()
+                if draft.episode.start_ns + draft.episode.duration_ns > since_ns
+            )
+            until = max(first, min(held, default=until))
         return until, found[: until - first]
 
     def stacks_by_blocker(self) -> dict[Key, dict[tuple[int, Cause], int]]:

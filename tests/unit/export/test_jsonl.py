@@ -6,7 +6,7 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
-from hud.analysis.snapshot import Analyzer
+from hud.analysis.snapshot import NAMES_NS, Analyzer
 from hud.export.jsonl import Lines, write
 from hud.model import Frame, Origin, Stack
 
@@ -64,6 +64,21 @@ def test_one_without_names_waits_and_holds_up_the_next(build: ModuleType) -> Non
     analyzer.absorb(now_ns + build.SECOND)
     read.lines.take(analyzer)
     assert [row["function"] for row in read.rows] == ["app::one", "app::two"]
+
+
+def test_one_whose_names_never_come_holds_up_nothing_for_ever(build: ModuleType) -> None:
+    recording, read = build.empty_recording(), Read()
+    recording.add_stack(1, Stack((16,), True, "", None))
+    recording.add_stack(2, user("app::two"))
+    analyzer = Analyzer(recording)
+    nap(build, recording, 0, 1)
+    now_ns = nap(build, recording, 100, 2)
+    for passed_ns, rows in ((NAMES_NS // 2, 0), (2 * NAMES_NS, 2)):
+        recording.states_ns = now_ns + passed_ns
+        analyzer.absorb(recording.states_ns)
+        read.lines.take(analyzer)
+        assert len(read.rows) == rows
+    assert [row["stack"][0] for row in read.rows] == ["0x10", "app::two"]
 
 
 def test_at_the_end_what_has_no_names_too(build: ModuleType) -> None:
