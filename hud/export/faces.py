@@ -26,7 +26,7 @@ BLOCKING = "execution"
 """Category of the episodes."""
 PRESSURE = "scheduling"
 """Category of the waits for a CPU."""
-_NOT_ON_CPU = "(waiting for a CPU)"
+NOT_ON_CPU = "(waiting for a CPU)"
 
 
 class StackFrames:
@@ -174,7 +174,7 @@ class Faces:
             args["preempted"] = one.preempted
         if one.stack:
             args |= self._list_once(one.stack, face)
-        event = self._event(_NOT_ON_CPU, PRESSURE, "X", bar.begin_ns, one.tid)
+        event = self._event(NOT_ON_CPU, PRESSURE, "X", bar.begin_ns, one.tid)
         event["dur"] = (bar.end_ns - bar.begin_ns) / 1000
         return {**event, **face.reference, "args": args}
 

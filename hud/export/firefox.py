@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from hud.analysis.cause import Cause
 from hud.export.bars import nested
+from hud.export.faces import NOT_ON_CPU
 from hud.export.telling import Telling
 from hud.model import Origin
 from hud.text import printable
@@ -32,7 +33,6 @@ VERSION = 60
 _GECKO = 31
 """Of Gecko's own, from which they are made: not used."""
 _MS = 1e6
-NOT_ON_CPU = "(waiting for a CPU)"
 _CAUSES = tuple(cause for cause in Cause if cause.blames_code)
 _CATEGORIES = (
     ("Other", "grey"),

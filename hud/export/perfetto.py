@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hud.export.bars import nested
+from hud.export.faces import NOT_ON_CPU
 from hud.export.packets import Kind, Packets, Unit
 from hud.export.telling import Telling
 from hud.text import printable
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 BLOCKING, PRESSURE, WAKING = "execution", "scheduling", "wake"
 """Categories; the first two as in a Chrome trace."""
-NOT_ON_CPU = "(waiting for a CPU)"
 SHARE, SHARED, OWN = "blocked", "ready tasks, shared queue", "ready tasks, workers' queues"
 """Names of the counters."""
 _PROCESS, _SHARE, _SHARED, _OWN, _THREADS = 1, 2, 3, 4, 5
@@ -88,7 +88,7 @@ class _Trace:
 
     def _counted(self) -> Iterator[bytes]:
         graph = self._snapshot.graph
-        for at in range(len(graph.causes)):
+        for at in range(graph.slices):
             time_ns = graph.start_ns + at * graph.slice_ns
             yield self._packets.share(_SHARE, time_ns, 100 * graph.share(at))
         for reading in self._told.recording.tasks.readings:

@@ -27,6 +27,19 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from hud.closing import Closing
 from hud.errors import KernelError, TargetError
+from hud.process.classicbpf import (
+    ALLOW,
+    ARCHITECTURE,
+    AUDIT,
+    IF_EQUAL,
+    LOAD,
+    NOTIFY,
+    NUMBER,
+    RETURN,
+    argument,
+    filter_of,
+    step,
+)
 from hud.process.launch import become, environment_of
 
 if TYPE_CHECKING:
@@ -52,21 +65,14 @@ MOST_HELD = 4096
 
 
 class _Calls(NamedTuple):
-    """What the filter must know of a processor (asm/unistd.h, linux/audit.h)."""
+    """Numbers of system calls (asm/unistd.h)."""
 
-    audit: int
     poll: int
     seccomp: int
 
 
-_CALLS = {"x86_64": _Calls(0xC000_003E, 7, 317), "aarch64": _Calls(0xC000_00B7, 73, 277)}
+_CALLS = {"x86_64": _Calls(7, 317), "aarch64": _Calls(73, 277)}
 """aarch64 has ppoll only."""
-
-# <linux/filter.h>
-_LOAD, _IF_EQUAL, _RETURN = 0x20, 0x15, 0x06
-_ALLOW, _NOTIFY = 0x7FFF_0000, 0x7FC0_0000
-_NUMBER, _ARCHITECTURE, _SECOND_ARGUMENT = 0, 4, 24
-"""Offsets in struct seccomp_data."""
 
 
 class Held(NamedTuple):
@@ -226,11 +232,10 @@ def _install_and_become(
 
 def _install(calls: _Calls) -> int:
     """For this process and all that it starts; the listener."""
-    code = ctypes.create_string_buffer(_program(calls))
-    filters = struct.pack("@HP", (len(code) - 1) // 8, ctypes.addressof(code))
+    wanted = filter_of(_program(calls))
     libc = ctypes.CDLL(None, use_errno=True)
     flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_SPEC_ALLOW
-    listener = int(libc.syscall(calls.seccomp, SECCOMP_SET_MODE_FILTER, flags, filters))
+    listener = int(libc.syscall(calls.seccomp, SECCOMP_SET_MODE_FILTER, flags, wanted.fprog))
     if listener < 0:
         raise OSError(ctypes.get_errno(), "seccomp")
     return listener
@@ -239,15 +244,11 @@ def _install(calls: _Calls) -> int:
 def _program(calls: _Calls) -> bytes:
     """The filter, as classic BPF: notify of a poll of three descriptors, allow all else."""
     tests = [
-        (_ARCHITECTURE, calls.audit),
-        (_NUMBER, calls.poll),
-        (_SECOND_ARGUMENT, STANDARD_STREAMS),
+        (ARCHITECTURE, AUDIT[platform.machine()]),
+        (NUMBER, calls.poll),
+        (argument(1), STANDARD_STREAMS),
     ]
     code = []
     for left, (offset, value) in zip(range(len(tests), 0, -1), tests, strict=True):
-        code += [_step(_LOAD, offset), _step(_IF_EQUAL, value, if_not=2 * left - 1)]
-    return b"".join([*code, _step(_RETURN, _NOTIFY), _step(_RETURN, _ALLOW)])
-
-
-def _step(code: int, value: int, if_not: int = 0) -> bytes:
-    return struct.pack("<HBBI", code, 0, if_not, value)
+        code += [step(LOAD, offset), step(IF_EQUAL, value, if_not=2 * left - 1)]
+    return b"".join([*code, step(RETURN, NOTIFY), step(RETURN, ALLOW)])

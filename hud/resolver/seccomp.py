@@ -11,9 +11,24 @@ from __future__ import annotations
 
 import ctypes
 import os
-import struct
 from collections.abc import Mapping
 from typing import NamedTuple
+
+from hud.process.classicbpf import (
+    ALLOW,
+    AND,
+    ARCHITECTURE,
+    AUDIT,
+    EPERM,
+    IF_EQUAL,
+    KILL_PROCESS,
+    LOAD,
+    NUMBER,
+    RETURN,
+    argument,
+    filter_of,
+    step,
+)
 
 
 class Machine(NamedTuple):
@@ -25,7 +40,7 @@ class Machine(NamedTuple):
     """Of its numbers in CALLS."""
 
 
-MACHINES = {"x86_64": Machine(0xC000_003E, 0), "aarch64": Machine(0xC000_00B7, 1)}
+MACHINES = {name: Machine(AUDIT[name], at) for at, name in enumerate(("x86_64", "aarch64"))}
 
 CALLS: dict[str, tuple[int | None, int | None]] = {
     # arch/x86/entry/syscalls/syscall_64.tbl, include/uapi/asm-generic/unistd.h
@@ -122,44 +137,36 @@ REFUSED = {
 }
 """(argument, bits that must not all be set in it)."""
 
-# <linux/filter.h>, <linux/seccomp.h>, <linux/prctl.h>, <asm-generic/errno-base.h>
-_LOAD, _AND, _IF_EQUAL, _RETURN = 0x20, 0x54, 0x15, 0x06
-_ALLOW, _KILL_PROCESS, _EPERM = 0x7FFF_0000, 0x8000_0000, 0x0005_0001
-_NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
-"""Offsets in struct seccomp_data; of an argument the lower half comes first."""
 PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
+"""linux/prctl.h, linux/seccomp.h."""
 
 
 def program(machine: Machine, calls: Mapping[str, tuple[int | None, int | None]]) -> bytes:
     """The filter that allows these calls, as classic BPF."""
     code = [
-        _step(_LOAD, _ARCHITECTURE),
-        _step(_IF_EQUAL, machine.audit, if_so=1),
-        _step(_RETURN, _KILL_PROCESS),
-        _step(_LOAD, _NUMBER),
+        step(LOAD, ARCHITECTURE),
+        step(IF_EQUAL, machine.audit, if_so=1),
+        step(RETURN, KILL_PROCESS),
+        step(LOAD, NUMBER),
     ]
     for name, numbers in calls.items():
         number = numbers[machine.column]
         if number is not None:
-            rule = [*_refusals(name), _step(_RETURN, _ALLOW)]
-            code += [_step(_IF_EQUAL, number, if_not=len(rule)), *rule]
-    return b"".join([*code, _step(_RETURN, _EPERM)])
+            rule = [*_refusals(name), step(RETURN, ALLOW)]
+            code += [step(IF_EQUAL, number, if_not=len(rule)), *rule]
+    return b"".join([*code, step(RETURN, EPERM)])
 
 
 def _refusals(name: str) -> list[bytes]:
     found = []
-    for argument, bits in REFUSED.get(name, ()):
+    for number, bits in REFUSED.get(name, ()):
         found += [
-            _step(_LOAD, _ARGUMENTS + 8 * argument),
-            _step(_AND, bits),
-            _step(_IF_EQUAL, bits, if_not=1),
-            _step(_RETURN, _EPERM),
+            step(LOAD, argument(number)),
+            step(AND, bits),
+            step(IF_EQUAL, bits, if_not=1),
+            step(RETURN, EPERM),
         ]
     return found
-
-
-def _step(code: int, value: int, if_so: int = 0, if_not: int = 0) -> bytes:
-    return struct.pack("<HBBI", code, if_so, if_not, value)
 
 
 def allow_only_the_table(*, downloads: bool = False) -> None:
@@ -168,9 +175,8 @@ def allow_only_the_table(*, downloads: bool = False) -> None:
     if machine is None:
         raise OSError(0, f"the system calls of {os.uname().machine} are not known")
     calls = CALLS | DOWNLOADS if downloads else CALLS
-    code = ctypes.create_string_buffer(program(machine, calls))
-    filters = struct.pack("@HP", (len(code) - 1) // 8, ctypes.addressof(code))
+    wanted = filter_of(program(machine, calls))
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(PR_SET_SECCOMP, ctypes.c_ulong(SECCOMP_MODE_FILTER), filters, 0, 0):
+    if libc.prctl(PR_SET_SECCOMP, ctypes.c_ulong(SECCOMP_MODE_FILTER), wanted.fprog, 0, 0):
         error = ctypes.get_errno()
         raise OSError(error, f"seccomp: {os.strerror(error)}")

@@ -63,8 +63,8 @@ class Report(msgspec.Struct, frozen=True):
     """One was seen."""
     doubt: str = ""
     """Why a blocking test may have been missed; empty = none was."""
-    refused: str = ""
-    """Why nothing can be watched here at all."""
+    refused: tuple[str, str] = ("", "")
+    """Why nothing can be watched here at all, and the remedy."""
 
 
 def report(analyzer: Analyzer, snapshot: Snapshot, words: Sequence[str]) -> Report:
@@ -155,9 +155,15 @@ def _doubts(snapshot: Snapshot) -> Iterator[str]:
 
 def says(finding: Finding) -> str:
     """``43 ms in std::fs::read, called by api::load src/api.rs:88 (file)``."""
-    often = f", {finding.count} times" if finding.count > 1 else ""
-    up_to = "up to " if finding.count > 1 else ""
+    return f"{how_long(finding)} in {where(finding)}"
+
+
+def how_long(finding: Finding) -> str:
+    time = figures.long_duration(finding.worst_ns)
+    return f"up to {time}, {finding.count} times" if finding.count > 1 else time
+
+
+def where(finding: Finding) -> str:
     called = f"{finding.operation}, called by " if finding.operation else ""
-    where = f"{finding.function} {finding.place}".rstrip()
-    length = f"{up_to}{figures.long_duration(finding.worst_ns)}{often}"
-    return f"{length} in {called}{where} ({finding.cause})"
+    code = f"{finding.function} {finding.place}".rstrip()
+    return f"{called}{code} ({finding.cause})"

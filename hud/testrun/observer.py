@@ -115,7 +115,7 @@ def _observe(pid: int, options: Options, programs: bytes, attached: Callable[[],
             attached()
             outcome = record(profiler, ending, Observers(), duration_s=0, window_ns=0)
     except KernelError as error:
-        return Report(name, refused=str(error))
+        return Report(name, refused=(str(error), error.hint))
     except HudError as error:
         return Report(name, doubt=str(error))
     found = report(*outcome, words)

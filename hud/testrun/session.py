@@ -94,9 +94,10 @@ class Session(Closing):
         self._selector.unregister(observer.fileno())
         observer.close()
         del self._watched[ticket]
-        if observer.report.refused:
+        refused, remedy = observer.report.refused
+        if refused:
             self._tree.send(signal.SIGTERM)
-            raise KernelError(observer.report.refused)
+            raise KernelError(refused, remedy)
         report = observer.report
         if ticket in self._replaced:
             report = msgspec.structs.replace(report, doubt="")

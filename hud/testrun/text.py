@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hud import figures
-from hud.testrun.findings import says
+from hud.testrun.findings import how_long, where
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,12 +43,12 @@ def told(outcome: Excused, *, verbose: bool) -> Iterator[str]:
 
 
 def _finding(program: str, finding: Finding, *, verbose: bool) -> Iterator[str]:
-    length, _, where = says(finding).partition(" in ")
+    length = how_long(finding)
     if finding.test:
         yield f"hud: {finding.test} ({program}) blocked its runtime for {length}"
     else:
         yield f"hud: {program} blocked a runtime for {length}; which test is not known"
-    yield f"     in {where}"
+    yield f"     in {where(finding)}"
     if finding.advice:
         yield f"     fix: {finding.advice}"
     if verbose:

@@ -55,10 +55,7 @@ def named(said: str) -> set[str]:
 def test_each_test_that_blocks_is_named_and_no_other(cargo: list[str]) -> None:
     done = run_tests("--", *cargo, code=1)
     assert done.stdout.count("test result: ok") >= 2, "what the command writes is its own"
-    found = named(done.stderr)
-    assert found <= BLOCKS
-    # one that computes may have no CPU of its own on a busy machine
-    assert found >= BLOCKS - {"blocks_while_it_computes"}
+    assert named(done.stderr) == BLOCKS
     place = "called by suite::read_pipe src/lib.rs:53 (net)\n     fix: use UnixStream of tokio::net"
     assert place in done.stderr
     assert "not all was seen" not in done.stderr
@@ -76,6 +73,17 @@ def test_a_process_of_one_test(cargo: list[str]) -> None:
     )
     assert BLOCKED.findall(done.stderr) == [("tests::blocks_on_a_worker", "suite")]
     assert "suite::tests::serve::{async fn}" in done.stderr, "its stack"
+
+
+def test_in_a_step_of_github_actions_it_is_an_annotation(cargo: list[str]) -> None:
+    environment = program.environment(
+        CARGO_TARGET_DIR=str(targets.CARGO_TARGET),
+        GITHUB_ACTIONS="true",
+        GITHUB_WORKSPACE=str(SUITE.parent),
+    )
+    done = program.run("test", "--", *cargo, "blocks_at", code=1, env=environment)
+    line = "::error file=src/lib.rs,line=10,title=hud%3A blocks_at_login failed::"
+    assert line in done.stderr
 
 
 def test_the_threshold_is_that_of_the_tests(cargo: list[str]) -> None:

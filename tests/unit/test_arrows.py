@@ -63,7 +63,7 @@ ARROWS: dict[str, set[str]] = {
     "profiler": {"probe", "process", "runtime", "resolver", "symbols.facts", "model"},
     "probe": {"kernel", "model"},
     "runtime": {"process", "model"},
-    "resolver": {"symbols", "process.rights", "model"},
+    "resolver": {"symbols", "process.rights", "process.classicbpf", "model"},
     "symbols": {"model"},
     "process": {"model"},
     "kernel": set(),

@@ -30,6 +30,7 @@ ELSEWHERE = {
     "kernel/link.py": "unit/kernel/test_elf.py",
     "kernel/mapdefs.py": "unit/kernel/test_elf.py",
     "kernel/syscalls.py": "kernel/test_loader.py",
+    "process/classicbpf.py": "unit/resolver/test_confinement.py",
     "process/connector.py": "kernel/test_life.py",
     "profiler/detection/ladder.py": "e2e/test_rungs.py",
     "profiler/events.py": "kernel/test_profiler.py",

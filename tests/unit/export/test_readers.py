@@ -186,7 +186,9 @@ def test_perfetto(run: Run, perfetto: Callable[..., list[list[list[Any]]]], tmp_
     assert sorted(tid for *_, tid in arrows) == sorted(one.tid for one in wakers)
     shares = [value for name, value in counters if name.startswith("blocked")]
     graph = run.snapshot.graph
-    assert shares == pytest.approx([100 * graph.share(at) for at in range(len(graph.causes))])
+    assert shares == pytest.approx([100 * graph.share(at) for at in range(graph.slices)])
+    whole_ns = graph.slice_ns * graph.workers * len(shares)
+    assert sum(shares) / len(shares) >= 98 * run.snapshot.blocked_ns / whole_ns
     ready = sum(name.startswith("ready tasks") for name, _ in counters)
     readings = run.analyzer.recording.tasks.readings
     assert ready == sum((one.shared >= 0) + (one.own >= 0) for one in readings)

@@ -10,7 +10,7 @@ from hud.gates.breach import Breach, Verdict
 from hud.gates.github import MOST, MOST_LISTED, commands, page
 from hud.gates.grammar import parse
 
-ROOT = Path("/work/app")
+ROOT = Path("/srv/app")
 COMMAND = re.compile(r"::error ((?:\w+=[^,:]*,?)+)::([^\r\n]*)")
 """As the runner reads a line."""
 

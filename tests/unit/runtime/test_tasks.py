@@ -200,7 +200,7 @@ def test_a_list_that_changes_all_the_time_is_not_called_whole() -> None:
 
     target.on_read = churn
     found = walk(target.read, target.vtables(), owned)
-    assert not found.whole
+    assert (found.whole, found.broken) == (False, False)
     assert found.trouble == "the list changed while it was read"
 
 
@@ -230,23 +230,6 @@ def test_a_list_that_lacks_tasks_though_none_came_or_went_is_broken() -> None:
     found = walk(target.read, target.vtables(), target.owned())
     assert (found.whole, found.broken) == (False, True)
     assert second not in found.ids
-
-
-def test_a_list_that_changes_is_not_broken() -> None:
-    target = Target(shards=1)
-    for _ in range(50):
-        target.spawn()
-    owned = target.owned()
-
-    def churn(address: int) -> None:
-        tasks = target.shards[0]
-        if address in tasks and len(tasks) > 2:
-            target.remove(address)
-            target.remove(target.shards[0][-1])
-
-    target.on_read = churn
-    found = walk(target.read, target.vtables(), owned)
-    assert (found.whole, found.broken) == (False, False)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ async fn blocks_at_login() {
 
 #[tokio::test]
 async fn blocks_while_it_computes() {
-    suite::compute(4_000);
+    suite::compute(12_000);
 }
 
 #[tokio::test]
