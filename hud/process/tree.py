@@ -205,8 +205,15 @@ def _received(ours: socket.socket) -> int:
     data, descriptors, _, _ = socket.recv_fds(ours, 16, 1)
     if descriptors:
         return descriptors[0]
-    why = os.strerror(int(data)).lower() if data else "the child ended"
-    raise KernelError(f"hold programs: seccomp: {why}", "is hud below another filter of that kind?")
+    number = int(data or 0)
+    why = os.strerror(number).lower() if number else "the child ended"
+    raise KernelError(f"hold programs: seccomp: {why}", _REMEDIES.get(number, ""))
+
+
+_REMEDIES = {
+    errno.EACCES: "run it with sudo",
+    errno.EBUSY: "a sandbox around hud has such a filter already: start hud outside of it",
+}
 
 
 def _install_and_become(

@@ -107,6 +107,12 @@ def test_what_cannot_be_started() -> None:
     assert said.startswith("hud: start /nothing/here: no such file or directory\n")
 
 
+def test_without_root_it_says_what_to_do(for_anyone: list[str]) -> None:
+    done = subprocess.run([*for_anyone, "test", "--", "true"], capture_output=True, text=True)
+    assert done.returncode == 4
+    assert done.stderr == "hud: hold programs: seccomp: permission denied\n     run it with sudo\n"
+
+
 def test_who_called_sudo_runs_it() -> None:
     sudo = program.environment(SUDO_UID="65534", SUDO_GID="65534")
     done = program.run("test", "--", "id", "-u", env=sudo, code=4)

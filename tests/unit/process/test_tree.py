@@ -128,6 +128,17 @@ def test_where_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         Tree(["true"], None)
 
 
+def test_below_another_of_its_kind() -> None:
+    """There is one listener in a tree."""
+    code = (
+        "from hud.errors import KernelError; from hud.process.tree import Tree\n"
+        "try: Tree(['true'], None)\n"
+        "except KernelError as error: raise SystemExit('outside' in error.hint and 9)"
+    )
+    with Tree([sys.executable, "-c", code], None) as tree:
+        assert ended(tree) == 9
+
+
 def test_a_shell_with_job_control_sees_nothing(need: Callable[[object, str], None]) -> None:
     need(shutil.which("bash"), "bash")
     with Tree(["bash", "-ic", f"{program('pass')}; jobs"], None) as tree:
